@@ -1,0 +1,76 @@
+"""Under pytest-xdist: workers run sample tests, the main process makes the calls and runs the gates.
+
+1. The main process collects before the workers start: it freezes the samples, tells mistakes once, and knows the gates.
+2. When recording, it starts the calls at once, and each worker is given a channel that tells it the outcome of each.
+3. xdist spreads the sample tests as `--dist` says. Their reports bring predictions and scores back.
+4. When all are done the main process runs the gates, on reports and, for what none has told, on the recordings.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from evals.harness.session import EvalSession
+
+CHANNEL = "evaltape"
+
+
+def register(config: pytest.Config, session: EvalSession) -> None:
+    """Register the hooks of a worker, or of the main process, which takes effect only where it distributes."""
+    if session.is_worker:
+        if session.settings.records:
+            session.outcomes.listen(config.workerinput[CHANNEL])  # type: ignore[attr-defined]
+    else:
+        config.pluginmanager.register(Distribution(session))
+
+
+class Distribution:
+    """The hooks of the main process."""
+
+    def __init__(self, session: EvalSession) -> None:
+        self.session = session
+        self._distributes = False
+        self._gates: list[pytest.Item] = []
+        self._session: pytest.Session
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep the session, for the hook below has none."""
+        self._session = session
+
+    def pytest_xdist_setupnodes(self) -> None:
+        """Collect before xdist starts the first worker."""
+        self._distributes = True
+        self._collect(self._session)
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give a worker, also one that replaces another, its channel."""
+        if self.session.settings.records:
+            channel = node.gateway.newchannel()
+            node.workerinput[CHANNEL] = channel
+            self.session.outcomes.attach(channel)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Run the gates once xdist has run the samples."""
+        result = yield
+        if self._distributes:
+            session.testscollected += len(self._gates)
+            for gate, following in zip(self._gates, [*self._gates[1:], None], strict=True):
+                session.config.hook.pytest_runtest_protocol(item=gate, nextitem=following)
+                if session.shouldfail or session.shouldstop:
+                    raise session.Failed(session.shouldfail or session.shouldstop)
+        return result
+
+    def _collect(self, session: pytest.Session) -> None:
+        from evals.harness.plugin import is_gate, start_recording
+
+        self.session.runs_samples = self.session.settings.records
+        session.perform_collect()
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
+        self._gates = [item for item in session.items if is_gate(item)]
+        if self.session.settings.records:
+            start_recording(self.session, session.items)
+        self.session.runs_samples = False
+        session.items = []

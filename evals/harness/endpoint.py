@@ -1,0 +1,145 @@
+"""An API that speaks OpenAI's protocol, through the official client: one attempt per call, every failure classified.
+
+Retrying is the recorder's: the client's own retries are off, so that there is one layer of it.
+"""
+
+import os
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from evals.harness.cassettes import Exchange, without_identity
+from evals.harness.errors import UserError
+from evals.harness.suite import Model
+
+DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
+_TRANSIENT = {408, 409, 429}
+_SECRETS = re.compile(r"\b(?:sk-[\w*.-]{4,}|(?:org|proj|req|user)[-_][A-Za-z0-9]{8,}|Bearer \S+)")
+
+
+@dataclass(frozen=True)
+class CallFailed(Exception):
+    """A call that gave no answer.
+
+    `message` holds the API's own words; a `transient` failure may be tried again, not before `retry_after_s`; a
+    `rate_limited` one was refused for its pace; one that `ends_run` can be mended by no further call.
+    """
+
+    message: str
+    status: int | None = None
+    code: str | None = None
+    transient: bool = False
+    rate_limited: bool = False
+    ends_run: bool = False
+    retry_after_s: float | None = None
+
+
+@dataclass
+class Endpoint:
+    """The client for one model: its address, its key, and the two ways to ask it."""
+
+    base_url: str | None
+    key: str
+    timeout_s: float
+    _client: Any = field(default=None, init=False)
+
+    @property
+    def client(self) -> Any:
+        """The official asynchronous client, made at the first call (its import takes most of a second)."""
+        if self._client is None:
+            import openai
+
+            self._client = openai.AsyncOpenAI(
+                api_key=self.key, base_url=self.base_url, max_retries=0, timeout=self.timeout_s
+            )
+        return self._client
+
+    async def chat(self, body: dict[str, Any]) -> tuple[Exchange, dict[str, str]]:
+        """One chat completion call; the exchange and the answer's headers. Raises `CallFailed`."""
+        rest = {key: value for key, value in body.items() if key not in ("model", "messages")}
+        create = self.client.chat.completions.with_raw_response.create
+        return await self.call(lambda: create(model=body["model"], messages=body["messages"], extra_body=rest))
+
+    async def call(self, send: Callable[[], Awaitable[Any]]) -> tuple[Exchange, dict[str, str]]:
+        """Send a request of the client's `with_raw_response` kind once. Raises `CallFailed`."""
+        import openai
+
+        try:
+            raw = (await send()).http_response
+            return _exchange(raw), dict(raw.headers)
+        except openai.APIStatusError as error:
+            raise self._refusal(error) from None
+        except openai.APITimeoutError:
+            raise CallFailed(f"no answer within {self.timeout_s:g} s", transient=True) from None
+        except openai.APIConnectionError as error:
+            reason = self.redacted(str(error.__cause__ or error)) or type(error.__cause__).__name__
+            raise CallFailed(f"the connection failed: {reason}", transient=True) from None
+        except (ValueError, openai.OpenAIError) as error:
+            raise CallFailed(f"the answer is not JSON of this API: {self.redacted(str(error))[:200]}") from None
+
+    def redacted(self, text: str) -> str:
+        """Text of the API's without keys and identities."""
+        return _SECRETS.sub("[removed]", text.replace(self.key, "[removed]"))
+
+    async def close(self) -> None:
+        """Close the client's connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    def _refusal(self, error: Any) -> CallFailed:
+        status, code = error.status_code, error.code or (error.body or {}).get("type") if _is_dict(error.body) else None
+        words = error.body.get("message") if _is_dict(error.body) else None
+        words = self.redacted(str(words or error.response.reason_phrase or "no message"))
+        exhausted = "insufficient_quota" in (code, error.type)
+        return CallFailed(
+            message=f"HTTP {status}: {words}" + (f" ({code})" if code and code not in words else ""),
+            status=status,
+            code=code,
+            transient=(status in _TRANSIENT or status >= 500) and not exhausted,
+            rate_limited=status == 429 and not exhausted,
+            ends_run=exhausted,
+            retry_after_s=retry_after(error.response.headers),
+        )
+
+
+def endpoint_of(model: Model, timeout_s: float) -> Endpoint:
+    """The endpoint a model is asked at. Raises `UserError` where there is no key for it.
+
+    A server on this machine gets the key only where the suite names a variable for it: it needs none, as a rule.
+    """
+    address = model.base_url or os.environ.get("OPENAI_BASE_URL")
+    local = address is not None and (urlsplit(address).hostname or "") in ("localhost", "127.0.0.1", "::1")
+    key = None if local and model.api_key_env is None else os.environ.get(model.api_key_env or DEFAULT_KEY_VARIABLE)
+    if key is None and local:
+        key = "none-needed"
+    if not key:
+        raise UserError(
+            f"{model.key}: recording needs an API key, and {model.api_key_env or DEFAULT_KEY_VARIABLE} is not set. "
+            "Set it, or replay what is recorded by leaving --record out"
+        )
+    return Endpoint(model.base_url, key, timeout_s)
+
+
+def retry_after(headers: Any) -> float | None:
+    """Seconds an answer asks to wait, from `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit)
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _exchange(raw: Any) -> Exchange:
+    content_type = raw.headers.get("content-type", "application/json").split(";")[0]
+    request = raw.request
+    is_json = request.headers.get("content-type", "").startswith("application/json")
+    asked = __import__("json").loads(request.content) if is_json and request.content else None
+    answered = without_identity(raw.json()) if "json" in content_type else raw.text
+    return Exchange(request.method, str(request.url), asked, raw.status_code, answered, content_type)
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)

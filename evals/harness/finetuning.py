@@ -1,0 +1,4 @@
+"""stub for the moment"""
+class Jobs:
+    def __init__(self,*a): pass
+    def served(self, model): return model.served

@@ -1,0 +1,212 @@
+"""The pytest plugin: options, parametrization, fixtures and hooks, each a few statements that delegate to the session."""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from evals.harness import terminal
+from evals.harness.errors import UserError
+from evals.harness.options import add_options, read_settings
+from evals.harness.outcomes import Stopped
+from evals.harness.prediction import Prediction
+from evals.harness.results import write_results
+from evals.harness.scores import ModelScores, PairedScores
+from evals.harness.session import EvalSession, Selected
+
+SESSION = pytest.StashKey[EvalSession]()
+MISTAKE = pytest.StashKey[UserError]()
+NOTHING = object()
+"""The parameter of a test that has nothing to run on; such a test is dropped."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the contract between Evaltape and its users."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings; the suite is read when the first test asks for it."""
+    try:
+        session = EvalSession(read_settings(config), is_worker=hasattr(config, "workerinput"))
+    except UserError as mistake:
+        raise pytest.UsageError(str(mistake)) from None
+    config.stash[SESSION] = session
+    if not session.is_worker:
+        config.pluginmanager.register(MainProcess(session))
+    if config.pluginmanager.hasplugin("xdist"):
+        from evals.harness.distribution import register
+
+        register(config, session)
+
+
+# ---------------------------------------------------------------- what is tested
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Models and samples become parameters. A mistake in the suite is kept until it can be told without a traceback."""
+    if not {"prediction", "scores", "comparison"}.intersection(metafunc.fixturenames):
+        return
+    session = metafunc.config.stash[SESSION]
+    try:
+        names, cases = _cases(session, metafunc)
+    except UserError as mistake:
+        metafunc.config.stash.setdefault(MISTAKE, mistake)
+        names, cases = _names(metafunc), []
+    nothing = pytest.param(*[NOTHING] * len(names), id="nothing")
+    metafunc.parametrize(names, cases or [nothing], indirect=names[:1])
+
+
+def _names(metafunc: pytest.Metafunc) -> list[str]:
+    return [name for name in ("prediction", "scores", "comparison", "metric") if name in metafunc.fixturenames]
+
+
+def _cases(session: EvalSession, metafunc: pytest.Metafunc) -> tuple[list[str], list[Any]]:
+    """The parameters of a test by what it asks for: a `prediction`, `scores` (of one `metric`), or a `comparison`."""
+    names, suite = _names(metafunc), session.suite
+    models = suite.models_of("finetuned" if metafunc.definition.get_closest_marker("finetuned") else "baseline")
+    if "prediction" in names:
+        samples = [(sample, sample.name) for sample in session.samples]
+        here = session.runs_samples
+        return names, [pytest.param((m, s), id=f"{m.key}-{name}") for m in models for s, name in samples if here]
+    if "comparison" in names:
+        return names, [
+            pytest.param(comparison, metric, id=f"{comparison.name}-{metric}", marks=_mark_of(session, comparison.candidate))
+            for comparison in suite.comparisons.values()
+            for metric in comparison.bounds
+        ]
+    if "metric" in names:
+        return names, [pytest.param(model, metric, id=f"{model.key}-{metric}") for model in models for metric in model.gates]
+    return names, [pytest.param(model, id=model.key) for model in models]
+
+
+def _mark_of(session: EvalSession, model: str) -> pytest.MarkDecorator:
+    kind = session.suite.models[model].kind
+    return pytest.mark.finetuned if kind == "finetuned" else pytest.mark.baseline
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+    """Tell a mistake in the suite; put gates behind every sample; workers leave gates to the main process."""
+    if MISTAKE in config.stash:
+        raise pytest.UsageError(str(config.stash[MISTAKE]))
+    items[:] = [item for item in items if NOTHING not in _parameters(item).values()]
+    result = yield
+    if config.stash[SESSION].is_worker:
+        items[:] = [item for item in items if not is_gate(item)]
+    else:
+        items.sort(key=is_gate)
+    return result
+
+
+def is_gate(item: pytest.Item) -> bool:
+    """Whether a test asserts on all samples of a model."""
+    return item.get_closest_marker("gate") is not None
+
+
+def selected_samples(items: list[pytest.Item]) -> Selected:
+    """The (model, sample) of each selected sample test."""
+    return [_parameters(item)["prediction"] for item in items if "prediction" in _parameters(item)]
+
+
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params if callspec is not None else {}
+
+
+# ---------------------------------------------------------------- what tests ask for
+
+
+@pytest.fixture
+def prediction(request: pytest.FixtureRequest) -> Prediction:
+    """A model's prediction for a sample, or the reason why there is none."""
+    model, sample = request.param
+    try:
+        found = request.config.stash[SESSION].prediction(model, sample)
+    except Stopped as reason:
+        request.session.shouldstop = str(reason)
+        pytest.skip(f"not asked: {reason}")
+    request.node.user_properties.extend(found.scores.items())
+    return found
+
+
+@pytest.fixture
+def scores(request: pytest.FixtureRequest) -> ModelScores:
+    """A model's predictions for every sample of the suite."""
+    return request.config.stash[SESSION].scores(request.param)
+
+
+@pytest.fixture
+def comparison(request: pytest.FixtureRequest) -> PairedScores:
+    """Two models' predictions for every sample of the suite, paired."""
+    return request.config.stash[SESSION].paired_scores(request.param)
+
+
+@pytest.fixture
+def accepted(request: pytest.FixtureRequest, scores: ModelScores, snapshot: Any) -> Any:
+    """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
+    from evals.harness.snapshots import accepted_scores
+
+    suite = request.config.stash[SESSION].suite
+    return snapshot.use_extension(accepted_scores(suite.name, scores.model.key))
+
+
+# ---------------------------------------------------------------- what becomes of it
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Let the report carry what the test found out, as builtins, to the main process."""
+    report = yield
+    if call.when == "call":
+        parameters = _parameters(item)
+        if "prediction" in parameters:
+            report.evaltape = {"prediction": item.funcargs["prediction"].as_dict()}  # type: ignore[attr-defined]
+        elif "metric" in parameters:
+            kind = "comparison" if "comparison" in parameters else "gate"
+            subject = parameters["comparison"].name if kind == "comparison" else parameters["scores"].key
+            report.evaltape = {kind: [subject, parameters["metric"]]}
+    return report
+
+
+class MainProcess:
+    """The hooks of the process that records, runs gates and reports."""
+
+    def __init__(self, session: EvalSession) -> None:
+        self.session = session
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Record ahead of the tests, and after them wait for what no test waits for."""
+        if self.session.settings.records and not session.config.option.collectonly and self.session.runs_samples:
+            start_recording(self.session, session.items)
+        result = yield
+        self.session.finish_recording()
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what a test found out, here or in a worker."""
+        told = getattr(report, "evaltape", None)
+        if told is not None:
+            self.session.evidence.hear(told, report.passed)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Stop what is still being recorded: the session ended early."""
+        self.session.finish_recording("the session has ended")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the score table, and write what files were asked for."""
+        if self.session.evidence.predictions:
+            terminal.print_summary(terminalreporter, self.session)
+            write_results(self.session)
+
+
+def start_recording(session: EvalSession, items: list[pytest.Item]) -> None:
+    """Start to record what the selected sample tests need. A mistake is told without a traceback."""
+    selected = selected_samples(items)
+    if selected:
+        try:
+            session.start_recording(selected)
+        except UserError as mistake:
+            raise pytest.UsageError(str(mistake)) from None

@@ -1,0 +1,290 @@
+"""Makes the calls of a recording: in the main process, in the background, ahead of the tests that assert on each.
+
+One event loop holds every request of the session in flight, whatever the number of workers: requests in flight are cheap,
+processes are dear, and limits on calls, pace and money are kept exactly where there is one place to keep them. A call's
+cassette is written the moment it is answered; its outcome is then published to whoever runs the sample's test.
+"""
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from evals.harness import cassettes
+from evals.harness.cassettes import Exchange
+from evals.harness.cost import call_usd, most_usd
+from evals.harness.endpoint import CallFailed, Endpoint
+from evals.harness.errors import RecordingError
+from evals.harness.names import shown
+from evals.harness.outcomes import Outcomes
+from evals.harness.prediction import Answer, read_completion
+from evals.harness.recordings import Recordings
+from evals.harness.samples import Sample
+from evals.harness.suite import Model
+from evals.harness.throttle import Throttle
+
+ATTEMPTS = 5
+PATIENCE_S = 600.0
+"""How long a call may go on being refused for its pace."""
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 20.0
+GRACE_S = 60.0
+"""How long calls in flight are waited for when a run is stopped: they are paid for."""
+TICK_S = 0.5
+
+
+@dataclass
+class Call:
+    """One sample to ask a model for; `repeat` counts from 2 where it is asked again to measure noise."""
+
+    sample: Sample
+    repeat: int = 1
+    attempts: int = 0
+    first_refused: float | None = None
+    not_before: float = 0.0
+
+
+@dataclass
+class Lane:
+    """The calls to one model, in the order of their tests, with what the model's API can take."""
+
+    model: Model
+    endpoint: Endpoint
+    throttle: Throttle
+    waiting: deque[Call] = field(default_factory=deque)
+    delayed: list[Call] = field(default_factory=list)
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def next_call(self, now: float) -> tuple[Call | None, float]:
+        """The first call that may start now, or None and the seconds until one may."""
+        pause = self.throttle.wait_s(now)
+        if pause > 0 and (self.waiting or self.delayed):
+            return None, pause
+        for call in self.delayed:
+            if call.not_before <= now:
+                self.delayed.remove(call)
+                return call, 0.0
+        if self.waiting:
+            return self.waiting.popleft(), 0.0
+        return None, min((call.not_before - now for call in self.delayed), default=float("inf"))
+
+    @property
+    def cost_usd(self) -> float:
+        """What this session's calls to the model cost."""
+        return call_usd(self.model.price, self.prompt_tokens, self.completion_tokens)
+
+
+JobDriver = Callable[["Recorder"], Awaitable[None]]
+
+
+class Recorder:
+    """Runs lanes of calls and fine-tuning jobs to their end, or until it is stopped."""
+
+    def __init__(
+        self, recordings: Recordings, outcomes: Outcomes, concurrency: int, timeout_s: float, budget_usd: float | None
+    ) -> None:
+        self.recordings = recordings
+        self.outcomes = outcomes
+        self.concurrency = concurrency
+        self.timeout_s = timeout_s
+        self.budget_usd = budget_usd
+        self.lanes: list[Lane] = []
+        self.job_cost_usd = 0.0
+        self._jobs: list[JobDriver] = []
+        self._held_usd = 0.0
+        self._turn = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="evaltape-recorder", daemon=True)
+        self.started = time.monotonic()
+
+    # ------------------------------------------------------------ from the session's thread
+
+    def add_lane(self, model: Model, endpoint: Endpoint, calls: list[Call]) -> None:
+        """Add a model's calls, before the start or from within the loop."""
+        lane = Lane(model, endpoint, Throttle(self.concurrency), deque(calls), total=len(calls))
+        self.lanes.append(lane)
+        self._wake.set()
+
+    def add_job(self, drive: JobDriver) -> None:
+        """Add a fine-tuning job, driven beside the calls from the start."""
+        self._jobs.append(drive)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self, reason: str) -> None:
+        """Start no further call; those in flight are let finish."""
+        self.outcomes.stop(reason)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake.set)
+
+    def join(self) -> None:
+        """Wait for the end; calls in flight of a stopped run get a minute."""
+        if self._thread.is_alive():
+            self._thread.join(GRACE_S if self.outcomes.stopped else None)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests in flight, over all models."""
+        return sum(lane.in_flight for lane in self.lanes)
+
+    @property
+    def spent_usd(self) -> float:
+        """What the session has cost so far."""
+        return sum(lane.cost_usd for lane in self.lanes) + self.job_cost_usd
+
+    # ------------------------------------------------------------ in the loop
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except Exception as error:  # Whatever it is, no test may wait for ever.
+            self.outcomes.stop(f"the recording broke off: {error!r}")
+            raise
+        finally:
+            self.outcomes.stop("the recording is over")
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        jobs = [asyncio.create_task(self._drive(job)) for job in self._jobs]
+        try:
+            while not self.outcomes.stopped and (self._unfinished() or any(not job.done() for job in jobs)):
+                pause = self._start_calls()
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), min(pause, TICK_S))
+        finally:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*self._tasks, *jobs, return_exceptions=True)
+            for lane in self.lanes:
+                await lane.endpoint.close()
+
+    async def _drive(self, job: JobDriver) -> None:
+        try:
+            await job(self)
+        finally:
+            self._wake.set()
+
+    def _unfinished(self) -> bool:
+        return any(lane.waiting or lane.delayed or lane.in_flight for lane in self.lanes)
+
+    def _start_calls(self) -> float:
+        """Start every call that may start, model by model in turn; the seconds until another may."""
+        pause = float("inf")
+        idle = 0
+        while idle < len(self.lanes) and not self.outcomes.stopped:
+            if self.in_flight >= self.concurrency:
+                return float("inf")
+            lane = self.lanes[self._turn % len(self.lanes)]
+            self._turn += 1
+            call, wait = lane.next_call(time.monotonic())
+            if call is None:
+                pause = min(pause, wait)
+                idle += 1
+            elif self._start(lane, call):
+                idle = 0
+            else:
+                return float("inf")
+        return pause
+
+    def _start(self, lane: Lane, call: Call) -> bool:
+        """Start a call, unless the budget may not bear it; then it waits for those in flight to tell what they cost."""
+        try:
+            body = self.recordings.request(lane.model, call.sample)
+        except RecordingError as error:
+            self._end(lane, call, str(error))
+            return True
+        most = most_usd(lane.model, body)
+        if self.budget_usd is not None and self.spent_usd + self._held_usd + most > self.budget_usd:
+            lane.waiting.appendleft(call)
+            if self.in_flight == 0:
+                self.stop(
+                    f"the budget of ${self.budget_usd:g} can't bear a further call (${self.spent_usd:.4f} spent). What was "
+                    "paid for is recorded; --record-missing with a larger --budget goes on"
+                )
+            return False
+        self._held_usd += most
+        lane.in_flight += 1
+        lane.throttle.start(time.monotonic())
+        task = asyncio.create_task(self._ask(lane, call, body, most))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _ask(self, lane: Lane, call: Call, body: dict[str, Any], most: float) -> None:
+        started = time.monotonic()
+        try:
+            exchange, headers = await lane.endpoint.chat(body)
+        except CallFailed as failure:
+            self._fail(lane, call, failure, started)
+        except Exception as error:
+            lane.throttle.fail()
+            self._end(lane, call, f"the call broke off: {lane.endpoint.redacted(repr(error))}")
+        else:
+            lane.throttle.succeed(time.monotonic(), headers)
+            self._record(lane, call, exchange)
+        finally:
+            lane.in_flight -= 1
+            self._held_usd -= most
+            self._wake.set()
+
+    def _fail(self, lane: Lane, call: Call, failure: CallFailed, started: float) -> None:
+        now = time.monotonic()
+        if failure.rate_limited:
+            lane.throttle.refuse(started, now, failure.retry_after_s)
+            call.first_refused = call.first_refused or now
+            retry = now - call.first_refused < PATIENCE_S
+        else:
+            lane.throttle.fail()
+            call.attempts += 1
+            retry = failure.transient and call.attempts < ATTEMPTS
+            backoff = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**call.attempts) * random.uniform(0.5, 1.0)
+            call.not_before = now + max(backoff, failure.retry_after_s or 0.0)
+        if failure.ends_run:
+            self._end(lane, call, failure.message)
+            self.stop(f"{failure.message}. What was answered before is recorded; --record-missing goes on")
+        elif retry:
+            lane.delayed.append(call)
+        else:
+            tries = f" (after {call.attempts} attempts)" if call.attempts > 1 else ""
+            self._end(lane, call, failure.message + tries)
+
+    def _record(self, lane: Lane, call: Call, exchange: Exchange) -> None:
+        path = self.recordings.cassette(lane.model, call.sample, call.repeat)
+        try:
+            answer = read_completion(exchange.answered)
+            self._count(lane, answer)
+            cassettes.write(path, [exchange], secrets=(lane.endpoint.key,))
+        except ValueError as error:
+            self._end(lane, call, f"HTTP {exchange.status}: the answer is {error}")
+        except RecordingError as error:
+            self._end(lane, call, str(error))
+        except OSError as error:
+            self._end(lane, call, f"{shown(path)} can't be written: {error.strerror}")
+            self.stop(f"{shown(path)} can't be written: {error.strerror}. What was written before is whole")
+        else:
+            self._end(lane, call, None)
+
+    def _count(self, lane: Lane, answer: Answer) -> None:
+        lane.prompt_tokens += answer.prompt_tokens
+        lane.completion_tokens += answer.completion_tokens
+
+    def _end(self, lane: Lane, call: Call, error: str | None) -> None:
+        lane.done += 1
+        lane.failed += error is not None
+        if call.repeat == 1:
+            self.outcomes.sample(lane.model.key, call.sample.id, error)

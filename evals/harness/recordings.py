@@ -1,0 +1,78 @@
+"""Where recordings lie, and what is read from them: the predictions of a suite's models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evals.harness import cassettes, prompt
+from evals.harness.errors import RecordingError
+from evals.harness.names import shown
+from evals.harness.prediction import Prediction, read_completion
+from evals.harness.rouge import scorer
+from evals.harness.samples import Sample
+from evals.harness.suite import Model, Suite
+
+ENDPOINT = "/chat/completions"
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """The folder `<cassettes>/<suite>` of one suite.
+
+    `served` gives the name a model is asked by, which for a tuned model its job knows; `how_to_record` the command that
+    records a model's sample.
+    """
+
+    folder: Path
+    suite: Suite
+    served: Callable[[Model], str]
+    how_to_record: Callable[[Model, Sample], str]
+
+    def cassette(self, model: Model, sample: Sample, repeat: int = 1) -> Path:
+        """The file of one recorded call; asked again for noise, `repeat` counts from 2."""
+        name = sample.name if repeat == 1 else f"{sample.name}.repeat-{repeat}"
+        return self.folder / model.key / f"{name}.yaml"
+
+    def request(self, model: Model, sample: Sample) -> dict[str, Any]:
+        """The JSON body a model is asked with. Raises `RecordingError` where its job has no tuned model."""
+        turns = prompt.messages(self.suite.user, self.suite.system, sample.values)
+        return prompt.chat_request(self.served(model), turns, model.request)
+
+    def prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
+        """The recorded prediction, scored; a recording that can't be used is a failed prediction with the reason."""
+        try:
+            return self.valid_prediction(model, sample, repeat)
+        except RecordingError as error:
+            failure = f"{error}. Record it: {self.how_to_record(model, sample)}"
+            return Prediction(model.key, sample.id, failure=failure)
+
+    def valid_prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
+        """As `prediction`, but raises `RecordingError` where there is no valid recording of exactly this call."""
+        path = self.cassette(model, sample, repeat)
+        body = cassettes.replay(path, ENDPOINT, self.request(model, sample))
+        try:
+            answer = read_completion(body)
+        except ValueError as error:
+            raise RecordingError(f"{shown(path)}: {error}") from None
+        prediction = Prediction(
+            model=model.key,
+            sample=sample.id,
+            text=answer.text,
+            failure=answer.failure,
+            truncated=answer.truncated,
+            served=answer.served,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+        )
+        return replace(prediction, scores=self._scores(sample, answer.text)) if prediction.answered else prediction
+
+    def _scores(self, sample: Sample, text: str) -> dict[str, float]:
+        return scorer(self.suite.metrics, self.suite.stemmer)(sample.reference, text)
+
+    def orphans(self, samples: list[Sample]) -> list[Path]:
+        """Cassettes of the suite's models that belong to no sample of theirs any more."""
+        names = {sample.name for sample in samples}
+        folders = [self.folder / key for key in self.suite.models]
+        files = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.yaml"))]
+        return [path for path in files if path.stem.split(".repeat-")[0] not in names and path.name != "job.yaml"]

@@ -1,0 +1,114 @@
+"""The results file: what a session found out, as JSON. Numbers are exact; nothing is rounded."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from evals.harness import rouge
+from evals.harness.cost import call_usd
+from evals.harness.files import write_whole
+from evals.harness.prediction import Prediction
+from evals.harness.scores import ModelScores, PairedScores
+from evals.harness.statistics import Interval, intervals
+
+if TYPE_CHECKING:
+    from evals.harness.session import EvalSession
+
+LEAD = "first three lines"
+
+
+def write_results(session: "EvalSession") -> None:
+    """Write the results file, if the session was asked for one."""
+    path = session.settings.results
+    if path is not None:
+        write_whole(path, json.dumps(results(session), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def results(session: "EvalSession") -> dict[str, Any]:
+    """The results as builtins."""
+    suite, evidence = session.suite, session.evidence
+    found = [evidence.of_model(suite, session.samples, model) for model in suite.models.values()]
+    looked_at = {scores.model.key: scores for scores in found if scores.predictions}
+    pairs = [
+        PairedScores(comparison, suite.metrics, looked_at[comparison.baseline], looked_at[comparison.candidate])
+        for comparison in suite.comparisons.values()
+        if comparison.baseline in looked_at and comparison.candidate in looked_at
+    ]
+    return {
+        "suite": suite.name,
+        "mode": session.settings.mode,
+        "rouge": {"package": rouge.package(), "stemmer": suite.stemmer},
+        "models": {key: _model(scores, evidence.gates) for key, scores in looked_at.items()},
+        "computed": _lead(session, looked_at.values()),
+        "jobs": {key: job.as_result() for key, job in session.jobs.known().items() if key in looked_at},
+        "comparisons": {pair.comparison.name: _comparison(pair) for pair in pairs},
+        "predictions": [_prediction(session, item) for scores in looked_at.values() for item in scores.predictions],
+    }
+
+
+def _model(scores: ModelScores, gates: dict[tuple[str, str], bool]) -> dict[str, Any]:
+    model = scores.model
+    served = Counter(prediction.served for prediction in scores.predictions if prediction.served)
+    usage = {
+        "prompt_tokens": sum(prediction.prompt_tokens for prediction in scores.predictions),
+        "completion_tokens": sum(prediction.completion_tokens for prediction in scores.predictions),
+    }
+    return {
+        "served": served.most_common(1)[0][0] if served else model.served,
+        "kind": model.kind,
+        "samples": len(scores.predictions),
+        "failed": len(scores.failures),
+        "failures": {prediction.sample: prediction.failure for prediction in scores.failures},
+        "truncated": scores.truncated,
+        "scores": {metric: _interval(interval) for metric, interval in scores.intervals.items()},
+        "gates": {
+            metric: {"threshold": threshold, "passed": gates.get((model.key, metric))}
+            for metric, threshold in model.gates.items()
+        },
+        "usage": usage,
+        "cost_usd": call_usd(model.price, usage["prompt_tokens"], usage["completion_tokens"]) if model.price else None,
+    }
+
+
+def _lead(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
+    """The scores of the input's first three lines, on the samples that were looked at: computed, not recorded."""
+    seen = {prediction.sample for scores in looked_at for prediction in scores.predictions}
+    samples = [sample for sample in session.samples if sample.id in seen]
+    if not samples:
+        return {}
+    score = rouge.scorer(session.suite.metrics, session.suite.stemmer)
+    rows = [score(sample.reference, rouge.lead(sample.input)) for sample in samples]
+    columns = [[row[metric] for row in rows] for metric in session.suite.metrics]
+    found = dict(zip(session.suite.metrics, map(_interval, intervals(columns)), strict=True))
+    return {LEAD: {"samples": len(samples), "scores": found}}
+
+
+def _comparison(pair: PairedScores) -> dict[str, Any]:
+    return {
+        metric: {
+            "difference": difference.interval.mean,
+            "low": difference.interval.low,
+            "high": difference.interval.high,
+            "p_value": difference.p_value,
+            "samples": difference.samples,
+            "verdict": pair.verdict(metric),
+            "passed": pair.verdict(metric) == "passed",
+        }
+        for metric, difference in pair.differences.items()
+        if metric in pair.comparison.bounds
+    }
+
+
+def _interval(interval: Interval) -> dict[str, float]:
+    assert math.isfinite(interval.mean)
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def _prediction(session: "EvalSession", prediction: Prediction) -> dict[str, Any]:
+    sample = session.sample(prediction.sample)
+    told = {"model": prediction.model, "sample": sample.id, "prediction": prediction.text, "reference": sample.reference}
+    if not prediction.answered:
+        return {**told, "failure": prediction.failure}
+    return {**told, "truncated": prediction.truncated, **prediction.scores}

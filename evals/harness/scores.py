@@ -1,0 +1,120 @@
+"""What a model scored: all its predictions, and what gates, snapshots and comparisons ask of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from evals.harness import statistics
+from evals.harness.prediction import Prediction
+from evals.harness.statistics import Difference, Interval
+from evals.harness.suite import Comparison, Model
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """The predictions of one model for samples of its suite, failed ones included."""
+
+    model: Model
+    metrics: tuple[str, ...]
+    predictions: Sequence[Prediction]
+
+    @property
+    def failures(self) -> list[Prediction]:
+        """The failed samples, each with its reason."""
+        return [prediction for prediction in self.predictions if not prediction.answered]
+
+    @property
+    def answered(self) -> list[Prediction]:
+        """The samples that were answered, and scored."""
+        return [prediction for prediction in self.predictions if prediction.answered]
+
+    @property
+    def truncated(self) -> int:
+        """How many of the scored texts were cut at the length limit."""
+        return sum(prediction.truncated for prediction in self.answered)
+
+    def column(self, metric: str) -> list[float]:
+        """The F1 of each answered sample."""
+        return [prediction.scores[metric] for prediction in self.answered]
+
+    def mean(self, metric: str) -> float:
+        """The plain mean F1 over answered samples; `nan`, which passes no gate, where none was."""
+        column = self.column(metric)
+        return statistics.mean(column) if column else float("nan")
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """Mean and 95% bootstrap interval per metric; empty where no sample was answered."""
+        if not self.answered:
+            return {}
+        return dict(zip(self.metrics, statistics.intervals([self.column(m) for m in self.metrics]), strict=True))
+
+    @property
+    def accepted(self) -> dict[str, float | int]:
+        """What the snapshot holds: exact means, and how many samples failed or were cut short."""
+        counts = {"samples": len(self.predictions), "failed": len(self.failures), "truncated": self.truncated}
+        return {**counts, **{metric: self.mean(metric) for metric in self.metrics}}
+
+    @property
+    def failed_in_short(self) -> str:
+        """The failed samples in a line: how many, how many are put up with, and the first with their reasons."""
+        failures = self.failures
+        named = "; ".join(f"{prediction.sample}: {prediction.failure}" for prediction in failures[:3])
+        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+        allowed = self.model.allow_failed
+        return f"{self.model.key}: {len(failures)} of {len(self.predictions)} samples failed, {allowed} allowed: {named}{more}"
+
+    def gate_in_short(self, metric: str) -> str:
+        """The mean of a metric beside its gate, in a line."""
+        interval, gate = self.intervals.get(metric), self.model.gates[metric]
+        if interval is None:
+            return f"{self.model.key} {metric}: no sample was answered, gate {gate:g}"
+        ends = f"95% interval {interval.low:.4f} to {interval.high:.4f}, {len(self.answered)} samples"
+        return f"{self.model.key} {metric}: mean {interval.mean:.4f} under gate {gate:g} ({ends})"
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """Two models on the samples that both answered."""
+
+    comparison: Comparison
+    metrics: tuple[str, ...]
+    baseline: ModelScores
+    candidate: ModelScores
+
+    @cached_property
+    def pairs(self) -> list[tuple[Prediction, Prediction]]:
+        """(baseline, candidate) predictions of each sample that both answered."""
+        other = {prediction.sample: prediction for prediction in self.candidate.answered}
+        return [(mine, other[mine.sample]) for mine in self.baseline.answered if mine.sample in other]
+
+    @cached_property
+    def differences(self) -> dict[str, Difference]:
+        """Per metric the mean difference, candidate less baseline, with its interval; empty where there is no pair."""
+        if not self.pairs:
+            return {}
+        sides = [[[pair[side].scores[metric] for pair in self.pairs] for metric in self.metrics] for side in (0, 1)]
+        found = statistics.differences(*sides, confidence=self.comparison.confidence)
+        return dict(zip(self.metrics, found, strict=True))
+
+    def verdict(self, metric: str) -> str:
+        """`passed`, `failed` or `inconclusive`; `failed` where there is nothing to compare."""
+        difference = self.differences.get(metric)
+        return difference.verdict(self.comparison.bounds[metric]) if difference else "failed"
+
+    def in_short(self, metric: str) -> str:
+        """The difference beside its bound, in a line, with what would settle an inconclusive one."""
+        sides = f"{self.comparison.name} {metric}: {self.comparison.candidate} less {self.comparison.baseline}"
+        difference = self.differences.get(metric)
+        if difference is None:
+            return f"{sides}: no sample was answered by both"
+        interval, bound = difference.interval, self.comparison.bounds[metric]
+        kind = f"min_gain {bound:g}" if metric in self.comparison.min_gain else f"max_drop {-bound:g}"
+        line = (
+            f"{sides} is {interval.mean:+.4f} ({self.comparison.confidence:.0%} interval {interval.low:+.4f} to "
+            f"{interval.high:+.4f}, {difference.samples} samples), {kind}: {difference.verdict(bound)}"
+        )
+        needed = difference.samples_to_settle(bound)
+        if difference.verdict(bound) == "inconclusive":
+            line += f"; about {needed} samples would settle it" if needed else "; no number of samples would settle it"
+        return line

@@ -1,0 +1,195 @@
+"""One session: the suite, its samples, recordings and outcomes, put together lazily and only as far as they are needed.
+
+Each process of a session has one. The main process owns the recorder and all evidence; a worker hears outcomes and reads
+recordings. The same `prediction` serves test and gate, in recording and in replay.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from evals.harness.commands import Commands
+from evals.harness.endpoint import Endpoint, endpoint_of
+from evals.harness.errors import RecordingError, UserError
+from evals.harness.evidence import Evidence
+from evals.harness.finetuning import Jobs
+from evals.harness.names import shown
+from evals.harness.options import RECORD, Settings
+from evals.harness.outcomes import Outcomes
+from evals.harness.prediction import Prediction
+from evals.harness.recorder import Call, Recorder
+from evals.harness.recordings import Recordings
+from evals.harness.samples import Sample, record_samples, replay_samples
+from evals.harness.scores import ModelScores, PairedScores
+from evals.harness.suite import Comparison, Model, Suite, load_suite
+
+Selected = list[tuple[Model, Sample]]
+
+
+class EvalSession:
+    """What the tests of one process share."""
+
+    def __init__(self, settings: Settings, is_worker: bool) -> None:
+        self.settings = settings
+        self.is_worker = is_worker
+        self.evidence = Evidence()
+        self.outcomes = Outcomes()
+        self.recorder: Recorder | None = None
+        self.runs_samples = True
+        self._planned: set[tuple[str, str]] = set()
+        self._lock: FileLock | None = None
+
+    # ------------------------------------------------------------ what is evaluated
+
+    @cached_property
+    def suite(self) -> Suite:
+        """The suite, read and checked."""
+        return load_suite(self.settings.suite)
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The suite's samples: frozen anew by a recording's main process, read as they are frozen by everyone else."""
+        if self.settings.records and not self.is_worker:
+            self._lock_folder()
+            return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
+        return replay_samples(self.suite, self.folder, self.commands.record_all())
+
+    @cached_property
+    def _by_id(self) -> dict[str, Sample]:
+        return {sample.id: sample for sample in self.samples}
+
+    def sample(self, sample_id: str) -> Sample:
+        """The sample of an id."""
+        return self._by_id[sample_id]
+
+    @property
+    def folder(self) -> Path:
+        """The suite's recordings."""
+        return self.settings.cassettes / self.suite.name
+
+    @cached_property
+    def commands(self) -> Commands:
+        """Writes the commands that messages end with."""
+        chosen = self.settings
+        return Commands(chosen.suite, chosen.default_suite, chosen.cassettes, chosen.default_cassettes)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The suite's fine-tuning jobs and their tuned models."""
+        return Jobs(self.suite, self.folder, lambda: self.samples, self.outcomes, self.commands)
+
+    @cached_property
+    def recordings(self) -> Recordings:
+        """The suite's recorded predictions."""
+        return Recordings(self.folder, self.suite, self.jobs.served, self.commands.record_sample)
+
+    # ------------------------------------------------------------ what tests ask for
+
+    def prediction(self, model: Model, sample: Sample) -> Prediction:
+        """A model's prediction for a sample; where it is being recorded, once its call has ended.
+
+        Raises `Stopped` where the recording ended before.
+        """
+        known = self.evidence.predictions.get((model.key, sample.id))
+        if known is not None:
+            return known
+        error = None
+        if self.settings.records and (self.is_worker or (model.key, sample.id) in self._planned):
+            error = self.outcomes.wait_sample(model.key, sample.id)
+        found = self.recordings.prediction(model, sample) if error is None else self._not_recorded(model, sample, error)
+        self.evidence.add(found)
+        return found
+
+    def scores(self, model: Model) -> ModelScores:
+        """The scores of a model on every sample of the suite."""
+        return ModelScores(model, self.suite.metrics, [self.prediction(model, sample) for sample in self.samples])
+
+    def paired_scores(self, comparison: Comparison) -> PairedScores:
+        """The scores of a comparison's two models on every sample of the suite."""
+        models = (self.suite.models[comparison.baseline], self.suite.models[comparison.candidate])
+        return PairedScores(comparison, self.suite.metrics, *map(self.scores, models))
+
+    def _not_recorded(self, model: Model, sample: Sample, error: str) -> Prediction:
+        again = self.commands.record_all(model.kind, missing=True)
+        return Prediction(model.key, sample.id, failure=f"{error}. Not recorded; what is missing: {again}")
+
+    # ------------------------------------------------------------ recording, in the main process
+
+    def start_recording(self, selected: Selected) -> None:
+        """Call the API for the selected samples, in the background. Raises `UserError` where that can't begin."""
+        chosen = self.settings
+        self.recorder = Recorder(
+            self.recordings, self.outcomes, chosen.concurrency, chosen.timeout_s, chosen.budget_usd
+        )
+        self._planned = {(model.key, sample.id) for model, sample in selected}
+        models = [model for model in self.suite.models.values() if any(model is asked for asked, _ in selected)]
+        endpoints = {model.key: endpoint_of(model, chosen.timeout_s) for model in models}
+        for model in models:
+            samples = [sample for asked, sample in selected if asked is model]
+            if model.job is None:
+                self._add_lane(model, endpoints[model.key], samples)
+            else:
+                self._add_job(model, endpoints[model.key], samples)
+        self.recorder.start()
+
+    def finish_recording(self, reason: str | None = None) -> None:
+        """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""
+        if self.recorder is not None:
+            if reason:
+                self.recorder.stop(reason)
+            self.recorder.join()
+        if self._lock is not None:
+            self._lock.release()
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock = None
+
+    def _add_lane(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
+        assert self.recorder is not None
+        missing = [sample for sample in samples if not self._is_recorded(model, sample)]
+        for sample in {sample.id: sample for sample in samples if sample not in missing}.values():
+            self.outcomes.sample(model.key, sample.id, None)
+        if self.settings.mode == RECORD:
+            self._remove_orphans(model)
+        calls = [Call(sample, repeat) for repeat in range(1, self.settings.repeat + 1) for sample in missing]
+        self.recorder.add_lane(model, endpoint, calls)
+
+    def _add_job(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
+        assert self.recorder is not None and model.job is not None
+        job = model.job
+
+        async def drive(recorder: Recorder) -> None:
+            error = await self.jobs.drive(job, endpoint, recorder, self.settings.mode == RECORD, self.settings.retrain)
+            self.outcomes.job(job.key, error)
+            if error is None:
+                self._add_lane(model, endpoint, samples)
+            for sample in samples if error else []:
+                self.outcomes.sample(model.key, sample.id, error)
+
+        recorder = self.recorder
+        recorder.add_job(drive)
+
+    def _is_recorded(self, model: Model, sample: Sample) -> bool:
+        if self.settings.mode == RECORD:
+            return False
+        try:
+            self.recordings.valid_prediction(model, sample)
+        except RecordingError:
+            return False
+        return True
+
+    def _remove_orphans(self, model: Model) -> None:
+        for path in self.recordings.orphans(self.samples):
+            if path.parent.name == model.key:
+                path.unlink()
+
+    def _lock_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / ".recording.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"{shown(self.folder)}: another session is recording this suite. Wait for its end, or give this one "
+                "another folder with --cassettes"
+            ) from None

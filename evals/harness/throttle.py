@@ -1,0 +1,85 @@
+"""How many requests may be in flight, and how fast they may start: as many as the API takes.
+
+Slow start from 16 in flight; cut once per episode of refusals and grown again, as TCP does, with a pace in starts per second
+learned at the first episode (Chiu & Jain 1989, additive increase and multiplicative decrease). It holds no clock: times are
+seconds from any origin, given by the caller.
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+FIRST_LIMIT = 16
+SPACING_S = 0.002
+"""Starts lie this far apart, so that a refusal is heard before a whole burst has been sent."""
+CUT = 0.7
+PACE_SHARE = 0.95
+PACE_GROWTH = 0.02
+"""What each success adds to the pace: about 2% in a second."""
+LONGEST_PAUSE_S = 120.0
+
+
+@dataclass
+class Throttle:
+    """The state for one model: one instance sees every call of the session to it."""
+
+    most: int
+    limit: float = 0.0
+    in_flight: int = 0
+    pace: float | None = None
+    _paused_until: float = 0.0
+    _next_start: float = 0.0
+    _last_cut: float = float("-inf")
+    _starts: deque[float] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.limit = float(min(self.most, FIRST_LIMIT))
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until a call may start; infinite until one in flight has ended."""
+        if self.in_flight >= min(self.most, int(self.limit)):
+            return float("inf")
+        return max(0.0, self._paused_until - now, self._next_start - now)
+
+    def start(self, now: float) -> None:
+        """A call starts."""
+        self.in_flight += 1
+        self._next_start = max(now, self._next_start) + max(SPACING_S, 1 / self.pace if self.pace else 0.0)
+        self._starts.append(now)
+        while self._starts[0] < now - 1:
+            self._starts.popleft()
+
+    def succeed(self, now: float, headers: Mapping[str, str]) -> None:
+        """A call was answered: the limit grows by one per call at first, after a cut by one per round."""
+        self.in_flight -= 1
+        self.limit = min(self.most, self.limit + (1.0 if self.pace is None else 1.0 / self.limit))
+        if self.pace is not None:
+            self.pace += PACE_GROWTH
+        for kind in ("requests", "tokens"):
+            if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
+                self._pause(now, seconds(headers.get(f"x-ratelimit-reset-{kind}", "")))
+
+    def fail(self) -> None:
+        """A call ended for a reason that says nothing about the pace."""
+        self.in_flight -= 1
+
+    def refuse(self, started: float, now: float, retry_after_s: float | None) -> None:
+        """A call was refused for its pace; those that started before the last cut belong to its episode."""
+        self.in_flight -= 1
+        self._pause(now, 1.0 if retry_after_s is None else retry_after_s)
+        if started <= self._last_cut:
+            return
+        recent = sum(1 for start in self._starts if start > now - 1) - 1
+        self.pace = max(1.0, recent * PACE_SHARE if self.pace is None else self.pace * CUT)
+        self.limit = max(1.0, self.limit * CUT)
+        self._last_cut = now
+
+    def _pause(self, now: float, seconds: float) -> None:
+        self._paused_until = max(self._paused_until, now + min(seconds, LONGEST_PAUSE_S))
+
+
+def seconds(text: str) -> float:
+    """Seconds in a duration as rate-limit headers write it: `1s`, `6m0s`, `20ms`; 0 for anything else."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smh])", text))
