@@ -132,3 +132,10 @@ def test_no_near_duplicates(field: str) -> None:
 @pytest.mark.parametrize("field", ["dialogue", "summary"])
 def test_no_common_run_of_words(field: str) -> None:
     assert common(field, MAX_RUN) == []
+
+
+def test_card_shows_a_real_row() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    shown = [line for line in card.split("\n") if line.startswith('{"id"')]
+    assert len(shown) == 1
+    assert shown[0] in lines("validation")

@@ -6,4 +6,11 @@ class UserError(Exception):
 
 
 class RecordingError(Exception):
-    """A recording that is missing, damaged or of something else; fails the test that asked for it."""
+    """A recording that is missing, damaged or of something else; fails the test that asked for it.
+
+    `command` is what records it, where that is another command than the one for the test's own sample.
+    """
+
+    def __init__(self, message: str, command: str | None = None) -> None:
+        super().__init__(message)
+        self.command = command

@@ -1,4 +1,115 @@
-"""stub for the moment"""
+"""A suite's fine-tuning jobs: made ready and checked before anything is paid for, driven once, replayed from `job.yaml`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evals.harness import dataset as source
+from evals.harness.commands import Commands
+from evals.harness.errors import RecordingError, UserError
+from evals.harness.job import CASSETTE, Identity, Job, read_job, recipe_of, settings_of
+from evals.harness.names import shown
+from evals.harness.samples import Sample
+from evals.harness.suite import Finetune, Model, Suite
+from evals.harness.training_file import TrainingFile, build_training_file, build_validation_file
+
+MOST_AUTO_EPOCHS = 3
+"""What a service chooses, as a rule, where the suite leaves the number of epochs to it."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job ready to be driven: its files, its identity, and where it will be recorded."""
+
+    job: Finetune
+    training: TrainingFile
+    validation: TrainingFile | None
+    identity: Identity
+    cassette: Path
+
+    @property
+    def most_tokens(self) -> int:
+        """An upper bound of the trained tokens: no tokeniser yields more tokens than UTF-8 bytes."""
+        epochs = self.job.hyperparameters.get("n_epochs")
+        return len(self.training.content) * (epochs if isinstance(epochs, int) else MOST_AUTO_EPOCHS)
+
+
 class Jobs:
-    def __init__(self,*a): pass
-    def served(self, model): return model.served
+    """The jobs of one suite by key, each read and checked once."""
+
+    def __init__(self, suite: Suite, folder: Path, samples: Callable[[], list[Sample]], commands: Commands) -> None:
+        self.suite = suite
+        self.folder = folder
+        self._samples = samples
+        self._record = commands.record_all("finetuned")
+        self._read: dict[str, Job | RecordingError] = {}
+
+    def served(self, model: Model) -> str:
+        """The name a model is asked by. Raises `RecordingError` for a tuned model without a valid job."""
+        return self.job(model.job).tuned_model if model.job else model.served
+
+    def job(self, job: Finetune) -> Job:
+        """A recorded job, once it is sure that it is the one the suite asks for. Raises `RecordingError`."""
+        if job.key not in self._read:
+            try:
+                self._read[job.key] = self._checked(job, read_job(self.cassette(job)))
+            except RecordingError as error:
+                self._read[job.key] = RecordingError(str(error), command=self._record)
+        found = self._read[job.key]
+        if isinstance(found, RecordingError):
+            raise found
+        return found
+
+    def is_recorded(self, job: Finetune) -> bool:
+        """Whether there is a valid recording of a job."""
+        try:
+            self.job(job)
+        except RecordingError:
+            return False
+        return True
+
+    def known(self) -> dict[str, Job]:
+        """The jobs that this session has read."""
+        return {key: job for key, job in self._read.items() if isinstance(job, Job)}
+
+    def forget(self, job: Finetune) -> None:
+        """Read a job anew: it has just been recorded."""
+        self._read.pop(job.key, None)
+
+    def cassette(self, job: Finetune) -> Path:
+        """The file of a job's recording."""
+        return self.folder / job.key / CASSETTE
+
+    def prepare(self, job: Finetune) -> Prepared:
+        """Make a job's files and check them. Raises `UserError`."""
+        training = build_training_file(self.suite, job, self._samples())
+        identity = Identity(training.sha256, settings_of(job), self._recipe(job), self._source(job))
+        return Prepared(job, training, build_validation_file(self.suite, job), identity, self.cassette(job))
+
+    def _checked(self, job: Finetune, recorded: Job) -> Job:
+        path, known = shown(self.cassette(job)), recorded.identity
+        if known.settings != settings_of(job):
+            raise RecordingError(f"{path}: recorded with other settings ({known.settings}; the suite has {settings_of(job)})")
+        if known.recipe == self._recipe(job) and self._source(job) in ("", known.source):
+            return recorded
+        if not self._source(job):
+            raise RecordingError(f"{path}: the recording is of other training data: the prompt or the selection changed")
+        # Only the file itself can tell whether what changed matters.
+        try:
+            now = build_training_file(self.suite, job, self._samples()).sha256
+        except UserError as error:
+            raise RecordingError(f"{path}: the training data can't be checked against the recording: {error}") from None
+        if now != known.training:
+            raise RecordingError(
+                f"{path}: the recording is of other training data (its file is {known.training[:12]}, "
+                f"the suite makes {now[:12]})"
+            )
+        return recorded
+
+    def _recipe(self, job: Finetune) -> str:
+        return recipe_of(self.suite, job, sorted(sample.input for sample in self._samples()))
+
+    def _source(self, job: Finetune) -> str:
+        splits = [job.train, *([job.validation] if job.validation else [])]
+        files = [source.split_file(self.suite.dataset, self.suite.file, split.name) for split in splits]
+        return "+".join(source.digest(file) for file in files if file is not None and file.is_file())

@@ -1,8 +1,7 @@
 """What became of each call of a recording, known to every process of the session.
 
 The main process makes the calls; whoever runs a sample's test waits here for its outcome. Workers hear of outcomes over an
-execnet channel of their own, as plain dicts: `{"model": ..., "sample": ..., "error": ...}`, `{"job": ..., "error": ...}` and
-`{"stopped": ...}`. What was answered is not in the message: it is read from the cassette, as a replay would.
+execnet channel of their own, as plain dicts: `{"model": ..., "sample": ..., "error": ...}` and `{"stopped": ...}`. What was answered is not in the message: it is read from the cassette, as a replay would.
 """
 
 import threading
@@ -30,7 +29,7 @@ class Outcomes:
     """Outcomes as they come in. `error` is None for what was recorded, and the reason otherwise."""
 
     def __init__(self) -> None:
-        self._errors: dict[tuple[str, str | None], str | None] = {}
+        self._errors: dict[tuple[str, str], str | None] = {}
         self._messages: list[Message] = []
         self._channels: list[Channel] = []
         self._stopped: str | None = None
@@ -39,10 +38,6 @@ class Outcomes:
     def sample(self, model: str, sample: str, error: str | None) -> None:
         """A sample's call has ended."""
         self._publish({"model": model, "sample": sample, "error": error})
-
-    def job(self, key: str, error: str | None) -> None:
-        """A fine-tuning job has ended, or can't be had."""
-        self._publish({"job": key, "error": error})
 
     def stop(self, reason: str) -> None:
         """No further call will be made."""
@@ -55,11 +50,12 @@ class Outcomes:
 
     def wait_sample(self, model: str, sample: str) -> str | None:
         """Wait until a sample's call has ended; its error. Raises `Stopped`."""
-        return self._wait((model, sample))
-
-    def wait_job(self, key: str) -> str | None:
-        """Wait until a job has ended; its error. Raises `Stopped`."""
-        return self._wait((key, None))
+        key = (model, sample)
+        with self._changed:
+            self._changed.wait_for(lambda: key in self._errors or self._stopped is not None)
+            if key not in self._errors:
+                raise Stopped(self._stopped)
+            return self._errors[key]
 
     def attach(self, channel: Channel) -> None:
         """Tell a worker everything so far, and from now on."""
@@ -72,19 +68,10 @@ class Outcomes:
         """Hear of outcomes from the main process; its end stops the recording here."""
         channel.setcallback(self._publish, endmarker={"stopped": "the main process has ended"})
 
-    def _wait(self, key: tuple[str, str | None]) -> str | None:
-        with self._changed:
-            self._changed.wait_for(lambda: key in self._errors or self._stopped is not None)
-            if key not in self._errors:
-                raise Stopped(self._stopped)
-            return self._errors[key]
-
     def _publish(self, message: Message) -> None:
         with self._changed:
             if "stopped" in message:
                 self._stopped = self._stopped or message["stopped"]
-            elif "job" in message:
-                self._errors[message["job"], None] = message["error"]
             else:
                 self._errors[message["model"], message["sample"]] = message["error"]
             if message not in self._messages[-1:]:

@@ -99,6 +99,8 @@ class Recorder:
         self.budget_usd = budget_usd
         self.lanes: list[Lane] = []
         self.job_cost_usd = 0.0
+        self.statuses: dict[str, str] = {}
+        self.notes: list[str] = []
         self._jobs: list[JobDriver] = []
         self._held_usd = 0.0
         self._turn = 0

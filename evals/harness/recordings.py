@@ -44,7 +44,7 @@ class Recordings:
         try:
             return self.valid_prediction(model, sample, repeat)
         except RecordingError as error:
-            failure = f"{error}. Record it: {self.how_to_record(model, sample)}"
+            failure = f"{error}. Record it: {error.command or self.how_to_record(model, sample)}"
             return Prediction(model.key, sample.id, failure=failure)
 
     def valid_prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:

@@ -14,6 +14,7 @@ from evals.harness.endpoint import Endpoint, endpoint_of
 from evals.harness.errors import RecordingError, UserError
 from evals.harness.evidence import Evidence
 from evals.harness.finetuning import Jobs
+from evals.harness.job_driver import JobDriver
 from evals.harness.names import shown
 from evals.harness.options import RECORD, Settings
 from evals.harness.outcomes import Outcomes
@@ -77,7 +78,7 @@ class EvalSession:
     @cached_property
     def jobs(self) -> Jobs:
         """The suite's fine-tuning jobs and their tuned models."""
-        return Jobs(self.suite, self.folder, lambda: self.samples, self.outcomes, self.commands)
+        return Jobs(self.suite, self.folder, lambda: self.samples, self.commands)
 
     @cached_property
     def recordings(self) -> Recordings:
@@ -155,19 +156,22 @@ class EvalSession:
         self.recorder.add_lane(model, endpoint, calls)
 
     def _add_job(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
+        """Drive a model's job, then ask the tuned model; at once where only what is missing is asked for and it isn't."""
         assert self.recorder is not None and model.job is not None
-        job = model.job
+        if self.settings.mode != RECORD and self.jobs.is_recorded(model.job):
+            return self._add_lane(model, endpoint, samples)
+        job, prepared = model.job, self.jobs.prepare(model.job)
+        self.recorder.notes += [f"{job.key}: {note}" for note in prepared.training.notes()]
 
         async def drive(recorder: Recorder) -> None:
-            error = await self.jobs.drive(job, endpoint, recorder, self.settings.mode == RECORD, self.settings.retrain)
-            self.outcomes.job(job.key, error)
+            error = await JobDriver(prepared, endpoint, recorder, self.settings.retrain).drive()
+            self.jobs.forget(job)
             if error is None:
-                self._add_lane(model, endpoint, samples)
-            for sample in samples if error else []:
+                return self._add_lane(model, endpoint, samples)
+            for sample in samples:
                 self.outcomes.sample(model.key, sample.id, error)
 
-        recorder = self.recorder
-        recorder.add_job(drive)
+        self.recorder.add_job(drive)
 
     def _is_recorded(self, model: Model, sample: Sample) -> bool:
         if self.settings.mode == RECORD:

@@ -1,0 +1,143 @@
+"""A fine-tuning job as it was recorded in `job.yaml`: what it yielded, and of what it was made."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.harness import cassettes
+from evals.harness.cassettes import Exchange, canonical
+from evals.harness.errors import RecordingError
+from evals.harness.names import shown
+from evals.harness.suite import Finetune, Suite
+
+CASSETTE = "job.yaml"
+_JOB_PATH = re.compile(r"/fine_tuning/jobs/[^/]+$")
+_EVENTS_PATH = re.compile(r"/fine_tuning/jobs/[^/]+/events$")
+_CONTENT_PATH = re.compile(r"/files/[^/]+/content$")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes two jobs the same: the training file, the base and the settings.
+
+    It travels in the job's `metadata`. `recipe` digests what the file is made of (prompt, selection, evaluated samples),
+    `source` the local file it comes from, or is empty: with both unchanged the training file need not be made again.
+    """
+
+    training: str
+    settings: str
+    recipe: str
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 over training file, base and settings, by which a job is found again."""
+        return _sha256([self.training, self.settings])
+
+    def metadata(self) -> dict[str, str]:
+        """The key-value pairs attached to the job."""
+        return {"evaltape_digest": self.digest, **{f"evaltape_{key}": value for key, value in asdict(self).items()}}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A succeeded job. `metrics` holds one row per step of the result file, `events` the API's messages, oldest first."""
+
+    id: str
+    status: str
+    base: str
+    tuned_model: str
+    trained_tokens: int
+    identity: Identity
+    metrics: list[dict[str, float | None]]
+    events: list[dict[str, Any]]
+
+    def as_result(self) -> dict[str, Any]:
+        """The job as the results file tells it."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "tuned_model": self.tuned_model,
+            "trained_tokens": self.trained_tokens,
+        }
+
+
+def settings_of(job: Finetune) -> str:
+    """Base, hyperparameters and seed, as one line of JSON that is matched and can be read."""
+    return canonical({"base": job.base.served, "hyperparameters": job.hyperparameters, "seed": job.seed})
+
+
+def recipe_of(suite: Suite, job: Finetune, evaluated: list[str]) -> str:
+    """The digest of what, beside its rows, decides the training file; `evaluated` are the inputs that may leak."""
+    selection = [asdict(suite.dataset), asdict(job.train), job.leaks, job.validation and asdict(job.validation)]
+    return _sha256([suite.user, suite.system, selection, evaluated])
+
+
+def read_job(path: Path) -> Job:
+    """The job of a cassette. Raises `RecordingError` where there is none or it did not succeed."""
+    exchanges = cassettes.read(path)
+    try:
+        found = _last(exchanges, _JOB_PATH)
+        if found is None or found["status"] != "succeeded":
+            raise ValueError("it records no job that succeeded")
+        metadata = found["metadata"]
+        return Job(
+            id=str(found["id"]),
+            status=str(found["status"]),
+            base=str(found["model"]),
+            tuned_model=str(found["fine_tuned_model"]),
+            trained_tokens=int(found.get("trained_tokens") or 0),
+            identity=Identity(**{key: metadata[f"evaltape_{key}"] for key in Identity.__dataclass_fields__}),
+            metrics=_metrics(exchanges),
+            events=_events(exchanges),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordingError(f"{shown(path)}: not the recording of a job ({error})") from None
+
+
+def _last(exchanges: list[Exchange], path: re.Pattern[str]) -> Any:
+    found = [exchange.answered for exchange in exchanges if exchange.method == "GET" and path.search(exchange.path)]
+    return found[-1] if found else None
+
+
+def _events(exchanges: list[Exchange]) -> list[dict[str, Any]]:
+    pages = [exchange.answered["data"] for exchange in exchanges if _EVENTS_PATH.search(exchange.path)]
+    newest_first = [event for page in pages for event in page]
+    return [{key: event.get(key) for key in ("created_at", "level", "message")} for event in reversed(newest_first)]
+
+
+def _metrics(exchanges: list[Exchange]) -> list[dict[str, float | None]]:
+    content = _last(exchanges, _CONTENT_PATH)
+    return read_metrics(content) if isinstance(content, str) else []
+
+
+def read_metrics(content: str) -> list[dict[str, float | None]]:
+    """The rows of a result file: `step`, `train_loss` and `valid_loss` (None where not measured at that step).
+
+    Some services give the CSV in base64.
+    """
+    if not content.lstrip().startswith("step"):
+        try:
+            content = base64.b64decode(content, validate=True).decode()
+        except ValueError:
+            return []
+    rows = csv.DictReader(io.StringIO(content))
+    return [{key: _number(row, key) for key in ("step", "train_loss", "valid_loss")} for row in rows]
+
+
+def _number(row: Mapping[str, str | None], key: str) -> float | None:
+    try:
+        return float(row.get(key) or "")
+    except ValueError:
+        return None
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

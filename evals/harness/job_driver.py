@@ -1,0 +1,165 @@
+"""Drives one fine-tuning job: finds it or starts it, waits for it, records it. Never a second paid job for the same one.
+
+Whatever ends a session midway, the next finds the job by the digest in its metadata and goes on with it.
+"""
+
+import asyncio
+import datetime
+import time
+from typing import Any
+
+from evals.harness import cassettes
+from evals.harness.cassettes import Exchange
+from evals.harness.endpoint import CallFailed, Endpoint
+from evals.harness.errors import RecordingError
+from evals.harness.finetuning import Prepared
+from evals.harness.job_api import JobApi
+from evals.harness.names import shown
+from evals.harness.recorder import Recorder
+
+RETIRING_DAYS = 30
+NO_MODEL = ("failed", "cancelled")
+
+
+class JobEnded(Exception):
+    """The job yields no tuned model; the text says why, in the API's words."""
+
+
+class JobDriver:
+    """One job at one endpoint, in the recorder's loop."""
+
+    def __init__(self, prepared: Prepared, endpoint: Endpoint, recorder: Recorder, retrain: bool) -> None:
+        self.prepared = prepared
+        self.job = prepared.job
+        self.endpoint = endpoint
+        self.recorder = recorder
+        self.retrain = retrain
+        self.api = JobApi(endpoint, self._show)
+        self._exchanges: list[Exchange] = []
+        self._started_here = False
+
+    async def drive(self) -> str | None:
+        """Bring the job to its end and record it; the error, or None."""
+        try:
+            await self._note_retirement(self.job.base.served)
+            job = await self._find_or_start()
+            await self._wait(job["id"])
+            cassettes.write(self.prepared.cassette, self._exchanges, secrets=(self.endpoint.key,))
+        except (JobEnded, RecordingError) as error:
+            return f"[finetune.{self.job.key}] {error}"
+        except CallFailed as failure:
+            return f"[finetune.{self.job.key}] {failure.message}{_advice(failure)}"
+        except (KeyError, TypeError) as error:
+            return f"[finetune.{self.job.key}] the API's answer is not of the fine-tuning API ({error!r})"
+        except OSError as error:
+            return f"{shown(self.prepared.cassette)} can't be written: {error.strerror}; the job itself has succeeded"
+        return None
+
+    # ------------------------------------------------------------ find or start
+
+    async def _find_or_start(self) -> Any:
+        known = await self.api.jobs(self.prepared.identity.digest)
+        usable = [job for job in known if job["status"] not in NO_MODEL]
+        if self.retrain and known:
+            self._note(f"training anew; there is {_described(known[0])}, made of the same data, base and settings")
+        elif usable:
+            self._note(f"using {_described(usable[0])}, made of the same data, base and settings")
+            return usable[0]
+        elif known:
+            raise JobEnded(f"{_reason(known[0])}. To pay for another: --record --retrain")
+        return await self._start({job["id"] for job in known})
+
+    async def _start(self, known: set[str]) -> Any:
+        self._check_budget()
+        files = {"training_file": self.prepared.training, "validation_file": self.prepared.validation}
+        uploads = {key: await self.api.upload(file) for key, file in files.items() if file is not None}
+        optional = {"seed": self.job.seed, "suffix": self.job.suffix}
+        order: dict[str, Any] = {
+            "model": self.job.base.served,
+            "method": {"type": "supervised", "supervised": {"hyperparameters": self.job.hyperparameters}},
+            "metadata": self.prepared.identity.metadata(),
+            **{key: upload.answered["id"] for key, upload in uploads.items()},
+            **{key: value for key, value in optional.items() if value is not None},
+        }
+        job, exchanges = await self.api.create(order, self.prepared.identity.digest, known)
+        self._exchanges += [*uploads.values(), *exchanges]
+        self._started_here = True
+        self._note(f"started {job['id']} on {self.prepared.training.rows} training rows")
+        return job
+
+    def _check_budget(self) -> None:
+        budget, price = self.recorder.budget_usd, self.job.price
+        if budget is None or price is None or price.training is None:
+            return
+        most = self.prepared.most_tokens * price.training / 1e6
+        if self.recorder.spent_usd + most > budget:
+            raise JobEnded(f"the budget of ${budget:g} can't bear the job, which costs up to ${most:.2f}; none was started")
+
+    # ------------------------------------------------------------ wait and record
+
+    async def _wait(self, job_id: str) -> None:
+        started = time.monotonic()
+        while True:
+            exchange = await self.api.job(job_id)
+            job = exchange.answered
+            self._show(await self._progress(job, time.monotonic() - started))
+            if job["status"] == "succeeded":
+                return await self._succeed(exchange)
+            if job["status"] in NO_MODEL:
+                raise JobEnded(f"{_reason(job)}. To pay for another: --record --retrain")
+            if job["status"] == "paused":
+                raise JobEnded(f"{job_id} is paused. Resume it at the API; --record-missing then goes on with it")
+            await asyncio.sleep(self.job.poll_seconds)
+
+    async def _progress(self, job: Any, elapsed_s: float) -> str:
+        """Status, elapsed time, trained tokens and the API's latest word, which while it trains is the loss."""
+        parts = [job["status"], f"{int(elapsed_s) // 60} min {int(elapsed_s) % 60:02d} s"]
+        if job.get("trained_tokens"):
+            parts.append(f"{job['trained_tokens']:,} trained tokens")
+        message = await self.api.latest_message(job["id"]) if job["status"] == "running" else ""
+        return ", ".join([*parts, *([message] if message else [])])
+
+    async def _succeed(self, exchange: Exchange) -> None:
+        """Record the job with its events and metrics, and count what it cost."""
+        job, price = exchange.answered, self.job.price
+        self._exchanges += [exchange, *await self.api.events(job["id"])]
+        self._exchanges += [await self.api.content(file) for file in job.get("result_files") or []]
+        if self._started_here and price is not None and price.training is not None:
+            self.recorder.job_cost_usd += int(job.get("trained_tokens") or 0) * price.training / 1e6
+        await self._note_retirement(job["fine_tuned_model"])
+
+    async def _note_retirement(self, model: str) -> None:
+        """Note a shutdown within 30 days, of the base before money is spent on it. Not every API can tell."""
+        raw = self.endpoint.client.models.with_raw_response.retrieve
+        try:
+            answered = (await self.endpoint.call(lambda: raw(model)))[0].answered
+            date = datetime.date.fromisoformat(str(answered["shutdown_date"])[:10])
+        except (CallFailed, KeyError, TypeError, ValueError):
+            return
+        days = (date - datetime.date.today()).days
+        if days <= RETIRING_DAYS:
+            self._note(f"{model} shuts down on {date}, {f'in {days} days' if days > 0 else 'which is past'}")
+
+    def _note(self, text: str) -> None:
+        self.recorder.notes.append(f"{self.job.key}: {text}")
+
+    def _show(self, text: str) -> None:
+        self.recorder.statuses[self.job.key] = text
+
+
+def _described(job: Any) -> str:
+    return f"{job['id']} ({job['status']}" + (f", {job['fine_tuned_model']})" if job.get("fine_tuned_model") else ")")
+
+
+def _reason(job: Any) -> str:
+    words = (job.get("error") or {}).get("message")
+    return f"{job['id']} {'failed' if job['status'] == 'failed' else 'was cancelled'}{f': {words}' if words else ''}"
+
+
+def _advice(failure: CallFailed) -> str:
+    if failure.status == 403:
+        return (
+            ". This API lets the organisation start no fine-tuning job (OpenAI takes no new ones after 6 January 2027). Name "
+            "another service in the base's base_url, or serve one yourself: python -m evals.local --help"
+        )
+    return ". Check `model` of the base under [models]" if failure.code == "model_not_found" else ""
