@@ -35,7 +35,11 @@ class Tuning:
     states: tuple[str, ...] = STATES
     step_s: float | None = None
     job_error: dict[str, Any] = field(
-        default_factory=lambda: {"code": "invalid_training_file", "message": "Line 3 has no assistant message", "param": "training_file"}
+        default_factory=lambda: {
+            "code": "invalid_training_file",
+            "message": "Line 3 has no assistant message",
+            "param": "training_file",
+        }
     )
     trained_tokens: int = 2_100
     page: int = 20
@@ -58,7 +62,11 @@ class Tuning:
 
     def _files(self, asked: Asked, parts: list[str]) -> Reply:
         if not parts:
-            return self._upload(asked) if asked.method == "POST" else self._page(asked, [f for f, _ in self.files.values()])
+            return (
+                self._upload(asked)
+                if asked.method == "POST"
+                else self._page(asked, [f for f, _ in self.files.values()])
+            )
         if parts[0] not in self.files:
             return error(404, f"No such File object: {parts[0]}")
         described, content = self.files[parts[0]]
@@ -84,7 +92,9 @@ class Tuning:
 
     def _jobs(self, asked: Asked, parts: list[str]) -> Reply:
         if not parts:
-            return self._create(asked.json) if asked.method == "POST" else self._page(asked, self._matching(asked.query))
+            return (
+                self._create(asked.json) if asked.method == "POST" else self._page(asked, self._matching(asked.query))
+            )
         job = self.jobs.get(parts[0])
         if job is None:
             return error(404, f"No such fine-tuning job: {parts[0]}", "fine_tune_not_found")
@@ -98,7 +108,10 @@ class Tuning:
         for key in ("training_file", "validation_file"):
             if asked.get(key) and asked[key] not in self.files:
                 return error(400, f"{key}: no such file {asked[key]}", "invalid_file")
-        method = asked.get("method") or {"type": "supervised", "supervised": {"hyperparameters": asked.get("hyperparameters", {})}}
+        method = asked.get("method") or {
+            "type": "supervised",
+            "supervised": {"hyperparameters": asked.get("hyperparameters", {})},
+        }
         body = {
             "id": f"ftjob-{next(self._numbers):04d}", "object": "fine_tuning.job", "created_at": CREATED, "error": None,
             "fine_tuned_model": None, "finished_at": None, "estimated_finish": None, "model": asked["model"],

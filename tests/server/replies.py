@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KEY_IN_ERRORS = "sk-proj-planted0123456789abcdefghijklmnop"
-ORGANISATION, PROJECT, REQUEST, COOKIE = "org-plantedABCDEFG12345", "proj_plantedHIJKLMN678", "req_plantedOPQRSTU90", "__cf_bm=planted-cookie"
+ORGANISATION, PROJECT, REQUEST, COOKIE = (
+    "org-plantedABCDEFG12345",
+    "proj_plantedHIJKLMN678",
+    "req_plantedOPQRSTU90",
+    "__cf_bm=planted-cookie",
+)
 IDENTITY_HEADERS = {
     "openai-organization": ORGANISATION,
     "openai-project": PROJECT,
@@ -36,7 +41,9 @@ class Reply:
         return (self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)).encode()
 
 
-def error(status: int, message: str, code: str | None = None, kind: str = "invalid_request_error", **more: Any) -> Reply:
+def error(
+    status: int, message: str, code: str | None = None, kind: str = "invalid_request_error", **more: Any
+) -> Reply:
     """An error in OpenAI's form."""
     return Reply({"error": {"message": message, "type": kind, "param": None, "code": code}}, status, **more)
 
@@ -53,13 +60,19 @@ def completion(asked: dict[str, Any], text: str | None, reason: str = "stop", re
             "created": 1_790_000_000,
             "model": asked["model"],
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
-            "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": tokens, "total_tokens": prompt_tokens + tokens},
+            "usage": {
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": tokens,
+                "total_tokens": prompt_tokens + tokens,
+            },
         }
     )
 
 
 def _rate_limited(**headers: str) -> Reply:
-    return error(429, f"Rate limit reached in organization {ORGANISATION}", "rate_limit_exceeded", "requests", headers=headers)
+    return error(
+        429, f"Rate limit reached in organization {ORGANISATION}", "rate_limit_exceeded", "requests", headers=headers
+    )
 
 
 Fault = Reply | Callable[[dict[str, Any]], Reply]

@@ -69,7 +69,13 @@ class ApiServer:
         return f"http://127.0.0.1:{self.port}{PREFIX}"
 
     def fault(
-        self, fault: str | Fault, match: str = "", path: str = CHAT, method: str = "POST", after: int = 0, times: float = 1
+        self,
+        fault: str | Fault,
+        match: str = "",
+        path: str = CHAT,
+        method: str = "POST",
+        after: int = 0,
+        times: float = 1,
     ) -> None:
         """Script a fault by its name in `FAULTS`, or a reply of one's own; `times=math.inf` for every such call."""
         self._rules.append(Rule(FAULTS[fault] if isinstance(fault, str) else fault, path, method, match, after, times))
@@ -211,7 +217,9 @@ class ApiServer:
         if not parts:
             return Reply({"object": "list", "data": listed})
         found = [model for model in listed if model["id"] == "/".join(parts)]
-        return Reply(found[0]) if found else error(404, f"The model {'/'.join(parts)!r} does not exist", "model_not_found")
+        return (
+            Reply(found[0]) if found else error(404, f"The model {'/'.join(parts)!r} does not exist", "model_not_found")
+        )
 
 
 async def _waited(reader: asyncio.StreamReader, duration_s: float) -> bool:
