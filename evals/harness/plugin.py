@@ -7,6 +7,7 @@ import pytest
 
 from evals.harness import terminal
 from evals.harness.errors import UserError
+from evals.harness.finetuning import Jobs
 from evals.harness.options import add_options, read_settings
 from evals.harness.outcomes import Stopped
 from evals.harness.prediction import Prediction
@@ -143,12 +144,17 @@ def comparison(request: pytest.FixtureRequest) -> PairedScores:
 
 
 @pytest.fixture
-def accepted(request: pytest.FixtureRequest, scores: ModelScores, snapshot: Any) -> Any:
+def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
     """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
     from evals.harness.snapshots import accepted_scores
 
-    suite = request.config.stash[SESSION].suite
-    return snapshot.use_extension(accepted_scores(suite.name, scores.model.key))
+    return accepted_scores(request, request.config.stash[SESSION].suite.name, scores.model.key)
+
+
+@pytest.fixture(scope="session")
+def jobs(request: pytest.FixtureRequest) -> Jobs:
+    """The suite's fine-tuning jobs, each driven once per session by the main process, however many workers there are."""
+    return request.config.stash[SESSION].jobs
 
 
 # ---------------------------------------------------------------- what becomes of it
