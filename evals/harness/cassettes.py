@@ -1,37 +1,25 @@
 """Cassettes: recorded calls in vcrpy's format, one file per sample, matched on method, path and JSON body.
 
-vcrpy's cassette, matchers, record modes and YAML reader do the work; what is added is a writer that keeps bodies readable,
-files that are written whole or not at all, and headers and bodies that carry no secret.
+They are written whole or not at all, and hold no secret in headers and bodies.
 """
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-from vcr.cassette import Cassette
-from vcr.matchers import get_matchers_results, method
-from vcr.persisters.filesystem import CassetteNotFoundError
-from vcr.record_mode import RecordMode
-from vcr.request import Request
-from vcr.serialize import deserialize as from_text
-from vcr.serialize import serialize as to_text
-from vcr.serializers import yamlserializer
-
+from evals.harness.cassette_text import Asked, Interaction, interactions_of, json_text, text_of
 from evals.harness.errors import RecordingError
 from evals.harness.files import write_whole
 from evals.harness.names import shown
 
-KEPT_HEADERS = ("content-type",)
 REMOVED_KEYS = {"organization_id", "organization", "project_id", "project", "user_id"}
 LARGEST_BYTES = 32 * 2**20
+DEEPEST = 16
+"""Levels of YAML, of which vcrpy's format needs six; the parser takes minutes over a million, and crashes."""
 _KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}|\bBearer [A-Za-z0-9._~+/-]{16,}")
-# What a literal block of YAML can't hold; in JSON each has an escape.
-_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +44,7 @@ class Exchange:
 
 def read(path: Path) -> list[Exchange]:
     """The calls of a cassette. Raises `RecordingError` where there is none, or what is there is no cassette."""
-    return [_exchange(path, *pair) for pair in _load(path)]
+    return [_exchange(path, *interaction) for interaction in _load(path)]
 
 
 def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Any:
@@ -64,30 +52,31 @@ def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Any:
 
     Raises `RecordingError` where the cassette is missing or damaged, or holds another call: it says what differs.
     """
-    wanted = _request("POST", f"https://any.host{endpoint}", asked)
-    recorded = [(request, _exchange(path, request, response)) for request, response in _load(path)]
-    for request, exchange in recorded:
-        if not get_matchers_results(wanted, request, (method, same_endpoint, same_json))[1]:
+    recorded = read(path)
+    for exchange in recorded:
+        if matches(exchange, endpoint, asked):
             return exchange.answered
-    raise RecordingError(f"{shown(path)}: recorded with {difference(endpoint, asked, recorded[0][1])}")
+    raise RecordingError(f"{shown(path)}: recorded with {difference(endpoint, asked, recorded[0])}")
 
 
-def _load(path: Path) -> list[tuple[Request, Any]]:
+def _load(path: Path) -> list[Interaction]:
     try:
-        cassette = Cassette.load(
-            path=path, persister=_Persister, serializer=_Serializer, record_mode=RecordMode.NONE, match_on=(method,)
-        )
-        if not cassette.rewound:
-            raise RecordingError(f"{shown(path)}: there is no such recording")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError, OSError) as error:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_BYTES + 1)
+        if len(data) > LARGEST_BYTES:
+            raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
+        interactions = interactions_of(data.decode())
+    except FileNotFoundError:
+        raise RecordingError(f"{shown(path)}: there is no such recording") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RecordingError(f"{shown(path)}: not a readable cassette ({type(error).__name__}: {reason})") from None
-    if not cassette.data:
+    if not interactions:
         raise RecordingError(f"{shown(path)}: an empty cassette")
-    return list(cassette.data)
+    return interactions
 
 
-def _exchange(path: Path, request: Request, response: Any) -> Exchange:
+def _exchange(path: Path, request: Asked, response: Any) -> Exchange:
     try:
         asked = json.loads(request.body) if request.body else None
         content_type = response.get("headers", {}).get("content-type", ["application/json"])[0]
@@ -101,16 +90,14 @@ def _exchange(path: Path, request: Request, response: Any) -> Exchange:
 # ---------------------------------------------------------------- matching
 
 
-def same_endpoint(asked: Request, recorded: Request) -> None:
-    """A vcrpy matcher: the path under the API's base URL, whose host and prefix are where the API is served today."""
-    if not str(recorded.path).endswith(str(asked.path)):
-        raise AssertionError(f"{asked.path} != {recorded.path}")
+def matches(recorded: Exchange, endpoint: str, asked: dict[str, Any]) -> bool:
+    """Whether a recorded call is a POST of this JSON to this endpoint.
 
-
-def same_json(asked: Request, recorded: Request) -> None:
-    """A vcrpy matcher: equal JSON bodies, whatever their spacing and the order of their keys."""
-    if canonical(json.loads(asked.body)) != canonical(json.loads(recorded.body or "null")):
-        raise AssertionError("the JSON bodies differ")
+    The endpoint is the path under the API's base URL: host and prefix are wherever the API is served today. JSON bodies
+    are equal whatever their spacing and the order of their keys.
+    """
+    same_endpoint = recorded.method == "POST" and recorded.path.endswith(endpoint)
+    return same_endpoint and canonical(asked) == canonical(recorded.asked)
 
 
 def canonical(value: Any) -> str:
@@ -145,7 +132,8 @@ def _line_that_differs(now: Any, then: Any) -> str:
     if roles[0] != roles[1]:
         return f"messages by {', '.join(map(str, roles[1])) or 'nobody'}; the suite has {', '.join(map(str, roles[0]))}"
     lines = [[line for turn in turns for line in str(turn.get("content")).split("\n")] for turns in (now, then)]
-    number = next((n for n, pair in enumerate(zip(*lines, strict=False), 1) if pair[0] != pair[1]), min(map(len, lines)) + 1)
+    pairs = enumerate(zip(*lines, strict=False), 1)
+    number = next((n for n, pair in pairs if pair[0] != pair[1]), min(map(len, lines)) + 1)
     return f"line {number} differs"
 
 
@@ -158,24 +146,10 @@ def write(path: Path, exchanges: list[Exchange], secrets: tuple[str, ...] = ()) 
     Raises `RecordingError`, and writes nothing, where what would be written holds one of the session's `secrets` or
     something that looks like an API key.
     """
-    cassette = Cassette(path=path, persister=_Persister, serializer=_Serializer, record_mode=RecordMode.ALL)
-    for exchange in exchanges:
-        headers = {"content-type": [exchange.content_type]}
-        answered = _text(exchange.answered, "json" in exchange.content_type)
-        response = {
-            "status": {"code": exchange.status, "message": "OK"},
-            "headers": headers,
-            "body": {"string": answered.encode()},
-        }
-        cassette.append(_request(exchange.method, exchange.url, exchange.asked), response)
-    _refuse_secrets(path, cassette, secrets)
-    cassette._save(force=True)
-
-
-def _refuse_secrets(path: Path, cassette: Cassette, secrets: tuple[str, ...]) -> None:
-    text = to_text(cassette._as_dict(), _Serializer)
+    text = text_of([_interaction(exchange) for exchange in exchanges])
     if any(secret in text for secret in secrets if secret) or _KEY_LIKE.search(text):
         raise RecordingError(f"{shown(path)}: not written, because the answer holds an API key or what looks like one")
+    write_whole(path, text)
 
 
 def without_identity(value: Any) -> Any:
@@ -187,13 +161,16 @@ def without_identity(value: Any) -> Any:
     return value
 
 
-def _request(verb: str, url: str, asked: Any) -> Request:
-    """vcrpy's request, with a JSON body or none, and neither credentials nor query in its address."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    body = None if asked is None else _text(asked, is_json=True).encode()
-    headers = {} if asked is None else {"content-type": "application/json"}
-    return Request(verb, f"{parts.scheme}://{host}{parts.path}", body, headers)
+def _interaction(exchange: Exchange) -> Interaction:
+    """A call as vcrpy has it, with neither credentials nor query in its address."""
+    parts = urlsplit(exchange.url)
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    asked = None if exchange.asked is None else _text(exchange.asked, is_json=True).encode()
+    return Asked(exchange.method, address, asked), {
+        "status": {"code": exchange.status, "message": "OK"},
+        "headers": {"content-type": [exchange.content_type]},
+        "body": {"string": _text(exchange.answered, "json" in exchange.content_type).encode()},
+    }
 
 
 def _text(value: Any, is_json: bool) -> str:
@@ -201,64 +178,5 @@ def _text(value: Any, is_json: bool) -> str:
     if not is_json:
         return str(value)
     if not isinstance(value, dict):
-        return _json(value)
-    return "{" + ",\n ".join(f"{_json(key)}: {_json(item)}" for key, item in value.items()) + "}"
-
-
-def _json(value: Any) -> str:
-    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
-
-
-class _Persister:
-    """vcrpy's persister: files written whole, of bounded size when read."""
-
-    @staticmethod
-    def load_cassette(path: Path, serializer: Any) -> tuple[list[Request], list[Any]]:
-        try:
-            with path.open("rb") as file:
-                data = file.read(LARGEST_BYTES + 1)
-        except FileNotFoundError:
-            raise CassetteNotFoundError from None
-        if len(data) > LARGEST_BYTES:
-            raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
-        requests, responses = from_text(data.decode(), serializer)[:2]
-        return requests, responses
-
-    @staticmethod
-    def save_cassette(path: Path, cassette: dict[str, Any], serializer: Any) -> None:
-        write_whole(path, to_text(cassette, serializer))
-
-
-class _Serializer:
-    """vcrpy's serializer: its own YAML reader, and a writer that gives every body a literal block."""
-
-    @staticmethod
-    def deserialize(text: str) -> Any:
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
-                raise ValueError("YAML tags, anchors and aliases have no place in a cassette")
-        return yamlserializer.deserialize(text)
-
-    @staticmethod
-    def serialize(data: dict[str, Any]) -> str:
-        return "".join(_yaml_lines(data))
-
-
-def _yaml_lines(data: dict[str, Any]) -> Iterator[str]:
-    yield f"version: {data['version']}\ninteractions:\n"
-    for interaction in data["interactions"]:
-        request, response = interaction["request"], interaction["response"]
-        yield f"- request:\n    method: {request['method']}\n    uri: {_json(request['uri'])}\n"
-        yield f"    headers: {_json(request['headers'])}\n"
-        yield "    body:" + _block(request["body"], "      ")
-        yield f"  response:\n    status: {_json(response['status'])}\n    headers: {_json(response['headers'])}\n"
-        yield "    body:\n      string:" + _block(response["body"]["string"], "        ")
-
-
-def _block(text: str | None, indent: str) -> str:
-    """A literal block holding exactly `text`; text that can't stand in one is written as a JSON string, also YAML."""
-    if text is None:
-        return " null\n"
-    if _NOT_IN_YAML.search(text) or text != text.strip() or "\r" in text or "\t" in text or not text:
-        return f" {_json(text)}\n"
-    return " |-\n" + "".join(f"{indent}{line}\n" for line in text.split("\n"))
+        return json_text(value)
+    return "{" + ",\n ".join(f"{json_text(key)}: {json_text(item)}" for key, item in value.items()) + "}"

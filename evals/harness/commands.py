@@ -18,6 +18,10 @@ class Commands:
         """Record every model of a kind, or only what is missing."""
         return f"pytest evals -m {kind} {'--record-missing' if missing else '--record'}{self._rest}"
 
+    def retrain(self) -> str:
+        """Pay for new fine-tuning jobs although there are some."""
+        return f"pytest evals -m finetuned --record --retrain{self._rest}"
+
     def record_sample(self, model: Model, sample: Sample) -> str:
         """Record one sample of one model."""
         name = f"{model.key}-{sample.name}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evals.harness.suite import Model, Price
+from evals.harness.tokens import Count, bytes_of
 
 DEFAULT_ANSWER_TOKENS = 4_096
 """Where the request sets no limit on the answer."""
@@ -18,15 +19,19 @@ def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) ->
     return (prompt_tokens * price.input + completion_tokens * price.output) / 1e6
 
 
-def most_tokens(body: Mapping[str, Any]) -> tuple[int, int]:
-    """An upper bound of (prompt, completion) tokens of a call: no tokeniser yields more tokens than UTF-8 bytes."""
-    texts = [turn["content"] for turn in body["messages"]]
-    prompt = sum(len(text.encode()) + OVERHEAD_TOKENS for text in texts)
+def answer_limit(body: Mapping[str, Any]) -> int | None:
+    """The most tokens a request lets its answer have; None where it sets no limit."""
     limits = [body[key] for key in ("max_completion_tokens", "max_tokens") if isinstance(body.get(key), int)]
-    return prompt, min(limits, default=DEFAULT_ANSWER_TOKENS)
+    return min(limits, default=None)
+
+
+def most_tokens(body: Mapping[str, Any], count: Count = bytes_of) -> tuple[int, int]:
+    """An upper bound of the (prompt, completion) tokens of a call, its texts measured by `count`."""
+    prompt = sum(count(turn["content"]) + OVERHEAD_TOKENS for turn in body["messages"])
+    limit = answer_limit(body)
+    return prompt, DEFAULT_ANSWER_TOKENS if limit is None else limit
 
 
 def most_usd(model: Model, body: Mapping[str, Any]) -> float:
     """An upper bound of what a call can cost, in USD."""
     return call_usd(model.price, *most_tokens(body))
-

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from evals.harness.errors import UserError
+from evals.harness.errors import FewerSamples, UserError
 from evals.harness.names import nearest, shown
 from evals.harness.suite import Dataset, Split
 
@@ -43,7 +43,7 @@ def load_rows(dataset: Dataset, suite_file: Path, split: Split) -> list[Row]:
     rows = _from_file(dataset, suite_file, file, split.name) if file else _from_hub(dataset, suite_file, split.name)
     _check_fields(dataset, suite_file, rows.column_names)
     if len(rows) == 0:
-        raise UserError(f"{shown(suite_file)}: [dataset] split {split.name!r} of {dataset.path!r} is empty")
+        raise _empty(dataset, suite_file, split.name)
     if split.seed is not None:
         rows = rows.shuffle(seed=split.seed)
     return _limited(rows, suite_file, split)
@@ -54,6 +54,7 @@ def _limited(rows: Any, suite_file: Path, split: Split) -> list[Row]:
     if wanted > len(rows):
         warnings.warn(
             f"{shown(suite_file)}: {wanted} samples asked for, split {split.name!r} has {len(rows)}: all are used",
+            FewerSamples,
             stacklevel=2,
         )
         wanted = len(rows)
@@ -76,7 +77,13 @@ def _from_file(dataset: Dataset, suite_file: Path, file: Path, split: str) -> An
             )
         except Exception as error:
             reason = error.__cause__ or error
+            if "corresponds to no data" in str(reason):
+                raise _empty(dataset, suite_file, split) from None
             raise UserError(f"{shown(file)}: not a readable {file.suffix} data set: {reason}") from None
+
+
+def _empty(dataset: Dataset, suite_file: Path, split: str) -> UserError:
+    return UserError(f"{shown(suite_file)}: [dataset] split {split!r} of {dataset.path!r} is empty")
 
 
 def _from_hub(dataset: Dataset, suite_file: Path, split: str) -> Any:

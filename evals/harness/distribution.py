@@ -6,11 +6,14 @@
 4. When all are done the main process runs the gates, on reports and, for what none has told, on the recordings.
 """
 
+import warnings
 from collections.abc import Generator
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 
+from evals.harness.errors import FewerSamples
 from evals.harness.session import EvalSession
 
 CHANNEL = "evaltape"
@@ -48,7 +51,8 @@ class Distribution:
         if self.session.settings.records:
             channel = node.gateway.newchannel()
             node.workerinput[CHANNEL] = channel
-            self.session.outcomes.attach(channel)
+            # execnet drops what is sent before the worker has the channel: it is told everything once it says hello.
+            channel.setcallback(lambda _: self.session.outcomes.attach(channel))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -56,7 +60,7 @@ class Distribution:
         result = yield
         if self._distributes:
             session.testscollected += len(self._gates)
-            for gate, following in zip(self._gates, [*self._gates[1:], None], strict=True):
+            for gate, following in pairwise([*self._gates, None]):
                 session.config.hook.pytest_runtest_protocol(item=gate, nextitem=following)
                 if session.shouldfail or session.shouldstop:
                     raise session.Failed(session.shouldfail or session.shouldstop)
@@ -66,7 +70,12 @@ class Distribution:
         from evals.harness.plugin import is_gate, start_recording
 
         self.session.runs_samples = self.session.settings.records
-        session.perform_collect()
+        # pytest catches warnings in its own collection only; all others come from the workers, too.
+        with warnings.catch_warnings(record=True, action="ignore") as caught:
+            warnings.simplefilter("always", FewerSamples)
+            session.perform_collect()
+        for warning in caught:
+            session.config.issue_config_time_warning(cast(Warning, warning.message), stacklevel=2)
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
         self._gates = [item for item in session.items if is_gate(item)]

@@ -1,4 +1,4 @@
-"""The two kinds of trouble a person is told about."""
+"""The kinds of trouble a person is told about."""
 
 
 class UserError(Exception):
@@ -14,3 +14,7 @@ class RecordingError(Exception):
     def __init__(self, message: str, command: str | None = None) -> None:
         super().__init__(message)
         self.command = command
+
+
+class FewerSamples(UserWarning):
+    """A data set has fewer samples than the suite asks for."""

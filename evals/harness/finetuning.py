@@ -1,4 +1,4 @@
-"""A suite's fine-tuning jobs: made ready and checked before anything is paid for, driven once, replayed from `job.yaml`."""
+"""A suite's fine-tuning jobs: checked before anything is paid for, driven once, replayed from `job.yaml`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from evals.harness import dataset as source
 from evals.harness.commands import Commands
 from evals.harness.errors import RecordingError, UserError
-from evals.harness.job import CASSETTE, Identity, Job, read_job, recipe_of, settings_of
+from evals.harness.job import CASSETTE, Identity, Job, read_job, recipe_of, settings_difference, settings_of
 from evals.harness.names import shown
 from evals.harness.samples import Sample
 from evals.harness.suite import Finetune, Model, Suite
@@ -26,6 +26,7 @@ class Prepared:
     validation: TrainingFile | None
     identity: Identity
     cassette: Path
+    how_to_retrain: str = "--record --retrain"
 
     @property
     def most_tokens(self) -> int:
@@ -41,7 +42,7 @@ class Jobs:
         self.suite = suite
         self.folder = folder
         self._samples = samples
-        self._record = commands.record_all("finetuned")
+        self._record, self._retrain = commands.record_all("finetuned"), commands.retrain()
         self._read: dict[str, Job | RecordingError] = {}
 
     def served(self, model: Model) -> str:
@@ -84,32 +85,42 @@ class Jobs:
         """Make a job's files and check them. Raises `UserError`."""
         training = build_training_file(self.suite, job, self._samples())
         identity = Identity(training.sha256, settings_of(job), self._recipe(job), self._source(job))
-        return Prepared(job, training, build_validation_file(self.suite, job), identity, self.cassette(job))
+        validation = build_validation_file(self.suite, job)
+        return Prepared(job, training, validation, identity, self.cassette(job), self._retrain)
 
     def _checked(self, job: Finetune, recorded: Job) -> Job:
         path, known = shown(self.cassette(job)), recorded.identity
         if known.settings != settings_of(job):
-            raise RecordingError(f"{path}: recorded with other settings ({known.settings}; the suite has {settings_of(job)})")
-        if known.recipe == self._recipe(job) and self._source(job) in ("", known.source):
+            raise RecordingError(f"{path}: recorded with {settings_difference(known.settings, settings_of(job))}")
+        same_recipe, at_hand = known.recipe == self._recipe(job), self._source(job)
+        files = zip(at_hand.split("+"), known.source.split("+"), strict=False)
+        if same_recipe and all(now in ("", then) for now, then in files):
             return recorded
-        if not self._source(job):
-            raise RecordingError(f"{path}: the recording is of other training data: the prompt or the selection changed")
-        # Only the file itself can tell whether what changed matters.
+        changed = "the split's rows" if same_recipe else "the prompt, the selection or the samples"
+        if at_hand:
+            self._compare_files(job, recorded, changed)
+            return recorded
+        raise RecordingError(f"{path}: the recording is of other training data: {changed} changed since")
+
+    def _compare_files(self, job: Finetune, recorded: Job, changed: str) -> None:
+        """Make the training file anew: only the file itself can tell whether what `changed` matters."""
+        path = shown(self.cassette(job))
         try:
             now = build_training_file(self.suite, job, self._samples()).sha256
         except UserError as error:
             raise RecordingError(f"{path}: the training data can't be checked against the recording: {error}") from None
-        if now != known.training:
+        if now != recorded.identity.training:
             raise RecordingError(
-                f"{path}: the recording is of other training data (its file is {known.training[:12]}, "
-                f"the suite makes {now[:12]})"
+                f"{path}: the recording is of other training data: {changed} changed since (its training file has "
+                f"sha256 {recorded.identity.training[:12]}, the suite makes {now[:12]})"
             )
-        return recorded
 
     def _recipe(self, job: Finetune) -> str:
         return recipe_of(self.suite, job, sorted(sample.input for sample in self._samples()))
 
     def _source(self, job: Finetune) -> str:
+        """The digests of the local files that decide a training file; empty where the train split is not at hand."""
         splits = [job.train, *([job.validation] if job.validation else [])]
         files = [source.split_file(self.suite.dataset, self.suite.file, split.name) for split in splits]
-        return "+".join(source.digest(file) for file in files if file is not None and file.is_file())
+        digests = [source.digest(file) if file is not None and file.is_file() else "" for file in files]
+        return "+".join(digests) if digests[0] else ""

@@ -14,10 +14,12 @@ from typing import Any
 from evals.harness import cassettes
 from evals.harness.cassettes import Exchange, canonical
 from evals.harness.errors import RecordingError
+from evals.harness.files import write_whole
 from evals.harness.names import shown
 from evals.harness.suite import Finetune, Suite
 
 CASSETTE = "job.yaml"
+ORIGIN = "training.json"
 _JOB_PATH = re.compile(r"/fine_tuning/jobs/[^/]+$")
 _EVENTS_PATH = re.compile(r"/fine_tuning/jobs/[^/]+/events$")
 _CONTENT_PATH = re.compile(r"/files/[^/]+/content$")
@@ -27,14 +29,18 @@ _CONTENT_PATH = re.compile(r"/files/[^/]+/content$")
 class Identity:
     """What makes two jobs the same: the training file, the base and the settings.
 
-    It travels in the job's `metadata`. `recipe` digests what the file is made of (prompt, selection, evaluated samples),
-    `source` the local file it comes from, or is empty: with both unchanged the training file need not be made again.
+    It travels in the job's `metadata`. `recipe` digests what the file is made of (prompt, selection, evaluated
+    samples), `source` the local files it comes from: with both unchanged the training file need not be made again.
     """
 
     training: str
     settings: str
     recipe: str
     source: str
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(value, str) for value in asdict(self).values()):
+            raise TypeError("what identifies it is not text")
 
     @property
     def digest(self) -> str:
@@ -48,7 +54,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Job:
-    """A succeeded job. `metrics` holds one row per step of the result file, `events` the API's messages, oldest first."""
+    """A succeeded job: `metrics` has a row per step of the result file, `events` the API's messages, oldest first."""
 
     id: str
     status: str
@@ -74,6 +80,23 @@ def settings_of(job: Finetune) -> str:
     return canonical({"base": job.base.served, "hyperparameters": job.hyperparameters, "seed": job.seed})
 
 
+def settings_difference(recorded: str, asked: str) -> str:
+    """How recorded settings differ from those asked for, in the words of the suite file."""
+    try:
+        then, now = _by_key(recorded), _by_key(asked)
+    except (ValueError, KeyError, TypeError):
+        return f"other settings ({recorded!r}; the suite asks for {asked})"
+    changed = [key for key in {**now, **then} if then.get(key, "none") != now.get(key, "none")]
+    told = (f"another {key} ({then.get(key, 'none')}; the suite asks for {now.get(key, 'none')})" for key in changed)
+    return "; ".join(told)
+
+
+def _by_key(settings: str) -> dict[str, str]:
+    told = json.loads(settings)
+    values = {"base": told["base"], "seed": told["seed"], **told["hyperparameters"]}
+    return {key: json.dumps(value) for key, value in values.items() if value is not None}
+
+
 def recipe_of(suite: Suite, job: Finetune, evaluated: list[str]) -> str:
     """The digest of what, beside its rows, decides the training file; `evaluated` are the inputs that may leak."""
     selection = [asdict(suite.dataset), asdict(job.train), job.leaks, job.validation and asdict(job.validation)]
@@ -87,19 +110,48 @@ def read_job(path: Path) -> Job:
         found = _last(exchanges, _JOB_PATH)
         if found is None or found["status"] != "succeeded":
             raise ValueError("it records no job that succeeded")
-        metadata = found["metadata"]
         return Job(
             id=str(found["id"]),
             status=str(found["status"]),
             base=str(found["model"]),
-            tuned_model=str(found["fine_tuned_model"]),
+            tuned_model=_tuned_model(found),
             trained_tokens=int(found.get("trained_tokens") or 0),
-            identity=Identity(**{key: metadata[f"evaltape_{key}"] for key in Identity.__dataclass_fields__}),
+            identity=_identity(path, found.get("metadata") or _created_with(exchanges)),
             metrics=_metrics(exchanges),
             events=_events(exchanges),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordingError(f"{shown(path)}: not the recording of a job ({error})") from None
+
+
+def write_job(path: Path, exchanges: list[Exchange], identity: Identity, secrets: tuple[str, ...]) -> None:
+    """Record a job, and beside it of what its training file is made today.
+
+    A job that is found again tells in its metadata what the same file was made of when the job was created, which may
+    since have changed without changing the file.
+    """
+    cassettes.write(path, exchanges, secrets)
+    write_whole(path.with_name(ORIGIN), json.dumps(asdict(identity), indent=1) + "\n")
+
+
+def _identity(path: Path, metadata: Mapping[str, str]) -> Identity:
+    at_creation = Identity(**{key: metadata[f"evaltape_{key}"] for key in Identity.__dataclass_fields__})
+    try:
+        beside = Identity(**json.loads(path.with_name(ORIGIN).read_text(encoding="utf-8")))
+        return beside if beside.digest == at_creation.digest else at_creation
+    except (OSError, ValueError, TypeError):
+        return at_creation
+
+
+def _tuned_model(job: Mapping[str, Any]) -> str:
+    if not isinstance(job["fine_tuned_model"], str):
+        raise ValueError(f"its fine_tuned_model is {job['fine_tuned_model']!r}")
+    return job["fine_tuned_model"]
+
+
+def _created_with(exchanges: list[Exchange]) -> Any:
+    orders = [exchange.asked for exchange in exchanges if exchange.path.endswith("/fine_tuning/jobs")]
+    return orders[-1]["metadata"] if orders else {}
 
 
 def _last(exchanges: list[Exchange], path: re.Pattern[str]) -> Any:

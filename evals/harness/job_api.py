@@ -1,9 +1,11 @@
-"""The calls of a fine-tuning job: what only reads is sent until it is answered, what costs is never sent twice blindly."""
+"""The calls of a fine-tuning job: what only reads is sent until it is answered, what costs never twice blindly."""
 
 import asyncio
 import hashlib
+import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from evals.harness.cassettes import Exchange
@@ -21,7 +23,7 @@ Send = Callable[[], Awaitable[Any]]
 
 
 class JobApi:
-    """Files, jobs and models of one endpoint. Every method raises `CallFailed`; `trouble` hears of what is waited out."""
+    """Files, jobs and models of one endpoint. Methods raise `CallFailed`; `trouble` hears of what is waited out."""
 
     def __init__(self, endpoint: Endpoint, trouble: Callable[[str], None]) -> None:
         self._endpoint = endpoint
@@ -45,7 +47,7 @@ class JobApi:
         return (found.answered, [found]) if isinstance(found, Exchange) else (found, [])
 
     async def upload(self, file: TrainingFile) -> Exchange:
-        """The file's upload, as it is stored: with digest and size in place of its bytes. An identical one is reused."""
+        """The file's upload, stored with digest and size in place of its bytes. An identical one is reused."""
         raw = self._endpoint.client.files.with_raw_response
 
         async def there() -> Any:
@@ -92,14 +94,14 @@ class JobApi:
         pages: list[Exchange] = []
         after: dict[str, str] = {}
         while True:
-            page = await self._patiently(lambda: send(limit=PAGE, **after))
+            page = await self._patiently(partial(send, limit=PAGE, **after))
             pages.append(page)
             if not page.answered.get("has_more") or not page.answered["data"]:
                 return pages
             after = {"after": page.answered["data"][-1]["id"]}
 
     async def _once(self, send: Send, there: Callable[[], Awaitable[Any]]) -> Any:
-        """Send what must not happen twice: a failure that leaves it open is followed by a look whether it is `there`."""
+        """Send what must not happen twice: after a failure that leaves it open, look whether it is `there`."""
         attempt = 0
         while True:
             attempt += 1
@@ -126,4 +128,5 @@ class JobApi:
 
     async def _pause(self, attempt: int, failure: CallFailed) -> None:
         self._trouble(f"waiting for the API: {failure.message}")
-        await asyncio.sleep(max(failure.retry_after_s or 0.0, min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**attempt)))
+        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**attempt) * random.uniform(0.5, 1.0)
+        await asyncio.sleep(backoff_s if failure.retry_after_s is None else failure.retry_after_s)

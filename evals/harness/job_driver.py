@@ -1,4 +1,4 @@
-"""Drives one fine-tuning job: finds it or starts it, waits for it, records it. Never a second paid job for the same one.
+"""Drives one fine-tuning job: finds it or starts it, waits for it, records it. Never pays for the same one twice.
 
 Whatever ends a session midway, the next finds the job by the digest in its metadata and goes on with it.
 """
@@ -8,14 +8,16 @@ import datetime
 import time
 from typing import Any
 
-from evals.harness import cassettes
 from evals.harness.cassettes import Exchange
 from evals.harness.endpoint import CallFailed, Endpoint
 from evals.harness.errors import RecordingError
 from evals.harness.finetuning import Prepared
+from evals.harness.job import write_job
 from evals.harness.job_api import JobApi
 from evals.harness.names import shown
 from evals.harness.recorder import Recorder
+from evals.harness.suite import Model
+from evals.harness.text import counted
 
 RETIRING_DAYS = 30
 NO_MODEL = ("failed", "cancelled")
@@ -37,6 +39,7 @@ class JobDriver:
         self.api = JobApi(endpoint, self._show)
         self._exchanges: list[Exchange] = []
         self._started_here = False
+        self._held_usd = 0.0
 
     async def drive(self) -> str | None:
         """Bring the job to its end and record it; the error, or None."""
@@ -44,15 +47,17 @@ class JobDriver:
             await self._note_retirement(self.job.base.served)
             job = await self._find_or_start()
             await self._wait(job["id"])
-            cassettes.write(self.prepared.cassette, self._exchanges, secrets=(self.endpoint.key,))
+            write_job(self.prepared.cassette, self._exchanges, self.prepared.identity, secrets=(self.endpoint.key,))
         except (JobEnded, RecordingError) as error:
             return f"[finetune.{self.job.key}] {error}"
         except CallFailed as failure:
-            return f"[finetune.{self.job.key}] {failure.message}{_advice(failure)}"
-        except (KeyError, TypeError) as error:
+            return f"[finetune.{self.job.key}] {failure.message}{_advice(failure, self.job.base)}"
+        except (KeyError, TypeError, AttributeError) as error:
             return f"[finetune.{self.job.key}] the API's answer is not of the fine-tuning API ({error!r})"
         except OSError as error:
             return f"{shown(self.prepared.cassette)} can't be written: {error.strerror}; the job itself has succeeded"
+        finally:
+            self.recorder.job_held_usd -= self._held_usd
         return None
 
     # ------------------------------------------------------------ find or start
@@ -66,11 +71,11 @@ class JobDriver:
             self._note(f"using {_described(usable[0])}, made of the same data, base and settings")
             return usable[0]
         elif known:
-            raise JobEnded(f"{_reason(known[0])}. To pay for another: --record --retrain")
+            raise JobEnded(f"{_reason(known[0])}. To pay for another: {self.prepared.how_to_retrain}")
         return await self._start({job["id"] for job in known})
 
     async def _start(self, known: set[str]) -> Any:
-        self._check_budget()
+        self._hold_budget()
         files = {"training_file": self.prepared.training, "validation_file": self.prepared.validation}
         uploads = {key: await self.api.upload(file) for key, file in files.items() if file is not None}
         optional = {"seed": self.job.seed, "suffix": self.job.suffix}
@@ -87,13 +92,16 @@ class JobDriver:
         self._note(f"started {job['id']} on {self.prepared.training.rows} training rows")
         return job
 
-    def _check_budget(self) -> None:
+    def _hold_budget(self) -> None:
+        """Keep what the job can cost at most out of the other calls' reach until it has ended."""
         budget, price = self.recorder.budget_usd, self.job.price
         if budget is None or price is None or price.training is None:
             return
         most = self.prepared.most_tokens * price.training / 1e6
-        if self.recorder.spent_usd + most > budget:
-            raise JobEnded(f"the budget of ${budget:g} can't bear the job, which costs up to ${most:.2f}; none was started")
+        if self.recorder.committed_usd + most > budget:
+            raise JobEnded(f"it can cost up to ${most:.2f}, more than the budget of ${budget:g} bears; none was started")
+        self._held_usd = most
+        self.recorder.job_held_usd += most
 
     # ------------------------------------------------------------ wait and record
 
@@ -106,9 +114,9 @@ class JobDriver:
             if job["status"] == "succeeded":
                 return await self._succeed(exchange)
             if job["status"] in NO_MODEL:
-                raise JobEnded(f"{_reason(job)}. To pay for another: --record --retrain")
+                raise JobEnded(f"{_reason(job)}. To pay for another: {self.prepared.how_to_retrain}")
             if job["status"] == "paused":
-                raise JobEnded(f"{job_id} is paused. Resume it at the API; --record-missing then goes on with it")
+                raise JobEnded(f"{job_id} is paused at the API. Resume it there; a later recording goes on with it")
             await asyncio.sleep(self.job.poll_seconds)
 
     async def _progress(self, job: Any, elapsed_s: float) -> str:
@@ -122,6 +130,8 @@ class JobDriver:
     async def _succeed(self, exchange: Exchange) -> None:
         """Record the job with its events and metrics, and count what it cost."""
         job, price = exchange.answered, self.job.price
+        if not job.get("fine_tuned_model"):
+            raise JobEnded(f"{job['id']} succeeded, but this API names no tuned model that could be asked")
         self._exchanges += [exchange, *await self.api.events(job["id"])]
         self._exchanges += [await self.api.content(file) for file in job.get("result_files") or []]
         if self._started_here and price is not None and price.training is not None:
@@ -138,7 +148,8 @@ class JobDriver:
             return
         days = (date - datetime.date.today()).days
         if days <= RETIRING_DAYS:
-            self._note(f"{model} shuts down on {date}, {f'in {days} days' if days > 0 else 'which is past'}")
+            when = f"in {counted(days, 'day')}" if days > 0 else "which is past"
+            self._note(f"{model} shuts down on {date}, {when}")
 
     def _note(self, text: str) -> None:
         self.recorder.notes.append(f"{self.job.key}: {text}")
@@ -156,10 +167,12 @@ def _reason(job: Any) -> str:
     return f"{job['id']} {'failed' if job['status'] == 'failed' else 'was cancelled'}{f': {words}' if words else ''}"
 
 
-def _advice(failure: CallFailed) -> str:
+def _advice(failure: CallFailed, base: Model) -> str:
     if failure.status == 403:
         return (
-            ". This API lets the organisation start no fine-tuning job (OpenAI takes no new ones after 6 January 2027). Name "
-            "another service in the base's base_url, or serve one yourself: python -m evals.local --help"
+            ". This API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name "
+            f"another service in base_url of [models.{base.key}], or serve one: python -m evals.local --help"
         )
-    return ". Check `model` of the base under [models]" if failure.code == "model_not_found" else ""
+    if failure.code in ("model_not_found", "model_not_available"):
+        return f". [models.{base.key}] model = {base.served!r}: name a model that this API can fine-tune"
+    return ""

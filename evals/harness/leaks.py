@@ -1,10 +1,11 @@
 """Training rows that repeat, and training rows that are also evaluated.
 
-Texts are compared by their words alone, in lower case. Two texts are the same where their words are; they are near where
-at least half of the word 5-grams of the shorter one are also in the other.
+Texts are compared by their words alone, in lower case and one Unicode form. Two texts are the same where their words
+are; they are near where at least half of the word 5-grams of the shorter one are also in the other.
 """
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def _nearest(
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"\w+", text.lower()))
+    normal = unicodedata.normalize("NFKC", text).casefold()
+    # Two texts of emoji alone are not the same for want of words.
+    return tuple(re.findall(r"\w+", normal)) or (normal.strip(),)
 
 
 def _grams(words: tuple[str, ...]) -> Iterable[tuple[str, ...]]:

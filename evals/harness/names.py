@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 MAX_NAME = 120
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_TAKEN = {"job"}
+"""A tuned model's folder holds `job.yaml`, too."""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 
 
@@ -24,7 +26,7 @@ def file_name(sample_id: str) -> str:
         name = "%2E" + name[1:]
     if name.endswith("."):
         name = name[:-1] + "%2E"
-    if name.split(".")[0].lower() in _RESERVED:
+    if name.split(".")[0].lower() in _RESERVED | _TAKEN:
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name) > MAX_NAME:
         name = name[: MAX_NAME - 17] + "-" + hashlib.sha256(sample_id.encode()).hexdigest()[:16]

@@ -10,6 +10,7 @@ from evals.harness.errors import UserError
 
 DEFAULT_SUITE = "evals/suites/chats.toml"
 DEFAULT_CASSETTES = "cassettes"
+SNAPSHOTS = "evals/__snapshots__"
 DEFAULT_TIMEOUT_S = "180"
 
 REPLAY, RECORD, RECORD_MISSING = "replay", "record", "record-missing"
@@ -24,6 +25,7 @@ class Settings:
     default_suite: Path
     cassettes: Path
     default_cassettes: Path
+    snapshots: Path
     concurrency: int
     timeout_s: float
     retrain: bool
@@ -37,7 +39,12 @@ class Settings:
     @property
     def records(self) -> bool:
         """Whether the API may be called."""
-        return self.mode != REPLAY
+        return self.mode != REPLAY and not self.only_lists
+
+    @property
+    def only_lists(self) -> bool:
+        """Whether the session prints what it was asked for, and runs no test."""
+        return self.estimate or self.retiring
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -71,6 +78,7 @@ def read_settings(config: pytest.Config) -> Settings:
         default_suite=root / str(config.getini("eval_suite")),
         cassettes=(root if option.cassettes == DEFAULT_CASSETTES else here) / option.cassettes,
         default_cassettes=root / DEFAULT_CASSETTES,
+        snapshots=root / SNAPSHOTS,
         concurrency=option.concurrency,
         timeout_s=_timeout_s(config),
         retrain=option.retrain,
@@ -88,12 +96,14 @@ def _check(option: Any) -> None:
         raise UserError("--record asks every sample again, --record-missing only what has no recording: use one of them")
     if option.retrain and not option.record:
         raise UserError("--retrain starts a new fine-tuning job, which only --record may: add --record")
-    if option.repeat != 1 and not option.record and not option.estimate:
+    if option.repeat != 1 and not (option.record or option.record_missing or option.estimate):
         raise UserError(f"--repeat {option.repeat} asks samples again to measure noise, which only --record may: add --record")
     if option.repeat < 1:
         raise UserError(f"--repeat {option.repeat}: it takes a whole number from 1")
     if option.concurrency < 1:
         raise UserError(f"--concurrency {option.concurrency}: it takes a whole number from 1")
+    if option.estimate and option.retiring:
+        raise UserError("--estimate lists what a recording costs, --retiring which models end: use one of them")
     if option.budget is not None and not (option.record or option.record_missing):
         raise UserError("--budget bounds what a recording spends; replay spends nothing: add --record or --record-missing")
     if option.budget is not None and not option.budget > 0:

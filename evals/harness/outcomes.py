@@ -65,8 +65,9 @@ class Outcomes:
                 _send(channel, message)
 
     def listen(self, channel: Channel) -> None:
-        """Hear of outcomes from the main process; its end stops the recording here."""
+        """Hear of outcomes from the main process, which is told so; its end stops the recording here."""
         channel.setcallback(self._publish, endmarker={"stopped": "the main process has ended"})
+        channel.send("listening")
 
     def _publish(self, message: Message) -> None:
         with self._changed:

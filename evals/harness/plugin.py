@@ -1,22 +1,26 @@
-"""The pytest plugin: options, parametrization, fixtures and hooks, each a few statements that delegate to the session."""
+"""The pytest plugin: options, parametrization, fixtures and hooks, a few statements each."""
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 import pytest
 
-from evals.harness import terminal
+from evals.harness import progress, terminal
 from evals.harness.errors import UserError
 from evals.harness.finetuning import Jobs
+from evals.harness.listing import Listing, without_workers
 from evals.harness.options import add_options, read_settings
 from evals.harness.outcomes import Stopped
 from evals.harness.prediction import Prediction
+from evals.harness.report import write_report
 from evals.harness.results import write_results
 from evals.harness.scores import ModelScores, PairedScores
 from evals.harness.session import EvalSession, Selected
+from evals.harness.step_summary import write_step_summary
 
 SESSION = pytest.StashKey[EvalSession]()
 MISTAKE = pytest.StashKey[UserError]()
+Found = TypeVar("Found")
 NOTHING = object()
 """The parameter of a test that has nothing to run on; such a test is dropped."""
 
@@ -24,6 +28,13 @@ NOTHING = object()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the contract between Evaltape and its users."""
     add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Start no workers where no test will run."""
+    if config.option.estimate or config.option.retiring:
+        without_workers(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(mistake)) from None
     config.stash[SESSION] = session
     if not session.is_worker:
-        config.pluginmanager.register(MainProcess(session))
+        config.pluginmanager.register(Listing(session) if session.settings.only_lists else MainProcess(session))
     if config.pluginmanager.hasplugin("xdist"):
         from evals.harness.distribution import register
 
@@ -122,11 +133,7 @@ def _parameters(item: pytest.Item) -> dict[str, Any]:
 def prediction(request: pytest.FixtureRequest) -> Prediction:
     """A model's prediction for a sample, or the reason why there is none."""
     model, sample = request.param
-    try:
-        found = request.config.stash[SESSION].prediction(model, sample)
-    except Stopped as reason:
-        request.session.shouldstop = str(reason)
-        pytest.skip(f"not asked: {reason}")
+    found = _unless_stopped(request, lambda session: session.prediction(model, sample))
     request.node.user_properties.extend(found.scores.items())
     return found
 
@@ -134,13 +141,25 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
 @pytest.fixture
 def scores(request: pytest.FixtureRequest) -> ModelScores:
     """A model's predictions for every sample of the suite."""
-    return request.config.stash[SESSION].scores(request.param)
+    found = _unless_stopped(request, lambda session: session.scores(request.param))
+    request.node.user_properties.extend(found.properties(_parameters(request.node).get("metric")))
+    return found
 
 
 @pytest.fixture
 def comparison(request: pytest.FixtureRequest) -> PairedScores:
     """Two models' predictions for every sample of the suite, paired."""
-    return request.config.stash[SESSION].paired_scores(request.param)
+    found = _unless_stopped(request, lambda session: session.paired_scores(request.param))
+    request.node.user_properties.extend(found.properties(_parameters(request.node)["metric"]))
+    return found
+
+
+def _unless_stopped(request: pytest.FixtureRequest, find: Callable[[EvalSession], Found]) -> Found:
+    try:
+        return find(request.config.stash[SESSION])
+    except Stopped as reason:
+        request.session.shouldstop = str(reason)
+        pytest.skip(f"not asked: {reason}")
 
 
 @pytest.fixture
@@ -172,7 +191,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             kind = "comparison" if "comparison" in parameters else "gate"
             subject = parameters["comparison"].name if kind == "comparison" else parameters["scores"].key
             report.evaltape = {kind: [subject, parameters["metric"]]}
+        if {"prediction", "scores", "comparison"}.intersection(parameters):
+            _begin_with_the_message(report)
     return report
+
+
+def _begin_with_the_message(report: Any) -> None:
+    """In the short summary, which is cut to the width, and in JUnit XML what failed comes before its class."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = crash.message.removeprefix("AssertionError: ")
 
 
 class MainProcess:
@@ -181,13 +209,14 @@ class MainProcess:
     def __init__(self, session: EvalSession) -> None:
         self.session = session
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Record ahead of the tests, and after them wait for what no test waits for."""
         if self.session.settings.records and not session.config.option.collectonly and self.session.runs_samples:
             start_recording(self.session, session.items)
-        result = yield
-        self.session.finish_recording()
+        with progress.shown(session.config, self.session.recorder):
+            result = yield
+            self.session.finish_recording()
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -197,15 +226,18 @@ class MainProcess:
             self.session.evidence.hear(told, report.passed)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """Stop what is still being recorded: the session ended early."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Stop what is still being recorded: the session ended early. Write what files were asked for."""
+        progress.announce_wait(session.config, self.session.recorder)
         self.session.finish_recording("the session has ended")
+        if self.session.evidence.predictions:
+            for write in (write_results, write_report, write_step_summary):
+                write(self.session)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the score table, and write what files were asked for."""
+        """Print the score table."""
         if self.session.evidence.predictions:
             terminal.print_summary(terminalreporter, self.session)
-            write_results(self.session)
 
 
 def start_recording(session: EvalSession, items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """A prediction: the model's text for a sample, or the reason why there is none."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -38,7 +38,7 @@ class Prediction:
 
     def as_dict(self) -> dict[str, Any]:
         """The prediction as builtins, as it travels between processes."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     def __repr__(self) -> str:
         return f"<prediction of {self.model} for {self.sample}>"

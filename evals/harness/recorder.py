@@ -99,8 +99,10 @@ class Recorder:
         self.budget_usd = budget_usd
         self.lanes: list[Lane] = []
         self.job_cost_usd = 0.0
+        self.job_held_usd = 0.0
         self.statuses: dict[str, str] = {}
         self.notes: list[str] = []
+        self.why_stopped: str | None = None
         self._jobs: list[JobDriver] = []
         self._held_usd = 0.0
         self._turn = 0
@@ -119,8 +121,9 @@ class Recorder:
         self._wake.set()
 
     def add_job(self, drive: JobDriver) -> None:
-        """Add a fine-tuning job, driven beside the calls from the start."""
+        """Add a fine-tuning job, or what else is done beside the calls, before the start or from within the loop."""
         self._jobs.append(drive)
+        self._wake.set()
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -128,6 +131,8 @@ class Recorder:
 
     def stop(self, reason: str) -> None:
         """Start no further call; those in flight are let finish."""
+        if self.why_stopped is None and self.is_running:
+            self.why_stopped = reason
         self.outcomes.stop(reason)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
@@ -139,6 +144,11 @@ class Recorder:
             self._thread.join(GRACE_S if self.outcomes.stopped else None)
 
     @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread.is_alive()
+
+    @property
     def in_flight(self) -> int:
         """Requests in flight, over all models."""
         return sum(lane.in_flight for lane in self.lanes)
@@ -147,6 +157,11 @@ class Recorder:
     def spent_usd(self) -> float:
         """What the session has cost so far."""
         return sum(lane.cost_usd for lane in self.lanes) + self.job_cost_usd
+
+    @property
+    def committed_usd(self) -> float:
+        """The same, with every call and job under way counted for the most that it can cost."""
+        return self.spent_usd + self._held_usd + self.job_held_usd
 
     # ------------------------------------------------------------ in the loop
 
@@ -161,9 +176,12 @@ class Recorder:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        jobs = [asyncio.create_task(self._drive(job)) for job in self._jobs]
+        jobs: list[asyncio.Task[None]] = []
         try:
-            while not self.outcomes.stopped and (self._unfinished() or any(not job.done() for job in jobs)):
+            while not self.outcomes.stopped:
+                jobs += [asyncio.create_task(self._drive(job)) for job in self._jobs[len(jobs) :]]
+                if not self._unfinished() and all(job.done() for job in jobs):
+                    break
                 pause = self._start_calls()
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
@@ -178,6 +196,8 @@ class Recorder:
     async def _drive(self, job: JobDriver) -> None:
         try:
             await job(self)
+        except Exception as error:  # Whatever it is, no test may wait for ever.
+            self.stop(f"the recording broke off: {error!r}")
         finally:
             self._wake.set()
 
@@ -211,12 +231,12 @@ class Recorder:
             self._end(lane, call, str(error))
             return True
         most = most_usd(lane.model, body)
-        if self.budget_usd is not None and self.spent_usd + self._held_usd + most > self.budget_usd:
+        if self.budget_usd is not None and self.committed_usd + most > self.budget_usd:
             lane.waiting.appendleft(call)
-            if self.in_flight == 0:
+            if self.in_flight == 0 and self.job_held_usd == 0:
                 self.stop(
-                    f"the budget of ${self.budget_usd:g} can't bear a further call (${self.spent_usd:.4f} spent). What was "
-                    "paid for is recorded; --record-missing with a larger --budget goes on"
+                    f"the budget of ${self.budget_usd:g} can't bear a further call (${self.spent_usd:.4f} spent); "
+                    "--record-missing with a larger --budget goes on"
                 )
             return False
         self._held_usd += most
@@ -269,7 +289,7 @@ class Recorder:
         path = self.recordings.cassette(lane.model, call.sample, call.repeat)
         try:
             answer = read_completion(exchange.answered)
-            self._count(lane, answer)
+            self._count(lane, exchange, answer)
             cassettes.write(path, [exchange], secrets=(lane.endpoint.key,))
         except ValueError as error:
             self._end(lane, call, f"HTTP {exchange.status}: the answer is {error}")
@@ -281,9 +301,11 @@ class Recorder:
         else:
             self._end(lane, call, None)
 
-    def _count(self, lane: Lane, answer: Answer) -> None:
+    def _count(self, lane: Lane, exchange: Exchange, answer: Answer) -> None:
         lane.prompt_tokens += answer.prompt_tokens
         lane.completion_tokens += answer.completion_tokens
+        if not answer.prompt_tokens:  # An API that tells no tokens: the budget holds by what the call can cost.
+            self._held_usd += most_usd(lane.model, exchange.asked)
 
     def _end(self, lane: Lane, call: Call, error: str | None) -> None:
         lane.done += 1

@@ -75,4 +75,14 @@ class Recordings:
         names = {sample.name for sample in samples}
         folders = [self.folder / key for key in self.suite.models]
         files = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.yaml"))]
-        return [path for path in files if path.stem.split(".repeat-")[0] not in names and path.name != "job.yaml"]
+        known = {*names, "job"}
+        return [path for path in files if known.isdisjoint((path.stem, path.stem.split(".repeat-")[0]))]
+
+    def repeats(self, model: Model) -> dict[str, list[int]]:
+        """Which further answers of a model are recorded, by the name of their sample: 2 and up."""
+        found: dict[str, list[int]] = {}
+        for path in (self.folder / model.key).glob("*.repeat-*.yaml"):
+            name, _, number = path.stem.rpartition(".repeat-")
+            if number.isdecimal() and int(number) > 1:
+                found.setdefault(name, []).append(int(number))
+        return {name: sorted(numbers) for name, numbers in found.items()}

@@ -1,8 +1,8 @@
 """The report: one HTML file that opens from an e-mail and asks nothing of any network.
 
-`report_data` gathers what the page shows, as builtins; `page` inlines styles and scripts of `report_assets` and the data
-as JSON. Texts of samples and predictions are never markup: they travel as JSON, the page makes text nodes of them, and its
-Content-Security-Policy runs the page's own script and nothing else.
+`report_data` gathers what the page shows, as builtins; `page` inlines styles and scripts of `report_assets` and the
+data as JSON. Texts of samples and predictions are never markup: they travel as JSON, the page makes text nodes of them,
+and its Content-Security-Policy runs the page's own script and nothing else.
 """
 
 import base64
@@ -77,7 +77,11 @@ def report_data(
         "suite": results["suite"],
         "mode": results["mode"],
         "rouge": results["rouge"],
-        "verdict": {"text": verdict.text, "state": verdict.state, "reasons": list(verdict.reasons)},
+        "verdict": {
+            "text": verdict.text,
+            "parts": [list(part) for part in verdict.parts],
+            "reasons": list(verdict.reasons),
+        },
         "metrics": list(metrics),
         "models": [{"key": key, **_without(model, "failures")} for key, model in results["models"].items()],
         "computed": [{"name": name, **found} for name, found in results["computed"].items()],
@@ -94,8 +98,8 @@ def page(data: Facts) -> str:
     return Template(_asset("report.html")).substitute(
         policy=POLICY.format(script=_digest(script), style=_digest(style)),
         suite=html.escape(data["suite"]),
-        state=html.escape(verdict["state"]),
         verdict=html.escape(verdict["text"]),
+        parts="".join(f'<li class="{html.escape(state)}">{html.escape(text)}</li>' for text, state in verdict["parts"]),
         reasons="".join(f"<li>{html.escape(reason)}</li>" for reason in verdict["reasons"]),
         style=style,
         data=embedded(data),
@@ -115,8 +119,9 @@ def _comparison(name: str, asked: Facts, found: Facts) -> dict[str, Any]:
 
 
 def _training(known: Facts) -> dict[str, Any]:
-    """Metrics without losses that are no number, which a diverged run reports and JSON can't hold."""
-    metrics = [{key: _finite(value) for key, value in row.items()} for row in known.get("metrics", ())]
+    """Metrics of known steps; a loss that is no number, which a diverged run reports and JSON can't hold, is None."""
+    rows = [{key: _finite(value) for key, value in row.items()} for row in known.get("metrics", ())]
+    metrics = [row for row in rows if row["step"] is not None]
     return {"base": known.get("base"), "metrics": metrics, "events": list(known.get("events", ()))}
 
 

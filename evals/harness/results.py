@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evals.harness import rouge
 from evals.harness.cost import call_usd
 from evals.harness.files import write_whole
+from evals.harness.noise import noise_of_model
 from evals.harness.prediction import Prediction
 from evals.harness.scores import ModelScores, PairedScores
 from evals.harness.statistics import Interval, intervals
@@ -27,7 +28,13 @@ def write_results(session: "EvalSession") -> None:
 
 
 def results(session: "EvalSession") -> dict[str, Any]:
-    """The results as builtins."""
+    """The results as builtins: for the end of a session, so they are put together once."""
+    if session.results is None:
+        session.results = _results(session)
+    return session.results
+
+
+def _results(session: "EvalSession") -> dict[str, Any]:
     suite, evidence = session.suite, session.evidence
     found = [evidence.of_model(suite, session.samples, model) for model in suite.models.values()]
     looked_at = {scores.model.key: scores for scores in found if scores.predictions}
@@ -42,8 +49,9 @@ def results(session: "EvalSession") -> dict[str, Any]:
         "rouge": {"package": rouge.package(), "stemmer": suite.stemmer},
         "models": {key: _model(scores, evidence.gates) for key, scores in looked_at.items()},
         "computed": _lead(session, looked_at.values()),
-        "jobs": {key: job.as_result() for key, job in session.jobs.known().items() if key in looked_at},
+        "jobs": _jobs(session, looked_at.values()),
         "comparisons": {pair.comparison.name: _comparison(pair) for pair in pairs},
+        "noise": {key: noise for key, scores in looked_at.items() if (noise := _noise(session, scores))},
         "predictions": [_prediction(session, item) for scores in looked_at.values() for item in scores.predictions],
     }
 
@@ -70,6 +78,18 @@ def _model(scores: ModelScores, gates: dict[tuple[str, str], bool]) -> dict[str,
         "usage": usage,
         "cost_usd": call_usd(model.price, usage["prompt_tokens"], usage["completion_tokens"]) if model.price else None,
     }
+
+
+def _jobs(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
+    """The recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
+    jobs = [scores.model.job for scores in looked_at if scores.model.job]
+    return {job.key: session.jobs.job(job).as_result() for job in jobs if session.jobs.is_recorded(job)}
+
+
+def _noise(session: "EvalSession", scores: ModelScores) -> dict[str, Any]:
+    """The noise of each mean, where samples were asked repeatedly."""
+    found = noise_of_model(session, scores)
+    return {metric: noise.as_result(scores.model.gates.get(metric)) for metric, noise in found.items()}
 
 
 def _lead(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str, Any]:

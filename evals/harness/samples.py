@@ -48,14 +48,17 @@ def record_samples(suite: Suite, folder: Path, fresh: bool) -> list[Sample]:
     file with the same bytes, or, where not `fresh`, from the same selection of a Hub data set.
     """
     origin = _origin(suite)
-    known = _read_origin(folder)
-    same = known == origin and (not fresh or bool(origin["sha256"]))
-    if same and (folder / FROZEN).is_file():
+    if _is_frozen(folder, origin) and (not fresh or origin["sha256"]):
         return read_samples(folder)
     samples = _from_rows(suite)
     write_whole(folder / FROZEN, "".join(_line(sample) for sample in samples))
     write_whole(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
     return samples
+
+
+def preview_samples(suite: Suite, folder: Path) -> list[Sample]:
+    """The samples that a recording would have; nothing is written."""
+    return read_samples(folder) if _is_frozen(folder, _origin(suite)) else _from_rows(suite)
 
 
 def replay_samples(suite: Suite, folder: Path, command: str) -> list[Sample]:
@@ -143,6 +146,10 @@ def _origin(suite: Suite) -> dict[str, Any]:
     table["columns"] = sorted((prompt.columns(suite.user) | prompt.columns(suite.system or "")) - {"input"})
     file = source.split_file(suite.dataset, suite.file, suite.dataset.split.name)
     return {"dataset": table, "sha256": source.digest(file) if file and file.is_file() else None}
+
+
+def _is_frozen(folder: Path, origin: dict[str, Any]) -> bool:
+    return (folder / FROZEN).is_file() and _read_origin(folder) == origin
 
 
 def _read_origin(folder: Path) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """What a model scored: all its predictions, and what gates, snapshots and comparisons ask of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,13 +10,16 @@ from evals.harness.statistics import Difference, Interval
 from evals.harness.suite import Comparison, Model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelScores:
     """The predictions of one model for samples of its suite, failed ones included."""
 
     model: Model
     metrics: tuple[str, ...]
     predictions: Sequence[Prediction]
+
+    def __repr__(self) -> str:
+        return f"<scores of {self.model.key}>"
 
     @property
     def failures(self) -> list[Prediction]:
@@ -55,6 +58,13 @@ class ModelScores:
         counts = {"samples": len(self.predictions), "failed": len(self.failures), "truncated": self.truncated}
         return {**counts, **{metric: self.mean(metric) for metric in self.metrics}}
 
+    def properties(self, metric: str | None) -> Iterator[tuple[str, float]]:
+        """What JUnit XML tells of the means, or of one metric's with its gate."""
+        yield from ((name, interval.mean) for name, interval in self.intervals.items() if metric in (None, name))
+        if metric in self.model.gates:
+            yield "gate", self.model.gates[metric]
+        yield from (("samples", len(self.predictions)), ("failed", len(self.failures)))
+
     @property
     def failed_in_short(self) -> str:
         """The failed samples in a line: how many, how many are put up with, and the first with their reasons."""
@@ -73,7 +83,7 @@ class ModelScores:
         return f"{self.model.key} {metric}: mean {interval.mean:.4f} under gate {gate:g} ({ends})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PairedScores:
     """Two models on the samples that both answered."""
 
@@ -81,6 +91,9 @@ class PairedScores:
     metrics: tuple[str, ...]
     baseline: ModelScores
     candidate: ModelScores
+
+    def __repr__(self) -> str:
+        return f"<comparison {self.comparison.name}>"
 
     @cached_property
     def pairs(self) -> list[tuple[Prediction, Prediction]]:
@@ -102,12 +115,20 @@ class PairedScores:
         difference = self.differences.get(metric)
         return difference.verdict(self.comparison.bounds[metric]) if difference else "failed"
 
+    def properties(self, metric: str) -> Iterator[tuple[str, float]]:
+        """What JUnit XML tells of one metric's difference with its bound."""
+        if metric in self.differences:
+            ends = self.differences[metric].interval
+            yield from ((metric, ends.mean), ("low", ends.low), ("high", ends.high))
+        yield from (("bound", self.comparison.bounds[metric]), ("samples", len(self.pairs)))
+
     def in_short(self, metric: str) -> str:
         """The difference beside its bound, in a line, with what would settle an inconclusive one."""
         sides = f"{self.comparison.name} {metric}: {self.comparison.candidate} less {self.comparison.baseline}"
         difference = self.differences.get(metric)
         if difference is None:
-            return f"{sides}: no sample was answered by both"
+            unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
+            return f"{sides}: no sample was answered by both" + (f". {unanswered.failed_in_short}" if unanswered else "")
         interval, bound = difference.interval, self.comparison.bounds[metric]
         kind = f"min_gain {bound:g}" if metric in self.comparison.min_gain else f"max_drop {-bound:g}"
         line = (

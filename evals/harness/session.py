@@ -6,6 +6,7 @@ recordings. The same `prediction` serves test and gate, in recording and in repl
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -16,12 +17,13 @@ from evals.harness.evidence import Evidence
 from evals.harness.finetuning import Jobs
 from evals.harness.job_driver import JobDriver
 from evals.harness.names import shown
-from evals.harness.options import RECORD, Settings
+from evals.harness.options import RECORD, RECORD_MISSING, Settings
 from evals.harness.outcomes import Outcomes
 from evals.harness.prediction import Prediction
 from evals.harness.recorder import Call, Recorder
 from evals.harness.recordings import Recordings
-from evals.harness.samples import Sample, record_samples, replay_samples
+from evals.harness.retirement import Notice, ask
+from evals.harness.samples import Sample, preview_samples, record_samples, replay_samples
 from evals.harness.scores import ModelScores, PairedScores
 from evals.harness.suite import Comparison, Model, Suite, load_suite
 
@@ -37,6 +39,8 @@ class EvalSession:
         self.evidence = Evidence()
         self.outcomes = Outcomes()
         self.recorder: Recorder | None = None
+        self.notices: dict[str, Notice] = {}
+        self.results: dict[str, Any] | None = None
         self.runs_samples = True
         self._planned: set[tuple[str, str]] = set()
         self._lock: FileLock | None = None
@@ -51,6 +55,8 @@ class EvalSession:
     @cached_property
     def samples(self) -> list[Sample]:
         """The suite's samples: frozen anew by a recording's main process, read as they are frozen by everyone else."""
+        if self.settings.estimate:
+            return preview_samples(self.suite, self.folder)
         if self.settings.records and not self.is_worker:
             self._lock_folder()
             return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
@@ -68,6 +74,11 @@ class EvalSession:
     def folder(self) -> Path:
         """The suite's recordings."""
         return self.settings.cassettes / self.suite.name
+
+    @property
+    def snapshots(self) -> Path:
+        """The accepted scores of the suite's models."""
+        return self.settings.snapshots / self.suite.name
 
     @cached_property
     def commands(self) -> Commands:
@@ -113,7 +124,9 @@ class EvalSession:
 
     def _not_recorded(self, model: Model, sample: Sample, error: str) -> Prediction:
         again = self.commands.record_all(model.kind, missing=True)
-        return Prediction(model.key, sample.id, failure=f"{error}. Not recorded; what is missing: {again}")
+        # A job that failed names what it takes itself: asking for what is missing would meet the same job.
+        more = "" if self.commands.retrain() in error else f". Not recorded; what is missing: {again}"
+        return Prediction(model.key, sample.id, failure=error + more)
 
     # ------------------------------------------------------------ recording, in the main process
 
@@ -125,6 +138,7 @@ class EvalSession:
         )
         self._planned = {(model.key, sample.id) for model, sample in selected}
         models = [model for model in self.suite.models.values() if any(model is asked for asked, _ in selected)]
+        self._check_budget(models)
         endpoints = {model.key: endpoint_of(model, chosen.timeout_s) for model in models}
         for model in models:
             samples = [sample for asked, sample in selected if asked is model]
@@ -133,6 +147,19 @@ class EvalSession:
             else:
                 self._add_job(model, endpoints[model.key], samples)
         self.recorder.start()
+
+    def _check_budget(self, models: list[Model]) -> None:
+        """A budget bounds only what has a price."""
+        assert self.recorder is not None
+        free = [model.key for model in models if model.price is None]
+        if self.settings.budget_usd is None or not free:
+            return
+        if len(free) == len(models):
+            raise UserError(
+                f"--budget {self.settings.budget_usd:g} bounds nothing: {shown(self.suite.file)} states no price of "
+                f"{', '.join(free)}, as in price = {{ input = 0.15, output = 0.60 }} (USD per million tokens)"
+            )
+        self.recorder.notes.append(f"The budget does not bound {', '.join(free)}: the suite states no price.")
 
     def finish_recording(self, reason: str | None = None) -> None:
         """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""
@@ -147,13 +174,26 @@ class EvalSession:
 
     def _add_lane(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
         assert self.recorder is not None
-        missing = [sample for sample in samples if not self._is_recorded(model, sample)]
-        for sample in {sample.id: sample for sample in samples if sample not in missing}.values():
-            self.outcomes.sample(model.key, sample.id, None)
+        calls = [Call(sample, repeat) for sample, repeat in self.calls_of(model, samples)]
+        missing = {call.sample.id for call in calls if call.repeat == 1}
+        for sample in samples:
+            if sample.id not in missing:
+                self.outcomes.sample(model.key, sample.id, None)
         if self.settings.mode == RECORD:
             self._remove_orphans(model)
-        calls = [Call(sample, repeat) for repeat in range(1, self.settings.repeat + 1) for sample in missing]
         self.recorder.add_lane(model, endpoint, calls)
+        if calls:
+            self.recorder.add_job(lambda recorder: self._ask_end(model, endpoint))
+
+    async def _ask_end(self, model: Model, endpoint: Endpoint) -> None:
+        self.notices[model.key] = await ask(endpoint, self.jobs.served(model))
+
+    def calls_of(self, model: Model, samples: list[Sample]) -> list[tuple[Sample, int]]:
+        """The calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""
+        calls = [(sample, repeat) for repeat in range(1, self.settings.repeat + 1) for sample in samples]
+        if self.settings.mode != RECORD_MISSING:
+            return calls
+        return [(sample, repeat) for sample, repeat in calls if not self.is_recorded(model, sample, repeat)]
 
     def _add_job(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
         """Drive a model's job, then ask the tuned model; at once where only what is missing is asked for and it isn't."""
@@ -173,11 +213,10 @@ class EvalSession:
 
         self.recorder.add_job(drive)
 
-    def _is_recorded(self, model: Model, sample: Sample) -> bool:
-        if self.settings.mode == RECORD:
-            return False
+    def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
+        """Whether there is a valid recording of a model's answer."""
         try:
-            self.recordings.valid_prediction(model, sample)
+            self.recordings.valid_prediction(model, sample, repeat)
         except RecordingError:
             return False
         return True

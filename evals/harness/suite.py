@@ -4,6 +4,8 @@ A `Suite` is built of frozen dataclasses that mirror the tables of the file. Wha
 `UserError` naming file, key, value found and what is valid.
 """
 
+import json
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +57,7 @@ class Price:
     training: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A model under test. `request` is complete: the suite's request with the model's overrides applied."""
 
@@ -68,6 +70,9 @@ class Model:
     gates: dict[str, float] = field(default_factory=dict)
     allow_failed: int = 0
     job: "Finetune | None" = None
+
+    def __repr__(self) -> str:
+        return f"<model {self.key}>"
 
     @property
     def kind(self) -> str:
@@ -197,24 +202,24 @@ def _request(table: Table) -> dict[str, Any]:
     for key, value in table.values.items():
         if key in OWN_KEYS:
             raise table.error(key, f"= {value!r}: Evaltape sends this one itself; leave it out")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise table.error(key, f"= {value!r}: a request is JSON, which has no such value") from None
     return dict(table.values)
 
 
 def _rouge(table: Table) -> tuple[tuple[str, ...], bool]:
     metrics = table.take("metrics", list, ["rouge1", "rouge2", "rougeL"])
     for metric in metrics:
-        _metric(table, "metrics", metric, METRICS)
+        if metric not in METRICS:
+            hint = nearest(str(metric), METRICS)
+            raise table.error("metrics", f"names {metric!r}, which is no metric here.{hint} Valid: {', '.join(METRICS)}")
     if not metrics or len(set(metrics)) != len(metrics):
         raise table.error("metrics", f"= {metrics!r}: name one metric or more, each once")
     stemmer = table.take("stemmer", bool, False)
     table.close()
     return tuple(metrics), stemmer
-
-
-def _metric(table: Table, key: str, metric: Any, valid: tuple[str, ...]) -> None:
-    if metric not in valid:
-        hint = nearest(str(metric), valid)
-        raise table.error(key, f"names {metric!r}, which is no metric here.{hint} Valid: {', '.join(valid)}")
 
 
 def _models(tables: Table, request: dict[str, Any], metrics: tuple[str, ...]) -> dict[str, Model]:
@@ -270,7 +275,9 @@ def _price(table: Table, training: bool = False) -> Price:
 def _gates(table: Table, metrics: tuple[str, ...]) -> dict[str, float]:
     gates = {}
     for metric in table.values:
-        _metric(table, metric, metric, metrics)
+        if metric not in metrics:
+            hint = "" if metric in METRICS else nearest(metric, metrics)
+            raise table.error(metric, f"is no metric of this suite.{hint} [rouge] metrics: {', '.join(metrics)}")
         gates[metric] = value = table.take(metric, float)
         if not 0 <= value <= 1:
             hint = f" Did you mean {value / 100:g}?" if 1 < value <= 100 else ""
@@ -280,8 +287,9 @@ def _gates(table: Table, metrics: tuple[str, ...]) -> dict[str, float]:
 
 def _at_least_0(table: Table, key: str, kind: type, default: Any = None) -> Any:
     value = table.take(key, kind, default) if default is not None else table.take(key, kind)
-    if value < 0:
-        raise table.error(key, f"= {value!r}: it can't be negative")
+    if not 0 <= value < math.inf:
+        what = "it can't be negative" if value < 0 else "it takes a finite number"
+        raise table.error(key, f"= {table.values[key]!r}: {what}")
     return value
 
 
@@ -382,6 +390,6 @@ def _comparison(table: Table, name: str, models: dict[str, Model], metrics: tupl
         raise table.error("max_drop", f"and min_gain both bound {min(set(gains) & set(drops))}; keep one")
     confidence = table.take("confidence", float, 0.95)
     if not 0.5 <= confidence < 1:
-        raise table.error("confidence", f"= {confidence!r}: it takes a number from 0.5 to under 1")
+        raise table.error("confidence", f"= {table.values['confidence']!r}: it takes a number from 0.5 to under 1")
     table.close()
     return Comparison(_key(table, name), sides["baseline"], sides["candidate"], gains, drops, confidence)

@@ -1,22 +1,22 @@
 """The training file: the train split as chat JSONL, checked before a cent is spent.
 
-The user prompt is exactly that of the evaluation, the reference is the assistant's turn. The bytes depend on nothing but
-rows, prompt and selection, so that their SHA-256 identifies the file.
+The user prompt is exactly that of the evaluation, the reference is the assistant's turn. The bytes depend on nothing
+but rows, prompt and selection, so that their SHA-256 identifies the file.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from evals.harness import prompt
 from evals.harness.dataset import load_rows
 from evals.harness.errors import UserError
-from evals.harness.leaks import NEAR, Overlap, duplicates, leaks
+from evals.harness.leaks import NEAR, NGRAM, Overlap, duplicates, leaks
 from evals.harness.names import shown
 from evals.harness.samples import Sample, as_sample
 from evals.harness.suite import Finetune, Split, Suite
+from evals.harness.text import counted
 
 FEWEST_EXAMPLES = 10
 LONGEST_TOKENS = 65_536
@@ -51,39 +51,33 @@ class TrainingFile:
 
     def notes(self) -> Iterator[str]:
         """What a person should know of the file, a line each."""
-        yield f"{self.rows} training rows, {len(self.content):,} bytes, sha256 {self.sha256[:12]}"
+        yield f"{counted(self.rows, 'training row')}, {len(self.content):,} bytes, sha256 {self.sha256[:12]}"
         for overlaps, what in (
-            (self.dropped, "left out, since they are also evaluated"),
-            (self.near, f"near an evaluated one (half or more of its word 5-grams, bound {NEAR:g}), and kept"),
-            (self.repeated, "repeating an earlier one, and kept"),
+            (self.dropped, "left out, for being evaluated, too"),
+            (self.near, f"kept, though near an evaluated one ({NEAR:.0%} or more of the shorter's word {NGRAM}-grams)"),
+            (self.repeated, "kept, though repeating an earlier one"),
         ):
             if overlaps:
                 named = ", ".join(map(str, overlaps[:3])) + (", ..." if len(overlaps) > 3 else "")
-                yield f"{len(overlaps)} training rows {what}: {named}"
+                yield f"{counted(len(overlaps), 'training row')} {what}: {named}"
 
 
 def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> TrainingFile:
     """Load the train split and make its file. Raises `UserError`, naming the row, for what must not be trained on."""
     rows = _training_samples(suite, job.train)
     found = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
-    exact = [overlap for overlap in found if overlap.exact]
+    exact = {overlap.row: overlap for overlap in found if overlap.exact}
     if exact and job.leaks == "error":
-        more = f" ({len(exact)} such rows)" if len(exact) > 1 else ""
-        raise UserError(
-            f"{shown(suite.file)}: [finetune.{job.key}] training row {exact[0].row} is evaluated, too, as "
-            f"{exact[0].other}{more}. Take it out, or set train.leaks = \"drop\" to leave such rows out of training"
-        )
-    leaking = {overlap.row for overlap in exact}
-    kept = [row for row in rows if row.id not in leaking]
-    text = "".join(_line(suite, row) for row in kept)
+        raise UserError(_leaking(suite, job, list(exact.values())))
+    kept = [row for row in rows if row.id not in exact]
     file = TrainingFile(
-        text=text,
+        text="".join(_line(suite, row) for row in kept),
         rows=len(kept),
-        dropped=tuple(exact),
+        dropped=tuple(exact.values()),
         near=tuple(overlap for overlap in found if not overlap.exact),
         repeated=tuple(duplicates({row.id: row.input for row in kept})),
     )
-    _check(suite, job, file, [row.id for row in kept])
+    _check(suite, job, file, kept, "training")
     return file
 
 
@@ -92,7 +86,9 @@ def build_validation_file(suite: Suite, job: Finetune) -> TrainingFile | None:
     if job.validation is None:
         return None
     rows = _training_samples(suite, job.validation)
-    return TrainingFile("".join(_line(suite, row) for row in rows), len(rows))
+    file = TrainingFile("".join(_line(suite, row) for row in rows), len(rows))
+    _check(suite, job, file, rows, "validation")
+    return file
 
 
 def _training_samples(suite: Suite, split: Split) -> list[Sample]:
@@ -106,8 +102,10 @@ def _training_samples(suite: Suite, split: Split) -> list[Sample]:
 
 
 def _evaluated(suite: Suite, job: Finetune, samples: list[Sample]) -> dict[str, str]:
+    """Texts that must not be trained on, by the name that messages give their rows."""
     validation = _training_samples(suite, job.validation) if job.validation else []
-    return {sample.id: sample.input for sample in [*validation, *samples]}
+    named = {f"sample {sample.id}": sample.input for sample in samples}
+    return {**named, **{f"validation row {row.id}": row.input for row in validation}}
 
 
 def _line(suite: Suite, row: Sample) -> str:
@@ -116,20 +114,42 @@ def _line(suite: Suite, row: Sample) -> str:
     return json.dumps({"messages": turns}, ensure_ascii=False) + "\n"
 
 
-def _check(suite: Suite, job: Finetune, file: TrainingFile, ids: list[str]) -> None:
+def _leaking(suite: Suite, job: Finetune, exact: list[Overlap]) -> str:
+    more = f" (and {counted(len(exact) - 1, 'further row')} likewise)" if len(exact) > 1 else ""
+    return (
+        f"{_place(suite, job)} training row {exact[0]}{more}: the tuned model would be tested on what it was trained on. "
+        'Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
+    )
+
+
+def _place(suite: Suite, job: Finetune) -> str:
+    return f"{shown(suite.file)}: [finetune.{job.key}]"
+
+
+def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str) -> None:
     """Check the very lines that will be uploaded, as the API will."""
-    place = f"{shown(suite.file)}: [finetune.{job.key}]"
-    if file.rows < FEWEST_EXAMPLES:
-        raise UserError(f"{place} {file.rows} training rows; the API asks for at least {FEWEST_EXAMPLES}")
+    place = _place(suite, job)
+    if kind == "training" and file.rows < FEWEST_EXAMPLES:
+        left = f", with {len(file.dropped)} left out for being evaluated, too" if file.dropped else ""
+        rows_left = f"{counted(file.rows, 'training row')}{left}"
+        raise UserError(f"{place} {rows_left}; the API asks for {FEWEST_EXAMPLES} or more")
     if len(file.content) > LARGEST_BYTES:
-        raise UserError(f"{place} the training file has {len(file.content):,} bytes, the API takes {LARGEST_BYTES:,}")
+        raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {LARGEST_BYTES:,}")
     roles = (["system"] if suite.system else []) + ["user", "assistant"]
-    for row, line in zip(ids, file.text.split("\n"), strict=False):
-        turns: list[dict[str, Any]] = json.loads(line)["messages"]
-        if [turn["role"] for turn in turns] != roles:
-            raise UserError(f"{place} training row {row}: roles are {[turn['role'] for turn in turns]}, not {roles}")
-        if not all(turn["content"].strip() for turn in turns):
-            raise UserError(f"{place} training row {row}: a turn is empty")
-        if len(line.encode()) > LONGEST_TOKENS * BYTES_PER_TOKEN:
-            tokens = len(line.encode()) // BYTES_PER_TOKEN
-            raise UserError(f"{place} training row {row}: about {tokens:,} tokens; the API takes {LONGEST_TOKENS:,}")
+    for row, line in zip(rows, file.text.split("\n"), strict=False):
+        fault = fault_of(line, roles)
+        if fault:
+            raise UserError(f"{place} {kind} row {row.id}: {fault}")
+
+
+def fault_of(line: str, roles: list[str]) -> str | None:
+    """What the API would refuse a line of a training file for: other `roles`, an empty turn, too many tokens."""
+    turns: list[dict[str, str]] = json.loads(line)["messages"]
+    found, size = [turn["role"] for turn in turns], len(line.encode())
+    if found != roles:
+        return f"its turns are by {', '.join(found)}; an example has {', '.join(roles)}"
+    if not all(turn["content"].strip() for turn in turns):
+        return "a turn is empty"
+    if size > LONGEST_TOKENS * BYTES_PER_TOKEN:
+        return f"about {size // BYTES_PER_TOKEN:,} tokens ({size:,} bytes); the API takes {LONGEST_TOKENS:,} tokens"
+    return None

@@ -9,55 +9,62 @@ from typing import Any
 
 Results = Mapping[str, Any]
 
+PASSED, FAILED, OPEN = "passed", "failed", "open"
+"""`open`: nothing was asserted, or nothing of it was checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said first. `state` is `passed`, `failed`, or `open` where nothing was asserted or not all was checked."""
+    """What is said first: (text, state) of gates, comparisons and failed predictions; what doesn't hold and why."""
 
-    text: str
-    state: str
+    parts: Sequence[tuple[str, str]]
     reasons: Sequence[str]
+
+    @property
+    def text(self) -> str:
+        """The verdict in a line."""
+        return "; ".join(text for text, _ in self.parts)
 
 
 def verdict_of(results: Results) -> Verdict:
     """The verdict on the results of a session (F1 scores in 0..1)."""
-    gates = [gate["passed"] for model in results["models"].values() for gate in model["gates"].values()]
-    compared = [found["verdict"] for metrics in results["comparisons"].values() for found in metrics.values()]
-    uncompared = sum(not metrics for metrics in results["comparisons"].values())
-    parts = [*_gates(gates), *_comparisons(compared, uncompared), *_failed(results)]
-    state = "open" if None in gates or not gates + compared else "passed"
-    if False in gates or uncompared or any(said != "passed" for said in compared):
-        state = "failed"
-    return Verdict("; ".join(parts), state, [*_gate_reasons(results), *_comparison_reasons(results)])
+    parts = [*_gates(results), *_comparisons(results), *_failed(results)]
+    return Verdict(parts, [*_gate_reasons(results), *_comparison_reasons(results)])
 
 
-def _gates(passed: Sequence[bool | None]) -> Iterator[str]:
+def _gates(results: Results) -> Iterator[tuple[str, str]]:
+    passed = [gate["passed"] for model in results["models"].values() for gate in model["gates"].values()]
     checked = [one for one in passed if one is not None]
     if not passed:
-        yield "No gates are set"
+        yield "No gates are set", OPEN
     elif not checked:
-        yield f"{_count(len(passed), 'gate')}, not checked in this run"
-    elif all(checked) and len(checked) > 1:
-        yield f"All {len(checked)} gates hold"
+        yield f"{_count(len(passed), 'gate')}, not checked in this run", OPEN
     else:
-        yield f"{sum(checked)} of {_count(len(checked), 'gate')} {'holds' if sum(checked) == 1 else 'hold'}"
-    if checked and len(checked) < len(passed):
-        yield f"{len(passed) - len(checked)} more not checked in this run"
+        yield _hold(sum(checked), len(checked)), PASSED if all(checked) else FAILED
+        if len(checked) < len(passed):
+            yield f"{len(passed) - len(checked)} more not checked in this run", OPEN
 
 
-def _comparisons(said: Sequence[str], uncompared: int) -> Iterator[str]:
-    total = len(said) + uncompared
-    if total:
-        unsure = said.count("inconclusive")
-        more = f", {unsure} inconclusive" if unsure else ""
-        yield f"{said.count('passed')} of {_count(total, 'comparison')} passed{more}"
+def _hold(held: int, checked: int) -> str:
+    if held == checked > 1:
+        return f"All {checked} gates hold"
+    return f"{held} of {_count(checked, 'gate')} {'holds' if held == 1 else 'hold'}"
 
 
-def _failed(results: Results) -> Iterator[str]:
+def _comparisons(results: Results) -> Iterator[tuple[str, str]]:
+    told = [[found["verdict"] for found in metrics.values()] or [FAILED] for metrics in results["comparisons"].values()]
+    verdicts = [verdict for metrics in told for verdict in metrics]
+    if verdicts:
+        unsure = verdicts.count("inconclusive")
+        text = f"{verdicts.count(PASSED)} of {_count(len(verdicts), 'comparison')} passed"
+        yield text + (f", {unsure} inconclusive" if unsure else ""), PASSED if set(verdicts) == {PASSED} else FAILED
+
+
+def _failed(results: Results) -> Iterator[tuple[str, str]]:
     models = results["models"].values()
     failed = sum(model["failed"] for model in models)
     if failed:
-        yield f"{failed} of {_count(sum(model['samples'] for model in models), 'prediction')} failed"
+        yield f"{failed} of {_count(sum(model['samples'] for model in models), 'prediction')} failed", FAILED
 
 
 def _gate_reasons(results: Results) -> Iterator[str]:
@@ -82,7 +89,7 @@ def _comparison_reasons(results: Results) -> Iterator[str]:
         if not metrics:
             yield f"{name}: no sample was answered by both models"
         for metric, found in metrics.items():
-            if found["verdict"] != "passed":
+            if found["verdict"] != PASSED:
                 ends = f"interval {found['low']:+.4f} to {found['high']:+.4f}"
                 yield f"{name} {metric}: difference {found['difference']:+.4f} ({ends}), {found['verdict']}"
 

@@ -22,7 +22,10 @@ IDENTITY_HEADERS = {
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: `body` is JSON to be, or a text that stands as it is. `cut` sends half of it, `reset` none."""
+    """An answer: `body` is JSON to be, or a text that stands as it is. `cut` sends half of it, `reset` none.
+
+    `lost` does what was asked for and sends none.
+    """
 
     body: Any = None
     status: int = 200
@@ -31,6 +34,7 @@ class Reply:
     delay_s: float = 0.0
     cut: bool = False
     reset: bool = False
+    lost: bool = False
     gzip: bool = False
 
     @property
@@ -92,6 +96,8 @@ FAULTS: dict[str, Fault] = {
     "html error": Reply(HTML, 502, content_type="text/html"),
     "html": Reply(HTML, content_type="text/html"),
     "reset": Reply(reset=True),
+    "lost": Reply(lost=True),
+    "done, but never answered": Reply(lost=True, delay_s=3600.0),
     "hang": Reply({}, delay_s=3600.0),
     "slow": lambda asked: Reply(completion(asked, "Too late.").body, delay_s=3.0),
     "cut": lambda asked: Reply(completion(asked, "Half of this is never sent.").body, cut=True),

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -108,12 +109,12 @@ class ApiServer:
     # ------------------------------------------------------------ its thread
 
     def __enter__(self) -> "ApiServer":
-        started = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        started: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve(started)), daemon=True)
         self._thread.start()
-        started.wait()
+        self.port = started.result()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,10 +126,12 @@ class ApiServer:
         """Close the port and every connection; what was counted stays."""
         self.__exit__()
 
-    async def _serve(self, started: threading.Event) -> None:
-        server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=2**24, backlog=1024)
-        self.port = server.sockets[0].getsockname()[1]
-        started.set()
+    async def _serve(self, started: "Future[int]") -> None:
+        try:
+            server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=2**24, backlog=1024)
+        except OSError as error:
+            return started.set_exception(error)
+        started.set_result(server.sockets[0].getsockname()[1])
         await self._stop.wait()
         server.close()
         for connection in list(self._connections):
@@ -170,6 +173,9 @@ class ApiServer:
             reply = rule.fault if isinstance(rule.fault, Reply) else rule.fault(asked.json)
         else:
             reply = self._route(asked, asked.path.removeprefix(PREFIX).strip("/").split("/"))
+        if reply.lost:
+            self._route(asked, asked.path.removeprefix(PREFIX).strip("/").split("/"))
+            reply = replace(reply, reset=True)
         return replace(reply, headers={**IDENTITY_HEADERS, **reply.headers}, gzip=reply.gzip or self.gzip)
 
     def _route(self, asked: Asked, parts: list[str]) -> Reply:

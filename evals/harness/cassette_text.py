@@ -1,0 +1,151 @@
+"""The text of a cassette: vcrpy's YAML, with a literal block for every body.
+
+A cassette that stands as it was written here is read by one regular expression: that is faster by far, and needs no
+import of vcrpy. Any other, be it written by vcrpy or edited by hand, is read by vcrpy's own safe reader.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+# What a literal block of YAML can't hold; in JSON each has an escape.
+_NOT_IN_YAML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_HEAD = "version: 1\ninteractions:\n"
+_REQUEST_INDENT, _RESPONSE_INDENT = " " * 6, " " * 8
+_BODY = r'(?: (?P<%s>null|".*")\n| \|-\n(?P<%s_block>(?:%s.*\n)+))'
+_INTERACTION = re.compile(
+    r'- request:\n    method: (?P<method>GET|POST)\n    uri: (?P<uri>".*")\n'
+    r'    headers: \{(?:"content-type": \["application/json"\])?\}\n'
+    rf"    body:{_BODY % ('asked', 'asked', _REQUEST_INDENT)}"
+    r"  response:\n    status: (?P<status>\{.*\})\n    headers: (?P<headers>\{.*\})\n"
+    rf"    body:\n      string:{_BODY % ('answered', 'answered', _RESPONSE_INDENT)}"
+)
+
+
+class Asked(NamedTuple):
+    """A recorded request, with its body as it was sent, or None."""
+
+    method: str
+    uri: str
+    body: bytes | None
+
+
+Interaction = tuple[Asked, dict[str, Any]]
+"""A request and vcrpy's response: `{"status": {"code": ...}, "headers": {...}, "body": {"string": bytes}}`."""
+
+
+# ---------------------------------------------------------------- reading
+
+
+def interactions_of(text: str) -> list[Interaction]:
+    """The calls of a cassette's text. Raises what the readers raise where it is none."""
+    return _as_written(text) or _by_vcrpy(text)
+
+
+def _as_written(text: str) -> list[Interaction] | None:
+    """The calls, if the text is just what `text_of` writes, down to the spacing."""
+    found: list[Interaction] = []
+    end = len(_HEAD)
+    if not text.startswith(_HEAD) or "\t" in text or _NOT_IN_YAML.search(text):
+        return None
+    while end < len(text):
+        match = _INTERACTION.match(text, end)
+        if match is None:
+            return None
+        try:
+            found.append(_interaction(match))
+        except ValueError:
+            return None
+        end = match.end()
+    return found
+
+
+def _interaction(match: re.Match[str]) -> Interaction:
+    answered = {"string": _body(match, "answered", _RESPONSE_INDENT)}
+    response = {"status": json.loads(match["status"]), "headers": json.loads(match["headers"]), "body": answered}
+    return Asked(match["method"], json.loads(match["uri"]), _body(match, "asked", _REQUEST_INDENT)), response
+
+
+def _body(match: re.Match[str], name: str, indent: str) -> bytes | None:
+    block = match[f"{name}_block"]
+    if block is None:
+        text = json.loads(match[name])
+        return None if text is None else str(text).encode()
+    text = block[len(indent) : -1].replace("\n" + indent, "\n")
+    if text != text.strip():
+        raise ValueError("YAML may take this indentation for another one")
+    return str(text).encode()
+
+
+def _by_vcrpy(text: str) -> list[Interaction]:
+    import yaml
+    from vcr.serialize import deserialize
+
+    try:
+        requests, responses = deserialize(text, Serializer)[:2]
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    asked = [Asked(request.method, request.uri, request.body) for request in requests]
+    return list(zip(asked, responses, strict=True))
+
+
+class Serializer:
+    """A serializer for vcrpy: its own YAML reader without tags and aliases, and a writer for readable bodies."""
+
+    @staticmethod
+    def deserialize(text: str) -> Any:
+        """A cassette's text as vcrpy's data."""
+        import yaml
+        from vcr.serializers import yamlserializer
+
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
+                raise ValueError("YAML tags, anchors and aliases have no place in a cassette")
+        return yamlserializer.deserialize(text)
+
+    @staticmethod
+    def serialize(data: dict[str, Any]) -> str:
+        """vcrpy's data as a cassette's text."""
+        return "".join(_lines(data["interactions"]))
+
+
+# ---------------------------------------------------------------- writing
+
+
+def text_of(interactions: list[Interaction]) -> str:
+    """The text of a cassette with these calls, all of whose bodies are JSON."""
+    from vcr.request import Request
+    from vcr.serialize import serialize
+
+    requests = []
+    for asked, _ in interactions:
+        headers = {} if asked.body is None else {"content-type": "application/json"}
+        requests.append(Request(asked.method, asked.uri, asked.body, headers))
+    return str(serialize({"requests": requests, "responses": [response for _, response in interactions]}, Serializer))
+
+
+def _lines(interactions: list[dict[str, Any]]) -> Iterator[str]:
+    yield _HEAD
+    for interaction in interactions:
+        request, response = interaction["request"], interaction["response"]
+        yield f"- request:\n    method: {request['method']}\n    uri: {json_text(request['uri'])}\n"
+        yield f"    headers: {json_text(request['headers'])}\n"
+        yield f"    body:{_block(request['body'], _REQUEST_INDENT)}"
+        yield f"  response:\n    status: {json_text(response['status'])}\n"
+        yield f"    headers: {json_text(response['headers'])}\n"
+        yield f"    body:\n      string:{_block(response['body']['string'], _RESPONSE_INDENT)}"
+
+
+def _block(text: str | None, indent: str) -> str:
+    """A literal block holding exactly `text`; text that can't stand in one is written as a JSON string, also YAML."""
+    if text is None:
+        return " null\n"
+    if _NOT_IN_YAML.search(text) or text != text.strip() or "\t" in text or not text:
+        return f" {json_text(text)}\n"
+    return " |-\n" + "".join(f"{indent}{line}\n" for line in text.split("\n"))
+
+
+def json_text(value: Any) -> str:
+    """JSON in one line that is also YAML."""
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))

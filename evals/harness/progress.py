@@ -1,0 +1,170 @@
+"""How a recording gets on, shown while it does: calls and jobs, failures, tokens, money, and the time that is left."""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from evals.harness.recorder import GRACE_S, Lane, Recorder
+from evals.harness.screen import Screen, open_screen
+from evals.harness.text import counted, duration, usd
+
+if TYPE_CHECKING:
+    import pytest
+
+LIVE_EVERY_S = 0.2
+SAY_EVERY_S = 10.0
+SAY_IDLE_EVERY_S = 60.0
+"""A log gets a line that often where only a job is waited for, which can take hours."""
+RATE_WINDOW_S = 30.0
+
+
+@contextlib.contextmanager
+def shown(config: "pytest.Config", recorder: Recorder | None) -> Iterator[None]:
+    """Show a recording's progress meanwhile."""
+    screen = open_screen(config) if recorder is not None else None
+    if recorder is None or screen is None:
+        yield
+        return
+    progress = Progress(recorder, screen)
+    progress.start()
+    try:
+        yield
+    finally:
+        progress.stop()
+
+
+def announce_wait(config: "pytest.Config", recorder: Recorder | None) -> None:
+    """Say what a session that ended early still waits for."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if recorder is not None and recorder.is_running and recorder.in_flight and reporter and reporter.verbosity >= 0:
+        calls = counted(recorder.in_flight, "call")
+        reporter.write_line(f"Waiting for {calls} in flight, {GRACE_S:g} s at most: what is answered is paid for.")
+
+
+class Progress:
+    """Watches a recorder from a thread of its own: tests and their workers wait in theirs."""
+
+    def __init__(self, recorder: Recorder, screen: Screen) -> None:
+        self.recorder = recorder
+        self.screen = screen
+        self._rate = Rate(recorder.started)
+        self._notes = 0
+        self._said = time.monotonic()
+        self._said_done = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="evaltape-progress", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a log gets a last line, a terminal is left clean."""
+        self._over.set()
+        self._thread.join()
+        with contextlib.suppress(OSError):
+            if not self.screen.live:
+                self._say_notes()
+                if any(lane.total for lane in self.recorder.lanes):
+                    self.screen.say(last_line(self.recorder, time.monotonic()))
+            self.screen.close()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):  # The terminal is gone; the recording needs none.
+            while not self._over.wait(LIVE_EVERY_S):
+                now = time.monotonic()
+                self._rate.note(now, sum(lane.done for lane in self.recorder.lanes))
+                if self.screen.live:
+                    self.screen.show(live_lines(self.recorder, self._rate) if self.recorder.is_running else [])
+                elif self.recorder.is_running:
+                    self._say(now)
+
+    def _say(self, now: float) -> None:
+        self._say_notes()
+        done = sum(lane.done for lane in self.recorder.lanes)
+        if now - self._said >= (SAY_EVERY_S if done != self._said_done else SAY_IDLE_EVERY_S):
+            self._said, self._said_done = now, done
+            for line in log_lines(self.recorder, self._rate):
+                self.screen.say(line)
+
+    def _say_notes(self) -> None:
+        notes = self.recorder.notes[self._notes :]
+        self._notes += len(notes)
+        for note in notes:
+            self.screen.say(f"evaltape: {note}")
+
+
+class Rate:
+    """Calls that end per second, of late."""
+
+    def __init__(self, started: float) -> None:
+        self._seen: deque[tuple[float, int]] = deque([(started, 0)])
+
+    def note(self, now: float, done: int) -> None:
+        """So many calls have ended by now."""
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and self._seen[1][0] < now - RATE_WINDOW_S:
+            self._seen.popleft()
+
+    def left_s(self, calls: int) -> float | None:
+        """Seconds that so many further calls take; None where none has ended of late."""
+        (start, before), (now, done) = self._seen[0], self._seen[-1]
+        return calls * (now - start) / (done - before) if done > before else None
+
+
+def live_lines(recorder: Recorder, rate: Rate) -> list[str]:
+    """The recording in a line; a line more per model where there are several, and per job."""
+    lanes = [lane for lane in recorder.lanes if lane.total]
+    lines = [f"  {_lane(lane)}" for lane in lanes if len(lanes) > 1]
+    return [*([_summary(recorder, rate)] if lanes else []), *lines, *_jobs(recorder)]
+
+
+def log_lines(recorder: Recorder, rate: Rate) -> list[str]:
+    """The same for a log: a line for all calls, and one per job."""
+    lanes = [lane for lane in recorder.lanes if lane.total]
+    models = ": " + "; ".join(map(_lane, lanes)) if len(lanes) > 1 else ""
+    return [*([_summary(recorder, rate) + models] if lanes else []), *_jobs(recorder)]
+
+
+def last_line(recorder: Recorder, now: float) -> str:
+    """What was recorded, and how long it took."""
+    done, total, failed = _counts(recorder)
+    failures = [f"{failed:,} failed"] if failed else []
+    took = f"in {duration(now - recorder.started)}"
+    return ", ".join([f"recorded {done - failed:,} of {total:,} calls", *failures, *_spent(recorder), took])
+
+
+def _summary(recorder: Recorder, rate: Rate) -> str:
+    done, total, failed = _counts(recorder)
+    lanes = [lane for lane in recorder.lanes if lane.total]
+    name = f"{lanes[0].model.key} " if len(lanes) == 1 else ""
+    parts = [f"recording {name}{done:,}/{total:,}", f"{recorder.in_flight} in flight", f"{failed:,} failed"]
+    left_s = rate.left_s(total - done)
+    if recorder.outcomes.stopped:
+        parts.append("stopping")
+    elif left_s is not None and total > done:
+        parts.append(f"{duration(left_s)} left")
+    return ", ".join([*parts, *_spent(recorder)])
+
+
+def _lane(lane: Lane) -> str:
+    failed = f", {lane.failed:,} failed" if lane.failed else ""
+    return f"{lane.model.key} {lane.done:,}/{lane.total:,}, {lane.in_flight} in flight{failed}"
+
+
+def _jobs(recorder: Recorder) -> list[str]:
+    return [f"job {key}: {status}" for key, status in dict(recorder.statuses).items()]
+
+
+def _counts(recorder: Recorder) -> tuple[int, int, int]:
+    lanes = list(recorder.lanes)
+    return sum(lane.done for lane in lanes), sum(lane.total for lane in lanes), sum(lane.failed for lane in lanes)
+
+
+def _spent(recorder: Recorder) -> list[str]:
+    tokens = sum(lane.prompt_tokens + lane.completion_tokens for lane in recorder.lanes)
+    priced = any(lane.model.price for lane in recorder.lanes) or recorder.job_cost_usd
+    return ([f"{tokens:,} tokens"] if tokens else []) + ([usd(recorder.spent_usd)] if priced else [])

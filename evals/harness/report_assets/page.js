@@ -1,0 +1,219 @@
+"use strict";
+
+/* What every section is built with: elements, numbers as they are shown, axes, and the choices sections share.
+   Texts become text nodes, never markup. */
+
+const data = JSON.parse(document.getElementById("data").textContent);
+
+/** An HTML element. Functions among the attributes are listeners; strings among the children are texts. */
+function h(tag, attributes, ...children) {
+  return built(document.createElement(tag), attributes, children);
+}
+
+/** An SVG element, likewise. */
+function s(tag, attributes, ...children) {
+  return built(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function built(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child !== null && child !== undefined) element.append(typeof child === "string" ? visible(child) : child);
+  }
+  return element;
+}
+
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+/** A text with control characters made visible, so that an escape sequence shows as what it is. */
+function visible(text) {
+  return text.replace(/\r\n/g, "\n").replace(UNSEEN, (found) => {
+    const code = found.charCodeAt(0);
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code === 0x7f ? "\u2421" : `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+  });
+}
+
+/* ---------------------------------------------------------------- numbers, rounded only here */
+
+const WHOLE = new Intl.NumberFormat("en-US");
+const shown = {
+  score: (value) => value.toFixed(3),
+  change: (value) => {
+    const text = Math.abs(value).toFixed(3);
+    return Number(text) === 0 ? text : (value < 0 ? "\u2212" : "+") + text;
+  },
+  chance: (value) => (value < 0.001 ? "< 0.001" : value.toFixed(3)),
+  count: (value) => WHOLE.format(value),
+  usd: (value) => "$" + (value === 0 || value >= 1 ? value.toFixed(2) : value.toPrecision(value < 0.0001 ? 1 : 3)),
+  share: (value) => Math.round(100 * value) + "%",
+};
+
+/** "3 samples", "1 sample". */
+function counted(number, noun) {
+  return `${shown.count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** The value below which a share of the sorted values lies, interpolated. */
+function quantile(sorted, share) {
+  const at = (sorted.length - 1) * share;
+  const low = Math.floor(at);
+  return sorted[low] + (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]) * (at - low);
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/* ---------------------------------------------------------------- axes */
+
+/** A linear axis that holds all values; `at` gives per cent of its length, so charts follow any width, on paper too. */
+function axisOver(values, wanted = 5) {
+  const [least, most] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+  const step = roundStep((most - least || Math.abs(most) || 1) / wanted);
+  const [low, high] = [Math.floor(least / step + 1e-9) * step, Math.ceil(most / step - 1e-9) * step];
+  const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, i) => Number((low + i * step).toPrecision(12)));
+  return { low, high, ticks, at: (value) => percent((value - low) / (high - low || 1)) };
+}
+
+function roundStep(rough) {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
+}
+
+function percent(share) {
+  return (100 * share).toFixed(2) + "%";
+}
+
+/** Vertical grid lines over the whole height. */
+function gridLines(axis) {
+  return axis.ticks.map((tick) => s("line", { class: "grid", x1: axis.at(tick), x2: axis.at(tick), y1: 0, y2: "100%" }));
+}
+
+/** The numbers of an axis, to stand under its charts. */
+function axisNumbers(axis, words = String) {
+  const texts = axis.ticks.map((tick) => s("text", { x: axis.at(tick), y: 14, "text-anchor": "middle" }, words(tick)));
+  return s("svg", { class: "axis", height: 18, "aria-hidden": "true" }, texts);
+}
+
+/* ---------------------------------------------------------------- parts of the page */
+
+/** A section: its heading, what its numbers are, and how it is operated, which paper leaves out. */
+function section(id, title, note, how, ...children) {
+  const heading = h("h2", { id: `${id}-title` }, title);
+  const words = h("p", { class: "note" }, note, how ? h("span", { class: "how" }, " " + how) : null);
+  return h("section", { id, "aria-labelledby": `${id}-title` }, heading, words, children);
+}
+
+/** A table: `columns` are headings, each with its class; `rows` are lists of cells. */
+function table(className, caption, columns, rows) {
+  const cell = (value, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: columns[i][1] }, value);
+  const head = columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title));
+  return h("table", { class: className },
+    h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, head)),
+    h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell)))));
+}
+
+/** A table that scrolls by itself where it is too wide, or, if `tall`, too long; by keyboard, too. */
+function scrolled(label, content, tall) {
+  return h("div", { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label }, content);
+}
+
+/** Numbers behind a chart, folded away, and made when they are first looked at. */
+function numbers(title, make) {
+  const fold = h("details", { class: "numbers", toggle: () => { if (fold.children.length === 1) fold.append(make()); } }, h("summary", {}, title));
+  return fold;
+}
+
+/** A verdict: a sign, a word, and a colour that adds nothing. */
+function verdictMark(kind, words) {
+  const sign = { passed: "\u2713", failed: "\u2717", inconclusive: "~" }[kind];
+  return h("span", { class: `mark ${kind}` }, sign ? h("span", { "aria-hidden": "true" }, sign + "\u00a0") : null, words);
+}
+
+/* ---------------------------------------------------------------- choices */
+
+const modelAt = new Map(data.models.map((model, i) => [model.key, i]));
+const pairs = knownPairs();
+const bounded = data.comparisons.flatMap((comparison) => comparison.metrics)[0];
+const choice = {
+  metric: bounded ? data.metrics.indexOf(bounded.metric) : 0,
+  baseline: pairs.length ? pairs[0][0] : null,
+  candidate: pairs.length ? pairs[0][1] : null,
+};
+const redraws = [];
+
+/** [baseline, candidate] of each comparison and job, as positions; of the first two models where there is neither. */
+function knownPairs() {
+  const named = [...data.comparisons.map((it) => [it.baseline, it.candidate]), ...data.jobs.map((it) => [it.base, it.key])];
+  const found = named.map((pair) => pair.map((key) => modelAt.get(key))).filter((pair) => !pair.includes(undefined));
+  const distinct = [...new Map(found.map((pair) => [pair.join(), pair])).values()];
+  return distinct.length || data.models.length < 2 ? distinct : [[0, 1]];
+}
+
+/** Draw now, and again whenever a choice changes. */
+function whenChosen(draw) {
+  redraws.push(draw);
+  draw();
+}
+
+function choose(changes) {
+  Object.assign(choice, changes);
+  for (const redraw of redraws) redraw();
+}
+
+/** Buttons to choose the metric with, the same choice in every section; nothing where there is only one. */
+function metricChooser(name) {
+  if (data.metrics.length < 2) return null;
+  const inputs = data.metrics.map((metric, i) => h("input", { type: "radio", name, value: i, change: () => choose({ metric: i }) }));
+  redraws.push(() => { inputs[choice.metric].checked = true; });
+  inputs[choice.metric].checked = true;
+  const labels = inputs.map((input, i) => h("label", {}, input, h("span", {}, data.metrics[i])));
+  return h("fieldset", { class: "segments" }, h("legend", {}, "Metric"), labels);
+}
+
+/** Two lists to choose baseline and candidate with; nothing where there are no more than two models. */
+function pairChooser() {
+  if (data.models.length < 3) return null;
+  const lists = ["baseline", "candidate"].map((side) => {
+    const options = data.models.map((model, i) => h("option", { value: i }, model.key));
+    const list = h("select", { change: () => choosePair(side, Number(list.value)) }, options);
+    whenChosen(() => { list.value = String(choice[side]); });
+    return h("label", {}, side === "baseline" ? "Baseline" : "Candidate", list);
+  });
+  return h("div", { class: "pair" }, lists);
+}
+
+/** Whoever is chosen on both sides changes places with the other. */
+function choosePair(side, model) {
+  const other = side === "baseline" ? "candidate" : "baseline";
+  choose(choice[other] === model ? { [side]: model, [other]: choice[side] } : { [side]: model });
+}
+
+/** The score of a model's prediction for a sample in the chosen metric; undefined where there is none. */
+function scoreOf(sample, model, metric = choice.metric) {
+  const prediction = sample.predictions[model];
+  return prediction && prediction.scores ? prediction.scores[metric] : undefined;
+}
+
+/** Candidate less baseline in the chosen metric; undefined where one of them has no score. */
+function gainOf(sample, metric = choice.metric, pair = [choice.baseline, choice.candidate]) {
+  if (pair[0] === null) return undefined;
+  const [before, after] = pair.map((model) => scoreOf(sample, model, metric));
+  return before === undefined || after === undefined ? undefined : after - before;
+}
+
+/** What a gain is called; differences of rounding are none. */
+function directionOf(gain) {
+  return Math.abs(gain) < 1e-9 ? "same" : gain > 0 ? "better" : "worse";
+}
+
+/** Where a text is shown in one line. */
+function excerpt(text, length = 160) {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > length ? line.slice(0, length - 1).trimEnd() + "\u2026" : line;
+}

@@ -1,0 +1,72 @@
+"""Fixtures of the harness's own tests: a server, a user's project, and the ways to run it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+from tests.server import ApiServer
+from tests.tuning import TuningProject
+
+MODES = {"no xdist": "-p no:xdist", "n0": "-n 0", "n2": "-n 2"}
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """A running server."""
+    with ApiServer() as server:
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path: Path, api: ApiServer) -> Project:
+    """A project that nothing is recorded in yet."""
+    return Project(tmp_path / "project", api.base_url)
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was recorded, and its scores accepted, once for all tests. Not to be written to."""
+    with ApiServer() as server:
+        project = Project(tmp_path_factory.mktemp("recorded") / "project", server.base_url)
+        project.record("-p no:xdist")
+    return project.root
+
+
+@pytest.fixture
+def recorded(project: Project, recording: Path) -> Project:
+    """A project with a recording of all six samples and accepted scores."""
+    for folder in ("cassettes", "evals/__snapshots__"):
+        shutil.copytree(recording / folder, project.root / folder)
+    return project
+
+
+@pytest.fixture
+def tuning(tmp_path: Path, api: ApiServer) -> TuningProject:
+    """A project with a fine-tuning job that nothing is recorded in yet."""
+    return TuningProject(tmp_path / "project", api)
+
+
+@pytest.fixture(scope="session")
+def tuned_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose models and job were recorded, once for all tests. Not to be written to."""
+    with ApiServer() as server:
+        project = TuningProject(tmp_path_factory.mktemp("tuned") / "project", server)
+        assert project.run("evals", "--record", "--snapshot-update", "-p no:xdist").exit_code == 0
+    return project.root
+
+
+@pytest.fixture
+def tuned(tuning: TuningProject, tuned_recording: Path) -> TuningProject:
+    """A project with a recording of both models and of the job."""
+    for folder in ("cassettes", "evals/__snapshots__"):
+        shutil.copytree(tuned_recording / folder, tuning.root / folder)
+    return tuning
+
+
+@pytest.fixture(params=MODES.values(), ids=MODES)
+def workers(request: pytest.FixtureRequest) -> str:
+    """Arguments for pytest: without xdist, with it in one process, with two workers."""
+    return str(request.param)
