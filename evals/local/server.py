@@ -1,0 +1,80 @@
+"""Puts the service together and runs it until it is interrupted."""
+
+import logging
+import socket
+from contextlib import suppress
+from typing import Any
+
+from evals.local.errors import UserError
+from evals.local.settings import Settings
+from evals.local.store import Store
+
+
+def serve(settings: Settings) -> int:
+    """Loads the model, listens, and serves; returns the exit code."""
+    _quiet()
+    listening = _listen(settings)
+    store = Store(settings.state_folder)
+    try:
+        return _run(settings, store, listening)
+    finally:
+        listening.close()
+        store.close()
+
+
+def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
+    import uvicorn
+
+    from evals.local import weights
+    from evals.local.app import create_app
+    from evals.local.chat import Chat
+    from evals.local.engine import Engine
+    from evals.local.jobs import Jobs
+    from evals.local.models import Models
+
+    folder = weights.find(settings.model, store.folder / "weights")
+    name = settings.served_name
+    loaded = weights.load(folder, name=name, dtype=settings.dtype, context=settings.context)
+    engine = Engine(loaded, settings.batch)
+    jobs = Jobs(store, loaded, name, train_length=settings.train_length)
+    models = Models(store, name, loaded.fingerprint)
+    app = create_app(settings, store=store, models=models, chat=Chat(loaded, engine), jobs=jobs)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    print(f"Listening on {_url(listening)}  (model {name})", flush=True)
+    try:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        jobs.close()
+        engine.close()
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((settings.host.strip("[]"), settings.port))
+        # From here on a connection waits until it is served, rather than being refused.
+        made.listen(2048)
+    except OSError as error:
+        made.close()
+        hint = "Choose another --port, or --port 0 for a free one"
+        raise UserError(f"can't listen on {settings.host}:{settings.port} ({error.strerror}). {hint}") from None
+    return made
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+
+def _quiet() -> None:
+    """Keeps the libraries' progress bars and advice off the terminal."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    hide: Any = transformers_logging.disable_progress_bar
+    hide()

@@ -1,0 +1,38 @@
+"""One service for most tests, and one that is guarded by a key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from tests.local.service import Service, make_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model."""
+    return make_model(tmp_path_factory.mktemp("model") / "tiny-1.5")
+
+
+@pytest.fixture(scope="session")
+def service(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service."""
+    running = Service(tiny_model, tmp_path_factory.mktemp("state"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def guarded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that asks for a key and takes small files only."""
+    options = ("--max-upload-mb", "1", "--name", "guarded")
+    running = Service(tiny_model, tmp_path_factory.mktemp("guarded"), *options, key="a secret")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(service: Service) -> OpenAI:
+    """The official client of the service."""
+    return service.client()

@@ -1,0 +1,77 @@
+"""A service that is killed, and comes back."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.local.service import NEEDS_EXTRA, Service, examples, upload, wait_for, wait_for_step
+
+pytestmark = NEEDS_EXTRA
+
+
+def test_a_killed_service_comes_back_with_its_jobs(guarded: Service) -> None:
+    client = guarded.client()
+    file = upload(client, examples(60))
+    numbers: Any = {"n_epochs": 3, "batch_size": 1}
+    method: Any = {"type": "supervised", "supervised": {"hyperparameters": numbers}}
+    job = client.fine_tuning.jobs.create(model="guarded", training_file=file, seed=3, method=method)
+    waiting = client.fine_tuning.jobs.create(model="guarded", training_file=file, seed=3, method=method)
+    wait_for_step(client, job.id)
+    trainer = trainer_of(guarded.process.pid)
+    guarded.process.send_signal(signal.SIGKILL)
+    guarded.process.wait()
+    assert ends(trainer), "the training must not outlive the service"
+
+    guarded.start()
+    client = guarded.client()
+    assert client.files.retrieve(file).bytes > 0
+    first = wait_for(client, job.id, "succeeded")
+    told = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=1000)]
+    assert "The service stopped while this job was training: it starts again from its first step" in told
+    second = wait_for(client, waiting.id, "succeeded")
+    assert losses(guarded, first) == losses(guarded, second), "interrupted or not, the same model comes out"
+    ask: Any = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
+    assert client.chat.completions.create(model=first.fine_tuned_model, **ask).choices
+    assert len(list((guarded.state / "models").iterdir())) == 6
+    assert not list((guarded.state / "jobs").iterdir())
+
+
+def losses(service: Service, job: Any) -> bytes:
+    return service.client().files.content(job.result_files[0]).read()
+
+
+def trainer_of(service: int) -> int:
+    children = Path(f"/proc/{service}/task").glob("*/children")
+    return int(next(text for path in children if (text := path.read_text().strip())).split()[0])
+
+
+def ends(process: int, seconds: float = 10) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            os.kill(process, 0)
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_half_written_file_is_swept_away(tmp_path: Path) -> None:
+    from evals.local.store import Store
+
+    store = Store(tmp_path)
+    kept = store.add_file("kept", "fine-tune", [b"{}"])
+    (tmp_path / "files" / "file-half.partial").write_bytes(b"{")
+    (tmp_path / "models" / "unknown").mkdir()
+    store.close()
+    store = Store(tmp_path)
+    assert [path.name for path in (tmp_path / "files").iterdir()] == [kept["id"]]
+    assert not list((tmp_path / "models").iterdir())
+    assert json.dumps(store.get("files", kept["id"])) == json.dumps(kept)
+    store.close()
