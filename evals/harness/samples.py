@@ -143,8 +143,10 @@ def _line(sample: Sample) -> str:
 def _origin(suite: Suite) -> dict[str, Any]:
     """What samples are taken from: the selection, and the digest of a local file that is at hand."""
     table = asdict(suite.dataset)
-    table["columns"] = sorted((prompt.columns(suite.user) | prompt.columns(suite.system or "")) - {"input"})
     file = source.split_file(suite.dataset, suite.file, suite.dataset.split.name)
+    if file is not None:
+        table["path"] = Path(suite.dataset.path).name  # Where a folder lies does not matter, what is in it does.
+    table["columns"] = sorted((prompt.columns(suite.user) | prompt.columns(suite.system or "")) - {"input"})
     return {"dataset": table, "sha256": source.digest(file) if file and file.is_file() else None}
 
 
