@@ -1,0 +1,1 @@
+"""Evaltape: what is evaluated, what is asserted, and the machinery behind it."""

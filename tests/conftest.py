@@ -1,14 +1,19 @@
 """Fixtures of the harness's own tests: a server, a user's project, and the ways to run it."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.project import Project
 from tests.server import ApiServer
 from tests.tuning import TuningProject
+
+settings.register_profile("evaltape", settings.get_profile("ci") if os.environ.get("CI") else None, deadline=None)
+settings.load_profile("evaltape")
 
 MODES = {"no xdist": "-p no:xdist", "n0": "-n 0", "n2": "-n 2"}
 

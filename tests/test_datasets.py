@@ -8,7 +8,6 @@ import datasets
 import numpy as np
 import pytest
 
-from evals.harness.dataset import load_rows
 from evals.harness.errors import UserError
 from evals.harness.samples import read_samples, record_samples, replay_samples
 from evals.harness.suite import Suite, load_suite

@@ -271,7 +271,9 @@ def test_a_job_is_found_in_any_state_and_gone_on_with(tuning, api, state):
 def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api):
     tuning.drive()
     for number in range(5):
-        api.tuning._create({"model": "other", "training_file": "file-0001", "metadata": {"evaltape_digest": str(number)}})
+        api.tuning._create(
+            {"model": "other", "training_file": "file-0001", "metadata": {"evaltape_digest": str(number)}}
+        )
     api.tuning._create({"model": "other", "training_file": "file-0001"})
     api.tuning.page = 2
     # This API knows nothing of the filter.

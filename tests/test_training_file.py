@@ -100,16 +100,12 @@ def test_refuses_under_ten_examples(tuning):
 def test_says_that_rows_left_out_leave_too_few(tuning):
     tuning.edit_suite('{ split = "train" }', '{ split = "train", leaks = "drop" }')
     tuning.write_split("train", [*TRAINING[:9], {**ROWS[2], "id": "r10"}])
-    assert refused(tuning) == (
-        "9 training rows, with 1 left out for being evaluated, too; the API asks for 10 or more"
-    )
+    assert refused(tuning) == ("9 training rows, with 1 left out for being evaluated, too; the API asks for 10 or more")
 
 
 def test_refuses_an_example_that_is_too_long(tuning):
     tuning.write_split("train", [*TRAINING, {**TRAINING[1], "id": "r13", "dialogue": "word " * 60_000}])
-    assert refused(tuning) == (
-        "training row r13: about 75,034 tokens (300,136 bytes); the API takes 65,536 tokens"
-    )
+    assert refused(tuning) == ("training row r13: about 75,034 tokens (300,136 bytes); the API takes 65,536 tokens")
 
 
 def test_refuses_a_file_that_is_too_large(tuning, monkeypatch):
@@ -131,8 +127,14 @@ ROLES = ["system", "user", "assistant"]
     ("turns", "fault"),
     [
         ([("system", "s"), ("user", "u"), ("assistant", "a")], None),
-        ([("user", "u"), ("assistant", "a")], "its turns are by user, assistant; an example has system, user, assistant"),
-        ([("user", "u"), ("system", "s"), ("assistant", "a")], "its turns are by user, system, assistant; an example has"),
+        (
+            [("user", "u"), ("assistant", "a")],
+            "its turns are by user, assistant; an example has system, user, assistant",
+        ),
+        (
+            [("user", "u"), ("system", "s"), ("assistant", "a")],
+            "its turns are by user, system, assistant; an example has",
+        ),
         ([("system", "s"), ("user", "u")], "its turns are by system, user; an example has"),
         ([("system", "s"), ("user", "u"), ("assistant", " \n")], "a turn is empty"),
         ([("system", ""), ("user", "u"), ("assistant", "a")], "a turn is empty"),
@@ -155,5 +157,7 @@ def test_the_validation_file_is_checked_likewise(tuning):
 
 def test_a_fault_ends_a_recording_before_it_begins(tuning, api):
     tuning.write_split("train", TRAINING[:9])
-    tuning.run("evals", "--record", "-n 2").assert_refused("[finetune.tuned] 9 training rows; the API asks for 10 or more")
+    tuning.run("evals", "--record", "-n 2").assert_refused(
+        "[finetune.tuned] 9 training rows; the API asks for 10 or more"
+    )
     assert not api.requests

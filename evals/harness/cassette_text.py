@@ -21,6 +21,10 @@ _INTERACTION = re.compile(
     r"  response:\n    status: (?P<status>\{.*\})\n    headers: (?P<headers>\{.*\})\n"
     rf"    body:\n      string:{_BODY % ('answered', 'answered', _RESPONSE_INDENT)}"
 )
+DEEPEST = 16
+"""Levels of YAML; vcrpy's format needs six, and the parser takes hours over a million."""
+MOST_NODES = 100_000
+"""A recorded call takes about 40."""
 
 
 class Asked(NamedTuple):
@@ -99,9 +103,15 @@ class Serializer:
         import yaml
         from vcr.serializers import yamlserializer
 
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth = 0
+        for number, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
                 raise ValueError("YAML tags, anchors and aliases have no place in a cassette")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise ValueError(f"nested more than {DEEPEST} levels deep")
+            if number > MOST_NODES:
+                raise ValueError(f"more than {MOST_NODES:,} nodes of YAML")
         return yamlserializer.deserialize(text)
 
     @staticmethod

@@ -17,8 +17,6 @@ from evals.harness.names import shown
 
 REMOVED_KEYS = {"organization_id", "organization", "project_id", "project", "user_id"}
 LARGEST_BYTES = 32 * 2**20
-DEEPEST = 16
-"""Levels of YAML, of which vcrpy's format needs six; the parser takes minutes over a million, and crashes."""
 _KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}|\bBearer [A-Za-z0-9._~+/-]{16,}")
 
 

@@ -31,5 +31,8 @@ class Commands:
 
     def replay_samples(self, model: Model, samples: list[Sample]) -> str:
         """Run some samples of a model again, from their recordings."""
-        names = " or ".join(f"{model.key}-{sample.name}" for sample in samples)
-        return f"pytest evals -m {model.kind} -k '{names}'{self._rest}"
+        names = [f"{model.key}-{sample.name}" for sample in samples]
+        if any("%" in name for name in names):
+            tests = " ".join(f"'evals/test_{model.kind}.py::test_sample[{name}]'" for name in names)
+            return f"pytest {tests}{self._rest}"
+        return f"pytest evals -m {model.kind} -k '{' or '.join(names)}'{self._rest}"

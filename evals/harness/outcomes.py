@@ -1,7 +1,8 @@
 """What became of each call of a recording, known to every process of the session.
 
 The main process makes the calls; whoever runs a sample's test waits here for its outcome. Workers hear of outcomes over an
-execnet channel of their own, as plain dicts: `{"model": ..., "sample": ..., "error": ...}` and `{"stopped": ...}`. What was answered is not in the message: it is read from the cassette, as a replay would.
+execnet channel of their own, as plain dicts: `{"model": ..., "sample": ..., "error": ...}` and `{"stopped": ...}`. What was
+answered is not in the message: it is read from the cassette, as a replay would.
 """
 
 import threading

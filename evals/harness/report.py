@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     from evals.harness.session import EvalSession
 
 ASSETS = Path(__file__).parent / "report_assets"
-SCRIPTS = ("page.js", "words.js", "scores.js", "spread.js", "training.js", "samples.js", "report.js")
+SCRIPTS = (
+    "page.js",
+    "choices.js",
+    "words.js",
+    "scores.js",
+    "comparisons.js",
+    "spread.js",
+    "training.js",
+    "sample.js",
+    "selection.js",
+    "samples.js",
+    "report.js",
+)
 """In the order they are put together."""
 POLICY = (
     "default-src 'none'; script-src '{script}'; style-src '{style}'; base-uri 'none'; form-action 'none'; "

@@ -106,8 +106,9 @@ class PairedScores:
         """Per metric the mean difference, candidate less baseline, with its interval; empty where there is no pair."""
         if not self.pairs:
             return {}
-        sides = [[[pair[side].scores[metric] for pair in self.pairs] for metric in self.metrics] for side in (0, 1)]
-        found = statistics.differences(*sides, confidence=self.comparison.confidence)
+        before = [[pair[0].scores[metric] for pair in self.pairs] for metric in self.metrics]
+        after = [[pair[1].scores[metric] for pair in self.pairs] for metric in self.metrics]
+        found = statistics.differences(before, after, self.comparison.confidence)
         return dict(zip(self.metrics, found, strict=True))
 
     def verdict(self, metric: str) -> str:
@@ -132,8 +133,8 @@ class PairedScores:
         interval, bound = difference.interval, self.comparison.bounds[metric]
         kind = f"min_gain {bound:g}" if metric in self.comparison.min_gain else f"max_drop {-bound:g}"
         line = (
-            f"{sides} is {interval.mean:+.4f} ({self.comparison.confidence:.0%} interval {interval.low:+.4f} to "
-            f"{interval.high:+.4f}, {difference.samples} samples), {kind}: {difference.verdict(bound)}"
+            f"{sides} is {interval.mean:+z.4f} ({self.comparison.confidence:.0%} interval {interval.low:+z.4f} to "
+            f"{interval.high:+z.4f}, {difference.samples} samples), {kind}: {difference.verdict(bound)}"
         )
         needed = difference.samples_to_settle(bound)
         if difference.verdict(bound) == "inconclusive":

@@ -196,10 +196,12 @@ class EvalSession:
         return [(sample, repeat) for sample, repeat in calls if not self.is_recorded(model, sample, repeat)]
 
     def _add_job(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
-        """Drive a model's job, then ask the tuned model; at once where only what is missing is asked for and it isn't."""
-        assert self.recorder is not None and model.job is not None
+        """Drive a model's job, then ask the tuned model; at once where only what is missing is asked and it isn't."""
+        assert self.recorder is not None
+        assert model.job is not None
         if self.settings.mode != RECORD and self.jobs.is_recorded(model.job):
-            return self._add_lane(model, endpoint, samples)
+            self._add_lane(model, endpoint, samples)
+            return
         job, prepared = model.job, self.jobs.prepare(model.job)
         self.recorder.notes += [f"{job.key}: {note}" for note in prepared.training.notes()]
 
@@ -207,7 +209,8 @@ class EvalSession:
             error = await JobDriver(prepared, endpoint, recorder, self.settings.retrain).drive()
             self.jobs.forget(job)
             if error is None:
-                return self._add_lane(model, endpoint, samples)
+                self._add_lane(model, endpoint, samples)
+                return
             for sample in samples:
                 self.outcomes.sample(model.key, sample.id, error)
 

@@ -10,7 +10,7 @@ from evals.harness.results import results
 from evals.harness.retirement import near_ends
 from evals.harness.scoreboard import DECIMALS, FAILED, PASSED, Group, Results, comparison_groups, model_groups
 from evals.harness.spend import spend_lines
-from evals.harness.text import markdown
+from evals.harness.text import counted, markdown
 from evals.harness.verdict import verdict_of
 from evals.harness.worst import Worst, worst_samples
 
@@ -69,9 +69,10 @@ def _changes(session: "EvalSession", found: Results) -> Iterator[str]:
     for key, told in found["models"].items():
         accepted = _accepted(session.snapshots / f"{key}.json")
         if accepted is None:
-            remarks.append(f"{key}: no accepted scores to compare with")
+            remarks.append(f"{key}: no scores are accepted")
         elif accepted.get("samples") != told["samples"]:
-            remarks.append(f"{key}: {told['samples']} samples, accepted scores are of {accepted.get('samples')}")
+            samples = counted(told["samples"], "sample")
+            remarks.append(f"{key}: {samples}, the accepted scores are of {accepted.get('samples')}")
         else:
             rows += [(markdown(key), *row) for row in _changed(accepted, told)]
     yield "\n### Against the accepted scores\n"

@@ -358,7 +358,7 @@ def _key(table: Table, key: str) -> str:
 
 
 def _distinct_folders(top: Table, models: dict[str, Model]) -> dict[str, Model]:
-    tables = {**{k: "models" for k in top.values["models"]}, **{k: "finetune" for k in top.values.get("finetune", {})}}
+    tables = {**dict.fromkeys(top.values["models"], "models"), **dict.fromkeys(top.values.get("finetune", {}), "finetune")}
     both = [key for key in top.values["models"] if key in top.values.get("finetune", {})]
     if both:
         raise UserError(f"{shown(top.file)}: [models.{both[0]}] and [finetune.{both[0]}] would share one cassette folder")

@@ -32,7 +32,7 @@ class Table:
             value = float(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self.error(key, f"= {value!r}: it takes {_NAMES[kind]}")
-        if kind is str and not value.strip():
+        if isinstance(value, str) and not value.strip():
             raise self.error(key, "= '': it takes a text that is not empty")
         return value
 

@@ -7,7 +7,8 @@ import unicodedata
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
 """Format characters that only shape what stands beside them, as in emoji and Persian."""
-_MARKS = re.compile(r"[!-/:-@\[-`{-~]")
+_MARKS = re.compile(r"[-!#$&*+.:<>@\[\\\]^_`{|}~]")
+"""Whatever means something to Markdown, HTML or GitHub, in any place."""
 
 
 def visible(text: str) -> str:

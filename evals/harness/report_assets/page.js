@@ -1,6 +1,6 @@
 "use strict";
 
-/* What every section is built with: elements, numbers as they are shown, axes, and the choices sections share.
+/* What every section is built with: elements, numbers as they are shown, axes, tables.
    Texts become text nodes, never markup. */
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -26,14 +26,14 @@ function built(element, attributes, children) {
   return element;
 }
 
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+const UNSEEN = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** A text with control characters made visible, so that an escape sequence shows as what it is. */
+/** A text with control, escape and bidirectional characters as \x1b, \u202e: as the terminal shows them, too. */
 function visible(text) {
   return text.replace(/\r\n/g, "\n").replace(UNSEEN, (found) => {
-    const code = found.charCodeAt(0);
-    if (code < 0x20) return String.fromCharCode(0x2400 + code);
-    return code === 0x7f ? "\u2421" : `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+    const code = found.codePointAt(0);
+    const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+    return `\\${letter}${code.toString(16).padStart(digits, "0")}`;
   });
 }
 
@@ -72,10 +72,15 @@ function mean(values) {
 
 /** A linear axis that holds all values; `at` gives per cent of its length, so charts follow any width, on paper too. */
 function axisOver(values, wanted = 5) {
-  const [least, most] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+  const [least, most] = values.reduce(
+    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+    [Infinity, -Infinity],
+  );
   const step = roundStep((most - least || Math.abs(most) || 1) / wanted);
   const [low, high] = [Math.floor(least / step + 1e-9) * step, Math.ceil(most / step - 1e-9) * step];
-  const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, i) => Number((low + i * step).toPrecision(12)));
+  const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, i) =>
+    Number((low + i * step).toPrecision(12)),
+  );
   return { low, high, ticks, at: (value) => percent((value - low) / (high - low || 1)) };
 }
 
@@ -90,7 +95,9 @@ function percent(share) {
 
 /** Vertical grid lines over the whole height. */
 function gridLines(axis) {
-  return axis.ticks.map((tick) => s("line", { class: "grid", x1: axis.at(tick), x2: axis.at(tick), y1: 0, y2: "100%" }));
+  return axis.ticks.map((tick) =>
+    s("line", { class: "grid", x1: axis.at(tick), x2: axis.at(tick), y1: 0, y2: "100%" }),
+  );
 }
 
 /** The numbers of an axis, to stand under its charts. */
@@ -112,108 +119,50 @@ function section(id, title, note, how, ...children) {
 function table(className, caption, columns, rows) {
   const cell = (value, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: columns[i][1] }, value);
   const head = columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title));
-  return h("table", { class: className },
+  return h(
+    "table",
+    { class: className },
     h("caption", {}, caption),
     h("thead", {}, h("tr", {}, head)),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell)))));
+    h(
+      "tbody",
+      {},
+      rows.map((row) => h("tr", {}, row.map(cell))),
+    ),
+  );
 }
 
 /** A table that scrolls by itself where it is too wide, or, if `tall`, too long; by keyboard, too. */
 function scrolled(label, content, tall) {
-  return h("div", { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label }, content);
+  return h(
+    "div",
+    { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label },
+    content,
+  );
 }
 
 /** Numbers behind a chart, folded away, and made when they are first looked at. */
 function numbers(title, make) {
-  const fold = h("details", { class: "numbers", toggle: () => { if (fold.children.length === 1) fold.append(make()); } }, h("summary", {}, title));
+  const fold = h(
+    "details",
+    {
+      class: "numbers",
+      toggle: () => {
+        if (fold.children.length === 1) fold.append(make());
+      },
+    },
+    h("summary", {}, title),
+  );
   return fold;
 }
 
 /** A verdict: a sign, a word, and a colour that adds nothing. */
 function verdictMark(kind, words) {
   const sign = { passed: "\u2713", failed: "\u2717", inconclusive: "~" }[kind];
-  return h("span", { class: `mark ${kind}` }, sign ? h("span", { "aria-hidden": "true" }, sign + "\u00a0") : null, words);
-}
-
-/* ---------------------------------------------------------------- choices */
-
-const modelAt = new Map(data.models.map((model, i) => [model.key, i]));
-const pairs = knownPairs();
-const bounded = data.comparisons.flatMap((comparison) => comparison.metrics)[0];
-const choice = {
-  metric: bounded ? data.metrics.indexOf(bounded.metric) : 0,
-  baseline: pairs.length ? pairs[0][0] : null,
-  candidate: pairs.length ? pairs[0][1] : null,
-};
-const redraws = [];
-
-/** [baseline, candidate] of each comparison and job, as positions; of the first two models where there is neither. */
-function knownPairs() {
-  const named = [...data.comparisons.map((it) => [it.baseline, it.candidate]), ...data.jobs.map((it) => [it.base, it.key])];
-  const found = named.map((pair) => pair.map((key) => modelAt.get(key))).filter((pair) => !pair.includes(undefined));
-  const distinct = [...new Map(found.map((pair) => [pair.join(), pair])).values()];
-  return distinct.length || data.models.length < 2 ? distinct : [[0, 1]];
-}
-
-/** Draw now, and again whenever a choice changes. */
-function whenChosen(draw) {
-  redraws.push(draw);
-  draw();
-}
-
-function choose(changes) {
-  Object.assign(choice, changes);
-  for (const redraw of redraws) redraw();
-}
-
-/** Buttons to choose the metric with, the same choice in every section; nothing where there is only one. */
-function metricChooser(name) {
-  if (data.metrics.length < 2) return null;
-  const inputs = data.metrics.map((metric, i) => h("input", { type: "radio", name, value: i, change: () => choose({ metric: i }) }));
-  redraws.push(() => { inputs[choice.metric].checked = true; });
-  inputs[choice.metric].checked = true;
-  const labels = inputs.map((input, i) => h("label", {}, input, h("span", {}, data.metrics[i])));
-  return h("fieldset", { class: "segments" }, h("legend", {}, "Metric"), labels);
-}
-
-/** Two lists to choose baseline and candidate with; nothing where there are no more than two models. */
-function pairChooser() {
-  if (data.models.length < 3) return null;
-  const lists = ["baseline", "candidate"].map((side) => {
-    const options = data.models.map((model, i) => h("option", { value: i }, model.key));
-    const list = h("select", { change: () => choosePair(side, Number(list.value)) }, options);
-    whenChosen(() => { list.value = String(choice[side]); });
-    return h("label", {}, side === "baseline" ? "Baseline" : "Candidate", list);
-  });
-  return h("div", { class: "pair" }, lists);
-}
-
-/** Whoever is chosen on both sides changes places with the other. */
-function choosePair(side, model) {
-  const other = side === "baseline" ? "candidate" : "baseline";
-  choose(choice[other] === model ? { [side]: model, [other]: choice[side] } : { [side]: model });
-}
-
-/** The score of a model's prediction for a sample in the chosen metric; undefined where there is none. */
-function scoreOf(sample, model, metric = choice.metric) {
-  const prediction = sample.predictions[model];
-  return prediction && prediction.scores ? prediction.scores[metric] : undefined;
-}
-
-/** Candidate less baseline in the chosen metric; undefined where one of them has no score. */
-function gainOf(sample, metric = choice.metric, pair = [choice.baseline, choice.candidate]) {
-  if (pair[0] === null) return undefined;
-  const [before, after] = pair.map((model) => scoreOf(sample, model, metric));
-  return before === undefined || after === undefined ? undefined : after - before;
-}
-
-/** What a gain is called; differences of rounding are none. */
-function directionOf(gain) {
-  return Math.abs(gain) < 1e-9 ? "same" : gain > 0 ? "better" : "worse";
-}
-
-/** Where a text is shown in one line. */
-function excerpt(text, length = 160) {
-  const line = text.replace(/\s+/g, " ").trim();
-  return line.length > length ? line.slice(0, length - 1).trimEnd() + "\u2026" : line;
+  return h(
+    "span",
+    { class: `mark ${kind}` },
+    sign ? h("span", { "aria-hidden": "true" }, sign + "\u00a0") : null,
+    words,
+  );
 }

@@ -1,10 +1,7 @@
 /* The table of all samples: searched, filtered, sorted, and opened one by one. */
 
-const FIRST_ROWS = 50;
 const MORE_ROWS = 200;
-const view = { search: "", show: "all", model: null, sort: "order", descending: false, limit: FIRST_ROWS, open: new Set() };
 const parts = {};
-let haystacks = null;
 
 /** The table with its controls. */
 function samplesSection() {
@@ -12,82 +9,75 @@ function samplesSection() {
   parts.head = h("thead", {});
   parts.count = h("p", { class: "count", role: "status" });
   parts.more = h("p", { class: "more" });
-  const listing = h("table", { class: "samples" }, h("caption", { class: "unseen" }, "Samples"), parts.head, parts.body);
+  const listing = h(
+    "table",
+    { class: "samples" },
+    h("caption", { class: "unseen" }, "Samples"),
+    parts.head,
+    parts.body,
+  );
   whenChosen(drawSamples);
-  const note = "Scores per sample. In an opened sample, a marked word of a prediction has no counterpart in the reference, read in order.";
+  const note =
+    "Scores per sample. In an opened one, a marked word of a prediction has no counterpart in the reference, in order.";
   const how = "Open a sample to read its input, its reference and every prediction.";
-  return section("samples", "Samples", note, how, controls(), parts.count, h("div", { class: "scroll" }, listing), parts.more);
+  return section(
+    "samples",
+    "Samples",
+    note,
+    how,
+    controls(),
+    parts.count,
+    h("div", { class: "scroll" }, listing),
+    parts.more,
+  );
 }
 
 function controls() {
-  parts.search = h("input", { type: "search", id: "search", placeholder: "id, input, reference or prediction", input: () => look({ search: parts.search.value }) });
-  parts.show = h("select", { id: "show", change: () => look({ show: parts.show.value }) }, filters().map(([value, words]) => h("option", { value }, words)));
-  parts.model = h("select", { id: "model", change: () => look({ model: parts.model.value === "" ? null : Number(parts.model.value) }) },
-    h("option", { value: "" }, "all models"), data.models.map((model, i) => h("option", { value: i }, model.key)));
-  return h("form", { class: "controls", role: "search", submit: (event) => event.preventDefault() },
+  parts.search = h("input", {
+    type: "search",
+    id: "search",
+    placeholder: "id, input, reference or prediction",
+    input: () => look({ search: parts.search.value }),
+  });
+  parts.show = h(
+    "select",
+    { id: "show", change: () => look({ show: parts.show.value }) },
+    filters().map(([value, words]) => h("option", { value }, words)),
+  );
+  parts.model = h(
+    "select",
+    { id: "model", change: () => look({ model: parts.model.value === "" ? null : Number(parts.model.value) }) },
+    h("option", { value: "" }, "all models"),
+    data.models.map((model, i) => h("option", { value: i }, model.key)),
+  );
+  return h(
+    "form",
+    { class: "controls", role: "search", submit: (event) => event.preventDefault() },
     h("label", { class: "grow" }, "Search", parts.search),
     h("label", {}, "Show", parts.show),
     data.models.length > 1 ? h("label", {}, "Model", parts.model) : null,
-    h("div", {}, metricChooser("metric-samples"), pairChooser()));
+    h("div", {}, metricChooser("metric-samples"), pairChooser()),
+  );
 }
 
 function filters() {
-  const directions = [["better", "better than the baseline"], ["worse", "worse than the baseline"], ["same", "same as the baseline"]];
-  return [["all", "all samples"], ...(choice.baseline === null ? [] : directions), ["failed", "failed"], ["truncated", "cut short"]];
+  const directions = [
+    ["better", "better than the baseline"],
+    ["worse", "worse than the baseline"],
+    ["same", "same as the baseline"],
+  ];
+  return [
+    ["all", "all samples"],
+    ...(choice.baseline === null ? [] : directions),
+    ["failed", "failed"],
+    ["truncated", "cut short"],
+  ];
 }
 
 /** Change what is looked at, from the top. */
 function look(changes) {
   Object.assign(view, changes, { limit: FIRST_ROWS });
   drawSamples();
-}
-
-/* ---------------------------------------------------------------- which samples, in which order */
-
-function shownModels() {
-  return view.model === null ? data.models.map((_, i) => i) : [view.model];
-}
-
-/** Positions of the samples that are looked for, in order. */
-function wantedSamples() {
-  const words = folded(view.search).split(/\s+/).filter(Boolean);
-  const found = data.samples.map((_, at) => at).filter((at) => passesFilter(data.samples[at]) && words.every((word) => haystack(at).includes(word)));
-  return sorted(found);
-}
-
-function passesFilter(sample) {
-  const shownHere = shownModels().map((model) => sample.predictions[model]).filter(Boolean);
-  if (!shownHere.length) return false;
-  if (view.show === "all") return true;
-  if (view.show === "failed") return shownHere.some((prediction) => prediction.failure);
-  if (view.show === "truncated") return shownHere.some((prediction) => prediction.truncated);
-  const gain = gainOf(sample);
-  return gain !== undefined && directionOf(gain) === view.show;
-}
-
-/** A sample's texts as they are searched: without case and accents; made when first searched. */
-function haystack(at) {
-  if (haystacks === null || haystacks.model !== view.model) haystacks = { model: view.model, texts: data.samples.map(searchable) };
-  return haystacks.texts[at];
-}
-
-function searchable(sample) {
-  const predictions = shownModels().map((model) => sample.predictions[model]).filter(Boolean);
-  return folded([sample.id, sample.input, sample.reference, ...predictions.flatMap((it) => [it.text, it.failure || ""])].join("\n"));
-}
-
-function folded(text) {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-}
-
-/** Samples without a value stay behind, whatever the direction. */
-function sorted(found) {
-  if (view.sort === "order") return view.descending ? found.reverse() : found;
-  const sign = view.descending ? -1 : 1;
-  const value = view.sort === "gain" ? (at) => gainOf(data.samples[at]) : (at) => scoreOf(data.samples[at], view.sort);
-  const valued = found.map((at) => [at, value(at)]);
-  const known = valued.filter(([, one]) => one !== undefined).sort((a, b) => sign * (a[1] - b[1]) || a[0] - b[0]);
-  return [...known, ...valued.filter(([, one]) => one === undefined)].map(([at]) => at);
 }
 
 /* ---------------------------------------------------------------- drawing */
@@ -99,7 +89,10 @@ function drawSamples() {
   const rows = found.slice(0, view.limit);
   parts.body.replaceChildren(...rows.flatMap(sampleRows));
   const all = found.length === data.samples.length ? "" : ` of ${shown.count(data.samples.length)}`;
-  parts.count.replaceChildren(`${shown.count(found.length)}${all} ${data.samples.length === 1 ? "sample" : "samples"}${changeWords()}`, ...resetButton());
+  parts.count.replaceChildren(
+    `${shown.count(found.length)}${all} ${data.samples.length === 1 ? "sample" : "samples"}${changeWords()}`,
+    ...resetButton(),
+  );
   drawMore(found.length);
 }
 
@@ -111,7 +104,20 @@ function changeWords() {
 
 function resetButton() {
   if (!view.search && view.show === "all" && view.model === null) return [];
-  return [" ", h("button", { class: "link", click: () => { resetView(); parts.search.focus(); } }, "Show all")];
+  return [
+    " ",
+    h(
+      "button",
+      {
+        class: "link",
+        click: () => {
+          resetView();
+          parts.search.focus();
+        },
+      },
+      "Show all",
+    ),
+  ];
 }
 
 function resetView() {
@@ -123,7 +129,10 @@ function resetView() {
 
 /** The headings stay the same elements while columns stay, so that the focus stays on a pressed one. */
 function drawHead() {
-  const columns = [["order", "Sample", "text"], ...shownModels().map((model) => [model, data.models[model].key, "number"])];
+  const columns = [
+    ["order", "Sample", "text"],
+    ...shownModels().map((model) => [model, data.models[model].key, "number"]),
+  ];
   if (choice.baseline !== null) columns.push(["gain", "Change", "number"]);
   const key = columns.map(([sort]) => sort).join();
   if (parts.columns !== key) {
@@ -131,21 +140,51 @@ function drawHead() {
     parts.head.replaceChildren(h("tr", {}, parts.headings));
     parts.columns = key;
   }
-  columns.forEach(([sort], i) => parts.headings[i].setAttribute("aria-sort", sort !== view.sort ? "none" : view.descending ? "descending" : "ascending"));
+  columns.forEach(([sort], i) =>
+    parts.headings[i].setAttribute(
+      "aria-sort",
+      sort !== view.sort ? "none" : view.descending ? "descending" : "ascending",
+    ),
+  );
 }
 
 function heading(sort, title, kind) {
   const press = () => look({ sort, descending: view.sort === sort && !view.descending });
-  return h("th", { scope: "col", class: kind }, h("button", { class: "sort", click: press }, title, h("span", { class: "arrow", "aria-hidden": "true" })));
+  return h(
+    "th",
+    { scope: "col", class: kind },
+    h("button", { class: "sort", click: press }, title, h("span", { class: "arrow", "aria-hidden": "true" })),
+  );
 }
 
 function sampleRows(at) {
   const sample = data.samples[at];
   const open = view.open.has(at);
-  const button = h("button", { class: "opener", id: `open-${at}`, "aria-expanded": String(open), "aria-controls": open ? `detail-${at}` : null, click: () => toggle(at) }, sample.id);
-  const cells = shownModels().map((model) => h("td", { class: "number", "data-column": data.models[model].key }, scoreCell(sample, model)));
+  const button = h(
+    "button",
+    {
+      class: "opener",
+      id: `open-${at}`,
+      "aria-expanded": String(open),
+      "aria-controls": open ? `detail-${at}` : null,
+      click: () => toggle(at),
+    },
+    sample.id,
+  );
+  const cells = shownModels().map((model) =>
+    h("td", { class: "number", "data-column": data.models[model].key }, scoreCell(sample, model)),
+  );
   if (choice.baseline !== null) cells.push(gainCell(gainOf(sample)));
-  const row = h("tr", { class: open ? "opened" : null }, h("th", { scope: "row" }, h("div", { class: "sample" }, button, h("span", { class: "excerpt", dir: "auto" }, excerpt(sample.reference)))), cells);
+  const row = h(
+    "tr",
+    { class: open ? "opened" : null },
+    h(
+      "th",
+      { scope: "row" },
+      h("div", { class: "sample" }, button, h("span", { class: "excerpt", dir: "auto" }, excerpt(sample.reference))),
+    ),
+    cells,
+  );
   return open ? [row, detailRow(sample, at, cells.length + 1)] : [row];
 }
 
@@ -157,18 +196,27 @@ function scoreCell(sample, model) {
 
 function gainCell(gain) {
   const kind = gain === undefined ? "quiet" : directionOf(gain);
-  return h("td", { class: `number ${kind}`, "data-column": "change" }, gain === undefined ? "\u2013" : shown.change(gain));
+  return h(
+    "td",
+    { class: `number ${kind}`, "data-column": "change" },
+    gain === undefined ? "\u2013" : shown.change(gain),
+  );
 }
 
 function drawMore(found) {
   const left = found - view.limit;
-  const grow = (limit) => { view.limit = limit; drawSamples(); };
+  const grow = (limit) => {
+    view.limit = limit;
+    drawSamples();
+  };
   if (!found) parts.more.replaceChildren(h("span", { class: "quiet" }, "No sample matches."));
   else if (left <= 0) parts.more.replaceChildren();
-  else parts.more.replaceChildren(
-    h("span", { class: "quiet" }, `The first ${shown.count(view.limit)} are shown. `),
-    left > MORE_ROWS ? h("button", { click: () => grow(view.limit + MORE_ROWS) }, `Show ${MORE_ROWS} more`) : "",
-    h("button", { click: () => grow(found) }, `Show all ${shown.count(found)}`));
+  else
+    parts.more.replaceChildren(
+      h("span", { class: "quiet" }, `The first ${shown.count(view.limit)} are shown. `),
+      left > MORE_ROWS ? h("button", { click: () => grow(view.limit + MORE_ROWS) }, `Show ${MORE_ROWS} more`) : "",
+      h("button", { click: () => grow(found) }, `Show all ${shown.count(found)}`),
+    );
 }
 
 /* ---------------------------------------------------------------- one sample */
@@ -197,27 +245,4 @@ function openSample(at) {
   const button = document.getElementById(`open-${at}`);
   button.focus({ preventScroll: true });
   button.closest("tr").scrollIntoView({ block: "start" });
-}
-
-function detailRow(sample, at, columns) {
-  const input = h("div", { class: "input" }, h("h3", {}, "Input"), h("p", { class: "text", dir: "auto" }, sample.input));
-  const reference = h("div", { class: "answer" }, h("h3", {}, "Reference"), h("p", { class: "text", dir: "auto" }, sample.reference));
-  const answers = data.models.map((model, i) => answer(model, sample.predictions[i], sample.reference)).filter(Boolean);
-  return h("tr", { class: "detail", id: `detail-${at}` }, h("td", { colspan: columns }, h("div", { class: "detail-parts" }, input, h("div", { class: "answers" }, reference, answers))));
-}
-
-function answer(model, prediction, reference) {
-  if (!prediction) return null;
-  const scores = (prediction.scores || []).map((score, i) => h("span", { class: "chip" }, `${data.metrics[i]} ${shown.score(score)}`));
-  const title = h("h3", {}, model.key, model.kind === "finetuned" ? h("span", { class: "quiet" }, " tuned") : null);
-  const cut = prediction.truncated ? h("p", { class: "quiet" }, "Cut short at the length limit.") : null;
-  const failure = prediction.failure ? h("p", { class: "failed" }, `Failed: ${prediction.failure}`) : null;
-  return h("div", { class: "answer" }, title, h("p", { class: "chips" }, scores), failure, prediction.failure && !prediction.text ? null : predictionText(prediction, reference), cut);
-}
-
-function predictionText(prediction, reference) {
-  if (!prediction.text.trim()) return [h("p", { class: "quiet" }, "The prediction is empty.")];
-  const { marked, missed } = compared(reference, prediction.text);
-  const text = h("p", { class: "text", dir: "auto" }, marked);
-  return missed.length ? [text, h("p", { class: "quiet missed" }, "Not in it: ", h("span", { dir: "auto" }, missed.join(" ")))] : [text];
 }

@@ -5,7 +5,10 @@ const MOST_CELLS = 4_000_000;
 
 /** The pieces of a text; `key` is what words are compared by, and null for what stands between words. */
 function pieces(text) {
-  return Array.from(WORDS.segment(text), ({ segment, isWordLike }) => ({ segment, key: isWordLike ? segment.toLowerCase() : null }));
+  return Array.from(WORDS.segment(text), ({ segment, isWordLike }) => ({
+    segment,
+    key: isWordLike ? segment.toLowerCase() : null,
+  }));
 }
 
 /** Which of two lists' keys are in their longest common subsequence, as two sets of positions. */
@@ -50,7 +53,10 @@ function sharedWords(first, second) {
 function compared(reference, prediction) {
   const [wanted, found] = [pieces(reference), pieces(prediction)];
   const [wantedWords, foundWords] = [wanted, found].map((list) => list.filter((piece) => piece.key !== null));
-  const [hit, kept] = commonWords(wantedWords.map((piece) => piece.key), foundWords.map((piece) => piece.key));
+  const [hit, kept] = commonWords(
+    wantedWords.map((piece) => piece.key),
+    foundWords.map((piece) => piece.key),
+  );
   const extra = new Set(foundWords.filter((_, i) => !kept.has(i)));
   const missed = wantedWords.filter((_, i) => !hit.has(i)).map((piece) => piece.segment);
   return { marked: markRuns(found, extra), missed };
@@ -59,7 +65,9 @@ function compared(reference, prediction) {
 /** Texts and <mark> elements; neighbouring marked words share one mark. */
 function markRuns(list, extra) {
   const parts = [];
-  let run = "", between = "", plain = "";
+  let run = "",
+    between = "",
+    plain = "";
   const close = () => {
     if (run) parts.push(plain, h("mark", {}, run));
     if (run) plain = "";

@@ -1,0 +1,89 @@
+"""A project to measure in: the harness as a user has it, and a suite of as many samples as asked for.
+
+The samples are the embedded data set's over and over, each with an id and a last line of its own.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.runner import PYTHON
+
+ROOT = Path(__file__).parent.parent
+ROWS = ROOT / "evals/data/chats/validation.jsonl"
+PROMPT = "Summarize the following conversation in one sentence.\n\n"
+SUITE = """
+[dataset]
+path = "samples-{n}.jsonl"
+
+[prompt]
+user = \"\"\"
+{prompt}{{input}}
+\"\"\"
+
+[request]
+temperature = 0
+max_completion_tokens = 64
+
+[models.bench]
+model = "bench"
+gates = {{ rouge1 = 0.05, rouge2 = 0.01, rougeL = 0.05 }}
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with conftest.py, pytest.ini, the tests and the harness."""
+
+    folder: Path
+
+    def pytest(self, n: int, *options: str) -> list[str]:
+        """The command that evaluates `n` samples."""
+        suite = self.suite(n)
+        return [PYTHON, "-m", "pytest", "evals", "-m", "baseline", "-q", "--suite", str(suite), *options]
+
+    def record(self, n: int, *options: str) -> list[str]:
+        """The command that records `n` samples anew and accepts their scores."""
+        return self.pytest(n, "--record", "--snapshot-update", *options)
+
+    def suite(self, n: int) -> Path:
+        """The file of a suite of `n` samples."""
+        path = self.folder / f"suite-{n}.toml"
+        if not path.exists():
+            self.samples(n)
+            path.write_text(SUITE.format(n=n, prompt=PROMPT))
+        return path
+
+    def samples(self, n: int) -> Path:
+        """The file of `n` samples."""
+        path = self.folder / f"samples-{n}.jsonl"
+        rows = [json.loads(line) for line in ROWS.read_text().splitlines()]
+        with path.open("w") as file:
+            for number in range(n):
+                row = rows[number % len(rows)]
+                own = {"id": f"b{number:05d}", "dialogue": f"{row['dialogue']}\nBen: and bring {number} of them"}
+                file.write(json.dumps({**row, **own}, ensure_ascii=False) + "\n")
+        return path
+
+    def cassettes(self, n: int) -> Path:
+        """The folder of the suite's recordings."""
+        return self.folder / "cassettes" / f"suite-{n}"
+
+    def forget(self, n: int) -> None:
+        """Delete the suite's recordings."""
+        shutil.rmtree(self.cassettes(n), ignore_errors=True)
+
+
+@contextmanager
+def project() -> Iterator[Project]:
+    """A project in a temporary folder."""
+    with TemporaryDirectory(prefix="evaltape-bench-") as name:
+        folder = Path(name)
+        for file in ("conftest.py", "pytest.ini"):
+            shutil.copy(ROOT / file, folder)
+        shutil.copytree(ROOT / "evals", folder / "evals", ignore=shutil.ignore_patterns("__snapshots__", "__pycache__"))
+        yield Project(folder)
