@@ -57,8 +57,8 @@ def test_a_candidate_that_is_worse_fails_a_max_drop_that_it_passes_over():
 def test_an_inconclusive_comparison_says_how_many_samples_would_settle_it():
     # 0.02 of the interval lie under the mean, which is 0.0095 off the bound: (0.02 / 0.0095) squared times 100.
     assert compared(LOW, HIGH, min_gain=0.0105).in_short("rouge1") == (
-        "tuning-helps rouge1: tuned less small is +0.0200 (95% interval +0.0000 to +0.0400, 100 samples), min_gain 0.0105: "
-        "inconclusive; about 444 samples would settle it"
+        "tuning-helps rouge1: tuned less small is +0.0200 (95% interval +0.0000 to +0.0400, 100 samples), min_gain "
+        "0.0105: inconclusive; about 444 samples would settle it"
     )
 
 
@@ -100,8 +100,8 @@ def test_where_nothing_can_be_compared_it_fails_and_says_why():
     pair = compared([None, None], [0.5, 0.6], min_gain=0.0)
     assert pair.verdict("rouge1") == "failed"
     assert pair.in_short("rouge1") == (
-        "tuning-helps rouge1: tuned less small: no sample was answered by both. small: 2 of 2 samples failed, 0 allowed: "
-        "0: it broke; 1: it broke"
+        "tuning-helps rouge1: tuned less small: no sample was answered by both. small: 2 of 2 samples failed, 0 "
+        "allowed: 0: it broke; 1: it broke"
     )
 
 
@@ -128,12 +128,8 @@ def test_equal_models_have_a_p_value_of_1_and_a_certain_gain_the_least_there_is(
 
 
 def test_a_comparison_passes_fails_or_is_inconclusive_by_metric(tuned):
-    tuned.edit_suite(
-        "min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.02, rouge2 = 0.4 }\nmax_drop = { rougeL = 0.0 }"
-    )
-    tuned.extend_suite(
-        '\n[compare.the-other-way]\nbaseline = "tuned"\ncandidate = "small"\nmax_drop = { rouge1 = 0.1 }\n'
-    )
+    tuned.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.02, rouge2 = 0.4 }\nmax_drop = { rougeL = 0.0 }")
+    tuned.extend_suite('\n[compare.the-other-way]\nbaseline = "tuned"\ncandidate = "small"\nmax_drop = { rouge1 = 0.1 }\n')
     results = tuned.results_of("-k", "test_compare", "-p no:xdist")["comparisons"]
     verdicts = {metric: (found["verdict"], found["passed"]) for metric, found in results["tuning-helps"].items()}
     assert verdicts == {
@@ -150,9 +146,7 @@ def test_a_comparison_passes_fails_or_is_inconclusive_by_metric(tuned):
 def test_the_results_tell_the_exact_difference_on_the_pairs_there_are(tuned):
     # By hand, for the first line as the prediction: 8/11, 8/11, 8/9, 0, 1 and 4/8; the tuned model always scores 1.
     tuned.cassette("t4").unlink()
-    run = tuned.run("evals", "-m", "finetuned and not sample", "--results", "results.json", "-p no:xdist")
-    assert run.exit_code == 0, run.output
-    found = tuned.results_of("-m", "finetuned", "-n 2")["comparisons"]["tuning-helps"]["rouge1"]
+    found = tuned.results_of("-k", "test_compare", "-p no:xdist")["comparisons"]["tuning-helps"]["rouge1"]
     gains = [3 / 11, 3 / 11, 1 / 9, 0.0, 1 / 2]
     assert found["samples"] == 5
     assert found["difference"] == pytest.approx(sum(gains) / 5, abs=1e-15)

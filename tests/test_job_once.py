@@ -15,7 +15,6 @@ from tests.server.server import CHAT
 JOBS = "/fine_tuning/jobs"
 POLL = "/ftjob-0002"
 NEVER = "done, but never answered"
-MODES = ["-p no:xdist", "-n 0", "-n 4"]
 
 
 def assert_paid_once(tuning) -> None:
@@ -175,14 +174,12 @@ def test_a_killed_worker_takes_no_job_along(tuning, api):
 # ---------------------------------------------------------------- recording again
 
 
-@pytest.mark.parametrize("workers", MODES)
+@pytest.mark.parametrize("workers", ["-n 0", "-n 4"])
 def test_record_again_asks_the_samples_and_uses_the_job(tuning, api, workers):
     tuning.drive()
     run = tuning.run("evals", "-m", "finetuned and sample", "--record", workers)
     assert_passed(run)
-    assert (
-        "tuned: using ftjob-0002 (succeeded, ft:small-2026-01-01:acme:talks:0002), made of the same data" in run.output
-    )
+    assert "tuned: using ftjob-0002 (succeeded, ft:small-2026-01-01:acme:talks:0002), made of the same data" in run.output
     assert_paid_once(tuning)
     assert api.calls == 6
 

@@ -133,9 +133,9 @@ def test_a_job_without_a_tuned_model_is_no_success(tuning, api):
 def test_permission_refused_says_who_still_tunes(tuning, api):
     api.fault("403", path=JOBS)
     assert tuning.drive().error == (
-        "[finetune.tuned] HTTP 403: Organization [removed] may not create fine-tuning jobs (permission_denied). This API "
-        "lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name another service in "
-        "base_url of [models.small], or serve one: python -m evals.local --help"
+        "[finetune.tuned] HTTP 403: Organization [removed] may not create fine-tuning jobs (permission_denied). This "
+        "API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name another service "
+        "in base_url of [models.small], or serve one: python -m evals.local --help"
     )
     assert len(api.asked(JOBS)) == 1
 
@@ -157,8 +157,8 @@ def test_an_unknown_base_is_named_with_its_place_in_the_suite(tuning, api, statu
     tuning.edit_suite(BASE, "nope")
     api.fault(error(status, words, code), path=JOBS)
     assert tuning.drive().error == (
-        f"[finetune.tuned] HTTP {status}: {words} ({code}). [models.small] model = 'nope': name a model that this API can "
-        "fine-tune"
+        f"[finetune.tuned] HTTP {status}: {words} ({code}). [models.small] model = 'nope': name a model that this API "
+        "can fine-tune"
     )
 
 
@@ -179,9 +179,7 @@ def test_an_answer_that_is_not_of_this_api_is_told_as_one(tuning, api, body):
 
 def test_a_job_that_vanishes_while_it_is_waited_for_is_told(tuning, api):
     api.fault(GONE, "", "/ftjob-0002", "GET", after=1)
-    assert tuning.drive().error == (
-        "[finetune.tuned] HTTP 404: No such fine-tuning job: ftjob-0002 (fine_tune_not_found)"
-    )
+    assert tuning.drive().error == ("[finetune.tuned] HTTP 404: No such fine-tuning job: ftjob-0002 (fine_tune_not_found)")
 
 
 def test_a_folder_that_cannot_be_written_keeps_the_job(tuning, api):
@@ -240,7 +238,7 @@ def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):
     most = priced(tuning)
     driven = tuning.drive(budget_usd=most + 0.5, spent_usd=0.51)
     assert driven.error == (
-        f"[finetune.tuned] it can cost up to ${most:.2f}, more than the budget of ${most + 0.5:g} bears; none was started"
+        f"[finetune.tuned] it can cost up to ${most:.2f}, more than the budget of ${most + 0.5:g} bears; not started"
     )
     assert (tuning.uploads, tuning.job_ids, driven.recorder.committed_usd) == (0, [], 0.51)
 
@@ -271,9 +269,7 @@ def test_a_job_is_found_in_any_state_and_gone_on_with(tuning, api, state):
 def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api):
     tuning.drive()
     for number in range(5):
-        api.tuning._create(
-            {"model": "other", "training_file": "file-0001", "metadata": {"evaltape_digest": str(number)}}
-        )
+        api.tuning._create({"model": "other", "training_file": "file-0001", "metadata": {"evaltape_digest": str(number)}})
     api.tuning._create({"model": "other", "training_file": "file-0001"})
     api.tuning.page = 2
     # This API knows nothing of the filter.

@@ -1,12 +1,12 @@
 """Workflow 2 as a user goes through it: a job is recorded beside the baseline, replayed, and guarded against change."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from evals.harness.errors import RecordingError
-from evals.harness.job import read_job
 from evals.harness.training_file import build_validation_file
 from tests.project import ROWS, wait_for
 from tests.server import Reply, error
@@ -35,7 +35,7 @@ def assert_replays(tuning) -> None:
 # ---------------------------------------------------------------- recording
 
 
-@pytest.mark.parametrize("workers", ["-p no:xdist", "-n 0", "-n 4"])
+@pytest.mark.parametrize("workers", ["-n 0", "-n 4"])
 def test_recording_everything_pays_for_one_job_and_asks_its_model(tuning, api, workers):
     run = tuning.run("evals", "--record", "--snapshot-update", workers)
     assert run.exit_code == 0, run.output
@@ -214,14 +214,8 @@ def test_replay_needs_neither_the_api_nor_the_training_split_nor_time(tuned, api
     assert results["comparisons"]["tuning-helps"]["rouge1"]["passed"] is True
 
 
-def test_a_job_without_a_recording_fails_its_tests_with_the_command(tuned):
-    tuned.job_cassette.unlink()
-    run = tuned.run("evals", "-m", "finetuned", "-k", "t1 or rouge1", "-p no:xdist")
-    assert (run.exit_code, run.outcomes["failed"]) == (1, 3), run.output
-    assert (
-        f"AssertionError: cassettes/chats/tuned/job.yaml: there is no such recording. Record it: {RECORD}\n"
-        in run.output
-    )
+def test_a_job_without_a_recording_is_told_with_the_command(tuning):
+    assert refused(tuning) == "there is no such recording"
 
 
 def test_training_data_that_changed_fails_the_replay(tuned):
@@ -230,7 +224,8 @@ def test_training_data_that_changed_fails_the_replay(tuned):
     assert (run.exit_code, run.outcomes["failed"]) == (1, 3), run.output
     assert (
         "cassettes/chats/tuned/job.yaml: the recording is of other training data: the split's rows changed since (its "
-        f"training file has sha256 6b88ad5e0cc5, the suite makes {tuned.training_file().sha256[:12]}). Record it: {RECORD}\n"
+        f"training file has sha256 6b88ad5e0cc5, the suite makes {tuned.training_file().sha256[:12]}). Record it: "
+        f"{RECORD}\n"
     ) in run.output
 
 
@@ -254,8 +249,8 @@ def test_a_split_written_in_another_way_is_the_same_training_data(tuned):
 def test_training_data_that_became_unusable_is_told_as_such(tuned):
     tuned.write_split("train", TRAINING[:3])
     assert refused(tuned) == (
-        f"the training data can't be checked against the recording: {tuned.suite}: [finetune.tuned] 3 training rows; the "
-        "API asks for 10 or more"
+        f"the training data can't be checked against the recording: {tuned.suite}: [finetune.tuned] 3 training rows; "
+        "the API asks for 10 or more"
     )
 
 
@@ -349,7 +344,6 @@ def test_what_is_missing_is_asked_without_touching_the_job(tuned, api):
 
 
 def test_a_sample_named_job_does_not_take_the_jobs_place(tuning):
-    tuning.write_rows([{**ROWS[0], "id": "job"}, *ROWS[1:]])
-    tuning.run("evals", "-m", "finetuned", "-k", "test_sample", "--record", "-p no:xdist")
-    assert read_job(tuning.job_cassette).id == "ftjob-0002"
-    assert set(tuning.recorded("tuned")) == {"job", "%6Aob", "t2", "t3", "t4", "t5", "t6"}
+    sample = replace(tuning.samples()[0], id="job")
+    path = tuning.recordings().cassette(tuning.loaded()[0].models["tuned"], sample)
+    assert path == tuning.job_cassette.parent / "%6Aob.yaml"

@@ -72,7 +72,7 @@ def test_a_leak_is_refused_with_both_rows_named(tuning):
     with pytest.raises(UserError) as mistake:
         tuning.training_file()
     assert str(mistake.value) == (
-        f"{tuning.suite}: [finetune.tuned] training row r13 is sample t3: the tuned model would be tested on what it was "
+        f"{tuning.suite}: [finetune.tuned] training row r13 is sample t3: a model would be tested on what it was "
         'trained on. Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
     )
 
@@ -100,8 +100,8 @@ def test_near_leaks_and_repeated_rows_are_kept_and_told_with_the_bound(tuning):
     file = tuning.training_file()
     assert file.rows == 14
     assert list(file.notes())[1:] == [
-        "1 training row kept, though near an evaluated one (50% or more of the shorter's word 5-grams): r14 shares 100% "
-        "with sample t6",
+        "1 training row kept, though near an evaluated one (50% or more of the shorter's word 5-grams): r14 shares "
+        "100% with sample t6",
         "1 training row kept, though repeating an earlier one: r15 is r2",
     ]
 
@@ -123,14 +123,6 @@ def test_rows_of_the_validation_split_must_not_be_trained_on_either(tuning):
     tuning.write_split("train", [*TRAINING, {**ROWS[0], "id": "t9"}])
     with pytest.raises(UserError, match=r"training row t9 is sample t1: "):
         tuning.training_file()
-
-
-def test_a_leak_ends_a_recording_before_it_begins(tuning, api):
-    tuning.write_split("train", [*TRAINING, LEAK])
-    tuning.run("evals", "-m", "finetuned", "--record", "-p no:xdist").assert_refused(
-        "[finetune.tuned] training row r13 is sample t3"
-    )
-    assert not api.requests
 
 
 def test_a_recording_says_what_it_left_out(tuning):

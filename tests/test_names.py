@@ -20,6 +20,7 @@ HARMLESS = set(string.ascii_letters + string.digits + "_-.~%")
 @example(".", "%2E")
 @example("a.", "a%2E")
 @example("job", "%6Aob")
+@example("a.repeat-2", "a%2Erepeat-2")
 @example("x" * 200 + "a", "x" * 200 + "b")
 @example("x" * (MAX_NAME - 17) + "-" + "0" * 16, "x" * 200)
 def test_two_ids_never_have_one_name(one: str, other: str) -> None:
@@ -49,6 +50,7 @@ def test_a_name_is_one_safe_component_of_a_path(sample: str) -> None:
     [
         ("13829853", "13829853"), ("a_b-c.d", "a_b-c.d"), ("1/2", "1%2F2"), ("1?2", "1%3F2"), ("100%", "100%25"),
         ("é", "%C3%A9"), (".hidden", "%2Ehidden"), ("con", "%63on"), ("job", "%6Aob"), ("a b", "a%20b"),
+        ("a.repeat-2", "a%2Erepeat-2"),
     ],
 )  # fmt: skip
 def test_plain_ids_stay_and_others_are_percent_encoded(sample: str, name: str) -> None:

@@ -83,7 +83,7 @@ def edited(recording: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(recording, tmp_path / "edited"))
 
 
-EACH_EXAMPLE_REWRITES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+EACH_EXAMPLE_REWRITES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
 
 @st.composite
@@ -150,7 +150,7 @@ def test_the_served_model(edited: Path, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("field", ["id", "dialogue", "summary"])
-@EACH_EXAMPLE_REWRITES
+@settings(EACH_EXAMPLE_REWRITES, max_examples=12)
 @given(data=st.data())
 def test_one_character_of_a_row_of_the_data_set(edited: Path, field: str, data: st.DataObject) -> None:
     number = data.draw(st.integers(0, 5))
@@ -192,7 +192,7 @@ def test_one_character_of_a_frozen_reference_gives_the_score_of_the_changed_one(
 # ---------------------------------------------------------------- the cassettes
 
 
-@settings(EACH_EXAMPLE_REWRITES, max_examples=300)
+@settings(EACH_EXAMPLE_REWRITES, max_examples=150)
 @given(data=st.data())
 def test_one_byte_of_a_cassette(recording: Path, edited: Path, data: st.DataObject) -> None:
     name = f"frozen/small/{data.draw(st.sampled_from(ROWS))['id']}.yaml"

@@ -15,7 +15,8 @@ from tests.tuning import TRAINING
 # The bytes that OpenAI and others are sent. Whoever changes them has every user pay for every job again.
 FIRST_LINE = (
     '{"messages": [{"role": "user", "content": "Summarise this conversation.\\n\\n'
-    'Zoë: “ça va?” \\\\ \\"ok\\" {x}\\n\\tΩ: 好的 🙂\u2028bye\\n"}, {"role": "assistant", "content": "Zoë says hello to Ω."}]}\n'
+    'Zoë: “ça va?” \\\\ \\"ok\\" {x}\\n\\tΩ: 好的 🙂\u2028bye\\n"}, '
+    '{"role": "assistant", "content": "Zoë says hello to Ω."}]}\n'
 )
 SHA256 = "6b88ad5e0cc5da8b288cc6d6f32e88b8e1b2cace50c88abc5418e4426380b821"
 
@@ -39,7 +40,7 @@ def test_is_the_same_to_the_byte_every_time(tuning):
 
 def test_asks_what_the_evaluation_asks(tuning):
     tuning.write_split("train", [*TRAINING, {**ROWS[0], "dialogue": "Ben: the red car won\nZoe: grand"}])
-    suite, job = tuning.loaded()
+    suite, _ = tuning.loaded()
     last = json.loads(tuning.training_file().text.split("\n")[-2])["messages"]
     request = tuning.recordings().request(suite.models["small"], tuning.samples()[0])
     assert last[:-1] == [{**turn, "content": turn["content"].replace("great", "grand")} for turn in request["messages"]]
@@ -86,7 +87,7 @@ def test_refuses_an_empty_text(tuning, column, text):
 
 def test_refuses_two_rows_of_one_id(tuning):
     tuning.write_split("train", [*TRAINING, TRAINING[4]])
-    with pytest.raises(UserError, match="two rows of split 'train' have the id 'r5'$"):
+    with pytest.raises(UserError, match=r"two rows of split 'train' have the id 'r5'$"):
         tuning.training_file()
 
 
@@ -157,7 +158,5 @@ def test_the_validation_file_is_checked_likewise(tuning):
 
 def test_a_fault_ends_a_recording_before_it_begins(tuning, api):
     tuning.write_split("train", TRAINING[:9])
-    tuning.run("evals", "--record", "-n 2").assert_refused(
-        "[finetune.tuned] 9 training rows; the API asks for 10 or more"
-    )
+    tuning.run("evals", "--record", "-p no:xdist").assert_refused("[finetune.tuned] 9 training rows; the API asks for 10 or more")
     assert not api.requests

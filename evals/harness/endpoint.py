@@ -3,6 +3,7 @@
 Retrying is the recorder's: the client's own retries are off, so that there is one layer of it.
 """
 
+import json
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -58,16 +59,18 @@ class Endpoint:
 
     async def chat(self, body: dict[str, Any]) -> tuple[Exchange, dict[str, str]]:
         """One chat completion call; the exchange and the answer's headers. Raises `CallFailed`."""
-        rest = {key: value for key, value in body.items() if key not in ("model", "messages")}
-        create = self.client.chat.completions.with_raw_response.create
-        return await self.call(lambda: create(model=body["model"], messages=body["messages"], extra_body=rest))
+        import httpx2
+
+        # The client's own way to send JSON as it stands: its typed method spends a sixth of a call's time on looking at it.
+        return await self.call(lambda: self.client.post("/chat/completions", body=body, cast_to=httpx2.Response))
 
     async def call(self, send: Callable[[], Awaitable[Any]]) -> tuple[Exchange, dict[str, str]]:
-        """Send a request of the client's `with_raw_response` kind once. Raises `CallFailed`."""
+        """Send a request of the client's `with_raw_response` kind, or for a bare response, once. Raises `CallFailed`."""
         import openai
 
         try:
-            raw = (await send()).http_response
+            sent = await send()
+            raw = getattr(sent, "http_response", sent)
             return _exchange(raw), dict(raw.headers)
         except openai.APIStatusError as error:
             raise self._refusal(error) from None
@@ -136,7 +139,7 @@ def _exchange(raw: Any) -> Exchange:
     content_type = raw.headers.get("content-type", "application/json").split(";")[0]
     request = raw.request
     is_json = request.headers.get("content-type", "").startswith("application/json")
-    asked = __import__("json").loads(request.content) if is_json and request.content else None
+    asked = json.loads(request.content) if is_json and request.content else None
     answered = without_identity(raw.json()) if "json" in content_type else raw.text
     return Exchange(request.method, str(request.url), asked, raw.status_code, answered, content_type)
 

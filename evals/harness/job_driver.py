@@ -99,7 +99,7 @@ class JobDriver:
             return
         most = self.prepared.most_tokens * price.training / 1e6
         if self.recorder.committed_usd + most > budget:
-            raise JobEnded(f"it can cost up to ${most:.2f}, more than the budget of ${budget:g} bears; none was started")
+            raise JobEnded(f"it can cost up to ${most:.2f}, more than the budget of ${budget:g} bears; not started")
         self._held_usd = most
         self.recorder.job_held_usd += most
 

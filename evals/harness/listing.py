@@ -8,15 +8,17 @@ import pytest
 from evals.harness.errors import UserError
 from evals.harness.estimate import estimate
 from evals.harness.retirement import ask_all
+from evals.harness.terminal import print_wrapped
 
 if TYPE_CHECKING:
     from evals.harness.session import EvalSession
 
 
-def without_workers(config: pytest.Config) -> None:
-    """Let xdist start no worker, whatever asks for some."""
+def expect_no_tests(config: pytest.Config) -> None:
+    """Let xdist start no worker, whatever asks for some, and syrupy miss none of the tests that won't run."""
     option: Any = config.option
     option.numprocesses, option.distload, option.dist, option.tx = None, False, "no", []
+    config.pluginmanager.unregister(name="syrupy")
 
 
 class Listing:
@@ -33,7 +35,7 @@ class Listing:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """List, in place of running tests. Whatever was wrong in collection is told first."""
-        if session.testsfailed:
+        if session.testsfailed or session.config.option.collectonly:
             return None
         try:
             title, lines = self._listed(session)
@@ -62,4 +64,4 @@ def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:
         return
     reporter.write_sep("=", title)
     for line in lines:
-        reporter.write_line(line)
+        print_wrapped(reporter, line)

@@ -8,7 +8,7 @@ import pytest
 from evals.harness import progress, terminal
 from evals.harness.errors import UserError
 from evals.harness.finetuning import Jobs
-from evals.harness.listing import Listing, without_workers
+from evals.harness.listing import Listing, expect_no_tests
 from evals.harness.options import add_options, read_settings
 from evals.harness.outcomes import Stopped
 from evals.harness.prediction import Prediction
@@ -32,9 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Start no workers where no test will run."""
+    """Prepare for a session that runs no test."""
     if config.option.estimate or config.option.retiring:
-        without_workers(config)
+        expect_no_tests(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from evals.harness.statistics import Interval, intervals
 if TYPE_CHECKING:
     from evals.harness.session import EvalSession
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can hold and UTF-8 can't: some model will write one."""
 LEAD = "first three lines"
 
 
@@ -24,7 +27,8 @@ def write_results(session: "EvalSession") -> None:
     """Write the results file, if the session was asked for one."""
     path = session.settings.results
     if path is not None:
-        write_whole(path, json.dumps(results(session), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(results(session), indent=1, ensure_ascii=False, allow_nan=False)
+        write_whole(path, LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n")
 
 
 def results(session: "EvalSession") -> dict[str, Any]:

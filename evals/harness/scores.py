@@ -72,7 +72,8 @@ class ModelScores:
         named = "; ".join(f"{prediction.sample}: {prediction.failure}" for prediction in failures[:3])
         more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         allowed = self.model.allow_failed
-        return f"{self.model.key}: {len(failures)} of {len(self.predictions)} samples failed, {allowed} allowed: {named}{more}"
+        counts = f"{len(failures)} of {len(self.predictions)} samples failed, {allowed} allowed"
+        return f"{self.model.key}: {counts}: {named}{more}"
 
     def gate_in_short(self, metric: str) -> str:
         """The mean of a metric beside its gate, in a line."""
@@ -129,7 +130,8 @@ class PairedScores:
         difference = self.differences.get(metric)
         if difference is None:
             unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
-            return f"{sides}: no sample was answered by both" + (f". {unanswered.failed_in_short}" if unanswered else "")
+            why = f". {unanswered.failed_in_short}" if unanswered else ""
+            return f"{sides}: no sample was answered by both{why}"
         interval, bound = difference.interval, self.comparison.bounds[metric]
         kind = f"min_gain {bound:g}" if metric in self.comparison.min_gain else f"max_drop {-bound:g}"
         line = (

@@ -34,7 +34,7 @@ def print_summary(reporter: pytest.TerminalReporter, session: "EvalSession") -> 
     if reporter.verbosity < 0:
         return
     for line in _remarks(session, found, verbose=reporter.verbosity > 0):
-        _print_wrapped(reporter, line)
+        print_wrapped(reporter, line)
     for worst in worst_samples(session, found):
         _print_worst(reporter, worst)
 
@@ -132,8 +132,8 @@ def _texts(case: Case, width: int, uncut: bool) -> Iterable[str]:
         yield from wrapped(line, width, " " * 14) if uncut else [cut(line, width)]
 
 
-def _print_wrapped(reporter: pytest.TerminalReporter, text: str) -> None:
-    """Print a remark within the width, except for what is to be copied in one piece: a command behind a colon."""
+def print_wrapped(reporter: pytest.TerminalReporter, text: str) -> None:
+    """Print a line within the width, except for what is to be copied in one piece: a command behind a colon."""
     before, colon, command = text.rpartition(": pytest ")
     indent = " " * (len(text) - len(text.lstrip()) + 2)
     for line in wrapped(f"{before}:" if colon else text, _width(reporter), indent):

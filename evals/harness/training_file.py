@@ -117,7 +117,7 @@ def _line(suite: Suite, row: Sample) -> str:
 def _leaking(suite: Suite, job: Finetune, exact: list[Overlap]) -> str:
     more = f" (and {counted(len(exact) - 1, 'further row')} likewise)" if len(exact) > 1 else ""
     return (
-        f"{_place(suite, job)} training row {exact[0]}{more}: the tuned model would be tested on what it was trained on. "
+        f"{_place(suite, job)} training row {exact[0]}{more}: a model would be tested on what it was trained on. "
         'Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
     )
 

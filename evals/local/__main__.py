@@ -45,9 +45,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--batch", type=int, default=16, metavar="N", help="answers generated at once (default 16)")
     add("--context", type=int, metavar="TOKENS", help="longest prompt and answer (default: the model's, at most 4096)")
-    add(
-        "--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)"
-    )
+    add("--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)")
     add("--max-upload-mb", type=int, default=100, metavar="MB", help="largest file taken (default 100)")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
     return made
@@ -67,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"evals.local: {error}", file=sys.stderr)
         return 4
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

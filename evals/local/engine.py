@@ -214,9 +214,7 @@ class Engine:
         """Bytes a token takes in the cache; reading one also warms the model up."""
         with torch.inference_mode():
             cache, _ = self._prefill([0])
-        tensors = [
-            part for layer in cache.layers for part in (getattr(layer, "keys", None), getattr(layer, "values", None))
-        ]
+        tensors = [part for layer in cache.layers for part in (getattr(layer, "keys", None), getattr(layer, "values", None))]
         return sum(part.numel() * part.element_size() for part in tensors if part is not None)
 
     def _check_room(self) -> int:

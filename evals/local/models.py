@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from evals.local.errors import ApiError, unknown_model
-from evals.local.store import Row, Store, now, remove
+from evals.local.store import Row, Store, remove
+from evals.local.weights import Loaded
 
 
 class Models:
     """Finds models by the id that requests name."""
 
-    def __init__(self, store: Store, name: str, fingerprint: str) -> None:
-        self._store, self._fingerprint = store, fingerprint
-        self.base: Row = {"id": name, "object": "model", "created": now(), "owned_by": "local"}
+    def __init__(self, store: Store, loaded: Loaded, name: str) -> None:
+        self._store, self._fingerprint = store, loaded.fingerprint
+        created = int((loaded.folder / "config.json").stat().st_mtime)
+        self.base: Row = {"id": name, "object": "model", "created": created, "owned_by": "local"}
 
     def all(self) -> list[Row]:
         """The base model and all models tuned from these weights."""

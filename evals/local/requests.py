@@ -116,7 +116,11 @@ class Hyperparameters(BaseModel):
     @field_validator("n_epochs", "batch_size", "learning_rate_multiplier", mode="before")
     @classmethod
     def _null_is_auto(cls, value: Any) -> Any:
-        return "auto" if value is None else value
+        if value is None:
+            return "auto"
+        if value != "auto" and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"must be 'auto' or a number, not {_short(value)}")
+        return value
 
     @field_validator("n_epochs")
     @classmethod

@@ -1,6 +1,7 @@
 """Puts the service together and runs it until it is interrupted."""
 
 import logging
+import signal
 import socket
 from contextlib import suppress
 from typing import Any
@@ -25,22 +26,24 @@ def serve(settings: Settings) -> int:
 def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
     import uvicorn
 
-    from evals.local import weights
+    from evals.local import sources, weights
     from evals.local.app import create_app
     from evals.local.chat import Chat
     from evals.local.engine import Engine
     from evals.local.jobs import Jobs
     from evals.local.models import Models
 
-    folder = weights.find(settings.model, store.folder / "weights")
+    folder = sources.find(settings.model, store.folder / "weights")
     name = settings.served_name
     loaded = weights.load(folder, name=name, dtype=settings.dtype, context=settings.context)
     engine = Engine(loaded, settings.batch)
     jobs = Jobs(store, loaded, name, train_length=settings.train_length)
-    models = Models(store, name, loaded.fingerprint)
+    models = Models(store, loaded, name)
     app = create_app(settings, store=store, models=models, chat=Chat(loaded, engine), jobs=jobs)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     print(f"Listening on {_url(listening)}  (model {name})", flush=True)
+    # Asked to end, it ends as with Ctrl-C: the training stops, the database is closed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])

@@ -122,9 +122,7 @@ def parts(batch: list[Example], most_tokens: int) -> list[list[Example]]:
     return made
 
 
-def padded(
-    part: list[Example], target: torch.device
-) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
+def padded(part: list[Example], target: torch.device) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
     """Token ids shaped (examples, longest), padded right; the mask, if one is needed; rows and columns to be learnt."""
     longest = max(len(example.ids) for example in part)
     ids = torch.tensor([example.ids + [0] * (longest - len(example.ids)) for example in part])

@@ -113,9 +113,7 @@ def _example(messages: list[dict[str, Any]], number: int, tokenizer: Any, ends: 
     ids: list[int] = []
     targets: list[int] = []
     done = ""
-    chat = [
-        {"role": "system" if one["role"] == "developer" else one["role"], "content": one["content"]} for one in messages
-    ]
+    chat = [{"role": "system" if one["role"] == "developer" else one["role"], "content": one["content"]} for one in messages]
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue

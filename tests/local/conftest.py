@@ -20,7 +20,7 @@ def service(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A running service."""
     running = Service(tiny_model, tmp_path_factory.mktemp("state"))
     yield running
-    running.stop()
+    assert running.stop() == 0
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def guarded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     options = ("--max-upload-mb", "1", "--name", "guarded")
     running = Service(tiny_model, tmp_path_factory.mktemp("guarded"), *options, key="a secret")
     yield running
-    running.stop()
+    assert running.stop() == 0
 
 
 @pytest.fixture

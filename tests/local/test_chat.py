@@ -109,12 +109,6 @@ def test_two_clients_are_answered_at_once(service: Service) -> None:
     slow.close()
 
 
-def test_an_abandoned_answer_leaves_the_batch(client: OpenAI) -> None:
-    with pytest.raises(openai.APITimeoutError):
-        ask(client.with_options(timeout=0.05), "Hi", max_completion_tokens=480)
-    assert ask(client, "Hi").choices
-
-
 @pytest.mark.parametrize(
     ("parameters", "status", "code", "param", "words"),
     [

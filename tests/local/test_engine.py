@@ -1,8 +1,10 @@
 """Generation, measured against transformers' own."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,6 +87,36 @@ def test_one_failure_does_not_stop_the_others(loaded: Any, engine: Any) -> None:
     assert done.wait(60)
     assert len(heard) == 1
     assert isinstance(heard[0], Exception)
+
+
+def test_an_abandoned_request_leaves_the_batch(loaded: Any, engine: Any) -> None:
+    one, heard = generation(loaded, [1, 2, 3], 400)
+    one.streamed = True
+    engine.submit(one)
+    assert heard.wait(60)
+    one.cancelled = True
+    other, done = generation(loaded, [1, 2, 3], 400)
+    engine.submit(other)
+    assert done.wait(60)
+    assert len(one.answer.tokens) < len(other.answer.tokens)
+
+
+def test_a_client_that_hangs_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from evals.local import chat
+    from evals.local.requests import ChatRequest
+
+    async def wait() -> bool:
+        request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
+        reply = chat.Reply(request, 1, "fp_1")
+        reply.generation = SimpleNamespace(cancelled=False)  # type: ignore[assignment]
+        pieces = [piece async for piece in reply.pieces(gone)]
+        return not pieces and reply.generation.cancelled
+
+    async def gone() -> bool:
+        return True
+
+    monkeypatch.setattr(chat, "CHECK_S", 0.01)
+    assert asyncio.run(wait())
 
 
 def test_rows_of_a_batch_that_differ_in_prompt_only_share_memory_within_bounds(loaded: Any, engine: Any) -> None:

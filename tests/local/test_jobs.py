@@ -1,5 +1,6 @@
 """Fine-tuning jobs through the official client."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,29 +129,29 @@ def test_jobs_are_listed_by_metadata_page_by_page(client: OpenAI, jobs: list[Any
     assert [job.id for job in client.fine_tuning.jobs.list(after=second, limit=1).data] == [first]
 
 
-def test_auto_is_replaced_by_what_was_chosen(client: OpenAI) -> None:
-    job = start(client, method=supervised({"n_epochs": 1}))
-    assert job.hyperparameters.batch_size == "auto"
-    running = wait_for(client, job.id, "queued", "running", "succeeded")
-    assert (running.hyperparameters.n_epochs, running.hyperparameters.batch_size) == (1, 8)
-    assert running.hyperparameters.learning_rate_multiplier == 1
-    client.fine_tuning.jobs.cancel(job.id)
-
-
-def test_a_cancelled_job_stops_and_the_next_one_trains(client: OpenAI, long_job: Any) -> None:
+def test_a_job_waits_for_the_one_before_it_and_both_can_be_cancelled(
+    client: OpenAI, service: Service, long_job: Any
+) -> None:
     waiting = start(client, method=supervised({"n_epochs": 1}))
+    assert waiting.hyperparameters.batch_size == "auto"
     wait_for_step(client, long_job.id)
     answer = client.chat.completions.create(model=NAME, messages=[{"role": "user", "content": "Hi"}], max_tokens=4)
-    assert answer.choices
-    assert client.fine_tuning.jobs.retrieve(waiting.id).status in ("validating_files", "queued")
+    assert answer.choices, "chats are answered meanwhile"
     assert client.fine_tuning.jobs.retrieve(long_job.id).estimated_finish is not None
-    cancelled = client.fine_tuning.jobs.cancel(long_job.id)
-    assert cancelled.status == "cancelled"
-    assert cancelled.finished_at is not None
-    wait_for(client, waiting.id, "succeeded")
-    assert client.fine_tuning.jobs.retrieve(long_job.id).fine_tuned_model is None
-    with pytest.raises(openai.BadRequestError, match="already cancelled"):
-        client.fine_tuning.jobs.cancel(long_job.id)
+    queued = wait_for(client, waiting.id, "queued")
+    assert (queued.hyperparameters.n_epochs, queued.hyperparameters.batch_size) == (1, 8)
+    assert queued.method.supervised.hyperparameters.learning_rate_multiplier == 1
+    for job in (waiting, long_job):
+        cancelled = client.fine_tuning.jobs.cancel(job.id)
+        assert cancelled.status == "cancelled"
+        assert cancelled.finished_at is not None
+        assert cancelled.fine_tuned_model is None
+        with pytest.raises(openai.BadRequestError, match="already cancelled"):
+            client.fine_tuning.jobs.cancel(job.id)
+    until = time.monotonic() + 10
+    while (service.state / "jobs" / long_job.id).exists():
+        assert time.monotonic() < until, "the training goes on"
+        time.sleep(0.05)
 
 
 def test_a_deleted_model_answers_no_more(client: OpenAI, jobs: list[Any]) -> None:
@@ -192,7 +193,7 @@ def test_a_bad_validation_file_fails_the_job(client: OpenAI) -> None:
         ({"validation_file": "file-unknown"}, "validation_file", "no such file"),
         ({"method": {"type": "dpo"}}, "method.type", "'dpo' is not supported"),
         ({"method": supervised({"n_epochs": 0})}, "method.supervised.hyperparameters.n_epochs", "from 1 to 50"),
-        ({"method": supervised({"batch_size": "big"})}, "method.supervised.hyperparameters.batch_size", "big"),
+        ({"method": supervised({"batch_size": "big"})}, "method.supervised.hyperparameters.batch_size", "not 'big'"),
         ({"hyperparameters": {"n_epochs": 1}}, "hyperparameters", "put them into 'method'"),
         ({"suffix": "x" * 65}, "suffix", "at most 64 characters"),
         ({"metadata": {"k" * 65: ""}}, "metadata", "at most 64 characters"),

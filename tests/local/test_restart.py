@@ -18,7 +18,6 @@ def test_a_killed_service_comes_back_with_its_jobs(guarded: Service) -> None:
     numbers: Any = {"n_epochs": 3, "batch_size": 1}
     method: Any = {"type": "supervised", "supervised": {"hyperparameters": numbers}}
     job = client.fine_tuning.jobs.create(model="guarded", training_file=file, seed=3, method=method)
-    waiting = client.fine_tuning.jobs.create(model="guarded", training_file=file, seed=3, method=method)
     wait_for_step(client, job.id)
     trainer = trainer_of(guarded.process.pid)
     guarded.process.send_signal(signal.SIGKILL)
@@ -28,19 +27,17 @@ def test_a_killed_service_comes_back_with_its_jobs(guarded: Service) -> None:
     guarded.start()
     client = guarded.client()
     assert client.files.retrieve(file).bytes > 0
-    first = wait_for(client, job.id, "succeeded")
-    told = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=1000)]
+    done = wait_for(client, job.id, "succeeded")
+    events = client.fine_tuning.jobs.list_events(job.id, limit=1000).data[::-1]
+    told = [event.message for event in events]
     assert "The service stopped while this job was training: it starts again from its first step" in told
-    second = wait_for(client, waiting.id, "succeeded")
-    assert losses(guarded, first) == losses(guarded, second), "interrupted or not, the same model comes out"
+    first_steps = [event.data for event in events if event.message.startswith("Step 1/")]
+    assert len(first_steps) == 2
+    assert first_steps[0] == first_steps[1], "interrupted or not, it is the same training"
     ask: Any = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
-    assert client.chat.completions.create(model=first.fine_tuned_model, **ask).choices
-    assert len(list((guarded.state / "models").iterdir())) == 6
+    assert client.chat.completions.create(model=done.fine_tuned_model, **ask).choices
+    assert len(list((guarded.state / "models").iterdir())) == 3
     assert not list((guarded.state / "jobs").iterdir())
-
-
-def losses(service: Service, job: Any) -> bytes:
-    return service.client().files.content(job.result_files[0]).read()
 
 
 def trainer_of(service: int) -> int:
