@@ -98,9 +98,7 @@ def measure(server: str, given: argparse.Namespace, running: Any) -> Iterator[Ro
             yield row
 
 
-def timed(
-    server: str, client: OpenAI, model: str, prompts: list[str], in_flight: int, given: argparse.Namespace
-) -> Row:
+def timed(server: str, client: OpenAI, model: str, prompts: list[str], in_flight: int, given: argparse.Namespace) -> Row:
     began = time.monotonic()
     answers: dict[int, tuple[str, int, float]] = {}
 
@@ -161,6 +159,10 @@ def process(command: list[str], environ: dict[str, str] | None = None, **given: 
             yield started
         finally:
             started.terminate()
+            try:
+                started.wait(timeout=10)
+            except subprocess.TimeoutExpired:  # it goes on with requests nobody waits for
+                started.kill()
 
 
 def wait_until_open(port: int, started: Any, seconds: float = 300) -> None:

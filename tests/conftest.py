@@ -49,9 +49,11 @@ def recorded(project: Project, recording: Path) -> Project:
 
 
 @pytest.fixture
-def tuning(tmp_path: Path, api: ApiServer) -> TuningProject:
+def tuning(tmp_path: Path, api: ApiServer) -> Iterator[TuningProject]:
     """A project with a fine-tuning job that nothing is recorded in yet."""
-    return TuningProject(tmp_path / "project", api)
+    project = TuningProject(tmp_path / "project", api)
+    yield project
+    project.end()
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ class Running:
         listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
         return [int(pid) for pid in listed.split()]
 
-    def wait(self, timeout_s: float = 90) -> Run:
+    def wait(self, timeout_s: float = 240) -> Run:
         """Wait for its end."""
         self.process.join(timeout_s)
         if self.process.exitcode is None:
@@ -216,7 +216,7 @@ class Project:
         return {**kept, **({"OPENAI_API_KEY": key} if key else {}), **(more or {})}
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 30) -> None:
+def wait_for(condition: Callable[[], Any], timeout_s: float = 120) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + timeout_s
     while not condition():

@@ -190,8 +190,8 @@ def test_recording_without_a_key_is_refused_before_any_call(project: Project) ->
     assert re.search(r"replay what is recorded by leaving --record out", run.output)
 
 
-def test_replay_without_a_recording_says_how_to_record(project: Project, workers: str) -> None:
-    run = project.run("evals", "-m", "baseline", workers)
+def test_replay_without_a_recording_says_how_to_record(project: Project) -> None:
+    run = project.run("evals", "-m", "baseline")
     run.assert_refused(
         "evals/suites/chats.toml: no recording of this suite in cassettes/chats yet. Record it: pytest evals -m baseline --record"
     )

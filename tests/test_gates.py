@@ -12,9 +12,9 @@ GATE = "evals/test_baseline.py::test_rouge[small-rouge1]"
 
 
 def test_a_gate_passes_on_its_threshold_and_fails_over_it(recorded: Project, workers: str) -> None:
-    mean = recorded.results(workers)["models"]["small"]["scores"]["rouge1"]["mean"]
+    mean = recorded.results()["models"]["small"]["scores"]["rouge1"]["mean"]
     recorded.edit_suite("rouge1 = 0.3", f"rouge1 = {mean!r}")
-    recorded.run("evals", "-m", "baseline", workers).assert_outcomes(passed=8)
+    recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
     recorded.edit_suite(f"rouge1 = {mean!r}", f"rouge1 = {mean + 1e-15!r}")
     run = recorded.run("evals", "-m", "baseline", workers)
     run.assert_outcomes(passed=7, failed=1)
@@ -24,39 +24,39 @@ def test_a_gate_passes_on_its_threshold_and_fails_over_it(recorded: Project, wor
 
 
 @pytest.mark.parametrize(
-    "selected",
-    [["-k", "test_rouge"], ["-m", "gate and baseline", "-k", "rouge"], [GATE]],
-    ids=["-k", "-m", "by its id"],
+    "selected", [["evals", "-k", "test_rouge"], ["evals", "-m", "gate", "-k", "rouge"], [GATE]], ids=["-k", "-m", "by its id"]
 )
-def test_a_gate_alone_reads_what_it_needs_from_the_recordings(recorded: Project, workers: str, selected: list[str]) -> None:
-    where = [] if selected[0] == GATE else ["evals"]
-    run = recorded.run(*where, *selected, workers)
+def test_a_gate_alone_reads_what_it_needs_from_the_recordings(recorded: Project, selected: list[str]) -> None:
+    run = recorded.run(*selected)
     assert run.outcomes["passed"] == 1, run.output
+
+
+def test_a_gate_alone_misses_what_is_not_recorded(recorded: Project, workers: str) -> None:
     recorded.cassette("t2").unlink()
-    run = recorded.run(*where, *selected, workers)
+    run = recorded.run("evals", "-k", "test_rouge", workers)
     assert run.outcomes["failed"] == 1, run.output
     assert "small: 1 of 6 samples failed, 0 allowed: t2: cassettes/chats/small/t2.yaml: there is no such recording" in run.output
 
 
-def test_a_gate_sees_all_samples_although_few_are_selected_beside_it(recorded: Project, workers: str) -> None:
+def test_a_gate_sees_all_samples_although_few_are_selected_beside_it(recorded: Project) -> None:
     recorded.edit_suite("rouge1 = 0.3", "rouge1 = 0.7")
-    run = recorded.run("evals", "-k", "t5 or test_rouge", workers)
+    run = recorded.run("evals", "-k", "t5 or test_rouge")
     assert run.outcomes["passed"] == 1, run.output
     assert run.outcomes["failed"] == 1, run.output
     assert "small rouge1: mean 0.6406 under gate 0.7" in run.output
 
 
-def test_a_failed_sample_fails_the_gates_of_its_model(recorded: Project, workers: str) -> None:
+def test_a_failed_sample_fails_the_gates_of_its_model(recorded: Project) -> None:
     recorded.cassette("t5").unlink()
-    run = recorded.run("evals", "-m", "baseline", workers)
+    run = recorded.run("evals", "-m", "baseline")
     run.assert_outcomes(passed=5, failed=3)
     assert "small: 1 of 6 samples failed, 0 allowed: t5: " in run.output
 
 
-def test_allowed_failures_are_left_out_of_the_mean_and_never_counted_as_0(recorded: Project, workers: str) -> None:
+def test_allowed_failures_are_left_out_of_the_mean_and_never_counted_as_0(recorded: Project) -> None:
     recorded.edit_suite("[models.small]", "[models.small]\nallow_failed = 1")
     recorded.cassette("t4").unlink()
-    results = recorded.results("-k", "test_sample or test_rouge", workers)
+    results = recorded.results("-k", "test_sample or test_rouge")
     small = results["models"]["small"]
     assert small["failed"] == 1
     assert small["gates"]["rouge1"]["passed"] is True
@@ -72,12 +72,12 @@ def test_one_failure_more_than_allowed_fails_the_gate(recorded: Project) -> None
     assert run.exit_code == 1
 
 
-def test_a_model_without_any_answer_passes_no_gate_not_even_of_0(recorded: Project, workers: str) -> None:
+def test_a_model_without_any_answer_passes_no_gate_not_even_of_0(recorded: Project) -> None:
     recorded.edit_suite("rouge1 = 0.3", "rouge1 = 0")
     recorded.edit_suite("[models.small]", "[models.small]\nallow_failed = 6")
     for row in ROWS:
         recorded.cassette(row["id"]).unlink()
-    run = recorded.run("evals", "-k", "test_rouge", workers)
+    run = recorded.run("evals", "-k", "test_rouge")
     assert run.exit_code == 1, run.output
     assert "small rouge1: no sample was answered, gate 0" in run.output
 
@@ -90,9 +90,9 @@ def test_with_x_the_first_failure_ends_the_run(recorded: Project, workers: str) 
     assert "test_rouge" not in run.output.split("short test summary")[1]
 
 
-def test_with_x_a_failing_gate_ends_the_run(recorded: Project, workers: str) -> None:
+def test_with_x_a_failing_gate_ends_the_run(recorded: Project) -> None:
     recorded.edit_suite("rouge1 = 0.3", "rouge1 = 0.9")
-    run = recorded.run("evals", "-m", "baseline", "-x", workers)
+    run = recorded.run("evals", "-m", "baseline", "-x")
     assert run.exit_code == 1, run.output
     run.assert_outcomes(passed=6, failed=1)
 
@@ -106,8 +106,8 @@ def test_last_failed_runs_the_gate_that_failed_on_all_samples(recorded: Project,
     assert "failed" not in run.outcomes, run.output
 
 
-def test_reports_of_gates_are_in_junit_with_those_of_samples(recorded: Project, workers: str) -> None:
-    recorded.run("evals", "-m", "baseline", "--junitxml", "junit.xml", workers)
+def test_reports_of_gates_are_in_junit_with_those_of_samples(recorded: Project) -> None:
+    recorded.run("evals", "-m", "baseline", "--junitxml", "junit.xml")
     junit = (recorded.root / "junit.xml").read_text()
     assert junit.count("<testcase ") == 8
     assert 'name="test_rouge[small-rouge1]"' in junit
@@ -120,7 +120,7 @@ def test_reports_of_gates_are_in_junit_with_those_of_samples(recorded: Project, 
 def test_a_worker_killed_in_a_recording_costs_its_test_and_no_recording(project: Project, api: ApiServer) -> None:
     api.latency_s = 1.5
     running = project.start("evals", "-m", "baseline", "--record", "-n", "2", "--concurrency", "2")
-    wait_for(lambda: api.in_flight and len(running.workers()) == 2)
+    wait_for(lambda: "2 workers [6 items]" in running.output)
     os.kill(running.workers()[0], signal.SIGKILL)
     run = running.wait()
     assert run.exit_code == 1, run.output

@@ -40,9 +40,9 @@ def test_a_recording_asks_each_sample_once_and_replays_without_the_network(
     assert not tried.exists(), tried.read_text()
 
 
-def test_the_offline_plugin_would_tell_of_a_connection(project: Project, workers: str) -> None:
+def test_the_offline_plugin_would_tell_of_a_connection(project: Project) -> None:
     tried = go_offline(project)
-    project.run("evals", "-m", "baseline", "--record", "-p", "offline", "-k", "t1", "--concurrency=1", workers)
+    project.run("evals", "-m", "baseline", "--record", "-p", "offline", "-k", "t1", "--concurrency=1")
     assert "socket.connect" in tried.read_text()
 
 
@@ -128,18 +128,18 @@ def test_record_missing_asks_again_for_everything_once_the_prompt_changed(record
     assert api.calls == 6
 
 
-def test_record_asks_only_what_is_selected(recorded: Project, api: ApiServer, workers: str) -> None:
+def test_record_asks_only_what_is_selected(recorded: Project, api: ApiServer) -> None:
     before = recorded.recorded()
     api.answers["small-2026-01-01"] = lambda prompt: "Another answer."
-    run = recorded.run("evals", "-m", "baseline", "--record", "-k", "t1 or t3", workers)
+    run = recorded.run("evals", "-m", "baseline", "--record", "-k", "t1 or t3")
     assert run.outcomes["passed"] == 2, run.output
     assert api.calls == 2
     changed = [name for name, text in recorded.recorded().items() if text != before[name]]
     assert changed == ["t1", "t3"]
 
 
-def test_a_gate_alone_asks_for_nothing_and_reads_the_recordings(recorded: Project, api: ApiServer, workers: str) -> None:
-    run = recorded.run("evals", "-m", "baseline and gate", "--record", workers)
+def test_a_gate_alone_asks_for_nothing_and_reads_the_recordings(recorded: Project, api: ApiServer) -> None:
+    run = recorded.run("evals", "-m", "baseline and gate", "--record")
     assert run.exit_code == 0, run.output
     assert api.calls == 0
 
@@ -184,11 +184,11 @@ def test_two_models_share_the_limit(project: Project, api: ApiServer) -> None:
     assert api.calls == 12
 
 
-def test_ids_that_are_no_file_names_have_cassettes_and_tests_of_their_own(project: Project, api: ApiServer, workers: str) -> None:
+def test_ids_that_are_no_file_names_have_cassettes_and_tests_of_their_own(project: Project, api: ApiServer) -> None:
     ids = ["1/2", "1?2", "1-2", "100%", "../../up", "/etc/passwd", "ünï çødé 😀", "x" * 300, "x" * 300 + "y", "a\nb", "con", "[x]::y"]
     rows = [{"id": name, "dialogue": f"Ann: I am {n}", "summary": f"I am {n}"} for n, name in enumerate(ids)]
     project.write_rows(rows)
-    run = project.record(workers, "--junitxml=junit.xml")
+    run = project.record("--junitxml=junit.xml")
     run.assert_outcomes(passed=14)
     assert api.calls == len(ids)
     assert len(project.recorded()) == len(ids)
@@ -196,7 +196,7 @@ def test_ids_that_are_no_file_names_have_cassettes_and_tests_of_their_own(projec
     for path in (project.cassettes / "small").iterdir():
         name = path.stem
         assert "[small-" + name + "]" in (project.root / "junit.xml").read_text()
-    results = project.results(workers)
+    results = project.results()
     assert [prediction["sample"] for prediction in results["predictions"]] == ids
 
 
@@ -230,8 +230,8 @@ def test_cassettes_can_lie_elsewhere(project: Project, api: ApiServer) -> None:
     assert "Record it: pytest evals -m baseline -k small-t2 --record --cassettes tapes" in run.output
 
 
-def test_a_collection_alone_records_nothing(project: Project, api: ApiServer, workers: str) -> None:
-    run = project.run("evals", "--record", "--collect-only", "-q", workers)
+def test_a_collection_alone_records_nothing(project: Project, api: ApiServer) -> None:
+    run = project.run("evals", "--record", "--collect-only", "-q")
     assert "test_sample[small-t1]" in run.output
     assert api.requests == []
     assert run.exit_code == 0, run.output

@@ -1,10 +1,20 @@
 """How many calls may be in flight and how fast they may start, on a clock of the test's."""
 
+import heapq
 import math
 
 import pytest
 
-from evals.harness.throttle import CUT, FIRST_LIMIT, LONGEST_PAUSE_S, SPACING_S, Throttle, seconds
+from evals.harness.throttle import (
+    CUT,
+    FIRST_LIMIT,
+    LONGEST_PAUSE_S,
+    PACE_CURVE,
+    PACE_DIP,
+    SPACING_S,
+    Throttle,
+    seconds,
+)
 
 
 def start(throttle: Throttle, now: float, number: int) -> float:
@@ -82,26 +92,76 @@ def test_a_second_episode_cuts_again() -> None:
     assert throttle.limit == pytest.approx(16 * CUT * CUT)
 
 
-def test_after_an_episode_calls_keep_to_the_pace_that_was_reached() -> None:
-    throttle = Throttle(most=16)
-    for n in range(10):
-        throttle.start(n / 10)
-    throttle.refuse(started=0.9, now=0.95, retry_after_s=0.0)
-    assert throttle.pace == pytest.approx(9 * 0.95)
+def test_after_an_episode_calls_keep_a_little_under_the_pace_that_was_taken() -> None:
+    throttle = Throttle(most=64)
+    for n in range(20):
+        throttle.start(n / 20)
+    for _ in range(19):
+        throttle.succeed(0.95, {})
+    throttle.refuse(started=0.95, now=0.96, retry_after_s=1.0)
+    assert throttle.taken == 19
+    assert throttle.pace(1.0) == pytest.approx(19 * (1 - PACE_DIP))
     first = start(throttle, 1.0, 1)
-    assert start(throttle, first, 1) - first == pytest.approx(1 / throttle.pace)
+    assert first == pytest.approx(1.96)
+    assert start(throttle, first, 1) - first == pytest.approx(1 / throttle.pace(first))
 
 
-def test_the_pace_grows_again_with_successes() -> None:
-    throttle = Throttle(most=16)
-    throttle.start(0.0)
-    throttle.refuse(started=0.0, now=0.1, retry_after_s=0.0)
-    before = throttle.pace
-    throttle.start(1.0)
-    throttle.succeed(2.0, {})
-    assert before is not None
-    assert throttle.pace is not None
-    assert throttle.pace > before
+def test_the_pace_comes_back_to_what_was_taken_and_then_looks_for_more() -> None:
+    throttle = Throttle(most=64)
+    for n in range(20):
+        throttle.start(n / 20)
+    throttle.refuse(started=0.95, now=0.96, retry_after_s=0.0)
+    back = 0.96 + math.cbrt(throttle.taken * PACE_DIP / PACE_CURVE)
+    paces = [throttle.pace(now) for now in (1.0, 2.0, back, back + 1, back + 4)]
+    assert paces == sorted(paces)
+    assert paces[2:] == pytest.approx([19, 19 + PACE_CURVE, 19 + 64 * PACE_CURVE])
+
+
+def test_refused_calls_do_not_count_as_taken() -> None:
+    throttle = Throttle(most=64)
+    for n in range(20):
+        throttle.start(n / 100)
+    for n in range(15, 20):
+        throttle.refuse(started=n / 100, now=0.3, retry_after_s=1.0)
+    assert throttle.taken == 19
+    assert throttle.episodes == 1
+
+
+def test_a_refusal_soon_after_a_pause_lowers_the_pace_itself() -> None:
+    throttle = Throttle(most=64)
+    for n in range(20):
+        throttle.start(n / 20)
+    throttle.refuse(started=0.95, now=1.0, retry_after_s=1.0)
+    throttle.start(2.1)
+    pace = throttle.pace(2.2)
+    throttle.refuse(started=2.1, now=2.2, retry_after_s=1.0)
+    assert throttle.taken == pytest.approx(pace * CUT)
+
+
+@pytest.mark.parametrize("latency_s", [0.02, 0.1, 0.5])
+def test_an_api_of_40_calls_a_second_answers_200_in_1_3_times_the_least_time_and_refuses_few(latency_s: float) -> None:
+    took_s, refused = simulated(Throttle(most=32), calls=200, per_second=40, latency_s=latency_s)
+    assert took_s < 1.3 * 200 / 40
+    assert refused <= 20
+
+
+def simulated(throttle: Throttle, calls: int, per_second: int, latency_s: float) -> tuple[float, int]:
+    """How long an API with a sliding window takes for so many calls, and how many it refuses, with Retry-After: 1."""
+    now, refused = 0.0, 0
+    taken: list[float] = []
+    under_way: list[tuple[float, float, bool]] = []
+    while len(taken) < calls or under_way:
+        while len(taken) < calls and throttle.wait_s(now) <= 0:
+            throttle.start(now)
+            fits = sum(start > now - 1 for start in taken) < per_second
+            taken += [now] if fits else []
+            heapq.heappush(under_way, (now + (latency_s if fits else 0.002), now, fits))
+        now = min(now + max(throttle.wait_s(now), 1e-4), under_way[0][0] if under_way else math.inf)
+        while under_way and under_way[0][0] <= now:
+            _, started, fits = heapq.heappop(under_way)
+            refused += not fits
+            throttle.succeed(now, {}) if fits else throttle.refuse(started, now, 1.0)
+    return now, refused
 
 
 def test_the_limit_never_falls_under_one_call() -> None:
@@ -116,7 +176,7 @@ def test_a_failure_that_says_nothing_of_the_pace_changes_nothing() -> None:
     throttle = Throttle(most=16)
     throttle.start(0.0)
     throttle.fail()
-    assert (throttle.limit, throttle.pace, throttle.in_flight) == (16, None, 0)
+    assert (throttle.limit, throttle.pace(1.0), throttle.in_flight) == (16, math.inf, 0)
 
 
 def test_an_answer_that_says_nothing_is_left_pauses_until_there_is_more() -> None:

@@ -17,7 +17,7 @@ from evals.harness.recordings import Recordings
 from evals.harness.samples import Sample
 from evals.harness.suite import Finetune, Suite, load_suite
 from evals.harness.training_file import TrainingFile, build_training_file
-from tests.project import ROWS, Project
+from tests.project import ROWS, Project, Running
 from tests.server import ApiServer
 
 KEY = "sk-test-0123456789abcdef0123"
@@ -74,6 +74,7 @@ class TuningProject(Project):
     def __init__(self, root: Path, api: ApiServer) -> None:
         super().__init__(root, api.base_url)
         self.api = api
+        self._started: list[Running] = []
         self.data.unlink()
         self.splits = root / "evals/data/talks"
         self.data = self.splits / "validation.jsonl"
@@ -84,6 +85,17 @@ class TuningProject(Project):
         self.write_split("train", TRAINING)
         self.job_cassette = self.cassettes / "tuned/job.yaml"
         api.references = {row["dialogue"]: row["summary"] for row in ROWS}
+
+    def start(self, *args: str, key: str | None = None, environment: dict[str, str] | None = None) -> Running:
+        """As every project's; what still runs at the end of a test is killed by `end`."""
+        self._started.append(super().start(*args, key=key, environment=environment))
+        return self._started[-1]
+
+    def end(self) -> None:
+        """Kill what a test that failed has left running."""
+        for running in self._started:
+            if running.process.is_alive():
+                running.kill()
 
     def write_split(self, split: str, rows: Iterable[dict[str, str]]) -> None:
         """Replace a split."""

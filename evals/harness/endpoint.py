@@ -16,6 +16,8 @@ from evals.harness.errors import UserError
 from evals.harness.suite import Model
 
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
+MOST_CALLS = 8
+"""In flight per client: for each call a client looks at every connection it has, which with many is dear."""
 _TRANSIENT = {408, 409, 429}
 _SECRETS = re.compile(r"\b(?:sk-[\w*.-]{4,}|(?:org|proj|req|user)[-_][A-Za-z0-9]{8,}|Bearer \S+)")
 
@@ -44,25 +46,31 @@ class Endpoint:
     base_url: str | None
     key: str
     timeout_s: float
-    _client: Any = field(default=None, init=False)
+    _calls: dict[Any, int] = field(default_factory=dict, init=False)
 
     @property
     def client(self) -> Any:
-        """The official asynchronous client, made at the first call (its import takes most of a second)."""
-        if self._client is None:
-            import openai
+        """The official asynchronous client, made when it is first asked for (its import takes most of a second)."""
+        return next(iter(self._calls)) if self._calls else self._another_client()
 
-            self._client = openai.AsyncOpenAI(
-                api_key=self.key, base_url=self.base_url, max_retries=0, timeout=self.timeout_s
-            )
-        return self._client
+    def _another_client(self) -> Any:
+        import openai
+
+        client = openai.AsyncOpenAI(api_key=self.key, base_url=self.base_url, max_retries=0, timeout=self.timeout_s)
+        self._calls[client] = 0
+        return client
 
     async def chat(self, body: dict[str, Any]) -> tuple[Exchange, dict[str, str]]:
         """One chat completion call; the exchange and the answer's headers. Raises `CallFailed`."""
         import httpx2
 
-        # The client's own way to send JSON as it stands: its typed method spends a sixth of a call's time on looking at it.
-        return await self.call(lambda: self.client.post("/chat/completions", body=body, cast_to=httpx2.Response))
+        client = next((one for one, calls in self._calls.items() if calls < MOST_CALLS), None) or self._another_client()
+        self._calls[client] += 1
+        try:
+            # The client's way to send JSON as it stands: its typed method spends a sixth of a call's time on looking at it.
+            return await self.call(lambda: client.post("/chat/completions", body=body, cast_to=httpx2.Response))
+        finally:
+            self._calls[client] -= 1
 
     async def call(self, send: Callable[[], Awaitable[Any]]) -> tuple[Exchange, dict[str, str]]:
         """Send a request of the client's `with_raw_response` kind, or for a bare response, once. Raises `CallFailed`."""
@@ -87,9 +95,9 @@ class Endpoint:
         return _SECRETS.sub("[removed]", text.replace(self.key, "[removed]"))
 
     async def close(self) -> None:
-        """Close the client's connections."""
-        if self._client is not None:
-            await self._client.close()
+        """Close all connections."""
+        for client in self._calls:
+            await client.close()
 
     def _refusal(self, error: Any) -> CallFailed:
         status, code = error.status_code, error.code or (error.body or {}).get("type") if _is_dict(error.body) else None

@@ -44,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except UserError as mistake:
         raise pytest.UsageError(str(mistake)) from None
     config.stash[SESSION] = session
+    # A run sees one suite of many, and perhaps no gate: syrupy must not delete the accepted scores that it saw no use of.
+    config.option.no_cleanup = True
     if not session.is_worker:
         config.pluginmanager.register(Listing(session) if session.settings.only_lists else MainProcess(session))
     if config.pluginmanager.hasplugin("xdist"):

@@ -141,13 +141,19 @@ def _summary(recorder: Recorder, rate: Rate) -> str:
     done, total, failed = _counts(recorder)
     lanes = [lane for lane in recorder.lanes if lane.total]
     name = f"{lanes[0].model.key} " if len(lanes) == 1 else ""
-    parts = [f"recording {name}{done:,}/{total:,}", f"{recorder.in_flight} in flight", f"{failed:,} failed"]
+    parts = [f"recording {name}{done:,}/{total:,}", f"{recorder.in_flight} in flight"]
+    parts += [f"{failed:,} failed"] if failed else []
     left_s = rate.left_s(total - done)
     if recorder.outcomes.stopped:
         parts.append("stopping")
     elif left_s is not None and total > done:
-        parts.append(f"{duration(left_s)} left")
+        parts.append(f"{_about(left_s)} left")
     return ", ".join([*parts, *_spent(recorder)])
+
+
+def _about(seconds: float) -> str:
+    """A duration as exact as a forecast can be."""
+    return duration(seconds if seconds < 60 else 60 * round(seconds / 60)).replace(" 00 s", "")
 
 
 def _lane(lane: Lane) -> str:

@@ -58,8 +58,10 @@ async def ask(endpoint: Endpoint, served: str) -> Notice:
     retrieve = endpoint.client.models.with_raw_response.retrieve
     try:
         exchange, _ = await asyncio.wait_for(endpoint.call(lambda: retrieve(served)), PATIENCE_S)
-        stated = exchange.answered.get("shutdown_date")
-        return Notice(served, str(stated) if stated else None)
+        told = exchange.answered
+        if not isinstance(told, dict):
+            return Notice(served, problem="the answer describes no model")
+        return Notice(served, str(told["shutdown_date"]) if told.get("shutdown_date") else None)
     except CallFailed as failure:
         return Notice(served, problem=None if failure.status in (404, 405, 501) else failure.message)
     except TimeoutError:

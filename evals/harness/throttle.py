@@ -1,10 +1,12 @@
 """How many requests may be in flight, and how fast they may start: as many as the API takes.
 
-Slow start from 16 in flight; cut once per episode of refusals and grown again, as TCP does, with a pace in starts per second
-learned at the first episode (Chiu & Jain 1989, additive increase and multiplicative decrease). It holds no clock: times are
-seconds from any origin, given by the caller.
+The number in flight starts slowly, is cut once per episode of refusals and grows again, as TCP's window does (Chiu & Jain
+1989). The pace, in starts per second, is what the API took in the second before an episode; it is kept a little under that,
+comes back to it, stays there, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438). A throttle holds
+no clock: times are seconds from any origin, given by the caller.
 """
 
+import math
 import re
 from collections import deque
 from collections.abc import Mapping
@@ -14,9 +16,11 @@ FIRST_LIMIT = 16
 SPACING_S = 0.002
 """Starts lie this far apart, so that a refusal is heard before a whole burst has been sent."""
 CUT = 0.7
-PACE_SHARE = 0.95
-PACE_GROWTH = 0.02
-"""What each success adds to the pace: about 2% in a second."""
+PACE_DIP = 0.1
+"""How far the pace starts under what the API took."""
+PACE_CURVE = 0.05
+"""Starts per second by which the pace passes that, a second after it came back to it; after each episode half as much."""
+MOST_HALVINGS = 4
 LONGEST_PAUSE_S = 120.0
 
 
@@ -27,7 +31,9 @@ class Throttle:
     most: int
     limit: float = 0.0
     in_flight: int = 0
-    pace: float | None = None
+    episodes: int = 0
+    taken: float = 0.0
+    _limit_before: float = float("inf")
     _paused_until: float = 0.0
     _next_start: float = 0.0
     _last_cut: float = float("-inf")
@@ -42,20 +48,26 @@ class Throttle:
             return float("inf")
         return max(0.0, self._paused_until - now, self._next_start - now)
 
+    def pace(self, now: float) -> float:
+        """Starts per second; infinite while no call has been refused."""
+        if not self.episodes:
+            return float("inf")
+        curve = PACE_CURVE * 0.5 ** min(self.episodes - 1, MOST_HALVINGS)
+        plateau = self._paused_until + math.cbrt(self.taken * PACE_DIP / curve)
+        return self.taken + curve * (max(now, self._paused_until) - plateau) ** 3
+
     def start(self, now: float) -> None:
         """A call starts."""
         self.in_flight += 1
-        self._next_start = max(now, self._next_start) + max(SPACING_S, 1 / self.pace if self.pace else 0.0)
+        self._next_start = max(now, self._next_start) + max(SPACING_S, 1 / self.pace(now))
         self._starts.append(now)
-        while self._starts[0] < now - 1:
+        while self._starts[0] <= now - 1:
             self._starts.popleft()
 
     def succeed(self, now: float, headers: Mapping[str, str]) -> None:
-        """A call was answered: the limit grows by one per call at first, after a cut by one per round."""
+        """A call was answered: the limit grows by one per call up to where it was cut, and from there by one per round."""
         self.in_flight -= 1
-        self.limit = min(self.most, self.limit + (1.0 if self.pace is None else 1.0 / self.limit))
-        if self.pace is not None:
-            self.pace += PACE_GROWTH
+        self.limit = min(self.most, self.limit + (1.0 if self.limit < self._limit_before else 1.0 / self.limit))
         for kind in ("requests", "tokens"):
             if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
                 self._pause(now, seconds(headers.get(f"x-ratelimit-reset-{kind}", "")))
@@ -67,12 +79,18 @@ class Throttle:
     def refuse(self, started: float, now: float, retry_after_s: float | None) -> None:
         """A call was refused for its pace; those that started before the last cut belong to its episode."""
         self.in_flight -= 1
+        if started in self._starts:
+            self._starts.remove(started)
+        if started > self._last_cut:
+            self._cut(now)
         self._pause(now, 1.0 if retry_after_s is None else retry_after_s)
-        if started <= self._last_cut:
-            return
-        recent = sum(1 for start in self._starts if start > now - 1) - 1
-        self.pace = max(1.0, recent * PACE_SHARE if self.pace is None else self.pace * CUT)
-        self.limit = max(1.0, self.limit * CUT)
+
+    def _cut(self, now: float) -> None:
+        # A pause less than a second ago leaves no second to count in: then the pace itself was too high.
+        counts = not self.episodes or now - self._paused_until >= 1
+        self.taken = max(1.0, sum(start > now - 1 for start in self._starts) if counts else self.pace(now) * CUT)
+        self.episodes += 1
+        self._limit_before, self.limit = self.limit, max(1.0, self.limit * CUT)
         self._last_cut = now
 
     def _pause(self, now: float, seconds: float) -> None:

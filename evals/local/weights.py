@@ -6,14 +6,11 @@ Only safetensors are read, never pickles, and no code that comes with a model is
 import hashlib
 import json
 import math
-import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.local.errors import UserError
-from evals.local.store import remove
 
 if TYPE_CHECKING:
     import torch
@@ -139,6 +136,7 @@ def _container_memory() -> int:
 
 
 def check_room(weights: int, name: str) -> None:
+    """The same for weights of so many bytes."""
     needed, free = weights * 1.1 + 0.25 * _GIB, free_memory()
     if needed > free:
         raise UserError(
@@ -160,4 +158,5 @@ def _tokenizer(folder: Path, name: str) -> Any:
 
 
 def first_line(error: BaseException) -> str:
+    """An error of a library's in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

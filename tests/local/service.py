@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-MISSING = [
-    name for name in ("torch", "transformers", "peft", "fastapi", "uvicorn") if importlib.util.find_spec(name) is None
-]
+MISSING = [name for name in ("torch", "transformers", "peft", "fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
 NEEDS_EXTRA = pytest.mark.skipif(bool(MISSING), reason="needs the extra: pip install evaltape[local]")
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (
@@ -24,6 +22,8 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 CONTEXT = 512
+# Each process imports PyTorch first: seconds on a quiet machine, a minute on a busy one.
+PATIENCE_S = 240
 
 
 def make_tokenizer(template: str | None = TEMPLATE) -> Any:
@@ -81,13 +81,13 @@ class Service:
         assert self.process.stdout is not None
         heard: queue.Queue[str] = queue.Queue()
         threading.Thread(target=lambda: heard.put(self.process.stdout.readline()), daemon=True).start()  # type: ignore[union-attr]
-        line = heard.get(timeout=120)
+        line = heard.get(timeout=PATIENCE_S)
         assert line.startswith("Listening on http://127.0.0.1:"), line
         return line
 
     def client(self, key: str | None = None) -> OpenAI:
         """The official client, nothing but its base URL (and a key) changed."""
-        return OpenAI(base_url=self.base_url, api_key=key or self.key or "none", max_retries=0, timeout=60)
+        return OpenAI(base_url=self.base_url, api_key=key or self.key or "none", max_retries=0, timeout=PATIENCE_S)
 
     def stop(self) -> int:
         """Ends the process as Ctrl-C does; its exit code."""
@@ -118,7 +118,7 @@ def upload(client: OpenAI, rows: list[Any], name: str = "train.jsonl") -> str:
     return client.files.create(file=(name, jsonl(rows)), purpose="fine-tune").id
 
 
-def wait_for(client: OpenAI, job: str, *statuses: str, seconds: float = 60) -> Any:
+def wait_for(client: OpenAI, job: str, *statuses: str, seconds: float = PATIENCE_S) -> Any:
     """Polls a job until it has one of the statuses, or has ended."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -130,7 +130,7 @@ def wait_for(client: OpenAI, job: str, *statuses: str, seconds: float = 60) -> A
     raise AssertionError(f"{job} was never {statuses}")
 
 
-def wait_for_step(client: OpenAI, job: str, seconds: float = 60) -> None:
+def wait_for_step(client: OpenAI, job: str, seconds: float = PATIENCE_S) -> None:
     """Polls a job's events until a step has been trained."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

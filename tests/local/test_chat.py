@@ -21,7 +21,8 @@ def ask(client: OpenAI, text: str, **parameters: Any) -> Any:
 
 
 def text_of(answer: Any) -> str:
-    return answer.choices[0].message.content
+    text: str = answer.choices[0].message.content
+    return text
 
 
 def test_an_answer_is_a_whole_completion(client: OpenAI) -> None:
@@ -41,13 +42,12 @@ def test_an_answer_is_a_whole_completion(client: OpenAI) -> None:
 
 def test_system_and_developer_messages_are_read(client: OpenAI) -> None:
     user: Any = {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
-    answers = [
-        client.chat.completions.create(
-            model=NAME, messages=[{"role": role, "content": "Be brief"}, user], temperature=0, max_tokens=8
-        )
-        for role in ("system", "developer")
-    ]
+    answers = []
+    for role in ("system", "developer"):
+        messages: Any = [{"role": role, "content": "Be brief"}, user]
+        answers.append(client.chat.completions.create(model=NAME, messages=messages, temperature=0, max_tokens=8))
     assert text_of(answers[0]) == text_of(answers[1])
+    assert answers[0].usage is not None
     assert answers[0].usage.prompt_tokens > ask(client, "Hi").usage.prompt_tokens
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.service import NEEDS_EXTRA, examples, jsonl, make_model, make_tokenizer
+from tests.local.service import NEEDS_EXTRA, PATIENCE_S, examples, jsonl, make_model, make_tokenizer
 
 pytestmark = NEEDS_EXTRA
 ASKED, ANSWERED = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
@@ -60,7 +60,7 @@ def test_rows_that_come_and_go_each_get_what_generate_gives(loaded: Any, engine:
     for one, _ in asked:
         engine.submit(one)
     for one, done in asked:
-        assert done.wait(60)
+        assert done.wait(PATIENCE_S)
         assert one.answer.tokens == expected(loaded, one.prompt, one.most)
 
 
@@ -73,7 +73,7 @@ def test_cells_are_laid_out_anew_when_they_run_out(loaded: Any, engine: Any, mon
     for one, _ in asked:
         engine.submit(one)
     for one, done in asked:
-        assert done.wait(60)
+        assert done.wait(PATIENCE_S)
         assert one.answer.tokens == expected(loaded, one.prompt, one.most)
 
 
@@ -84,7 +84,7 @@ def test_one_failure_does_not_stop_the_others(loaded: Any, engine: Any) -> None:
     engine.submit(bad)
     good, done = generation(loaded, [1, 2, 3], 4)
     engine.submit(good)
-    assert done.wait(60)
+    assert done.wait(PATIENCE_S)
     assert len(heard) == 1
     assert isinstance(heard[0], Exception)
 
@@ -93,11 +93,11 @@ def test_an_abandoned_request_leaves_the_batch(loaded: Any, engine: Any) -> None
     one, heard = generation(loaded, [1, 2, 3], 400)
     one.streamed = True
     engine.submit(one)
-    assert heard.wait(60)
+    assert heard.wait(PATIENCE_S)
     one.cancelled = True
     other, done = generation(loaded, [1, 2, 3], 400)
     engine.submit(other)
-    assert done.wait(60)
+    assert done.wait(PATIENCE_S)
     assert len(one.answer.tokens) < len(other.answer.tokens)
 
 
@@ -125,7 +125,7 @@ def test_rows_of_a_batch_that_differ_in_prompt_only_share_memory_within_bounds(l
     assert engine._fits(asked[0][0])
     for one, _ in asked:
         engine.submit(one)
-    assert all(done.wait(60) for _, done in asked)
+    assert all(done.wait(PATIENCE_S) for _, done in asked)
 
 
 def test_half_a_character_is_held_back() -> None:
@@ -169,7 +169,7 @@ def learnt(tmp_path: Path, messages: list[Any], longest: int = 512) -> str:
 
 
 def test_only_the_assistant_s_tokens_are_learnt(tmp_path: Path) -> None:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "Be brief"},
         {"role": "user", "content": "One?"},
         {"role": "assistant", "content": "First.", "weight": 0},

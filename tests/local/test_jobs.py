@@ -66,8 +66,7 @@ def test_a_job_ends_with_a_tuned_model_that_answers(client: OpenAI, jobs: list[A
 def test_trained_tokens_count_every_epoch(jobs: list[Any]) -> None:
     # As rendered by the template, a token for each byte; special tokens count one.
     rendered = [
-        len(f"user\n{row['messages'][0]['content']}\nassistant\n{row['messages'][1]['content']}\n") + 4
-        for row in examples()
+        len(f"user\n{row['messages'][0]['content']}\nassistant\n{row['messages'][1]['content']}\n") + 4 for row in examples()
     ]
     assert jobs[0].trained_tokens == 4 * sum(rendered)
 
@@ -129,9 +128,7 @@ def test_jobs_are_listed_by_metadata_page_by_page(client: OpenAI, jobs: list[Any
     assert [job.id for job in client.fine_tuning.jobs.list(after=second, limit=1).data] == [first]
 
 
-def test_a_job_waits_for_the_one_before_it_and_both_can_be_cancelled(
-    client: OpenAI, service: Service, long_job: Any
-) -> None:
+def test_a_job_waits_for_the_one_before_it_and_both_can_be_cancelled(client: OpenAI, service: Service, long_job: Any) -> None:
     waiting = start(client, method=supervised({"n_epochs": 1}))
     assert waiting.hyperparameters.batch_size == "auto"
     wait_for_step(client, long_job.id)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from evals.local import settings as settings_module
 from evals.local.__main__ import main
 from tests.local.service import NEEDS_EXTRA, make_model
 
@@ -51,13 +50,9 @@ def test_numbers_and_names_are_checked(capsys: pytest.CaptureFixture[str], optio
     assert words in refused(capsys, "--model", "m", *options)
 
 
-def test_without_the_extra_it_says_what_to_install(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_extra_it_says_what_to_install(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     found: Any = importlib.util.find_spec
-    monkeypatch.setattr(
-        settings_module.importlib.util, "find_spec", lambda name: None if name == "peft" else found(name)
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else found(name))
     assert "not installed: peft. Install the extra: pip install 'evaltape[local]'" in refused(capsys, "--model", "m")
 
 

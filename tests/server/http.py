@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import struct
+import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
@@ -15,7 +16,7 @@ from tests.server.replies import Reply
 
 @dataclass
 class Asked:
-    """A request; `status` is what it was answered with, None while it wasn't."""
+    """A request and when it came; `status` is what it was answered with, None while it wasn't."""
 
     method: str
     path: str
@@ -23,6 +24,7 @@ class Asked:
     headers: dict[str, str]
     body: bytes
     status: int | None = None
+    received_s: float = field(default_factory=time.monotonic)
     _json: Any = field(default=None, repr=False)
 
     @property
