@@ -102,8 +102,8 @@ class Running:
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
-        return [int(pid) for pid in listed.split()]
+        listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
+        return [int(line.split()[0]) for line in listed.splitlines() if "exec(eval(" in line]
 
     def wait(self, timeout_s: float = 240) -> Run:
         """Wait for its end."""

@@ -1,14 +1,19 @@
 """A fine-tuning job in every state an API can tell, and every refusal: what is waited for, said, recorded and paid."""
 
+import asyncio
 import base64
 import datetime
 import re
 
 import pytest
 
+from evals.harness.endpoint import Endpoint
 from evals.harness.job import read_job
+from evals.harness.outcomes import Outcomes
+from evals.harness.recorder import Call, Recorder
 from tests.server import Reply, error
 from tests.server.jobs import RESULTS
+from tests.tuning import KEY
 
 JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
@@ -249,6 +254,50 @@ def test_what_a_job_cost_is_counted_where_it_was_started(tuning):
     assert (first.error, second.error) == (None, None)
     assert first.recorder.committed_usd == pytest.approx(2_100 * 100 / 1e6)
     assert second.recorder.committed_usd == 0.0
+
+
+def test_a_job_without_a_price_is_told_where_there_is_a_budget(tuning):
+    driven = tuning.drive(budget_usd=0.01)
+    assert driven.error is None
+    assert driven.notes[0] == "tuned: --budget doesn't see what it costs: [finetune.tuned] states no price.training"
+
+
+def recording(tuning, budget_usd: float | None = None) -> tuple[Recorder, Outcomes]:
+    """A recorder with the six calls to the base, each of which may cost 0.04 USD."""
+    tuning.edit_suite('"small-2026-01-01"\n', '"small-2026-01-01"\nprice = { input = 0, output = 10 }\n')
+    outcomes = Outcomes()
+    recorder = Recorder(tuning.recordings(), outcomes, 16, 10.0, budget_usd)
+    calls = [Call(sample) for sample in tuning.samples()]
+    recorder.add_lane(tuning.loaded()[0].models["small"], Endpoint(tuning.base_url, KEY, 10.0), calls)
+    return recorder, outcomes
+
+
+def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
+    recorder, _ = recording(tuning, budget_usd=1.0)
+    recorder.job_held_usd = 0.99
+    calls = []
+
+    async def job(recorder: Recorder) -> None:
+        await asyncio.sleep(0.2)
+        calls.append(api.calls)
+        recorder.job_held_usd = 0.0
+
+    recorder.add_job(job)
+    recorder.start()
+    recorder.join()
+    assert (calls, api.calls) == ([0], 6)
+
+
+def test_a_job_that_breaks_off_leaves_no_test_waiting(tuning):
+    recorder, outcomes = recording(tuning)
+
+    async def job(recorder: Recorder) -> None:
+        raise LookupError("nobody thought of this")
+
+    recorder.add_job(job)
+    recorder.start()
+    recorder.join()
+    assert outcomes.stopped == "the recording broke off: LookupError('nobody thought of this')"
 
 
 # ---------------------------------------------------------------- finding a job again

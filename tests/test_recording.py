@@ -47,7 +47,7 @@ def test_the_offline_plugin_would_tell_of_a_connection(project: Project) -> None
 
 
 def test_replay_imports_neither_datasets_nor_a_client(recorded: Project) -> None:
-    heavy = "datasets pandas pyarrow huggingface_hub openai httpx2 requests vcr yaml".split()
+    heavy = ["datasets", "pandas", "pyarrow", "huggingface_hub", "openai", "httpx2", "requests", "vcr", "yaml"]
     code = f"code = pytest.console_main(); print('imported:', sorted(set({heavy}) & set(sys.modules))); sys.exit(code)"
     run = recorded.run_in_new_interpreter("evals", "-m", "baseline", code=code)
     assert run.exit_code == 0, run.output

@@ -158,5 +158,7 @@ def test_the_validation_file_is_checked_likewise(tuning):
 
 def test_a_fault_ends_a_recording_before_it_begins(tuning, api):
     tuning.write_split("train", TRAINING[:9])
-    tuning.run("evals", "--record", "-p no:xdist").assert_refused("[finetune.tuned] 9 training rows; the API asks for 10 or more")
+    tuning.run("evals", "--record", "-p no:xdist").assert_refused(
+        "[finetune.tuned] 9 training rows; the API asks for 10 or more"
+    )
     assert not api.requests

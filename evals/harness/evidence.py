@@ -14,10 +14,11 @@ from evals.harness.suite import Comparison, Model, Suite
 
 
 class Evidence:
-    """Predictions by (model, sample), and verdicts by (model or comparison, metric)."""
+    """Predictions by (model, sample), the scores of a sample's first lines, verdicts by (model or comparison, metric)."""
 
     def __init__(self) -> None:
         self.predictions: dict[tuple[str, str], Prediction] = {}
+        self.leads: dict[str, Mapping[str, float]] = {}
         self.gates: dict[tuple[str, str], bool] = {}
         self.comparisons: dict[tuple[str, str], bool] = {}
 
@@ -28,7 +29,9 @@ class Evidence:
     def hear(self, told: Mapping[str, Any], passed: bool) -> None:
         """Take in what a test's report tells."""
         if "prediction" in told:
-            self.add(Prediction(**told["prediction"]))
+            found = Prediction(**told["prediction"])
+            self.add(found)
+            self.leads[found.sample] = told["lead"]
         elif "gate" in told:
             self.gates[tuple(told["gate"])] = passed
         elif "comparison" in told:

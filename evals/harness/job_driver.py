@@ -40,6 +40,7 @@ class JobDriver:
         self._exchanges: list[Exchange] = []
         self._started_here = False
         self._held_usd = 0.0
+        self._job_id = ""
 
     async def drive(self) -> str | None:
         """Bring the job to its end and record it; the error, or None."""
@@ -54,6 +55,10 @@ class JobDriver:
             return f"[finetune.{self.job.key}] {failure.message}{_advice(failure, self.job.base)}"
         except (KeyError, TypeError, AttributeError) as error:
             return f"[finetune.{self.job.key}] the API's answer is not of the fine-tuning API ({error!r})"
+        except asyncio.CancelledError:
+            if self._job_id:
+                self._note(f"{self._job_id} goes on at the API, and a later recording goes on with it")
+            raise
         except OSError as error:
             return f"{shown(self.prepared.cassette)} can't be written: {error.strerror}; the job itself has succeeded"
         finally:
@@ -95,8 +100,10 @@ class JobDriver:
     def _hold_budget(self) -> None:
         """Keep what the job can cost at most out of the other calls' reach until it has ended."""
         budget, price = self.recorder.budget_usd, self.job.price
-        if budget is None or price is None or price.training is None:
+        if budget is None:
             return
+        if price is None or price.training is None:
+            return self._note(f"--budget doesn't see what it costs: [finetune.{self.job.key}] states no price.training")
         most = self.prepared.most_tokens * price.training / 1e6
         if self.recorder.committed_usd + most > budget:
             raise JobEnded(f"it can cost up to ${most:.2f}, more than the budget of ${budget:g} bears; not started")
@@ -106,7 +113,7 @@ class JobDriver:
     # ------------------------------------------------------------ wait and record
 
     async def _wait(self, job_id: str) -> None:
-        started = time.monotonic()
+        started, self._job_id = time.monotonic(), job_id
         while True:
             exchange = await self.api.job(job_id)
             job = exchange.answered

@@ -188,7 +188,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.when == "call":
         parameters = _parameters(item)
         if "prediction" in parameters:
-            report.evaltape = {"prediction": item.funcargs["prediction"].as_dict()}  # type: ignore[attr-defined]
+            lead = dict(item.config.stash[SESSION].lead(parameters["prediction"][1]))
+            report.evaltape = {"prediction": item.funcargs["prediction"].as_dict(), "lead": lead}  # type: ignore[attr-defined]
         elif "metric" in parameters:
             kind = "comparison" if "comparison" in parameters else "gate"
             subject = parameters["comparison"].name if kind == "comparison" else parameters["scores"].key
@@ -210,6 +211,7 @@ class MainProcess:
 
     def __init__(self, session: EvalSession) -> None:
         self.session = session
+        self._unwritten: list[str] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -232,14 +234,19 @@ class MainProcess:
         """Stop what is still being recorded: the session ended early. Write what files were asked for."""
         progress.announce_wait(session.config, self.session.recorder)
         self.session.finish_recording("the session has ended")
-        if self.session.evidence.predictions:
-            for write in (write_results, write_report, write_step_summary):
+        for write in (write_results, write_report, write_step_summary) if self.session.evidence.predictions else ():
+            try:
                 write(self.session)
+            except OSError as error:
+                self._unwritten.append(f"{error.filename2 or error.filename} can't be written: {error.strerror}")
+                session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the score table."""
         if self.session.evidence.predictions:
             terminal.print_summary(terminalreporter, self.session)
+        for line in self._unwritten:
+            terminalreporter.write_line(line, red=True)
 
 
 def start_recording(session: EvalSession, items: list[pytest.Item]) -> None:

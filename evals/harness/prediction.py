@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evals.harness.text import visible
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -66,7 +68,7 @@ def read_completion(body: Any) -> Answer:
 
 def _failure(text: str, refusal: str | None, reason: Any) -> str | None:
     if refusal:
-        return f"the model refused: {refusal}"
+        return f"the model refused: {visible(refusal)}"
     if reason == "content_filter":
         return "the API's content filter withheld the answer (finish_reason content_filter)"
     if text.strip():

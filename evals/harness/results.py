@@ -102,8 +102,7 @@ def _lead(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str,
     samples = [sample for sample in session.samples if sample.id in seen]
     if not samples:
         return {}
-    score = rouge.scorer(session.suite.metrics, session.suite.stemmer)
-    rows = [score(sample.reference, rouge.lead(sample.input)) for sample in samples]
+    rows = [session.lead(sample) for sample in samples]
     columns = [[row[metric] for row in rows] for metric in session.suite.metrics]
     found = dict(zip(session.suite.metrics, map(_interval, intervals(columns)), strict=True))
     return {LEAD: {"samples": len(samples), "scores": found}}

@@ -4,12 +4,15 @@ Each process of a session has one. The main process owns the recorder and all ev
 recordings. The same `prediction` serves test and gate, in recording and in replay.
 """
 
+import contextlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from evals.harness import rouge
 from evals.harness.commands import Commands
 from evals.harness.endpoint import Endpoint, endpoint_of
 from evals.harness.errors import RecordingError, UserError
@@ -59,7 +62,10 @@ class EvalSession:
             return preview_samples(self.suite, self.folder)
         if self.settings.records and not self.is_worker:
             self._lock_folder()
-            return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
+            try:
+                return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
+            except OSError as error:
+                raise self._unwritable(error) from None
         return replay_samples(self.suite, self.folder, self.commands.record_all())
 
     @cached_property
@@ -112,6 +118,14 @@ class EvalSession:
         found = self.recordings.prediction(model, sample) if error is None else self._not_recorded(model, sample, error)
         self.evidence.add(found)
         return found
+
+    def lead(self, sample: Sample) -> Mapping[str, float]:
+        """The scores of the first lines of a sample's input: computed, not recorded."""
+        known = self.evidence.leads
+        if sample.id not in known:
+            score = rouge.scorer(self.suite.metrics, self.suite.stemmer)
+            known[sample.id] = score(sample.reference, rouge.lead(sample.input))
+        return known[sample.id]
 
     def scores(self, model: Model) -> ModelScores:
         """The scores of a model on every sample of the suite."""
@@ -168,8 +182,10 @@ class EvalSession:
                 self.recorder.stop(reason)
             self.recorder.join()
         if self._lock is not None:
+            # While it is held: whoever waits for a file that is gone gets no lock on it.
+            with contextlib.suppress(OSError):
+                Path(self._lock.lock_file).unlink()
             self._lock.release()
-            Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock = None
 
     def _add_lane(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
@@ -230,12 +246,30 @@ class EvalSession:
                 path.unlink()
 
     def _lock_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / ".recording.lock")
+        self._refuse_links()
+        lock = FileLock(self.folder / ".recording.lock")
         try:
-            self._lock.acquire(timeout=0)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
         except Timeout:
             raise UserError(
                 f"{shown(self.folder)}: another session is recording this suite. Wait for its end, or give this one "
                 "another folder with --cassettes"
             ) from None
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self._lock = lock
+
+    def _refuse_links(self) -> None:
+        """A recording replaces and removes files, so it may not be led elsewhere by a link that came with a repository."""
+        inside = self.settings.cassettes.resolve()
+        for folder in (self.folder, *(self.folder / key for key in self.suite.models)):
+            if not folder.resolve().is_relative_to(inside):
+                raise UserError(
+                    f"{shown(folder)} leads out of {shown(self.settings.cassettes)}, to {folder.resolve()}. Recordings are "
+                    "written only inside it: remove the link, or name another folder with --cassettes"
+                )
+
+    def _unwritable(self, error: OSError) -> UserError:
+        why = error.strerror or error
+        return UserError(f"{shown(self.folder)}: recordings can't be written here: {why}. Name another folder with --cassettes")
