@@ -4,6 +4,7 @@ Retrying is the recorder's: the client's own retries are off, so that there is o
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,8 @@ from evals.harness.suite import Model
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 MOST_CALLS = 8
 """In flight per client: for each call a client looks at every connection it has, which with many is dear."""
+CHATTY = ("openai", "httpx2", "httpcore2")
+"""Loggers whose debug records hold headers and bodies as they are, with keys and identities in them."""
 _TRANSIENT = {408, 409, 429}
 _SECRETS = re.compile(r"\b(?:sk-[\w*.-]{4,}|(?:org|proj|req|user)[-_][A-Za-z0-9]{8,}|Bearer \S+)")
 
@@ -56,6 +59,8 @@ class Endpoint:
     def _another_client(self) -> Any:
         import openai
 
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
         client = openai.AsyncOpenAI(api_key=self.key, base_url=self.base_url, max_retries=0, timeout=self.timeout_s)
         self._calls[client] = 0
         return client
