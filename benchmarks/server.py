@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.runner import PYTHON
 from tests.server import ApiServer, Reply
 from tests.server.http import Asked
+from tests.server.server import CHAT
 
 MODEL = "bench"
 
@@ -32,12 +33,13 @@ class TimedServer(ApiServer):
     times: list[float] = field(default_factory=list)
 
     def _reply(self, asked: Asked) -> Reply:
-        self.times.append(time.monotonic())
+        if asked.path.endswith(CHAT):
+            self.times.append(time.monotonic())
         return super()._reply(asked)
 
     def seen(self) -> dict[str, Any]:
         """What the server saw, as JSON to be."""
-        statuses = Counter(str(asked.status) for asked in self.requests)
+        statuses = Counter(str(asked.status) for asked in self.asked())
         cpu_s = time.process_time()
         return {
             "calls": len(self.times), "answered": statuses["200"], "refused": statuses["429"], "cpu_s": cpu_s,

@@ -39,6 +39,7 @@ def test_the_stop_is_clean_what_was_paid_for_is_kept_and_the_message_says_how_to
     assert spent_usd(api) <= 0.15
     assert len(priced.recorded()) == api.answered
     assert "FAILED" not in run.output
+    assert "0.3            not checked\n" in run.output
     assert "Traceback" not in run.output
     assert "the budget of $0.15 can't bear a further call ($0." in run.output
     assert f"Spent in this session: ${spent_usd(api):.4f} of a budget of $0.15.\n" in run.output
@@ -56,13 +57,20 @@ def test_the_command_that_goes_on_finishes_the_recording(priced, api):
     assert paid < 20
 
 
-def test_all_models_share_the_budget(priced, api, workers):
+def test_all_models_share_the_budget(priced, api):
     priced.extend_suite(OTHER)
-    run = priced.run("evals", "--record", "--budget", "0.2", workers)
+    run = priced.run("evals", "--record", "--budget", "0.2", "-n 2")
     assert run.exit_code == 2
     assert spent_usd(api) <= 0.2
     assert len(priced.recorded()) + len(priced.recorded("other")) == api.answered
     assert {asked.json["model"] for asked in api.asked()} == {"small-2026-01-01", "other-2026-01-01"}
+
+
+def test_a_budget_too_small_for_one_call_says_what_it_takes(priced, api):
+    run = priced.run("evals", "--record", "--budget", "0.001")
+    assert run.exit_code == 2
+    assert api.calls == 0
+    assert re.search(r"\n20 calls left, which can cost up to \$[\d.]+\. Go on:\n", run.output)
 
 
 def test_a_budget_that_suffices_changes_nothing(priced, api):
@@ -80,11 +88,6 @@ def test_an_api_that_tells_no_tokens_is_bounded_by_what_calls_can_cost(priced, a
     api.fault(untold, times=100)
     assert priced.run("evals", "--record", "--budget", "0.5").exit_code == 2
     assert 0 < api.answered < 10
-
-
-def test_gates_are_not_checked_on_what_is_not_there(priced, workers):
-    run = priced.run("evals", "--record", "--budget", "0.15", workers)
-    assert "0.3            not checked\n" in run.output
 
 
 def test_a_budget_that_bounds_nothing_is_refused(project, api):

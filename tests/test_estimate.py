@@ -11,7 +11,7 @@ PRICE = "price = { input = 1.0, output = 2.0 }\n"
 TURNS = ["Summarise this conversation.\n\n" + row["dialogue"] for row in ROWS]
 # The prompt's text ends in a line break, as the suite has it.
 BYTES = sum(len(turn.encode()) + 1 + OVERHEAD_TOKENS for turn in TURNS)
-FAKE_TIKTOKEN = '''
+FAKE_TIKTOKEN = """
 from tiktoken import load
 
 class Encoding:
@@ -23,7 +23,7 @@ def encoding_for_model(name):
         raise KeyError(name)
     FETCH
     return Encoding()
-'''
+"""
 
 
 def estimate(project, *args):

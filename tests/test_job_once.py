@@ -162,7 +162,7 @@ def test_after_ctrl_c_while_it_trains_the_job_is_gone_on_with(tuning, api, worke
 def test_a_killed_worker_takes_no_job_along(tuning, api):
     api.tuning.step_s = 3600
     running = tuning.start("evals", "--record", "--snapshot-update", "-n 4", "-v")
-    wait_for(lambda: running.output.count("PASSED evals/test_baseline") == 6, 60)
+    wait_for(lambda: running.output.count("PASSED") == 6, 60)
     # The last of four workers has had the first two samples of the tuned model from the start, and waits for them.
     os.kill(running.workers()[3], signal.SIGKILL)
     wait_for(lambda: "replacing crashed worker" in running.output, 60)
@@ -177,10 +177,9 @@ def test_a_killed_worker_takes_no_job_along(tuning, api):
 # ---------------------------------------------------------------- recording again
 
 
-@pytest.mark.parametrize("workers", ["-n 0", "-n 4"])
-def test_record_again_asks_the_samples_and_uses_the_job(tuning, api, workers):
+def test_record_again_asks_the_samples_and_uses_the_job(tuning, api):
     tuning.drive()
-    run = tuning.run("evals", "-m", "finetuned and sample", "--record", workers)
+    run = tuning.run("evals", "-m", "finetuned and sample", "--record", "-n 0")
     assert_passed(run)
     assert "tuned: using ftjob-0002 (succeeded, ft:small-2026-01-01:acme:talks:0002), made of the same data" in run.output
     assert_paid_once(tuning)

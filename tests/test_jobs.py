@@ -36,32 +36,23 @@ def assert_replays(tuning) -> None:
 
 
 @pytest.mark.parametrize("workers", ["-n 0", "-n 4"])
-def test_recording_everything_pays_for_one_job_and_asks_its_model(tuning, api, workers):
-    run = tuning.run("evals", "--record", "--snapshot-update", workers)
-    assert run.exit_code == 0, run.output
-    assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002"])
-    assert api.calls == 12
-    folders = {asked.json["model"]: 0 for asked in api.asked()}
-    assert set(folders) == {"small-2026-01-01", TUNED}
-    assert set(tuning.recorded("tuned")) == {"job", "t1", "t2", "t3", "t4", "t5", "t6"}
-    for sample in ("t1", "t6"):
-        asked = yaml.safe_load(tuning.recorded("tuned")[sample])["interactions"][0]["request"]["body"]
-        assert json.loads(asked)["model"] == TUNED
-    # Told while it runs, and again at its end.
-    assert "tuned: started ftjob-0002 on 12 training rows" in run.output
-
-
-def test_baseline_samples_run_while_the_job_trains(tuning, api):
+def test_recording_everything_pays_for_one_job_and_runs_the_baseline_while_it_trains(tuning, api, workers):
     api.tuning.step_s = 3600
-    running = tuning.start("evals", "--record", "--snapshot-update", "-n 2", "-v")
-    wait_for(lambda: running.output.count("PASSED evals/test_baseline.py::test_sample") == 6, 60)
+    running = tuning.start("evals", "--record", "--snapshot-update", "-v", workers)
+    wait_for(lambda: running.output.count("PASSED") == 6, 60)
     wait_for(lambda: api.asked("/ftjob-0002", "GET"))
     assert api.tuning.jobs["ftjob-0002"].body["status"] == "validating_files"
     assert {asked.json["model"] for asked in api.asked()} == {"small-2026-01-01"}
     api.tuning.step_s = None
     run = running.wait()
     assert run.exit_code == 0, run.output
-    assert api.calls == 12
+    assert (tuning.uploads, tuning.job_ids, api.calls) == (1, ["ftjob-0002"], 12)
+    assert {asked.json["model"] for asked in api.asked()} == {"small-2026-01-01", TUNED}
+    assert "tuned: started ftjob-0002 on 12 training rows" in run.output
+    assert set(tuning.recorded("tuned")) == {"job", "t1", "t2", "t3", "t4", "t5", "t6"}
+    for sample in ("t1", "t6"):
+        asked = yaml.safe_load(tuning.recorded("tuned")[sample])["interactions"][0]["request"]["body"]
+        assert json.loads(asked)["model"] == TUNED
 
 
 def test_a_job_is_ordered_as_the_suite_says(tuning, api):

@@ -42,16 +42,16 @@ def record(project, *args):
     return project.run("evals", "--record", "--repeat", "2", "--concurrency", "1", "--snapshot-update", *args)
 
 
-def test_each_repeat_has_a_cassette_of_its_own(noisy, api, workers):
-    run = record(noisy, workers)
+def test_each_repeat_has_a_cassette_of_its_own(noisy, api):
+    run = record(noisy, "-n 2")
     run.assert_outcomes(passed=4)
     assert api.calls == 4
     assert sorted(noisy.recorded()) == ["s1", "s1.repeat-2", "s2", "s2.repeat-2"]
 
 
-def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy, api, workers):
+def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy, api):
     record(noisy)
-    found = noisy.results(workers)["noise"]["small"]["rouge1"]
+    found = noisy.results()["noise"]["small"]["rouge1"]
     assert found["runs"] == found["samples"] == 2
     assert found["mean"] == pytest.approx(MEAN)
     assert found["sd"] == pytest.approx(SD)

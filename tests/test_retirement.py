@@ -1,9 +1,12 @@
 """Retirement: which models end, when, and what of them is not recorded."""
 
+import asyncio
 import datetime
 
 import pytest
 
+from evals.harness.endpoint import Endpoint
+from evals.harness.retirement import Notice, ask
 from tests.server import Reply, error
 
 SMALL = "small-2026-01-01"
@@ -52,11 +55,29 @@ def test_what_is_not_recorded_is_counted(recorded, api):
 
 
 @pytest.mark.parametrize(
-    ("days", "text"), [(1, ", in 1 day;"), (0, ", today;"), (-1, ", 1 day ago;"), (-40, ", 40 days ago;")]
+    ("days", "text"), [(9, "in 9 days"), (1, "in 1 day"), (0, "today"), (-1, "1 day ago"), (-40, "40 days ago")]
 )
-def test_days_that_are_left(recorded, api, days, text):
-    api.models = {SMALL: in_days(days)}
-    assert text in retiring(recorded)[0]
+def test_days_that_are_left(days, text):
+    assert Notice(SMALL, in_days(days)).in_short() == f"shuts down on {in_days(days)}, {text}"
+    assert Notice(SMALL, f"{in_days(days)}T00:00:00Z").in_short() == f"shuts down on {in_days(days)}, {text}"
+
+
+def test_a_date_in_another_form_is_shown_as_it_is():
+    assert Notice(SMALL, "next spring\x1b[31m").in_short() == r"shuts down on next spring\x1b[31m"
+    assert not Notice(SMALL, "next spring").is_near
+
+
+def asked(api):
+    """What the server says of a model."""
+
+    async def ask_once():
+        endpoint = Endpoint(api.base_url, "sk-test-0123456789abcdef0123", 5.0)
+        try:
+            return (await ask(endpoint, SMALL)).in_short()
+        finally:
+            await endpoint.close()
+
+    return asyncio.run(ask_once())
 
 
 @pytest.mark.parametrize(
@@ -69,9 +90,9 @@ def test_days_that_are_left(recorded, api, days, text):
     ],
     ids=["no route", "not implemented", "no field", "null"],
 )
-def test_a_server_that_does_not_tell_has_not_stated_it(recorded, api, answer):
+def test_a_server_that_does_not_tell_has_not_stated_it(api, answer):
     api.fault(answer, path=SMALL, method="GET")
-    assert retiring(recorded) == [f"small ({SMALL}): not stated; all 6 samples recorded"]
+    assert asked(api) == "not stated"
 
 
 @pytest.mark.parametrize(
@@ -82,22 +103,16 @@ def test_a_server_that_does_not_tell_has_not_stated_it(recorded, api, answer):
         (Reply([1, 2]), "the answer describes no model"),
         (Reply("{", content_type="application/json"), "the answer is not JSON of this API"),
     ],
+    ids=["in trouble", "HTML", "a list", "half of it"],
 )
-def test_a_server_in_trouble_is_told_of(recorded, api, answer, problem):
+def test_a_server_in_trouble_is_told_of(api, answer, problem):
     api.fault(answer, path=SMALL, method="GET")
-    assert retiring(recorded)[0].startswith(f"small ({SMALL}): not stated ({problem}")
+    assert asked(api).startswith(f"not stated ({problem}")
 
 
 def test_a_server_that_is_not_there_is_told_of(recorded, api):
     api.stop()
     assert "not stated (the connection failed" in retiring(recorded)[0]
-
-
-def test_a_date_in_another_form_is_shown_as_it_is(recorded, api):
-    api.models = {SMALL: "next spring\x1b[31m"}
-    assert r"shuts down on next spring\x1b[31m;" in retiring(recorded)[0]
-    api.models = {SMALL: f"{in_days(9)}T00:00:00Z"}
-    assert f"shuts down on {in_days(9)}, in 9 days;" in retiring(recorded)[0]
 
 
 def test_a_tuned_model_is_asked_for_by_the_name_its_job_gave_it(tuned, api):
@@ -113,16 +128,18 @@ def test_without_a_key_for_a_model_it_says_so(project):
     project.run("evals", "--retiring").assert_refused("SMALL_KEY is not set")
 
 
-def test_a_recording_warns_of_models_that_end_soon(project, api, workers):
+def test_a_recording_warns_of_models_that_end_soon(project, api):
     api.models = {SMALL: in_days(90)}
-    shown = unwrapped(project.record(workers).output)
+    shown = unwrapped(project.record("-n 2").output)
     assert f"\nsmall ({SMALL}): shuts down on {in_days(90)}, in 90 days; all 6 samples recorded\n" in shown
 
 
 def test_a_recording_says_what_is_missing_of_a_model_that_ends_soon(project, api):
     api.models = {SMALL: in_days(5)}
     shown = unwrapped(project.run("evals", "--record", "-k", "small-t1 or small-t2").output)
-    assert "in 5 days; 4 of 6 samples not recorded\nRecord what is missing: pytest evals -m baseline --record-missing\n" in shown
+    assert (
+        "in 5 days; 4 of 6 samples not recorded\nRecord what is missing: pytest evals -m baseline --record-missing\n" in shown
+    )
 
 
 def test_a_recording_keeps_quiet_about_models_that_stay(project, api):

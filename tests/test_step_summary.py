@@ -20,9 +20,9 @@ def summary(project, *args):
     return path.read_text(encoding="utf-8")
 
 
-def test_table_changes_and_worst_samples(recorded, workers):
+def test_table_changes_and_worst_samples(recorded):
     recorded.edit_suite("gates = { rouge1 = 0.3 }", TWO_GATES)
-    text = html.unescape(summary(recorded, workers))
+    text = html.unescape(summary(recorded, "-n 2"))
     assert text.startswith("## chats: 1 of 2 gates holds\n\n- small rouge2: mean 0.3519 is 0.1481 under its gate 0.5 ")
     assert "| **small**<br>6 samples | rouge1 | 0.6406 | 0.3527 to 0.8721 | 0.3 | ✅ passed |\n" in text
     assert "|  | rouge2 | 0.3519 | 0.0741 to 0.6667 | 0.5 | ❌ failed |\n" in text
@@ -74,7 +74,7 @@ def test_texts_of_models_are_shown_and_never_become_markup(project, api):
     assert html.escape(EVIL.replace("\n", "\\n"), quote=False) in rendered.replace("&quot;", '"')
 
 
-EVIL = '<script>alert(1)</script> | **a** `b` [c](http://d) ![e](f) @g #1 $h$ www.i.de ~~j~~ </td>\n# K \\| &lt;'
+EVIL = "<script>alert(1)</script> | **a** `b` [c](http://d) ![e](f) @g #1 $h$ www.i.de ~~j~~ </td>\n# K \\| &lt;"
 
 
 @pytest.mark.parametrize("text", [EVIL, "1. a", "- a", "    a", "> a", "a | b", "***", "\x1b[31m", "| - |"])

@@ -89,8 +89,8 @@ def test_verdicts_are_coloured_where_the_terminal_has_colour(failing):
     assert "0.5            \x1b[31mfailed\x1b[0m" in output
 
 
-def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing, workers):
-    run = failing.run("evals", "-m", "baseline and sample", workers)
+def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing):
+    run = failing.run("evals", "-m", "baseline and sample")
     assert run.exit_code == 0
     assert "  rouge2       0.3519  0.0741 to 0.6667    0.5            not checked\n" in run.output
     assert "what hurt most" not in run.output
@@ -138,8 +138,8 @@ def test_failed_samples_are_counted_and_named_with_their_reason(project, api):
     assert "what hurt most" not in run.output
 
 
-def test_comparisons_and_jobs_stand_in_the_table(tuned, workers):
-    run = tuned.run("evals", workers)
+def test_comparisons_and_jobs_stand_in_the_table(tuned):
+    run = tuned.run("evals")
     assert run.exit_code == 0, run.output
     shown = scores_of(run.output)
     assert "tuning-helps: tuned less small: 6 samples\n" in shown
@@ -183,9 +183,7 @@ def test_a_failed_gate_begins_with_what_failed(failing):
 def test_junit_xml_carries_the_scores(failing, workers):
     failing.run("evals", "-m", "baseline", "--junit-xml", "junit.xml", workers)
     cases = {case.get("name"): case for case in ElementTree.parse(failing.root / "junit.xml").iter("testcase")}
-    told = {
-        name: {one.get("name"): float(one.get("value")) for one in case.iter("property")} for name, case in cases.items()
-    }
+    told = {name: {one.get("name"): float(one.get("value")) for one in case.iter("property")} for name, case in cases.items()}
     assert [told[f"test_sample[small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
     mean = sum(ROUGE1) / 6
     assert told["test_rouge[small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
@@ -194,8 +192,8 @@ def test_junit_xml_carries_the_scores(failing, workers):
     assert failure.get("message").startswith("small rouge2: mean 0.3519 under gate 0.5")
 
 
-def test_junit_xml_carries_comparisons(tuned, workers):
-    tuned.run("evals", "--junit-xml", "junit.xml", workers)
+def test_junit_xml_carries_comparisons(tuned):
+    tuned.run("evals", "--junit-xml", "junit.xml")
     cases = {case.get("name"): case for case in ElementTree.parse(tuned.root / "junit.xml").iter("testcase")}
     told = {one.get("name"): float(one.get("value")) for one in cases["test_compare[tuning-helps-rouge1]"].iter("property")}
     assert told["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
