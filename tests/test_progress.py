@@ -13,9 +13,7 @@ from evals.harness.throttle import Throttle
 from tests.terminal import Screen, run_in_terminal
 
 PRICE = "price = { input = 100.0, output = 200.0 }\n"
-LIVE = re.compile(
-    r"recording small \d+/30, \d+ in flight(, (stopping|\d+ (s|min) left))?(, \d+ tokens)?, \$0\.\d+"
-)
+LIVE = re.compile(r"recording small \d+/30, \d+ in flight(, (stopping|\d+ (s|min) left))?(, \d+ tokens)?, \$0\.\d+")
 ROWS = [{"id": f"s{n}", "dialogue": f"Ann: number {n}\nBob: ok", "summary": f"number {n}"} for n in range(30)]
 
 
@@ -70,9 +68,7 @@ def test_the_live_line_is_cut_to_a_narrow_terminal(thirty):
     assert "in flight" not in shown.text
 
 
-@pytest.mark.parametrize(
-    ("args", "environment"), [(("-s",), {}), ((), {"CI": "true"})], ids=["without capture", "in CI"]
-)
+@pytest.mark.parametrize(("args", "environment"), [(("-s",), {}), ((), {"CI": "true"})], ids=["without capture", "in CI"])
 def test_where_others_write_to_the_terminal_there_are_whole_lines(thirty, args, environment):
     shown = record_in_terminal(thirty, "-p", "no:xdist", *args, **environment)
     assert "\x1b[J" not in shown.raw
@@ -97,8 +93,8 @@ def test_quiet_and_without_a_terminal_reporter_nothing_is_shown(thirty, args):
     assert not re.search("^record", run.output, re.M)
 
 
-def test_a_replay_shows_nothing(recorded, workers):
-    assert not re.search("^record", recorded.run("evals", workers).output, re.M)
+def test_a_replay_shows_nothing(recorded):
+    assert not re.search("^record", recorded.run("evals").output, re.M)
 
 
 def test_what_is_not_missing_is_not_counted(thirty):

@@ -242,8 +242,8 @@ class MainProcess:
                 session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the score table."""
-        if self.session.evidence.predictions:
+        """Print the score table, or what became of a recording that yielded none."""
+        if self.session.evidence.predictions or self.session.recorder:
             terminal.print_summary(terminalreporter, self.session)
         for line in self._unwritten:
             terminalreporter.write_line(line, red=True)

@@ -41,6 +41,8 @@ def announce_wait(config: "pytest.Config", recorder: Recorder | None) -> None:
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if recorder is not None and recorder.is_running and recorder.in_flight and reporter and reporter.verbosity >= 0:
         calls = counted(recorder.in_flight, "call")
+        if config.get_terminal_writer().width_of_current_line:
+            reporter.line("")
         reporter.write_line(f"Waiting for {calls} in flight, {GRACE_S:g} s at most: what is answered is paid for.")
 
 
