@@ -110,14 +110,17 @@ class Jobs:
             if path.name not in unfinished:
                 remove(path)
         for row in rows:
-            # A job of other weights waits until they are served again.
-            if row["id"] not in unfinished or row["_fingerprint"] != self._loaded.fingerprint:
-                continue
-            self._records.forget_results(row["id"])
-            if row["status"] == "running":
-                message = "The service stopped while this job was training: it starts again from its first step"
-                self._records.event(row["id"], message, "warn")
-                self._records.move(row["id"], "queued", since=("running",), estimated_finish=None)
+            if row["id"] in unfinished:
+                self._take_up(row)
+
+    def _take_up(self, row: Row) -> None:
+        self._records.forget_results(row["id"])
+        if row["status"] == "running":
+            message = "The service stopped while this job was training: it starts again from its first step"
+            self._records.event(row["id"], message, "warn")
+            self._records.move(row["id"], "queued", since=("running",), estimated_finish=None)
+        # A job of other weights waits until they are served again.
+        if row["_fingerprint"] == self._loaded.fingerprint:
             (self._to_validate if row["status"] == "validating_files" else self._to_train).put(row["id"])
 
     def _work(self, waiting: "queue.Queue[str | None]", action: Callable[[str], None]) -> None:
@@ -146,6 +149,8 @@ class Jobs:
         if self._records.move(name, "queued", since=("validating_files",)):
             self._records.event(name, "Files validated, moving job to queued state")
             self._to_train.put(name)
+        else:  # cancelled meanwhile
+            remove(folder)
 
     def _encode(self, job: Row, param: str, target: Path) -> int:
         """Turns a job's file into tokens; returns the number of examples. Fails the job where it can't be."""
@@ -171,7 +176,8 @@ class Jobs:
 
     def _train(self, name: str) -> None:
         job = self._records.move(name, "running", since=("queued",))
-        if job is None:
+        if job is None:  # cancelled while it waited
+            remove(self._folder(name))
             return
         try:
             check_memory(self._loaded.folder, f"training {self._name}", 2 * bytes_per_weight("float32"))
@@ -182,9 +188,16 @@ class Jobs:
         run = Run(job, self._records, self._folder(name), self._name)
         process = self._start(run.prepare(self._loaded.folder), name)
         assert process.stdout is not None
-        for line in process.stdout:
-            run.hear(json.loads(line))
-        self._end(name, run, process)
+        try:
+            for line in process.stdout:
+                run.hear(json.loads(line))
+        finally:
+            # It has ended already, unless what it said could not be understood.
+            process.kill()
+            code = process.wait()
+            with self._lock:
+                self._running = None
+        self._end(name, run, code)
 
     def _start(self, config: Path, name: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "evals.local.trainer", str(config)]
@@ -200,14 +213,13 @@ class Jobs:
             process.kill()
         return process
 
-    def _end(self, name: str, run: Run, process: "subprocess.Popen[str]") -> None:
-        code = process.wait()
-        with self._lock:
-            self._running = None
+    def _end(self, name: str, run: Run, code: int) -> None:
         if self._closing and not run.done:
             return
         if run.done:
             run.finish()
+        elif run.failure:
+            self._records.fail(name, "training_failed", run.failure)
         elif self._records.get(name)["status"] == "running":
             self._records.fail(name, "training_failed", _reason(code, self._folder(name) / "trainer.log"))
         remove(self._folder(name))

@@ -49,7 +49,9 @@ class Message(BaseModel):
         if isinstance(content, list):
             if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
                 raise ValueError("only parts of type 'text' are supported by this model")
-            return "".join(part["text"] for part in content)
+            content = "".join(part["text"] for part in content)
+        if isinstance(content, str) and any("\ud800" <= letter <= "\udfff" for letter in content):
+            raise ValueError("half of a surrogate pair is no character")
         return content
 
     def rendered(self) -> dict[str, str]:

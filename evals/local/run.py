@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.local.records import Records
-from evals.local.store import Row, new_id, now
+from evals.local.store import Row, new_id, now, remove
 from evals.local.training_file import read_encoded
 
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
@@ -21,10 +21,12 @@ class Run:
         self._metrics: dict[int, dict[str, float]] = {}
         self._checkpoints: list[tuple[int, str]] = []
         self.done = False
+        self.failure: str | None = None
 
     def prepare(self, weights: Path) -> Path:
         """Writes what the process needs to know; returns the file."""
         validation = self._folder / "validation.jsonl"
+        remove(self._folder / "out")
         config = {
             "weights": str(weights),
             "examples": str(self._folder / "examples.jsonl"),
@@ -48,6 +50,8 @@ class Run:
             self._checkpoints.append((told["step"], told["folder"]))
         elif kind == "done":
             self.done = True
+        elif kind == "failed":
+            self.failure = told["message"]
 
     def finish(self) -> None:
         """Makes the tuned model, its checkpoints and the result file, and only then calls the job done."""

@@ -7,6 +7,7 @@ runs: the same configuration on the same machine gives the same adapter, byte fo
 
 import contextlib
 import json
+import math
 import os
 import random
 import sys
@@ -53,6 +54,9 @@ class Trainer:
             for batch in self._batches():
                 loss, accuracy = self._step(batch, self._plan.rate(step, steps))
                 step += 1
+                if not math.isfinite(loss):
+                    report("failed", message=f"The training diverged at step {step}: lower the learning_rate_multiplier")
+                    return
                 report("step", step=step, steps=steps, train_loss=loss, train_accuracy=accuracy)
             self._end_epoch(step)
         report("done")

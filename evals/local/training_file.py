@@ -77,7 +77,7 @@ def _chats(path: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 def _chat(line: bytes, number: int) -> list[dict[str, Any]]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidFile(f"line {number}: not valid JSON ({error})") from None
     messages = row.get("messages") if isinstance(row, dict) else None
     if not isinstance(messages, list) or not messages:
@@ -101,6 +101,8 @@ def _check_message(message: Any, where: str) -> None:
         raise InvalidFile(f"{where}: role is {_short(message.get('role'))}; valid: {', '.join(ROLES)}")
     if not isinstance(message.get("content"), str):
         raise InvalidFile(f"{where}: content is {_short(message.get('content'))}; expected a text")
+    if any("\ud800" <= letter <= "\udfff" for letter in message["content"]):
+        raise InvalidFile(f"{where}: content has half of a surrogate pair, which is no character")
     if message.get("weight", 1) not in (0, 1) or ("weight" in message and message["role"] != "assistant"):
         raise InvalidFile(f"{where}: weight is {_short(message.get('weight'))}; valid: 0 or 1, for the assistant")
     unknown = set(message) - {"role", "content", "weight", "name"}

@@ -162,6 +162,14 @@ def test_what_is_not_served_answers_404_in_the_api_s_shape(client: OpenAI, servi
     assert "could not parse the JSON body" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("text", ["\\ud83c", "\\ud83c and more"])
+def test_half_of_a_surrogate_pair_is_refused(service: Service, text: str) -> None:
+    body = f'{{"model": "{NAME}", "messages": [{{"role": "user", "content": "{text}"}}]}}'
+    headers = {"content-type": "application/json"}
+    answer = httpx2.post(f"{service.base_url}/chat/completions", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "messages[0].content")
+
+
 def test_models_are_listed_and_found(client: OpenAI) -> None:
     listed = [model.id for model in client.models.list()]
     assert listed[0] == NAME

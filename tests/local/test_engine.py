@@ -197,6 +197,7 @@ def test_a_row_that_is_too_long_keeps_its_answer(tmp_path: Path) -> None:
         ({"messages": [{"role": "user", "content": None}]}, "line 13, messages[0]: content is null; expected a text"),
         ({"messages": [{"role": "user", "content": "", "weight": 1}]}, "weight is 1; valid: 0 or 1, for the assistant"),
         ({"messages": [ASKED, {**ANSWERED, "weight": 0}]}, "line 13: no assistant message is to be learnt"),
+        ({"messages": [ASKED, {**ANSWERED, "content": "\ud83c"}]}, "messages[1]: content has half of a surrogate pair"),
         ({"messages": [ANSWERED]}, "line 13: the first message must be from the system or the user"),
         ({"messages": [ASKED, ANSWERED], "tools": []}, "line 13: unknown key(s) tools"),
     ],
@@ -229,3 +230,15 @@ def test_the_rate_rises_and_falls() -> None:
     assert 0 < rates[-1] < 1e-4
     auto = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
     assert [resolve(auto, examples).n_epochs for examples in (10, 300, 20_000)] == [10, 3, 1]
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from evals.local.trainer import Trainer
+
+    encoded(tmp_path, examples()).write(tmp_path / "examples.jsonl")
+    plan = {"n_epochs": 9, "batch_size": 4, "learning_rate_multiplier": 1e30}
+    paths = {"weights": str(tiny_model), "examples": str(tmp_path / "examples.jsonl"), "out": str(tmp_path / "out")}
+    Trainer({**paths, "validation": None, "seed": 1, "plan": plan}).run()
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "diverged at step" in last
+    assert "lower the learning_rate_multiplier" in last
