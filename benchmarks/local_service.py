@@ -144,8 +144,7 @@ def transformers_serve(model: str, state: Path, scratch: Path) -> Iterator[tuple
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     program = Path(sys.executable).parent / "transformers"
-    # The local service sets this for itself: without it, the peer would only be slower on a busy machine.
-    environ = {"HF_HOME": str(scratch / "hf"), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    environ = {"HF_HOME": str(scratch / "hf"), "HF_HUB_OFFLINE": "1"}
     command = [str(program), "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error"]
     with process(command, environ) as started:
         wait_until_open(port, started)

@@ -59,16 +59,12 @@ class Run:
     @property
     def outcomes(self) -> dict[str, int]:
         """Counts from the last line, e.g. {"passed": 3}; errors and warnings included."""
-        last = next(
-            (line for line in reversed(self.output.splitlines()) if re.search(r"\d+ \w+.* in [\d.]+s", line)), ""
-        )
+        last = next((line for line in reversed(self.output.splitlines()) if re.search(r"\d+ \w+.* in [\d.]+s", line)), "")
         return {kind: int(number) for number, kind in re.findall(r"(\d+) ([a-z]+)", last.split(" in ")[0])}
 
     def assert_outcomes(self, **wanted: int) -> None:
         """Exactly these counts; warnings count only where they are asked for."""
-        found = {
-            kind: number for kind, number in self.outcomes.items() if kind.rstrip("s") != "warning" or kind in wanted
-        }
+        found = {kind: number for kind, number in self.outcomes.items() if kind.rstrip("s") != "warning" or kind in wanted}
         assert found == wanted, self.output
 
     def assert_refused(self, *texts: str) -> None:
@@ -168,9 +164,7 @@ class Project:
             for path in sorted(self.root.rglob("*"))
             if path.is_file() and not path.is_relative_to(self.root / "evals/harness")
         ]
-        return {
-            str(path.relative_to(self.root)): path.read_bytes() for path in found if "__pycache__" not in path.parts
-        }
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in found if "__pycache__" not in path.parts}
 
     # ------------------------------------------------------------ what a user runs
 
@@ -190,9 +184,7 @@ class Project:
     ) -> Run:
         """As `run`, in a Python that starts from nothing."""
         command = [sys.executable, "-c", f"import sys, pytest; sys.argv[0] = 'pytest'; {code}", *args]
-        done = subprocess.run(
-            command, cwd=self.root, env=self.environment(more=environment), capture_output=True, text=True
-        )
+        done = subprocess.run(command, cwd=self.root, env=self.environment(more=environment), capture_output=True, text=True)
         return Run(done.returncode, done.stdout + done.stderr)
 
     def record(self, *args: str) -> Run:

@@ -1,15 +1,18 @@
 """A mistake in the suite file is one message: the file and key, the value found, what is valid."""
 
+import contextlib
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evals.harness.errors import UserError
 from evals.harness.suite import load_suite
 from tests.project import Project
 
-GOOD = '''\
+GOOD = """\
 [dataset]
 path = "talks.jsonl"
 split = "validation"
@@ -42,7 +45,7 @@ gates = { rouge1 = 0.5 }
 baseline = "small"
 candidate = "small-ft"
 min_gain = { rougeL = 0.05 }
-'''
+"""
 MISTAKES = {
     # what was changed: (a text of the suite, its replacement, the message behind the file's name)
     "unknown table": ("[rouge]", "[rogue]", ": rogue is not a key Evaltape knows. Did you mean 'rouge'? Valid here: dataset,"),
@@ -153,13 +156,28 @@ def test_a_suite_whose_name_can_be_no_folder_is_refused(tmp_path: Path) -> None:
     )
 
 
+@given(st.data())
+def test_whatever_is_in_a_suite_it_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    text = GOOD
+    odd = st.sampled_from(["", "[]", "{}", "1e400", "-1", "nan", "true", '""', "[[", "\n", "1979-05-27", "'''", "\x00"])
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        text = text[:start] + data.draw(odd) + text[start + data.draw(st.integers(0, 12)) :]
+    file.write_text(text, encoding="utf-8")
+    with contextlib.suppress(UserError):
+        load_suite(file)
+
+
 # ---------------------------------------------------------------- on the command line
 
 
 def test_a_mistake_ends_the_run_with_exit_code_4_and_no_traceback(recorded: Project, workers: str) -> None:
     recorded.edit_suite("rouge1 = 0.3", "rouge1 = 30")
     run = recorded.run("evals", workers)
-    message = "evals/suites/chats.toml: [models.small.gates] rouge1 = 30: a gate is an F1 score between 0 and 1. Did you mean 0.3?"
+    message = (
+        "evals/suites/chats.toml: [models.small.gates] rouge1 = 30: a gate is an F1 score between 0 and 1. Did you mean 0.3?"
+    )
     run.assert_refused(message)
     assert run.output.count(message) == 1
 

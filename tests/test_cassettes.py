@@ -82,7 +82,9 @@ def test_texts_that_are_not_json_read_back_exactly(any_path: Path, text: str) ->
 
 def test_a_cassette_is_readable_line_by_line(path: Path) -> None:
     cassettes.write(path, [chat()])
-    assert path.read_text() == '''\
+    assert (
+        path.read_text()
+        == """\
 version: 1
 interactions:
 - request:
@@ -99,7 +101,8 @@ interactions:
     body:
       string: |-
         {"choices": [{"message": {"content": "Ann greets Bob."}}]}
-'''
+"""
+    )
 
 
 def test_the_openai_client_replays_a_recording_through_vcrpy_alone(project: Project, api: ApiServer) -> None:

@@ -13,7 +13,7 @@ from evals.harness.samples import read_samples, record_samples, replay_samples
 from evals.harness.suite import Suite, load_suite
 from tests.project import ROWS, Project
 
-SUITE = '''\
+SUITE = """\
 [dataset]
 path = "{path}"
 split = "validation"
@@ -24,7 +24,7 @@ user = "{prompt}"
 
 [models.small]
 model = "small-1"
-'''
+"""
 MANY = [{"id": f"m{n}", "dialogue": f"Ann: number {n}", "summary": f"Number {n}."} for n in range(50)]
 Rows = list[dict[str, object]]
 

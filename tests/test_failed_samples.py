@@ -64,10 +64,10 @@ def test_the_output_names_failed_samples_with_their_reason(failing: Project) -> 
     assert "FAILED evals/test_baseline.py::test_sample[small-t1] - " in run.output
 
 
-def test_a_truncated_answer_is_scored_and_counted(project: Project, api: ApiServer, workers: str) -> None:
+def test_a_truncated_answer_is_scored_and_counted(project: Project, api: ApiServer) -> None:
     api.fault("truncated", match="Ben:")
-    project.record(workers)
-    small = project.results(workers)["models"]["small"]
+    project.record()
+    small = project.results()["models"]["small"]
     assert (small["failed"], small["truncated"]) == (0, 1)
     assert json.loads((project.snapshots / "small.json").read_text())["truncated"] == 1
 

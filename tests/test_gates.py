@@ -35,7 +35,9 @@ def test_a_gate_alone_misses_what_is_not_recorded(recorded: Project, workers: st
     recorded.cassette("t2").unlink()
     run = recorded.run("evals", "-k", "test_rouge", workers)
     assert run.outcomes["failed"] == 1, run.output
-    assert "small: 1 of 6 samples failed, 0 allowed: t2: cassettes/chats/small/t2.yaml: there is no such recording" in run.output
+    assert (
+        "small: 1 of 6 samples failed, 0 allowed: t2: cassettes/chats/small/t2.yaml: there is no such recording" in run.output
+    )
 
 
 def test_a_gate_sees_all_samples_although_few_are_selected_beside_it(recorded: Project) -> None:

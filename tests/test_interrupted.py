@@ -54,7 +54,11 @@ def test_a_killed_session_leaves_whole_files_and_is_finished_for_what_was_in_fli
     kept = assert_whole(long.cassettes)
     assert kept >= answered - IN_FLIGHT
     paid = api.answered
+    (long.cassettes / "small").mkdir(exist_ok=True)
+    unfinished = long.cassettes / "small/.p39.yaml.1f2e3d4c.part"
+    unfinished.write_text("version: 1")
     finish(long, api)
+    assert not unfinished.exists()
     assert api.answered - paid == SAMPLES - kept
     assert api.answered <= SAMPLES + IN_FLIGHT
 

@@ -198,9 +198,9 @@ def test_retrain_says_what_there_is_and_keeps_its_recording_until_the_new_job_su
     assert tuning.recorded("tuned") == recorded
     replay = tuning.run("evals", "-m", "finetuned", "-k", "test_sample", "-p no:xdist")
     assert_passed(replay)
-    # The job that was started is no more paid for again than any other.
+    # The job that was started is no more paid for again than any other, though the very same command be given.
     api.tuning.step_s = None
-    run = tuning.run("evals", "-m", "finetuned", "-k", "test_sample", "--record", "-p no:xdist")
+    run = tuning.run("evals", "-m", "finetuned", "-k", "test_sample", "--record", "--retrain", "-p no:xdist")
     assert_passed(run)
     assert tuning.job_ids == ["ftjob-0002", "ftjob-0004"]
     assert tuning.uploads == 1

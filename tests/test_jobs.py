@@ -198,7 +198,7 @@ def test_replay_needs_neither_the_api_nor_the_training_split_nor_time(tuned, api
     tuned.edit_suite("poll_seconds = 0.1", "poll_seconds = 3600")
     results = tuned.results_of("-m", "finetuned", workers)
     assert results["jobs"] == {
-        "tuned": {"id": "ftjob-0002", "status": "succeeded", "tuned_model": TUNED, "trained_tokens": 2_100}
+        "tuned": {"id": "ftjob-0002", "status": "succeeded", "tuned_model": TUNED, "trained_tokens": 2_100, "cost_usd": None}
     }
     assert results["models"]["tuned"]["gates"] == {"rouge1": {"threshold": 0.9, "passed": True}}
     assert results["models"]["tuned"]["served"] == TUNED

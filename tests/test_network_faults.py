@@ -32,14 +32,14 @@ def record(project: Project, *args: str) -> Run:
     return project.run("evals", "-m", "baseline", "-k", "test_sample", "--record", *args)
 
 
-def test_transient_faults_are_tried_again_and_leave_no_trace(project: Project, api: ApiServer, workers: str) -> None:
+def test_transient_faults_are_tried_again_and_leave_no_trace(project: Project, api: ApiServer) -> None:
     names = many_rows(project, len(PASSING) + 1)
-    plain = record(project, workers)
+    plain = record(project)
     wanted = project.recorded()
     api.forget()
     for name, fault in zip(names, PASSING, strict=False):
         api.fault(fault, match=name)
-    run = record(project, workers)
+    run = record(project)
     assert run.exit_code == plain.exit_code == 0, run.output
     assert project.recorded() == wanted
     assert api.calls == 2 * len(PASSING) + 1
@@ -140,7 +140,7 @@ def test_an_exhausted_quota_ends_the_run_at_once(project: Project, api: ApiServe
     assert "HTTP 429: You exceeded your current quota (insufficient_quota)" in words
     assert "--record-missing goes on" in words
     api.forget()
-    again = project.run("evals", "-m", "baseline", "-k", "test_sample", "--record-missing", workers)
+    again = project.run("evals", "-m", "baseline", "-k", "test_sample", "--record-missing")
     assert again.exit_code == 0, again.output
     assert api.calls == 4
 

@@ -91,9 +91,7 @@ def test_the_key_is_sent_to_a_server_on_this_machine_only_where_the_suite_names_
 
 def test_the_default_address_is_that_of_the_environment(project: Project, api: ApiServer) -> None:
     project.edit_suite(f'base_url = "{project.base_url}"\n', "")
-    run = project.run(
-        "evals", "-m", "baseline", "--record", "-k", "t1", environment={"OPENAI_BASE_URL": api.base_url}
-    )
+    run = project.run("evals", "-m", "baseline", "--record", "-k", "t1", environment={"OPENAI_BASE_URL": api.base_url})
     assert run.outcomes["passed"] == 1, run.output
     assert api.calls == 1
 
@@ -166,11 +164,21 @@ def test_record_removes_the_cassettes_of_samples_that_are_gone(recorded: Project
     assert other.exists()
 
 
+def test_recordings_of_no_sample_or_model_are_listed(recorded: Project) -> None:
+    recorded.write_rows(ROWS[:5])
+    shutil.copytree(recorded.cassettes / "small", recorded.cassettes / "gone")
+    run = recorded.run("evals", "-m", "baseline", "--record-missing", "-k", "test_sample")
+    told = "7 recordings of no model or sample of the suite: cassettes/chats/gone/t1.yaml, "
+    assert told in " ".join(run.output.split()), run.output
+    run = recorded.run("evals", "-m", "baseline", "--record", "-k", "test_sample")
+    assert "6 recordings of no model or sample" in " ".join(run.output.split())
+    assert not recorded.cassette("t6").exists()
+    assert recorded.cassette("t6", "gone").exists()
+
+
 @pytest.mark.parametrize("most", [1, 3])
-def test_no_more_calls_than_asked_for_are_in_flight_whatever_the_workers(
-    project: Project, api: ApiServer, most: int
-) -> None:
-    api.latency_s = 0.1
+def test_no_more_calls_than_asked_for_are_in_flight_whatever_the_workers(project: Project, api: ApiServer, most: int) -> None:
+    api.latency_s = 0.5
     project.record("-n 2", "--concurrency", str(most))
     assert api.peak_in_flight == most
     assert api.calls == 6
@@ -185,7 +193,20 @@ def test_two_models_share_the_limit(project: Project, api: ApiServer) -> None:
 
 
 def test_ids_that_are_no_file_names_have_cassettes_and_tests_of_their_own(project: Project, api: ApiServer) -> None:
-    ids = ["1/2", "1?2", "1-2", "100%", "../../up", "/etc/passwd", "ünï çødé 😀", "x" * 300, "x" * 300 + "y", "a\nb", "con", "[x]::y"]
+    ids = [
+        "1/2",
+        "1?2",
+        "1-2",
+        "100%",
+        "../../up",
+        "/etc/passwd",
+        "ünï çødé 😀",
+        "x" * 300,
+        "x" * 300 + "y",
+        "a\nb",
+        "con",
+        "[x]::y",
+    ]
     rows = [{"id": name, "dialogue": f"Ann: I am {n}", "summary": f"I am {n}"} for n, name in enumerate(ids)]
     project.write_rows(rows)
     run = project.record("--junitxml=junit.xml")

@@ -172,7 +172,9 @@ def test_one_character_of_a_frozen_input(edited: Path, data: st.DataObject) -> N
     lines[number]["input"] = data.draw(edits(lines[number]["input"]))
     (edited / "frozen/samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = replay(edited)
-    assert [prediction.answered for prediction in found if isinstance(prediction, Prediction)] == [n != number for n in range(6)]
+    assert [prediction.answered for prediction in found if isinstance(prediction, Prediction)] == [
+        n != number for n in range(6)
+    ]
 
 
 @EACH_EXAMPLE_REWRITES

@@ -61,9 +61,7 @@ def test_numbers_of_charts_stand_in_tables(show):
         *("+0.100", "+0.020 to +0.180", "≥ +0.050", "0.012", "~\u00a0inconclusive")
     ]
     better = sum(score(number, 1) > score(number, 0) for number in range(11))
-    assert page.texts("#sides tbody tr:nth-child(2) .words span") == [
-        *(f"{11 - better} worse", "0 same", f"{better} better")
-    ]
+    assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
 
 
 @pytest.mark.parametrize(
@@ -114,9 +112,7 @@ def test_markup_in_texts_is_shown_as_text(show):
 def test_control_characters_are_shown_as_what_they_are(show):
     page = show(with_text(facts(), ESCAPES))
     page.one(".opener").click()
-    assert page.texts("tr.detail .answer .text")[0] == (
-        r"\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00 here"
-    )
+    assert page.texts("tr.detail .answer .text")[0] == (r"\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00 here")
 
 
 def test_the_page_itself_cannot_make_markup_of_a_text(show):
@@ -349,6 +345,4 @@ def test_three_models_on_800_samples_open_and_search_quickly(show):
     print(f"opened in {opened_ms:.0f} ms, first search {searched_ms:.0f} ms")
     assert page.run("return document.querySelectorAll('circle[data-i]').length") == 799
     assert page.samples == ["s7", *(f"s{number}" for number in (*range(70, 80), *range(700, 739)))]
-    assert page.run("return document.querySelectorAll('*').length") < 6_000, (
-        "rows are made only as far as they are shown"
-    )
+    assert page.run("return document.querySelectorAll('*').length") < 6_000, "rows are made only as far as they are shown"

@@ -13,8 +13,22 @@ from tests.server.replies import COOKIE, KEY_IN_ERRORS, ORGANISATION, PROJECT, R
 KEY = "sk-proj-SessionKey0123456789abcdefghijklmnopqrstuv"
 USER = "user-plantedABCDEFGH1234"
 SECRETS = {"key": KEY, "another key": KEY_IN_ERRORS, "organisation": ORGANISATION, "project": PROJECT, "request": REQUEST, "cookie": COOKIE, "user": USER}  # fmt: skip
-IDENTITY = {"organization_id": ORGANISATION, "project_id": PROJECT, "user_id": USER, "project": PROJECT, "organization": ORGANISATION}
-LOUD = ["-vv", "--showlocals", "-rA", "--log-level=DEBUG", "--junitxml=junit.xml", "--results=results.json", "--report=report.html"]
+IDENTITY = {
+    "organization_id": ORGANISATION,
+    "project_id": PROJECT,
+    "user_id": USER,
+    "project": PROJECT,
+    "organization": ORGANISATION,
+}
+LOUD = [
+    "-vv",
+    "--showlocals",
+    "-rA",
+    "--log-level=DEBUG",
+    "--junitxml=junit.xml",
+    "--results=results.json",
+    "--report=report.html",
+]
 
 
 @pytest.fixture

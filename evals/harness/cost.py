@@ -19,6 +19,11 @@ def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) ->
     return (prompt_tokens * price.input + completion_tokens * price.output) / 1e6
 
 
+def training_usd(price: Price | None, trained_tokens: int) -> float | None:
+    """What a job cost, in USD; None where the suite states no price for training."""
+    return trained_tokens * price.training / 1e6 if price and price.training is not None else None
+
+
 def answer_limit(body: Mapping[str, Any]) -> int | None:
     """The most tokens a request lets its answer have; None where it sets no limit."""
     limits = [body[key] for key in ("max_completion_tokens", "max_tokens") if isinstance(body.get(key), int)]

@@ -16,6 +16,12 @@ def write_whole(path: Path, text: str) -> None:
         _replace(path, data)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writes that were killed midway have left anywhere in a folder. Nobody else may be writing there."""
+    for path in folder.rglob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
 def _replace(path: Path, data: bytes) -> None:
     temporary = f"{path.parent}{os.sep}.{path.name[:80]}.{secrets.token_hex(4)}.part"
     try:

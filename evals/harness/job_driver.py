@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from evals.harness.cassettes import Exchange
+from evals.harness.cost import training_usd
 from evals.harness.endpoint import CallFailed, Endpoint
 from evals.harness.errors import RecordingError
 from evals.harness.finetuning import Prepared
@@ -70,6 +71,11 @@ class JobDriver:
     async def _find_or_start(self) -> Any:
         known = await self.api.jobs(self.prepared.identity.digest)
         usable = [job for job in known if job["status"] not in NO_MODEL]
+        unfinished = [job for job in usable if job["status"] != "succeeded"]
+        if self.retrain and unfinished:
+            # A retraining that was interrupted, most likely: the same command again must not pay for a third job.
+            self._note(f"using {_described(unfinished[0])}: --retrain starts no job while one of the same data is under way")
+            return unfinished[0]
         if self.retrain and known:
             self._note(f"training anew; there is {_described(known[0])}, made of the same data, base and settings")
         elif usable:
@@ -136,13 +142,13 @@ class JobDriver:
 
     async def _succeed(self, exchange: Exchange) -> None:
         """Record the job with its events and metrics, and count what it cost."""
-        job, price = exchange.answered, self.job.price
+        job = exchange.answered
         if not job.get("fine_tuned_model"):
             raise JobEnded(f"{job['id']} succeeded, but this API names no tuned model that could be asked")
         self._exchanges += [exchange, *await self.api.events(job["id"])]
         self._exchanges += [await self.api.content(file) for file in job.get("result_files") or []]
-        if self._started_here and price is not None and price.training is not None:
-            self.recorder.job_cost_usd += int(job.get("trained_tokens") or 0) * price.training / 1e6
+        if self._started_here:
+            self.recorder.job_cost_usd += training_usd(self.job.price, int(job.get("trained_tokens") or 0)) or 0.0
         await self._note_retirement(job["fine_tuned_model"])
 
     async def _note_retirement(self, model: str) -> None:

@@ -71,12 +71,13 @@ class Recordings:
         return scorer(self.suite.metrics, self.suite.stemmer)(sample.reference, text)
 
     def orphans(self, samples: list[Sample]) -> list[Path]:
-        """Cassettes of the suite's models that belong to no sample of theirs any more."""
-        names = {sample.name for sample in samples}
-        folders = [self.folder / key for key in self.suite.models]
-        files = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.yaml"))]
-        known = {*names, "job"}
-        return [path for path in files if known.isdisjoint((path.stem, path.stem.split(".repeat-")[0]))]
+        """Cassettes of the suite's folder that belong to no model of it any more, or to no sample."""
+        names = {*(sample.name for sample in samples), "job"}
+        return [
+            path
+            for path in sorted(self.folder.glob("*/*.yaml"))
+            if path.parent.name not in self.suite.models or names.isdisjoint((path.stem, path.stem.split(".repeat-")[0]))
+        ]
 
     def repeats(self, model: Model) -> dict[str, list[int]]:
         """Which further answers of a model are recorded, by the name of their sample: 2 and up."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from evals.harness import rouge
-from evals.harness.cost import call_usd
+from evals.harness.cost import call_usd, training_usd
 from evals.harness.files import write_whole
 from evals.harness.noise import noise_of_model
 from evals.harness.prediction import Prediction
@@ -87,7 +87,11 @@ def _model(scores: ModelScores, gates: dict[tuple[str, str], bool]) -> dict[str,
 def _jobs(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
     """The recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
     jobs = [scores.model.job for scores in looked_at if scores.model.job]
-    return {job.key: session.jobs.job(job).as_result() for job in jobs if session.jobs.is_recorded(job)}
+    recorded = {job.key: (job, session.jobs.job(job)) for job in jobs if session.jobs.is_recorded(job)}
+    return {
+        key: {**found.as_result(), "cost_usd": training_usd(job.price, found.trained_tokens)}
+        for key, (job, found) in recorded.items()
+    }
 
 
 def _noise(session: "EvalSession", scores: ModelScores) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from evals.harness.commands import Commands
 from evals.harness.endpoint import Endpoint, endpoint_of
 from evals.harness.errors import RecordingError, UserError
 from evals.harness.evidence import Evidence
+from evals.harness.files import remove_unfinished
 from evals.harness.finetuning import Jobs
 from evals.harness.job_driver import JobDriver
 from evals.harness.names import shown
@@ -147,9 +148,7 @@ class EvalSession:
     def start_recording(self, selected: Selected) -> None:
         """Call the API for the selected samples, in the background. Raises `UserError` where that can't begin."""
         chosen = self.settings
-        self.recorder = Recorder(
-            self.recordings, self.outcomes, chosen.concurrency, chosen.timeout_s, chosen.budget_usd
-        )
+        self.recorder = Recorder(self.recordings, self.outcomes, chosen.concurrency, chosen.timeout_s, chosen.budget_usd)
         self._planned = {(model.key, sample.id) for model, sample in selected}
         models = [model for model in self.suite.models.values() if any(model is asked for asked, _ in selected)]
         self._check_budget(models)
@@ -251,6 +250,7 @@ class EvalSession:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
+            remove_unfinished(self.folder)
         except Timeout:
             raise UserError(
                 f"{shown(self.folder)}: another session is recording this suite. Wait for its end, or give this one "

@@ -25,21 +25,18 @@ def spend_lines(session: "EvalSession", found: Results) -> Iterator[str]:
         yield f"Spent in this session: {usd(recorder.spent_usd)}{budget}."
     if session.settings.mode == RECORD:
         return
-    costs = dict(recording_costs(session, found))
+    costs = dict(recording_costs(found))
     if costs:
         parts = f": {', '.join(f'{name} {usd(cost)}' for name, cost in costs.items())}" if len(costs) > 1 else ""
         yield f"The recording cost {usd(sum(costs.values()))}{parts}."
 
 
-def recording_costs(session: "EvalSession", found: Results) -> Iterator[tuple[str, float]]:
+def recording_costs(found: Results) -> Iterator[tuple[str, float]]:
     """What each model's recorded calls and each recorded job have cost in USD, by today's prices of the suite."""
-    for key, told in found["models"].items():
-        if told["cost_usd"]:
-            yield key, told["cost_usd"]
-    for key, told in found["jobs"].items():
-        job = session.suite.models[key].job
-        if job and job.price and job.price.training and told["trained_tokens"]:
-            yield f"the job {key}", told["trained_tokens"] * job.price.training / 1e6
+    for kind, prefix in (("models", ""), ("jobs", "the job ")):
+        for key, told in found[kind].items():
+            if told["cost_usd"]:
+                yield prefix + key, told["cost_usd"]
 
 
 def left_lines(session: "EvalSession") -> Iterator[str]:

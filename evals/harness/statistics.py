@@ -75,9 +75,7 @@ def intervals(columns: Sequence[Sequence[float]], confidence: float = 0.95) -> l
 
     means = _resampled_means(np.array(columns, dtype=np.float64))
     ends = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
-    return [
-        Interval(mean(column), float(low), float(high)) for column, low, high in zip(columns, *ends.tolist(), strict=True)
-    ]
+    return [Interval(mean(column), float(low), float(high)) for column, low, high in zip(columns, *ends.tolist(), strict=True)]
 
 
 def differences(

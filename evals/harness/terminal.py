@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evals.harness.names import shown
 from evals.harness.results import results
 from evals.harness.retirement import near_ends
 from evals.harness.scoreboard import DECIMALS, FAILED, PASSED, Group, Line, Results, comparison_groups, model_groups
@@ -78,10 +79,21 @@ def _remarks(session: "EvalSession", found: Results, verbose: bool) -> Iterator[
     yield from _noise(found)
     yield from near_ends(session)
     yield from spend_lines(session, found)
+    yield from _orphans(session)
     recorder = session.recorder
     if recorder is not None:
         yield from recorder.notes
     yield from left_lines(session)
+
+
+def _orphans(session: "EvalSession") -> Iterator[str]:
+    paths = session.recordings.orphans(session.samples)
+    if paths:
+        named = ", ".join(shown(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
+        yield (
+            f"{counted(len(paths), 'recording')} of no model or sample of the suite: {named}. "
+            "--record removes those of the models that it records"
+        )
 
 
 def _more(found: Results) -> Iterator[str]:

@@ -56,9 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser().parse_args(argv)
     try:
         settings = check(Settings(**vars(given)), os.environ)
-        # Read when torch is first imported. Threads that spin while they wait make each other up to ten times slower
-        # as soon as there are more of them than cores: a training and a chat at once are enough for that.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from evals.local.server import serve
 
         return serve(settings)

@@ -75,10 +75,10 @@ class Batch:
 
 
 class Engine:
-    """Answers requests with a model and its adapters, in a thread of its own."""
+    """Answers requests with a model and its adapters, in a thread of its own, which computes with `threads`."""
 
-    def __init__(self, loaded: Loaded, batch: int) -> None:
-        self._loaded, self._most_rows = loaded, batch
+    def __init__(self, loaded: Loaded, batch: int, threads: int = 1) -> None:
+        self._loaded, self._most_rows, self._threads = loaded, batch, threads
         self._adapters = Adapters(loaded.model)
         self._shared = kv.can_share(loaded.model.config)
         self._batches: dict[Path | None, Batch] = {}
@@ -109,6 +109,7 @@ class Engine:
     # ------------------------------------------------------------ the loop
 
     def _run(self) -> None:
+        torch.set_num_threads(self._threads)
         with torch.inference_mode():
             while True:
                 with self._wake:

@@ -24,6 +24,7 @@ def serve(settings: Settings) -> int:
 
 
 def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
+    import torch
     import uvicorn
 
     from evals.local import sources, weights
@@ -35,8 +36,12 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
 
     folder = sources.find(settings.model, store.folder / "weights")
     name = settings.served_name
+    # OpenMP puts its threads to sleep between two operations as soon as all pools together have more than there are cores,
+    # and waking them takes longer than most operations: so only the engine's thread gets a pool.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     loaded = weights.load(folder, name=name, dtype=settings.dtype, context=settings.context)
-    engine = Engine(loaded, settings.batch)
+    engine = Engine(loaded, settings.batch, threads)
     jobs = Jobs(store, loaded, name, train_length=settings.train_length)
     models = Models(store, loaded, name)
     app = create_app(settings, store=store, models=models, chat=Chat(loaded, engine), jobs=jobs)

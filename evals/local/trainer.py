@@ -175,7 +175,9 @@ def _autocast(kind: str) -> contextlib.AbstractContextManager[Any]:
 
 
 def _end_with_service() -> None:
-    sys.stdin.buffer.read()
+    # Not by way of sys.stdin: its lock, held here, would end the interpreter's shutdown with an abort.
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 

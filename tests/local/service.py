@@ -72,6 +72,8 @@ class Service:
         command = [sys.executable, "-m", "evals.local", "--model", str(self.model), "--port", "0"]
         command += ["--state", str(self.state), *self.options]
         environ = {name: value for name, value in os.environ.items() if name != "EVALTAPE_LOCAL_KEY"}
+        # A tiny model needs no second thread, and many services run at once in the tests.
+        environ["OMP_NUM_THREADS"] = "1"
         if self.key:
             environ["EVALTAPE_LOCAL_KEY"] = self.key
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environ, text=True)

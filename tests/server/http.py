@@ -37,9 +37,7 @@ class Asked:
     @property
     def text(self) -> str:
         """The body as text, JSON without its escapes."""
-        return (
-            json.dumps(self.json, ensure_ascii=False) if self.json is not None else self.body.decode(errors="replace")
-        )
+        return json.dumps(self.json, ensure_ascii=False) if self.json is not None else self.body.decode(errors="replace")
 
     @property
     def fields(self) -> dict[str, tuple[str | None, bytes]]:
@@ -48,9 +46,7 @@ class Asked:
         parts = {}
         for part in (b"\r\n" + self.body).split(b"\r\n--" + boundary)[1:-1]:
             head, _, content = part.partition(b"\r\n\r\n")
-            disposition = next(
-                line for line in head.decode().split("\r\n") if line.lower().startswith("content-disposition")
-            )
+            disposition = next(line for line in head.decode().split("\r\n") if line.lower().startswith("content-disposition"))
             values = dict(item.strip().split("=", 1) for item in disposition.split(";")[1:])
             file_name = values.get("filename")
             parts[values["name"].strip('"')] = (file_name and file_name.strip('"'), content)

@@ -62,11 +62,7 @@ class Tuning:
 
     def _files(self, asked: Asked, parts: list[str]) -> Reply:
         if not parts:
-            return (
-                self._upload(asked)
-                if asked.method == "POST"
-                else self._page(asked, [f for f, _ in self.files.values()])
-            )
+            return self._upload(asked) if asked.method == "POST" else self._page(asked, [f for f, _ in self.files.values()])
         if parts[0] not in self.files:
             return error(404, f"No such File object: {parts[0]}")
         described, content = self.files[parts[0]]
@@ -92,9 +88,7 @@ class Tuning:
 
     def _jobs(self, asked: Asked, parts: list[str]) -> Reply:
         if not parts:
-            return (
-                self._create(asked.json) if asked.method == "POST" else self._page(asked, self._matching(asked.query))
-            )
+            return self._create(asked.json) if asked.method == "POST" else self._page(asked, self._matching(asked.query))
         job = self.jobs.get(parts[0])
         if job is None:
             return error(404, f"No such fine-tuning job: {parts[0]}", "fine_tune_not_found")

@@ -42,12 +42,11 @@ class Reply:
         """The bytes of the body."""
         if isinstance(self.body, bytes):
             return self.body
-        return (self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)).encode()
+        text = self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)
+        return text.encode(errors="backslashreplace")
 
 
-def error(
-    status: int, message: str, code: str | None = None, kind: str = "invalid_request_error", **more: Any
-) -> Reply:
+def error(status: int, message: str, code: str | None = None, kind: str = "invalid_request_error", **more: Any) -> Reply:
     """An error in OpenAI's form."""
     return Reply({"error": {"message": message, "type": kind, "param": None, "code": code}}, status, **more)
 
@@ -74,9 +73,7 @@ def completion(asked: dict[str, Any], text: str | None, reason: str = "stop", re
 
 
 def _rate_limited(**headers: str) -> Reply:
-    return error(
-        429, f"Rate limit reached in organization {ORGANISATION}", "rate_limit_exceeded", "requests", headers=headers
-    )
+    return error(429, f"Rate limit reached in organization {ORGANISATION}", "rate_limit_exceeded", "requests", headers=headers)
 
 
 Fault = Reply | Callable[[dict[str, Any]], Reply]

@@ -223,9 +223,7 @@ class ApiServer:
         if not parts:
             return Reply({"object": "list", "data": listed})
         found = [model for model in listed if model["id"] == "/".join(parts)]
-        return (
-            Reply(found[0]) if found else error(404, f"The model {'/'.join(parts)!r} does not exist", "model_not_found")
-        )
+        return Reply(found[0]) if found else error(404, f"The model {'/'.join(parts)!r} does not exist", "model_not_found")
 
 
 async def _waited(reader: asyncio.StreamReader, duration_s: float) -> bool:
