@@ -1,6 +1,7 @@
 """Runs pytest in processes of their own that are forked from one where the slow imports are done: as separate as a
 subprocess, ten times as fast to start. Nothing of this project is imported before the fork."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -31,6 +32,8 @@ def start_forked(args: list[str], folder: Path, environment: dict[str, str], out
 
 def _pytest(args: list[str], folder: str, environment: dict[str, str], output: str) -> None:
     os.setsid()
+    # What is there already will not become garbage: looking through it would take a quarter of a short run.
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
@@ -42,8 +45,10 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != REPOSITORY]
     for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "evals", "conftest")]:
         del sys.modules[name]
-    # Plugins among the slow imports are harmless; in a run of a user's they would not be imported yet.
-    sys.argv = ["pytest", "-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning", *args]
+    # Plugins among the slow imports are harmless; in a run of a user's they would not be imported yet. Hypothesis' own
+    # plugin is slow to import, and a user of the harness has none.
+    imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    sys.argv = ["pytest", "-p", "no:hypothesispytest", "-W", imported, *args]
     import pytest
 
     code = pytest.console_main()

@@ -149,6 +149,12 @@ class Project:
         """Add tables to the suite; BASE_URL in them is the server's."""
         self.suite.write_text(self.suite.read_text() + text.replace("BASE_URL", self.base_url))
 
+    def set_waits(self, module: str, **seconds: float) -> None:
+        """Shorten the harness's own waits, constants of one of its modules, so that tests need not sit them out."""
+        with (self.root / "conftest.py").open("a") as conftest:
+            conftest.write(f"\nimport evals.harness.{module} as {module}\n")
+            conftest.writelines(f"{module}.{name} = {value}\n" for name, value in seconds.items())
+
     def cassette(self, sample: str, model: str = "small") -> Path:
         """The cassette of a sample."""
         return self.cassettes / model / f"{sample}.yaml"

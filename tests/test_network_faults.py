@@ -28,6 +28,12 @@ def many_rows(project: Project, number: int) -> list[str]:
     return names
 
 
+@pytest.fixture(autouse=True)
+def brisk(project: Project) -> None:
+    """Between attempts there is little time."""
+    project.set_waits("recorder", FIRST_BACKOFF_S=0.02)
+
+
 def record(project: Project, *args: str) -> Run:
     return project.run("evals", "-m", "baseline", "-k", "test_sample", "--record", *args)
 
@@ -74,10 +80,10 @@ def test_lasting_faults_fail_their_sample_at_once_in_the_words_of_the_api(
 
 def test_faults_that_do_not_pass_fail_their_sample_after_five_attempts(project: Project, api: ApiServer) -> None:
     names = many_rows(project, 6)
-    faults = {"500": "HTTP 500: The server had an error", "html error": "HTTP 502: ", "reset": "the connection failed: ", "cut": "the connection failed: ", "hang": "no answer within 1 s"}  # fmt: skip
+    faults = {"500": "HTTP 500: The server had an error", "html error": "HTTP 502: ", "reset": "the connection failed: ", "cut": "the connection failed: ", "hang": "no answer within 0.5 s"}  # fmt: skip
     for name, fault in zip(names, faults, strict=False):
         api.fault(fault, match=name, times=math.inf)
-    run = record(project, "-o", "eval_timeout_s=1")
+    run = record(project, "-o", "eval_timeout_s=0.5")
     assert run.outcomes["failed"] == 5, run.output
     assert list(project.recorded()) == ["p05"]
     assert api.calls == 5 * 5 + 1

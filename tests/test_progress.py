@@ -23,9 +23,7 @@ def thirty(project, api):
     api.latency_s = 0.1
     project.write_rows(ROWS)
     project.extend_suite(PRICE)
-    with (project.root / "conftest.py").open("a") as conftest:
-        conftest.write("\nimport evals.harness.progress as progress\n")
-        conftest.write("progress.SAY_EVERY_S = progress.LIVE_EVERY_S = 0.1\n")
+    project.set_waits("progress", SAY_EVERY_S=0.1, LIVE_EVERY_S=0.1)
     return project
 
 

@@ -42,6 +42,7 @@ def test_a_recording_asks_each_sample_once_and_replays_without_the_network(
 
 def test_the_offline_plugin_would_tell_of_a_connection(project: Project) -> None:
     tried = go_offline(project)
+    project.set_waits("recorder", FIRST_BACKOFF_S=0.02)
     project.run("evals", "-m", "baseline", "--record", "-p", "offline", "-k", "t1", "--concurrency=1")
     assert "socket.connect" in tried.read_text()
 

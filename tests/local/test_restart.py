@@ -14,7 +14,7 @@ pytestmark = NEEDS_EXTRA
 
 def test_a_killed_service_comes_back_with_its_jobs(guarded: Service) -> None:
     client = guarded.client()
-    file = upload(client, examples(60))
+    file = upload(client, examples(30))
     numbers: Any = {"n_epochs": 2, "batch_size": 1}
     method: Any = {"type": "supervised", "supervised": {"hyperparameters": numbers}}
     job = client.fine_tuning.jobs.create(model="guarded", training_file=file, seed=3, method=method)
