@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.project import ROUGE1, ROWS, Project
 from tests.server import ApiServer
 
@@ -53,6 +55,13 @@ def test_a_run_of_some_tests_leaves_the_accepted_scores_of_others_alone(recorded
         recorded.run("evals", *selected, "--snapshot-update")
         assert (recorded.snapshots / "small.json").read_bytes() == before
         assert (recorded.snapshots / "gone.json").exists()
+
+
+@pytest.mark.parametrize("workers", ["-p no:xdist", "-n 2"])
+def test_a_list_of_the_tests_misses_no_snapshot(recorded: Project, workers: str) -> None:
+    run = recorded.run("evals", "--collect-only", "-q", workers)
+    assert run.exit_code == 0, run.output
+    assert "unused" not in run.output
 
 
 def test_each_model_has_a_snapshot_of_its_own(recorded: Project) -> None:

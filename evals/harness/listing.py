@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from evals.harness.session import EvalSession
 
 
-def expect_no_tests(config: pytest.Config) -> None:
-    """Let xdist start no worker, whatever asks for some, and syrupy miss none of the tests that won't run."""
+def start_no_workers(config: pytest.Config) -> None:
+    """Let xdist start no worker, whatever asks for some."""
     option: Any = config.option
     option.numprocesses, option.distload, option.dist, option.tx = None, False, "no", []
-    config.pluginmanager.unregister(name="syrupy")
 
 
 class Listing:

@@ -8,7 +8,7 @@ import pytest
 from evals.harness import progress, terminal
 from evals.harness.errors import UserError
 from evals.harness.finetuning import Jobs
-from evals.harness.listing import Listing, expect_no_tests
+from evals.harness.listing import Listing, start_no_workers
 from evals.harness.options import add_options, read_settings
 from evals.harness.outcomes import Stopped
 from evals.harness.prediction import Prediction
@@ -34,7 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Prepare for a session that runs no test."""
     if config.option.estimate or config.option.retiring:
-        expect_no_tests(config)
+        start_no_workers(config)
+    if config.option.estimate or config.option.retiring or config.option.collectonly:
+        config.pluginmanager.unregister(name="syrupy")  # It would call every accepted score unused.
 
 
 def pytest_configure(config: pytest.Config) -> None:
