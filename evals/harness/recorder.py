@@ -37,7 +37,7 @@ GRACE_S = 60.0
 TICK_S = 0.5
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """One sample to ask a model for; `repeat` counts from 2 where it is asked again to measure noise."""
 
