@@ -150,6 +150,11 @@ def write(path: Path, exchanges: list[Exchange], secrets: tuple[str, ...] = ()) 
     write_whole(path, text)
 
 
+def prepare_to_write() -> None:
+    """Import what the first writing would import."""
+    text_of([])
+
+
 def without_identity(value: Any) -> Any:
     """JSON without the organisation, project and user that an API adds to its objects."""
     if isinstance(value, dict):

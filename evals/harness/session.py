@@ -115,6 +115,7 @@ class EvalSession:
             return known
         error = None
         if self.settings.records and (self.is_worker or (model.key, sample.id) in self._planned):
+            self.lead(sample)  # While there is time: once answers come in, this process is busy.
             error = self.outcomes.wait_sample(model.key, sample.id)
         found = self.recordings.prediction(model, sample) if error is None else self._not_recorded(model, sample, error)
         self.evidence.add(found)
