@@ -36,7 +36,7 @@ GRACE_S = 60.0
 """How long calls in flight are waited for when a run is stopped: they are paid for."""
 TICK_S = 0.5
 FIRST_ANSWER_S = 0.2
-"""The first answer comes no sooner: until then there is time for what writing it takes."""
+"""When the first calls are out and, as a rule, not answered: the time to import what their answers take."""
 
 
 @dataclass(eq=False)
@@ -178,7 +178,7 @@ class Recorder:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.call_later(FIRST_ANSWER_S, self._loop.run_in_executor, None, cassettes.prepare_to_write)
+        self._loop.call_later(FIRST_ANSWER_S, self._loop.run_in_executor, None, self.recordings.prepare)
         jobs: list[asyncio.Task[None]] = []
         try:
             while not self.outcomes.stopped:

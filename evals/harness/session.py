@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from evals.harness import rouge
 from evals.harness.commands import Commands
-from evals.harness.endpoint import Endpoint, endpoint_of
+from evals.harness.endpoint import Endpoint, endpoint_of, import_client
 from evals.harness.errors import RecordingError, UserError
 from evals.harness.evidence import Evidence
 from evals.harness.files import remove_unfinished
@@ -115,7 +115,6 @@ class EvalSession:
             return known
         error = None
         if self.settings.records and (self.is_worker or (model.key, sample.id) in self._planned):
-            self.lead(sample)  # While there is time: once answers come in, this process is busy.
             error = self.outcomes.wait_sample(model.key, sample.id)
         found = self.recordings.prediction(model, sample) if error is None else self._not_recorded(model, sample, error)
         self.evidence.add(found)
@@ -160,6 +159,8 @@ class EvalSession:
                 self._add_lane(model, endpoints[model.key], samples)
             else:
                 self._add_job(model, endpoints[model.key], samples)
+        # Here rather than in the recorder's thread: beside another thread that works, an import takes twice as long.
+        import_client()
         self.recorder.start()
 
     def _check_budget(self, models: list[Model]) -> None:

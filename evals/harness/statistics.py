@@ -109,7 +109,7 @@ def _means_of(columns: bytes, number: int) -> "Floats":
     rows = np.frombuffer(columns).reshape(number, -1)
     counts = _counts(rows.shape[1])
     step = max(1, CHUNK_DRAWS // rows.shape[1])
-    chunks = [counts[start : start + step].astype(np.float64) for start in range(0, len(counts), step)]
+    chunks = (counts[start : start + step].astype(np.float64) for start in range(0, len(counts), step))
     sums = [[np.einsum("rn,n->r", chunk, row) for row in rows] for chunk in chunks]
     return np.concatenate(sums, axis=1) / rows.shape[1]
 
