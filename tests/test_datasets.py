@@ -280,3 +280,10 @@ def test_a_damaged_origin_of_the_samples_is_refused(tmp_path: Path, text: str) -
     suite = frozen(tmp_path)
     (tmp_path / "frozen/dataset.json").write_text(text)
     assert "dataset.json is missing or damaged. Restore it, or record again: pytest --record" in replay_refusal(suite)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b"{}", b"torn"], ids=["no text", "deep", "empty", "torn"])
+def test_frozen_samples_that_are_none_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "samples.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match="not a f"):
+        read_samples(tmp_path)

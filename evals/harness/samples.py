@@ -84,7 +84,11 @@ def read_samples(folder: Path) -> list[Sample]:
     """The samples of `samples.jsonl`; a `UserError` names the line that is none."""
     path = folder / FROZEN
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{shown(path)}: not a file of frozen samples ({error})") from None
+    for number, line in enumerate(text.split("\n"), 1):
         if not line:
             continue
         try:
@@ -92,7 +96,7 @@ def read_samples(folder: Path) -> list[Sample]:
             sample = Sample(row["id"], row["input"], row["reference"], row.get("columns", {}))
             if not all(isinstance(value, str) for value in (sample.id, *sample.values.values(), sample.reference)):
                 raise TypeError("id, input and reference are texts")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{shown(path)}, line {number}: not a frozen sample ({error!r})") from None
         samples.append(sample)
     _check_ids(path, samples)
