@@ -15,11 +15,7 @@ import pytest
 from openai import OpenAI
 
 MISSING = [name for name in ("torch", "transformers", "peft", "fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
-# One worker runs them all (`--dist loadgroup`): to start services in each would take longer than the tests.
-NEEDS_EXTRA = [
-    pytest.mark.skipif(bool(MISSING), reason="needs the extra: pip install evaltape[local]"),
-    pytest.mark.xdist_group("local"),
-]
+NEEDS_EXTRA = pytest.mark.skipif(bool(MISSING), reason="needs the extra: pip install evaltape[local]")
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
