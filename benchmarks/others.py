@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.project import ROOT, Project
@@ -35,17 +36,14 @@ def _make_inspect(folder: Path) -> None:
     _pip(str(folder / "bin" / "python"), INSPECT, "openai", "rouge-score")
 
 
-def _installed(name: str, install: object) -> Path:
+def _installed(name: str, install: Callable[[Path], None]) -> Path:
     folder = BUILT / name
     if not folder.exists():
-        unfinished = BUILT / f"{name}.part"
-        shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            install(folder)  # type: ignore[operator]
+            install(folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(unfinished, ignore_errors=True)
             raise
     return folder
 

@@ -64,6 +64,14 @@ def test_a_list_of_the_tests_misses_no_snapshot(recorded: Project, workers: str)
     assert "unused" not in run.output
 
 
+def test_a_recording_that_stops_early_misses_no_snapshot(recorded: Project) -> None:
+    recorded.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 10")
+    recorded.extend_suite("price = { input = 1000.0, output = 1000.0 }\n")
+    run = recorded.run("evals", "-m", "baseline", "--record", "--budget", "0.12", "--concurrency", "1")
+    assert run.exit_code == 2, run.output
+    assert "unused" not in run.output
+
+
 def test_each_model_has_a_snapshot_of_its_own(recorded: Project) -> None:
     recorded.extend_suite('[models.large]\nmodel = "large-1"\nbase_url = "BASE_URL"\n')
     before = (recorded.snapshots / "small.json").read_bytes()

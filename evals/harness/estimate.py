@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evals.harness import prompt
-from evals.harness.cost import DEFAULT_ANSWER_TOKENS, OVERHEAD_TOKENS, answer_limit, call_usd, most_tokens
+from evals.harness.cost import DEFAULT_ANSWER_TOKENS, OVERHEAD_TOKENS, answer_limit, call_usd, most_tokens, training_usd
 from evals.harness.errors import UserError
 from evals.harness.finetuning import MOST_AUTO_EPOCHS
 from evals.harness.options import RECORD_MISSING
@@ -57,8 +57,7 @@ class JobEstimate:
     @property
     def usd(self) -> float | None:
         """The most it can cost; None where the suite states no price for training, or the data is not at hand."""
-        price = self.job.price.training if self.job.price else None
-        return None if price is None or self.problem else self.tokens_per_epoch * self.epochs * price / 1e6
+        return None if self.problem else training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
 
 
 def estimate(session: "EvalSession", selected: Iterable[tuple[Model, Sample]]) -> Iterator[str]:

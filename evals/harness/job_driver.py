@@ -105,12 +105,11 @@ class JobDriver:
 
     def _hold_budget(self) -> None:
         """Keep what the job can cost at most out of the other calls' reach until it has ended."""
-        budget, price = self.recorder.budget_usd, self.job.price
+        budget, most = self.recorder.budget_usd, training_usd(self.job.price, self.prepared.most_tokens)
         if budget is None:
             return
-        if price is None or price.training is None:
+        if most is None:
             return self._note(f"--budget doesn't see what it costs: [finetune.{self.job.key}] states no price.training")
-        most = self.prepared.most_tokens * price.training / 1e6
         if self.recorder.committed_usd + most > budget:
             raise JobEnded(f"it can cost up to ${most:.2f}, more than the budget of ${budget:g} bears; not started")
         self._held_usd = most

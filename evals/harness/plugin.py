@@ -36,7 +36,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if config.option.estimate or config.option.retiring:
         start_no_workers(config)
     if config.option.estimate or config.option.retiring or config.option.collectonly:
-        config.pluginmanager.unregister(name="syrupy")  # It would call every accepted score unused.
+        config.pluginmanager.unregister(name="syrupy")  # It would report on the snapshots of tests that don't run.
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,8 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except UserError as mistake:
         raise pytest.UsageError(str(mistake)) from None
     config.stash[SESSION] = session
-    # A run sees one suite of many, and perhaps no gate: syrupy must not delete the accepted scores that it saw no use of.
-    config.option.no_cleanup = True
+    # A run sees one suite of many, and perhaps no gate: syrupy must neither call accepted scores unused nor delete them.
+    config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or []), "json"]
     if not session.is_worker:
         config.pluginmanager.register(Listing(session) if session.settings.only_lists else MainProcess(session))
     if config.pluginmanager.hasplugin("xdist"):
@@ -167,11 +167,11 @@ def _unless_stopped(request: pytest.FixtureRequest, find: Callable[[EvalSession]
 
 
 @pytest.fixture
-def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
+def accepted(request: pytest.FixtureRequest, scores: ModelScores, snapshot: Any) -> Any:
     """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
     from evals.harness.snapshots import accepted_scores
 
-    return accepted_scores(request, request.config.stash[SESSION].suite.name, scores.model.key)
+    return snapshot.use_extension(accepted_scores(request.config.stash[SESSION].suite.name, scores.model.key))
 
 
 @pytest.fixture(scope="session")

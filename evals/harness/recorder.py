@@ -18,7 +18,7 @@ from typing import Any
 from evals.harness import cassettes
 from evals.harness.cassettes import Exchange
 from evals.harness.cost import call_usd, most_usd
-from evals.harness.endpoint import CallFailed, Endpoint
+from evals.harness.endpoint import CallFailed, Endpoint, import_client
 from evals.harness.errors import RecordingError
 from evals.harness.names import shown
 from evals.harness.outcomes import Outcomes
@@ -129,6 +129,8 @@ class Recorder:
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
+        if self._unfinished() or self._jobs:
+            import_client()  # Not in that thread: beside another one that works, an import takes twice as long.
         self._thread.start()
 
     def stop(self, reason: str) -> None:

@@ -75,12 +75,12 @@ class Recordings:
     def _scores(self, sample: Sample, text: str) -> dict[str, float]:
         return scorer(self.suite.metrics, self.suite.stemmer)(sample.reference, text)
 
-    def orphans(self, samples: list[Sample]) -> list[Path]:
-        """Cassettes of the suite's folder that belong to no model of it any more, or to no sample."""
+    def orphans(self, samples: list[Sample], model: str = "*") -> list[Path]:
+        """Cassettes of a model, or in the suite's whole folder, that belong to no model of it any more, or to no sample."""
         names = {*(sample.name for sample in samples), "job"}
         return [
             path
-            for path in sorted(self.folder.glob("*/*.yaml"))
+            for path in sorted(self.folder.glob(f"{model}/*.yaml"))
             if path.parent.name not in self.suite.models or names.isdisjoint((path.stem, path.stem.split(".repeat-")[0]))
         ]
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from evals.harness import rouge
 from evals.harness.commands import Commands
-from evals.harness.endpoint import Endpoint, endpoint_of, import_client
+from evals.harness.endpoint import Endpoint, endpoint_of
 from evals.harness.errors import RecordingError, UserError
 from evals.harness.evidence import Evidence
 from evals.harness.files import remove_unfinished
@@ -159,8 +159,6 @@ class EvalSession:
                 self._add_lane(model, endpoints[model.key], samples)
             else:
                 self._add_job(model, endpoints[model.key], samples)
-        # Here rather than in the recorder's thread: beside another thread that works, an import takes twice as long.
-        import_client()
         self.recorder.start()
 
     def _check_budget(self, models: list[Model]) -> None:
@@ -242,9 +240,8 @@ class EvalSession:
         return True
 
     def _remove_orphans(self, model: Model) -> None:
-        for path in self.recordings.orphans(self.samples):
-            if path.parent.name == model.key:
-                path.unlink()
+        for path in self.recordings.orphans(self.samples, model.key):
+            path.unlink()
 
     def _lock_folder(self) -> None:
         self._refuse_links()
