@@ -141,6 +141,14 @@ def test_a_folder_of_cassettes_that_cannot_be_written_stops_the_run_and_loses_no
     assert api.calls == 1
 
 
+def test_whatever_goes_wrong_with_an_answer_its_test_hears_of_it(project: Project, api: ApiServer) -> None:
+    with (project.root / "conftest.py").open("a") as conftest:
+        conftest.write("\nimport evals.harness.cassettes as cassettes\ndel cassettes.text_of\n")
+    run = project.run("evals", "-m", "baseline", "-k", "test_sample", "--record", "-n 2")
+    assert run.outcomes["failed"] == 6, run.output
+    assert "the call broke off: NameError(" in run.output
+
+
 def test_cassettes_that_cannot_be_made_are_refused_before_any_call(project: Project, api: ApiServer, workers: str) -> None:
     (project.root / "cassettes").write_text("a file where a folder should be")
     run = project.run("evals", "-m", "baseline", "--record", workers)

@@ -36,7 +36,7 @@ GRACE_S = 60.0
 """How long calls in flight are waited for when a run is stopped: they are paid for."""
 TICK_S = 0.5
 FIRST_ANSWER_S = 0.2
-"""When the first calls are out and, as a rule, not answered: the time to import what their answers take."""
+"""When the first calls are out and, as a rule, not answered: the time to import what writing their answers takes."""
 
 
 @dataclass(eq=False)
@@ -180,7 +180,7 @@ class Recorder:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.call_later(FIRST_ANSWER_S, self._loop.run_in_executor, None, self.recordings.prepare)
+        self._loop.call_later(FIRST_ANSWER_S, cassettes.prepare_to_write)
         jobs: list[asyncio.Task[None]] = []
         try:
             while not self.outcomes.stopped:
@@ -256,14 +256,14 @@ class Recorder:
         started = time.monotonic()
         try:
             exchange, headers = await lane.endpoint.chat(body)
+            self._record(lane, call, exchange)
         except CallFailed as failure:
             self._fail(lane, call, failure, started)
-        except Exception as error:
+        except Exception as error:  # Whatever it is, the sample's test has to hear of it.
             lane.throttle.fail()
             self._end(lane, call, f"the call broke off: {lane.endpoint.redacted(repr(error))}")
         else:
             lane.throttle.succeed(time.monotonic(), headers)
-            self._record(lane, call, exchange)
         finally:
             lane.in_flight -= 1
             self._held_usd -= most

@@ -67,11 +67,6 @@ class Recordings:
         )
         return replace(prediction, scores=self._scores(sample, answer.text)) if prediction.answered else prediction
 
-    def prepare(self) -> None:
-        """Import what writing and scoring the first answer would import."""
-        cassettes.prepare_to_write()
-        scorer(self.suite.metrics, self.suite.stemmer)
-
     def _scores(self, sample: Sample, text: str) -> dict[str, float]:
         return scorer(self.suite.metrics, self.suite.stemmer)(sample.reference, text)
 
