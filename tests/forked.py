@@ -41,6 +41,8 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
     os.environ.clear()
     os.environ.update(environment)
+    # The run's own processes, too: here the default would be this process's way, which imports everything anew.
+    multiprocessing.set_start_method("fork", force=True)
     os.chdir(folder)
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != REPOSITORY]
     for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "evals", "conftest")]:

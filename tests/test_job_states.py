@@ -266,7 +266,7 @@ def recording(tuning, budget_usd: float | None = None) -> tuple[Recorder, Outcom
     """A recorder with the six calls to the base, each of which may cost 0.04 USD."""
     tuning.edit_suite('"small-2026-01-01"\n', '"small-2026-01-01"\nprice = { input = 0, output = 10 }\n')
     outcomes = Outcomes()
-    recorder = Recorder(tuning.recordings(), outcomes, 16, 10.0, budget_usd)
+    recorder = Recorder(tuning.recordings(), outcomes, 16, budget_usd)
     calls = [Call(sample) for sample in tuning.samples()]
     recorder.add_lane(tuning.loaded()[0].models["small"], Endpoint(tuning.base_url, KEY, 10.0), calls)
     return recorder, outcomes
@@ -283,8 +283,7 @@ def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
         recorder.job_held_usd = 0.0
 
     recorder.add_job(job)
-    recorder.start()
-    recorder.join()
+    recorder.run()
     assert (calls, api.calls) == ([0], 6)
 
 
@@ -295,8 +294,7 @@ def test_a_job_that_breaks_off_leaves_no_test_waiting(tuning):
         raise LookupError("nobody thought of this")
 
     recorder.add_job(job)
-    recorder.start()
-    recorder.join()
+    recorder.run()
     assert outcomes.stopped == "the recording broke off: LookupError('nobody thought of this')"
 
 

@@ -1,15 +1,13 @@
 """How a recording gets on: live lines in a terminal, plain lines in a log, nothing where quiet is asked for."""
 
+import json
 import re
 import sys
 
 import pytest
 
-from evals.harness.outcomes import Outcomes
 from evals.harness.progress import Rate, last_line, live_lines, log_lines
-from evals.harness.recorder import Lane, Recorder
-from evals.harness.suite import Model, Price
-from evals.harness.throttle import Throttle
+from evals.harness.tally import LaneTally, Tally
 from tests.terminal import Screen, run_in_terminal
 
 PRICE = "price = { input = 100.0, output = 200.0 }\n"
@@ -121,43 +119,48 @@ def test_a_job_is_shown_while_it_is_waited_for(tuning, api):
 
 
 @pytest.fixture
-def recorder():
-    """A recorder of two models, that has not begun."""
-    recorder = Recorder(None, Outcomes(), 16, 10.0, None)
-    for key, done in (("small", 30), ("large", 10)):
-        model = Model(key, f"{key}-1", {}, price=Price(1.0, 2.0))
-        lane = Lane(model, None, Throttle(16), total=1_000, done=done, in_flight=8, prompt_tokens=9_000)
-        recorder.lanes.append(lane)
-    recorder.started = 100.0
-    return recorder
+def tally():
+    """The tally of a recording of two models."""
+    lanes = [("small", 30), ("large", 10)]
+    priced = {"tokens": 9_000, "cost_usd": 0.009, "has_price": True}
+    return Tally([LaneTally(model, 1_000, done, in_flight=8, **priced) for model, done in lanes])
 
 
-def test_several_models_have_a_line_each(recorder):
+def test_several_models_have_a_line_each(tally):
     rate = Rate(100.0)
     rate.note(110.0, 40)
-    recorder.lanes[1].failed = 2
-    recorder.statuses["tuned"] = "running, 3 min 20 s"
-    assert live_lines(recorder, rate) == [
+    tally.lanes[1].failed = 2
+    tally.statuses["tuned"] = "running, 3 min 20 s"
+    assert live_lines(tally, rate, stopping=False) == [
         "recording 40/2,000, 16 in flight, 2 failed, 8 min left, 18,000 tokens, $0.0180",
         "  small 30/1,000, 8 in flight",
         "  large 10/1,000, 8 in flight, 2 failed",
         "job tuned: running, 3 min 20 s",
     ]
-    assert log_lines(recorder, rate) == [
+    assert log_lines(tally, rate, stopping=False) == [
         "recording 40/2,000, 16 in flight, 2 failed, 8 min left, 18,000 tokens, $0.0180: small 30/1,000, "
         "8 in flight; large 10/1,000, 8 in flight, 2 failed",
         "job tuned: running, 3 min 20 s",
     ]
+    assert live_lines(tally, rate, stopping=True)[0] == (
+        "recording 40/2,000, 16 in flight, 2 failed, stopping, 18,000 tokens, $0.0180"
+    )
 
 
-def test_the_last_line(recorder):
-    assert last_line(recorder, 175.0) == "recorded 40 of 2,000 calls, 18,000 tokens, $0.0180, in 1 min 15 s"
+def test_the_last_line(tally):
+    assert last_line(tally, 75.0) == "recorded 40 of 2,000 calls, 18,000 tokens, $0.0180, in 1 min 15 s"
 
 
-def test_without_prices_no_money_is_spoken_of(recorder):
-    for lane in recorder.lanes:
-        lane.model = Model(lane.model.key, "x", {})
-    assert "$" not in live_lines(recorder, Rate(100.0))[0]
+def test_without_prices_no_money_is_spoken_of(tally):
+    for lane in tally.lanes:
+        lane.has_price = False
+    assert "$" not in live_lines(tally, Rate(100.0), stopping=False)[0]
+
+
+def test_a_tally_travels_as_json(tally):
+    tally.notices["small"] = {"served": "small-1", "date": None, "problem": "none"}
+    tally.left = {"large": ["s1"]}
+    assert Tally.of_dict(json.loads(json.dumps(tally.as_dict()))) == tally
 
 
 def test_the_time_left_follows_the_pace_of_late():

@@ -142,8 +142,8 @@ class TuningProject(Project):
     def drive(self, retrain: bool = False, budget_usd: float | None = None, spent_usd: float = 0.0) -> "Driven":
         """Drive the job to its end, as a recording does beside its calls."""
         prepared = self.jobs().prepare(self.loaded()[1])
-        recorder = Recorder(self.recordings(), Outcomes(), 16, 10.0, budget_usd)
-        recorder.statuses, recorder.job_cost_usd = Log(), spent_usd
+        recorder = Recorder(self.recordings(), Outcomes(), 16, budget_usd)
+        recorder.tally.statuses, recorder.tally.job_cost_usd = Log(), spent_usd
         endpoint = Endpoint(self.base_url, KEY, 10.0)
 
         async def drive() -> str | None:
@@ -152,7 +152,7 @@ class TuningProject(Project):
             finally:
                 await endpoint.close()
 
-        return Driven(asyncio.run(drive()), recorder.notes, recorder.statuses.values_set, recorder)
+        return Driven(asyncio.run(drive()), recorder.tally.notes, recorder.tally.statuses.values_set, recorder)
 
     def results_of(self, *args: str) -> Any:
         """The results file of a run."""

@@ -1,7 +1,7 @@
 """Under pytest-xdist: workers run sample tests, the main process makes the calls and runs the gates.
 
 1. The main process collects before the workers start: it freezes the samples, tells mistakes once, and knows the gates.
-2. When recording, it starts the calls at once, and each worker is given a channel that tells it the outcome of each.
+2. When recording, the recorder starts at once, and each worker is given a channel that tells it the outcome of each call.
 3. xdist spreads the sample tests as `--dist` says. Their reports bring predictions and scores back.
 4. When all are done the main process runs the gates, on reports and, for what none has told, on the recordings.
 """
@@ -21,11 +21,10 @@ CHANNEL = "evaltape"
 
 def register(config: pytest.Config, session: EvalSession) -> None:
     """Register the hooks of a worker, or of the main process, which takes effect only where it distributes."""
-    if session.is_worker:
-        if session.settings.records:
-            session.outcomes.listen(config.workerinput[CHANNEL])  # type: ignore[attr-defined]
-    else:
+    if session.is_main:
         config.pluginmanager.register(Distribution(session))
+    elif session.settings.records:
+        session.outcomes.listen(config.workerinput[CHANNEL])  # type: ignore[attr-defined]
 
 
 class Distribution:
@@ -67,7 +66,7 @@ class Distribution:
         return result
 
     def _collect(self, session: pytest.Session) -> None:
-        from evals.harness.plugin import is_gate, start_recording
+        from evals.harness.plugin import begin_recording, is_gate
 
         self.session.runs_samples = self.session.settings.records
         # pytest catches warnings in its own collection only; all others come from the workers, too.
@@ -79,7 +78,6 @@ class Distribution:
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
         self._gates = [item for item in session.items if is_gate(item)]
-        if self.session.settings.records:
-            start_recording(self.session, session.items)
+        begin_recording(self.session, session)
         self.session.runs_samples = False
         session.items = []

@@ -147,7 +147,7 @@ class JobDriver:
         self._exchanges += [exchange, *await self.api.events(job["id"])]
         self._exchanges += [await self.api.content(file) for file in job.get("result_files") or []]
         if self._started_here:
-            self.recorder.job_cost_usd += training_usd(self.job.price, int(job.get("trained_tokens") or 0)) or 0.0
+            self.recorder.tally.job_cost_usd += training_usd(self.job.price, int(job.get("trained_tokens") or 0)) or 0.0
         await self._note_retirement(job["fine_tuned_model"])
 
     async def _note_retirement(self, model: str) -> None:
@@ -164,10 +164,10 @@ class JobDriver:
             self._note(f"{model} shuts down on {date}, {when}")
 
     def _note(self, text: str) -> None:
-        self.recorder.notes.append(f"{self.job.key}: {text}")
+        self.recorder.tally.notes.append(f"{self.job.key}: {text}")
 
     def _show(self, text: str) -> None:
-        self.recorder.statuses[self.job.key] = text
+        self.recorder.tally.statuses[self.job.key] = text
 
 
 def _described(job: Any) -> str:

@@ -31,6 +31,7 @@ class Settings:
     retrain: bool
     estimate: bool
     retiring: bool
+    collect_only: bool
     budget_usd: float | None
     repeat: int
     results: Path | None
@@ -39,7 +40,12 @@ class Settings:
     @property
     def records(self) -> bool:
         """Whether the API may be called."""
-        return self.mode != REPLAY and not self.only_lists
+        return self.mode != REPLAY and not self.only_lists and not self.collect_only
+
+    @property
+    def previews(self) -> bool:
+        """Whether the samples are those that a recording would have, without one being made."""
+        return self.estimate or (self.collect_only and self.mode != REPLAY)
 
     @property
     def only_lists(self) -> bool:
@@ -84,6 +90,7 @@ def read_settings(config: pytest.Config) -> Settings:
         retrain=option.retrain,
         estimate=option.estimate,
         retiring=option.retiring,
+        collect_only=option.collectonly,
         budget_usd=option.budget,
         repeat=option.repeat,
         results=here / option.results if option.results else None,

@@ -1,8 +1,9 @@
 """What became of each call of a recording, known to every process of the session.
 
-The main process makes the calls; whoever runs a sample's test waits here for its outcome. Workers hear of outcomes over an
-execnet channel of their own, as plain dicts: `{"model": ..., "sample": ..., "error": ...}` and `{"stopped": ...}`. What was
-answered is not in the message: it is read from the cassette, as a replay would.
+The recorder's process makes the calls; whoever runs a sample's test waits here for its outcome. The main process hears of
+outcomes over a pipe and passes them on to xdist's workers, over an execnet channel each, as plain dicts:
+`{"model": ..., "sample": ..., "error": ...}` and `{"stopped": ...}`. What was answered is not in the message: it is read
+from the cassette, as a replay would.
 """
 
 import threading
@@ -10,13 +11,20 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 Message = dict[str, Any]
+MAIN_ENDED = "the main process has ended"
+GRACE_S = 60.0
+"""How long calls in flight are waited for when a recording is stopped: they are paid for."""
 
 
-class Channel(Protocol):
+class Sender(Protocol):
+    """What messages are passed on to."""
+
+    def send(self, message: Message) -> None:
+        """Send a message to the other side."""
+
+
+class Channel(Sender, Protocol):
     """The part of an execnet channel that is used here."""
-
-    def send(self, item: object) -> None:
-        """Send builtins to the other side."""
 
     def setcallback(self, callback: Callable[[Any], Any], endmarker: object) -> None:
         """Call back with every item received, and with `endmarker` at the end."""
@@ -32,18 +40,18 @@ class Outcomes:
     def __init__(self) -> None:
         self._errors: dict[tuple[str, str], str | None] = {}
         self._messages: list[Message] = []
-        self._channels: list[Channel] = []
+        self._senders: list[Sender] = []
         self._stopped: str | None = None
         self._awaited: tuple[str, str] | None = None
         self._changed = threading.Condition()
 
     def sample(self, model: str, sample: str, error: str | None) -> None:
         """A sample's call has ended."""
-        self._publish({"model": model, "sample": sample, "error": error})
+        self.hear({"model": model, "sample": sample, "error": error})
 
     def stop(self, reason: str) -> None:
         """No further call will be made."""
-        self._publish({"stopped": reason})
+        self.hear({"stopped": reason})
 
     @property
     def stopped(self) -> str | None:
@@ -60,19 +68,20 @@ class Outcomes:
                 raise Stopped(self._stopped)
             return self._errors[key]
 
-    def attach(self, channel: Channel) -> None:
-        """Tell a worker everything so far, and from now on."""
+    def attach(self, sender: Sender) -> None:
+        """Tell another process everything so far, and from now on."""
         with self._changed:
-            self._channels.append(channel)
+            self._senders.append(sender)
             for message in self._messages:
-                _send(channel, message)
+                _send(sender, message)
 
     def listen(self, channel: Channel) -> None:
         """Hear of outcomes from the main process, which is told so; its end stops the recording here."""
-        channel.setcallback(self._publish, endmarker={"stopped": "the main process has ended"})
-        channel.send("listening")
+        channel.setcallback(self.hear, endmarker={"stopped": MAIN_ENDED})
+        channel.send({"listening": True})
 
-    def _publish(self, message: Message) -> None:
+    def hear(self, message: Message) -> None:
+        """Take in what became of a call, or that the recording ended, and pass it on."""
         with self._changed:
             if "stopped" in message:
                 self._stopped = self._stopped or message["stopped"]
@@ -80,15 +89,15 @@ class Outcomes:
                 self._errors[message["model"], message["sample"]] = message["error"]
             if message not in self._messages[-1:]:
                 self._messages.append(message)
-            for channel in self._channels:
-                _send(channel, message)
+            for sender in self._senders:
+                _send(sender, message)
             # A test is woken by its own outcome alone: to be woken by each would slow down both threads.
             if self._stopped is not None or self._awaited in self._errors:
                 self._changed.notify_all()
 
 
-def _send(channel: Channel, message: Message) -> None:
+def _send(sender: Sender, message: Message) -> None:
     try:
-        channel.send(message)
+        sender.send(message)
     except OSError:
-        pass  # The worker is gone; xdist says so, and its replacement is told everything anew.
+        pass  # That process is gone: xdist says so of a worker, whose replacement is told everything anew.

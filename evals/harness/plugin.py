@@ -1,6 +1,7 @@
 """The pytest plugin: options, parametrization, fixtures and hooks, a few statements each."""
 
-from collections.abc import Callable, Generator
+import contextlib
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 import pytest
@@ -41,14 +42,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings; the suite is read when the first test asks for it."""
-    try:
-        session = EvalSession(read_settings(config), is_worker=hasattr(config, "workerinput"))
-    except UserError as mistake:
-        raise pytest.UsageError(str(mistake)) from None
+    with as_usage_error():
+        session = EvalSession(read_settings(config), is_main=not hasattr(config, "workerinput"))
     config.stash[SESSION] = session
     # A run sees one suite of many, and perhaps no gate: syrupy must neither call accepted scores unused nor delete them.
     config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or []), "json"]
-    if not session.is_worker:
+    if session.is_main:
         config.pluginmanager.register(Listing(session) if session.settings.only_lists else MainProcess(session))
     if config.pluginmanager.hasplugin("xdist"):
         from evals.harness.distribution import register
@@ -108,10 +107,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(str(config.stash[MISTAKE]))
     items[:] = [item for item in items if NOTHING not in _parameters(item).values()]
     result = yield
-    if config.stash[SESSION].is_worker:
-        items[:] = [item for item in items if not is_gate(item)]
-    else:
+    if config.stash[SESSION].is_main:
         items.sort(key=is_gate)
+    else:
+        items[:] = [item for item in items if not is_gate(item)]
     return result
 
 
@@ -218,8 +217,11 @@ class MainProcess:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Record ahead of the tests, and after them wait for what no test waits for."""
-        if self.session.settings.records and not session.config.option.collectonly and self.session.runs_samples:
-            start_recording(self.session, session.items)
+        if self.session.runs_samples:
+            begin_recording(self.session, session)
+        if self.session.recorder is not None:
+            with as_usage_error():
+                self.session.recorder.listen()
         with progress.shown(session.config, self.session.recorder):
             result = yield
             self.session.finish_recording()
@@ -251,11 +253,16 @@ class MainProcess:
             terminalreporter.write_line(line, red=True)
 
 
-def start_recording(session: EvalSession, items: list[pytest.Item]) -> None:
-    """Start to record what the selected sample tests need. A mistake is told without a traceback."""
-    selected = selected_samples(items)
-    if selected:
-        try:
-            session.start_recording(selected)
-        except UserError as mistake:
-            raise pytest.UsageError(str(mistake)) from None
+def begin_recording(session: EvalSession, collected: pytest.Session) -> None:
+    """Let the recorder begin with what the selected sample tests need; with nothing where the collection failed."""
+    failed = collected.testsfailed and not collected.config.option.continue_on_collection_errors
+    session.begin_recording([] if failed else selected_samples(collected.items))
+
+
+@contextlib.contextmanager
+def as_usage_error() -> Iterator[None]:
+    """Tell a mistake without a traceback."""
+    try:
+        yield
+    except UserError as mistake:
+        raise pytest.UsageError(str(mistake)) from None

@@ -7,12 +7,15 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evals.harness.recorder import GRACE_S, Lane, Recorder
+from evals.harness.outcomes import GRACE_S
 from evals.harness.screen import Screen, open_screen
+from evals.harness.tally import LaneTally, Tally
 from evals.harness.text import counted, duration, usd
 
 if TYPE_CHECKING:
     import pytest
+
+    from evals.harness.recorder_process import RecorderProcess
 
 LIVE_EVERY_S = 0.2
 SAY_EVERY_S = 10.0
@@ -22,7 +25,7 @@ RATE_WINDOW_S = 30.0
 
 
 @contextlib.contextmanager
-def shown(config: "pytest.Config", recorder: Recorder | None) -> Iterator[None]:
+def shown(config: "pytest.Config", recorder: "RecorderProcess | None") -> Iterator[None]:
     """Show a recording's progress meanwhile."""
     screen = open_screen(config) if recorder is not None else None
     if recorder is None or screen is None:
@@ -36,11 +39,11 @@ def shown(config: "pytest.Config", recorder: Recorder | None) -> Iterator[None]:
         progress.stop()
 
 
-def announce_wait(config: "pytest.Config", recorder: Recorder | None) -> None:
+def announce_wait(config: "pytest.Config", recorder: "RecorderProcess | None") -> None:
     """Say what a session that ended early still waits for."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if recorder is not None and recorder.is_running and recorder.in_flight and reporter and reporter.verbosity >= 0:
-        calls = counted(recorder.in_flight, "call")
+    if recorder is not None and recorder.is_running and recorder.tally.in_flight and reporter and reporter.verbosity >= 0:
+        calls = counted(recorder.tally.in_flight, "call")
         if config.get_terminal_writer().width_of_current_line:
             reporter.line("")
         reporter.write_line(f"Waiting for {calls} in flight, {GRACE_S:g} s at most: what is answered is paid for.")
@@ -49,7 +52,7 @@ def announce_wait(config: "pytest.Config", recorder: Recorder | None) -> None:
 class Progress:
     """Watches a recorder from a thread of its own: tests and their workers wait in theirs."""
 
-    def __init__(self, recorder: Recorder, screen: Screen) -> None:
+    def __init__(self, recorder: "RecorderProcess", screen: Screen) -> None:
         self.recorder = recorder
         self.screen = screen
         self._rate = Rate(recorder.started)
@@ -70,30 +73,33 @@ class Progress:
         with contextlib.suppress(OSError):
             if not self.screen.live:
                 self._say_notes()
-                if any(lane.total for lane in self.recorder.lanes):
-                    self.screen.say(last_line(self.recorder, time.monotonic()))
+                if self.recorder.tally.total:
+                    self.screen.say(last_line(self.recorder.tally, time.monotonic() - self.recorder.started))
             self.screen.close()
 
     def _run(self) -> None:
         with contextlib.suppress(OSError):  # The terminal is gone; the recording needs none.
             while not self._over.wait(LIVE_EVERY_S):
                 now = time.monotonic()
-                self._rate.note(now, sum(lane.done for lane in self.recorder.lanes))
+                self._rate.note(now, self.recorder.tally.done)
                 if self.screen.live:
-                    self.screen.show(live_lines(self.recorder, self._rate) if self.recorder.is_running else [])
+                    self.screen.show(live_lines(*self._state()) if self.recorder.is_running else [])
                 elif self.recorder.is_running:
                     self._say(now)
 
+    def _state(self) -> "tuple[Tally, Rate, bool]":
+        return self.recorder.tally, self._rate, self.recorder.stopped
+
     def _say(self, now: float) -> None:
         self._say_notes()
-        done = sum(lane.done for lane in self.recorder.lanes)
+        done = self.recorder.tally.done
         if now - self._said >= (SAY_EVERY_S if done != self._said_done else SAY_IDLE_EVERY_S):
             self._said, self._said_done = now, done
-            for line in log_lines(self.recorder, self._rate):
+            for line in log_lines(*self._state()):
                 self.screen.say(line)
 
     def _say_notes(self) -> None:
-        notes = self.recorder.notes[self._notes :]
+        notes = self.recorder.tally.notes[self._notes :]
         self._notes += len(notes)
         for note in notes:
             self.screen.say(f"evaltape: {note}")
@@ -117,40 +123,38 @@ class Rate:
         return calls * (now - start) / (done - before) if done > before else None
 
 
-def live_lines(recorder: Recorder, rate: Rate) -> list[str]:
+def live_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
     """The recording in a line; a line more per model where there are several, and per job."""
-    lanes = [lane for lane in recorder.lanes if lane.total]
+    lanes = _asked(tally)
     lines = [f"  {_lane(lane)}" for lane in lanes if len(lanes) > 1]
-    return [*([_summary(recorder, rate)] if lanes else []), *lines, *_jobs(recorder)]
+    return [*([_summary(tally, rate, stopping)] if lanes else []), *lines, *_jobs(tally)]
 
 
-def log_lines(recorder: Recorder, rate: Rate) -> list[str]:
+def log_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
     """The same for a log: a line for all calls, and one per job."""
-    lanes = [lane for lane in recorder.lanes if lane.total]
+    lanes = _asked(tally)
     models = ": " + "; ".join(map(_lane, lanes)) if len(lanes) > 1 else ""
-    return [*([_summary(recorder, rate) + models] if lanes else []), *_jobs(recorder)]
+    return [*([_summary(tally, rate, stopping) + models] if lanes else []), *_jobs(tally)]
 
 
-def last_line(recorder: Recorder, now: float) -> str:
+def last_line(tally: Tally, took_s: float) -> str:
     """What was recorded, and how long it took."""
-    done, total, failed = _counts(recorder)
-    failures = [f"{failed:,} failed"] if failed else []
-    took = f"in {duration(now - recorder.started)}"
-    return ", ".join([f"recorded {done - failed:,} of {total:,} calls", *failures, *_spent(recorder), took])
+    failures = [f"{tally.failed:,} failed"] if tally.failed else []
+    recorded = f"recorded {tally.done - tally.failed:,} of {tally.total:,} calls"
+    return ", ".join([recorded, *failures, *_spent(tally), f"in {duration(took_s)}"])
 
 
-def _summary(recorder: Recorder, rate: Rate) -> str:
-    done, total, failed = _counts(recorder)
-    lanes = [lane for lane in recorder.lanes if lane.total]
-    name = f"{lanes[0].model.key} " if len(lanes) == 1 else ""
-    parts = [f"recording {name}{done:,}/{total:,}", f"{recorder.in_flight} in flight"]
-    parts += [f"{failed:,} failed"] if failed else []
-    left_s = rate.left_s(total - done)
-    if recorder.outcomes.stopped:
+def _summary(tally: Tally, rate: Rate, stopping: bool) -> str:
+    lanes = _asked(tally)
+    name = f"{lanes[0].model} " if len(lanes) == 1 else ""
+    parts = [f"recording {name}{tally.done:,}/{tally.total:,}", f"{tally.in_flight} in flight"]
+    parts += [f"{tally.failed:,} failed"] if tally.failed else []
+    left_s = rate.left_s(tally.total - tally.done)
+    if stopping:
         parts.append("stopping")
-    elif left_s is not None and total > done:
+    elif left_s is not None and tally.total > tally.done:
         parts.append(f"{_about(left_s)} left")
-    return ", ".join([*parts, *_spent(recorder)])
+    return ", ".join([*parts, *_spent(tally)])
 
 
 def _about(seconds: float) -> str:
@@ -158,21 +162,19 @@ def _about(seconds: float) -> str:
     return duration(seconds if seconds < 60 else 60 * round(seconds / 60)).replace(" 00 s", "")
 
 
-def _lane(lane: Lane) -> str:
+def _asked(tally: Tally) -> list[LaneTally]:
+    return [lane for lane in tally.lanes if lane.total]
+
+
+def _lane(lane: LaneTally) -> str:
     failed = f", {lane.failed:,} failed" if lane.failed else ""
-    return f"{lane.model.key} {lane.done:,}/{lane.total:,}, {lane.in_flight} in flight{failed}"
+    return f"{lane.model} {lane.done:,}/{lane.total:,}, {lane.in_flight} in flight{failed}"
 
 
-def _jobs(recorder: Recorder) -> list[str]:
-    return [f"job {key}: {status}" for key, status in dict(recorder.statuses).items()]
+def _jobs(tally: Tally) -> list[str]:
+    return [f"job {key}: {status}" for key, status in tally.statuses.items()]
 
 
-def _counts(recorder: Recorder) -> tuple[int, int, int]:
-    lanes = list(recorder.lanes)
-    return sum(lane.done for lane in lanes), sum(lane.total for lane in lanes), sum(lane.failed for lane in lanes)
-
-
-def _spent(recorder: Recorder) -> list[str]:
-    tokens = sum(lane.prompt_tokens + lane.completion_tokens for lane in recorder.lanes)
-    priced = any(lane.model.price for lane in recorder.lanes) or recorder.job_cost_usd
-    return ([f"{tokens:,} tokens"] if tokens else []) + ([usd(recorder.spent_usd)] if priced else [])
+def _spent(tally: Tally) -> list[str]:
+    priced = any(lane.has_price for lane in tally.lanes) or tally.job_cost_usd
+    return ([f"{tally.tokens:,} tokens"] if tally.tokens else []) + ([usd(tally.spent_usd)] if priced else [])

@@ -1,4 +1,4 @@
-"""Makes the calls of a recording: in the main process, in the background, ahead of the tests that assert on each.
+"""Makes the calls of a recording, in a process of its own, ahead of the tests that assert on each.
 
 One event loop holds every request of the session in flight, whatever the number of workers: requests in flight are cheap,
 processes are dear, and limits on calls, pace and money are kept exactly where there is one place to keep them. A call's
@@ -8,7 +8,6 @@ cassette is written the moment it is answered; its outcome is then published to 
 import asyncio
 import contextlib
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,23 +17,24 @@ from typing import Any
 from evals.harness import cassettes
 from evals.harness.cassettes import Exchange
 from evals.harness.cost import call_usd, most_usd
-from evals.harness.endpoint import CallFailed, Endpoint, import_client
+from evals.harness.endpoint import CallFailed, Endpoint
 from evals.harness.errors import RecordingError
 from evals.harness.names import shown
-from evals.harness.outcomes import Outcomes
+from evals.harness.outcomes import GRACE_S, Outcomes
 from evals.harness.prediction import Answer, read_completion
 from evals.harness.recordings import Recordings
 from evals.harness.samples import Sample
 from evals.harness.suite import Model
+from evals.harness.tally import LaneTally, Tally
 from evals.harness.throttle import Throttle
 
 ATTEMPTS = 5
 PATIENCE_S = 600.0
 """How long a call may go on being refused for its pace."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 20.0
-GRACE_S = 60.0
-"""How long calls in flight are waited for when a run is stopped: they are paid for."""
 TICK_S = 0.5
+TELL_EVERY_S = 0.1
+"""How often the tally is told, where it has changed."""
 FIRST_ANSWER_S = 0.2
 """When the first calls are out and, as a rule, not answered: the time to import what writing their answers takes."""
 
@@ -57,14 +57,9 @@ class Lane:
     model: Model
     endpoint: Endpoint
     throttle: Throttle
+    tally: LaneTally
     waiting: deque[Call] = field(default_factory=deque)
     delayed: list[Call] = field(default_factory=list)
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    in_flight: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
     def next_call(self, now: float) -> tuple[Call | None, float]:
         """The first call that may start now, or None and the seconds until one may."""
@@ -79,11 +74,6 @@ class Lane:
             return self.waiting.popleft(), 0.0
         return None, min((call.not_before - now for call in self.delayed), default=float("inf"))
 
-    @property
-    def cost_usd(self) -> float:
-        """What this session's calls to the model cost."""
-        return call_usd(self.model.price, self.prompt_tokens, self.completion_tokens)
-
 
 JobDriver = Callable[["Recorder"], Awaitable[None]]
 
@@ -92,34 +82,36 @@ class Recorder:
     """Runs lanes of calls and fine-tuning jobs to their end, or until it is stopped."""
 
     def __init__(
-        self, recordings: Recordings, outcomes: Outcomes, concurrency: int, timeout_s: float, budget_usd: float | None
+        self,
+        recordings: Recordings,
+        outcomes: Outcomes,
+        concurrency: int,
+        budget_usd: float | None = None,
+        tell: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
+        """`tell` hears the tally now and then, while it changes, and at the end."""
         self.recordings = recordings
         self.outcomes = outcomes
         self.concurrency = concurrency
-        self.timeout_s = timeout_s
         self.budget_usd = budget_usd
+        self.tally = Tally()
         self.lanes: list[Lane] = []
-        self.job_cost_usd = 0.0
         self.job_held_usd = 0.0
-        self.statuses: dict[str, str] = {}
-        self.notes: list[str] = []
-        self.why_stopped: str | None = None
+        self._tell = tell
         self._jobs: list[JobDriver] = []
         self._held_usd = 0.0
         self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="evaltape-recorder", daemon=True)
-        self.started = time.monotonic()
 
-    # ------------------------------------------------------------ from the session's thread
+    # ------------------------------------------------------------ what is to be done
 
     def add_lane(self, model: Model, endpoint: Endpoint, calls: list[Call]) -> None:
         """Add a model's calls, before the start or from within the loop."""
-        lane = Lane(model, endpoint, Throttle(self.concurrency), deque(calls), total=len(calls))
-        self.lanes.append(lane)
+        tally = LaneTally(model.key, total=len(calls), has_price=model.price is not None)
+        self.lanes.append(Lane(model, endpoint, Throttle(self.concurrency), tally, deque(calls)))
+        self.tally.lanes.append(tally)
         self._wake.set()
 
     def add_job(self, drive: JobDriver) -> None:
@@ -127,60 +119,36 @@ class Recorder:
         self._jobs.append(drive)
         self._wake.set()
 
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        if self._unfinished() or self._jobs:
-            import_client()  # Not in that thread: beside another one that works, an import takes twice as long.
-        self._thread.start()
+    def run(self) -> None:
+        """Do all of it. Whatever happens, no test waits for ever."""
+        try:
+            asyncio.run(self._main())
+        except Exception as error:
+            self.stop(f"the recording broke off: {error!r}")
+        finally:
+            self.outcomes.stop("the recording is over")
+            self._tell(self.tally)
 
     def stop(self, reason: str) -> None:
-        """Start no further call; those in flight are let finish."""
-        if self.why_stopped is None and self.is_running:
-            self.why_stopped = reason
+        """Start no further call; those in flight are let finish. From any thread."""
+        if self.outcomes.stopped is None:
+            self.tally.stopped = reason
         self.outcomes.stop(reason)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._wake.set)
 
-    def join(self) -> None:
-        """Wait for the end; calls in flight of a stopped run get a minute."""
-        if self._thread.is_alive():
-            self._thread.join(GRACE_S if self.outcomes.stopped else None)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._thread.is_alive()
-
-    @property
-    def in_flight(self) -> int:
-        """Requests in flight, over all models."""
-        return sum(lane.in_flight for lane in self.lanes)
-
-    @property
-    def spent_usd(self) -> float:
-        """What the session has cost so far."""
-        return sum(lane.cost_usd for lane in self.lanes) + self.job_cost_usd
-
     @property
     def committed_usd(self) -> float:
-        """The same, with every call and job under way counted for the most that it can cost."""
-        return self.spent_usd + self._held_usd + self.job_held_usd
+        """What the session has cost, with every call and job under way counted for the most that it can cost."""
+        return self.tally.spent_usd + self._held_usd + self.job_held_usd
 
     # ------------------------------------------------------------ in the loop
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._main())
-        except Exception as error:  # Whatever it is, no test may wait for ever.
-            self.outcomes.stop(f"the recording broke off: {error!r}")
-            raise
-        finally:
-            self.outcomes.stop("the recording is over")
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(FIRST_ANSWER_S, cassettes.prepare_to_write)
+        telling = asyncio.create_task(self._tell_often())
         jobs: list[asyncio.Task[None]] = []
         try:
             while not self.outcomes.stopped:
@@ -194,9 +162,27 @@ class Recorder:
         finally:
             for job in jobs:
                 job.cancel()
-            await asyncio.gather(*self._tasks, *jobs, return_exceptions=True)
+            in_time = asyncio.timeout(GRACE_S if self.outcomes.stopped else None)
+            with contextlib.suppress(TimeoutError):
+                async with in_time:
+                    await asyncio.gather(*self._tasks, *jobs, return_exceptions=True)
+            telling.cancel()
+            self._count_what_is_left()
             for lane in self.lanes:
                 await lane.endpoint.close()
+
+    async def _tell_often(self) -> None:
+        told: dict[str, Any] = {}
+        while True:
+            if (now := self.tally.as_dict()) != told:
+                self._tell(self.tally)
+                told = now
+            await asyncio.sleep(TELL_EVERY_S)
+
+    def _count_what_is_left(self) -> None:
+        if self.tally.stopped:
+            calls = {lane.model.key: [*lane.waiting, *lane.delayed] for lane in self.lanes}
+            self.tally.left = {key: [call.sample.id for call in left] for key, left in calls.items()}
 
     async def _drive(self, job: JobDriver) -> None:
         try:
@@ -207,14 +193,14 @@ class Recorder:
             self._wake.set()
 
     def _unfinished(self) -> bool:
-        return any(lane.waiting or lane.delayed or lane.in_flight for lane in self.lanes)
+        return any(lane.waiting or lane.delayed or lane.tally.in_flight for lane in self.lanes)
 
     def _start_calls(self) -> float:
         """Start every call that may start, model by model in turn; the seconds until another may."""
         pause = float("inf")
         idle = 0
         while idle < len(self.lanes) and not self.outcomes.stopped:
-            if self.in_flight >= self.concurrency:
+            if self.tally.in_flight >= self.concurrency:
                 return float("inf")
             lane = self.lanes[self._turn % len(self.lanes)]
             self._turn += 1
@@ -238,14 +224,14 @@ class Recorder:
         most = most_usd(lane.model, body)
         if self.budget_usd is not None and self.committed_usd + most > self.budget_usd:
             lane.waiting.appendleft(call)
-            if self.in_flight == 0 and self.job_held_usd == 0:
+            if self.tally.in_flight == 0 and self.job_held_usd == 0:
                 self.stop(
-                    f"the budget of ${self.budget_usd:g} can't bear a further call (${self.spent_usd:.4f} spent); "
+                    f"the budget of ${self.budget_usd:g} can't bear a further call (${self.tally.spent_usd:.4f} spent); "
                     "--record-missing with a larger --budget goes on"
                 )
             return False
         self._held_usd += most
-        lane.in_flight += 1
+        lane.tally.in_flight += 1
         lane.throttle.start(time.monotonic())
         task = asyncio.create_task(self._ask(lane, call, body, most))
         self._tasks.add(task)
@@ -265,7 +251,7 @@ class Recorder:
         else:
             lane.throttle.succeed(time.monotonic(), headers)
         finally:
-            lane.in_flight -= 1
+            lane.tally.in_flight -= 1
             self._held_usd -= most
             self._wake.set()
 
@@ -307,13 +293,13 @@ class Recorder:
             self._end(lane, call, None)
 
     def _count(self, lane: Lane, exchange: Exchange, answer: Answer) -> None:
-        lane.prompt_tokens += answer.prompt_tokens
-        lane.completion_tokens += answer.completion_tokens
+        lane.tally.tokens += answer.prompt_tokens + answer.completion_tokens
+        lane.tally.cost_usd += call_usd(lane.model.price, answer.prompt_tokens, answer.completion_tokens)
         if not answer.prompt_tokens:  # An API that tells no tokens: the budget holds by what the call can cost.
             self._held_usd += most_usd(lane.model, exchange.asked)
 
     def _end(self, lane: Lane, call: Call, error: str | None) -> None:
-        lane.done += 1
-        lane.failed += error is not None
+        lane.tally.done += 1
+        lane.tally.failed += error is not None
         if call.repeat == 1:
             self.outcomes.sample(lane.model.key, call.sample.id, error)

@@ -79,7 +79,9 @@ def ask_all(session: "EvalSession") -> list[str]:
 
 def near_ends(session: "EvalSession") -> list[str]:
     """A line for each model that was recorded in this session and ends soon, with what is missing of it."""
-    return _told(session, {key: notice for key, notice in session.notices.items() if notice.is_near})
+    told = session.recorder.tally.notices if session.recorder else {}
+    notices = {key: Notice(**notice) for key, notice in told.items()}
+    return _told(session, {key: notice for key, notice in notices.items() if notice.is_near})
 
 
 async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:

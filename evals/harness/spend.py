@@ -19,10 +19,9 @@ Results = Mapping[str, Any]
 
 def spend_lines(session: "EvalSession", found: Results) -> Iterator[str]:
     """What was spent here, and unless all of it was recorded just now, what the whole recording cost."""
-    recorder = session.recorder
-    if recorder is not None and recorder.spent_usd > 0:
-        budget = f" of a budget of ${recorder.budget_usd:g}" if recorder.budget_usd else ""
-        yield f"Spent in this session: {usd(recorder.spent_usd)}{budget}."
+    spent_usd, budget_usd = session.recorder.tally.spent_usd if session.recorder else 0.0, session.settings.budget_usd
+    if spent_usd > 0:
+        yield f"Spent in this session: {usd(spent_usd)}{f' of a budget of ${budget_usd:g}' if budget_usd else ''}."
     if session.settings.mode == RECORD:
         return
     costs = dict(recording_costs(found))
@@ -41,17 +40,17 @@ def recording_costs(found: Results) -> Iterator[tuple[str, float]]:
 
 def left_lines(session: "EvalSession") -> Iterator[str]:
     """Why a recording ended early, what is left of it, what that can cost, and how to go on."""
-    recorder = session.recorder
-    if recorder is None or recorder.why_stopped is None:
+    tally = session.recorder.tally if session.recorder else None
+    if tally is None or tally.stopped is None:
         return
-    yield f"The recording stopped: {recorder.why_stopped}. What was answered before is recorded."
+    yield f"The recording stopped: {tally.stopped}. What was answered before is recorded."
+    left = [(session.suite.models[key], samples) for key, samples in tally.left.items()]
     for kind in ("baseline", "finetuned"):
-        lanes = [lane for lane in recorder.lanes if lane.model.kind == kind]
-        calls = [(lane.model, call.sample) for lane in lanes for call in (*lane.waiting, *lane.delayed)]
+        calls = [(model, session.sample(sample)) for model, samples in left if model.kind == kind for sample in samples]
         most = sum(most_usd(model, session.recordings.request(model, sample)) for model, sample in calls)
         if calls:
             cost = f", which can cost up to {usd(most)}" if most else ""
-            budget = f" --budget {_rounded_up(most):g}" if most and recorder.budget_usd else ""
+            budget = f" --budget {_rounded_up(most):g}" if most and session.settings.budget_usd else ""
             yield f"{counted(len(calls), 'call')} left{cost}. Go on: {session.commands.record_all(kind, True)}{budget}"
 
 

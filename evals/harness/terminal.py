@@ -80,9 +80,8 @@ def _remarks(session: "EvalSession", found: Results, verbose: bool) -> Iterator[
     yield from near_ends(session)
     yield from spend_lines(session, found)
     yield from _orphans(session)
-    recorder = session.recorder
-    if recorder is not None:
-        yield from recorder.notes
+    if session.recorder is not None:
+        yield from session.recorder.tally.notes
     yield from left_lines(session)
 
 
