@@ -4,6 +4,7 @@ They are written whole or not at all, and hold no secret in headers and bodies.
 """
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Any:
 def _load(path: Path) -> list[Interaction]:
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+            # No more than there is: a buffer of the largest size takes longer to get than a recording to read.
+            data = file.read(min(os.fstat(file.fileno()).st_size, LARGEST_BYTES) + 1)
         if len(data) > LARGEST_BYTES:
             raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
         interactions = interactions_of(data.decode())

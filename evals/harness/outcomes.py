@@ -2,15 +2,17 @@
 
 The recorder's process makes the calls; whoever runs a sample's test waits here for its outcome. The main process hears of
 outcomes over a pipe and passes them on to xdist's workers, over an execnet channel each, as plain dicts:
-`{"model": ..., "sample": ..., "error": ...}` and `{"stopped": ...}`. What was answered is not in the message: it is read
-from the cassette, as a replay would.
+`{"ended": [[model, sample, error], ...]}` and `{"stopped": reason}`. What was answered is not in the message: it is read from
+the cassette, as a replay would.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 Message = dict[str, Any]
+Ended = tuple[str, str, str | None]
+"""A call that has ended: its model, its sample, and None for what was recorded or the error."""
 MAIN_ENDED = "the main process has ended"
 GRACE_S = 60.0
 """How long calls in flight are waited for when a recording is stopped: they are paid for."""
@@ -35,19 +37,18 @@ class Stopped(Exception):
 
 
 class Outcomes:
-    """Outcomes as they come in. `error` is None for what was recorded, and the reason otherwise."""
+    """Outcomes as they come in."""
 
     def __init__(self) -> None:
         self._errors: dict[tuple[str, str], str | None] = {}
-        self._messages: list[Message] = []
         self._senders: list[Sender] = []
         self._stopped: str | None = None
         self._awaited: tuple[str, str] | None = None
         self._changed = threading.Condition()
 
-    def sample(self, model: str, sample: str, error: str | None) -> None:
-        """A sample's call has ended."""
-        self.hear({"model": model, "sample": sample, "error": error})
+    def end(self, calls: Iterable[Ended]) -> None:
+        """Calls have ended."""
+        self.hear({"ended": list(map(list, calls))})
 
     def stop(self, reason: str) -> None:
         """No further call will be made."""
@@ -72,8 +73,9 @@ class Outcomes:
         """Tell another process everything so far, and from now on."""
         with self._changed:
             self._senders.append(sender)
-            for message in self._messages:
-                _send(sender, message)
+            _send(sender, {"ended": [[*key, error] for key, error in self._errors.items()]})
+            if self._stopped is not None:
+                _send(sender, {"stopped": self._stopped})
 
     def listen(self, channel: Channel) -> None:
         """Hear of outcomes from the main process, which is told so; its end stops the recording here."""
@@ -81,14 +83,12 @@ class Outcomes:
         channel.send({"listening": True})
 
     def hear(self, message: Message) -> None:
-        """Take in what became of a call, or that the recording ended, and pass it on."""
+        """Take in what became of calls, or that the recording ended, and pass it on."""
         with self._changed:
             if "stopped" in message:
                 self._stopped = self._stopped or message["stopped"]
-            else:
-                self._errors[message["model"], message["sample"]] = message["error"]
-            if message not in self._messages[-1:]:
-                self._messages.append(message)
+            for model, sample, error in message.get("ended", ()):
+                self._errors[model, sample] = error
             for sender in self._senders:
                 _send(sender, message)
             # A test is woken by its own outcome alone: to be woken by each would slow down both threads.

@@ -50,9 +50,7 @@ class Planner:
     def _add_lane(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
         calls = [Call(sample, repeat) for sample, repeat in self.session.calls_of(model, samples)]
         missing = {call.sample.id for call in calls if call.repeat == 1}
-        for sample in samples:
-            if sample.id not in missing:
-                self.recorder.outcomes.sample(model.key, sample.id, None)
+        self.recorder.outcomes.end((model.key, sample.id, None) for sample in samples if sample.id not in missing)
         if self.settings.mode == RECORD:
             for path in self.session.recordings.orphans(self.session.samples, model.key):
                 path.unlink()
@@ -77,8 +75,7 @@ class Planner:
             self.session.jobs.forget(job)
             if error is None:
                 self._add_lane(model, endpoint, samples)
-                return
-            for sample in samples:
-                recorder.outcomes.sample(model.key, sample.id, error)
+            else:
+                recorder.outcomes.end((model.key, sample.id, error) for sample in samples)
 
         self.recorder.add_job(drive)

@@ -20,7 +20,7 @@ from evals.harness.cost import call_usd, most_usd
 from evals.harness.endpoint import CallFailed, Endpoint
 from evals.harness.errors import RecordingError
 from evals.harness.names import shown
-from evals.harness.outcomes import GRACE_S, Outcomes
+from evals.harness.outcomes import GRACE_S, Ended, Outcomes
 from evals.harness.prediction import Answer, read_completion
 from evals.harness.recordings import Recordings
 from evals.harness.samples import Sample
@@ -33,6 +33,8 @@ PATIENCE_S = 600.0
 """How long a call may go on being refused for its pace."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 20.0
 TICK_S = 0.5
+PUBLISH_EVERY_S = 0.02
+"""Outcomes wait so long for others to be published with: every process of the session hears of each."""
 TELL_EVERY_S = 0.1
 """How often the tally is told, where it has changed."""
 FIRST_ANSWER_S = 0.2
@@ -101,6 +103,7 @@ class Recorder:
         self._jobs: list[JobDriver] = []
         self._held_usd = 0.0
         self._turn = 0
+        self._ended: list[Ended] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -126,17 +129,25 @@ class Recorder:
         except Exception as error:
             self.stop(f"the recording broke off: {error!r}")
         finally:
+            self._publish()
             self.outcomes.stop("the recording is over")
             self._tell(self.tally)
 
     def stop(self, reason: str) -> None:
-        """Start no further call; those in flight are let finish. From any thread."""
+        """Start no further call; those in flight are let finish."""
+        self._publish()
         if self.outcomes.stopped is None:
             self.tally.stopped = reason
         self.outcomes.stop(reason)
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._wake.set)
+        self._wake.set()
+
+    def stop_soon(self, reason: str) -> None:
+        """The same from another thread than the one that runs it."""
+        with contextlib.suppress(RuntimeError):  # It is over.
+            if self._loop is None:
+                self.stop(reason)
+            else:
+                self._loop.call_soon_threadsafe(self.stop, reason)
 
     @property
     def committed_usd(self) -> float:
@@ -302,4 +313,11 @@ class Recorder:
         lane.tally.done += 1
         lane.tally.failed += error is not None
         if call.repeat == 1:
-            self.outcomes.sample(lane.model.key, call.sample.id, error)
+            self._ended.append((lane.model.key, call.sample.id, error))
+            if len(self._ended) == 1:
+                asyncio.get_running_loop().call_later(PUBLISH_EVERY_S, self._publish)
+
+    def _publish(self) -> None:
+        ended, self._ended = self._ended, []
+        if ended:
+            self.outcomes.end(ended)

@@ -132,7 +132,7 @@ def _record(session: EvalSession, pipe: Pipe, selected: dict[str, list[str]]) ->
     Planner(session, recorder).plan(selected)
     pipe.send({"begun": True})
     recorder.outcomes.attach(pipe)
-    pipe.listen(lambda message: recorder.stop(message["stopped"]), lambda: recorder.stop(MAIN_ENDED))
+    pipe.listen(lambda message: recorder.stop_soon(message["stopped"]), lambda: recorder.stop_soon(MAIN_ENDED))
     recorder.run()
 
 
