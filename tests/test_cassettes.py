@@ -214,7 +214,8 @@ BAD = {
         "a: &a {k: 1}\n" + "".join(f"{c}: &{c} {{<<: [{', '.join(['*' + b] * 10)}]}}\n" for b, c in zip("abcdefgh", "bcdefghi", strict=True)),
         "tags, anchors and aliases",
     ),
-    "lists in lists": ("version: 1\ninteractions: " + "[" * 1_000_000, "nested more than 16 levels deep"),
+    "lists in lists": ("version: 1\ninteractions: " + "[" * 1_000_000, "not a readable cassette"),
+    "lists in more lists than recordings have": ("version: 1\ninteractions: " + "[" * 100, "nested more than 16 levels deep"),
     "lists in lists, as a block": ("- " * 100_000, "nested more than 16 levels deep"),
     "many nodes": ("- a\n" * 200_000, "more than 100,000 nodes"),
     "JSON in JSON": (

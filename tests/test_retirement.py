@@ -6,7 +6,8 @@ import datetime
 import pytest
 
 from evals.harness.endpoint import Endpoint
-from evals.harness.retirement import Notice, ask
+from evals.harness.retirement import Notice
+from evals.harness.shutdown_dates import ask
 from tests.server import Reply, error
 
 SMALL = "small-2026-01-01"
@@ -150,6 +151,6 @@ def test_a_recording_keeps_quiet_about_models_that_stay(project, api):
 
 def test_a_recording_does_not_fail_for_it(project, api):
     with (project.root / "conftest.py").open("a") as conftest:
-        conftest.write("\nimport evals.harness.retirement\nevals.harness.retirement.PATIENCE_S = 0.2\n")
+        conftest.write("\nimport evals.harness.shutdown_dates\nevals.harness.shutdown_dates.PATIENCE_S = 0.2\n")
     api.fault(Reply({}, delay_s=60), path=SMALL, method="GET")
     project.record()

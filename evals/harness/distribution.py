@@ -6,6 +6,7 @@
 4. When all are done the main process runs the gates, on reports and, for what none has told, on the recordings.
 """
 
+import json
 import warnings
 from collections.abc import Generator
 from itertools import pairwise
@@ -14,17 +15,42 @@ from typing import Any, cast
 import pytest
 
 from evals.harness.errors import FewerSamples
+from evals.harness.items import is_gate
 from evals.harness.session import EvalSession
 
 CHANNEL = "evaltape"
+PACKED = "evaltape_json"
 
 
 def register(config: pytest.Config, session: EvalSession) -> None:
     """Register the hooks of a worker, or of the main process, which takes effect only where it distributes."""
+    config.pluginmanager.register(Reports())
     if session.is_main:
         config.pluginmanager.register(Distribution(session))
     elif session.settings.records:
         session.outcomes.listen(config.workerinput[CHANNEL])  # type: ignore[attr-defined]
+
+
+class Reports:
+    """The hooks of both sides of a report's way: an Evaltape test's travels as one text of JSON.
+
+    execnet, in Python, would take longer over the parts of it than scoring an answer takes.
+    """
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
+        """Pack what pytest makes of a report."""
+        data = yield
+        return {PACKED: json.dumps(data)} if hasattr(report, "evaltape") else data
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_from_serializable(self, config: pytest.Config, data: dict[str, Any]) -> Any:
+        """Unpack it, and let pytest make a report of it."""
+        return (
+            config.hook.pytest_report_from_serializable(config=config, data=json.loads(data[PACKED]))
+            if PACKED in data
+            else None
+        )
 
 
 class Distribution:
@@ -66,7 +92,7 @@ class Distribution:
         return result
 
     def _collect(self, session: pytest.Session) -> None:
-        from evals.harness.plugin import begin_recording, is_gate
+        from evals.harness.main_process import begin_recording
 
         self.session.runs_samples = self.session.settings.records
         # pytest catches warnings in its own collection only; all others come from the workers, too.

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evals.harness.errors import UserError
 from evals.harness.estimate import estimate
-from evals.harness.retirement import ask_all
+from evals.harness.items import selected_samples
+from evals.harness.options import as_usage_error
+from evals.harness.shutdown_dates import ask_all
 from evals.harness.terminal import print_wrapped
 
 if TYPE_CHECKING:
@@ -36,10 +37,8 @@ class Listing:
         """List, in place of running tests. Whatever was wrong in collection is told first."""
         if session.testsfailed or session.config.option.collectonly:
             return None
-        try:
+        with as_usage_error():
             title, lines = self._listed(session)
-        except UserError as mistake:
-            raise pytest.UsageError(str(mistake)) from None
         _print(session.config, f"{title}: {self.session.suite.name}", lines)
         return True
 
@@ -49,8 +48,6 @@ class Listing:
             session.exitstatus = pytest.ExitCode.OK
 
     def _listed(self, session: pytest.Session) -> tuple[str, list[str]]:
-        from evals.harness.plugin import selected_samples
-
         if self.session.settings.retiring:
             return "retirement", ask_all(self.session)
         return "estimate", list(estimate(self.session, selected_samples(session.items)))

@@ -1,5 +1,7 @@
 """The command line: options, the settings they make, and what can't be combined."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,3 +128,12 @@ def _timeout_s(config: pytest.Config) -> float:
     if not timeout_s > 0:
         raise UserError(f"{config.inipath or 'pytest.ini'}: eval_timeout_s = {text}: it takes a number of seconds over 0")
     return timeout_s
+
+
+@contextlib.contextmanager
+def as_usage_error() -> Iterator[None]:
+    """Tell a mistake without a traceback."""
+    try:
+        yield
+    except UserError as mistake:
+        raise pytest.UsageError(str(mistake)) from None

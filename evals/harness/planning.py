@@ -9,9 +9,9 @@ from evals.harness.job_driver import JobDriver
 from evals.harness.names import shown
 from evals.harness.options import RECORD
 from evals.harness.recorder import Call, Recorder
-from evals.harness.retirement import ask
 from evals.harness.samples import Sample
 from evals.harness.session import EvalSession
+from evals.harness.shutdown_dates import ask
 from evals.harness.suite import Model
 
 

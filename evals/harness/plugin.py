@@ -1,23 +1,23 @@
-"""The pytest plugin: options, parametrization, fixtures and hooks, a few statements each."""
+"""The pytest plugin: options, parametrization, fixtures and hooks, a few statements each.
 
-import contextlib
-from collections.abc import Callable, Generator, Iterator
+What only one kind of process needs is imported by that kind alone: hooks of the main process are in `main_process`, those of
+both sides of xdist in `distribution`, those of a session that only lists in `listing`.
+"""
+
+import gc
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import pytest
 
-from evals.harness import progress, terminal
 from evals.harness.errors import UserError
 from evals.harness.finetuning import Jobs
-from evals.harness.listing import Listing, start_no_workers
-from evals.harness.options import add_options, read_settings
+from evals.harness.items import is_gate, parameters_of
+from evals.harness.options import add_options, as_usage_error, read_settings
 from evals.harness.outcomes import Stopped
 from evals.harness.prediction import Prediction
-from evals.harness.report import write_report
-from evals.harness.results import write_results
 from evals.harness.scores import ModelScores, PairedScores
-from evals.harness.session import EvalSession, Selected
-from evals.harness.step_summary import write_step_summary
+from evals.harness.session import EvalSession
 
 SESSION = pytest.StashKey[EvalSession]()
 MISTAKE = pytest.StashKey[UserError]()
@@ -35,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Prepare for a session that runs no test."""
     if config.option.estimate or config.option.retiring:
+        from evals.harness.listing import start_no_workers
+
         start_no_workers(config)
     if config.option.estimate or config.option.retiring or config.option.collectonly:
         config.pluginmanager.unregister(name="syrupy")  # It would report on the snapshots of tests that don't run.
@@ -47,8 +49,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = session
     # A run sees one suite of many, and perhaps no gate: syrupy must neither call accepted scores unused nor delete them.
     config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or []), "json"]
-    if session.is_main:
-        config.pluginmanager.register(Listing(session) if session.settings.only_lists else MainProcess(session))
+    if session.settings.only_lists:
+        from evals.harness.listing import Listing
+
+        config.pluginmanager.register(Listing(session))
+    elif session.is_main:
+        from evals.harness.main_process import MainProcess
+
+        config.pluginmanager.register(MainProcess(session))
     if config.pluginmanager.hasplugin("xdist"):
         from evals.harness.distribution import register
 
@@ -62,12 +70,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Models and samples become parameters. A mistake in the suite is kept until it can be told without a traceback."""
     if not {"prediction", "scores", "comparison"}.intersection(metafunc.fixturenames):
         return
-    session = metafunc.config.stash[SESSION]
-    try:
-        names, cases = _cases(session, metafunc)
-    except UserError as mistake:
-        metafunc.config.stash.setdefault(MISTAKE, mistake)
-        names, cases = _names(metafunc), []
+    stash, names, cases = metafunc.config.stash, _names(metafunc), []
+    if MISTAKE not in stash:
+        try:
+            cases = _cases(stash[SESSION], metafunc)
+        except UserError as mistake:
+            stash[MISTAKE] = mistake
     nothing = pytest.param(*[NOTHING] * len(names), id="nothing")
     metafunc.parametrize(names, cases or [nothing], indirect=names[:1])
 
@@ -76,23 +84,23 @@ def _names(metafunc: pytest.Metafunc) -> list[str]:
     return [name for name in ("prediction", "scores", "comparison", "metric") if name in metafunc.fixturenames]
 
 
-def _cases(session: EvalSession, metafunc: pytest.Metafunc) -> tuple[list[str], list[Any]]:
+def _cases(session: EvalSession, metafunc: pytest.Metafunc) -> list[Any]:
     """The parameters of a test by what it asks for: a `prediction`, `scores` (of one `metric`), or a `comparison`."""
     names, suite = _names(metafunc), session.suite
     models = suite.models_of("finetuned" if metafunc.definition.get_closest_marker("finetuned") else "baseline")
     if "prediction" in names:
         samples = [(sample, sample.name) for sample in session.samples]
         here = session.runs_samples
-        return names, [pytest.param((m, s), id=f"{m.key}-{name}") for m in models for s, name in samples if here]
+        return [pytest.param((m, s), id=f"{m.key}-{name}") for m in models for s, name in samples if here]
     if "comparison" in names:
-        return names, [
+        return [
             pytest.param(comparison, metric, id=f"{comparison.name}-{metric}", marks=_mark_of(session, comparison.candidate))
             for comparison in suite.comparisons.values()
             for metric in comparison.bounds
         ]
     if "metric" in names:
-        return names, [pytest.param(model, metric, id=f"{model.key}-{metric}") for model in models for metric in model.gates]
-    return names, [pytest.param(model, id=model.key) for model in models]
+        return [pytest.param(model, metric, id=f"{model.key}-{metric}") for model in models for metric in model.gates]
+    return [pytest.param(model, id=model.key) for model in models]
 
 
 def _mark_of(session: EvalSession, model: str) -> pytest.MarkDecorator:
@@ -105,7 +113,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Tell a mistake in the suite; put gates behind every sample; workers leave gates to the main process."""
     if MISTAKE in config.stash:
         raise pytest.UsageError(str(config.stash[MISTAKE]))
-    items[:] = [item for item in items if NOTHING not in _parameters(item).values()]
+    items[:] = [item for item in items if NOTHING not in parameters_of(item).values()]
     result = yield
     if config.stash[SESSION].is_main:
         items.sort(key=is_gate)
@@ -114,19 +122,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     return result
 
 
-def is_gate(item: pytest.Item) -> bool:
-    """Whether a test asserts on all samples of a model."""
-    return item.get_closest_marker("gate") is not None
-
-
-def selected_samples(items: list[pytest.Item]) -> Selected:
-    """The (model, sample) of each selected sample test."""
-    return [_parameters(item)["prediction"] for item in items if "prediction" in _parameters(item)]
-
-
-def _parameters(item: pytest.Item) -> dict[str, Any]:
-    callspec = getattr(item, "callspec", None)
-    return callspec.params if callspec is not None else {}
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What was collected will not become garbage: looking through it time and again would take a tenth of a replay."""
+    gc.freeze()
 
 
 # ---------------------------------------------------------------- what tests ask for
@@ -145,7 +144,7 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
 def scores(request: pytest.FixtureRequest) -> ModelScores:
     """A model's predictions for every sample of the suite."""
     found = _unless_stopped(request, lambda session: session.scores(request.param))
-    request.node.user_properties.extend(found.properties(_parameters(request.node).get("metric")))
+    request.node.user_properties.extend(found.properties(parameters_of(request.node).get("metric")))
     return found
 
 
@@ -153,7 +152,7 @@ def scores(request: pytest.FixtureRequest) -> ModelScores:
 def comparison(request: pytest.FixtureRequest) -> PairedScores:
     """Two models' predictions for every sample of the suite, paired."""
     found = _unless_stopped(request, lambda session: session.paired_scores(request.param))
-    request.node.user_properties.extend(found.properties(_parameters(request.node)["metric"]))
+    request.node.user_properties.extend(found.properties(parameters_of(request.node)["metric"]))
     return found
 
 
@@ -186,18 +185,22 @@ def jobs(request: pytest.FixtureRequest) -> Jobs:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Let the report carry what the test found out, as builtins, to the main process."""
     report = yield
-    if call.when == "call":
-        parameters = _parameters(item)
-        if "prediction" in parameters:
-            lead = dict(item.config.stash[SESSION].lead(parameters["prediction"][1]))
-            report.evaltape = {"prediction": item.funcargs["prediction"].as_dict(), "lead": lead}  # type: ignore[attr-defined]
-        elif "metric" in parameters:
-            kind = "comparison" if "comparison" in parameters else "gate"
-            subject = parameters["comparison"].name if kind == "comparison" else parameters["scores"].key
-            report.evaltape = {kind: [subject, parameters["metric"]]}
-        if {"prediction", "scores", "comparison"}.intersection(parameters):
-            _begin_with_the_message(report)
+    parameters = parameters_of(item)
+    if {"prediction", "scores", "comparison"}.intersection(parameters):
+        report.evaltape = _told(item, parameters) if call.when == "call" else {}
+        _begin_with_the_message(report)
     return report
+
+
+def _told(item: pytest.Item, parameters: dict[str, Any]) -> dict[str, Any]:
+    if "prediction" in parameters:
+        lead = dict(item.config.stash[SESSION].lead(parameters["prediction"][1]))
+        return {"prediction": item.funcargs["prediction"].as_dict(), "lead": lead}  # type: ignore[attr-defined]
+    if "metric" in parameters:
+        kind = "comparison" if "comparison" in parameters else "gate"
+        subject = parameters["comparison"].name if kind == "comparison" else parameters["scores"].key
+        return {kind: [subject, parameters["metric"]]}
+    return {}
 
 
 def _begin_with_the_message(report: Any) -> None:
@@ -205,64 +208,3 @@ def _begin_with_the_message(report: Any) -> None:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         crash.message = crash.message.removeprefix("AssertionError: ")
-
-
-class MainProcess:
-    """The hooks of the process that records, runs gates and reports."""
-
-    def __init__(self, session: EvalSession) -> None:
-        self.session = session
-        self._unwritten: list[str] = []
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Record ahead of the tests, and after them wait for what no test waits for."""
-        if self.session.runs_samples:
-            begin_recording(self.session, session)
-        if self.session.recorder is not None:
-            with as_usage_error():
-                self.session.recorder.listen()
-        with progress.shown(session.config, self.session.recorder):
-            result = yield
-            self.session.finish_recording()
-        return result
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what a test found out, here or in a worker."""
-        told = getattr(report, "evaltape", None)
-        if told is not None:
-            self.session.evidence.hear(told, report.passed)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop what is still being recorded: the session ended early. Write what files were asked for."""
-        progress.announce_wait(session.config, self.session.recorder)
-        self.session.finish_recording("the session has ended")
-        for write in (write_results, write_report, write_step_summary) if self.session.evidence.predictions else ():
-            try:
-                write(self.session)
-            except OSError as error:
-                self._unwritten.append(f"{error.filename2 or error.filename} can't be written: {error.strerror}")
-                session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the score table, or what became of a recording that yielded none."""
-        if self.session.evidence.predictions or self.session.recorder:
-            terminal.print_summary(terminalreporter, self.session)
-        for line in self._unwritten:
-            terminalreporter.write_line(line, red=True)
-
-
-def begin_recording(session: EvalSession, collected: pytest.Session) -> None:
-    """Let the recorder begin with what the selected sample tests need; with nothing where the collection failed."""
-    failed = collected.testsfailed and not collected.config.option.continue_on_collection_errors
-    session.begin_recording([] if failed else selected_samples(collected.items))
-
-
-@contextlib.contextmanager
-def as_usage_error() -> Iterator[None]:
-    """Tell a mistake without a traceback."""
-    try:
-        yield
-    except UserError as mistake:
-        raise pytest.UsageError(str(mistake)) from None

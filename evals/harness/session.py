@@ -141,22 +141,25 @@ class EvalSession:
         self.recorder = RecorderProcess(self.settings, self.outcomes)
         try:
             return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
-        except OSError as error:
-            raise unwritable(self.folder, error) from None
+        except BaseException as error:
+            self._dismiss_recorder("there are no samples")
+            raise unwritable(self.folder, error) if isinstance(error, OSError) else error from None
 
     def begin_recording(self, selected: Selected) -> None:
         """Let the recorder call the API for the selected samples; it is not needed where none is."""
         if self.recorder is None:
             return
         if not selected:
-            self.finish_recording("nothing is selected")
-            self.recorder = None
-            return
+            return self._dismiss_recorder("nothing is selected")
         self._recorded_now = {(model.key, sample.id) for model, sample in selected}
         by_model: dict[str, list[str]] = {}
         for model, sample in selected:
             by_model.setdefault(model.key, []).append(sample.id)
         self.recorder.begin(by_model)
+
+    def _dismiss_recorder(self, reason: str) -> None:
+        self.finish_recording(reason)
+        self.recorder = None
 
     def finish_recording(self, reason: str | None = None) -> None:
         """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""
