@@ -257,3 +257,4 @@ def test_a_collection_alone_records_nothing(project: Project, api: ApiServer) ->
     assert "test_sample[small-t1]" in run.output
     assert api.requests == []
     assert run.exit_code == 0, run.output
+    assert not project.cassettes.exists()

@@ -64,6 +64,12 @@ def test_a_recording_keeps_no_identity(keyed: Project, api: ApiServer, compresse
     assert_clean(keyed, run)
 
 
+def test_no_cookie_of_a_server_is_sent_back_to_it(keyed: Project, api: ApiServer) -> None:
+    keyed.run("evals", "-m", "baseline", "--record", "--concurrency", "1", key=KEY)
+    assert api.calls == 6
+    assert not [asked for asked in api.requests if "cookie" in asked.headers]
+
+
 def test_errors_that_hold_keys_and_identities_are_told_without(keyed: Project, api: ApiServer, workers: str) -> None:
     loud = f"Key {KEY} (Bearer {KEY}) of {ORGANISATION}, {PROJECT}, {USER} at {REQUEST}"
     api.fault("401", match="Ben:")

@@ -16,6 +16,7 @@ import pytest
 
 from evals.harness.errors import FewerSamples
 from evals.harness.items import is_gate
+from evals.harness.outcomes import MAIN_ENDED, Message
 from evals.harness.session import EvalSession
 
 CHANNEL = "evaltape"
@@ -28,7 +29,20 @@ def register(config: pytest.Config, session: EvalSession) -> None:
     if session.is_main:
         config.pluginmanager.register(Distribution(session))
     elif session.settings.records:
-        session.outcomes.listen(config.workerinput[CHANNEL])  # type: ignore[attr-defined]
+        channel = config.workerinput[CHANNEL]  # type: ignore[attr-defined]
+        channel.setcallback(lambda text: session.outcomes.hear(json.loads(text)), endmarker=json.dumps({"stopped": MAIN_ENDED}))
+        channel.send("listening")
+
+
+class Worker:
+    """The way to a worker. JSON also holds the half characters that execnet can't send, and models write."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    def send(self, message: Message) -> None:
+        """Send a message."""
+        self._channel.send(json.dumps(message))
 
 
 class Reports:
@@ -77,11 +91,13 @@ class Distribution:
             channel = node.gateway.newchannel()
             node.workerinput[CHANNEL] = channel
             # execnet drops what is sent before the worker has the channel: it is told everything once it says hello.
-            channel.setcallback(lambda _: self.session.outcomes.attach(channel))
+            channel.setcallback(lambda _: self.session.outcomes.attach(Worker(channel)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Run the gates once xdist has run the samples."""
+        if self._gates:
+            import numpy  # noqa: F401  # What gates compute with, while the workers start.
         result = yield
         if self._distributes:
             session.testscollected += len(self._gates)

@@ -1,13 +1,13 @@
 """What became of each call of a recording, known to every process of the session.
 
 The recorder's process makes the calls; whoever runs a sample's test waits here for its outcome. The main process hears of
-outcomes over a pipe and passes them on to xdist's workers, over an execnet channel each, as plain dicts:
+outcomes over a pipe and passes them on to xdist's workers, over a channel each, as plain dicts:
 `{"ended": [[model, sample, error], ...]}` and `{"stopped": reason}`. What was answered is not in the message: it is read from
 the cassette, as a replay would.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 Message = dict[str, Any]
@@ -19,17 +19,10 @@ GRACE_S = 60.0
 
 
 class Sender(Protocol):
-    """What messages are passed on to."""
+    """The way to another process."""
 
     def send(self, message: Message) -> None:
-        """Send a message to the other side."""
-
-
-class Channel(Sender, Protocol):
-    """The part of an execnet channel that is used here."""
-
-    def setcallback(self, callback: Callable[[Any], Any], endmarker: object) -> None:
-        """Call back with every item received, and with `endmarker` at the end."""
+        """Send a message."""
 
 
 class Stopped(Exception):
@@ -76,11 +69,6 @@ class Outcomes:
             _send(sender, {"ended": [[*key, error] for key, error in self._errors.items()]})
             if self._stopped is not None:
                 _send(sender, {"stopped": self._stopped})
-
-    def listen(self, channel: Channel) -> None:
-        """Hear of outcomes from the main process, which is told so; its end stops the recording here."""
-        channel.setcallback(self.hear, endmarker={"stopped": MAIN_ENDED})
-        channel.send({"listening": True})
 
     def hear(self, message: Message) -> None:
         """Take in what became of calls, or that the recording ended, and pass it on."""
