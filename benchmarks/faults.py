@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evals.harness import cassettes
-from tests.project import Project, Run, Running
+from tests.project import Project, Run, Running, wait_for
 from tests.server import ApiServer
 from tests.tuning import TuningProject
 
@@ -126,6 +126,32 @@ def worker_killed(bench: Bench, rng: random.Random, tally: Tally, mode: str) -> 
     bench.finish(project, tally)
 
 
+def main_killed(bench: Bench, rng: random.Random, tally: Tally, mode: str) -> None:
+    """The recorder, left alone, records what is in flight and ends."""
+    project = bench.project()
+    running = project.start(*RECORD, "--record", mode)
+    bench.wait(rng, mode, 0.3)
+    if running.process.is_alive():
+        os.kill(running.pid, signal.SIGKILL)
+    running.process.join()
+    wait_for(running.has_left_nothing)
+    bench.finish(project, tally)
+
+
+def recorder_killed(bench: Bench, rng: random.Random, tally: Tally, mode: str) -> None:
+    """The session is told, and ends."""
+    project = bench.project()
+    running = project.start(*RECORD, "--record", mode)
+    bench.wait(rng, mode, 0.3)
+    recorder = running.recorder() if running.process.is_alive() else None
+    if recorder is not None:
+        with suppress(ProcessLookupError):
+            os.kill(recorder, signal.SIGKILL)
+    ended(running)
+    assert "INTERNALERROR" not in running.output, running.output[-500:]
+    bench.finish(project, tally)
+
+
 def interrupted(bench: Bench, rng: random.Random, tally: Tally, mode: str) -> None:
     """Calls in flight are waited for, so nothing is paid for twice."""
     project = bench.project()
@@ -192,6 +218,8 @@ def job_killed(bench: Bench, rng: random.Random, tally: Tally, mode: str) -> Non
 FAULTS: dict[str, tuple[Fault, int, int]] = {
     # what: (a run of it, how many, answers that may be paid for twice)
     "SIGKILL of the session": (session_killed, 50, IN_FLIGHT),
+    "SIGKILL of the main process alone": (main_killed, 20, 0),
+    "SIGKILL of the recorder": (recorder_killed, 20, IN_FLIGHT),
     "SIGKILL of a worker": (worker_killed, 50, 0),
     "Ctrl-C": (interrupted, 20, 0),
     "a disk that fills up": (disk_full, 10, IN_FLIGHT),

@@ -12,6 +12,8 @@ from statistics import median
 from tempfile import TemporaryFile
 
 SAMPLING_S = 0.05
+NOT_A_USERS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+"""Variables of build machines; with the first, every process would compile every module anew."""
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -28,9 +30,10 @@ class Measured:
 def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None, code: int = 0) -> Measured:
     """Run a command to its end. Raises `RuntimeError` with its output where it exits with another code."""
     with TemporaryFile("w+") as output:
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_A_USERS}
         started = time.monotonic()
         process = subprocess.Popen(
-            list(map(str, command)), cwd=cwd, env={**os.environ, **(env or {})}, stdout=output, stderr=subprocess.STDOUT
+            list(map(str, command)), cwd=cwd, env={**inherited, **(env or {})}, stdout=output, stderr=subprocess.STDOUT
         )
         memory = MemoryOfTree(process.pid)
         memory.start()

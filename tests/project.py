@@ -46,6 +46,8 @@ model = "small-2026-01-01"
 base_url = "BASE_URL"
 gates = { rouge1 = 0.3 }
 '''
+WORKER = "exec(eval("
+"""In the command of every process that execnet starts."""
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -98,8 +100,23 @@ class Running:
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
+        return [pid for pid, command in self._children() if WORKER in command]
+
+    def recorder(self) -> int | None:
+        """The process id of its recorder, while it has one."""
+        return next((pid for pid, command in self._children() if WORKER not in command), None)
+
+    def _children(self) -> list[tuple[int, str]]:
         listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
-        return [int(line.split()[0]) for line in listed.splitlines() if "exec(eval(" in line]
+        return [(int(line.split()[0]), line) for line in listed.splitlines()]
+
+    def has_left_nothing(self) -> bool:
+        """Whether every process of it has ended."""
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def wait(self, timeout_s: float = 240) -> Run:
         """Wait for its end."""

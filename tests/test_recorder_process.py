@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -24,22 +22,13 @@ def slow(project: Project, api: ApiServer) -> Project:
     return project
 
 
-def children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout
-    return [int(line) for line in listed.split()]
-
-
-def is_alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
 def test_a_main_process_that_is_killed_loses_no_answer_that_is_paid_for(slow: Project, api: ApiServer) -> None:
     running = slow.start(*RECORD, "--record", "--concurrency", str(IN_FLIGHT), "-p", "no:xdist")
     wait_for(lambda: api.in_flight == IN_FLIGHT and api.answered == IN_FLIGHT)
-    (recorder,) = children(running.pid)
     os.kill(running.pid, signal.SIGKILL)
+    running.process.join()
     slow.run(*RECORD, "--record-missing").assert_refused("another session is recording this suite. Wait for its end")
-    wait_for(lambda: not is_alive(recorder))
+    wait_for(running.has_left_nothing)
     assert api.calls == api.answered == len(slow.recorded()) == 2 * IN_FLIGHT
     assert not list(slow.cassettes.glob(".recording.lock"))
     api.latency_s = 0
@@ -51,7 +40,8 @@ def test_a_main_process_that_is_killed_loses_no_answer_that_is_paid_for(slow: Pr
 def test_a_recorder_that_is_killed_is_told_and_leaves_whole_files(slow: Project, api: ApiServer, workers: str) -> None:
     running = slow.start(*RECORD, "--record", "--concurrency", str(IN_FLIGHT), workers)
     wait_for(lambda: api.answered >= IN_FLIGHT)
-    recorder = children(running.pid)[0]
+    recorder = running.recorder()
+    assert recorder is not None
     os.kill(recorder, signal.SIGKILL)
     run = running.wait()
     assert run.exit_code == 2, run.output
