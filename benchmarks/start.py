@@ -23,7 +23,7 @@ def rows() -> Iterator[Row]:
     bare_s, ours_s = (by_median(runs).wall_s for runs in found.values())
     more_s = ours_s - bare_s
     what = "`pytest evals --collect-only -q` on the default suite"
-    told = f"+{more_s:.2f} s"
+    told = f"{more_s:+.2f} s"
     yield Row(what, f"{ours_s:.2f} s", f"bare: {bare_s:.2f} s", "", told, "<= +1 s", more_s <= 1)
     yield _imports()
 

@@ -1,4 +1,4 @@
-"""Under pytest-xdist: workers run sample tests, the main process makes the calls and runs the gates.
+"""Under pytest-xdist: workers run sample tests, the main process has the recorder and runs the gates.
 
 1. The main process collects before the workers start: it freezes the samples, tells mistakes once, and knows the gates.
 2. When recording, the recorder starts at once, and each worker is given a channel that tells it the outcome of each call.
@@ -34,7 +34,7 @@ def register(config: pytest.Config, session: EvalSession) -> None:
         channel.send("listening")
 
 
-class Worker:
+class ToWorker:
     """The way to a worker. JSON also holds the half characters that execnet can't send, and models write."""
 
     def __init__(self, channel: Any) -> None:
@@ -46,9 +46,9 @@ class Worker:
 
 
 class Reports:
-    """The hooks of both sides of a report's way: an Evaltape test's travels as one text of JSON.
+    """The hooks of both sides of a report's way: that of an Evaltape test travels as one text of JSON.
 
-    execnet, in Python, would take longer over the parts of it than scoring an answer takes.
+    execnet writes and reads its parts in Python, which takes two to three times as long.
     """
 
     @pytest.hookimpl(wrapper=True)
@@ -91,7 +91,7 @@ class Distribution:
             channel = node.gateway.newchannel()
             node.workerinput[CHANNEL] = channel
             # execnet drops what is sent before the worker has the channel: it is told everything once it says hello.
-            channel.setcallback(lambda _: self.session.outcomes.attach(Worker(channel)))
+            channel.setcallback(lambda _: self.session.outcomes.attach(ToWorker(channel)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:

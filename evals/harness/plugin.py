@@ -124,7 +124,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """What was collected will not become garbage: looking through it time and again would take a tenth of a replay."""
+    """What was collected will not become garbage: looking through it anew took workers a tenth of a replay."""
     gc.freeze()
 
 
