@@ -46,7 +46,8 @@ def _recorded(here: Project, n: int, latency_s: float, in_flight: int, mode: str
     ours = f"{recorded.wall_s:.1f} s, replay {replayed.wall_s:.1f} s"
     yield Row(what, ours, plain, f"{limit_s:.2f} s", f"{ratio:.2f}", f"<= {MOST_RATIO}", ratio <= MOST_RATIO)
     at_limit = set(peaks) == {in_flight}
-    yield Row("… in flight at the server", f"{max(peaks)}", "", f"{in_flight}", "", "reached, never passed", at_limit)
+    told = " to ".join(map(str, sorted({min(peaks), max(peaks)})))
+    yield Row("… in flight at the server, at the peak", told, "", f"{in_flight}", "", "reached, never passed", at_limit)
     if mode == "-n 2":
         peak_mb = max(pair[0].peak_mb for pair in pairs)
         yield Row("… memory of all processes", f"{peak_mb:.0f} MB", "", "", "", f"< {MOST_MB} MB", peak_mb < MOST_MB)

@@ -11,6 +11,7 @@ from evals.harness.throttle import (
     LONGEST_PAUSE_S,
     PACE_CURVE,
     PACE_DIP,
+    PACE_PLATEAU,
     SPACING_S,
     Throttle,
     seconds,
@@ -100,13 +101,13 @@ def test_after_an_episode_calls_keep_a_little_under_the_pace_that_was_taken() ->
         throttle.succeed(0.95, {})
     throttle.refuse(started=0.95, now=0.96, retry_after_s=1.0)
     assert throttle.taken == 19
-    assert throttle.pace(1.0) == pytest.approx(19 * (1 - PACE_DIP))
+    assert throttle.pace(1.0) == pytest.approx(19 * (PACE_PLATEAU - PACE_DIP))
     first = start(throttle, 1.0, 1)
     assert first == pytest.approx(1.96)
     assert start(throttle, first, 1) - first == pytest.approx(1 / throttle.pace(first))
 
 
-def test_the_pace_comes_back_to_what_was_taken_and_then_looks_for_more() -> None:
+def test_the_pace_stays_a_little_under_what_was_taken_and_then_looks_for_more() -> None:
     throttle = Throttle(most=64)
     for n in range(20):
         throttle.start(n / 20)
@@ -114,7 +115,9 @@ def test_the_pace_comes_back_to_what_was_taken_and_then_looks_for_more() -> None
     back = 0.96 + math.cbrt(throttle.taken * PACE_DIP / PACE_CURVE)
     paces = [throttle.pace(now) for now in (1.0, 2.0, back, back + 1, back + 4)]
     assert paces == sorted(paces)
-    assert paces[2:] == pytest.approx([19, 19 + PACE_CURVE, 19 + 64 * PACE_CURVE])
+    plateau = 19 * PACE_PLATEAU
+    assert paces[2:] == pytest.approx([plateau, plateau + PACE_CURVE, plateau + 64 * PACE_CURVE])
+    assert paces[3] < 19 < paces[4]
 
 
 def test_refused_calls_do_not_count_as_taken() -> None:

@@ -1,9 +1,9 @@
 """How many requests may be in flight, and how fast they may start: as many as the API takes.
 
 The number in flight starts slowly, is cut once per episode of refusals and grows again, as TCP's window does (Chiu & Jain
-1989). The pace, in starts per second, is what the API took in the second before an episode; it is kept a little under that,
-comes back to it, stays there, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438). A throttle holds
-no clock: times are seconds from any origin, given by the caller.
+1989). The pace, in starts per second, follows what the API took in the second before an episode: it starts well under that,
+stays a little under it, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438). A throttle holds no
+clock: times are seconds from any origin, given by the caller.
 """
 
 import math
@@ -16,10 +16,12 @@ FIRST_LIMIT = 16
 SPACING_S = 0.002
 """Starts lie this far apart, so that a refusal is heard before a whole burst has been sent."""
 CUT = 0.7
-PACE_DIP = 0.1
-"""How far the pace starts under what the API took."""
+PACE_PLATEAU = 0.95
+"""Where the pace stays, of what the API took: right at the limit, two calls that arrive close together are one too many."""
+PACE_DIP = 0.05
+"""How far under that it starts, of what the API took."""
 PACE_CURVE = 0.05
-"""Starts per second by which the pace passes that, a second after it came back to it; after each episode half as much."""
+"""Starts per second by which it passes the plateau, a second after it reached it; after each episode half as much."""
 MOST_HALVINGS = 4
 LONGEST_PAUSE_S = 120.0
 
@@ -53,8 +55,8 @@ class Throttle:
         if not self.episodes:
             return float("inf")
         curve = PACE_CURVE * 0.5 ** min(self.episodes - 1, MOST_HALVINGS)
-        plateau = self._paused_until + math.cbrt(self.taken * PACE_DIP / curve)
-        return self.taken + curve * (max(now, self._paused_until) - plateau) ** 3
+        plateau_s = self._paused_until + math.cbrt(self.taken * PACE_DIP / curve)
+        return self.taken * PACE_PLATEAU + curve * (max(now, self._paused_until) - plateau_s) ** 3
 
     def start(self, now: float) -> None:
         """A call starts."""
