@@ -95,8 +95,9 @@ class Running:
         return self.path.read_text(errors="replace") if self.path.exists() else ""
 
     def kill(self) -> None:
-        """SIGKILL the session with all its workers."""
+        """SIGKILL the session with all its processes, and wait until they are gone, and their connections with them."""
         os.killpg(self.pid, signal.SIGKILL)
+        wait_for(self.has_left_nothing)
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
@@ -111,12 +112,10 @@ class Running:
         return [(int(line.split()[0]), line) for line in listed.splitlines()]
 
     def has_left_nothing(self) -> bool:
-        """Whether every process of it has ended."""
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
+        """Whether every process of it has ended; one that nobody has asked after yet has, too."""
+        listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+        states = [state for group, state in map(str.split, listed.splitlines()) if int(group) == self.pid]
+        return all(state.startswith("Z") for state in states)
 
     def wait(self, timeout_s: float = 240) -> Run:
         """Wait for its end."""

@@ -37,6 +37,7 @@ class EvalSession:
         self.evidence = Evidence()
         self.outcomes = Outcomes()
         self.recorder: RecorderProcess | None = None
+        self._standing_by: RecorderProcess | None = None
         self.results: dict[str, Any] | None = None
         self.runs_samples = True
         self._recorded_now: set[tuple[str, str]] = set()
@@ -138,35 +139,29 @@ class EvalSession:
         from evals.harness.folder_lock import unwritable
         from evals.harness.recorder_process import RecorderProcess
 
-        self.recorder = RecorderProcess(self.settings, self.outcomes)
+        self._standing_by = RecorderProcess(self.settings, self.outcomes)
         try:
             return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
-        except BaseException as error:
-            self._dismiss_recorder("there are no samples")
-            raise unwritable(self.folder, error) if isinstance(error, OSError) else error from None
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
 
     def begin_recording(self, selected: Selected) -> None:
-        """Let the recorder call the API for the selected samples; it is not needed where none is."""
-        if self.recorder is None:
+        """Let the recorder call the API for the selected samples, if there are any."""
+        if self._standing_by is None or not selected:
             return
-        if not selected:
-            return self._dismiss_recorder("nothing is selected")
         self._recorded_now = {(model.key, sample.id) for model, sample in selected}
         by_model: dict[str, list[str]] = {}
         for model, sample in selected:
             by_model.setdefault(model.key, []).append(sample.id)
+        self.recorder = self._standing_by
         self.recorder.begin(by_model)
-
-    def _dismiss_recorder(self, reason: str) -> None:
-        self.finish_recording(reason)
-        self.recorder = None
 
     def finish_recording(self, reason: str | None = None) -> None:
         """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""
-        if self.recorder is not None:
-            if reason:
-                self.recorder.stop(reason)
-            self.recorder.join()
+        if self._standing_by is not None:
+            if reason or self.recorder is None:
+                self._standing_by.stop(reason or "nothing is selected")
+            self._standing_by.join()
 
     # ------------------------------------------------------------ what is recorded
 
