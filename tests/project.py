@@ -112,7 +112,7 @@ class Running:
         return [(int(line.split()[0]), line) for line in listed.splitlines()]
 
     def has_left_nothing(self) -> bool:
-        """Whether every process of it has ended; one that nobody has asked after yet has, too."""
+        """Whether every process of it has ended; zombies have."""
         listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
         states = [state for group, state in map(str.split, listed.splitlines()) if int(group) == self.pid]
         return all(state.startswith("Z") for state in states)

@@ -118,6 +118,13 @@ def test_a_validation_split_is_uploaded_and_named_in_the_order(tuning, api):
     assert (order["training_file"], order["validation_file"]) == ("file-0001", "file-0002")
 
 
+def test_a_train_split_with_fewer_rows_than_asked_for_is_told(tuning):
+    tuning.edit_suite('train = { split = "train" }', 'train = { split = "train", samples = 99 }')
+    run = tuning.run("evals", "--record", "--snapshot-update")
+    assert run.exit_code == 0, run.output
+    assert "99 samples asked for, split 'train' has " in " ".join(run.output.split())
+
+
 def test_recording_the_baseline_starts_no_job(tuning, api):
     run = tuning.run("evals", "-m", "baseline", "-k", "test_sample", "--record", "-p no:xdist")
     assert run.exit_code == 0, run.output

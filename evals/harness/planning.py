@@ -1,10 +1,11 @@
 """Plans a recording: the lanes of calls and the fine-tuning jobs that the selected tests need."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from evals.harness.endpoint import Endpoint, endpoint_of
-from evals.harness.errors import UserError
+from evals.harness.errors import FewerSamples, UserError
 from evals.harness.job_driver import JobDriver
 from evals.harness.names import shown
 from evals.harness.options import RECORD
@@ -67,8 +68,12 @@ class Planner:
         if self.settings.mode != RECORD and self.session.jobs.is_recorded(model.job):
             self._add_lane(model, endpoint, samples)
             return
-        job, prepared = model.job, self.session.jobs.prepare(model.job)
-        self.recorder.tally.notes += [f"{job.key}: {note}" for note in prepared.training.notes()]
+        job = model.job
+        with warnings.catch_warnings(record=True, action="ignore") as caught:
+            warnings.simplefilter("always", FewerSamples)
+            prepared = self.session.jobs.prepare(job)
+        notes = [*prepared.training.notes(), *(str(warning.message) for warning in caught)]
+        self.recorder.tally.notes += [f"{job.key}: {note}" for note in notes]
 
         async def drive(recorder: Recorder) -> None:
             error = await JobDriver(prepared, endpoint, recorder, self.settings.retrain).drive()
