@@ -119,6 +119,13 @@ def test_reports_of_gates_are_in_junit_with_those_of_samples(recorded: Project) 
 # ---------------------------------------------------------------- workers that die
 
 
+def test_reports_may_hold_what_json_can_not(recorded: Project) -> None:
+    with (recorded.root / "conftest.py").open("a") as conftest:
+        conftest.write("\nimport pytest\n@pytest.fixture(autouse=True)\ndef raw(record_property):\n")
+        conftest.write("    record_property('raw', b'bytes')\n")
+    recorded.run("evals", "-m", "baseline", "-n", "2").assert_outcomes(passed=8)
+
+
 def test_a_worker_killed_in_a_recording_costs_its_test_and_no_recording(project: Project, api: ApiServer) -> None:
     api.latency_s = 1.5
     running = project.start("evals", "-m", "baseline", "--record", "-n", "2", "--concurrency", "2")

@@ -55,7 +55,12 @@ class Reports:
     def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
         """Pack what pytest makes of a report."""
         data = yield
-        return {PACKED: json.dumps(data)} if hasattr(report, "evaltape") else data
+        if not hasattr(report, "evaltape"):
+            return data
+        try:
+            return {PACKED: json.dumps(data)}
+        except (TypeError, ValueError):  # It holds what only execnet can send: another plugin's bytes, say.
+            return data
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, config: pytest.Config, data: dict[str, Any]) -> Any:
