@@ -69,7 +69,7 @@ def test_a_mistake_of_the_plan_is_told_once(project: Project, api: ApiServer, wo
 
 
 @pytest.mark.parametrize("mode", ["-p no:xdist", "-n 2"])
-def test_half_a_character_in_the_words_of_an_api_leaves_no_test_waiting(project: Project, api: ApiServer, mode: str) -> None:
+def test_half_a_character_in_the_words_of_an_api_fails_its_sample_alone(project: Project, api: ApiServer, mode: str) -> None:
     api.fault(error(400, "Not this: \ud83d"), match="Ben:")
     run = project.run(*RECORD, "--record", mode)
     assert (run.outcomes["passed"], run.outcomes["failed"]) == (5, 1), run.output
