@@ -122,7 +122,7 @@ class Endpoint:
 
 
 class NoCookies(CookieJar):
-    """Keeps no cookie, so that none is sent: they identify the caller, and looking after them takes a part of each call's time."""
+    """Keeps no cookie, so that none is sent: they identify the caller, and looking after them costs every call time."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         """Take none from an answer."""
