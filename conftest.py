@@ -1,3 +1,3 @@
-"""Registers the plugin."""
+"""Registers the plugin for a clone that is not installed."""
 
-pytest_plugins = ["evals.harness.plugin"]
+pytest_plugins = ["evaltape.entry"]

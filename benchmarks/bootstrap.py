@@ -7,8 +7,9 @@ import random
 import time
 from collections.abc import Iterator
 
+from evaltape.scoring.statistics import MOST_DRAWS, differences, intervals
+
 from benchmarks.table import Row, show
-from evals.harness.statistics import MOST_DRAWS, differences, intervals
 
 SAMPLES, METRICS = 15_000, 3
 PLAIN_RESAMPLES = 10

@@ -17,10 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evals.harness import cassettes
-from tests.project import Project, Run, Running, wait_for
-from tests.server import ApiServer
-from tests.tuning import TuningProject
+from evaltape.recording import cassettes
+
+from tests.support.project import Project, Run, Running, wait_for
+from tests.support.server import ApiServer
+from tests.support.tuning import TuningProject
 
 SAMPLES, IN_FLIGHT, LATENCY_S = 100, 8, 0.15
 MODES = ("-p no:xdist", "-n 0", "-n 2")

@@ -59,8 +59,8 @@ def told(error: Exception) -> None:
 
 
 def suite(file: Path) -> None:
-    from evals.harness.errors import UserError
-    from evals.harness.suite import load_suite
+    from evaltape.errors import UserError
+    from evaltape.suite.reader import load_suite
 
     try:
         load_suite(file)
@@ -69,8 +69,9 @@ def suite(file: Path) -> None:
 
 
 def cassette(file: Path) -> None:
-    from evals.harness import cassette_text, cassettes
-    from evals.harness.errors import RecordingError
+    from evaltape.errors import RecordingError
+    from evaltape.recording import cassettes
+    from evaltape.recording import vcr_yaml as cassette_text
 
     try:
         cassettes.read(file)
@@ -83,8 +84,8 @@ def cassette(file: Path) -> None:
 
 
 def samples(file: Path) -> None:
-    from evals.harness.errors import UserError
-    from evals.harness.samples import read_samples
+    from evaltape.errors import UserError
+    from evaltape.samples.samples import read_samples
 
     try:
         read_samples(file.parent)
@@ -121,10 +122,10 @@ def fuzz(target: str, flags: list[str]) -> None:
     """Run libFuzzer in this process; it ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["evals.harness", "tomllib", "vcr", "json"]):
-        import evals.harness.cassettes
-        import evals.harness.samples
-        import evals.harness.suite  # noqa: F401
+    with atheris.instrument_imports(include=["evaltape", "tomllib", "vcr", "json"]):
+        import evaltape.recording.cassettes
+        import evaltape.samples.samples
+        import evaltape.suite.reader  # noqa: F401
     read, name = TARGETS[target]
     # In memory where there is such a folder: a file is written for each input.
     memory = Path("/dev/shm")

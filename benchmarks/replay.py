@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from evaltape.recording.cassettes import read
+
 from benchmarks import others
 from benchmarks.project import Project, project
 from benchmarks.runner import PYTHON, Measured, by_median, run
 from benchmarks.server import Server
 from benchmarks.table import Row, show
-from evals.harness.cassettes import read
 
 IMPORTS = [PYTHON, "-c", "import pytest, openai, vcr, rouge_score"]
 TIMES = 5

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.runner import PYTHON
-from tests.server import ApiServer, Reply
-from tests.server.http import Asked
-from tests.server.server import CHAT
+from tests.support.server import ApiServer, Reply
+from tests.support.server.http import Asked
+from tests.support.server.server import CHAT
 
 MODEL = "bench"
 

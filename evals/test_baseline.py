@@ -11,7 +11,7 @@ def test_sample(prediction):
 
 
 @pytest.mark.gate
-def test_rouge(scores, metric):
+def test_gate(scores, metric):
     assert len(scores.failures) <= scores.model.allow_failed, scores.failed_in_short
     assert scores.mean(metric) >= scores.model.gates[metric], scores.gate_in_short(metric)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.project import Project
-from tests.server import ApiServer
-from tests.tuning import TuningProject
+from tests.support.project import Project
+from tests.support.server import ApiServer
+from tests.support.tuning import TuningProject
 
 settings.register_profile("evaltape", settings.get_profile("ci") if os.environ.get("CI") else None, deadline=None)
 settings.load_profile("evaltape")

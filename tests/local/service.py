@@ -61,7 +61,7 @@ def make_model(folder: Path, *, template: str | None = TEMPLATE, window: int | N
 
 
 class Service:
-    """`python -m evals.local` on a free port."""
+    """`evaltape serve` on a free port."""
 
     def __init__(self, model: Path, state: Path, *options: str, key: str | None = None) -> None:
         self.model, self.state, self.options, self.key = model, state, options, key
@@ -69,7 +69,7 @@ class Service:
 
     def start(self) -> None:
         """Starts the process and waits until it listens."""
-        command = [sys.executable, "-m", "evals.local", "--model", str(self.model), "--port", "0"]
+        command = [sys.executable, "-m", "evaltape", "serve", "--model", str(self.model), "--port", "0"]
         command += ["--state", str(self.state), *self.options]
         environ = {name: value for name, value in os.environ.items() if name != "EVALTAPE_LOCAL_KEY"}
         # A tiny model needs no second thread, and many services run at once in the tests.

@@ -17,7 +17,7 @@ ASKED, ANSWERED = {"role": "user", "content": "a"}, {"role": "assistant", "conte
 
 @pytest.fixture(scope="module", params=[None, 16], ids=["full attention", "sliding window"])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from evals.local import weights
+    from evaltape.local import weights
 
     folder = make_model(tmp_path_factory.mktemp("model"), window=request.param)
     return weights.load(folder, name="tiny")
@@ -25,7 +25,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def engine(loaded: Any) -> Iterator[Any]:
-    from evals.local.engine import Engine
+    from evaltape.local.engine import Engine
 
     made = Engine(loaded, batch=4)
     yield made
@@ -33,9 +33,9 @@ def engine(loaded: Any) -> Iterator[Any]:
 
 
 def generation(loaded: Any, prompt: list[int], most: int) -> tuple[Any, threading.Event]:
-    from evals.local.answer import Answer
-    from evals.local.engine import Generation
-    from evals.local.sampling import Sampling
+    from evaltape.local.answer import Answer
+    from evaltape.local.engine import Generation
+    from evaltape.local.sampling import Sampling
 
     done = threading.Event()
     answer = Answer(loaded.tokenizer, frozenset([257]), most, [], streamed=False)
@@ -65,7 +65,7 @@ def test_rows_that_come_and_go_each_get_what_generate_gives(loaded: Any, engine:
 
 
 def test_cells_are_laid_out_anew_when_they_run_out(loaded: Any, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evals.local import kv
+    from evaltape.local import kv
 
     monkeypatch.setattr(kv, "ROOM", 4)
     monkeypatch.setattr(kv, "LEAST", 8)
@@ -102,8 +102,8 @@ def test_an_abandoned_request_leaves_the_batch(loaded: Any, engine: Any) -> None
 
 
 def test_a_client_that_hangs_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from evals.local import chat
-    from evals.local.requests import ChatRequest
+    from evaltape.local import chat
+    from evaltape.local.requests import ChatRequest
 
     async def wait() -> bool:
         request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
@@ -129,7 +129,7 @@ def test_rows_of_a_batch_that_differ_in_prompt_only_share_memory_within_bounds(l
 
 
 def test_half_a_character_is_held_back() -> None:
-    from evals.local.answer import Answer
+    from evaltape.local.answer import Answer
 
     tokenizer = make_tokenizer()
     answer = Answer(tokenizer, frozenset(), 99, ["stop!"], streamed=True)
@@ -143,8 +143,7 @@ def test_half_a_character_is_held_back() -> None:
 
 def test_top_p_keeps_the_likeliest_tokens_only() -> None:
     import torch
-
-    from evals.local.sampling import Sampling, choose
+    from evaltape.local.sampling import Sampling, choose
 
     logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]]))
     drawn = set()
@@ -155,7 +154,7 @@ def test_top_p_keeps_the_likeliest_tokens_only() -> None:
 
 
 def encoded(tmp_path: Path, rows: list[Any], longest: int = 512) -> Any:
-    from evals.local.training_file import encode
+    from evaltape.local.training_file import encode
 
     path = tmp_path / "train.jsonl"
     path.write_bytes(jsonl(rows))
@@ -203,7 +202,7 @@ def test_a_row_that_is_too_long_keeps_its_answer(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, row: Any, words: str) -> None:
-    from evals.local.training_file import InvalidFile
+    from evaltape.local.training_file import InvalidFile
 
     with pytest.raises(InvalidFile) as invalid:
         encoded(tmp_path, [*examples(), row])
@@ -211,7 +210,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, row: Any, words: st
 
 
 def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
-    from evals.local.training_file import InvalidFile, encode
+    from evaltape.local.training_file import InvalidFile, encode
 
     path = tmp_path / "train.jsonl"
     path.write_bytes(jsonl(examples(2)) + b"\n{broken\n")
@@ -220,7 +219,7 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
 
 
 def test_the_rate_rises_and_falls() -> None:
-    from evals.local.recipe import Plan, resolve
+    from evaltape.local.recipe import Plan, resolve
 
     plan = Plan(n_epochs=1, batch_size=8, learning_rate_multiplier=2)
     assert plan.steps(300) == 38
@@ -233,7 +232,7 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 def test_a_training_that_diverges_says_so(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from evals.local.trainer import Trainer
+    from evaltape.local.trainer import Trainer
 
     encoded(tmp_path, examples()).write(tmp_path / "examples.jsonl")
     plan = {"n_epochs": 9, "batch_size": 4, "learning_rate_multiplier": 1e30}

@@ -60,7 +60,7 @@ def ends(process: int, seconds: float = 10) -> bool:
 
 
 def test_a_half_written_file_is_swept_away(tmp_path: Path) -> None:
-    from evals.local.store import Store
+    from evaltape.local.store import Store
 
     store = Store(tmp_path)
     kept = store.add_file("kept", "fine-tune", [b"{}"])

@@ -1,1 +1,0 @@
-"""Evaltape: what is evaluated, what is asserted, and the machinery behind it."""

@@ -1,0 +1,66 @@
+"""`evaltape serve`: reads the command line, checks what was asked for, and serves until it is interrupted."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaltape.local.errors import UserError
+from evaltape.local.settings import DEFAULT_KEY_ENV, Settings, check
+
+DESCRIPTION = """\
+Serves OpenAI's API (/v1/models, /v1/chat/completions, /v1/files, /v1/fine_tuning/jobs) for an open-weights model, and
+fine-tunes it with LoRA. Point the openai client at the printed address; nothing else changes."""
+EPILOG = """\
+examples:
+  evaltape serve --model HuggingFaceTB/SmolLM2-135M-Instruct
+  evaltape serve --model ./SmolLM2-135M-Instruct.Q4_1.gguf --port 0 --state ./state
+  EVALTAPE_LOCAL_KEY=... evaltape serve --model ./model --host 0.0.0.0"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        "evaltape serve",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("--model", required=True, metavar="NAME_OR_PATH", help="a Hub id, a local folder or a .gguf file")
+    add("--name", help="the id requests name (default: the last part of NAME_OR_PATH)")
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1); beyond loopback a key is needed")
+    add("--port", type=int, default=8000, help="port to listen on (default 8000); 0 takes a free one")
+    add(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="folder of files, jobs and tuned models (default: in the user's cache)",
+    )
+    add(
+        "--api-key-env",
+        metavar="NAME",
+        help=f"variable with the key that clients must send (default {DEFAULT_KEY_ENV})",
+    )
+    add("--batch", type=int, default=16, metavar="N", help="answers generated at once (default 16)")
+    add("--context", type=int, metavar="TOKENS", help="longest prompt and answer (default: the model's, at most 4096)")
+    add("--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)")
+    add("--max-upload-mb", type=int, default=100, metavar="MB", help="largest file taken (default 100)")
+    add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves; returns the exit code."""
+    given = parser().parse_args(argv)
+    try:
+        settings = check(Settings(**vars(given)), os.environ)
+        from evaltape.local.server import serve
+
+        return serve(settings)
+    except UserError as error:
+        print(f"evaltape serve: {error}", file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,1 @@
+"""Fine-tuning jobs: what they train on, and how they were recorded."""

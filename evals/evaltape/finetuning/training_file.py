@@ -1,0 +1,155 @@
+"""The training file: the train split as chat JSONL, checked before a cent is spent.
+
+The user prompt is exactly that of the evaluation, the reference is the assistant's turn. The bytes depend on nothing
+but rows, prompt and selection, so that their SHA-256 identifies the file.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evaltape.errors import UserError
+from evaltape.finetuning.leaks import NEAR, NGRAM, Overlap, duplicates, leaks
+from evaltape.names import shown
+from evaltape.samples.dataset import load_rows
+from evaltape.samples.samples import Sample, as_sample
+from evaltape.suite import prompt
+from evaltape.suite.reader import Finetune, Split, Suite
+from evaltape.text import counted
+
+FEWEST_EXAMPLES = 10
+LONGEST_TOKENS = 65_536
+LARGEST_BYTES = 512 * 2**20
+BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class TrainingFile:
+    """The bytes to upload and what was found out about them."""
+
+    text: str
+    rows: int
+    dropped: tuple[Overlap, ...] = ()
+    near: tuple[Overlap, ...] = ()
+    repeated: tuple[Overlap, ...] = ()
+
+    @property
+    def content(self) -> bytes:
+        """The file, UTF-8."""
+        return self.text.encode()
+
+    @property
+    def sha256(self) -> str:
+        """The digest that identifies the file."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The name it is uploaded under, by which an identical file is found again."""
+        return f"evaltape-{self.sha256[:32]}.jsonl"
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know of the file, a line each."""
+        yield f"{counted(self.rows, 'training row')}, {len(self.content):,} bytes, sha256 {self.sha256[:12]}"
+        for overlaps, what in (
+            (self.dropped, "left out, for being evaluated, too"),
+            (self.near, f"kept, though near an evaluated one ({NEAR:.0%} or more of the shorter's word {NGRAM}-grams)"),
+            (self.repeated, "kept, though repeating an earlier one"),
+        ):
+            if overlaps:
+                named = ", ".join(map(str, overlaps[:3])) + (", ..." if len(overlaps) > 3 else "")
+                yield f"{counted(len(overlaps), 'training row')} {what}: {named}"
+
+
+def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> TrainingFile:
+    """Load the train split and make its file. Raises `UserError`, naming the row, for what must not be trained on."""
+    rows = _training_samples(suite, job.train)
+    found = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
+    exact = {overlap.row: overlap for overlap in found if overlap.exact}
+    if exact and job.leaks == "error":
+        raise UserError(_leaking(suite, job, list(exact.values())))
+    kept = [row for row in rows if row.id not in exact]
+    file = TrainingFile(
+        text="".join(_line(suite, row) for row in kept),
+        rows=len(kept),
+        dropped=tuple(exact.values()),
+        near=tuple(overlap for overlap in found if not overlap.exact),
+        repeated=tuple(duplicates({row.id: row.input for row in kept})),
+    )
+    _check(suite, job, file, kept, "training")
+    return file
+
+
+def build_validation_file(suite: Suite, job: Finetune) -> TrainingFile | None:
+    """The file of the job's validation split, if it has one."""
+    if job.validation is None:
+        return None
+    rows = _training_samples(suite, job.validation)
+    file = TrainingFile("".join(_line(suite, row) for row in rows), len(rows))
+    _check(suite, job, file, rows, "validation")
+    return file
+
+
+def _training_samples(suite: Suite, split: Split) -> list[Sample]:
+    rows = [as_sample(suite, row) for row in load_rows(suite.dataset, suite.file, split)]
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {row.id!r}")
+        seen.add(row.id)
+    return rows
+
+
+def _evaluated(suite: Suite, job: Finetune, samples: list[Sample]) -> dict[str, str]:
+    """Texts that must not be trained on, by the name that messages give their rows."""
+    validation = _training_samples(suite, job.validation) if job.validation else []
+    named = {f"sample {sample.id}": sample.input for sample in samples}
+    return {**named, **{f"validation row {row.id}": row.input for row in validation}}
+
+
+def _line(suite: Suite, row: Sample) -> str:
+    turns = prompt.messages(suite.user, suite.system, row.values)
+    turns.append({"role": "assistant", "content": row.reference})
+    return json.dumps({"messages": turns}, ensure_ascii=False) + "\n"
+
+
+def _leaking(suite: Suite, job: Finetune, exact: list[Overlap]) -> str:
+    more = f" (and {counted(len(exact) - 1, 'further row')} likewise)" if len(exact) > 1 else ""
+    return (
+        f"{_place(suite, job)} training row {exact[0]}{more}: a model would be tested on what it was trained on. "
+        'Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
+    )
+
+
+def _place(suite: Suite, job: Finetune) -> str:
+    return f"{shown(suite.file)}: [finetune.{job.key}]"
+
+
+def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str) -> None:
+    """Check the very lines that will be uploaded, as the API will."""
+    place = _place(suite, job)
+    if kind == "training" and file.rows < FEWEST_EXAMPLES:
+        left = f", with {len(file.dropped)} left out for being evaluated, too" if file.dropped else ""
+        rows_left = f"{counted(file.rows, 'training row')}{left}"
+        raise UserError(f"{place} {rows_left}; the API asks for {FEWEST_EXAMPLES} or more")
+    if len(file.content) > LARGEST_BYTES:
+        raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {LARGEST_BYTES:,}")
+    roles = (["system"] if suite.system else []) + ["user", "assistant"]
+    for row, line in zip(rows, file.text.split("\n"), strict=False):
+        fault = fault_of(line, roles)
+        if fault:
+            raise UserError(f"{place} {kind} row {row.id}: {fault}")
+
+
+def fault_of(line: str, roles: list[str]) -> str | None:
+    """What the API would refuse a line of a training file for: other `roles`, an empty turn, too many tokens."""
+    turns: list[dict[str, str]] = json.loads(line)["messages"]
+    found, size = [turn["role"] for turn in turns], len(line.encode())
+    if found != roles:
+        return f"its turns are by {', '.join(found)}; an example has {', '.join(roles)}"
+    if not all(turn["content"].strip() for turn in turns):
+        return "a turn is empty"
+    if size > LONGEST_TOKENS * BYTES_PER_TOKEN:
+        return f"about {size // BYTES_PER_TOKEN:,} tokens ({size:,} bytes); the API takes {LONGEST_TOKENS:,} tokens"
+    return None

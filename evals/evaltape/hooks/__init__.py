@@ -1,0 +1,1 @@
+"""What the plugin does in pytest's hooks, by the process that does it."""

@@ -1,0 +1,63 @@
+"""`--estimate` and `--retiring`: sessions that print what they were asked for, and run no test."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evaltape.hooks.items import selected_samples
+from evaltape.options import as_usage_error
+from evaltape.recorder.shutdown_dates import ask_all
+from evaltape.reporting.estimate import estimate
+from evaltape.reporting.terminal import print_wrapped
+
+if TYPE_CHECKING:
+    from evaltape.session import EvalSession
+
+
+def start_no_workers(config: pytest.Config) -> None:
+    """Let xdist start no worker, whatever asks for some."""
+    option: Any = config.option
+    option.numprocesses, option.distload, option.dist, option.tx = None, False, "no", []
+
+
+class Listing:
+    """The hooks of such a session, in place of those that record, run gates and report."""
+
+    def __init__(self, session: "EvalSession") -> None:
+        self.session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> bool | None:
+        """An estimate is of what is selected; retirement is of the whole suite, so nothing need be collected."""
+        return True if self.session.settings.retiring else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """List, in place of running tests. Whatever was wrong in collection is told first."""
+        if session.testsfailed or session.config.option.collectonly:
+            return None
+        with as_usage_error():
+            title, lines = self._listed(session)
+        _print(session.config, f"{title}: {self.session.suite.name}", lines)
+        return True
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Nothing to run was what was asked for."""
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+    def _listed(self, session: pytest.Session) -> tuple[str, list[str]]:
+        if self.session.settings.retiring:
+            return "retirement", ask_all(self.session)
+        return "estimate", list(estimate(self.session, selected_samples(session.items)))
+
+
+def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None:
+        print(title, *lines, sep="\n")
+        return
+    reporter.write_sep("=", title)
+    for line in lines:
+        print_wrapped(reporter, line)

@@ -1,0 +1,106 @@
+"""What the service was started with, and the checks that need no model."""
+
+import importlib.util
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaltape.local.errors import UserError
+
+DEFAULT_KEY_ENV = "EVALTAPE_LOCAL_KEY"
+NEEDED = ("torch", "transformers", "peft", "gguf", "fastapi", "uvicorn", "python_multipart", "safetensors", "psutil")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The command line; after `check`, with name, state and key filled in. Lengths are in tokens."""
+
+    model: str
+    name: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    state: Path | None = None
+    api_key_env: str | None = None
+    batch: int = 16
+    context: int | None = None
+    train_length: int = 512
+    max_upload_mb: int = 100
+    dtype: str = "auto"
+    api_key: str | None = None
+
+    @property
+    def served_name(self) -> str:
+        """The id that requests name."""
+        assert self.name is not None
+        return self.name
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder that outlives the process."""
+        assert self.state is not None
+        return self.state
+
+    def __repr__(self) -> str:
+        return f"<settings for {self.model}>"
+
+
+def check(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The settings with their defaults worked out. Raises `UserError` for what can't be served."""
+    _check_numbers(settings)
+    _check_extra()
+    return replace(
+        settings,
+        name=_name(settings),
+        state=(settings.state or _default_state(environ)).expanduser().absolute(),
+        api_key=_key(settings, environ),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_numbers(settings: Settings) -> None:
+    least = {"batch": 1, "context": 16, "train_length": 16, "max_upload_mb": 1}
+    for name, smallest in least.items():
+        value = getattr(settings, name)
+        if value is not None and value < smallest:
+            raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least {smallest}")
+    if not 0 <= settings.port <= 65535:
+        raise UserError(f"--port is {settings.port}: it must be from 0 to 65535")
+
+
+def _check_extra() -> None:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"not installed: {', '.join(missing)}. Install the extra: pip install 'evaltape[local]'")
+
+
+def _name(settings: Settings) -> str:
+    name = settings.name or re.sub(r"\.gguf$", "", settings.model.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1])
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name):
+        raise UserError(f"'{name}' can't be a model's id (letters, digits, '.', '_', '-'): choose one with --name")
+    return name
+
+
+def _default_state(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("XDG_CACHE_HOME") or "~/.cache") / "evaltape" / "local"
+
+
+def _key(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    name = settings.api_key_env or DEFAULT_KEY_ENV
+    key = environ.get(name, "").strip()
+    if settings.api_key_env and not key:
+        raise UserError(f"--api-key-env names {name}, but this variable is empty: export {name}=<a key of your choice>")
+    if not key and not is_loopback(settings.host):
+        raise UserError(
+            f"--host {settings.host} can be reached from other machines, so a key is needed: "
+            f"export {name}=<a key of your choice>, or listen on 127.0.0.1"
+        )
+    return key or None

@@ -1,0 +1,1 @@
+"""The process that calls the API, and the controller's side of it."""

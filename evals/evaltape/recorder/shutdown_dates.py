@@ -1,0 +1,60 @@
+"""Asks the API when it will shut models down.
+
+`GET /v1/models/ID` tells a model's `shutdown_date`, where the API knows the route and the field.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from evaltape.errors import RecordingError, UserError
+from evaltape.recorder.client import CallFailed, Endpoint, endpoint_of
+from evaltape.reporting.retirement import Notice, notice_lines
+from evaltape.suite.reader import Model
+
+if TYPE_CHECKING:
+    from evaltape.session import EvalSession
+
+PATIENCE_S = 10.0
+
+
+async def ask(endpoint: Endpoint, served: str) -> Notice:
+    """Ask the API for a model's end. Whatever goes wrong is a notice with its problem."""
+    retrieve = endpoint.client.models.with_raw_response.retrieve
+    try:
+        exchange, _ = await asyncio.wait_for(endpoint.call(lambda: retrieve(served)), PATIENCE_S)
+        told = exchange.answered
+        if not isinstance(told, dict):
+            return Notice(served, problem="the answer describes no model")
+        return Notice(served, str(told["shutdown_date"]) if told.get("shutdown_date") else None)
+    except CallFailed as failure:
+        return Notice(served, problem=None if failure.status in (404, 405, 501) else failure.message)
+    except TimeoutError:
+        return Notice(served, problem=f"no answer within {PATIENCE_S:g} s")
+    except Exception as error:  # It is a question by the way; nothing may fail for it.
+        return Notice(served, problem=type(error).__name__)
+
+
+def ask_all(session: "EvalSession") -> list[str]:
+    """Ask for every model of the suite, and tell it a line each. Raises `UserError` where there is no key for one."""
+    models = session.suite.models
+    asked = [(_served(session, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
+    return notice_lines(session, dict(zip(models, asyncio.run(_ask_each(asked)), strict=True)))
+
+
+async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:
+    async def one(served: str, endpoint: Endpoint) -> Notice:
+        try:
+            return await ask(endpoint, served) if served else Notice("", problem="its job is not recorded")
+        finally:
+            await endpoint.close()
+
+    return list(await asyncio.gather(*(one(served, endpoint) for served, endpoint in asked)))
+
+
+def _served(session: "EvalSession", model: Model) -> str:
+    """The name to ask for; empty for a tuned model that there is none of yet."""
+    try:
+        return session.jobs.served(model)
+    except (RecordingError, UserError):
+        return ""

@@ -1,0 +1,1 @@
+"""Recordings: cassettes of API calls, and the folder they lie in."""

@@ -1,0 +1,90 @@
+"""Where recordings lie, and what is read from them: the predictions of a suite's models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evaltape.errors import RecordingError
+from evaltape.names import shown
+from evaltape.recording import cassettes
+from evaltape.samples.samples import Sample
+from evaltape.scoring.prediction import Prediction, read_completion
+from evaltape.scoring.rouge import scorer
+from evaltape.suite import prompt
+from evaltape.suite.reader import Model, Suite
+
+ENDPOINT = "/chat/completions"
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """The folder `<cassettes>/<suite>` of one suite.
+
+    `served` gives the name a model is asked by, which for a tuned model its job knows; `how_to_record` the command that
+    records a model's sample.
+    """
+
+    folder: Path
+    suite: Suite
+    served: Callable[[Model], str]
+    how_to_record: Callable[[Model, Sample], str]
+
+    def cassette(self, model: Model, sample: Sample, repeat: int = 1) -> Path:
+        """The file of one recorded call; asked again for noise, `repeat` counts from 2."""
+        name = sample.name if repeat == 1 else f"{sample.name}.repeat-{repeat}"
+        return self.folder / model.key / f"{name}.yaml"
+
+    def request(self, model: Model, sample: Sample) -> dict[str, Any]:
+        """The JSON body a model is asked with. Raises `RecordingError` where its job has no tuned model."""
+        turns = prompt.messages(self.suite.user, self.suite.system, sample.values)
+        return prompt.chat_request(self.served(model), turns, model.request)
+
+    def prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
+        """The recorded prediction, scored; a recording that can't be used is a failed prediction with the reason."""
+        try:
+            return self.valid_prediction(model, sample, repeat)
+        except RecordingError as error:
+            failure = f"{error}. Record it: {error.command or self.how_to_record(model, sample)}"
+            return Prediction(model.key, sample.id, failure=failure)
+
+    def valid_prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
+        """As `prediction`, but raises `RecordingError` where there is no valid recording of exactly this call."""
+        path = self.cassette(model, sample, repeat)
+        body = cassettes.replay(path, ENDPOINT, self.request(model, sample))
+        try:
+            answer = read_completion(body)
+        except ValueError as error:
+            raise RecordingError(f"{shown(path)}: {error}") from None
+        prediction = Prediction(
+            model=model.key,
+            sample=sample.id,
+            text=answer.text,
+            failure=answer.failure,
+            truncated=answer.truncated,
+            served=answer.served,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+        )
+        return replace(prediction, scores=self._scores(sample, answer.text)) if prediction.answered else prediction
+
+    def _scores(self, sample: Sample, text: str) -> dict[str, float]:
+        return scorer(self.suite.metrics, self.suite.stemmer)(sample.reference, text)
+
+    def orphans(self, samples: list[Sample], model: str = "*") -> list[Path]:
+        """Cassettes of a model, or in the suite's whole folder, that belong to no model of it any more, or to no sample."""
+        names = {*(sample.name for sample in samples), "job"}
+        return [
+            path
+            for path in sorted(self.folder.glob(f"{model}/*.yaml"))
+            if path.parent.name not in self.suite.models or names.isdisjoint((path.stem, path.stem.split(".repeat-")[0]))
+        ]
+
+    def repeats(self, model: Model) -> dict[str, list[int]]:
+        """Which further answers of a model are recorded, by the name of their sample: 2 and up."""
+        found: dict[str, list[int]] = {}
+        for path in (self.folder / model.key).glob("*.repeat-*.yaml"):
+            name, _, number = path.stem.rpartition(".repeat-")
+            if number.isdecimal() and int(number) > 1:
+                found.setdefault(name, []).append(int(number))
+        return {name: sorted(numbers) for name, numbers in found.items()}

@@ -1,0 +1,55 @@
+"""One recording at a time in a suite's folder of recordings, and nothing outside of it."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from evaltape.errors import UserError
+from evaltape.files import remove_unfinished
+from evaltape.names import shown
+
+NAME = ".recording.lock"
+
+
+@contextlib.contextmanager
+def locked(folder: Path, root: Path, models: Iterable[str]) -> Iterator[None]:
+    """Hold a suite's `folder` of recordings, which lies in `root`. Raises `UserError` where that can't be."""
+    _refuse_links([folder, *(folder / key for key in models)], root)
+    lock = FileLock(folder / NAME)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        remove_unfinished(folder)
+    except Timeout:
+        raise UserError(
+            f"{shown(folder)}: another session is recording this suite. Wait for its end, or give this one "
+            "another folder with --cassettes"
+        ) from None
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    try:
+        yield
+    finally:
+        # While it is held: whoever waits for a file that is gone gets no lock on it.
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def unwritable(folder: Path, error: OSError) -> UserError:
+    """What a person is told of a folder that can't be written."""
+    why = error.strerror or error
+    return UserError(f"{shown(folder)}: recordings can't be written here: {why}. Name another folder with --cassettes")
+
+
+def _refuse_links(folders: Iterable[Path], root: Path) -> None:
+    """A recording replaces and removes files, so it may not be led elsewhere by a link that came with a repository."""
+    inside = root.resolve()
+    for folder in folders:
+        if not folder.resolve().is_relative_to(inside):
+            raise UserError(
+                f"{shown(folder)} leads out of {shown(root)}, to {folder.resolve()}. Recordings are "
+                "written only inside it: remove the link, or name another folder with --cassettes"
+            )

@@ -1,0 +1,167 @@
+"""What a recording would ask, and what it can cost at most, before anything is called."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evaltape.errors import UserError
+from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
+from evaltape.options import RECORD_MISSING
+from evaltape.samples.samples import Sample
+from evaltape.suite import prompt
+from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, OVERHEAD_TOKENS, answer_limit, call_usd, most_tokens, training_usd
+from evaltape.suite.reader import Finetune, Model
+from evaltape.suite.tokens import Count, bytes_of, counter_of
+from evaltape.text import counted, cut, usd
+
+if TYPE_CHECKING:
+    from evaltape.session import EvalSession
+
+NAME = 24
+COLUMNS = f"  {{:<{NAME}}}{{:>7}}{{:>15}}{{:>15}}{{:>13}}"
+
+
+@dataclass(frozen=True)
+class ModelEstimate:
+    """The calls to one model, with the most tokens they can take."""
+
+    model: Model
+    calls: int
+    prompt_tokens: int
+    answer_tokens: int
+    is_counted: bool
+    is_limited: bool
+
+    @property
+    def usd(self) -> float | None:
+        """The most the calls can cost; None where the suite states no price."""
+        return call_usd(self.model.price, self.prompt_tokens, self.answer_tokens) if self.model.price else None
+
+
+@dataclass(frozen=True)
+class JobEstimate:
+    """One fine-tuning job, with the most tokens it trains on, or the reason why that can't be told."""
+
+    job: Finetune
+    rows: int = 0
+    tokens_per_epoch: int = 0
+    problem: str | None = None
+
+    @property
+    def epochs(self) -> int:
+        """How often the rows are trained on: what the suite asks for, or what a service chooses as a rule."""
+        asked = self.job.hyperparameters.get("n_epochs")
+        return asked if isinstance(asked, int) else MOST_AUTO_EPOCHS
+
+    @property
+    def usd(self) -> float | None:
+        """The most it can cost; None where the suite states no price for training, or the data is not at hand."""
+        return None if self.problem else training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
+
+
+def estimate(session: "EvalSession", selected: Iterable[tuple[Model, Sample]]) -> Iterator[str]:
+    """What recording the selected samples would ask and cost, in lines."""
+    asked: dict[str, list[Sample]] = {}
+    for model, sample in selected:
+        asked.setdefault(model.key, []).append(sample)
+    models = [_of_model(session, session.suite.models[key], samples) for key, samples in asked.items()]
+    models = [one for one in models if one.calls]
+    jobs = [_of_job(session, job) for key in asked if (job := session.suite.models[key].job) and _is_due(session, job)]
+    option = "--record-missing" if session.settings.mode == RECORD_MISSING else "--record"
+    if not models and not jobs:
+        yield f"{option} would call nothing: {'nothing is missing' if asked else 'no sample test is selected'}."
+        return
+    yield COLUMNS.format(option, "calls", "prompt tokens", "answer tokens", "at most")
+    for one in models:
+        yield from _row(one)
+    for one_job in jobs:
+        yield _job_line(one_job)
+    yield from _total(models, jobs)
+    yield from _basis(session, models, jobs)
+
+
+def _of_model(session: "EvalSession", model: Model, samples: list[Sample]) -> ModelEstimate:
+    served = model.job.base.served if model.job else model.served
+    count = counter_of(served)
+    suite, calls = session.suite, session.calls_of(model, samples)
+    bodies = (
+        prompt.chat_request(served, prompt.messages(suite.user, suite.system, sample.values), model.request)
+        for sample, _ in calls
+    )
+    tokens = [most_tokens(body, count or bytes_of) for body in bodies]
+    prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
+    is_limited = answer_limit(model.request) is not None
+    return ModelEstimate(model, len(calls), prompts, answers, count is not None, is_limited)
+
+
+def _is_due(session: "EvalSession", job: Finetune) -> bool:
+    return session.settings.mode != RECORD_MISSING or not session.jobs.is_recorded(job)
+
+
+def _of_job(session: "EvalSession", job: Finetune) -> JobEstimate:
+    try:
+        training = session.jobs.prepare(job).training
+    except (UserError, ImportError) as error:
+        return JobEstimate(job, problem=str(error))
+    tokens = _training_tokens(training.text, counter_of(job.base.served) or bytes_of)
+    return JobEstimate(job, training.rows, tokens)
+
+
+def _training_tokens(text: str, count: Count) -> int:
+    turns = [turn for line in text.split("\n") if line for turn in json.loads(line)["messages"]]
+    return sum(count(turn["content"]) + OVERHEAD_TOKENS for turn in turns)
+
+
+def _row(one: ModelEstimate) -> Iterator[str]:
+    key, cost = one.model.key, one.usd
+    if len(key) >= NAME:
+        yield f"  {key}"
+    numbers = (f"{one.calls:,}", f"{one.prompt_tokens:,}", f"{one.answer_tokens:,}")
+    yield COLUMNS.format("" if len(key) >= NAME else key, *numbers, "no price" if cost is None else usd(cost))
+
+
+def _job_line(one: JobEstimate) -> str:
+    if one.problem:
+        return f"  job {one.job.key}: can't be told: {cut(one.problem, 400)}"
+    tokens = f"{one.tokens_per_epoch * one.epochs:,} tokens"
+    cost = "no price for training" if one.usd is None else usd(one.usd)
+    return f"  job {one.job.key}: {counted(one.rows, 'row')} x {_epochs(one)}, {tokens}, {cost}"
+
+
+def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+    costs = [one.usd for one in models] + [one.usd for one in jobs]
+    known = [cost for cost in costs if cost is not None]
+    unpriced = [one.model.key for one in models if one.usd is None]
+    unpriced += [f"the job {one.job.key}" for one in jobs if one.usd is None]
+    if known:
+        yield f"At most {usd(sum(known))}{f', without {_listed(unpriced)}' if unpriced else ''}."
+    if any(one.usd is None for one in models):
+        yield "No price: the suite states none, as in price = { input = 0.15, output = 0.60 } (USD per million tokens)."
+
+
+def _basis(session: "EvalSession", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+    bounded = [one.model.key for one in models if not one.is_counted]
+    unlimited = [one.model.key for one in models if not one.is_limited]
+    if len(bounded) < len(models):
+        yield f"Prompt tokens are counted by tiktoken{f', but for {_listed(bounded)}' if bounded else ''}."
+    if bounded:
+        yield f"Prompt tokens of {_listed(bounded)} are an upper bound: as many as their texts have bytes."
+    if len(unlimited) < len(models):
+        yield "Answer tokens are the most that a request allows."
+    if unlimited:
+        names = _listed(unlimited)
+        yield f"{DEFAULT_ANSWER_TOKENS:,} answer tokens are assumed for {names}: no max_completion_tokens is set."
+    if jobs and not session.settings.retrain:
+        yield "A job costs nothing where the API has one of the same data, base and settings."
+    if any("assumed" in _epochs(one) for one in jobs):
+        yield f"The API chooses the epochs where n_epochs is not set: {MOST_AUTO_EPOCHS} are assumed."
+
+
+def _epochs(one: JobEstimate) -> str:
+    is_set = isinstance(one.job.hyperparameters.get("n_epochs"), int)
+    return counted(one.epochs, "epoch") + ("" if is_set else " (assumed)")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]

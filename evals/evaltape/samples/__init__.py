@@ -1,0 +1,1 @@
+"""Samples: loaded from a data set, and frozen beside the recordings."""

@@ -1,0 +1,38 @@
+"""The commands that messages tell people to type next."""
+
+from pathlib import Path
+
+from evaltape.names import shown
+from evaltape.samples.samples import Sample
+from evaltape.suite.reader import Model
+
+
+class Commands:
+    """Writes commands for one session: with its suite and cassettes, where they are not the default ones."""
+
+    def __init__(self, suite: Path, default_suite: Path, cassettes: Path, default_cassettes: Path) -> None:
+        self._rest = "" if suite == default_suite else f" --suite {shown(suite)}"
+        self._rest += "" if cassettes == default_cassettes else f" --cassettes {shown(cassettes)}"
+
+    def record_all(self, kind: str = "baseline", missing: bool = False) -> str:
+        """Record every model of a kind, or only what is missing."""
+        return f"pytest evals -m {kind} {'--record-missing' if missing else '--record'}{self._rest}"
+
+    def retrain(self) -> str:
+        """Pay for new fine-tuning jobs although there are some."""
+        return f"pytest evals -m finetuned --record --retrain{self._rest}"
+
+    def record_sample(self, model: Model, sample: Sample) -> str:
+        """Record one sample of one model."""
+        name = f"{model.key}-{sample.name}"
+        if "%" in name:
+            return f"pytest 'evals/test_{model.kind}.py::test_sample[{name}]' --record{self._rest}"
+        return f"pytest evals -m {model.kind} -k {name} --record{self._rest}"
+
+    def replay_samples(self, model: Model, samples: list[Sample]) -> str:
+        """Run some samples of a model again, from their recordings."""
+        names = [f"{model.key}-{sample.name}" for sample in samples]
+        if any("%" in name for name in names):
+            tests = " ".join(f"'evals/test_{model.kind}.py::test_sample[{name}]'" for name in names)
+            return f"pytest {tests}{self._rest}"
+        return f"pytest evals -m {model.kind} -k '{' or '.join(names)}'{self._rest}"

@@ -1,0 +1,348 @@
+"""A fine-tuning job in every state an API can tell, and every refusal: what is waited for, said, recorded and paid."""
+
+import asyncio
+import base64
+import datetime
+import re
+
+import pytest
+from evaltape.finetuning.recorded_job import read_job
+from evaltape.recorder.client import Endpoint
+from evaltape.recorder.loop import Call, Recorder
+from evaltape.recorder.outcomes import Outcomes
+
+from tests.support.server import Reply, error
+from tests.support.server.jobs import RESULTS
+from tests.support.tuning import KEY
+
+JOBS = "/fine_tuning/jobs"
+BASE = "small-2026-01-01"
+GONE = error(404, "No such fine-tuning job: ftjob-0002", "fine_tune_not_found")
+RETRAIN = "To pay for another: pytest evals -m finetuned --record --retrain"
+
+
+def in_days(days: int) -> str:
+    return (datetime.date.today() + datetime.timedelta(days=days)).isoformat()
+
+
+# ---------------------------------------------------------------- what is waited for
+
+
+def test_every_state_is_waited_through_and_shown(tuning, api):
+    api.tuning.states = ("validating_files", "queued", "running", "running", "succeeded")
+    driven = tuning.drive()
+    assert driven.error is None
+    # The job is created as validating_files; each line is a poll.
+    assert [re.sub("0 min 0[0-9] s", "TIME", shown) for shown in driven.shown] == [
+        "queued, TIME",
+        "running, TIME, Step 2: training loss=1.50",
+        "running, TIME, Step 3: training loss=1.00",
+        "succeeded, TIME, 2,100 trained tokens",
+    ]
+    assert driven.notes == ["tuned: started ftjob-0002 on 12 training rows"]
+
+
+def test_a_job_that_succeeded_is_recorded_with_its_events_and_metrics(tuning):
+    tuning.drive()
+    job = read_job(tuning.job_cassette)
+    assert (job.id, job.status, job.base, job.trained_tokens) == ("ftjob-0002", "succeeded", BASE, 2_100)
+    assert job.tuned_model == f"ft:{BASE}:acme:talks:0002"
+    assert [event["message"] for event in job.events] == [
+        "Created fine-tuning job",
+        "Step 1: training loss=3.00",
+        "Step 2: training loss=1.50",
+        "Step 3: training loss=1.00",
+    ]
+    assert job.metrics[0] == {"step": 1.0, "train_loss": 2.51, "valid_loss": 2.60}
+    assert [row["train_loss"] for row in job.metrics] == [2.51, 2.03, 1.74]
+
+
+def test_events_are_read_page_by_page(tuning, api):
+    api.tuning.page = 2
+    assert tuning.drive().error is None
+    assert len(api.asked("/events", "GET")) > 2
+    assert len(read_job(tuning.job_cassette).events) == 4
+
+
+def test_metrics_may_come_in_base64(tuning, api):
+    api.fault(Reply(base64.b64encode(RESULTS.encode()).decode(), content_type="text/plain"), "", "/content", "GET")
+    assert tuning.drive().error is None
+    assert [row["train_loss"] for row in read_job(tuning.job_cassette).metrics] == [2.51, 2.03, 1.74]
+
+
+def test_a_result_file_that_is_none_costs_only_the_metrics(tuning, api):
+    api.fault(Reply("\x00\x01 no table", content_type="application/octet-stream"), "", "/content", "GET")
+    assert tuning.drive().error is None
+    assert read_job(tuning.job_cassette).metrics == []
+
+
+# ---------------------------------------------------------------- jobs that end without a model
+
+
+def test_a_failed_job_is_told_with_the_apis_reason_and_not_paid_for_again(tuning, api):
+    api.tuning.states = ("validating_files", "failed")
+    wanted = f"[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. {RETRAIN}"
+    assert tuning.drive().error == wanted
+    assert tuning.drive().error == wanted
+    assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002"])
+    assert not tuning.job_cassette.exists()
+
+
+def test_a_cancelled_job_is_told_and_not_paid_for_again(tuning, api):
+    api.tuning.states = ("validating_files", "running", "cancelled")
+    assert tuning.drive().error == f"[finetune.tuned] ftjob-0002 was cancelled. {RETRAIN}"
+    assert tuning.drive().error == f"[finetune.tuned] ftjob-0002 was cancelled. {RETRAIN}"
+    assert len(tuning.job_ids) == 1
+
+
+def test_after_a_failed_job_retrain_starts_another_and_says_what_there_was(tuning, api):
+    api.tuning.states = ("failed",)
+    tuning.drive()
+    api.tuning.states = ("queued", "succeeded")
+    driven = tuning.drive(retrain=True)
+    assert driven.error is None
+    assert driven.notes == [
+        "tuned: training anew; there is ftjob-0002 (failed), made of the same data, base and settings",
+        "tuned: started ftjob-0003 on 12 training rows",
+    ]
+    assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002", "ftjob-0003"])
+    # From now on the one that failed is no matter.
+    assert tuning.drive().notes == [
+        "tuned: using ftjob-0003 (succeeded, ft:small-2026-01-01:acme:talks:0003), made of the same data, base and settings"
+    ]
+
+
+def test_a_paused_job_is_gone_on_with_once_it_was_resumed(tuning, api):
+    api.tuning.states = ("validating_files", "running", "paused")
+    driven = tuning.drive()
+    assert driven.error == (
+        "[finetune.tuned] ftjob-0002 is paused at the API. Resume it there; a later recording goes on with it"
+    )
+    api.tuning.jobs["ftjob-0002"].states[:] = ["running", "running", "running", "running", "succeeded"]
+    assert tuning.drive().error is None
+    assert len(tuning.job_ids) == 1
+
+
+def test_a_job_without_a_tuned_model_is_no_success(tuning, api):
+    body = {"id": "ftjob-0002", "status": "succeeded", "fine_tuned_model": None, "model": BASE}
+    api.fault(Reply(body), "", "/ftjob-0002", "GET")
+    assert tuning.drive().error == (
+        "[finetune.tuned] ftjob-0002 succeeded, but this API names no tuned model that could be asked"
+    )
+    assert not tuning.job_cassette.exists()
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def test_permission_refused_says_who_still_tunes(tuning, api):
+    api.fault("403", path=JOBS)
+    assert tuning.drive().error == (
+        "[finetune.tuned] HTTP 403: Organization [removed] may not create fine-tuning jobs (permission_denied). This "
+        "API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name another service "
+        "in base_url of [models.small], or serve one: evaltape serve --help"
+    )
+    assert len(api.asked(JOBS)) == 1
+
+
+def test_an_exhausted_quota_is_told_once_and_not_retried(tuning, api):
+    api.fault("quota", path=JOBS)
+    assert tuning.drive().error == "[finetune.tuned] HTTP 429: You exceeded your current quota (insufficient_quota)"
+    assert len(api.asked(JOBS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (400, "model_not_available", "Model nope is not available for fine-tuning or does not exist."),
+        (404, "model_not_found", "The model `nope` does not exist"),
+    ],
+)
+def test_an_unknown_base_is_named_with_its_place_in_the_suite(tuning, api, status, code, words):
+    tuning.edit_suite(BASE, "nope")
+    api.fault(error(status, words, code), path=JOBS)
+    assert tuning.drive().error == (
+        f"[finetune.tuned] HTTP {status}: {words} ({code}). [models.small] model = 'nope': name a model that this API "
+        "can fine-tune"
+    )
+
+
+def test_a_service_without_fine_tuning_is_told_as_one(tuning, api):
+    api.fault(error(404, "Invalid URL (GET /v1/fine_tuning/jobs)"), path=JOBS, method="GET")
+    found = tuning.drive().error
+    assert found == "[finetune.tuned] HTTP 404: Invalid URL (GET /v1/fine_tuning/jobs) (invalid_request_error)"
+
+
+@pytest.mark.parametrize("body", [{"hello": "world"}, ["hello"], "hello"], ids=["object", "list", "text"])
+def test_an_answer_that_is_not_of_this_api_is_told_as_one(tuning, api, body):
+    api.fault(Reply(body if body != "hello" else '"hello"'), path=JOBS, method="GET")
+    found = tuning.drive().error
+    assert found is not None
+    assert found.startswith("[finetune.tuned] the API's answer is not of the fine-tuning API (")
+    assert not tuning.job_ids
+
+
+def test_a_job_that_vanishes_while_it_is_waited_for_is_told(tuning, api):
+    api.fault(GONE, "", "/ftjob-0002", "GET", after=1)
+    assert tuning.drive().error == ("[finetune.tuned] HTTP 404: No such fine-tuning job: ftjob-0002 (fine_tune_not_found)")
+
+
+def test_a_folder_that_cannot_be_written_keeps_the_job(tuning, api):
+    tuning.job_cassette.parent.parent.mkdir(parents=True)
+    tuning.job_cassette.parent.write_text("a file where the folder has to be")
+    found = tuning.drive().error
+    assert found is not None
+    assert found.startswith(f"{tuning.job_cassette} can't be written: ")
+    assert found.endswith("; the job itself has succeeded")
+    tuning.job_cassette.parent.unlink()
+    assert tuning.drive().error is None
+    assert len(tuning.job_ids) == 1
+
+
+# ---------------------------------------------------------------- models that are shut down
+
+
+def test_a_base_that_shuts_down_within_30_days_is_noted_before_money_is_spent(tuning, api):
+    api.models = {BASE: in_days(12)}
+    driven = tuning.drive()
+    assert driven.notes[0] == f"tuned: {BASE} shuts down on {in_days(12)}, in 12 days"
+    order = [asked.path.removeprefix("/v1") for asked in api.requests]
+    assert order.index(f"/models/{BASE}") < order.index("/files") < order.index(JOBS, order.index("/files"))
+
+
+@pytest.mark.parametrize(
+    ("date", "told"), [(30, "in 30 days"), (1, "in 1 day"), (0, "which is past"), (-400, "which is past"), (31, None)]
+)
+def test_only_what_is_near_is_noted(tuning, api, date, told):
+    api.models = {BASE: in_days(date)}
+    wanted = [f"tuned: {BASE} shuts down on {in_days(date)}, {told}"] if told else []
+    assert [note for note in tuning.drive().notes if "shuts down" in note] == wanted
+
+
+def test_a_date_that_is_none_is_no_matter(tuning, api):
+    api.models = {BASE: "soon"}
+    driven = tuning.drive()
+    assert (driven.error, len(driven.notes)) == (None, 1)
+
+
+def test_a_tuned_model_that_shuts_down_is_noted(tuning, api):
+    tuned = f"ft:{BASE}:acme:talks:0002"
+    api.fault(Reply({"id": tuned, "shutdown_date": f"{in_days(3)}T00:00:00Z"}), "", "talks:0002", "GET")
+    assert tuning.drive().notes[-1] == f"tuned: {tuned} shuts down on {in_days(3)}, in 3 days"
+
+
+# ---------------------------------------------------------------- money
+
+
+def priced(tuning):
+    tuning.edit_suite("poll_seconds", "price = { training = 100, input = 1, output = 1 }\npoll_seconds")
+    return len(tuning.training_file().content) * 100 / 1e6
+
+
+def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):
+    most = priced(tuning)
+    driven = tuning.drive(budget_usd=most + 0.5, spent_usd=0.51)
+    assert driven.error == (
+        f"[finetune.tuned] it can cost up to ${most:.2f}, more than the budget of ${most + 0.5:g} bears; not started"
+    )
+    assert (tuning.uploads, tuning.job_ids, driven.recorder.committed_usd) == (0, [], 0.51)
+
+
+def test_what_a_job_cost_is_counted_where_it_was_started(tuning):
+    most = priced(tuning)
+    first, second = tuning.drive(budget_usd=most + 0.5), tuning.drive(budget_usd=0.01)
+    assert (first.error, second.error) == (None, None)
+    assert first.recorder.committed_usd == pytest.approx(2_100 * 100 / 1e6)
+    assert second.recorder.committed_usd == 0.0
+
+
+def test_a_job_without_a_price_is_told_where_there_is_a_budget(tuning):
+    driven = tuning.drive(budget_usd=0.01)
+    assert driven.error is None
+    assert driven.notes[0] == "tuned: --budget doesn't see what it costs: [finetune.tuned] states no price.training"
+
+
+def recording(tuning, budget_usd: float | None = None) -> tuple[Recorder, Outcomes]:
+    """A recorder with the six calls to the base, each of which may cost 0.04 USD."""
+    tuning.edit_suite('"small-2026-01-01"\n', '"small-2026-01-01"\nprice = { input = 0, output = 10 }\n')
+    outcomes = Outcomes()
+    recorder = Recorder(tuning.recordings(), outcomes, 16, budget_usd)
+    calls = [Call(sample) for sample in tuning.samples()]
+    recorder.add_lane(tuning.loaded()[0].models["small"], Endpoint(tuning.base_url, KEY, 10.0), calls)
+    return recorder, outcomes
+
+
+def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
+    recorder, _ = recording(tuning, budget_usd=1.0)
+    recorder.job_held_usd = 0.99
+    calls = []
+
+    async def job(recorder: Recorder) -> None:
+        await asyncio.sleep(0.2)
+        calls.append(api.calls)
+        recorder.job_held_usd = 0.0
+
+    recorder.add_job(job)
+    recorder.run()
+    assert (calls, api.calls) == ([0], 6)
+
+
+def test_a_job_that_breaks_off_leaves_no_test_waiting(tuning):
+    recorder, outcomes = recording(tuning)
+
+    async def job(recorder: Recorder) -> None:
+        raise LookupError("nobody thought of this")
+
+    recorder.add_job(job)
+    recorder.run()
+    assert outcomes.stopped == "the recording broke off: LookupError('nobody thought of this')"
+
+
+# ---------------------------------------------------------------- finding a job again
+
+
+@pytest.mark.parametrize("state", ["validating_files", "queued", "running", "succeeded"])
+def test_a_job_is_found_in_any_state_and_gone_on_with(tuning, api, state):
+    api.tuning.states = (state,)
+    api.fault(GONE, "", "/ftjob-0002", "GET")
+    assert tuning.drive().error is not None
+    api.tuning.jobs["ftjob-0002"].states[:] = [state, "succeeded"]
+    driven = tuning.drive()
+    assert driven.error is None
+    assert driven.notes[0].startswith(f"tuned: using ftjob-0002 ({state}")
+    assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002"])
+
+
+def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api):
+    tuning.drive()
+    for number in range(5):
+        api.tuning._create({"model": "other", "training_file": "file-0001", "metadata": {"evaltape_digest": str(number)}})
+    api.tuning._create({"model": "other", "training_file": "file-0001"})
+    api.tuning.page = 2
+    # This API knows nothing of the filter.
+    everything = api.tuning._matching
+    api.tuning._matching = lambda query: everything({})
+    assert tuning.drive().notes[0].startswith("tuned: using ftjob-0002 (succeeded")
+    assert len(tuning.job_ids) == 7
+
+
+def test_of_several_jobs_the_newest_that_did_not_fail_is_used(tuning, api):
+    tuning.drive()
+    tuning.drive(retrain=True)
+    api.tuning.states = ("failed",)
+    tuning.drive(retrain=True)
+    assert tuning.job_ids == ["ftjob-0002", "ftjob-0004", "ftjob-0006"]
+    assert tuning.drive().notes[0].startswith("tuned: using ftjob-0004 (succeeded")
+    assert read_job(tuning.job_cassette).id == "ftjob-0004"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("n_epochs = 1", "n_epochs = 2"), ("seed = 7", "seed = 8"), (BASE, "large-2026-01-01"), ("Summarise", "Sum up")],
+    ids=["hyperparameter", "seed", "base", "prompt"],
+)
+def test_other_settings_or_data_make_another_job(tuning, old, new):
+    tuning.drive()
+    tuning.edit_suite(old, new)
+    assert tuning.drive().notes[-1].startswith("tuned: started ftjob-")
+    assert len(tuning.job_ids) == 2

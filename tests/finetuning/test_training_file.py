@@ -1,0 +1,164 @@
+"""The training file: its bytes, and every check before a cent is spent."""
+
+import hashlib
+import json
+
+import pytest
+from evaltape.errors import UserError
+from evaltape.finetuning import training_file
+from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
+from evaltape.finetuning.training_file import build_validation_file, fault_of
+
+from tests.support.project import ROWS
+from tests.support.tuning import TRAINING
+
+# The bytes that OpenAI and others are sent. Whoever changes them has every user pay for every job again.
+FIRST_LINE = (
+    '{"messages": [{"role": "user", "content": "Summarise this conversation.\\n\\n'
+    'Zoë: “ça va?” \\\\ \\"ok\\" {x}\\n\\tΩ: 好的 🙂\u2028bye\\n"}, '
+    '{"role": "assistant", "content": "Zoë says hello to Ω."}]}\n'
+)
+SHA256 = "6b88ad5e0cc5da8b288cc6d6f32e88b8e1b2cace50c88abc5418e4426380b821"
+
+
+def refused(tuning) -> str:
+    with pytest.raises(UserError) as mistake:
+        tuning.training_file()
+    assert str(mistake.value).startswith(f"{tuning.suite}: [finetune.tuned] ")
+    return str(mistake.value).split("[finetune.tuned] ", 1)[1]
+
+
+# ---------------------------------------------------------------- its bytes
+
+
+def test_is_the_same_to_the_byte_every_time(tuning):
+    file = tuning.training_file()
+    assert file.text.startswith(FIRST_LINE)
+    assert (file.rows, file.text.count("\n"), file.sha256) == (12, 12, SHA256)
+    assert hashlib.sha256(tuning.training_file().content).hexdigest() == SHA256
+
+
+def test_asks_what_the_evaluation_asks(tuning):
+    tuning.write_split("train", [*TRAINING, {**ROWS[0], "dialogue": "Ben: the red car won\nZoe: grand"}])
+    suite, _ = tuning.loaded()
+    last = json.loads(tuning.training_file().text.split("\n")[-2])["messages"]
+    request = tuning.recordings().request(suite.models["small"], tuning.samples()[0])
+    assert last[:-1] == [{**turn, "content": turn["content"].replace("great", "grand")} for turn in request["messages"]]
+    assert last[-1] == {"role": "assistant", "content": ROWS[0]["summary"]}
+
+
+def test_has_the_system_prompt_where_the_suite_has_one(tuning):
+    tuning.edit_suite("[prompt]\n", '[prompt]\nsystem = "You summarise for {reader}."\n')
+    tuning.write_rows([{**row, "reader": "Ada"} for row in ROWS])
+    tuning.write_split("train", [{**row, "reader": f"Ben {n}"} for n, row in enumerate(TRAINING)])
+    turns = json.loads(tuning.training_file().text.split("\n")[3])["messages"]
+    assert [turn["role"] for turn in turns] == ["system", "user", "assistant"]
+    assert turns[0]["content"] == "You summarise for Ben 3."
+
+
+def test_is_of_the_selected_rows_in_the_order_of_datasets(tuning):
+    import datasets
+
+    tuning.edit_suite('{ split = "train" }', '{ split = "train", samples = 10, seed = 3 }')
+    wanted = datasets.Dataset.from_list(TRAINING).shuffle(seed=3).select(range(10))["summary"]
+    lines = tuning.training_file().text.split("\n")[:-1]
+    assert [json.loads(line)["messages"][-1]["content"] for line in lines] == list(wanted)
+
+
+def test_epochs_left_to_the_service_are_counted_as_its_most(tuning):
+    _, job = tuning.loaded()
+    size = len(tuning.training_file().content)
+    assert tuning.jobs().prepare(job).most_tokens == size
+    tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
+    _, job = tuning.loaded()
+    assert tuning.jobs().prepare(job).most_tokens == MOST_AUTO_EPOCHS * size
+
+
+# ---------------------------------------------------------------- its checks
+
+
+@pytest.mark.parametrize("column", ["dialogue", "summary"])
+@pytest.mark.parametrize("text", ["", " \n\t"], ids=["empty", "blank"])
+def test_refuses_an_empty_text(tuning, column, text):
+    tuning.write_split("train", [*TRAINING, {**TRAINING[1], "id": "r13", column: text}])
+    with pytest.raises(UserError, match=rf"row 'r13' of '../data/talks' has no {column}$"):
+        tuning.training_file()
+
+
+def test_refuses_two_rows_of_one_id(tuning):
+    tuning.write_split("train", [*TRAINING, TRAINING[4]])
+    with pytest.raises(UserError, match=r"two rows of split 'train' have the id 'r5'$"):
+        tuning.training_file()
+
+
+def test_refuses_under_ten_examples(tuning):
+    tuning.write_split("train", TRAINING[:9])
+    assert refused(tuning) == "9 training rows; the API asks for 10 or more"
+    tuning.write_split("train", TRAINING[:10])
+    assert tuning.training_file().rows == 10
+
+
+def test_says_that_rows_left_out_leave_too_few(tuning):
+    tuning.edit_suite('{ split = "train" }', '{ split = "train", leaks = "drop" }')
+    tuning.write_split("train", [*TRAINING[:9], {**ROWS[2], "id": "r10"}])
+    assert refused(tuning) == ("9 training rows, with 1 left out for being evaluated, too; the API asks for 10 or more")
+
+
+def test_refuses_an_example_that_is_too_long(tuning):
+    tuning.write_split("train", [*TRAINING, {**TRAINING[1], "id": "r13", "dialogue": "word " * 60_000}])
+    assert refused(tuning) == ("training row r13: about 75,034 tokens (300,136 bytes); the API takes 65,536 tokens")
+
+
+def test_refuses_a_file_that_is_too_large(tuning, monkeypatch):
+    size = len(tuning.training_file().content)
+    monkeypatch.setattr(training_file, "LARGEST_BYTES", size)
+    assert tuning.training_file().rows == 12
+    monkeypatch.setattr(training_file, "LARGEST_BYTES", size - 1)
+    assert refused(tuning) == f"the training file has {size:,} bytes; the API takes {size - 1:,}"
+
+
+def line(*turns: tuple[str, str]) -> str:
+    return json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]})
+
+
+ROLES = ["system", "user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("turns", "fault"),
+    [
+        ([("system", "s"), ("user", "u"), ("assistant", "a")], None),
+        (
+            [("user", "u"), ("assistant", "a")],
+            "its turns are by user, assistant; an example has system, user, assistant",
+        ),
+        (
+            [("user", "u"), ("system", "s"), ("assistant", "a")],
+            "its turns are by user, system, assistant; an example has",
+        ),
+        ([("system", "s"), ("user", "u")], "its turns are by system, user; an example has"),
+        ([("system", "s"), ("user", "u"), ("assistant", " \n")], "a turn is empty"),
+        ([("system", ""), ("user", "u"), ("assistant", "a")], "a turn is empty"),
+    ],
+)
+def test_finds_what_the_api_would_refuse_in_a_line(turns, fault):
+    found = fault_of(line(*turns), ROLES)
+    assert found is None if fault is None else found is not None and found.startswith(fault)
+
+
+def test_the_validation_file_is_checked_likewise(tuning):
+    tuning.extend_suite('[finetune.tuned.validation]\nsplit = "held-out"\n')
+    tuning.write_split("held-out", [{"id": "h1", "dialogue": "word " * 60_000, "summary": "Words."}])
+    with pytest.raises(UserError, match=r"\[finetune.tuned\] validation row h1: about 75,031 tokens"):
+        build_validation_file(*tuning.loaded())
+
+
+# ---------------------------------------------------------------- before a cent is spent
+
+
+def test_a_fault_ends_a_recording_before_it_begins(tuning, api):
+    tuning.write_split("train", TRAINING[:9])
+    tuning.run("evals", "--record", "-p no:xdist").assert_refused(
+        "[finetune.tuned] 9 training rows; the API asks for 10 or more"
+    )
+    assert not api.requests

@@ -1,0 +1,178 @@
+"""Faults of the network and the API while recording: what is tried again, what fails, and what is on disk afterwards."""
+
+import math
+import re
+
+import pytest
+
+from tests.support.project import ROWS, Project, Run
+from tests.support.server import FAULTS, ApiServer, Reply, error
+
+PASSING = ["500", "502", "503", "html error", "reset", "cut", "429", "429 at once", "429 without retry-after"]
+LASTING = {
+    "400": "HTTP 400: Unsupported value: 'temperature' does not support 7 (unsupported_value)",
+    "401": "HTTP 401: Incorrect API key provided: [removed] of [removed], [removed] (invalid_api_key)",
+    "403": "HTTP 403: Organization [removed] may not create fine-tuning jobs (permission_denied)",
+    "404": "HTTP 404: The model has been shut down (model_not_found)",
+    "html": "the answer is ",
+    "not json": "the answer is not JSON of this API",
+    "not a completion": "HTTP 200: the answer is not a chat completion (KeyError('choices'))",
+}
+SPEAKERS = ["Ben:", "Mia:", "Kai:", "Ida:", "Eva:", "Gus:", "Hal:"]
+
+
+def many_rows(project: Project, number: int) -> list[str]:
+    """Give the project so many samples; the texts that tell them apart."""
+    names = [f"Person{n:02d}:" for n in range(number)]
+    project.write_rows([{**ROWS[0], "id": f"p{n:02d}", "dialogue": f"{name} the red car won"} for n, name in enumerate(names)])
+    return names
+
+
+@pytest.fixture(autouse=True)
+def brisk(project: Project) -> None:
+    """Between attempts there is little time."""
+    project.set_waits("recorder.loop", FIRST_BACKOFF_S=0.02)
+
+
+def record(project: Project, *args: str) -> Run:
+    return project.run("evals", "-m", "baseline", "-k", "test_sample", "--record", *args)
+
+
+def test_transient_faults_are_tried_again_and_leave_no_trace(project: Project, api: ApiServer) -> None:
+    names = many_rows(project, len(PASSING) + 1)
+    plain = record(project)
+    wanted = project.recorded()
+    api.forget()
+    for name, fault in zip(names, PASSING, strict=False):
+        api.fault(fault, match=name)
+    run = record(project)
+    assert run.exit_code == plain.exit_code == 0, run.output
+    assert project.recorded() == wanted
+    assert api.calls == 2 * len(PASSING) + 1
+    assert api.answered == len(PASSING) + 1
+
+
+def test_a_hang_and_a_slow_answer_are_given_up_and_asked_again(project: Project, api: ApiServer) -> None:
+    api.fault("hang", match="Ben:")
+    api.fault("slow", match="Mia:")
+    run = record(project, "-o", "eval_timeout_s=1")
+    assert run.exit_code == 0, run.output
+    assert api.calls == 8
+    assert "Too late." not in project.recorded()["t2"]
+
+
+def test_lasting_faults_fail_their_sample_at_once_in_the_words_of_the_api(
+    project: Project, api: ApiServer, workers: str
+) -> None:
+    names = many_rows(project, len(LASTING) + 1)
+    for name, fault in zip(names, LASTING, strict=False):
+        api.fault(fault, match=name, times=math.inf)
+    run = record(project, "--results", "results.json", workers)
+    assert run.outcomes["failed"] == len(LASTING), run.output
+    assert run.outcomes["passed"] == 1
+    assert api.calls == len(LASTING) + 1
+    assert list(project.recorded()) == [f"p{len(LASTING):02d}"]
+    words = " ".join(run.output.split())
+    for message in LASTING.values():
+        assert message in words
+    assert "Not recorded; what is missing: pytest evals -m baseline --record-missing" in words
+
+
+def test_faults_that_do_not_pass_fail_their_sample_after_five_attempts(project: Project, api: ApiServer) -> None:
+    names = many_rows(project, 6)
+    faults = {"500": "HTTP 500: The server had an error", "html error": "HTTP 502: ", "reset": "the connection failed: ", "cut": "the connection failed: ", "hang": "no answer within 0.5 s"}  # fmt: skip
+    for name, fault in zip(names, faults, strict=False):
+        api.fault(fault, match=name, times=math.inf)
+    run = record(project, "-o", "eval_timeout_s=0.5")
+    assert run.outcomes["failed"] == 5, run.output
+    assert list(project.recorded()) == ["p05"]
+    assert api.calls == 5 * 5 + 1
+    words = " ".join(run.output.split())
+    for message in faults.values():
+        assert message in words
+    assert words.count("(after 5 attempts)") >= 5
+
+
+def test_what_failed_is_finished_by_record_missing(project: Project, api: ApiServer) -> None:
+    api.fault("400", match="Ben:")
+    api.fault("not json", match="Mia:")
+    assert record(project).exit_code == 1
+    api.forget()
+    run = project.run("evals", "-m", "baseline", "--record-missing", "--snapshot-update")
+    run.assert_outcomes(passed=8)
+    assert api.calls == 2
+
+
+def test_a_pace_that_the_api_refuses_is_learned_and_every_call_answered(project: Project, api: ApiServer) -> None:
+    many_rows(project, 40)
+    api.rate_per_s = 12
+    run = record(project, "--concurrency", "32")
+    assert run.exit_code == 0, run.output
+    assert api.answered == 40
+    assert len(project.recorded()) == 40
+    assert api.statuses[429] < 40
+
+
+def test_retry_after_is_waited_for(project: Project, api: ApiServer) -> None:
+    api.fault(error(429, "slow down", "rate_limit_exceeded", headers={"retry-after": "2"}), match="Ben:")
+    record(project, "-k", "t1", "--durations=1")
+    first, second = api.asked()
+    assert second.received_s - first.received_s >= 2.0
+
+
+def test_a_key_refused_in_mid_run_fails_what_follows_and_keeps_what_was_answered(project: Project, api: ApiServer) -> None:
+    api.fault("401", after=2, times=math.inf)
+    run = record(project, "--concurrency", "1")
+    assert run.outcomes["failed"] + run.outcomes.get("skipped", 0) == 4, run.output
+    assert len(project.recorded()) == 2
+    assert api.calls <= 6
+
+
+def test_a_model_that_disappears_in_mid_run_is_told_and_what_was_answered_is_kept(project: Project, api: ApiServer) -> None:
+    api.fault("404", after=2, times=math.inf)
+    run = record(project, "--concurrency", "1")
+    assert len(project.recorded()) == 2
+    assert "HTTP 404: The model has been shut down (model_not_found)" in " ".join(run.output.split())
+    assert run.exit_code == 1
+
+
+def test_an_exhausted_quota_ends_the_run_at_once(project: Project, api: ApiServer, workers: str) -> None:
+    api.fault("quota", after=2, times=math.inf)
+    run = record(project, "--concurrency", "1", workers)
+    assert run.exit_code != 0
+    assert api.calls == 3
+    assert len(project.recorded()) == 2
+    words = " ".join(run.output.split())
+    assert "HTTP 429: You exceeded your current quota (insufficient_quota)" in words
+    assert "--record-missing goes on" in words
+    api.forget()
+    again = project.run("evals", "-m", "baseline", "-k", "test_sample", "--record-missing")
+    assert again.exit_code == 0, again.output
+    assert api.calls == 4
+
+
+def test_a_server_that_is_not_there_is_told_for_each_sample(project: Project, api: ApiServer) -> None:
+    api.stop()
+    run = record(project, "-k", "t1 or t2")
+    assert run.outcomes["failed"] == 2, run.output
+    assert re.search(r"the connection failed: .+ \(after 5 attempts\)", " ".join(run.output.split()))
+    assert not (project.cassettes / "small").exists()
+
+
+def test_answers_in_any_order_are_the_samples_own(project: Project, api: ApiServer) -> None:
+    names = many_rows(project, 12)
+    for n, name in enumerate(names):
+        api.fault(lambda asked, n=n: Reply(FAULTS["truncated"](asked).body, delay_s=(11 - n) / 20), match=name)  # type: ignore[operator]
+    api.answers["small-2026-01-01"] = lambda prompt: prompt
+    record(project)
+    for n, name in enumerate(names):
+        assert name in project.recorded()[f"p{n:02d}"]
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset"])
+def test_a_fault_in_a_compressed_answer_is_no_answer(project: Project, api: ApiServer, fault: str) -> None:
+    api.gzip = True
+    api.fault(fault, match="Ben:")
+    run = record(project, "-k", "t1")
+    assert run.exit_code == 0, run.output
+    assert "the red car won" in project.recorded()["t1"]

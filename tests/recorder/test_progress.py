@@ -1,0 +1,180 @@
+"""How a recording gets on: live lines in a terminal, plain lines in a log, nothing where quiet is asked for."""
+
+import json
+import re
+import sys
+
+import pytest
+from evaltape.recorder.tally import LaneTally, Tally
+from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
+
+from tests.support.terminal import Screen, run_in_terminal
+
+PRICE = "price = { input = 100.0, output = 200.0 }\n"
+LIVE = re.compile(r"recording small \d+/30, \d+ in flight(, (stopping|\d+ (s|min) left))?(, \d+ tokens)?, \$0\.\d+")
+ROWS = [{"id": f"s{n}", "dialogue": f"Ann: number {n}\nBob: ok", "summary": f"number {n}"} for n in range(30)]
+
+
+@pytest.fixture
+def thirty(project, api):
+    """A project of thirty samples at a server that takes its time; whatever is said, is said every tenth of a second."""
+    api.latency_s = 0.1
+    project.write_rows(ROWS)
+    project.extend_suite(PRICE)
+    project.set_waits("reporting.progress", SAY_EVERY_S=0.1, LIVE_EVERY_S=0.1)
+    return project
+
+
+def record_in_terminal(project, *args, columns=80, **environment):
+    """Record in a terminal, four calls in flight."""
+    command = [sys.executable, "-m", "pytest", "evals", "--record", "--snapshot-update", "--concurrency", "4", *args]
+    return run_in_terminal(command, project.root, {**project.environment(), **environment}, columns)
+
+
+@pytest.mark.parametrize("args", [("-p", "no:xdist"), ("-n", "2"), ("-v", "-n", "0")], ids=" ".join)
+def test_a_live_line_stands_under_what_pytest_writes_and_leaves_no_trace(thirty, args):
+    shown = record_in_terminal(thirty, *args)
+    assert shown.exit_code == 0, shown.text
+    live = [state for state in shown.states if "in flight" in state]
+    lasts = {state.splitlines()[-1] for state in live}
+    assert len(lasts) > 3
+    assert [line for line in lasts if not LIVE.fullmatch(line)] == []
+    assert all(state.count("in flight") == 1 for state in live)
+    assert "in flight" not in shown.text
+    assert_reads_as_without(shown.text, args)
+
+
+def assert_reads_as_without(text, args):
+    """pytest's own lines are whole: every sample's dot or word is there, and the hundred percent at the margin."""
+    before_scores = text[: text.index("= scores: ")]
+    if "-v" in args:
+        passed = re.findall(r"^evals/test_baseline.py::test_sample\[small-s\d+\] PASSED +\[ *\d+%\]$", before_scores, re.M)
+        assert len(passed) == 30
+    else:
+        dots = re.search(r"^(evals/test_baseline.py )?\.{32} +\[100%\]$", before_scores, re.M)
+        assert dots, before_scores
+        assert len(dots[0]) == 79
+
+
+def test_the_live_line_is_cut_to_a_narrow_terminal(thirty):
+    shown = record_in_terminal(thirty, "-p", "no:xdist", columns=46)
+    live = [state.splitlines()[-1] for state in shown.states if "recording small" in state]
+    assert live
+    assert all(len(line) < 46 for line in live)
+    assert "in flight" not in shown.text
+
+
+@pytest.mark.parametrize(("args", "environment"), [(("-s",), {}), ((), {"CI": "true"})], ids=["without capture", "in CI"])
+def test_where_others_write_to_the_terminal_there_are_whole_lines(thirty, args, environment):
+    shown = record_in_terminal(thirty, "-p", "no:xdist", *args, **environment)
+    assert "\x1b[J" not in shown.raw
+    assert re.search(r"^recording small \d+/30, 4 in flight", shown.text, re.M)
+
+
+def test_a_log_gets_whole_lines_and_a_last_one(thirty, workers):
+    run = thirty.run("evals", "--record", "--snapshot-update", "--concurrency", "4", workers)
+    lines = [line for line in run.output.splitlines() if line.startswith("record")]
+    assert len(lines) > 2
+    assert [line for line in lines[:-1] if not LIVE.fullmatch(line)] == []
+    assert re.fullmatch(r"recorded 30 of 30 calls, 330 tokens, \$0.0420, in \d+ s", lines[-1])
+    dots = run.output[run.output.index("collected") : run.output.index("= scores")]
+    assert len(re.sub(r"[^.]", "", re.sub(r"^record.*$|evals/test_baseline.py", "", dots, flags=re.M))) == 32
+    assert "\x1b" not in run.output
+
+
+@pytest.mark.parametrize("args", ["-q", "-p no:terminal", "-q -n 2"])
+def test_quiet_and_without_a_terminal_reporter_nothing_is_shown(thirty, args):
+    run = thirty.run("evals", "--record", "--snapshot-update", args)
+    assert run.exit_code == 0, run.output
+    assert not re.search("^record", run.output, re.M)
+
+
+def test_a_replay_shows_nothing(recorded):
+    assert not re.search("^record", recorded.run("evals").output, re.M)
+
+
+def test_what_is_not_missing_is_not_counted(thirty):
+    thirty.run("evals", "--record", "--snapshot-update")
+    for name in ("s3", "s4"):
+        thirty.cassette(name).unlink()
+    assert "\nrecorded 2 of 2 calls, " in thirty.run("evals", "--record-missing").output
+    assert not re.search("^record", thirty.run("evals", "--record-missing").output, re.M)
+
+
+def test_failures_are_counted(project, api):
+    api.fault("400", match="tea")
+    assert "\nrecorded 5 of 6 calls, 1 failed, " in project.run("evals", "--record").output
+
+
+def test_a_job_is_shown_while_it_is_waited_for(tuning, api):
+    api.tuning.states = ("validating_files", "queued", *["running"] * 20, "succeeded")
+    shown = record_in_terminal(tuning, "-p", "no:xdist")
+    assert shown.exit_code == 0, shown.text
+    job = re.compile(r"^job tuned: running, 0 min \d\d s, Step \d+: training loss=\d\.\d\d$", re.M)
+    assert {line for state in shown.states for line in job.findall(state)}
+    assert not job.search(shown.text)
+
+
+# ---------------------------------------------------------------- what is said
+
+
+@pytest.fixture
+def tally():
+    """The tally of a recording of two models."""
+    lanes = [("small", 30), ("large", 10)]
+    priced = {"tokens": 9_000, "cost_usd": 0.009, "has_price": True}
+    return Tally([LaneTally(model, 1_000, done, in_flight=8, **priced) for model, done in lanes])
+
+
+def test_several_models_have_a_line_each(tally):
+    rate = Rate(100.0)
+    rate.note(110.0, 40)
+    tally.lanes[1].failed = 2
+    tally.statuses["tuned"] = "running, 3 min 20 s"
+    assert live_lines(tally, rate, stopping=False) == [
+        "recording 40/2,000, 16 in flight, 2 failed, 8 min left, 18,000 tokens, $0.0180",
+        "  small 30/1,000, 8 in flight",
+        "  large 10/1,000, 8 in flight, 2 failed",
+        "job tuned: running, 3 min 20 s",
+    ]
+    assert log_lines(tally, rate, stopping=False) == [
+        "recording 40/2,000, 16 in flight, 2 failed, 8 min left, 18,000 tokens, $0.0180: small 30/1,000, "
+        "8 in flight; large 10/1,000, 8 in flight, 2 failed",
+        "job tuned: running, 3 min 20 s",
+    ]
+    assert live_lines(tally, rate, stopping=True)[0] == (
+        "recording 40/2,000, 16 in flight, 2 failed, stopping, 18,000 tokens, $0.0180"
+    )
+
+
+def test_the_last_line(tally):
+    assert last_line(tally, 75.0) == "recorded 40 of 2,000 calls, 18,000 tokens, $0.0180, in 1 min 15 s"
+
+
+def test_without_prices_no_money_is_spoken_of(tally):
+    for lane in tally.lanes:
+        lane.has_price = False
+    assert "$" not in live_lines(tally, Rate(100.0), stopping=False)[0]
+
+
+def test_a_tally_travels_as_json(tally):
+    tally.notices["small"] = {"served": "small-1", "date": None, "problem": "none"}
+    tally.left = {"large": ["s1"]}
+    assert Tally.of_dict(json.loads(json.dumps(tally.as_dict()))) == tally
+
+
+def test_the_time_left_follows_the_pace_of_late():
+    rate = Rate(0.0)
+    assert rate.left_s(10) is None
+    for second in range(1, 61):
+        rate.note(float(second), second)
+    assert rate.left_s(10) == pytest.approx(10)
+    for second in range(61, 121):
+        rate.note(float(second), 60 + (second - 60) * 10)
+    assert rate.left_s(10) == pytest.approx(1)
+
+
+def test_the_screen_of_these_tests_knows_what_a_terminal_does():
+    screen = Screen(5)
+    screen.feed("ab\r\ncdefgh\x1b[1A\rX\x1b[2CY\x1b[31mZ\x1b[J")
+    assert screen.text == "ab\nXdeYZ"

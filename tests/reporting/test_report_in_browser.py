@@ -1,0 +1,348 @@
+"""The report in a real browser. Skipped, with the reason, where there is none."""
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.browser import Page, look, start_browser
+from tests.support.report_facts import ESCAPES, HOSTILE, facts, score, with_text, without, write_page
+
+SECTIONS = ["scores", "comparisons", "sides", "distribution", "pairs", "training", "cost", "samples"]
+WIDTHS = (320, 390, 768, 1280)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser."""
+    opened = start_browser()
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], Page]]:
+    """Opens the report of facts, at the usual size and in light; afterwards nothing may stand in the console."""
+    look(browser, 1280)
+
+    def open_page(made: dict[str, Any]) -> Page:
+        browser.get(write_page(tmp_path, made).as_uri())
+        return Page(browser)
+
+    browser.get("about:blank")
+    browser.get_log("browser")
+    yield open_page
+    assert Page(browser).errors() == []
+
+
+# ---------------------------------------------------------------- what is on it
+
+
+def test_sections_stand_in_order_and_are_linked(show):
+    page = show(facts())
+    assert [section.get_attribute("id") for section in page.all("main > section")] == SECTIONS
+    assert [link.get_attribute("href").split("#")[1] for link in page.all("#contents a")] == SECTIONS
+    assert page.one("h1").text == "made"
+    assert page.texts("ul.verdict li")[0] == "3 of 6 gates hold"
+
+
+def test_it_loads_nothing(show):
+    assert show(facts()).run("return performance.getEntriesByType('resource').length") == 0
+
+
+def test_numbers_of_charts_stand_in_tables(show):
+    page = show(facts())
+    assert page.texts("#scores tbody:first-of-type tr:nth-child(2) :is(th, td)") == [
+        *("base", "", "0.400", "0.350 to 0.450", "0.3", "✓\u00a0holds")
+    ]
+    assert page.texts("#comparisons tbody tr:last-child td:not(.chart)") == [
+        *("+0.100", "+0.020 to +0.180", "≥ +0.050", "0.012", "~\u00a0inconclusive")
+    ]
+    better = sum(score(number, 1) > score(number, 0) for number in range(11))
+    assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
+
+
+@pytest.mark.parametrize(
+    ("made", "missing"),
+    [
+        (without(facts(models=("base",)), "comparisons"), ["comparisons", "sides", "pairs", "training"]),
+        (without(facts(models=("base", "other")), "comparisons"), ["comparisons", "training"]),
+        (without(facts(), "gates", "comparisons", "jobs"), ["comparisons", "training"]),
+        (facts(failed=12), []),
+        (facts(samples=1, failed=0), []),
+        (without(facts(), "computed"), []),
+        ({**facts(), "training": {}}, []),
+        ({**facts(), "training": {"tuned": {"metrics": [{"step": 1.0, "train_loss": None}]}}}, []),
+    ],
+    ids=["one model", "no tuning", "no gates", "all failed", "one sample", "no lead", "no metrics", "no losses"],
+)
+def test_what_is_not_there_is_left_out(show, made, missing):
+    page = show(made)
+    assert [section.get_attribute("id") for section in page.all("main > section")] == [
+        name for name in SECTIONS if name not in missing
+    ]
+    page.one(".opener").click()
+    assert len(page.all("tr.detail")) == 1
+
+
+def test_an_empty_prediction_is_told(show):
+    made = facts(samples=2, failed=0)
+    made["results"]["predictions"][0]["prediction"] = " \n"
+    page = show(made)
+    page.one(".opener").click()
+    assert "The prediction is empty." in page.one("tr.detail").text
+
+
+# ---------------------------------------------------------------- texts are data
+
+
+def test_markup_in_texts_is_shown_as_text(show):
+    page = show(with_text(facts(), HOSTILE))
+    plain = set(page.run("return [...document.querySelectorAll('*')].map((it) => it.tagName)"))
+    for opener in page.all(".opener"):
+        page.run("arguments[0].click()", opener)
+    assert page.run("return window.hacked") is None
+    assert not plain & {"IMG", "B"}
+    assert page.all("main img, main b, main script") == []
+    assert page.texts("tr.detail .input .text")[0] == f"{HOSTILE}\n{HOSTILE}"
+
+
+def test_control_characters_are_shown_as_what_they_are(show):
+    page = show(with_text(facts(), ESCAPES))
+    page.one(".opener").click()
+    assert page.texts("tr.detail .answer .text")[0] == (r"\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00 here")
+
+
+def test_the_page_itself_cannot_make_markup_of_a_text(show):
+    page = show(facts())
+    refused = "try { document.body.innerHTML = '<b>x</b>'; return 'done' } catch (error) { return error.name }"
+    assert page.run(refused) == "TypeError"
+    assert page.errors()
+
+
+# ---------------------------------------------------------------- the table of samples
+
+
+def test_a_heading_sorts_and_failed_samples_stay_behind(show):
+    page = show(facts())
+    ascending = sorted(range(11), key=lambda number: score(number, 0))
+    heading = page.all(".samples .sort")[1]
+    heading.click()
+    assert page.samples == [f"s{number}" for number in (*ascending, 11)]
+    assert page.all(".samples th")[1].get_attribute("aria-sort") == "ascending"
+    heading.click()
+    assert page.samples == [f"s{number}" for number in (*reversed(ascending), 11)]
+    assert page.all(".samples th")[1].get_attribute("aria-sort") == "descending"
+    assert page.run("return document.activeElement === arguments[0]", heading)
+
+
+def test_search_looks_into_every_text_without_case_and_accents(show):
+    made = facts()
+    made["samples"][4]["input"] = "Lukáš: ÉTÉ"
+    page = show(made)
+    for words, found in {"lukas ete": ["s4"], "NUMBER7": ["s7"], "meet 3 of third": ["s3"], "s9": ["s9"]}.items():
+        page.one("#search").clear()
+        page.one("#search").send_keys(words)
+        assert page.samples == found, words
+    page.one("#search").send_keys("nowhere")
+    assert "No sample matches." in page.one("#samples").text
+    page.one(".count button").click()
+    assert len(page.samples) == 12
+
+
+def test_filters_show_what_got_better_or_worse_failed_or_was_cut(show):
+    page = show(facts())
+    gains = {f"s{number}": score(number, 1) - score(number, 0) for number in range(11)}
+    wanted = {
+        "better": [key for key, gain in gains.items() if gain > 0],
+        "worse": [key for key, gain in gains.items() if gain < 0],
+        "same": [],
+        "failed": ["s11"],
+        "truncated": ["s0"],
+    }
+    for value, found in wanted.items():
+        page.choose("#show", value)
+        assert page.samples == found, value
+
+
+def test_the_model_filter_leaves_one_column_and_its_samples(show):
+    made = facts(failed=0)
+    made["results"]["predictions"] = [
+        one for one in made["results"]["predictions"] if one["model"] != "third" or one["sample"] in ("s2", "s5")
+    ]
+    page = show(made)
+    page.choose("#model", "2")
+    assert page.samples == ["s2", "s5"]
+    assert [text.split("\u00a0")[0] for text in page.texts(".samples thead th")] == ["Sample", "third", "Change"]
+
+
+def test_baseline_and_candidate_can_be_chosen(show):
+    page = show(facts())
+    page.choose("#samples .pair label:last-child select", "2")
+    change = score(0, 2) / 2 - score(0, 0) / 2
+    assert page.texts(".samples tbody .number:last-child")[0] == f"{change:+.3f}".replace("-", "−")
+    page.choose("#pairs .pair label:first-child select", "2")
+    assert "Change is base less third, rougeL." in page.one(".count").text
+
+
+def test_a_metric_is_chosen_for_every_section(show):
+    page = show(facts())
+    page.run("document.querySelector('#distribution input').click()")
+    assert page.texts("#samples tbody tr:first-child .number")[0] == f"{score(0, 0):.3f}"
+    assert len(page.all("input:checked")) == len(page.all(".segments"))
+    assert {box.get_attribute("value") for box in page.all("input:checked")} == {"0"}
+
+
+def test_an_opened_row_shows_every_text_with_differing_words_marked(show):
+    page = show(facts())
+    opener = page.all(".opener")[3]
+    assert opener.get_attribute("aria-expanded") == "false"
+    opener.click()
+    assert opener.get_attribute("aria-expanded") == "true"
+    detail = page.one(f"#{opener.get_attribute('aria-controls')}")
+    assert "That was number3".lower() in detail.text.lower()
+    assert [mark.text for mark in detail.find_elements("css selector", "mark")] == [
+        *("will", "of base", "will", "of tuned", "will", "of third")
+    ]
+    assert "Not in it: at" in detail.text
+    opener.click()
+    assert page.all("tr.detail") == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "marked", "missed"),
+    [
+        ("a b c d", "a x c", ["x"], ["b", "d"]),
+        ("The end.", "the END!", [], []),
+        ("", "new words", ["new words"], []),
+        ("a b", "b a", ["a"], ["a"]),
+        ("明日は会議", "明日は休み", ["休み"], ["会議"]),
+    ],
+)
+def test_words_are_compared_by_their_longest_common_subsequence(show, reference, answer, marked, missed):
+    page = show(facts(samples=1))
+    assert page.run("return compared(...arguments).missed", reference, answer) == missed
+    marks = "return compared(...arguments).marked.filter((it) => it.tagName).map((it) => it.textContent)"
+    assert page.run(marks, reference, answer) == marked
+    joined = "return compared(...arguments).marked.map((it) => it.textContent ?? it).join('')"
+    assert page.run(joined, reference, answer) == answer
+
+
+def test_many_samples_come_in_parts(show):
+    page = show(facts(samples=300, models=("base", "tuned")))
+    assert len(page.samples) == 50
+    page.all(".more button")[0].click()
+    assert len(page.samples) == 250
+    page.all(".more button")[-1].click()
+    assert len(page.samples) == 300
+    assert page.all(".more button") == []
+
+
+# ---------------------------------------------------------------- points
+
+
+def test_a_point_tells_its_sample_and_opens_its_row(show):
+    page = show(facts(samples=300, models=("base", "tuned")))
+    page.one("#search").send_keys("no such sample")
+    point = page.all("circle[data-i]")[-1]
+    page.point_at(point)
+    sample = page.one(".readout").text.split(":")[0]
+    point.click()
+    assert page.focused == sample
+    assert page.run("return document.activeElement.getAttribute('aria-expanded')") == "true"
+    assert 0 <= page.run("return document.activeElement.getBoundingClientRect().top") < 900
+
+
+# ---------------------------------------------------------------- without a mouse
+
+
+def test_the_skip_link_comes_first_and_leads_to_the_samples(show):
+    page = show(facts())
+    page.press("TAB")
+    assert page.focused == "Skip to the samples"
+    page.press("ENTER", "TAB")
+    assert page.run("return document.activeElement.id") == "search"
+
+
+def test_samples_are_searched_sorted_and_opened_by_keyboard(show):
+    page = show(facts(models=("base",)))
+    page.run("document.getElementById('search').focus()")
+    page.press("number1")
+    assert page.samples == ["s1", "s10", "s11"]
+    page.tab_to("base")
+    page.press("SPACE")
+    assert page.samples == ["s10", "s1", "s11"]
+    page.press("TAB", "ENTER")
+    assert page.focused == "s10"
+    assert page.run("return document.activeElement.getAttribute('aria-expanded')") == "true"
+    assert page.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_points_are_one_stop_and_arrows_move_between_them(show):
+    page = show(facts(models=("base", "tuned")))
+    assert len(page.all("circle[tabindex='0']")) == 1
+    page.run("document.querySelector('circle[tabindex=\"0\"]').focus()")
+    first = page.focused
+    page.press("ARROW_RIGHT")
+    assert page.focused != first
+    page.press("ARROW_LEFT", "ARROW_LEFT")
+    assert page.focused == first
+    page.press("END")
+    last = page.focused
+    page.press("ENTER")
+    assert page.focused == last.split(":")[0]
+
+
+def test_every_chart_has_words_or_a_table(show):
+    page = show(facts())
+    page.run("document.querySelectorAll('summary').forEach((it) => it.click())")
+    assert page.run("return document.querySelectorAll('details[open] table').length") == len(page.all("details")) == 3
+    unnamed = "svg:not([aria-hidden]):not([aria-label]):not(svg svg)"
+    assert page.all(unnamed) == []
+
+
+# ---------------------------------------------------------------- light and dark, narrow and wide, paper
+
+
+def test_light_and_dark_follow_the_reader(show, browser):
+    page = show(facts())
+    colour = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]"
+    assert page.run(colour) > 200
+    look(browser, 1280, "dark")
+    assert page.run(colour) < 60
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_width_needs_scrolling_sideways(show, browser, width):
+    look(browser, width)
+    page = show(with_text(facts(), "a" * 90))
+    page.one(".opener").click()
+    assert page.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_paper_has_charts_and_no_controls(show, browser):
+    page = show(facts())
+    look(browser, 700, "dark", "print")
+    assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert [it for it in page.all(".controls, #contents, .skip") if it.is_displayed()] == []
+    assert all(chart.is_displayed() for chart in page.all("svg.plot"))
+    printed = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    assert printed.startswith(b"%PDF")
+
+
+# ---------------------------------------------------------------- quick
+
+
+def test_three_models_on_800_samples_open_and_search_quickly(show):
+    page = show(facts(samples=800, lines=14))
+    opened_ms = page.run("return performance.getEntriesByName('drawn')[0].startTime")
+    searched_ms = page.run(
+        "const search = document.getElementById('search'), start = performance.now(); search.value = 'number7';"
+        "search.dispatchEvent(new Event('input')); document.body.offsetHeight; return performance.now() - start"
+    )
+    print(f"opened in {opened_ms:.0f} ms, first search {searched_ms:.0f} ms")
+    assert page.run("return document.querySelectorAll('circle[data-i]').length") == 799
+    assert page.samples == ["s7", *(f"s{number}" for number in (*range(70, 80), *range(700, 739)))]
+    assert page.run("return document.querySelectorAll('*').length") < 6_000, "rows are made only as far as they are shown"

@@ -1,0 +1,98 @@
+"""What was recorded for another suite is never replayed as if for this one: each test says what differs and what to run."""
+
+import shutil
+
+import pytest
+
+from tests.support.project import ROWS, Project
+
+SAMPLES = [row["id"] for row in ROWS]
+
+
+def messages(output: str) -> str:
+    """The output without pytest's marks and line breaks, so that long messages read on."""
+    return " ".join(line.removeprefix("E").strip() for line in output.splitlines())
+
+
+def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(recorded: Project, workers: str) -> None:
+    recorded.edit_suite("Summarise this", "Summarize this")
+    run = recorded.run("evals", "-m", "baseline", workers)
+    run.assert_outcomes(failed=8)
+    for sample in SAMPLES:
+        told = (
+            f"cassettes/chats/small/{sample}.yaml: recorded with another prompt (line 1 differs). "
+            f"Record it: pytest evals -m baseline -k small-{sample} --record"
+        )
+        assert told in messages(run.output)
+
+
+def test_the_command_that_a_failure_names_mends_it(recorded: Project) -> None:
+    recorded.edit_suite("[models.small]", "[models.small]\nrequest = { seed = 1 }")
+    run = recorded.run("evals", "-m", "baseline", "-k", "t3")
+    command = "pytest evals -m baseline -k small-t3 --record"
+    assert f"t3.yaml: recorded with another seed (none; the suite asks for 1). Record it: {command}" in messages(run.output)
+    assert recorded.run(*command.split()[1:]).outcomes["passed"] == 1
+    assert recorded.run("evals", "-m", "baseline", "-k", "t3").outcomes["passed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ("temperature = 0", "temperature = 0.1", "another temperature (0; the suite asks for 0.1)"),
+        ("temperature = 0", "", "another temperature (0; the suite asks for none)"),
+        ("small-2026-01-01", "small-2026-02-02", "another model ('small-2026-01-01'; the suite names 'small-2026-02-02')"),
+        ("[prompt]", '[prompt]\nsystem = "Be brief."', "another prompt (messages by user; the suite has system, user)"),
+    ],
+    ids=["a parameter", "one less", "the served model", "a system prompt"],
+)
+def test_each_change_is_named(recorded: Project, old: str, new: str, difference: str) -> None:
+    recorded.edit_suite(old, new)
+    run = recorded.run("evals", "-m", "baseline", "-k", "test_sample")
+    assert run.outcomes["failed"] == 6, run.output
+    assert messages(run.output).count(f"recorded with {difference}. Record it: ") >= 6
+
+
+def test_the_cassette_of_another_sample_or_model_is_refused(recorded: Project) -> None:
+    shutil.copy(recorded.cassette("t1"), recorded.cassette("t2"))
+    recorded.extend_suite('[models.large]\nmodel = "large-1"\nbase_url = "BASE_URL"\n')
+    shutil.copytree(recorded.cassettes / "small", recorded.cassettes / "large")
+    run = recorded.run("evals", "-m", "baseline", "-k", "test_sample")
+    assert run.outcomes == {"failed": 7, "passed": 5, "deselected": run.outcomes["deselected"]}, run.output
+    assert "small/t2.yaml: recorded with another prompt (line 3 differs)" in messages(run.output)
+    assert "large/t1.yaml: recorded with another model ('small-2026-01-01'; the suite names 'large-1')" in messages(run.output)
+
+
+@pytest.mark.parametrize("text", ["", "torn", "version: 1\ninteractions: []\n", "a: &a [*a]\n"])
+def test_a_damaged_cassette_fails_its_own_sample_and_no_other(recorded: Project, text: str) -> None:
+    recorded.cassette("t4").write_text(text)
+    run = recorded.run("evals", "-m", "baseline", "-k", "test_sample")
+    assert run.outcomes["failed"] == 1, run.output
+    assert run.outcomes["passed"] == 5
+    assert "cassettes/chats/small/t4.yaml: " in messages(run.output)
+    assert "Record it: pytest evals -m baseline -k small-t4 --record" in messages(run.output)
+
+
+def test_another_gate_or_stemmer_needs_no_new_recording(recorded: Project) -> None:
+    recorded.edit_suite("[models.small]", '[rouge]\nmetrics = ["rouge1"]\nstemmer = true\n\n[models.small]')
+    results = recorded.results()
+    assert results["rouge"]["stemmer"] is True
+    assert list(results["models"]["small"]["scores"]) == ["rouge1"]
+    assert results["predictions"][5]["rouge1"] == pytest.approx(6 / 8)
+
+
+def test_a_suite_by_another_name_has_recordings_of_its_own(recorded: Project) -> None:
+    other = recorded.suite.with_name("other.toml")
+    shutil.copy(recorded.suite, other)
+    run = recorded.run("evals", "-m", "baseline", "--suite", "evals/suites/other.toml")
+    run.assert_refused(
+        "evals/suites/other.toml: no recording of this suite in cassettes/other yet. "
+        "Record it: pytest evals -m baseline --record --suite evals/suites/other.toml"
+    )
+
+
+def test_a_changed_row_is_told_before_anything_runs(recorded: Project) -> None:
+    recorded.write_rows([*ROWS[:5], {**ROWS[5], "summary": "Gus buys bread"}])
+    recorded.run("evals", "-m", "baseline").assert_refused(
+        "'../data/talks.jsonl' changed since it was recorded in cassettes/chats: 1 of 6 samples differ (t6). "
+        "Record it again: pytest evals -m baseline --record"
+    )
