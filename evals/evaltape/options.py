@@ -1,65 +1,33 @@
 """The command line: options, the settings they make, and what can't be combined."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import glob
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaltape.errors import UserError
+from evaltape.settings import RECORD, RECORD_MISSING, REPLAY, Settings
 
 DEFAULT_CASSETTES = "cassettes"
-SNAPSHOTS = "evals/__snapshots__"
 DEFAULT_TIMEOUT_S = "180"
-
-REPLAY, RECORD, RECORD_MISSING = "replay", "record", "record-missing"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What one session was asked to do. Paths are absolute."""
-
-    mode: str
-    suite: Path
-    default_suite: Path
-    cassettes: Path
-    default_cassettes: Path
-    snapshots: Path
-    concurrency: int
-    timeout_s: float
-    retrain: bool
-    estimate: bool
-    retiring: bool
-    collect_only: bool
-    budget_usd: float | None
-    repeat: int
-    results: Path | None
-    report: Path | None
-
-    @property
-    def records(self) -> bool:
-        """Whether the API may be called."""
-        return self.mode != REPLAY and not self.only_lists and not self.collect_only
-
-    @property
-    def previews(self) -> bool:
-        """Whether the samples are those that a recording would have, without one being made."""
-        return self.estimate or (self.collect_only and self.mode != REPLAY)
-
-    @property
-    def only_lists(self) -> bool:
-        """Whether the session prints what it was asked for, and runs no test."""
-        return self.estimate or self.retiring
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the options and the settings of pytest.ini."""
-    group = parser.getgroup("evaltape", "evaluation of summarisation models")
+    """Declare the options."""
+    group = parser.getgroup("evaltape", "evaluation of models that summarise")
     add = group.addoption
-    add("--suite", metavar="PATH", help="the suite file: what is evaluated (default: ini eval_suite)")
-    add("--cassettes", metavar="DIR", default=DEFAULT_CASSETTES, help="where recordings live (default: %(default)s)")
+    add(
+        "--suite",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="a suite file: what is evaluated; repeatable, globs allowed (default: ini eval_suite)",
+    )
+    add("--cassettes", metavar="DIR", help="where recordings live (default: ini eval_cassettes, or cassettes)")
+    add("--samples", metavar="N", type=int, help="use the first N of each suite's samples; gates are not checked")
     add("--record", action="store_true", help="call the API for every selected sample and replace its recording")
     add("--record-missing", action="store_true", help="call the API only for what has no valid recording")
     add("--retrain", action="store_true", help="with --record: pay for a new fine-tuning job although one exists")
@@ -67,23 +35,28 @@ def add_options(parser: pytest.Parser) -> None:
     add("--estimate", action="store_true", help="call nothing: print calls, tokens and an upper bound of their cost")
     add("--budget", metavar="USD", type=float, help="stop recording before the session's spend would pass this")
     add("--repeat", metavar="N", type=int, default=1, help="with --record: ask each sample N times, to measure noise")
-    add("--retiring", action="store_true", help="list which of the suite's models the API retires, and when")
+    add("--retiring", action="store_true", help="list which of the suites' models the API retires, and when")
     add("--results", metavar="PATH", help="write the results as JSON")
     add("--report", metavar="PATH", help="write the report: one self-contained HTML file")
 
 
 def read_settings(config: pytest.Config) -> Settings:
-    """The session's settings. Raises `UserError` for options that make no sense, alone or together."""
+    """Return the session's settings. Raises `UserError` for options that make no sense, alone or together."""
     option: Any = config.option
     root, here = config.rootpath, config.invocation_params.dir
     _check(option)
+    default_cassettes = root / (str(config.getini("eval_cassettes")) or DEFAULT_CASSETTES)
+    snapshots = str(config.getini("eval_snapshots"))
+    configured = () if option.suite else _suites(config.getini("eval_suite"), root, "ini eval_suite")
     return Settings(
         mode=RECORD if option.record else RECORD_MISSING if option.record_missing else REPLAY,
-        suite=here / option.suite if option.suite else root / str(config.getini("eval_suite")[0]),
-        default_suite=root / str([*config.getini("eval_suite"), ""][0]),
-        cassettes=(root if option.cassettes == DEFAULT_CASSETTES else here) / option.cassettes,
-        default_cassettes=root / DEFAULT_CASSETTES,
-        snapshots=root / SNAPSHOTS,
+        suites=_suites(option.suite, here, "--suite") if option.suite else configured,
+        configured_suites=configured,
+        root=root,
+        cassettes=here / option.cassettes if option.cassettes else default_cassettes,
+        default_cassettes=default_cassettes,
+        snapshots=root / snapshots if snapshots else None,
+        args=tuple(dict.fromkeys(str(arg).split("::")[0] for arg in config.known_args_namespace.file_or_dir)),
         concurrency=option.concurrency,
         timeout_s=_timeout_s(config),
         retrain=option.retrain,
@@ -92,9 +65,25 @@ def read_settings(config: pytest.Config) -> Settings:
         collect_only=option.collectonly,
         budget_usd=option.budget,
         repeat=option.repeat,
+        samples=option.samples,
         results=here / option.results if option.results else None,
         report=here / option.report if option.report else None,
     )
+
+
+def _suites(patterns: Iterable[str], folder: Path, source: str) -> tuple[Path, ...]:
+    """Return the suite files that paths and globs name, each once. A path need not exist: reading it says so."""
+    files: dict[Path, None] = {}
+    for pattern in patterns:
+        path = folder / pattern
+        if path.exists() or not glob.has_magic(pattern):
+            files[path] = None
+            continue
+        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if match.endswith(".toml"))
+        if not matches:
+            raise UserError(f"{source} {pattern}: no suite file matches. A suite file ends with .toml")
+        files.update(dict.fromkeys(matches))
+    return tuple(files)
 
 
 def _check(option: Any) -> None:
@@ -104,16 +93,32 @@ def _check(option: Any) -> None:
         raise UserError("--retrain starts a new fine-tuning job, which only --record may: add --record")
     if option.repeat != 1 and not (option.record or option.record_missing or option.estimate):
         raise UserError(f"--repeat {option.repeat} asks samples again to measure noise, which only --record may: add --record")
-    if option.repeat < 1:
-        raise UserError(f"--repeat {option.repeat}: it takes a whole number from 1")
-    if option.concurrency < 1:
-        raise UserError(f"--concurrency {option.concurrency}: it takes a whole number from 1")
+    for name in ("repeat", "concurrency", "samples"):
+        value = getattr(option, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name} {value}: it takes a whole number from 1")
+    if option.samples is not None and getattr(option, "update_snapshots", False):
+        raise UserError(
+            f"--samples {option.samples} looks at a part of the samples, so --snapshot-update would accept the scores of a "
+            "part: leave one of them out"
+        )
     if option.estimate and option.retiring:
         raise UserError("--estimate lists what a recording costs, --retiring which models end: use one of them")
     if option.budget is not None and not (option.record or option.record_missing):
         raise UserError("--budget bounds what a recording spends; replay spends nothing: add --record or --record-missing")
     if option.budget is not None and not option.budget > 0:
         raise UserError(f"--budget {option.budget:g}: it takes an amount of USD over 0")
+    _check_files(option)
+
+
+def _check_files(option: Any) -> None:
+    """Refuse two outputs in one file: the second would replace the first."""
+    paths = [(name, getattr(option, name)) for name in ("results", "report") if getattr(option, name)]
+    by_path: dict[str, str] = {}
+    for name, path in paths:
+        other = by_path.setdefault(str(Path(path).absolute()), name)
+        if other != name:
+            raise UserError(f"--{other} and --{name} both name {path}: give each a file of its own")
 
 
 def _timeout_s(config: pytest.Config) -> float:
@@ -122,15 +127,15 @@ def _timeout_s(config: pytest.Config) -> float:
         timeout_s = float(text)
     except ValueError:
         timeout_s = 0.0
-    if not timeout_s > 0:
+    if not 0 < timeout_s < float("inf"):
         raise UserError(f"{config.inipath or 'pytest.ini'}: eval_timeout_s = {text}: it takes a number of seconds over 0")
     return timeout_s
 
 
 @contextlib.contextmanager
 def as_usage_error() -> Iterator[None]:
-    """Tell a mistake without a traceback."""
+    """Report a user's error without a traceback."""
     try:
         yield
-    except UserError as mistake:
-        raise pytest.UsageError(str(mistake)) from None
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None

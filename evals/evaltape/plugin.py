@@ -1,7 +1,8 @@
-"""The pytest plugin: options, parametrization, fixtures and hooks, a few statements each.
+"""The pytest plugin of a session with a suite: options, parametrization and fixtures, a few statements each.
 
-What only one kind of process needs is imported by that kind alone: hooks of the main process are in `main_process`, those of
-both sides of xdist in `distribution`, those of a session that only lists in `listing`.
+Hooks that only one kind of process needs are imported by that kind alone, so workers start faster: those of the
+controller are in `hooks.controller`, those of both sides of xdist in `hooks.xdist`, those of a session that only lists in
+`hooks.listing`.
 """
 
 import gc
@@ -10,30 +11,30 @@ from typing import Any, TypeVar
 
 import pytest
 
-from evaltape.errors import UserError
-from evaltape.finetuning.jobs import Jobs
-from evaltape.hooks.items import is_gate, parameters_of
+from evaltape.errors import RecordingError, UserError
+from evaltape.finetuning.recorded_job import Job
+from evaltape.hooks.cases import NOTHING, Case, case_of, is_gate, parametrize, subject_of
+from evaltape.hooks.findings import finding_of
 from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
-from evaltape.session import EvalSession
+from evaltape.session import Session
 
-SESSION = pytest.StashKey[EvalSession]()
-MISTAKE = pytest.StashKey[UserError]()
+SESSION = pytest.StashKey[Session]()
+USER_ERROR = pytest.StashKey[UserError]()
 MARKS = (
     "baseline: a test of a model under [models]",
     "finetuned: a test of a tuned model, under [finetune]",
     "sample: one model's answer to one sample",
     "gate: an assertion on all samples of a model, or on a pair of models",
+    "suite(name, ...): run the test for these suites only",
 )
-Found = TypeVar("Found")
-NOTHING = object()
-"""The parameter of a test that has nothing to run on; such a test is dropped."""
+Value = TypeVar("Value")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the contract between Evaltape and its users."""
+    """Add the options."""
     add_options(parser)
 
 
@@ -44,86 +45,58 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         from evaltape.hooks.listing import start_no_workers
 
         start_no_workers(config)
-    if config.option.estimate or config.option.retiring or config.option.collectonly:
-        config.pluginmanager.unregister(name="syrupy")  # It would report on the snapshots of tests that don't run.
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks and read the settings; the suite is read when the first test asks for it."""
+    """Register the marks and read the settings; suites are read when the first test asks for one."""
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
     with as_usage_error():
-        session = EvalSession(read_settings(config), is_main=not hasattr(config, "workerinput"))
+        session = Session(read_settings(config), is_controller=not hasattr(config, "workerinput"))
     config.stash[SESSION] = session
-    # A run sees one suite of many, and perhaps no gate: syrupy must neither call accepted scores unused nor delete them.
-    config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or []), "json"]
+    if config.pluginmanager.hasplugin("syrupy"):
+        from evaltape.hooks.snapshots import leave_to_us
+
+        leave_to_us(config)
+    controller = None
     if session.settings.only_lists:
         from evaltape.hooks.listing import Listing
 
         config.pluginmanager.register(Listing(session))
-    elif session.is_main:
-        from evaltape.hooks.controller import MainProcess
+    elif session.is_controller:
+        from evaltape.hooks.controller import Controller
 
-        config.pluginmanager.register(MainProcess(session))
+        controller = Controller(session)
+        config.pluginmanager.register(controller)
     if config.pluginmanager.hasplugin("xdist"):
         from evaltape.hooks.xdist import register
 
-        register(config, session)
+        register(config, session, controller)
 
 
 # ---------------------------------------------------------------- what is tested
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Models and samples become parameters. A mistake in the suite is kept until it can be told without a traceback."""
-    if not {"prediction", "scores", "comparison"}.intersection(metafunc.fixturenames):
+    """Models and samples become parameters. A user's error is kept until it can be reported without a traceback."""
+    subject = subject_of(metafunc)
+    stash = metafunc.config.stash
+    if subject is None or USER_ERROR in stash:
         return
-    stash, names, cases = metafunc.config.stash, _names(metafunc), []
-    if MISTAKE not in stash:
-        try:
-            cases = _cases(stash[SESSION], metafunc)
-        except UserError as mistake:
-            stash[MISTAKE] = mistake
-    nothing = pytest.param(*[NOTHING] * len(names), id="nothing")
-    metafunc.parametrize(names, cases or [nothing], indirect=names[:1])
-
-
-def _names(metafunc: pytest.Metafunc) -> list[str]:
-    return [name for name in ("prediction", "scores", "comparison", "metric") if name in metafunc.fixturenames]
-
-
-def _cases(session: EvalSession, metafunc: pytest.Metafunc) -> list[Any]:
-    """The parameters of a test by what it asks for: a `prediction`, `scores` (of one `metric`), or a `comparison`."""
-    names, suite = _names(metafunc), session.suite
-    models = suite.models_of("finetuned" if metafunc.definition.get_closest_marker("finetuned") else "baseline")
-    if "prediction" in names:
-        samples = [(sample, sample.name) for sample in session.samples]
-        here = session.runs_samples
-        return [pytest.param((m, s), id=f"{m.key}-{name}") for m in models for s, name in samples if here]
-    if "comparison" in names:
-        return [
-            pytest.param(comparison, metric, id=f"{comparison.name}-{metric}", marks=_mark_of(session, comparison.candidate))
-            for comparison in suite.comparisons.values()
-            for metric in comparison.bounds
-        ]
-    if "metric" in names:
-        return [pytest.param(model, metric, id=f"{model.key}-{metric}") for model in models for metric in model.gates]
-    return [pytest.param(model, id=model.key) for model in models]
-
-
-def _mark_of(session: EvalSession, model: str) -> pytest.MarkDecorator:
-    kind = session.suite.models[model].kind
-    return pytest.mark.finetuned if kind == "finetuned" else pytest.mark.baseline
+    try:
+        parametrize(metafunc, stash[SESSION], subject)
+    except UserError as error:
+        stash[USER_ERROR] = error
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, Any]:
-    """Tell a mistake in the suite; put gates behind every sample; workers leave gates to the main process."""
-    if MISTAKE in config.stash:
-        raise pytest.UsageError(str(config.stash[MISTAKE]))
-    items[:] = [item for item in items if NOTHING not in parameters_of(item).values()]
+    """Report a user's error; put gates behind every sample; workers leave gates to the controller."""
+    if USER_ERROR in config.stash:
+        raise pytest.UsageError(str(config.stash[USER_ERROR]))
+    items[:] = [item for item in items if case_of(item) is not NOTHING]
     result = yield
-    if config.stash[SESSION].is_main:
+    if config.stash[SESSION].is_controller:
         items.sort(key=is_gate)
     else:
         items[:] = [item for item in items if not is_gate(item)]
@@ -131,9 +104,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    """What was collected will not become garbage: looking through it anew took workers a tenth of a replay."""
-    gc.freeze()
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep what was collected out of the garbage collector's way: looking through it takes a tenth of a replay."""
+    if any(case_of(item) for item in session.items):
+        gc.freeze()
 
 
 # ---------------------------------------------------------------- what tests ask for
@@ -142,7 +116,11 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def prediction(request: pytest.FixtureRequest) -> Prediction:
     """A model's prediction for a sample, or the reason why there is none."""
-    model, sample = request.param
+    case: Case = request.param
+    model, sample = case.model, case.sample
+    assert model is not None and sample is not None
+    if model.job:
+        request.getfixturevalue("job")
     found = _unless_stopped(request, lambda session: session.prediction(model, sample))
     request.node.user_properties.extend(found.scores.items())
     return found
@@ -150,69 +128,96 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
 
 @pytest.fixture
 def scores(request: pytest.FixtureRequest) -> ModelScores:
-    """A model's predictions for every sample of the suite."""
-    found = _unless_stopped(request, lambda session: session.scores(request.param))
-    request.node.user_properties.extend(found.properties(parameters_of(request.node).get("metric")))
+    """A model's predictions for every sample of its suite."""
+    case: Case = request.param
+    model = case.model
+    assert model is not None
+    _skip_unless_all(request)
+    if model.job:
+        request.getfixturevalue("job")
+    found = _unless_stopped(request, lambda session: session.scores(model))
+    request.node.user_properties.extend(found.properties(case.metric))
     return found
 
 
 @pytest.fixture
 def comparison(request: pytest.FixtureRequest) -> PairedScores:
-    """Two models' predictions for every sample of the suite, paired."""
-    found = _unless_stopped(request, lambda session: session.paired_scores(request.param))
-    request.node.user_properties.extend(found.properties(parameters_of(request.node)["metric"]))
+    """Two models' predictions for every sample of their suite, paired."""
+    case: Case = request.param
+    comparison, metric = case.comparison, case.metric
+    assert comparison is not None and metric is not None
+    _skip_unless_all(request)
+    found = _unless_stopped(request, lambda session: session.paired_scores(comparison))
+    request.node.user_properties.extend(found.properties(metric))
     return found
 
 
-def _unless_stopped(request: pytest.FixtureRequest, find: Callable[[EvalSession], Found]) -> Found:
+@pytest.fixture
+def job_key(request: pytest.FixtureRequest) -> str:
+    """The key of a fine-tuning job of the suite."""
+    case: Case = request.param
+    assert case.model is not None
+    return case.model.key
+
+
+@pytest.fixture(scope="session")
+def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
+    """A function of a job's key that waits for the job and returns it, or fails with the API's reason.
+
+    The recorder drives each job once per session, however many workers there are, from the moment the tests begin.
+    """
+    session = request.config.stash[SESSION]
+
+    def wait_for(key: str) -> Job:
+        try:
+            return session.job(key)
+        except Stopped as reason:
+            pytest.skip(f"not waited for: {reason}")
+        except (RecordingError, UserError) as error:
+            pytest.fail(str(error), pytrace=False)
+
+    return wait_for
+
+
+@pytest.fixture
+def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
+    """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
+    from evaltape.hooks.snapshots import accepted_scores
+
+    return accepted_scores(request, scores, request.config.stash[SESSION].settings.snapshots)
+
+
+def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Session], Value]) -> Value:
     try:
-        return find(request.config.stash[SESSION])
+        return get(request.config.stash[SESSION])
     except Stopped as reason:
         request.session.shouldstop = str(reason)
         pytest.skip(f"not asked: {reason}")
 
 
-@pytest.fixture
-def accepted(request: pytest.FixtureRequest, scores: ModelScores, snapshot: Any) -> Any:
-    """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
-    from evaltape.scoring.snapshots import accepted_scores
-
-    return snapshot.use_extension(accepted_scores(request.config.stash[SESSION].suite.name, scores.model.key))
-
-
-@pytest.fixture(scope="session")
-def jobs(request: pytest.FixtureRequest) -> Jobs:
-    """The suite's fine-tuning jobs, each driven once per session by the main process, however many workers there are."""
-    return request.config.stash[SESSION].jobs
+def _skip_unless_all(request: pytest.FixtureRequest) -> None:
+    """Skip a gate that this run can't decide: it looks at a part of the samples."""
+    session = request.config.stash[SESSION]
+    if session.settings.samples is not None:
+        pytest.skip(f"not checked: --samples {session.settings.samples} looks at a part of the samples")
 
 
-# ---------------------------------------------------------------- what becomes of it
+# ---------------------------------------------------------------- reports
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Let the report carry what the test found out, as builtins, to the main process."""
+    """Let the report carry what the test found out, as builtins, to the controller."""
     report = yield
-    parameters = parameters_of(item)
-    if {"prediction", "scores", "comparison"}.intersection(parameters):
-        report.evaltape = _told(item, parameters) if call.when == "call" else {}
+    case = case_of(item)
+    if case is not None:
+        report.evaltape = finding_of(item, case, item.config.stash[SESSION]) if call.when == "call" else {}
         _begin_with_the_message(report)
     return report
 
 
-def _told(item: pytest.Item, parameters: dict[str, Any]) -> dict[str, Any]:
-    if "prediction" in parameters:
-        lead = dict(item.config.stash[SESSION].lead(parameters["prediction"][1]))
-        return {"prediction": item.funcargs["prediction"].as_dict(), "lead": lead}  # type: ignore[attr-defined]
-    if "metric" in parameters:
-        kind = "comparison" if "comparison" in parameters else "gate"
-        subject = parameters["comparison"].name if kind == "comparison" else parameters["scores"].key
-        return {kind: [subject, parameters["metric"]]}
-    return {}
-
-
 def _begin_with_the_message(report: Any) -> None:
-    """In the short summary, which is cut to the width, and in JUnit XML what failed comes before its class."""
+    """In the short summary, which is cut to the width, and in JUnit XML, put what failed before its class."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         crash.message = crash.message.removeprefix("AssertionError: ")

@@ -1,181 +1,124 @@
-"""One session: the suite, its samples, recordings and outcomes, put together lazily and only as far as they are needed.
+"""What one process knows of a run: its suites, what it has found out, and which calls have ended.
 
-Each process of a session has one: the main process, which has all evidence and starts the recorder, xdist's workers, which
-hear outcomes and read recordings, and the recorder's. The same `prediction` serves test and gate, in recording and in replay.
+Each process that runs tests has one: the controller, which gets the findings of all and starts the recorder, and
+xdist's workers. The same `prediction` serves tests and gates, in recording and in replay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from evaltape.errors import RecordingError
-from evaltape.evidence import Evidence
-from evaltape.finetuning.jobs import Jobs
-from evaltape.options import RECORD, RECORD_MISSING, Settings
-from evaltape.recorder.outcomes import Outcomes
-from evaltape.recording.folder import Recordings
-from evaltape.samples.samples import Sample, preview_samples, record_samples, replay_samples
-from evaltape.scoring import rouge
+from evaltape.errors import RecordingError, UserError
+from evaltape.findings import Findings
+from evaltape.finetuning.recorded_job import Job
+from evaltape.names import nearest
+from evaltape.recorder.outcomes import CallKey, Outcomes, Selection
+from evaltape.samples.samples import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
-from evaltape.suite.commands import Commands
-from evaltape.suite.reader import Comparison, Model, Suite, load_suite
-
-if TYPE_CHECKING:
-    from evaltape.recorder.process import RecorderProcess
+from evaltape.settings import Settings
+from evaltape.suite.reader import Comparison, Model
+from evaltape.workspace import Workspace, read_suites
 
 Selected = list[tuple[Model, Sample]]
 
 
-class EvalSession:
-    """What the tests of one process share."""
+class Session:
+    """What the tests of one process share.
 
-    def __init__(self, settings: Settings, is_main: bool) -> None:
+    `before_freezing` is called before the samples of a recording are frozen: the controller starts the recorder then,
+    which holds the folders.
+    """
+
+    def __init__(self, settings: Settings, is_controller: bool) -> None:
         self.settings = settings
-        self.is_main = is_main
-        self.evidence = Evidence()
+        self.is_controller = is_controller
+        self.findings = Findings()
         self.outcomes = Outcomes()
-        self.recorder: RecorderProcess | None = None
-        self._standing_by: RecorderProcess | None = None
-        self.results: dict[str, Any] | None = None
-        self.runs_samples = True
-        self._recorded_now: set[tuple[str, str]] = set()
-
-    # ------------------------------------------------------------ what is evaluated
+        self.before_freezing: Callable[[], None] = lambda: None
+        self._awaited: set[CallKey] | None = None if settings.records and not is_controller else set()
 
     @cached_property
-    def suite(self) -> Suite:
-        """The suite, read and checked."""
-        return load_suite(self.settings.suite)
+    def workspaces(self) -> dict[str, Workspace]:
+        """The suites of the session by name, read and checked. Raises `UserError`."""
+        freezes = self.settings.records and self.is_controller
+        return {
+            suite.name: Workspace(suite, self.settings, freezes=freezes, before_freezing=lambda: self.before_freezing())
+            for suite in read_suites(self.settings.suites)
+        }
 
-    @cached_property
-    def samples(self) -> list[Sample]:
-        """The suite's samples: frozen anew by a recording's main process, read as they are frozen by everyone else."""
-        if self.settings.previews:
-            return preview_samples(self.suite, self.folder)
-        if self.settings.records and self.is_main:
-            return self._record_samples()
-        return replay_samples(self.suite, self.folder, self.commands.record_all())
+    def models(self) -> list[Model]:
+        """Return the models under test of all suites, in the order of the files."""
+        return [model for workspace in self.workspaces.values() for model in workspace.suite.models.values()]
 
-    @cached_property
-    def _by_id(self) -> dict[str, Sample]:
-        return {sample.id: sample for sample in self.samples}
+    def comparisons(self) -> list[Comparison]:
+        """Return the comparisons of all suites."""
+        return [it for workspace in self.workspaces.values() for it in workspace.suite.comparisons.values()]
 
-    def sample(self, sample_id: str) -> Sample:
-        """The sample of an id."""
-        return self._by_id[sample_id]
-
-    @property
-    def folder(self) -> Path:
-        """The suite's recordings."""
-        return self.settings.cassettes / self.suite.name
-
-    @property
-    def snapshots(self) -> Path:
-        """The accepted scores of the suite's models."""
-        return self.settings.snapshots / self.suite.name
-
-    @cached_property
-    def commands(self) -> Commands:
-        """Writes the commands that messages end with."""
-        chosen = self.settings
-        return Commands(chosen.suite, chosen.default_suite, chosen.cassettes, chosen.default_cassettes)
-
-    @cached_property
-    def jobs(self) -> Jobs:
-        """The suite's fine-tuning jobs and their tuned models."""
-        return Jobs(self.suite, self.folder, lambda: self.samples, self.commands)
-
-    @cached_property
-    def recordings(self) -> Recordings:
-        """The suite's recorded predictions."""
-        return Recordings(self.folder, self.suite, self.jobs.served, self.commands.record_sample)
+    def expect(self, selection: Selection) -> None:
+        """From now on wait for these calls and jobs before reading their recordings: they are being made."""
+        calls = {(suite, model, sample) for suite, model, samples in selection for sample in samples}
+        self._awaited = calls | {(suite, model, "") for suite, model, _ in selection}
 
     # ------------------------------------------------------------ what tests ask for
 
     def prediction(self, model: Model, sample: Sample) -> Prediction:
-        """A model's prediction for a sample; where it is being recorded, once its call has ended.
+        """Return a model's prediction for a sample; if it is being recorded, once its call has ended.
 
-        Raises `Stopped` where the recording ended before.
+        Raises `Stopped` if the recording ended before.
         """
-        known = self.evidence.predictions.get((model.key, sample.id))
+        key = (model.suite, model.key, sample.id)
+        known = self.findings.predictions.get(key)
         if known is not None:
             return known
-        error = None
-        if self.settings.records and (not self.is_main or (model.key, sample.id) in self._recorded_now):
-            error = self.outcomes.wait_sample(model.key, sample.id)
-        found = self.recordings.prediction(model, sample) if error is None else self._not_recorded(model, sample, error)
-        self.evidence.add(found)
-        return found
+        workspace = self.workspaces[model.suite]
+        error = self.outcomes.wait(key) if self._awaited is None or key in self._awaited else None
+        if error is None:
+            prediction = workspace.recordings.prediction(model, sample)
+        else:
+            prediction = _not_recorded(workspace, model, sample, error)
+        self.findings.add(model.suite, prediction)
+        return prediction
 
-    def lead(self, sample: Sample) -> Mapping[str, float]:
-        """The scores of the first lines of a sample's input: computed, not recorded."""
-        known = self.evidence.leads
-        if sample.id not in known:
-            score = rouge.scorer(self.suite.metrics, self.suite.stemmer)
-            known[sample.id] = score(sample.reference, rouge.lead(sample.input))
-        return known[sample.id]
+    def lead(self, suite: str, sample: Sample) -> Mapping[str, float]:
+        """Return the scores of the first lines of a sample's input: computed, not recorded."""
+        known = self.findings.leads
+        if (suite, sample.id) not in known:
+            known[suite, sample.id] = self.workspaces[suite].lead(sample)
+        return known[suite, sample.id]
+
+    def job(self, key: str) -> Job:
+        """Return a fine-tuning job; if it is being driven, once it has ended.
+
+        Raises `Stopped` if the recording ended before, `RecordingError` with the API's reason, and `UserError` for a key
+        that no suite has.
+        """
+        models = [model for model in self.models() if model.job and model.key == key]
+        if not models:
+            keys = ", ".join(model.key for model in self.models() if model.job) or "none"
+            raise UserError(f"job({key!r}): no such fine-tuning job.{nearest(key, keys.split(', '))} Jobs: {keys}")
+        model = models[0]
+        call = (model.suite, model.key, "")
+        error = self.outcomes.wait(call) if self._awaited is None or call in self._awaited else None
+        if error is not None:
+            raise RecordingError(error)
+        assert model.job is not None
+        return self.workspaces[model.suite].jobs.job(model.job)
 
     def scores(self, model: Model) -> ModelScores:
-        """The scores of a model on every sample of the suite."""
-        return ModelScores(model, self.suite.metrics, [self.prediction(model, sample) for sample in self.samples])
+        """Return the scores of a model on every sample of its suite."""
+        workspace = self.workspaces[model.suite]
+        predictions = [self.prediction(model, sample) for sample in workspace.samples]
+        return ModelScores(model, workspace.suite.metrics, predictions)
 
     def paired_scores(self, comparison: Comparison) -> PairedScores:
-        """The scores of a comparison's two models on every sample of the suite."""
-        models = (self.suite.models[comparison.baseline], self.suite.models[comparison.candidate])
-        return PairedScores(comparison, self.suite.metrics, *map(self.scores, models))
+        """Return the scores of a comparison's two models on every sample of their suite."""
+        suite = self.workspaces[comparison.suite].suite
+        models = (suite.models[comparison.baseline], suite.models[comparison.candidate])
+        return PairedScores(comparison, suite.metrics, *map(self.scores, models))
 
-    def _not_recorded(self, model: Model, sample: Sample, error: str) -> Prediction:
-        again = self.commands.record_all(model.kind, missing=True)
-        # A job that failed names what it takes itself: asking for what is missing would meet the same job.
-        more = "" if self.commands.retrain() in error else f". Not recorded; what is missing: {again}"
-        return Prediction(model.key, sample.id, failure=error + more)
 
-    # ------------------------------------------------------------ recording, in the main process
-
-    def _record_samples(self) -> list[Sample]:
-        """Start the recorder, which holds the suite's folder from then on, and freeze the samples in it."""
-        from evaltape.recorder.process import RecorderProcess
-        from evaltape.recording.lock import unwritable
-
-        self._standing_by = RecorderProcess(self.settings, self.outcomes)
-        try:
-            return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
-        except OSError as error:
-            raise unwritable(self.folder, error) from None
-
-    def begin_recording(self, selected: Selected) -> None:
-        """Let the recorder call the API for the selected samples, if there are any."""
-        if self._standing_by is None or not selected:
-            return
-        self._recorded_now = {(model.key, sample.id) for model, sample in selected}
-        by_model: dict[str, list[str]] = {}
-        for model, sample in selected:
-            by_model.setdefault(model.key, []).append(sample.id)
-        self.recorder = self._standing_by
-        self.recorder.begin(by_model)
-
-    def finish_recording(self, reason: str | None = None) -> None:
-        """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""
-        if self._standing_by is not None:
-            if reason or self.recorder is None:
-                self._standing_by.stop(reason or "nothing is selected")
-            self._standing_by.join()
-
-    # ------------------------------------------------------------ what is recorded
-
-    def calls_of(self, model: Model, samples: list[Sample]) -> list[tuple[Sample, int]]:
-        """The calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""
-        calls = [(sample, repeat) for repeat in range(1, self.settings.repeat + 1) for sample in samples]
-        if self.settings.mode != RECORD_MISSING:
-            return calls
-        return [(sample, repeat) for sample, repeat in calls if not self.is_recorded(model, sample, repeat)]
-
-    def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
-        """Whether there is a valid recording of a model's answer."""
-        try:
-            self.recordings.valid_prediction(model, sample, repeat)
-        except RecordingError:
-            return False
-        return True
+def _not_recorded(workspace: Workspace, model: Model, sample: Sample, error: str) -> Prediction:
+    # A job that failed names what it takes itself: asking for what is missing would meet the same job.
+    if workspace.commands.retrain() not in error:
+        error += f". Not recorded; what is missing: {workspace.commands.record_all(model.kind, missing=True)}"
+    return Prediction(model.key, sample.id, failure=error)

@@ -45,7 +45,7 @@ def test_a_recorder_that_is_killed_is_told_and_leaves_whole_files(slow: Project,
     os.kill(recorder, signal.SIGKILL)
     run = running.wait()
     assert run.exit_code == 2, run.output
-    assert "The recording stopped: the recorder's process has ended before its work was done." in " ".join(run.output.split())
+    assert "The recording stopped: the recorder has ended before its work was done." in " ".join(run.output.split())
     assert "INTERNALERROR" not in run.output and "Traceback" not in run.output
     assert all(len(cassettes.read(slow.cassette(name))) == 1 for name in slow.recorded())
     api.latency_s = 0

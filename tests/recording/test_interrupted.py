@@ -142,8 +142,7 @@ def test_a_folder_of_cassettes_that_cannot_be_written_stops_the_run_and_loses_no
 
 
 def test_whatever_goes_wrong_with_an_answer_its_test_hears_of_it(project: Project, api: ApiServer) -> None:
-    with (project.root / "conftest.py").open("a") as conftest:
-        conftest.write("\nimport evaltape.recording.cassettes as cassettes\ndel cassettes.text_of\n")
+    project.patch("recording.cassettes", "    import evaltape.recording.cassettes as cassettes\n    del cassettes.text_of\n")
     run = project.run("evals", "-m", "baseline", "-k", "test_sample", "--record", "-n 2")
     assert run.outcomes["failed"] == 6, run.output
     assert "the call broke off: NameError(" in run.output

@@ -10,13 +10,13 @@ import yaml
 from tests.support.project import ROUGE1, ROUGE2, ROUGEL, ROWS, Project
 from tests.support.server import ApiServer
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 PROMPT = "Summarise this conversation.\n\n{}\n"
 
 
 def go_offline(project: Project) -> Path:
     """Let runs with `-p offline` fail on any connection; the file that tells of them."""
-    shutil.copy(TESTS / "offline.py", project.root / "offline.py")
+    shutil.copy(TESTS / "support/offline.py", project.root / "offline.py")
     return project.root / "tried-to-connect.txt"
 
 
@@ -43,13 +43,14 @@ def test_a_recording_asks_each_sample_once_and_replays_without_the_network(
 def test_the_offline_plugin_would_tell_of_a_connection(project: Project) -> None:
     tried = go_offline(project)
     project.set_waits("recorder.loop", FIRST_BACKOFF_S=0.02)
+    project.patch("recorder", f"    sys.path.insert(0, {str(project.root)!r})\n    import offline\n")
     project.run("evals", "-m", "baseline", "--record", "-p", "offline", "-k", "t1", "--concurrency=1")
     assert "socket.connect" in tried.read_text()
 
 
 def test_replay_imports_neither_datasets_nor_a_client(recorded: Project) -> None:
     heavy = ["datasets", "pandas", "pyarrow", "huggingface_hub", "openai", "httpx2", "requests", "vcr", "yaml"]
-    code = f"code = pytest.console_main(); print('imported:', sorted(set({heavy}) & set(sys.modules))); sys.exit(code)"
+    code = f"code = pytest.main(sys.argv[1:]); print('imported:', sorted(set({heavy}) & set(sys.modules))); sys.exit(code)"
     run = recorded.run_in_new_interpreter("evals", "-m", "baseline", code=code)
     assert run.exit_code == 0, run.output
     assert "imported: []" in run.output
@@ -148,7 +149,7 @@ def test_a_cassette_is_replaced_only_once_its_call_succeeded(recorded: Project, 
     api.answers["small-2026-01-01"] = lambda prompt: "Another answer."
     api.fault("400", match="Mia:")
     run = recorded.run("evals", "-m", "baseline", "--record", workers)
-    assert "FAILED evals/test_baseline.py::test_sample[small-t2]" in run.output
+    assert "FAILED evals/test_baseline.py::test_sample[chats-small-t2]" in run.output
     after = recorded.recorded()
     assert after["t2"] == before["t2"]
     assert all("Another answer." in text for name, text in after.items() if name != "t2")
@@ -217,7 +218,7 @@ def test_ids_that_are_no_file_names_have_cassettes_and_tests_of_their_own(projec
     assert not (project.root.parent / "up.yaml").exists()
     for path in (project.cassettes / "small").iterdir():
         name = path.stem
-        assert "[small-" + name + "]" in (project.root / "junit.xml").read_text()
+        assert "[chats-small-" + name + "]" in (project.root / "junit.xml").read_text()
     results = project.results()
     assert [prediction["sample"] for prediction in results["predictions"]] == ids
 
@@ -249,12 +250,12 @@ def test_cassettes_can_lie_elsewhere(project: Project, api: ApiServer) -> None:
     assert yaml.safe_load((project.root / "tapes/chats/small/t1.yaml").read_text())["version"] == 1
     assert not project.cassettes.exists()
     run = project.run("evals", "-m", "baseline", "-k", "t2", "--cassettes", "tapes")
-    assert "Record it: pytest evals -m baseline -k small-t2 --record --cassettes tapes" in run.output
+    assert "Record it: pytest evals -m baseline -k chats-small-t2 --record --cassettes tapes" in run.output
 
 
 def test_a_collection_alone_records_nothing(project: Project, api: ApiServer) -> None:
     run = project.run("evals", "--record", "--collect-only", "-q")
-    assert "test_sample[small-t1]" in run.output
+    assert "test_sample[chats-small-t1]" in run.output
     assert api.requests == []
     assert run.exit_code == 0, run.output
     assert not project.cassettes.exists()

@@ -32,7 +32,7 @@ def test_table_changes_and_worst_samples(recorded):
 
 
 def test_it_says_what_changed_against_the_accepted_snapshot(recorded):
-    accepted = recorded.snapshots / "small.json"
+    accepted = recorded.snapshots / "small.scores"
     table = json.loads(accepted.read_text())
     accepted.write_text(json.dumps({**table, "rouge1": table["rouge1"] + 0.1, "truncated": 2}))
     text = html.unescape(summary(recorded))
@@ -45,7 +45,7 @@ def test_other_samples_are_not_compared_with_the_accepted_scores(recorded):
     text = html.unescape(summary(recorded, "-k", "small-t1"))
     assert "small: 1 samples" not in text
     assert "small: 1 sample, the accepted scores are of 6" in text
-    (recorded.snapshots / "small.json").unlink()
+    (recorded.snapshots / "small.scores").unlink()
     assert "small: no scores are accepted" in html.unescape(summary(recorded))
 
 

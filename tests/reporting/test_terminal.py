@@ -40,7 +40,7 @@ t2  0.4444
 t1  0.6667
   reference:  the red car won the race
   prediction: Ben: the red car won
-Run them again: pytest evals -m baseline -k 'small-t3 or small-t4 or small-t6 or small-t2 or small-t1'
+Run them again: pytest evals -m baseline -k 'chats-small-t3 or chats-small-t4 or chats-small-t6 or chats-small-t2 or chats-small-t1'
 """
 
 
@@ -73,7 +73,7 @@ def test_samples_with_ids_that_no_expression_can_name_are_rerun_by_their_test_id
     project.write_rows([{"id": "1/2", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}])
     run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    assert command[1] == "'evals/test_baseline.py::test_sample[small-1%2F2]'"
+    assert command[1] == "'evals/test_baseline.py::test_sample[chats-small-1%2F2]'"
     project.run(*shlex.split(command[1])).assert_outcomes(passed=1)
 
 
@@ -97,7 +97,7 @@ def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing):
 
 
 def test_some_of_the_samples_are_told_from_all(recorded):
-    assert "\nsmall: 2 of 6 samples\n" in recorded.run("evals", "-k", "small-t1 or small-t2").output
+    assert "\nsmall: 2 of 6 samples\n" in recorded.run("evals", "-k", "small-t1 or chats-small-t2").output
 
 
 def test_quiet_shows_the_table_alone_and_quieter_nothing(failing):
@@ -177,25 +177,27 @@ def test_a_failed_gate_begins_with_what_failed(failing):
     message = "small rouge2: mean 0.3519 under gate 0.5 (95% interval 0.0741 to 0.6667, 6 samples)"
     assert errors[0] == f"E       AssertionError: {message}"
     assert max(map(len, errors[1:])) < 70
-    assert "FAILED evals/test_baseline.py::test_gate[small-rouge2] - small rouge2: mean ..." in output
+    assert "FAILED evals/test_baseline.py::test_gate[chats-small-rouge2] - small rouge2: mean ..." in output
 
 
 def test_junit_xml_carries_the_scores(failing, workers):
     failing.run("evals", "-m", "baseline", "--junit-xml", "junit.xml", workers)
     cases = {case.get("name"): case for case in ElementTree.parse(failing.root / "junit.xml").iter("testcase")}
     told = {name: {one.get("name"): float(one.get("value")) for one in case.iter("property")} for name, case in cases.items()}
-    assert [told[f"test_sample[small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
+    assert [told[f"test_sample[chats-small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
     mean = sum(ROUGE1) / 6
-    assert told["test_gate[small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
-    assert told["test_scores[small]"]["rouge1"] == pytest.approx(mean)
-    failure = cases["test_gate[small-rouge2]"].find("failure")
+    assert told["test_gate[chats-small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
+    assert told["test_scores[chats-small]"]["rouge1"] == pytest.approx(mean)
+    failure = cases["test_gate[chats-small-rouge2]"].find("failure")
     assert failure.get("message").startswith("small rouge2: mean 0.3519 under gate 0.5")
 
 
 def test_junit_xml_carries_comparisons(tuned):
     tuned.run("evals", "--junit-xml", "junit.xml")
     cases = {case.get("name"): case for case in ElementTree.parse(tuned.root / "junit.xml").iter("testcase")}
-    told = {one.get("name"): float(one.get("value")) for one in cases["test_compare[tuning-helps-rouge1]"].iter("property")}
+    told = {
+        one.get("name"): float(one.get("value")) for one in cases["test_compare[chats-tuning-helps-rouge1]"].iter("property")
+    }
     assert told["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
     assert (told["bound"], told["samples"]) == (0.02, 6)
     assert told["low"] < told["rouge1"] < told["high"]

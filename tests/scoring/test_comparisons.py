@@ -166,4 +166,7 @@ def test_a_comparison_carries_the_mark_of_its_candidate(tuned):
         ]
         for mark in ("baseline", "finetuned")
     }
-    assert collected == {"baseline": ["test_compare[bases-rouge1]"], "finetuned": ["test_compare[tuning-helps-rouge1]"]}
+    assert collected == {
+        "baseline": ["test_compare[chats-bases-rouge1]"],
+        "finetuned": ["test_compare[chats-tuning-helps-rouge1]"],
+    }

@@ -61,7 +61,7 @@ def test_the_output_names_failed_samples_with_their_reason(failing: Project) -> 
     run = failing.run("evals", "-m", "baseline", "--record")
     assert "small: 5 of 6 samples failed, 0 allowed: t1: the model refused: I can't help with that.; t2: " in run.output
     assert "; and 2 more" in run.output
-    assert "FAILED evals/test_baseline.py::test_sample[small-t1] - " in run.output
+    assert "FAILED evals/test_baseline.py::test_sample[chats-small-t1] - " in run.output
 
 
 def test_a_truncated_answer_is_scored_and_counted(project: Project, api: ApiServer) -> None:
@@ -69,7 +69,7 @@ def test_a_truncated_answer_is_scored_and_counted(project: Project, api: ApiServ
     project.record()
     small = project.results()["models"]["small"]
     assert (small["failed"], small["truncated"]) == (0, 1)
-    assert json.loads((project.snapshots / "small.json").read_text())["truncated"] == 1
+    assert json.loads((project.snapshots / "small.scores").read_text())["truncated"] == 1
 
 
 def test_a_text_beside_a_refusal_is_a_refusal(project: Project, api: ApiServer) -> None:

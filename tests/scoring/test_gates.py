@@ -8,7 +8,7 @@ import pytest
 from tests.support.project import ROWS, Project, wait_for
 from tests.support.server import ApiServer
 
-GATE = "evals/test_baseline.py::test_gate[small-rouge1]"
+GATE = "evals/test_baseline.py::test_gate[chats-small-rouge1]"
 
 
 def test_a_gate_passes_on_its_threshold_and_fails_over_it(recorded: Project, workers: str) -> None:
@@ -112,7 +112,7 @@ def test_reports_of_gates_are_in_junit_with_those_of_samples(recorded: Project) 
     recorded.run("evals", "-m", "baseline", "--junitxml", "junit.xml")
     junit = (recorded.root / "junit.xml").read_text()
     assert junit.count("<testcase ") == 8
-    assert 'name="test_gate[small-rouge1]"' in junit
+    assert 'name="test_gate[chats-small-rouge1]"' in junit
     assert 'tests="8"' in junit
 
 
@@ -144,9 +144,9 @@ def test_a_worker_killed_in_replay_costs_one_test_and_no_gate(recorded: Project)
     (recorded.root / "killer.py").write_text(
         "import os, signal\n"
         "def pytest_runtest_call(item):\n"
-        "    if item.name == 'test_sample[small-t3]' and 'PYTEST_XDIST_WORKER' in os.environ:\n"
+        "    if item.name == 'test_sample[chats-small-t3]' and 'PYTEST_XDIST_WORKER' in os.environ:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     run = recorded.run("evals", "-m", "baseline", "-n", "2", "-p", "killer")
     run.assert_outcomes(passed=7, failed=1)
-    assert "crashed while running 'evals/test_baseline.py::test_sample[small-t3]'" in run.output
+    assert "crashed while running 'evals/test_baseline.py::test_sample[chats-small-t3]'" in run.output

@@ -7,23 +7,23 @@ import pytest
 from tests.support.project import ROUGE1, ROWS, Project
 from tests.support.server import ApiServer
 
-TEST = "evals/test_baseline.py::test_scores[small]"
+TEST = "evals/test_baseline.py::test_scores[chats-small]"
 
 
 def test_scores_that_nobody_accepted_yet_fail_and_say_so(recorded: Project) -> None:
-    (recorded.snapshots / "small.json").unlink()
+    (recorded.snapshots / "small.scores").unlink()
     run = recorded.run("evals", "-m", "baseline")
     run.assert_outcomes(passed=7, failed=1)
     assert f"FAILED {TEST}" in run.output
     assert "does not exist" in run.output
-    assert not (recorded.snapshots / "small.json").exists()
+    assert not (recorded.snapshots / "small.scores").exists()
 
 
 def test_accepted_scores_are_exact_and_readable(recorded: Project) -> None:
-    (recorded.snapshots / "small.json").unlink()
+    (recorded.snapshots / "small.scores").unlink()
     run = recorded.run("evals", "-m", "baseline", "--snapshot-update")
     run.assert_outcomes(passed=8)
-    accepted = json.loads((recorded.snapshots / "small.json").read_text())
+    accepted = json.loads((recorded.snapshots / "small.scores").read_text())
     assert accepted["rouge1"] == recorded.results()["models"]["small"]["scores"]["rouge1"]["mean"]
     assert abs(accepted["rouge1"] - sum(ROUGE1) / 6) < 1e-15
     assert (accepted["samples"], accepted["failed"], accepted["truncated"]) == (6, 0, 0)
@@ -49,19 +49,19 @@ def test_a_score_better_than_accepted_is_a_change_too(recorded: Project, api: Ap
 
 
 def test_a_run_of_some_tests_leaves_the_accepted_scores_of_others_alone(recorded: Project) -> None:
-    before = (recorded.snapshots / "small.json").read_bytes()
-    (recorded.snapshots / "gone.json").write_text("{}\n")
+    before = (recorded.snapshots / "small.scores").read_bytes()
+    (recorded.snapshots / "gone.scores").write_text("{}\n")
     for selected in (["-k", "t1"], ["-k", "test_scores"], ["--collect-only"], ["-m", "finetuned"]):
         recorded.run("evals", *selected, "--snapshot-update")
-        assert (recorded.snapshots / "small.json").read_bytes() == before
-        assert (recorded.snapshots / "gone.json").exists()
+        assert (recorded.snapshots / "small.scores").read_bytes() == before
+        assert (recorded.snapshots / "gone.scores").exists()
 
 
 @pytest.mark.parametrize("workers", ["-p no:xdist", "-n 2"])
 def test_a_list_of_the_tests_misses_no_snapshot(recorded: Project, workers: str) -> None:
     run = recorded.run("evals", "--collect-only", "-q", workers)
     assert run.exit_code == 0, run.output
-    assert "unused" not in run.output
+    assert "snapshots unused" not in run.output
 
 
 def test_a_recording_that_stops_early_misses_no_snapshot(recorded: Project) -> None:
@@ -74,7 +74,7 @@ def test_a_recording_that_stops_early_misses_no_snapshot(recorded: Project) -> N
 
 def test_each_model_has_a_snapshot_of_its_own(recorded: Project) -> None:
     recorded.extend_suite('[models.large]\nmodel = "large-1"\nbase_url = "BASE_URL"\n')
-    before = (recorded.snapshots / "small.json").read_bytes()
+    before = (recorded.snapshots / "small.scores").read_bytes()
     recorded.run("evals", "-m", "baseline", "--record-missing", "--snapshot-update")
-    assert sorted(path.name for path in recorded.snapshots.iterdir()) == ["large.json", "small.json"]
-    assert (recorded.snapshots / "small.json").read_bytes() == before
+    assert sorted(path.name for path in recorded.snapshots.iterdir()) == ["large.scores", "small.scores"]
+    assert (recorded.snapshots / "small.scores").read_bytes() == before

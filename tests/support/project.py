@@ -143,6 +143,7 @@ class Project:
         self.data = root / "evals/data/talks.jsonl"
         self.cassettes = root / "cassettes/chats"
         self.snapshots = root / "evals/__snapshots__/chats"
+        self.patches = root.parent / f"{root.name}.patches"
         self._runs = 0
         for folder in (self.suite.parent, self.data.parent):
             folder.mkdir(parents=True)
@@ -174,9 +175,18 @@ class Project:
 
     def set_waits(self, module: str, **seconds: float) -> None:
         """Shorten the harness's own waits, constants of one of its modules, so that tests need not sit them out."""
-        with (self.root / "conftest.py").open("a") as conftest:
-            conftest.write(f"\nimport evaltape.{module} as module\n")
-            conftest.writelines(f"module.{name} = {value}\n" for name, value in seconds.items())
+        lines = "".join(f"    module.{name} = {value}\n" for name, value in seconds.items())
+        self.patch(module, f"    import evaltape.{module} as module\n{lines}")
+
+    def patch(self, module: str, lines: str) -> None:
+        """Run indented lines of Python at the start of the process that a module belongs to: controller or recorder."""
+        if module.split(".")[0] in ("recorder", "recording"):
+            self.patches.mkdir(exist_ok=True)
+            with (self.patches / "sitecustomize.py").open("a") as file:
+                file.write(f"import sys\nif 'evaltape.recorder' in sys.orig_argv:\n{lines}")
+        else:
+            with (self.root / "conftest.py").open("a") as file:
+                file.write(f"\nif True:\n{lines}")
 
     def cassette(self, sample: str, model: str = "small") -> Path:
         """The cassette of a sample."""
@@ -198,7 +208,9 @@ class Project:
         self._runs += 1
         output = self.root.parent / f"{self.root.name}.output-{self._runs}"
         words = [word for arg in args for word in (arg.split() if arg.startswith("-") and "=" not in arg else [arg])]
-        return Running(start_forked(words, self.root, self.environment(key, environment), output), output)
+        patched = {"PYTHONPATH": str(self.patches)} if self.patches.exists() else {}
+        given = {**patched, **(environment or {})}
+        return Running(start_forked(words, self.root, self.environment(key, given), output), output)
 
     def run(self, *args: str, key: str | None = None, environment: dict[str, str] | None = None) -> Run:
         """Run `pytest ARGS` in the project to its end."""

@@ -143,7 +143,7 @@ class TuningProject(Project):
     def drive(self, retrain: bool = False, budget_usd: float | None = None, spent_usd: float = 0.0) -> "Driven":
         """Drive the job to its end, as a recording does beside its calls."""
         prepared = self.jobs().prepare(self.loaded()[1])
-        recorder = Recorder(self.recordings(), Outcomes(), 16, budget_usd)
+        recorder = Recorder(Outcomes(), 16, budget_usd)
         recorder.tally.statuses, recorder.tally.job_cost_usd = Log(), spent_usd
         endpoint = Endpoint(self.base_url, KEY, 10.0)
 

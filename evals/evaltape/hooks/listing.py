@@ -1,18 +1,17 @@
 """`--estimate` and `--retiring`: sessions that print what they were asked for, and run no test."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from evaltape.hooks.items import selected_samples
+from evaltape.hooks.selection import selected_calls
+from evaltape.hooks.suite_run import SuiteRun
 from evaltape.options import as_usage_error
 from evaltape.recorder.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
 from evaltape.reporting.terminal import print_wrapped
-
-if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+from evaltape.session import Selected, Session
 
 
 def start_no_workers(config: pytest.Config) -> None:
@@ -24,7 +23,7 @@ def start_no_workers(config: pytest.Config) -> None:
 class Listing:
     """The hooks of such a session, in place of those that record, run gates and report."""
 
-    def __init__(self, session: "EvalSession") -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
 
     @pytest.hookimpl(tryfirst=True)
@@ -37,9 +36,12 @@ class Listing:
         """List, in place of running tests. Whatever was wrong in collection is told first."""
         if session.testsfailed or session.config.option.collectonly:
             return None
+        title = "retirement" if self.session.settings.retiring else "estimate"
+        selected = selected_calls(session.items)
         with as_usage_error():
-            title, lines = self._listed(session)
-        _print(session.config, f"{title}: {self.session.suite.name}", lines)
+            for workspace in self.session.workspaces.values():
+                lines = self._lines(SuiteRun(self.session, workspace, None), selected)
+                _print(session.config, f"{title}: {workspace.name}", lines)
         return True
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -47,10 +49,10 @@ class Listing:
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 
-    def _listed(self, session: pytest.Session) -> tuple[str, list[str]]:
+    def _lines(self, run: SuiteRun, selected: Selected) -> list[str]:
         if self.session.settings.retiring:
-            return "retirement", ask_all(self.session)
-        return "estimate", list(estimate(self.session, selected_samples(session.items)))
+            return ask_all(run)
+        return list(estimate(run, [call for call in selected if call[0].suite == run.suite.name]))
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:

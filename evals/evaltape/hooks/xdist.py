@@ -1,41 +1,53 @@
-"""Under pytest-xdist: workers run sample tests, the main process has the recorder and runs the gates.
+"""Under pytest-xdist: workers run sample tests, the controller has the recorder and runs the gates.
 
-1. The main process collects before the workers start: it freezes the samples, tells mistakes once, and knows the gates.
-2. When recording, the recorder starts at once, and each worker is given a channel that tells it the outcome of each call.
+1. The controller collects before the workers start: it freezes the samples, reports the user's errors once, and knows the
+   gates.
+2. When recording, the recorder starts at once, and each worker gets a channel that brings the outcome of each call.
 3. xdist spreads the sample tests as `--dist` says. Their reports bring predictions and scores back.
-4. When all are done the main process runs the gates, on reports and, for what none has told, on the recordings.
+4. When all are done the controller runs the gates, on reports and, for what no report brought, on the recordings.
 """
 
 import json
 import warnings
 from collections.abc import Generator
 from itertools import pairwise
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from evaltape.errors import FewerSamples
-from evaltape.hooks.items import is_gate
-from evaltape.recorder.outcomes import MAIN_ENDED, Message
-from evaltape.session import EvalSession
+from evaltape.hooks.cases import case_of, is_gate
+from evaltape.recorder.outcomes import CONTROLLER_ENDED, Message
+from evaltape.session import Session
+
+if TYPE_CHECKING:
+    from evaltape.hooks.controller import Controller
 
 CHANNEL = "evaltape"
 PACKED = "evaltape_json"
+SYRUPY_REPORT = "syrupy_report"
 
 
-def register(config: pytest.Config, session: EvalSession) -> None:
-    """Register the hooks of a worker, or of the main process, which takes effect only where it distributes."""
+def register(config: pytest.Config, session: Session, controller: "Controller | None") -> None:
+    """Register the hooks of a worker, or of the controller; the latter take effect only if xdist distributes."""
     config.pluginmanager.register(Reports())
-    if session.is_main:
-        config.pluginmanager.register(Distribution(session))
-    elif session.settings.records:
-        channel = config.workerinput[CHANNEL]  # type: ignore[attr-defined]
-        channel.setcallback(lambda text: session.outcomes.hear(json.loads(text)), endmarker=json.dumps({"stopped": MAIN_ENDED}))
-        channel.send("listening")
+    if controller is not None:
+        config.pluginmanager.register(Distribution(session, controller))
+    elif not session.is_controller:
+        config.pluginmanager.register(Worker())
+        if session.settings.records:
+            _listen(session, config.workerinput[CHANNEL])  # type: ignore[attr-defined]
+
+
+def _listen(session: Session, channel: Any) -> None:
+    """Take in the outcomes of calls from the controller."""
+    ended = json.dumps({"stopped": CONTROLLER_ENDED})
+    channel.setcallback(lambda text: session.outcomes.receive(json.loads(text)), endmarker=ended)
+    channel.send("listening")
 
 
 class ToWorker:
-    """The way to a worker. JSON also holds the half characters that execnet can't send, and models write."""
+    """The way to a worker. execnet rejects lone surrogates, which models produce; JSON carries them."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
@@ -46,9 +58,9 @@ class ToWorker:
 
 
 class Reports:
-    """The hooks of both sides of a report's way: that of an Evaltape test travels as one text of JSON.
+    """The hooks of both ends of a report's way: that of an Evaltape test travels as one text of JSON.
 
-    execnet writes and reads its parts in Python, which takes two to three times as long.
+    execnet serialises each part in Python, which takes two to three times as long.
     """
 
     @pytest.hookimpl(wrapper=True)
@@ -65,18 +77,29 @@ class Reports:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_from_serializable(self, config: pytest.Config, data: dict[str, Any]) -> Any:
         """Unpack it, and let pytest make a report of it."""
-        return (
-            config.hook.pytest_report_from_serializable(config=config, data=json.loads(data[PACKED]))
-            if PACKED in data
-            else None
-        )
+        if PACKED not in data:
+            return None
+        return config.hook.pytest_report_from_serializable(config=config, data=json.loads(data[PACKED]))
+
+
+class Worker:
+    """The hooks of a worker."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Leave our tests out of what syrupy reports to the controller: they hold no snapshot, and it doesn't know them."""
+        report = session.config.workeroutput.get(SYRUPY_REPORT)  # type: ignore[attr-defined]
+        if report is not None:
+            ours = {item.nodeid for item in session.items if case_of(item)}
+            report["selected"] = {test: status for test, status in report["selected"].items() if test not in ours}
 
 
 class Distribution:
-    """The hooks of the main process."""
+    """The hooks of the controller."""
 
-    def __init__(self, session: EvalSession) -> None:
+    def __init__(self, session: Session, controller: "Controller") -> None:
         self.session = session
+        self.controller = controller
         self._distributes = False
         self._gates: list[pytest.Item] = []
         self._session: pytest.Session
@@ -95,8 +118,15 @@ class Distribution:
         if self.session.settings.records:
             channel = node.gateway.newchannel()
             node.workerinput[CHANNEL] = channel
-            # execnet drops what is sent before the worker has the channel: it is told everything once it says hello.
+            # execnet drops what is sent before the worker has the channel, so it gets everything once it reports.
             channel.setcallback(lambda _: self.session.outcomes.attach(ToWorker(channel)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Tell syrupy of the gates that run here: what is collected and what is selected are then the same again."""
+        report = (getattr(node, "workeroutput", None) or {}).get(SYRUPY_REPORT)
+        if report is not None:
+            report["selected"].update({gate.nodeid: False for gate in self._gates})
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -113,9 +143,6 @@ class Distribution:
         return result
 
     def _collect(self, session: pytest.Session) -> None:
-        from evaltape.hooks.controller import begin_recording
-
-        self.session.runs_samples = self.session.settings.records
         # pytest catches warnings in its own collection only; all others come from the workers, too.
         with warnings.catch_warnings(record=True, action="ignore") as caught:
             warnings.simplefilter("always", FewerSamples)
@@ -125,6 +152,5 @@ class Distribution:
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
         self._gates = [item for item in session.items if is_gate(item)]
-        begin_recording(self.session, session)
-        self.session.runs_samples = False
+        self.controller.begin_recording(session)
         session.items = []

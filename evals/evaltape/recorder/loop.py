@@ -56,6 +56,7 @@ class Call:
 class Lane:
     """The calls to one model, in the order of their tests, with what the model's API can take."""
 
+    recordings: Recordings
     model: Model
     endpoint: Endpoint
     throttle: Throttle
@@ -85,14 +86,12 @@ class Recorder:
 
     def __init__(
         self,
-        recordings: Recordings,
         outcomes: Outcomes,
         concurrency: int,
         budget_usd: float | None = None,
         tell: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
         """`tell` hears the tally now and then, while it changes, and at the end."""
-        self.recordings = recordings
         self.outcomes = outcomes
         self.concurrency = concurrency
         self.budget_usd = budget_usd
@@ -110,10 +109,10 @@ class Recorder:
 
     # ------------------------------------------------------------ what is to be done
 
-    def add_lane(self, model: Model, endpoint: Endpoint, calls: list[Call]) -> None:
+    def add_lane(self, recordings: Recordings, model: Model, endpoint: Endpoint, calls: list[Call]) -> None:
         """Add a model's calls, before the start or from within the loop."""
         tally = LaneTally(model.key, total=len(calls), has_price=model.price is not None)
-        self.lanes.append(Lane(model, endpoint, Throttle(self.concurrency), tally, deque(calls)))
+        self.lanes.append(Lane(recordings, model, endpoint, Throttle(self.concurrency), tally, deque(calls)))
         self.tally.lanes.append(tally)
         self._wake.set()
 
@@ -228,7 +227,7 @@ class Recorder:
     def _start(self, lane: Lane, call: Call) -> bool:
         """Start a call, unless the budget may not bear it; then it waits for those in flight to tell what they cost."""
         try:
-            body = self.recordings.request(lane.model, call.sample)
+            body = lane.recordings.request(lane.model, call.sample)
         except RecordingError as error:
             self._end(lane, call, str(error))
             return True
@@ -288,7 +287,7 @@ class Recorder:
             self._end(lane, call, failure.message + tries)
 
     def _record(self, lane: Lane, call: Call, exchange: Exchange) -> None:
-        path = self.recordings.cassette(lane.model, call.sample, call.repeat)
+        path = lane.recordings.cassette(lane.model, call.sample, call.repeat)
         try:
             answer = read_completion(exchange.answered)
             self._count(lane, exchange, answer)
@@ -313,7 +312,7 @@ class Recorder:
         lane.tally.done += 1
         lane.tally.failed += error is not None
         if call.repeat == 1:
-            self._ended.append((lane.model.key, call.sample.id, error))
+            self._ended.append((lane.model.suite, lane.model.key, call.sample.id, error))
             if len(self._ended) == 1:
                 asyncio.get_running_loop().call_later(PUBLISH_EVERY_S, self._publish)
 

@@ -1,48 +1,54 @@
-"""A pipe between two processes of one session on one machine. Messages are builtins, and travel as JSON.
+"""JSON lines between the controller and the recorder.
 
-It has the shape of an execnet channel, which stands between the main process and an xdist worker.
+It has the shape of an execnet channel, which stands between the controller and an xdist worker.
 """
 
 import contextlib
 import json
 import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from typing import BinaryIO
 
 from evaltape.recorder.outcomes import Message
 
 
 class Pipe:
-    """One end of the pipe. The end of either process is the end of the pipe."""
+    """One end of two streams, one to read from and one to write to. When either process ends, so does the pipe."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
         self._sending = threading.Lock()
         self._listener: threading.Thread | None = None
 
     def send(self, message: Message) -> None:
-        """Send a message. Raises `OSError` where the other end is closed."""
+        """Send a message of builtins. Raises `OSError` if the other end is closed."""
         with self._sending:
-            self._connection.send_bytes(json.dumps(message).encode())
+            try:
+                self._outgoing.write(json.dumps(message).encode() + b"\n")
+                self._outgoing.flush()
+            except ValueError as error:  # This end is closed.
+                raise OSError(str(error)) from None
 
     def receive(self) -> Message | None:
-        """Wait for the next message; None at the end."""
-        with contextlib.suppress(EOFError, OSError):
-            return dict(json.loads(self._connection.recv_bytes()))
+        """Wait for the next message; return None at the end."""
+        with contextlib.suppress(OSError, ValueError):
+            line = self._incoming.readline()
+            return dict(json.loads(line)) if line.endswith(b"\n") else None
         return None
 
-    def listen(self, hear: Callable[[Message], None], end: Callable[[], None]) -> None:
-        """From now on let `hear` have every message, in a thread of its own; `end` is called at the end."""
+    def listen(self, receive: Callable[[Message], None], end: Callable[[], None]) -> None:
+        """From now on pass every message to `receive`, in a thread of its own; call `end` at the end."""
 
         def receive_all() -> None:
             while (message := self.receive()) is not None:
-                hear(message)
+                receive(message)
             end()
 
         self._listener = threading.Thread(target=receive_all, name="evaltape-pipe", daemon=True)
         self._listener.start()
 
     def join(self, timeout_s: float | None) -> None:
-        """Wait until everything has been heard."""
+        """Wait until every message has been received."""
         if self._listener is not None:
             self._listener.join(timeout_s)

@@ -1,64 +1,70 @@
-"""The process of the recorder, seen from both sides.
+"""The recorder's process as the controller knows it: started, given its work, listened to, and waited for.
 
-A process of its own for three reasons: its imports are done while the main process loads the samples, its calls and the
-tests that score their answers don't take turns on one interpreter lock, and a main process that is killed doesn't take
-answers along that are paid for. The two speak over a pipe:
+A process of its own for three reasons: its imports are done while the controller loads the samples, its calls and the
+tests that score their answers don't take turns on one interpreter lock, and killing the controller doesn't lose answers
+that are paid for. It is `python -m evaltape.recorder` on every platform; the two exchange JSON lines:
 
-    main      {"begin": {model: [sample, ...]}}, then perhaps {"stopped": reason}
-    recorder  {"ready": ...} once it holds the folder, {"begun": ...} once all is planned, or {"mistake": text} in place of
-              either; then what became of each call (see outcomes.py) and now and then {"tally": ...}
+    controller  {"settings": ...}, {"begin": [[suite, model, [sample, ...]], ...]}, then perhaps {"stopped": reason}
+    recorder    {"ready": true} once it holds the folders, {"begun": true} once all is planned, or {"error": text} in place
+                of either; then what `outcomes` describes, and now and then {"tally": ...}
 """
 
 import contextlib
-import gc
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import tempfile
+import threading
 import time
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, BinaryIO, cast
 
+import evaltape
 from evaltape.errors import UserError
-from evaltape.options import RECORD, Settings
-from evaltape.recorder.client import import_client
-from evaltape.recorder.loop import Recorder
-from evaltape.recorder.outcomes import GRACE_S, MAIN_ENDED, Message, Outcomes
+from evaltape.recorder.outcomes import GRACE_S, Message, Outcomes, Selection
 from evaltape.recorder.pipe import Pipe
-from evaltape.recorder.plan import Planner
 from evaltape.recorder.tally import Tally
-from evaltape.recording.lock import locked
-from evaltape.session import EvalSession
+from evaltape.settings import Settings
 
-LOST = "the recorder's process has ended before its work was done"
-
-# ---------------------------------------------------------------- in the main process
+LOST = "the recorder has ended before its work was done"
 
 
 class RecorderProcess:
-    """The recorder as the main process knows it: started, told what to do, listened to, and waited for."""
+    """A handle on the recorder."""
 
     def __init__(self, settings: Settings, outcomes: Outcomes) -> None:
-        """Start it, and wait until it holds the folder of the recordings. Raises `UserError` where it can't."""
+        """Start it, and wait until it holds the folders of the recordings. Raises `UserError` if it can't."""
         self.tally = Tally()
         self.started = time.monotonic()
+        self.has_begun = False
         self.is_running = False
         self._outcomes = outcomes
-        ours, theirs = multiprocessing.Pipe()
-        self._pipe = Pipe(ours)
-        self._process = multiprocessing.Process(target=_serve, args=(settings, theirs, ours), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        with _ignoring_interrupts():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "evaltape.recorder"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=_environment(),
+            )
+        self._pipe = Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
+        self._pipe.send({"settings": settings.as_json()})
         self._expect("ready")
 
-    def begin(self, selected: dict[str, list[str]]) -> None:
-        """Let it record these samples, by model."""
+    def begin(self, selection: Selection) -> None:
+        """Let it record these samples."""
         self.started = time.monotonic()
-        self._pipe.send({"begin": selected})
+        self.has_begun = True
+        self._pipe.send({"begin": [list(item) for item in selection]})
 
     def listen(self) -> None:
-        """Wait until it has begun, and hear what it tells from then on. Raises `UserError` where it can't begin."""
+        """Wait until it has begun, and take in its messages from then on. Raises `UserError` if it can't begin."""
         self._expect("begun")
         self.is_running = True
-        self._pipe.listen(self._hear, self._end)
+        self._pipe.listen(self._receive, self._end)
 
     @property
     def stopped(self) -> bool:
@@ -76,70 +82,58 @@ class RecorderProcess:
         try:
             timeout_s = GRACE_S + 1 if self.stopped else None
             self._pipe.join(timeout_s)
-            self._process.join(timeout_s)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
         finally:
-            self._process.terminate()  # It is over by now; or it must be, because we were interrupted while we waited.
-            self._process.join()
+            if self._process.poll() is None:  # Only if we were interrupted while we waited, or waited too long.
+                self._process.terminate()
+                self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout, self._errors):
+                with contextlib.suppress(OSError):
+                    cast(IO[bytes], stream).close()
 
     def _expect(self, kind: str) -> None:
-        message = self._pipe.receive() or {"mistake": LOST}
+        message = self._pipe.receive() or {"error": self._why_lost()}
         if kind not in message:
-            raise UserError(message["mistake"])
+            raise UserError(message["error"])
 
-    def _hear(self, message: Message) -> None:
+    def _receive(self, message: Message) -> None:
         if "tally" in message:
             self.tally = Tally.of_dict(message["tally"])
         else:
-            self._outcomes.hear(message)
+            self._outcomes.receive(message)
 
     def _end(self) -> None:
         if self._outcomes.stopped is None:
-            self.tally.stopped = LOST
-            self._outcomes.stop(LOST)
+            reason = self._why_lost()
+            self.tally.stopped = reason
+            self._outcomes.stop(reason)
         self.is_running = False
 
+    def _why_lost(self) -> str:
+        """Say that it ended, with the last line that Python wrote about it."""
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+            self._process.wait(5)
+            self._errors.seek(0)
+            lines = self._errors.read().decode(errors="replace").strip().splitlines()
+            return f"{LOST}: {lines[-1]}" if lines else LOST
+        return LOST
 
-# ---------------------------------------------------------------- in the recorder's process
+
+def _environment() -> dict[str, str]:
+    """Return this environment, in which the child finds this very package, installed or not."""
+    paths = [str(Path(evaltape.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def _serve(settings: Settings, ours: Connection, theirs: Connection) -> None:
-    """The life of the process."""
-    theirs.close()  # Else the end of the main process would not end the pipe.
-    _stand_apart()
-    pipe = Pipe(ours)
-    session = EvalSession(settings, is_main=False)
+@contextlib.contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Start a child that ignores Ctrl-C from its first moment on: the controller decides what follows from it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with locked(session.folder, settings.cassettes, session.suite.models):
-            pipe.send({"ready": True})
-            if settings.mode == RECORD:
-                import_client()  # While the main process loads the samples. For what is missing it may not be needed.
-            message = pipe.receive()
-            if message is not None and "begin" in message:
-                _record(session, pipe, message["begin"])
-    except UserError as mistake:
-        pipe.send({"mistake": str(mistake)})
-    except Exception as error:  # Whatever it is, the main process has to hear of it.
-        pipe.send({"mistake": f"the recording broke off: {error!r}"})
-
-
-def _record(session: EvalSession, pipe: Pipe, selected: dict[str, list[str]]) -> None:
-    def tell(tally: Tally) -> None:
-        with contextlib.suppress(OSError):  # The main process is gone.
-            pipe.send({"tally": tally.as_dict()})
-
-    settings = session.settings
-    recorder = Recorder(session.recordings, Outcomes(), settings.concurrency, settings.budget_usd, tell)
-    Planner(session, recorder).plan(selected)
-    pipe.send({"begun": True})
-    recorder.outcomes.attach(pipe)
-    pipe.listen(lambda message: recorder.stop_soon(message["stopped"]), lambda: recorder.stop_soon(MAIN_ENDED))
-    recorder.run()
-
-
-def _stand_apart() -> None:
-    """An interrupt is for the main process, which says what follows from it; its terminal and its objects are its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    gc.freeze()
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

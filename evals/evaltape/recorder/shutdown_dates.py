@@ -13,7 +13,7 @@ from evaltape.reporting.retirement import Notice, notice_lines
 from evaltape.suite.reader import Model
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 PATIENCE_S = 10.0
 
@@ -35,7 +35,7 @@ async def ask(endpoint: Endpoint, served: str) -> Notice:
         return Notice(served, problem=type(error).__name__)
 
 
-def ask_all(session: "EvalSession") -> list[str]:
+def ask_all(session: "SuiteRun") -> list[str]:
     """Ask for every model of the suite, and tell it a line each. Raises `UserError` where there is no key for one."""
     models = session.suite.models
     asked = [(_served(session, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
@@ -52,7 +52,7 @@ async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:
     return list(await asyncio.gather(*(one(served, endpoint) for served, endpoint in asked)))
 
 
-def _served(session: "EvalSession", model: Model) -> str:
+def _served(session: "SuiteRun", model: Model) -> str:
     """The name to ask for; empty for a tuned model that there is none of yet."""
     try:
         return session.jobs.served(model)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
 from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
-from evaltape.options import RECORD_MISSING
 from evaltape.samples.samples import Sample
+from evaltape.settings import RECORD_MISSING
 from evaltape.suite import prompt
 from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, OVERHEAD_TOKENS, answer_limit, call_usd, most_tokens, training_usd
 from evaltape.suite.reader import Finetune, Model
@@ -16,7 +16,7 @@ from evaltape.suite.tokens import Count, bytes_of, counter_of
 from evaltape.text import counted, cut, usd
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 NAME = 24
 COLUMNS = f"  {{:<{NAME}}}{{:>7}}{{:>15}}{{:>15}}{{:>13}}"
@@ -60,7 +60,7 @@ class JobEstimate:
         return None if self.problem else training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
 
 
-def estimate(session: "EvalSession", selected: Iterable[tuple[Model, Sample]]) -> Iterator[str]:
+def estimate(session: "SuiteRun", selected: Iterable[tuple[Model, Sample]]) -> Iterator[str]:
     """What recording the selected samples would ask and cost, in lines."""
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
@@ -81,7 +81,7 @@ def estimate(session: "EvalSession", selected: Iterable[tuple[Model, Sample]]) -
     yield from _basis(session, models, jobs)
 
 
-def _of_model(session: "EvalSession", model: Model, samples: list[Sample]) -> ModelEstimate:
+def _of_model(session: "SuiteRun", model: Model, samples: list[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
     count = counter_of(served)
     suite, calls = session.suite, session.calls_of(model, samples)
@@ -95,11 +95,11 @@ def _of_model(session: "EvalSession", model: Model, samples: list[Sample]) -> Mo
     return ModelEstimate(model, len(calls), prompts, answers, count is not None, is_limited)
 
 
-def _is_due(session: "EvalSession", job: Finetune) -> bool:
+def _is_due(session: "SuiteRun", job: Finetune) -> bool:
     return session.settings.mode != RECORD_MISSING or not session.jobs.is_recorded(job)
 
 
-def _of_job(session: "EvalSession", job: Finetune) -> JobEstimate:
+def _of_job(session: "SuiteRun", job: Finetune) -> JobEstimate:
     try:
         training = session.jobs.prepare(job).training
     except (UserError, ImportError) as error:
@@ -140,7 +140,7 @@ def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str
         yield "No price: the suite states none, as in price = { input = 0.15, output = 0.60 } (USD per million tokens)."
 
 
-def _basis(session: "EvalSession", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+def _basis(session: "SuiteRun", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
     bounded = [one.model.key for one in models if not one.is_counted]
     unlimited = [one.model.key for one in models if not one.is_limited]
     if len(bounded) < len(models):

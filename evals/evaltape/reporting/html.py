@@ -21,7 +21,7 @@ from evaltape.reporting.results import results
 from evaltape.reporting.verdict import verdict_of
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
@@ -49,7 +49,7 @@ _UNSAFE = re.compile("[<>&\u007f-\u009f\u2028\u2029\ud800-\udfff]")
 """What could end the script element or the line, speak to a terminal, or not be written as UTF-8."""
 
 
-def write_report(session: "EvalSession") -> None:
+def write_report(session: "SuiteRun") -> None:
     """Write the report, if the session was asked for one."""
     path = session.settings.report
     if path is None:

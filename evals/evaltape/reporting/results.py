@@ -16,14 +16,14 @@ from evaltape.scoring.statistics import Interval, intervals
 from evaltape.suite.pricing import call_usd, training_usd
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character, which JSON can hold and UTF-8 can't: some model will write one."""
 LEAD = "first three lines"
 
 
-def write_results(session: "EvalSession") -> None:
+def write_results(session: "SuiteRun") -> None:
     """Write the results file, if the session was asked for one."""
     path = session.settings.results
     if path is not None:
@@ -31,16 +31,16 @@ def write_results(session: "EvalSession") -> None:
         write_whole(path, LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n")
 
 
-def results(session: "EvalSession") -> dict[str, Any]:
+def results(session: "SuiteRun") -> dict[str, Any]:
     """The results as builtins: for the end of a session, so they are put together once."""
     if session.results is None:
         session.results = _results(session)
     return session.results
 
 
-def _results(session: "EvalSession") -> dict[str, Any]:
+def _results(session: "SuiteRun") -> dict[str, Any]:
     suite, evidence = session.suite, session.evidence
-    found = [evidence.of_model(suite, session.samples, model) for model in suite.models.values()]
+    found = [session.of_model(model) for model in suite.models.values()]
     looked_at = {scores.model.key: scores for scores in found if scores.predictions}
     pairs = [
         PairedScores(comparison, suite.metrics, looked_at[comparison.baseline], looked_at[comparison.candidate])
@@ -84,7 +84,7 @@ def _model(scores: ModelScores, gates: dict[tuple[str, str], bool]) -> dict[str,
     }
 
 
-def _jobs(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
+def _jobs(session: "SuiteRun", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
     """The recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
     jobs = [scores.model.job for scores in looked_at if scores.model.job]
     recorded = {job.key: (job, session.jobs.job(job)) for job in jobs if session.jobs.is_recorded(job)}
@@ -94,13 +94,13 @@ def _jobs(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str,
     }
 
 
-def _noise(session: "EvalSession", scores: ModelScores) -> dict[str, Any]:
+def _noise(session: "SuiteRun", scores: ModelScores) -> dict[str, Any]:
     """The noise of each mean, where samples were asked repeatedly."""
     found = noise_of_model(session, scores)
     return {metric: noise.as_result(scores.model.gates.get(metric)) for metric, noise in found.items()}
 
 
-def _lead(session: "EvalSession", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
+def _lead(session: "SuiteRun", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
     """The scores of the input's first three lines, on the samples that were looked at: computed, not recorded."""
     seen = {prediction.sample for scores in looked_at for prediction in scores.predictions}
     samples = [sample for sample in session.samples if sample.id in seen]
@@ -133,7 +133,7 @@ def _interval(interval: Interval) -> dict[str, float]:
     return {"mean": interval.mean, "low": interval.low, "high": interval.high}
 
 
-def _prediction(session: "EvalSession", prediction: Prediction) -> dict[str, Any]:
+def _prediction(session: "SuiteRun", prediction: Prediction) -> dict[str, Any]:
     sample = session.sample(prediction.sample)
     told = {"model": prediction.model, "sample": sample.id, "prediction": prediction.text, "reference": sample.reference}
     if not prediction.answered:

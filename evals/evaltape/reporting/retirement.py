@@ -13,7 +13,7 @@ from evaltape.suite.reader import Model
 from evaltape.text import counted, visible
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 WITHIN_DAYS = 90
 
@@ -50,14 +50,14 @@ class Notice:
         return f"shuts down on {self.date[:10]}, {when}"
 
 
-def near_ends(session: "EvalSession") -> list[str]:
+def near_ends(session: "SuiteRun") -> list[str]:
     """A line for each model that was recorded in this session and ends soon, with what is missing of it."""
     told = session.recorder.tally.notices if session.recorder else {}
     notices = {key: Notice(**notice) for key, notice in told.items()}
     return notice_lines(session, {key: notice for key, notice in notices.items() if notice.is_near})
 
 
-def notice_lines(session: "EvalSession", notices: Mapping[str, Notice]) -> list[str]:
+def notice_lines(session: "SuiteRun", notices: Mapping[str, Notice]) -> list[str]:
     """A line for each notice, with how much of its model is not recorded, and the command that records it."""
     lines, kinds = [], []
     for key, notice in notices.items():
@@ -73,7 +73,7 @@ def notice_lines(session: "EvalSession", notices: Mapping[str, Notice]) -> list[
     return lines + [f"Record what is missing: {command}" for command in commands]
 
 
-def _missing(session: "EvalSession", model: Model) -> tuple[int, int]:
+def _missing(session: "SuiteRun", model: Model) -> tuple[int, int]:
     """How many samples are not recorded, of how many; of 0 where nothing of the suite is."""
     try:
         samples = session.samples

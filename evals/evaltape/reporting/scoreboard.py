@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evaltape.text import counted
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 DECIMALS = 4
 MOST_DECIMALS = 15
@@ -67,7 +67,7 @@ class Group:
     alarming: list[str] = field(default_factory=list)
 
 
-def model_groups(session: "EvalSession", found: Results) -> Iterator[Group]:
+def model_groups(session: "SuiteRun", found: Results) -> Iterator[Group]:
     """What costs nothing, then each model that was looked at."""
     for name, computed in found["computed"].items():
         lines = [_line(metric, score) for metric, score in computed["scores"].items()]
@@ -78,7 +78,7 @@ def model_groups(session: "EvalSession", found: Results) -> Iterator[Group]:
         yield Group(key, _facts(told, len(session.samples)), lines, failed)
 
 
-def comparison_groups(session: "EvalSession", found: Results) -> Iterator[Group]:
+def comparison_groups(session: "SuiteRun", found: Results) -> Iterator[Group]:
     """Each comparison of two models that were looked at."""
     for name, metrics in found["comparisons"].items():
         asked = session.suite.comparisons[name]

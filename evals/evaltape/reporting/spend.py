@@ -7,17 +7,17 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from evaltape.options import RECORD
+from evaltape.settings import RECORD
 from evaltape.suite.pricing import most_usd
 from evaltape.text import counted, usd
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 Results = Mapping[str, Any]
 
 
-def spend_lines(session: "EvalSession", found: Results) -> Iterator[str]:
+def spend_lines(session: "SuiteRun", found: Results) -> Iterator[str]:
     """What was spent here, and unless all of it was recorded just now, what the whole recording cost."""
     spent_usd, budget_usd = session.recorder.tally.spent_usd if session.recorder else 0.0, session.settings.budget_usd
     if spent_usd > 0:
@@ -38,7 +38,7 @@ def recording_costs(found: Results) -> Iterator[tuple[str, float]]:
                 yield prefix + key, told["cost_usd"]
 
 
-def left_lines(session: "EvalSession") -> Iterator[str]:
+def left_lines(session: "SuiteRun") -> Iterator[str]:
     """Why a recording ended early, what is left of it, what that can cost, and how to go on."""
     tally = session.recorder.tally if session.recorder else None
     if tally is None or tally.stopped is None:

@@ -15,14 +15,14 @@ from evaltape.reporting.worst import Worst, worst_samples
 from evaltape.text import counted, markdown
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 LONGEST_TEXT = 400
 SIGNS = {PASSED: "✅ ", FAILED: "❌ ", "": ""}
 
 
-def write_step_summary(session: "EvalSession") -> None:
+def write_step_summary(session: "SuiteRun") -> None:
     """Append the summary to the file that GitHub Actions names, if it names one."""
     path = os.environ.get(VARIABLE)
     if path:
@@ -30,7 +30,7 @@ def write_step_summary(session: "EvalSession") -> None:
             file.write("\n".join(_page(session, results(session))) + "\n")
 
 
-def _page(session: "EvalSession", found: Results) -> Iterator[str]:
+def _page(session: "SuiteRun", found: Results) -> Iterator[str]:
     verdict = verdict_of(found)
     yield f"## {markdown(session.suite.name)}: {markdown(verdict.text)}\n"
     yield from (f"- {markdown(reason)}" for reason in verdict.reasons)
@@ -41,7 +41,7 @@ def _page(session: "EvalSession", found: Results) -> Iterator[str]:
     yield from (f"\n{markdown(line)}" for line in (*spend_lines(session, found), *near_ends(session)))
 
 
-def _scores(session: "EvalSession", found: Results) -> Iterator[str]:
+def _scores(session: "SuiteRun", found: Results) -> Iterator[str]:
     for groups, name, bound in (
         (model_groups(session, found), "model", "gate"),
         (comparison_groups(session, found), "comparison", "bound"),
@@ -62,12 +62,12 @@ def _rows(group: Group) -> Iterator[Sequence[str]]:
         yield title, "", "", "", "", ""
 
 
-def _changes(session: "EvalSession", found: Results) -> Iterator[str]:
+def _changes(session: "SuiteRun", found: Results) -> Iterator[str]:
     """What differs from the accepted snapshots, model by model."""
     rows: list[Sequence[str]] = []
     remarks = []
     for key, told in found["models"].items():
-        accepted = _accepted(session.snapshots / f"{key}.json")
+        accepted = _accepted(session.snapshots / f"{key}.scores")
         if accepted is None:
             remarks.append(f"{key}: no scores are accepted")
         elif accepted.get("samples") != told["samples"]:

@@ -17,7 +17,7 @@ from evaltape.reporting.worst import Case, Worst, worst_samples
 from evaltape.text import counted, cut, visible, wrapped
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 COLUMNS = "  {:<9}  {:>8}  {:<18}  {:<13}  "
 NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
@@ -25,7 +25,7 @@ COLOURS = {PASSED: {"green": True}, FAILED: {"red": True}, "": {}}
 DOUBT = {"yellow": True}
 
 
-def print_summary(reporter: pytest.TerminalReporter, session: "EvalSession") -> None:
+def print_summary(reporter: pytest.TerminalReporter, session: "SuiteRun") -> None:
     """Print what the session found out, as far as the verbosity asks for it."""
     if reporter.verbosity < -1:
         return
@@ -43,7 +43,7 @@ def print_summary(reporter: pytest.TerminalReporter, session: "EvalSession") -> 
 # ---------------------------------------------------------------- the table
 
 
-def _print_table(reporter: pytest.TerminalReporter, session: "EvalSession", found: Results) -> None:
+def _print_table(reporter: pytest.TerminalReporter, session: "SuiteRun", found: Results) -> None:
     models, comparisons = list(model_groups(session, found)), list(comparison_groups(session, found))
     if models:
         reporter.write_line(COLUMNS.format("", "mean", "95% interval", "gate") + "verdict")
@@ -72,7 +72,7 @@ def _print_line(reporter: pytest.TerminalReporter, line: Line) -> None:
 # ---------------------------------------------------------------- remarks
 
 
-def _remarks(session: "EvalSession", found: Results, verbose: bool) -> Iterator[str]:
+def _remarks(session: "SuiteRun", found: Results, verbose: bool) -> Iterator[str]:
     """What is said beneath the table, a paragraph each."""
     yield from _more(found) if verbose else ()
     yield from (f"job {key}: {_job(job)}" for key, job in found["jobs"].items())
@@ -85,7 +85,7 @@ def _remarks(session: "EvalSession", found: Results, verbose: bool) -> Iterator[
     yield from left_lines(session)
 
 
-def _orphans(session: "EvalSession") -> Iterator[str]:
+def _orphans(session: "SuiteRun") -> Iterator[str]:
     paths = session.recordings.orphans(session.samples)
     if paths:
         named = ", ".join(shown(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evaltape.reporting.scoreboard import DECIMALS, FAILED, INCONCLUSIVE
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 MOST = 5
 
@@ -33,7 +33,7 @@ class Worst:
     command: str
 
 
-def worst_samples(session: "EvalSession", found: Results) -> Iterator[Worst]:
+def worst_samples(session: "SuiteRun", found: Results) -> Iterator[Worst]:
     """For each failed gate and comparison the samples that hurt most."""
     of_model: dict[str, Predictions] = {key: [] for key in found["models"]}
     for prediction in found["predictions"]:
@@ -42,7 +42,7 @@ def worst_samples(session: "EvalSession", found: Results) -> Iterator[Worst]:
     yield from _of_comparisons(session, found, of_model)
 
 
-def _of_gates(session: "EvalSession", found: Results, of_model: Mapping[str, Predictions]) -> Iterator[Worst]:
+def _of_gates(session: "SuiteRun", found: Results, of_model: Mapping[str, Predictions]) -> Iterator[Worst]:
     for key, told in found["models"].items():
         for metric, gate in told["gates"].items():
             if gate["passed"] is False:
@@ -60,7 +60,7 @@ def _worst(told: Mapping[str, Any], predictions: Predictions, metric: str) -> Pr
     return failed[:MOST]
 
 
-def _of_comparisons(session: "EvalSession", found: Results, of_model: Mapping[str, Predictions]) -> Iterator[Worst]:
+def _of_comparisons(session: "SuiteRun", found: Results, of_model: Mapping[str, Predictions]) -> Iterator[Worst]:
     for name, metrics in found["comparisons"].items():
         asked = session.suite.comparisons[name]
         before = {one["sample"]: one for one in of_model[asked.baseline] if "failure" not in one}
@@ -91,6 +91,6 @@ def _paired_case(before: Mapping[str, Any], after: Mapping[str, Any], metric: st
     return Case(after["sample"], score, texts)
 
 
-def _rerun(session: "EvalSession", model: str, cases: list[Case]) -> str:
+def _rerun(session: "SuiteRun", model: str, cases: list[Case]) -> str:
     samples = [session.sample(case.sample) for case in cases]
     return session.commands.replay_samples(session.suite.models[model], samples)

@@ -21,7 +21,7 @@ from evaltape.scoring import statistics
 from evaltape.scoring.scores import ModelScores
 
 if TYPE_CHECKING:
-    from evaltape.session import EvalSession
+    from evaltape.hooks.suite_run import SuiteRun
 
 ONE_IN_100 = 2.326
 """Standard deviations under the mean that one run in 100 falls below."""
@@ -94,14 +94,14 @@ def noise_of(answers: Sequence[Sequence[float]]) -> Noise | None:
     return Noise(max(map(len, again)), len(again), statistics.mean(means), sd)
 
 
-def noise_of_model(session: "EvalSession", scores: ModelScores) -> dict[str, Noise]:
+def noise_of_model(session: "SuiteRun", scores: ModelScores) -> dict[str, Noise]:
     """The noise of each metric's mean, from the repeats that are recorded of a model; empty where there are none."""
     answers = _answers(session, scores)
     found = {metric: noise_of([[one[metric] for one in told] for told in answers]) for metric in scores.metrics}
     return {metric: noise for metric, noise in found.items() if noise is not None}
 
 
-def _answers(session: "EvalSession", scores: ModelScores) -> list[list[Scores]]:
+def _answers(session: "SuiteRun", scores: ModelScores) -> list[list[Scores]]:
     """Per answered sample the scores of its first answer and of every further one that is validly recorded."""
     repeats = session.recordings.repeats(scores.model)
     answers: list[list[Scores]] = []

@@ -24,14 +24,14 @@ class Commands:
 
     def record_sample(self, model: Model, sample: Sample) -> str:
         """Record one sample of one model."""
-        name = f"{model.key}-{sample.name}"
+        name = f"{model.suite}-{model.key}-{sample.name}"
         if "%" in name:
             return f"pytest 'evals/test_{model.kind}.py::test_sample[{name}]' --record{self._rest}"
         return f"pytest evals -m {model.kind} -k {name} --record{self._rest}"
 
     def replay_samples(self, model: Model, samples: list[Sample]) -> str:
         """Run some samples of a model again, from their recordings."""
-        names = [f"{model.key}-{sample.name}" for sample in samples]
+        names = [f"{model.suite}-{model.key}-{sample.name}" for sample in samples]
         if any("%" in name for name in names):
             tests = " ".join(f"'evals/test_{model.kind}.py::test_sample[{name}]'" for name in names)
             return f"pytest {tests}{self._rest}"

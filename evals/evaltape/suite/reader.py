@@ -64,6 +64,7 @@ class Model:
     key: str
     served: str
     request: dict[str, Any]
+    suite: str = ""
     base_url: str | None = None
     api_key_env: str | None = None
     price: Price | None = None
@@ -87,6 +88,7 @@ class Finetune:
     key: str
     base: Model
     train: Split
+    suite: str = ""
     leaks: str = "error"
     validation: Split | None = None
     suffix: str | None = None
@@ -106,6 +108,7 @@ class Comparison:
     min_gain: dict[str, float]
     max_drop: dict[str, float]
     confidence: float = 0.95
+    suite: str = ""
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -234,6 +237,7 @@ def _model(table: Table, key: str, request: dict[str, Any], metrics: tuple[str, 
         key=_key(table, key),
         served=table.take("model", str),
         request=_merged(request, _request(table.table("request"))),
+        suite=table.file.stem,
         base_url=_base_url(table),
         api_key_env=_variable(table),
         price=_price(table.table("price")) if "price" in table.values else None,
@@ -312,6 +316,7 @@ def _tuned_model(table: Table, key: str, models: dict[str, Model], metrics: tupl
         key=_key(table, key),
         base=base,
         train=_closed_split(train, "train"),
+        suite=table.file.stem,
         leaks=leaks,
         validation=_closed_split(table.table("validation"), "validation") if "validation" in table.values else None,
         suffix=table.take("suffix", str, None),
@@ -324,7 +329,7 @@ def _tuned_model(table: Table, key: str, models: dict[str, Model], metrics: tupl
     gates = _gates(table.table("gates"), metrics)
     allow_failed = _at_least_0(table, "allow_failed", int, 0)
     table.close()
-    return Model(key, "", base.request, base.base_url, base.api_key_env, price, gates, allow_failed, job)
+    return Model(key, "", base.request, base.suite, base.base_url, base.api_key_env, price, gates, allow_failed, job)
 
 
 def _closed_split(table: Table, default: str) -> Split:
@@ -392,4 +397,4 @@ def _comparison(table: Table, name: str, models: dict[str, Model], metrics: tupl
     if not 0.5 <= confidence < 1:
         raise table.error("confidence", f"= {table.values['confidence']!r}: it takes a number from 0.5 to under 1")
     table.close()
-    return Comparison(_key(table, name), sides["baseline"], sides["candidate"], gains, drops, confidence)
+    return Comparison(_key(table, name), sides["baseline"], sides["candidate"], gains, drops, confidence, table.file.stem)

@@ -1,0 +1,178 @@
+"""Which tests are Evaltape's, and what each of them is about.
+
+A test is ours if our fixture function is among those it reaches: a fixture of the user's with the same name isn't, unless
+it asks for ours itself. Each such test is parametrized with a `Case`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from evaltape.samples.samples import Sample
+from evaltape.session import Session
+from evaltape.suite.reader import Comparison, Model
+
+PREDICTION, SCORES, COMPARISON, JOB_KEY = "prediction", "scores", "comparison", "job_key"
+SUBJECTS = (PREDICTION, SCORES, COMPARISON, JOB_KEY)
+"""The fixtures that a test is parametrized by."""
+GATES = {SCORES, COMPARISON}
+"""What makes a test a gate: it asserts on all samples of a model, so it runs in the controller, after all sample tests."""
+PLUGIN = "evaltape.plugin"
+
+
+@dataclass(frozen=True, repr=False)
+class Case:
+    """What one test is about; `subject` is the fixture that stands for it."""
+
+    subject: str
+    suite: str
+    model: Model | None = None
+    sample: Sample | None = None
+    comparison: Comparison | None = None
+    metric: str | None = None
+    id: str = ""
+
+    def __repr__(self) -> str:
+        return f"<{self.subject} {self.id}>"
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether it is an assertion on all samples of a model, or on a pair of models."""
+        return self.subject in GATES
+
+    def tuned_models(self, session: Session) -> list[Model]:
+        """Return the tuned models that it looks at."""
+        suite = session.workspaces[self.suite].suite
+        keys = [self.comparison.baseline, self.comparison.candidate] if self.comparison else []
+        models = [self.model] if self.model else [suite.models[key] for key in keys]
+        return [model for model in models if model.job]
+
+
+NOTHING = Case("nothing", "")
+"""The case of a test that has nothing to run on; such a test is dropped."""
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """Return what a test is about; None if it isn't ours."""
+    callspec = getattr(item, "callspec", None)
+    return next((value for value in callspec.params.values() if isinstance(value, Case)), None) if callspec else None
+
+
+def is_gate(item: pytest.Item) -> bool:
+    """Return whether a test asserts on all samples of a model, or on a pair of models."""
+    case = case_of(item)
+    return case is not None and case.is_gate
+
+
+def reaches(name: str, fixture_definitions: Any) -> bool:
+    """Return whether a test that asks for `name` reaches our fixture function of that name.
+
+    `fixture_definitions` are those of the name, the one that pytest uses last. It reaches the one before it only if it asks
+    for a fixture of its own name.
+    """
+    for definition in reversed(fixture_definitions or ()):
+        if definition.func.__module__ == PLUGIN:
+            return True
+        if name not in definition.argnames:
+            return False
+    return False
+
+
+def subject_of(metafunc: pytest.Metafunc) -> str | None:
+    """Return the fixture that a test is parametrized by; None if it isn't ours."""
+    definitions = metafunc.definition._fixtureinfo.name2fixturedefs
+    names = [name for name in SUBJECTS if name in metafunc.fixturenames and reaches(name, definitions.get(name))]
+    if len(names) > 1:
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid} asks for {' and '.join(names)}: a test is about one of them. Split it"
+        )
+    return names[0] if names else None
+
+
+def parametrize(metafunc: pytest.Metafunc, session: Session, subject: str) -> None:
+    """Parametrize a test with its cases."""
+    with_metric = subject in (SCORES, COMPARISON) and "metric" in metafunc.fixturenames
+    suites = _suites_of(metafunc.definition, session)
+    cases = [
+        case for case in _CASES[subject](session, with_metric) if case.suite in suites and _is_wanted(metafunc, case, session)
+    ]
+    parameters = [pytest.param(*_values(case, with_metric), id=case.id, marks=_marks(case, session)) for case in cases]
+    if not parameters:
+        parameters = [pytest.param(*_values(NOTHING, with_metric), id="nothing")]
+    metafunc.parametrize([subject, "metric"] if with_metric else [subject], parameters, indirect=[subject])
+
+
+def _values(case: Case, with_metric: bool) -> list[Any]:
+    return [case, case.metric] if with_metric else [case]
+
+
+# ---------------------------------------------------------------- the cases of each kind of test
+
+
+def _predictions(session: Session, _: bool) -> Iterator[Case]:
+    for workspace in session.workspaces.values():
+        for model in workspace.suite.models.values():
+            for sample in workspace.selected_samples:
+                case_id = f"{workspace.name}-{model.key}-{sample.name}"
+                yield Case(PREDICTION, workspace.name, model, sample, id=case_id)
+
+
+def _scores(session: Session, with_metric: bool) -> Iterator[Case]:
+    for model in session.models():
+        base = f"{model.suite}-{model.key}"
+        if not with_metric:
+            yield Case(SCORES, model.suite, model, id=base)
+        for metric in model.gates if with_metric else ():
+            yield Case(SCORES, model.suite, model, metric=metric, id=f"{base}-{metric}")
+
+
+def _comparisons(session: Session, _: bool) -> Iterator[Case]:
+    for comparison in session.comparisons():
+        for metric in comparison.bounds:
+            case_id = f"{comparison.suite}-{comparison.name}-{metric}"
+            yield Case(COMPARISON, comparison.suite, comparison=comparison, metric=metric, id=case_id)
+
+
+def _jobs(session: Session, _: bool) -> Iterator[Case]:
+    for model in session.models():
+        if model.job:
+            yield Case(JOB_KEY, model.suite, model, id=f"{model.suite}-{model.key}")
+
+
+_CASES: dict[str, Callable[[Session, bool], Iterable[Case]]] = {
+    PREDICTION: _predictions,
+    SCORES: _scores,
+    COMPARISON: _comparisons,
+    JOB_KEY: _jobs,
+}
+
+
+# ---------------------------------------------------------------- marks
+
+
+def _kind(case: Case, session: Session) -> str:
+    model = case.model
+    if case.comparison is not None:
+        model = session.workspaces[case.suite].suite.models[case.comparison.candidate]
+    assert model is not None
+    return model.kind
+
+
+def _is_wanted(metafunc: pytest.Metafunc, case: Case, session: Session) -> bool:
+    """Return whether a test's own marks allow a case: without `baseline` or `finetuned` it gets every model."""
+    marked = [kind for kind in ("baseline", "finetuned") if metafunc.definition.get_closest_marker(kind)]
+    return not marked or _kind(case, session) in marked
+
+
+def _suites_of(definition: pytest.Item, session: Session) -> set[str]:
+    """Return the suites that a test's `suite` marks allow: all without one."""
+    named = [name for mark in definition.iter_markers("suite") for name in mark.args]
+    return set(session.workspaces) if not named else set(named)
+
+
+def _marks(case: Case, session: Session) -> list[pytest.MarkDecorator]:
+    kind = pytest.mark.finetuned if _kind(case, session) == "finetuned" else pytest.mark.baseline
+    more = {PREDICTION: [pytest.mark.sample], JOB_KEY: []}.get(case.subject, [pytest.mark.gate])
+    return [kind, *more]

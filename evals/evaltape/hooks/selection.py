@@ -1,0 +1,58 @@
+"""What the selected tests need of the API: calls, and fine-tuning jobs."""
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+from _pytest.skipping import evaluate_skip_marks
+
+from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
+from evaltape.recorder.outcomes import Selection
+from evaltape.session import Selected, Session
+from evaltape.suite.reader import Model
+
+
+def selected_calls(items: Iterable[pytest.Item]) -> Selected:
+    """Return the (model, sample) of each call that selected tests rest on, each once; none of skipped tests."""
+    calls = {(case.suite, case.model.key, case.sample.id): (case.model, case.sample) for case in _samples(items)}  # type: ignore[union-attr]
+    return list(calls.values())  # type: ignore[arg-type]
+
+
+def selection(items: Iterable[pytest.Item], session: Session) -> Selection:
+    """Return what the recorder has to do for selected tests: calls by model, and jobs although no call rests on them."""
+    wanted: dict[tuple[str, str], list[str]] = {}
+    chosen = [item for item in items if not is_skipped(item)]
+    for item in chosen:
+        for model in jobs_of(item, session):
+            wanted.setdefault((model.suite, model.key), [])
+    for model, sample in selected_calls(chosen):
+        wanted.setdefault((model.suite, model.key), []).append(sample.id)
+    return [(suite, model, samples) for (suite, model), samples in wanted.items()]
+
+
+def jobs_of(item: pytest.Item, session: Session) -> list[Model]:
+    """Return the tuned models whose jobs a test rests on."""
+    case = case_of(item)
+    if case is not None:
+        return case.tuned_models(session)
+    definitions = getattr(item, "_fixtureinfo", None)
+    if definitions is not None and reaches("job", definitions.name2fixturedefs.get("job")):
+        return [model for model in session.models() if model.job]
+    return []
+
+
+def is_skipped(item: pytest.Item) -> bool:
+    """Return whether a skip or skipif mark will skip a test."""
+    try:
+        return evaluate_skip_marks(item) is not None
+    except (
+        Exception,
+        pytest.fail.Exception,
+    ):  # A condition that can't be evaluated fails its test, which then asks for nothing.
+        return True
+
+
+def _samples(items: Iterable[pytest.Item]) -> Iterator[Case]:
+    for item in items:
+        case = case_of(item)
+        if case is not None and case.subject == PREDICTION and not is_skipped(item):
+            yield case

@@ -1,0 +1,52 @@
+"""One suite of a session, as reports look at it."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+from evaltape.recorder.process import RecorderProcess
+from evaltape.samples.samples import Sample
+from evaltape.scoring.scores import ModelScores
+from evaltape.session import Session
+from evaltape.suite.reader import Model
+from evaltape.workspace import Workspace
+
+
+class SuiteRun:
+    """A suite with what the session found out about it."""
+
+    def __init__(self, session: Session, workspace: Workspace, recorder: RecorderProcess | None) -> None:
+        self._session, self._workspace, self.recorder = session, workspace, recorder
+        self.results: dict[str, Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workspace, name)
+
+    @cached_property
+    def evidence(self) -> Any:
+        """What was found out about this suite alone."""
+        findings = self._session.findings
+        return SimpleNamespace(
+            predictions=self._mine(findings.predictions),
+            gates=self._mine(findings.gates),
+            comparisons=self._mine(findings.comparisons),
+        )
+
+    def _mine(self, table: Mapping[Any, Any]) -> dict[Any, Any]:
+        return {key[1:]: value for key, value in table.items() if key[0] == self._workspace.name}
+
+    @property
+    def snapshots(self) -> Any:
+        """The accepted scores of the suite's models."""
+        return (self.settings.snapshots or self.settings.root / "evals/__snapshots__") / self._workspace.name
+
+    def lead(self, sample: Sample) -> Mapping[str, float]:
+        """Return the scores of the first lines of a sample's input."""
+        return self._session.lead(self._workspace.name, sample)
+
+    def of_model(self, model: Model) -> ModelScores:
+        """Return the scores of a model on the samples that the session has looked at."""
+        known = self.evidence.predictions
+        found = (known.get((model.key, sample.id)) for sample in self.samples)
+        return ModelScores(model, self.suite.metrics, [prediction for prediction in found if prediction is not None])

@@ -1,0 +1,74 @@
+"""What one session was asked to do, as every process of it knows it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+REPLAY, RECORD, RECORD_MISSING = "replay", "record", "record-missing"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The command line and the ini file, checked. Paths are absolute.
+
+    `configured_suites` and `default_cassettes` are what applies without options, so that commands in messages name only
+    what differs; `args` are the test paths as they were typed.
+    """
+
+    mode: str
+    suites: tuple[Path, ...]
+    configured_suites: tuple[Path, ...]
+    root: Path
+    cassettes: Path
+    default_cassettes: Path
+    snapshots: Path | None
+    args: tuple[str, ...]
+    concurrency: int
+    timeout_s: float
+    retrain: bool
+    estimate: bool
+    retiring: bool
+    collect_only: bool
+    budget_usd: float | None
+    repeat: int
+    samples: int | None
+    results: Path | None
+    report: Path | None
+
+    @property
+    def records(self) -> bool:
+        """Whether the API may be called."""
+        return self.mode != REPLAY and not self.only_lists and not self.collect_only
+
+    @property
+    def previews(self) -> bool:
+        """Whether the samples are those that a recording would have, without one being made."""
+        return self.estimate or (self.collect_only and self.mode != REPLAY)
+
+    @property
+    def only_lists(self) -> bool:
+        """Whether the session prints what it was asked for, and runs no test."""
+        return self.estimate or self.retiring
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as builtins that JSON can hold."""
+        return {key: _as_json(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "Settings":
+        """Return the settings that `as_json` made these builtins of."""
+        return cls(**{field.name: _of_json(str(field.type), values[field.name]) for field in fields(cls)})
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_as_json(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _of_json(kind: str, value: Any) -> Any:
+    make = Path if "Path" in kind else lambda item: item
+    if isinstance(value, list):
+        return tuple(make(item) for item in value)
+    return make(value) if isinstance(value, str) else value
