@@ -1,0 +1,185 @@
+"""Functions of the user's, named in a suite as `module:function`: found, checked, and called without harm to the run."""
+
+import importlib
+import inspect
+import math
+import pkgutil
+import reprlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from evaltape.errors import UserError
+from evaltape.names import nearest, shown
+from evaltape.text import cut, visible
+
+_OWN = Path(__file__).resolve().parents[1]
+_LONGEST = 300
+"""Columns of a message that a user's code raised."""
+LARGEST = 1e30
+"""No score is greater: squares and sums of such scores are still finite."""
+
+
+class FunctionError(Exception):
+    """A user's function raised, or returned what it shouldn't; the message starts with file and line."""
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function of the user's that can be called with the arguments it is for."""
+
+    name: str
+    """As the suite spells it: `module:function`."""
+    function: Callable[..., Any]
+    root: Path
+    """The folder that the user's own code lies under."""
+
+    def call(self, *arguments: Any) -> Any:
+        """Call the function. Raises `FunctionError` naming the user's line if it raises anything but an interrupt."""
+        return self._guarded(self.function, *arguments)
+
+    def number(self, *arguments: Any) -> float:
+        """Call the function and return its score. Raises `FunctionError` for what isn't a finite number."""
+        returned = self.call(*arguments)
+        try:
+            number = float(returned) if hasattr(type(returned), "__float__") else None
+        except OverflowError:
+            number = math.inf
+        except Exception:
+            number = None
+        if number is None:
+            raise self.wrong(returned, "not a number")
+        if not math.isfinite(number):
+            raise self.wrong(returned, "which isn't finite")
+        if abs(number) > LARGEST:
+            raise self.wrong(returned, "too large for a mean")
+        return number + 0.0  # -0.0 becomes 0.0
+
+    def words(self, text: str) -> list[str]:
+        """Call the function and return its tokens. Raises `FunctionError` for what isn't a list of texts."""
+        returned = self.call(text)
+        if isinstance(returned, list | tuple | Iterator):  # a set has no order that lasts
+            tokens: list[Any] = self._guarded(list, returned)
+            if all(isinstance(token, str) for token in tokens):
+                return tokens
+        raise self.wrong(returned, "not a list of texts")
+
+    def wrong(self, returned: Any, what: str) -> FunctionError:
+        """Return the error for a value that the function shouldn't have returned."""
+        return FunctionError(f"{self.place}: {self.name} returned {cut(reprlib.repr(returned), 80)}, {what}")
+
+    @property
+    def place(self) -> str:
+        """`file:line` of the function's definition, or its name if it has none, as functions of C."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        code = code or getattr(self.function.__call__, "__code__", None)  # type: ignore[operator]  # each callable has one
+        return f"{shown(Path(code.co_filename))}:{code.co_firstlineno}" if code else self.name
+
+    def _guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # pytest's own outcomes and SystemExit are no exceptions of the usual kind
+            raise FunctionError(f"{_line_of(error, self.root, self.place)}: {self.name} raised {described(error)}") from None
+
+
+def load_function(name: str, root: Path, parameters: tuple[str, ...]) -> UserFunction:
+    """Import `module:function` from below `root` or from what is installed, and check how it can be called.
+
+    `root` is put in front of `sys.path`, as pytest does with the folder of a conftest.py, and stays there, since functions
+    import too. Raises `UserError`, without a place, for what isn't importable or can't be called with `parameters`.
+    """
+    module_name, _, path = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
+        raise UserError('it takes "module:function", as in "acme.metrics:names_kept"')
+    value: Any = _module(module_name, root)
+    owner = module_name
+    for attribute in path.split("."):
+        if not hasattr(value, attribute):
+            raise UserError(_nothing_there(value, owner, attribute))
+        value, owner = getattr(value, attribute), f"{owner}.{attribute}"
+    _check_callable(name, value, parameters)
+    return UserFunction(name, value, root)
+
+
+def described(error: BaseException) -> str:
+    """Return `ValueError: its message` in one line."""
+    last = traceback.format_exception_only(error)[-1].strip()
+    return cut(last, _LONGEST)
+
+
+def _module(name: str, root: Path) -> ModuleType:
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise UserError(_no_module(name, error.name, root)) from None
+        raise UserError(f"importing {name} raised {described(error)} ({_line_of(error, root, name)})") from None
+
+
+def _no_module(name: str, missing: str, root: Path) -> str:
+    parent, _, _ = missing.rpartition(".")
+    folders = list(getattr(sys.modules.get(parent), "__path__", ())) if parent else [str(root)]
+    there = [f"{parent}.{module.name}" if parent else module.name for module in pkgutil.iter_modules(folders)]
+    return f"there is no module {missing!r}, neither under {shown(root)} nor installed.{nearest(missing, there)}"
+
+
+def _nothing_there(value: Any, owner: str, attribute: str) -> str:
+    members = getattr(value, "__dict__", {}).items()
+    there = [
+        name
+        for name, member in members
+        if _is_function(member) and not name.startswith("_") and getattr(member, "__module__", owner) == owner
+    ]
+    listed = f" Functions there: {', '.join(there)}" if there else " There are no functions in it"
+    return f"{owner} has no {attribute!r}.{nearest(attribute, there)}{listed}"
+
+
+def _is_function(member: Any) -> bool:
+    return callable(member) and not isinstance(member, type)
+
+
+def _check_callable(name: str, value: Any, parameters: tuple[str, ...]) -> None:
+    wanted = f"({', '.join(parameters)})"
+    if not _is_function(value):
+        kind = "a class" if isinstance(value, type) else f"{cut(reprlib.repr(value), 80)}"
+        raise UserError(f"{name} is {kind}, not a function of {wanted}")
+    if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+        raise UserError(f"{name} is async; it takes a plain function of {wanted}")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # builtins may have none
+        return
+    try:
+        signature.bind(*parameters)
+    except TypeError as error:
+        raise UserError(f"{name}{signature} can't be called with {wanted}: {error}") from None
+
+
+def _line_of(error: BaseException, root: Path, fallback: str) -> str:
+    """Return `file:line` of the innermost frame in the user's own code; of the outermost if all of it is elsewhere."""
+    if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
+        return f"{shown(Path(error.filename))}:{error.lineno}"
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    files = [(Path(name).resolve(), line) for name, line in frames if not name.startswith("<")]
+    theirs = [(file, line) for file, line in files if not file.is_relative_to(_OWN)]
+    inside = [(file, line) for file, line in theirs if file.is_relative_to(root.resolve()) and not _is_library(file)]
+    if not theirs:
+        return fallback
+    file, line = inside[-1] if inside else theirs[0]
+    return visible(f"{shown(file)}:{line}")
+
+
+def _is_library(file: Path) -> bool:
+    """Return whether a file lies in a virtual environment, which may stand in the user's repository."""
+    return "site-packages" in file.parts

@@ -1,0 +1,180 @@
+"""Metrics: what a suite's [metrics] table names, built once per process and computed per sample.
+
+`build_metrics` turns the table into `Metric`s, `score_answer` gives an answer its scores. Nothing here imports a package that
+scores before the first answer is scored by it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaltape.errors import UserError
+from evaltape.names import nearest
+from evaltape.scoring.bounds import Bounds, spelled, within
+from evaltape.scoring.declared import declaration_of
+from evaltape.scoring.functions import UserFunction, load_function
+from evaltape.scoring.rouge import RougeScores
+from evaltape.scoring.sacrebleu_scores import SacrebleuScores, is_installed
+from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
+from evaltape.scoring.simple import Exact, Recorded, Words
+from evaltape.scoring.specs import DEFAULT_SPECS, MetricSpec, check_spec
+from evaltape.scoring.user_metric import FunctionScores
+from evaltape.text import visible
+
+__all__ = ["DEFAULT_SPECS", "CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A function of sample and answer, with what its scores mean."""
+
+    name: str
+    scorer: Scorer = field(repr=False)
+    """What computes it; metrics that share their work share it."""
+    place: str = field(repr=False)
+    """The suite file and table that name it, for messages."""
+    higher_is_better: bool = True
+    """Whether a gate is the least mean that passes; otherwise the greatest."""
+    bounds: Bounds = (0.0, 1.0)
+    """The least and the greatest score; None for no such limit."""
+    unit: str = ""
+    """What a score counts: `words`, `s`, `USD`; empty for a pure number."""
+    decimals: int = 4
+    """How many to show."""
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> float:
+        """Return the score of one answer. Raises `Unscored`. For all metrics of a suite, `score_answer` is faster."""
+        return self.scorer.score(sample, answer, call)[self.name]
+
+    def describe(self, samples: Sequence[Sample] = ()) -> dict[str, Any]:
+        """Return what its scores depend on, for results and snapshots; of `samples` only the number of references counts."""
+        described = self.scorer.describe(self.name, samples)
+        return described if self.higher_is_better else {**described, "higher_is_better": False}
+
+
+def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> dict[str, Metric]:
+    """Return the metrics of a suite by name, in the order of the suite.
+
+    `place` names the table in messages (`evals/suites/chats.toml: [metrics]`); functions are imported from below `root`.
+    Raises `UserError` for whatever can't be computed.
+    """
+    for name, spec in specs.items():
+        check_spec(spec, f"{place} {name}")
+    rouge = _rouge_scorers(specs, place, root)
+    return {name: _metric(spec, rouge, place, root) for name, spec in specs.items()}
+
+
+def score_answer(
+    metrics: Mapping[str, Metric], sample: Sample, answer: str, call: CallFacts
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the scores of one answer, and why it has none by other metrics; each metric is in one of the two.
+
+    Every score is finite.
+    """
+    computed: dict[int, Mapping[str, float] | str] = {}
+    scores: dict[str, float] = {}
+    unscored: dict[str, str] = {}
+    for name, metric in metrics.items():
+        result = computed.get(id(metric.scorer))
+        if result is None:
+            result = computed[id(metric.scorer)] = _result(metric.scorer, sample, answer, call)
+        if isinstance(result, str):
+            unscored[name] = result
+        else:
+            scores[name] = result[name]
+    return scores, unscored
+
+
+def check_bound(metric: Metric, bound: float, difference: bool = False) -> str | None:
+    """Return why a gate can't be meant so, to follow its key in a message, or None for a gate within the metric's bounds.
+
+    For `rouge1` and 38 that is `= 38: a mean of rouge1 is between 0 and 1. Did you mean 0.38?`. With `difference`, `bound`
+    is that of a comparison (min_gain, max_drop): from 0 to the distance of the metric's bounds.
+    """
+    low, high = metric.bounds
+    if difference:
+        low, high = 0.0, None if low is None or high is None else high - low
+    if within(bound, (low, high)):
+        return None
+    hint = f" Did you mean {bound / 100:g}?" if high == 1 and 1 < bound <= 100 else ""
+    what = "difference" if difference else "mean"
+    return f"= {bound:.15g}: a {what} of {metric.name} is {spelled((low, high))}.{hint}"
+
+
+def _result(scorer: Scorer, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float] | str:
+    try:
+        return scorer.score(sample, answer, call)
+    except Unscored as reason:
+        return visible(str(reason))
+
+
+Key = tuple[str, bool]
+"""What ROUGE metrics share a scorer by: the tokenizer as the suite spells it, and whether words are stemmed."""
+
+
+def _key(spec: MetricSpec) -> Key:
+    return spec.options.get("tokenizer", "rouge"), spec.options.get("stemmer", False)
+
+
+def _rouge_scorers(specs: Mapping[str, MetricSpec], place: str, root: Path) -> dict[Key, RougeScores]:
+    groups: dict[Key, dict[str, str]] = {}
+    for name, spec in specs.items():
+        if spec.kind == "rouge":
+            groups.setdefault(_key(spec), {})[name] = spec.options.get("references", "best")
+    scorers = {}
+    for (name, stemmer), metrics in groups.items():
+        tokenizer = _tokenizer(name, stemmer, f"{place} {next(iter(metrics))}", root)
+        scorers[name, stemmer] = RougeScores(metrics, tokenizer, stemmer)
+    return scorers
+
+
+def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> str | UserFunction:
+    if name in ("rouge", "unicode"):
+        return name
+    if ":" not in name:
+        hint = nearest(name, ("rouge", "unicode"))
+        raise UserError(f"{place}: tokenizer = {name!r}: it takes 'rouge', 'unicode' or 'module:function'.{hint}")
+    if stemmer:
+        raise UserError(f"{place}: stemmer = true: {name} is a function of your own; let it stem, and leave stemmer out")
+    return _loaded(name, "tokenizer", place, root, ("text",))
+
+
+def _loaded(name: str, option: str, place: str, root: Path, parameters: tuple[str, ...]) -> UserFunction:
+    try:
+        return load_function(name, root, parameters)
+    except UserError as error:
+        raise UserError(f"{place}: {option} = {name!r}: {error}") from None
+
+
+def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root: Path) -> Metric:
+    references = spec.options.get("references", "best")
+    match spec.kind:
+        case "rouge":
+            return Metric(spec.name, rouge[_key(spec)], place)
+        case "chrf" | "bleu":
+            return _sacrebleu(spec.name, references, place)
+        case "exact":
+            return Metric(spec.name, Exact(references), place)
+        case "words":
+            return Metric(spec.name, Words(), place, False, (0.0, None), "words", decimals=1)
+        case "latency_s":
+            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "s", decimals=2)
+        case "cost_usd":
+            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "USD", decimals=6)
+    return _function(spec, place, root)
+
+
+def _sacrebleu(name: str, references: str, place: str) -> Metric:
+    if not is_installed():
+        raise UserError(f"{place} {name} needs sacrebleu, which isn't installed. Install it: pip install 'evaltape[metrics]'")
+    return Metric(name, SacrebleuScores(name, references), place)
+
+
+def _function(spec: MetricSpec, place: str, root: Path) -> Metric:
+    if "function" not in spec.options:
+        raise UserError(f'{place} {spec.name}: function is missing; it takes "module:function"')
+    function = _loaded(spec.options["function"], "function", f"{place} {spec.name}", root, ("sample", "answer"))
+    declared = declaration_of(function.function)
+    scorer = FunctionScores(spec.name, function, declared.bounds)
+    return Metric(spec.name, scorer, place, declared.higher_is_better, declared.bounds)

@@ -1,0 +1,161 @@
+"""Whether the tokenizers of a suite's metrics can read its references at all.
+
+ROUGE's own tokenizer keeps a-z and 0-9 only: an answer in Japanese that repeats its reference letter by letter scores 0, and
+`größe` counts as `gr` and `e`. A mean over such samples is a number that means nothing, so it is refused before it is one.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from evaltape.errors import UserError
+from evaltape.scoring.functions import FunctionError, UserFunction
+from evaltape.scoring.metrics import Metric
+from evaltape.scoring.rouge import RougeScores
+from evaltape.scoring.sacrebleu_scores import SacrebleuScores
+from evaltape.scoring.scorer import Sample
+from evaltape.text import counted, cut, visible
+
+MOSTLY = 0.5
+"""A reference is lost if more than this share of its letters and digits is dropped."""
+MOST_LOST = 0.05
+"""More lost samples than this share of all are an error; they would draw the mean down by up to as much."""
+WORTH_A_NOTE = 0.005
+"""Dropped letters over this share of all are a note: a text in German has more, an English one with a café in it fewer."""
+MOST_TRIED = 100
+"""References that a tokenizer of the user's is tried on; it may be slow."""
+_UNSPACED = (
+    ("\u3040", "\u30ff"),  # Hiragana, Katakana
+    ("\u3400", "\u9fff"),  # Han
+    ("\u0e00", "\u0eff"),  # Thai, Lao
+    ("\u1000", "\u109f"),  # Burmese
+    ("\u1780", "\u17ff"),  # Khmer
+)
+"""Letters of scripts that put no spaces between words."""
+
+
+def check_references(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -> list[str]:
+    """Return notes on references that a metric's tokenizer reads badly.
+
+    Raises `UserError`, naming the option, if the references of more than 1 sample in 20 lose most of their letters to it.
+    """
+    notes = []
+    for names, metric in _by_tokenizer(metrics):
+        assert isinstance(metric.scorer, RougeScores)
+        tokenizer = metric.scorer.tokenizer
+        reading = _tried(tokenizer, samples) if isinstance(tokenizer, UserFunction) else _read(tokenizer, samples)
+        if reading.lost and len(reading.lost) > MOST_LOST * reading.samples:
+            raise UserError(f"{metric.place} {names}: {visible(reading.refusal)}")
+        if reading.lost or reading.dropped.total() > WORTH_A_NOTE * reading.letters:
+            notes.append(f"{names}: {reading.note}")
+    return list(map(visible, notes + _unspaced_bleu(metrics, samples)))
+
+
+@dataclass
+class _Reading:
+    """How a tokenizer reads the references of all samples."""
+
+    tokenizer: str
+    samples: int
+    letters: int
+    """Letters and digits of all references."""
+    dropped: Counter[str]
+    """Those that end up in no token."""
+    lost: dict[str, str]
+    """Samples with a reference that loses most of its letters: their ids, each with the first such reference."""
+    reason: str = ""
+    """Of a user's tokenizer: what it raised first."""
+
+    @property
+    def refusal(self) -> str:
+        """What is wrong, and which option mends it."""
+        first, reference = next(iter(self.lost.items()))
+        example = f'(sample {first}: "{cut(reference, 40)}")'
+        return f"{self._lost_in_short}, so a perfect answer would score near 0 {example}. {self._advice}"
+
+    @property
+    def note(self) -> str:
+        """What is lost, in a line, and which option keeps it."""
+        first = next(iter(self.lost), None)
+        if not self.dropped:
+            return f"{self._lost_in_short} (first: {first}). {self._advice}"
+        letters = ", ".join(letter for letter, _ in self.dropped.most_common(5))
+        lost = f"; {counted(len(self.lost), 'sample')} can't be scored so (first: {first})" if self.lost else ""
+        return (
+            f'tokenizer = "rouge" keeps a-z and 0-9 only: {self.dropped.total():,} of {counted(self.letters, "letter")} in the '
+            f"references are dropped ({letters}) and their words split{lost}. {self._advice}"
+        )
+
+    @property
+    def _lost_in_short(self) -> str:
+        keeps = ", which keeps a-z and 0-9 only" if self.tokenizer == "rouge" else self.reason and f" ({self.reason})"
+        lost = f"{len(self.lost)} of {counted(self.samples, 'sample')}"
+        what = "are dropped wholly or mostly" if self.tokenizer in ("rouge", "unicode") else "give no tokens"
+        return f'tokenizer = "{self.tokenizer}"{keeps}: the references of {lost} {what}'
+
+    @property
+    def _advice(self) -> str:
+        if self.dropped:
+            return 'Every script is kept by tokenizer = "unicode", or by a function of your own ("module:function")'
+        if self.tokenizer in ("rouge", "unicode"):
+            return "References without letters and digits can be compared by exact, or by a tokenizer of your own"
+        return "It takes a text and returns the list of its tokens"
+
+
+def _by_tokenizer(metrics: Mapping[str, Metric]) -> Iterable[tuple[str, Metric]]:
+    """Yield the names of the ROUGE metrics of each tokenizer, with one of them."""
+    groups: dict[str, list[Metric]] = {}
+    for metric in metrics.values():
+        if isinstance(metric.scorer, RougeScores):
+            tokenizer = metric.scorer.tokenizer
+            groups.setdefault(tokenizer if isinstance(tokenizer, str) else tokenizer.name, []).append(metric)
+    return [(", ".join(metric.name for metric in group), group[0]) for group in groups.values()]
+
+
+def _read(tokenizer: str, samples: Sequence[Sample]) -> _Reading:
+    """Count the letters that a tokenizer of Evaltape's own drops, without tokenizing."""
+    reading = _Reading(tokenizer, len(samples), 0, Counter(), {})
+    for sample in samples:
+        for reference in sample.references:
+            letters = sum(map(str.isalnum, reference))
+            dropped = [] if tokenizer == "unicode" or reference.isascii() else list(filter(_is_dropped, reference))
+            reading.letters += letters
+            reading.dropped.update(dropped)
+            if len(dropped) > MOSTLY * letters or not letters:
+                reading.lost.setdefault(sample.id, reference)
+    return reading
+
+
+def _is_dropped(character: str) -> bool:
+    return character.isalnum() and not character.lower().isascii()
+
+
+def _tried(tokenizer: UserFunction, samples: Sequence[Sample]) -> _Reading:
+    """Try a user's tokenizer on the first samples; which letters it drops is its own affair, as long as it keeps some."""
+    reading = _Reading(tokenizer.name, min(len(samples), MOST_TRIED), 0, Counter(), {})
+    for sample in samples[:MOST_TRIED]:
+        for reference in sample.references:
+            try:
+                tokens = tokenizer.words(reference)
+            except FunctionError as error:
+                tokens, reading.reason = [], reading.reason or str(error)
+            if not tokens:
+                reading.lost.setdefault(sample.id, reference)
+    return reading
+
+
+def _unspaced_bleu(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -> list[str]:
+    """Return a note if BLEU, which splits words at spaces, is to compare texts that have none."""
+    bleu = [metric for metric in metrics.values() if isinstance(metric.scorer, SacrebleuScores) and metric.name == "bleu"]
+    unspaced = [sample for sample in samples if any(map(_is_unspaced, sample.references))] if bleu else []
+    if not unspaced:
+        return []
+    return [
+        f"bleu: its tokenizer (13a) splits words at spaces, which the references of {counted(len(unspaced), 'sample')} do "
+        f"without (first: {unspaced[0].id}): whole sentences count as one word. chrf compares characters"
+    ]
+
+
+def _is_unspaced(text: str) -> bool:
+    letters = [character for character in text if character.isalnum()]
+    return sum(any(low <= character <= high for low, high in _UNSPACED) for character in letters) > MOSTLY * len(letters)

@@ -1,0 +1,61 @@
+"""What every metric works on and gives back: a sample with an answer in, scores or the reason for none out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Sample(Protocol):
+    """What a metric sees of a sample: one input with its references."""
+
+    @property
+    def id(self) -> str:
+        """The sample's id in its data set."""
+
+    @property
+    def input(self) -> str:
+        """The text that the model was asked about."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The texts that a good answer is like: one or more."""
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Further columns of the data set that the suite names."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of the call that gave an answer, besides its text."""
+
+    latency_s: float | None = None
+    """From the request to the whole answer, in seconds; None if it wasn't recorded."""
+    cost_usd: float | None = None
+    """The call's price in USD; None if it wasn't recorded."""
+
+
+class Unscored(Exception):
+    """A metric can't score this sample; the message is the reason, fit to be shown."""
+
+
+class Scorer(Protocol):
+    """Computes the scores of one metric, or of several that share their work."""
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
+        """Return the score of each of its metrics by name. Raises `Unscored`."""
+
+    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return what a score of the metric `name` depends on: package, version, tokenizer, settings."""
+
+
+def combined(scores: Sequence[float], references: str) -> float:
+    """Return one score out of those against each reference: the `best` of them, or their `mean`."""
+    return max(scores) if references == "best" else sum(scores) / len(scores)
+
+
+def references_of(sample: Sample) -> tuple[str, ...]:
+    """Return the sample's references. Raises `Unscored` if there are none."""
+    if not sample.references:
+        raise Unscored(f"sample {sample.id} has no reference to compare with")
+    return sample.references

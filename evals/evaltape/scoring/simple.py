@@ -1,0 +1,62 @@
+"""Metrics of a few lines: exact matches, lengths, and what was recorded of a call."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evaltape.scoring.scorer import CallFacts, Sample, Unscored, combined, references_of
+from evaltape.scoring.tokenizers import unicode_words
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The scorer of `exact`: 1 for an answer that is a reference, letter by letter, but for white space around it."""
+
+    references: str = "best"
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
+        """Return 1.0 or 0.0; with `references = "mean"`, the share of the references that the answer is equal to."""
+        equal = [float(answer.strip() == reference.strip()) for reference in references_of(sample)]
+        return {"exact": combined(equal, self.references)}
+
+    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return how references count if it isn't by the best."""
+        return {} if self.references == "best" else {"references": self.references}
+
+
+@dataclass(frozen=True)
+class Words:
+    """The scorer of `words`: the length of the answer, by `tokenizers.unicode_words`."""
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
+        """Return the number of words."""
+        return {"words": float(len(unicode_words(answer)))}
+
+    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return the tokenizer that words are counted by."""
+        return {"tokenizer": "unicode"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The scorer of `latency_s` and `cost_usd`: what was recorded of the call that gave the answer."""
+
+    name: str
+    """A field of `CallFacts`."""
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
+        """Return the recorded number. Raises `Unscored` if none was recorded, or none that can be."""
+        value: float | None = getattr(call, self.name)
+        if value is None:
+            price = " if the model has a price" if self.name == "cost_usd" else ""
+            raise Unscored(
+                f"{self.name} wasn't recorded with the answer to sample {sample.id}; a new recording holds it{price}"
+            )
+        if not 0 <= value < math.inf:
+            raise Unscored(f"{self.name} was recorded as {value!r} for sample {sample.id}, which it can't be")
+        return {self.name: float(value)}
+
+    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return nothing: a recorded number depends on no setting."""
+        return {}

@@ -1,0 +1,33 @@
+"""A metric of the user's: a function of sample and answer, called once per answered sample."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evaltape.scoring.bounds import Bounds, spelled, within
+from evaltape.scoring.functions import FunctionError, UserFunction
+from evaltape.scoring.scorer import CallFacts, Sample, Unscored
+
+
+@dataclass(frozen=True)
+class FunctionScores:
+    """The scorer of a function of the user's."""
+
+    name: str
+    function: UserFunction
+    bounds: Bounds
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
+        """Return what the function returns. Raises `Unscored` with its file and line if that is no score, or if it raises."""
+        try:
+            value = self.function.number(sample, answer)
+            if not within(value, self.bounds):
+                raise self.function.wrong(value, f"outside its bounds: {spelled(self.bounds)}")
+        except FunctionError as error:
+            raise Unscored(f"{error} (sample {sample.id})") from None
+        return {self.name: value}
+
+    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return the function's name as the suite spells it, and its bounds if they were declared."""
+        bounds = {} if self.bounds == (None, None) else {"bounds": list(self.bounds)}
+        return {"function": self.function.name, **bounds}
