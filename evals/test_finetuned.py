@@ -1,4 +1,4 @@
-"""What is asserted of every tuned model: its job succeeded, and then as of the others."""
+"""What is asserted of every tuned model: its job succeeded, and then as of others."""
 
 import pytest
 

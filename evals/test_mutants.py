@@ -1,4 +1,4 @@
-"""What is asserted of the gates: some gate notices each kind of damage done to answers."""
+"""What is asserted of the gates: some gate notices each kind of damage to answers."""
 
 
 def test_mutants(mutants):

@@ -22,7 +22,7 @@ REFERENCES = (
     "expected_output", "gold", "ideal", "response", "completion", "label", "translation",
 )  # fmt: skip
 _NUMBERED = re.compile(r"(.*?)[ _-]?\d+")
-SHORT_WORDS = 3
+SHORT_WORDS = 2
 """References of no more words on average are compared as a whole, by `exact`."""
 ASCII_SHARE = 0.99
 """The share of a-z among the references' letters under which words are found by Unicode's rules, not ROUGE's own."""
@@ -84,9 +84,10 @@ def guess(name: str, rows: Sequence[Row]) -> Guess:
 
 
 def _id(rows: Sequence[Row], columns: list[str]) -> str | None:
-    """Return the column of ids: one with a telling name whose values are there and differ."""
+    """Return the column of ids, whose values are there and differ: one with a telling name, or one of codes."""
     named = [column for word in IDS for column in columns if column.lower() == word]
     named += [column for column in columns if column.lower().endswith("_id") or column.endswith("Id")]
+    named += [column for column in columns if _holds(rows, column, _is_code)]
     return next((column for column in named if _identifies(rows, column)), None)
 
 
@@ -128,6 +129,11 @@ def _holds(rows: Sequence[Row], column: str, is_kind: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _is_code(value: Any) -> bool:
+    """Return whether a text is one word with a digit, as `T-117`."""
+    return isinstance(value, str) and re.fullmatch(r"\S*\d\S*", value.strip()) is not None
 
 
 def _is_texts(value: Any) -> bool:

@@ -63,7 +63,7 @@ def model_table(model: ChosenModel | None, metric: str = "rougeL") -> str:
     if not named.is_here:
         lines.append("# price = { input = 0.00, output = 0.00 }   # USD per million tokens: --estimate and --budget need it")
     lines.append(
-        f"# gates = {{ {metric} = 0.30 }}                 # the least mean that passes: set it once you have seen the scores"
+        f"# gates = {{ {metric} = 0.30 }}   # the least mean that passes: set it once you have seen the scores"
     )
     return "\n".join(lines) + "\n"
 
@@ -79,7 +79,7 @@ def suite_text(path: str, split: str | None, rows: int, guess: Guess, model: Cho
     dataset.append(f"fields = {{ {', '.join(_fields(guess))} }}")
     metrics = _metrics(guess)
     parts = [
-        "# What is evaluated. Paths are relative to this file. Every key: evaltape schema",
+        "# What is evaluated. Paths are relative to this file. Every key: evaltape schema\n",
         _table("dataset", dataset),
         _table("prompt", _prompt(guess)),
         _table("request", ["max_completion_tokens = 256     # bounds the length of an answer, and what it can cost"]),
