@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from evaltape.cli.init.data import guess
+
 from tests.support.commands import evaltape, files_of
 
 ROWS = [
@@ -111,7 +111,10 @@ def test_every_kind_of_file_becomes_the_same_suite(tmp_path: Path, suffix: str) 
     assert run.exit_code == 0, run.errors
     suite = tomllib.loads((tmp_path / "evals/suites/tickets.toml").read_text())
     assert suite == {
-        "dataset": {"path": f"../../data/tickets.{suffix}", "fields": {"id": "ticket", "input": "customer_text", "reference": "note"}},
+        "dataset": {
+            "path": f"../../data/tickets.{suffix}",
+            "fields": {"id": "ticket", "input": "customer_text", "reference": "note"},
+        },
         "prompt": {"user": "{input}"},
         "request": {"max_completion_tokens": 256},
         "metrics": {"rouge1": {}, "rougeL": {}},
