@@ -43,6 +43,7 @@ def test_every_command_has_help(tmp_path: Path, command: str) -> None:
         (("--base-url", "http://127.0.0.1:8000/v1"), "--base-url says where a model is served: add --model NAME"),
         (("--model", "m", "--base-url", "127.0.0.1:8000"), "it takes an address without a key, like http://127.0.0.1:8000/v1"),
         (("--model", "m", "--base-url", "https://me:secret@host/v1"), "it takes an address without a key"),
+        (("--model", "m", "--base-url", "http://host/v1?key=x"), "it takes an address without a key"),
         (("--model", "a\nb"), "it takes the name that the API knows the model by"),
     ],
 )

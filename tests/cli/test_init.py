@@ -1,6 +1,7 @@
 """`evaltape init`: what it writes, what it leaves alone, and what it says."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,8 @@ def test_an_empty_folder_gets_tests_an_example_configuration_and_a_workflow(tmp_
         ".gitattributes",
         ".github/workflows/evals.yml",
         ".gitignore",
-        "evals/__snapshots__/example/careful.json",
-        "evals/__snapshots__/example/hasty.json",
+        "evals/__snapshots__/example/careful.scores",
+        "evals/__snapshots__/example/hasty.scores",
         "evals/data/example/careful.jsonl",
         "evals/data/example/dialogues.jsonl",
         "evals/data/example/hasty.jsonl",
@@ -65,7 +66,7 @@ def test_tests_of_the_same_names_are_said_and_not_touched(tmp_path: Path) -> Non
     (tmp_path / "evals/test_baseline.py").write_text("def test_own():\n    pass\n")
     run = evaltape(tmp_path, "init")
     assert (tmp_path / "evals/test_baseline.py").read_text() == "def test_own():\n    pass\n"
-    assert "kept     evals/test_baseline.py                    yours, with something else in it: not touched\n" in run.output
+    assert re.search(r"^kept     evals/test_baseline.py +yours, with something else in it: not touched$", run.output, re.M)
     assert "wrote    evals/test_finetuned.py " in run.output
 
 
@@ -75,7 +76,7 @@ def test_lines_are_appended_to_what_git_has(tmp_path: Path) -> None:
     run = evaltape(tmp_path, "init")
     assert (tmp_path / ".gitignore").read_text() == ".venv\n*.part\n.recording.lock\n"
     assert (tmp_path / ".gitattributes").read_bytes() == (b"*.png binary\r\ncassettes/** linguist-generated text eol=lf\r\n")
-    assert "changed  .gitignore                                .recording.lock\n" in run.output
+    assert re.search(r"^changed  .gitignore +.recording.lock$", run.output, re.M)
 
 
 def test_a_file_that_was_deleted_is_written_again_and_no_other(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_places_of_recordings_and_snapshots_that_the_user_chose_are_kept_to(tmp_
     (tmp_path / "pytest.ini").write_text("[pytest]\neval_cassettes = tapes\neval_snapshots = accepted\n")
     evaltape(tmp_path, "init")
     assert (tmp_path / ".gitattributes").read_text() == "tapes/** linguist-generated text eol=lf\n"
-    assert (tmp_path / "accepted/example/careful.json").is_file()
+    assert (tmp_path / "accepted/example/careful.scores").is_file()
     workflow = (tmp_path / ".github/workflows/evals.yml").read_text()
     assert "            tapes\n            accepted\n" in workflow
 

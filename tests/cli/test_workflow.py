@@ -141,4 +141,4 @@ def test_every_command_of_a_recording_runs(installed: Installed, tmp_path: Path,
         run = installed.shell(tmp_path, step["run"], environment)
         assert run.exit_code == 0, run.output
     assert len(list((tmp_path / "cassettes/texts/small").glob("*.yaml"))) == 12
-    assert (tmp_path / "evals/__snapshots__/texts/small.json").is_file()
+    assert (tmp_path / "evals/__snapshots__/texts/small.scores").is_file()

@@ -21,13 +21,12 @@ def locate(folder: Path) -> tuple[Path, Path | None, dict[str, Any]]:
     from _pytest.config.findpaths import determine_setup
     from _pytest.outcomes import OutcomeException
 
-    folder_of_tests = folder / "evals"
-    arguments = [str(folder_of_tests)] if folder_of_tests.is_dir() else []
+    arguments = [str(folder / "evals")] if (folder / "evals").is_dir() else []
     try:
-        found = determine_setup(inifile=None, override_ini=None, args=arguments, rootdir_cmd_arg=None, invocation_dir=folder)
+        setup = determine_setup(inifile=None, override_ini=None, args=arguments, rootdir_cmd_arg=None, invocation_dir=folder)
     except (Exception, OutcomeException) as error:
         raise UserError(f"pytest can't read its configuration here: {error}") from None
-    root, file, options = found[:3]
+    root, file, options = setup[:3]
     return root, file, _plain(options)
 
 

@@ -41,5 +41,5 @@ def example(place: Place, model: ChosenModel | None) -> list[Change]:
 
 
 def _accepted(place: Place, model: str) -> Change:
-    text = template(f"{model}.json")
-    return new_file(place.snapshots / SUITE / f"{model}.json", text, f"the accepted scores of {model}")
+    text = template(f"{model}.scores")
+    return new_file(place.snapshots / SUITE / f"{model}.scores", text, f"the accepted scores of {model}")

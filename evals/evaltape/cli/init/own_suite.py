@@ -45,7 +45,7 @@ def chosen_model(name: str | None, base_url: str | None) -> ChosenModel | None:
     """Return the model that the command line names. Raises `UserError` for what can't be one."""
     if base_url is not None and name is None:
         raise UserError("--base-url says where a model is served: add --model NAME")
-    if base_url is not None and (not re.match("https?://[^/@]+(/|$)", base_url) or not base_url.isprintable()):
+    if base_url is not None and (not re.fullmatch(r"https?://[^/@\s?#]+(/[^\s?#]*)?", base_url)):
         raise UserError(f"--base-url {base_url}: it takes an address without a key, like http://127.0.0.1:8000/v1")
     if name is not None and not (name.strip() and name.isprintable()):
         raise UserError(f"--model {name!r}: it takes the name that the API knows the model by")
@@ -54,17 +54,15 @@ def chosen_model(name: str | None, base_url: str | None) -> ChosenModel | None:
 
 def model_table(model: ChosenModel | None, metric: str = "rougeL") -> str:
     """Return the `[models.KEY]` table of a model that is called, with a gate on *metric* to fill in."""
-    named = model or ChosenModel(DEFAULT_MODEL)
-    lines = [f"[models.{named.toml_key}]", f"model = {_text(named.name)}"]
-    if named.base_url:
-        lines.append(f"base_url = {_text(named.base_url)}")
+    chosen = model or ChosenModel(DEFAULT_MODEL)
+    lines = [f"[models.{chosen.toml_key}]", f"model = {_text(chosen.name)}"]
+    if chosen.base_url:
+        lines.append(f"base_url = {_text(chosen.base_url)}")
     if model is None:
         lines.append(DEFAULT_REQUEST)
-    if not named.is_here:
+    if not chosen.is_here:
         lines.append("# price = { input = 0.00, output = 0.00 }   # USD per million tokens: --estimate and --budget need it")
-    lines.append(
-        f"# gates = {{ {metric} = 0.30 }}   # the least mean that passes: set it once you have seen the scores"
-    )
+    lines.append(f"# gates = {{ {metric} = 0.30 }}   # the least mean that passes: set it once you have seen the scores")
     return "\n".join(lines) + "\n"
 
 
