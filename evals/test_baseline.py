@@ -1,4 +1,4 @@
-"""What is asserted of every model under [models]: each sample is answered, and the means hold their gates."""
+"""What is asserted of every model under [models]: it answers, and its means hold."""
 
 import pytest
 
@@ -8,12 +8,24 @@ pytestmark = pytest.mark.baseline
 @pytest.mark.sample
 def test_sample(prediction):
     assert prediction.answered, prediction.failure
+    assert not prediction.unscored, prediction.unscored
 
 
 @pytest.mark.gate
 def test_gate(scores, metric):
+    mean, gate = scores.mean(metric), scores.model.gates[metric]
     assert len(scores.failures) <= scores.model.allow_failed, scores.failed_in_short
-    assert scores.mean(metric) >= scores.model.gates[metric], scores.gate_in_short(metric)
+    assert not scores.unscored(metric), scores.unscored_in_short(metric)
+    if scores.higher_is_better(metric):
+        assert mean >= gate, scores.gate_in_short(metric)
+    else:
+        assert mean <= gate, scores.gate_in_short(metric)
+
+
+@pytest.mark.gate
+def test_slices(slices, metric):
+    gate = slices.model.slice_gates[metric]
+    assert not slices.short_of(metric, gate), slices.in_short(metric)
 
 
 @pytest.mark.gate

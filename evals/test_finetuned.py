@@ -1,7 +1,37 @@
-"""What is asserted of every tuned model: the very tests of the baseline, so that only the model changes."""
+"""What is asserted of every tuned model: its job succeeded, and then as of others."""
 
 import pytest
-from test_baseline import test_gate, test_sample, test_scores
 
-__all__ = ["test_gate", "test_sample", "test_scores"]
-pytestmark = pytest.mark.finetuned
+pytestmark = [pytest.mark.finetuned, pytest.mark.usefixtures("job")]
+
+
+def test_job(job, job_key):
+    assert job(job_key).status == "succeeded"
+
+
+@pytest.mark.sample
+def test_sample(prediction):
+    assert prediction.answered, prediction.failure
+    assert not prediction.unscored, prediction.unscored
+
+
+@pytest.mark.gate
+def test_gate(scores, metric):
+    mean, gate = scores.mean(metric), scores.model.gates[metric]
+    assert len(scores.failures) <= scores.model.allow_failed, scores.failed_in_short
+    assert not scores.unscored(metric), scores.unscored_in_short(metric)
+    if scores.higher_is_better(metric):
+        assert mean >= gate, scores.gate_in_short(metric)
+    else:
+        assert mean <= gate, scores.gate_in_short(metric)
+
+
+@pytest.mark.gate
+def test_slices(slices, metric):
+    gate = slices.model.slice_gates[metric]
+    assert not slices.short_of(metric, gate), slices.in_short(metric)
+
+
+@pytest.mark.gate
+def test_scores(scores, accepted):
+    assert scores.accepted == accepted

@@ -1,25 +1,42 @@
-"""The command line `evaltape`: `serve`."""
+"""The command line `evaltape`: each command is a module of this package with a `main` that returns the exit code."""
 
+import importlib
+import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 
-COMMANDS = {"serve": "serve OpenAI's API for an open-weights model on this machine, and fine-tune it"}
+from evaltape.names import nearest
+
+COMMANDS = {
+    "init": "write what a repository needs for its first evaluation; overwrites nothing",
+    "schema": "print the JSON Schema of a suite file, for editors",
+    "serve": "serve OpenAI's API for an open-weights model on this machine, and fine-tune it",
+}
+USAGE = "usage: evaltape COMMAND [OPTIONS]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code."""
+    """Run a command; return the exit code: 4 for what isn't a command."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] and words[0] in COMMANDS:
+    if words and words[0] in COMMANDS:
         return _command(words[0])(words[1:])
-    asked_for_help = not words or words[0] in ("-h", "--help")
-    lines = ["usage: evaltape COMMAND ...", "", *(f"  {name:<8}{text}" for name, text in COMMANDS.items())]
-    if not asked_for_help:
-        lines = [f"evaltape: {words[0]!r} is not a command", *lines]
-    print("\n".join(lines), file=sys.stdout if asked_for_help else sys.stderr)
-    return 0 if asked_for_help else 4
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if words[0] == "--version":
+        print(f"evaltape {importlib.metadata.version('evaltape')}")
+        return 0
+    print(f"evaltape: {words[0]!r} is not a command.{nearest(words[0], COMMANDS)}\n\n{_help()}", file=sys.stderr)
+    return 4
+
+
+def _help() -> str:
+    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
+    after = ["evaltape COMMAND --help  the options of a command", "evaltape --version", "pytest --help  the options of a run"]
+    return "\n".join([USAGE, "", *lines, "", *(f"  {line}" for line in after)])
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:
-    from evaltape.cli import serve
-
-    return {"serve": serve.main}[name]
+    """Import a command only when it is run: `serve` needs packages that others don't."""
+    command: Callable[[Sequence[str]], int] = importlib.import_module(f"evaltape.cli.{name}").main
+    return command

@@ -1,0 +1,181 @@
+"""A user's own data: what its columns are likely to be, guessed from their names and from what is in them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from evaltape.errors import UserError
+from evaltape.text import visible
+
+Row = dict[str, Any]
+
+IDS = ("id", "_id", "uid", "uuid", "guid", "key", "idx", "index")
+INPUTS = (
+    "dialogue", "dialog", "conversation", "transcript", "chat", "input", "inputs", "question", "query", "prompt", "instruction",
+    "document", "article", "text", "source", "passage", "context", "content", "body", "ticket", "email", "message",
+)  # fmt: skip
+SUMMARIES = ("summary", "summaries", "highlights", "abstract", "tldr", "headline", "title")
+REFERENCES = (
+    "reference", "references", *SUMMARIES, "target", "targets", "answer", "answers", "output", "outputs", "expected",
+    "expected_output", "gold", "ideal", "response", "completion", "label", "translation",
+)  # fmt: skip
+_NUMBERED = re.compile(r"(.*?)[ _-]?\d+")
+SHORT_WORDS = 2
+"""References of no more words on average are compared as a whole, by `exact`."""
+ASCII_SHARE = 0.99
+"""The share of a-z among the references' letters under which words are found by Unicode's rules, not ROUGE's own."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the columns of a data set are."""
+
+    id: str | None
+    """None: ids are made from the inputs."""
+    input: str | None
+    """None if `conversation` is set."""
+    references: tuple[str, ...]
+    """One column, or several numbered ones."""
+    conversation: str | None = None
+    """A column that holds the messages themselves."""
+    summarises: bool = False
+    """Whether the references are called summaries, so that the prompt can ask for one."""
+    short: bool = False
+    """Whether references are labels or a few words."""
+    unicode: bool = False
+    """Whether references have letters other than a-z."""
+
+
+def guess(name: str, rows: Sequence[Row]) -> Guess:
+    """Return what the columns of the rows are likely to be.
+
+    Names decide first; among columns without a telling name, the longest text is the input and the next the reference.
+    Raises `UserError` if there is no such column, or if ids are needed and missing.
+    """
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    key = _id(rows, columns)
+    rest = [column for column in columns if column != key]
+    conversation = next((column for column in rest if _holds(rows, column, _is_turns)), None)
+    texts = [column for column in rest if _holds(rows, column, _is_text)]
+    references = _references(rows, [c for c in rest if c in texts or _holds(rows, c, _is_texts)], texts, conversation)
+    named = _named(INPUTS, [column for column in texts if column not in references])
+    input_ = None if conversation else named or _longest(rows, [column for column in texts if column not in references])
+    if conversation and rows[0][conversation][-1].get("role") == "assistant":
+        raise UserError(
+            f"{name}: the messages under {conversation!r} end with the assistant's. Put that answer into a column of its own, "
+            f"say 'reference', and leave the messages before it under {conversation!r}"
+        )
+    if not references or not (input_ or conversation):
+        raise UserError(_not_enough(name, columns, rows, conversation))
+    if key is None:
+        _check_inputs_differ(name, rows, input_ or conversation or "")
+    given = [text for row in rows for column in references for text in _texts(row.get(column))]
+    return Guess(
+        id=key,
+        input=input_,
+        references=references,
+        conversation=conversation,
+        summarises=_stem(references[0]) in SUMMARIES,
+        short=fmean(len(text.split()) for text in given) <= SHORT_WORDS,
+        unicode=_ascii_share("".join(given)) < ASCII_SHARE,
+    )
+
+
+def _id(rows: Sequence[Row], columns: list[str]) -> str | None:
+    """Return the column of ids, whose values are there and differ: one with a telling name, or one of codes."""
+    named = [column for word in IDS for column in columns if column.lower() == word]
+    named += [column for column in columns if column.lower().endswith("_id") or column.endswith("Id")]
+    named += [column for column in columns if _holds(rows, column, _is_code)]
+    return next((column for column in named if _identifies(rows, column)), None)
+
+
+def _identifies(rows: Sequence[Row], column: str) -> bool:
+    values = [row.get(column) for row in rows]
+    texts = [str(value).strip() for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
+    return len(texts) == len(rows) and all(texts) and len(set(texts)) == len(texts)
+
+
+def _references(rows: Sequence[Row], candidates: list[str], texts: list[str], conversation: str | None) -> tuple[str, ...]:
+    named = _named(REFERENCES, candidates)
+    if named is None:
+        others = [column for column in candidates if column != (conversation or _named(INPUTS, texts) or _longest(rows, texts))]
+        named = _longest(rows, others)
+    family = [column for column in candidates if named and _NUMBERED.fullmatch(named) and _stem(column) == _stem(named)]
+    return tuple(family) or ((named,) if named else ())
+
+
+def _named(words: Sequence[str], columns: list[str]) -> str | None:
+    """Return the first column with one of the names, in the order of the names; numbered ones count."""
+    return next((column for word in words for column in columns if word in (column.lower(), _stem(column))), None)
+
+
+def _stem(column: str) -> str:
+    numbered = _NUMBERED.fullmatch(column)
+    return (numbered[1] if numbered else column).lower()
+
+
+def _longest(rows: Sequence[Row], columns: list[str]) -> str | None:
+    """Return the column with the longest texts on average; a column that repeats itself is a category, not a text."""
+    lengths = {column: fmean(sum(map(len, _texts(row.get(column)))) for row in rows) for column in columns}
+    return max(lengths, key=lambda column: lengths[column], default=None)
+
+
+def _holds(rows: Sequence[Row], column: str, is_kind: Any) -> bool:
+    values = [row[column] for row in rows if row.get(column) is not None]
+    return bool(values) and all(map(is_kind, values))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_code(value: Any) -> bool:
+    """Return whether a text is one word with a digit, as `T-117`."""
+    return isinstance(value, str) and re.fullmatch(r"\S*\d\S*", value.strip()) is not None
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+
+
+def _is_turns(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(turn, dict) and "role" in turn for turn in value)
+
+
+def _texts(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else [item for item in value or [] if isinstance(item, str)]
+
+
+def _ascii_share(text: str) -> float:
+    letters = [letter for letter in text if letter.isalpha()]
+    return sum(letter.isascii() for letter in letters) / len(letters) if letters else 1.0
+
+
+def _not_enough(name: str, columns: list[str], rows: Sequence[Row], conversation: str | None) -> str:
+    listed = ", ".join(f"{visible(column)} ({_kind(rows, column)})" for column in columns) or "none"
+    needed = (
+        "a column of text with the reference" if conversation else "a column of text with the input and one with the reference"
+    )
+    return f"{name}: it needs {needed}, the answer that is wanted. Columns there: {listed}"
+
+
+def _kind(rows: Sequence[Row], column: str) -> str:
+    value = next((row[column] for row in rows if row.get(column) is not None), None)
+    return (
+        "empty"
+        if value is None
+        else {"str": "text", "int": "numbers", "float": "numbers"}.get(type(value).__name__, type(value).__name__)
+    )
+
+
+def _check_inputs_differ(name: str, rows: Sequence[Row], column: str) -> None:
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, 1):
+        other = seen.setdefault(str(row.get(column)), number)
+        if other != number:
+            raise UserError(
+                f"{name}: rows {other} and {number} have the same {column!r} and there is no column of ids, by which their "
+                "recordings could be told apart. Add one, say 'id', or remove one of the two"
+            )

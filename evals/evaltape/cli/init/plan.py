@@ -1,0 +1,108 @@
+"""What one run of `evaltape init` will write, and what it tells the user to do next."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaltape.cli.init import config_files
+from evaltape.cli.init.changes import Change, new_file, read, with_lines
+from evaltape.cli.init.data import Guess, guess
+from evaltape.cli.init.example import ROWS as EXAMPLE_ROWS
+from evaltape.cli.init.example import example, is_wanted, suite_file
+from evaltape.cli.init.own_suite import DEFAULT_MODEL, ChosenModel, model_table, suite_text
+from evaltape.cli.init.place import EVALS, SUITES, Place, relative
+from evaltape.cli.init.rows import Source, read_source
+from evaltape.cli.init.templates import TESTS, template
+from evaltape.cli.init.workflow import workflow
+from evaltape.errors import UserError
+
+IGNORED = ("*.part", ".recording.lock")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is written, and what is said of it."""
+
+    changes: list[Change]
+    """In the order in which they are shown."""
+    suite: Path | None
+    """The suite that this run is about; None if the repository has suites of its own and none was asked for."""
+    model: ChosenModel | None
+    """The model that is called; None for an example without one."""
+    source: Source | None = None
+    """The user's own rows."""
+    guess: Guess | None = None
+    """What their columns are taken for."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows the suite selects from."""
+        return len(self.source.rows) if self.source else EXAMPLE_ROWS
+
+
+def example_plan(place: Place, model: ChosenModel | None) -> Plan:
+    """Return the plan for a repository that starts with the example."""
+    wanted = is_wanted(place)
+    suite = suite_file(place) if wanted else None
+    if model is not None and not _takes(suite, model):
+        raise UserError(_by_hand(place, model))
+    changes = [*_tests(place), *(example(place, model) if wanted else []), *_around(place)]
+    return Plan(changes, suite, model)
+
+
+def own_plan(place: Place, data: str, model: ChosenModel | None) -> Plan:
+    """Return the plan for a repository that starts with the user's own rows."""
+    source = read_source(data, place.here)
+    guessed = guess(f"--data {data}", source.rows)
+    suite = place.evals / "suites" / f"{source.key}.toml"
+    path = _as_spelt(source.path, suite.parent) if source.path else source.name
+    text = suite_text(path, source.split, len(source.rows), guessed, model)
+    purpose = "what is evaluated: your rows, the prompt, the model"
+    changes = [*_tests(place), new_file(suite, text, purpose), *_around(place)]
+    return Plan(changes, suite, model or ChosenModel(DEFAULT_MODEL), source, guessed)
+
+
+def _tests(place: Place) -> list[Change]:
+    return [new_file(place.evals / name, template(name), purpose) for name, purpose in TESTS.items()]
+
+
+def _around(place: Place) -> list[Change]:
+    recordings = f"{relative(place.cassettes, place.root)}/** linguist-generated text eol=lf"
+    return [
+        _configuration(place),
+        with_lines(place.root / ".gitignore", IGNORED),
+        with_lines(place.root / ".gitattributes", [recordings]),
+        workflow(place),
+    ]
+
+
+def _configuration(place: Place) -> Change:
+    """Return the change that sets `eval_suite` in pytest's configfile; a value that is there already stays."""
+    file = place.config or place.root / "pytest.ini"
+    before = read(file)
+    if place.patterns:
+        return Change(file, before, before or "", f"eval_suite = {' '.join(place.patterns)}")
+    after, line = config_files.with_suites(file, before, relative(place.here / EVALS / SUITES, place.root))
+    return Change(file, before, after, line)
+
+
+def _as_spelt(path: Path, folder: Path) -> str:
+    """Return a path relative to the suite; one on another drive stays absolute."""
+    try:
+        return relative(path, folder)
+    except ValueError:
+        return str(path).replace(os.sep, "/")
+
+
+def _takes(suite: Path | None, model: ChosenModel) -> bool:
+    """Return whether a suite is still to be written, or has the model already."""
+    text = read(suite) if suite else ""
+    return text is None or f"[models.{model.toml_key}]" in text.splitlines()
+
+
+def _by_hand(place: Place, model: ChosenModel) -> str:
+    suite = relative(suite_file(place) if suite_file(place).is_file() else place.suites()[0], place.here)
+    return (
+        f"--model {model.name}: {suite} is yours, so nothing is added to it. Name rows with --data FILE for a new suite, "
+        f"or add this to it:\n\n{model_table(model)}"
+    )

