@@ -7,10 +7,10 @@ processes; whatever a gate asks for and no report has told, is read from the rec
 from collections.abc import Mapping
 from typing import Any
 
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
-from evaltape.suite.reader import Comparison, Model, Suite
+from evaltape.suite.definition import Comparison, Model, Suite
 
 
 class Evidence:
@@ -40,9 +40,9 @@ class Evidence:
     def of_model(self, suite: Suite, samples: list[Sample], model: Model) -> ModelScores:
         """The scores of a model on the samples that this session has looked at, in the suite's order."""
         found = (self.predictions.get((model.key, sample.id)) for sample in samples)
-        return ModelScores(model, suite.metrics, [prediction for prediction in found if prediction is not None])
+        return ModelScores(model, tuple(suite.metrics), [prediction for prediction in found if prediction is not None])
 
     def of_pair(self, suite: Suite, samples: list[Sample], comparison: Comparison) -> PairedScores:
         """The paired scores of a comparison, likewise."""
         sides = [self.of_model(suite, samples, suite.models[key]) for key in (comparison.baseline, comparison.candidate)]
-        return PairedScores(comparison, suite.metrics, *sides)
+        return PairedScores(comparison, tuple(suite.metrics), *sides)

@@ -15,12 +15,16 @@ from evaltape.finetuning.jobs import Jobs
 from evaltape.options import RECORD, RECORD_MISSING, Settings
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recording.folder import Recordings
-from evaltape.samples.samples import Sample, preview_samples, record_samples, replay_samples
+from evaltape.samples.dataset import Loaded
+from evaltape.samples.frozen import promote
+from evaltape.samples.sample import Sample
+from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring import rouge
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.suite.commands import Commands
-from evaltape.suite.reader import Comparison, Model, Suite, load_suite
+from evaltape.suite.definition import Comparison, Model, Suite
+from evaltape.suite.reader import load_suite
 
 if TYPE_CHECKING:
     from evaltape.recorder.process import RecorderProcess
@@ -40,6 +44,7 @@ class EvalSession:
         self._standing_by: RecorderProcess | None = None
         self.results: dict[str, Any] | None = None
         self.runs_samples = True
+        self.notes: list[str] = []
         self._recorded_now: set[tuple[str, str]] = set()
 
     # ------------------------------------------------------------ what is evaluated
@@ -52,11 +57,17 @@ class EvalSession:
     @cached_property
     def samples(self) -> list[Sample]:
         """The suite's samples: frozen anew by a recording's main process, read as they are frozen by everyone else."""
+        samples, notes = self._samples_and_notes()
+        self.notes += notes
+        return samples
+
+    def _samples_and_notes(self) -> Loaded:
         if self.settings.previews:
             return preview_samples(self.suite, self.folder)
         if self.settings.records and self.is_main:
             return self._record_samples()
-        return replay_samples(self.suite, self.folder, self.commands.record_all())
+        record, missing = self.commands.record_all(), self.commands.record_missing()
+        return replay_samples(self.suite, self.folder, record, missing, staged=self.settings.records)
 
     @cached_property
     def _by_id(self) -> dict[str, Sample]:
@@ -103,7 +114,8 @@ class EvalSession:
         if known is not None:
             return known
         error = None
-        if self.settings.records and (not self.is_main or (model.key, sample.id) in self._recorded_now):
+        is_called = model.predictions is None and self.settings.records
+        if is_called and (not self.is_main or (model.key, sample.id) in self._recorded_now):
             error = self.outcomes.wait_sample(model.key, sample.id)
         found = self.recordings.prediction(model, sample) if error is None else self._not_recorded(model, sample, error)
         self.evidence.add(found)
@@ -113,18 +125,18 @@ class EvalSession:
         """The scores of the first lines of a sample's input: computed, not recorded."""
         known = self.evidence.leads
         if sample.id not in known:
-            score = rouge.scorer(self.suite.metrics, self.suite.stemmer)
-            known[sample.id] = score(sample.reference, rouge.lead(sample.input))
+            score = rouge.scorer_of(tuple(self.suite.metrics.values()))
+            known[sample.id] = score(sample.references, rouge.lead(sample.input))
         return known[sample.id]
 
     def scores(self, model: Model) -> ModelScores:
         """The scores of a model on every sample of the suite."""
-        return ModelScores(model, self.suite.metrics, [self.prediction(model, sample) for sample in self.samples])
+        return ModelScores(model, tuple(self.suite.metrics), [self.prediction(model, sample) for sample in self.samples])
 
     def paired_scores(self, comparison: Comparison) -> PairedScores:
         """The scores of a comparison's two models on every sample of the suite."""
         models = (self.suite.models[comparison.baseline], self.suite.models[comparison.candidate])
-        return PairedScores(comparison, self.suite.metrics, *map(self.scores, models))
+        return PairedScores(comparison, tuple(self.suite.metrics), *map(self.scores, models))
 
     def _not_recorded(self, model: Model, sample: Sample, error: str) -> Prediction:
         again = self.commands.record_all(model.kind, missing=True)
@@ -134,19 +146,22 @@ class EvalSession:
 
     # ------------------------------------------------------------ recording, in the main process
 
-    def _record_samples(self) -> list[Sample]:
+    def _record_samples(self) -> Loaded:
         """Start the recorder, which holds the suite's folder from then on, and freeze the samples in it."""
         from evaltape.recorder.process import RecorderProcess
         from evaltape.recording.lock import unwritable
 
         self._standing_by = RecorderProcess(self.settings, self.outcomes)
         try:
-            return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
+            loaded = stage_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
+            promote(self.folder)
+            return loaded
         except OSError as error:
             raise unwritable(self.folder, error) from None
 
     def begin_recording(self, selected: Selected) -> None:
         """Let the recorder call the API for the selected samples, if there are any."""
+        selected = [(model, sample) for model, sample in selected if model.predictions is None]
         if self._standing_by is None or not selected:
             return
         self._recorded_now = {(model.key, sample.id) for model, sample in selected}

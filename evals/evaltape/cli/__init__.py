@@ -1,9 +1,12 @@
-"""The command line `evaltape`: `serve`."""
+"""The command line `evaltape`: `schema` and `serve`."""
 
 import sys
 from collections.abc import Callable, Sequence
 
-COMMANDS = {"serve": "serve OpenAI's API for an open-weights model on this machine, and fine-tune it"}
+COMMANDS = {
+    "schema": "print the JSON Schema of suite files, for editors",
+    "serve": "serve OpenAI's API for an open-weights model on this machine, and fine-tune it",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +23,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:
-    from evaltape.cli import serve
+    from evaltape.cli import schema, serve
 
-    return {"serve": serve.main}[name]
+    return {"schema": schema.main, "serve": serve.main}[name]

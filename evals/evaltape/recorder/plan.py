@@ -1,19 +1,18 @@
 """Plans a recording: the lanes of calls and the fine-tuning jobs that the selected tests need."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from evaltape.errors import FewerSamples, UserError
+from evaltape.errors import UserError
 from evaltape.names import shown
 from evaltape.options import RECORD
 from evaltape.recorder.client import Endpoint, endpoint_of
 from evaltape.recorder.job_driver import JobDriver
 from evaltape.recorder.loop import Call, Recorder
 from evaltape.recorder.shutdown_dates import ask
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.session import EvalSession
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 
 
 class Planner:
@@ -69,11 +68,8 @@ class Planner:
             self._add_lane(model, endpoint, samples)
             return
         job = model.job
-        with warnings.catch_warnings(record=True, action="ignore") as caught:
-            warnings.simplefilter("always", FewerSamples)
-            prepared = self.session.jobs.prepare(job)
-        notes = [*prepared.training.notes(), *(str(warning.message) for warning in caught)]
-        self.recorder.tally.notes += [f"{job.key}: {note}" for note in notes]
+        prepared = self.session.jobs.prepare(job)
+        self.recorder.tally.notes += [f"{job.key}: {note}" for note in prepared.training.notes()]
 
         async def drive(recorder: Recorder) -> None:
             error = await JobDriver(prepared, endpoint, recorder, self.settings.retrain).drive()

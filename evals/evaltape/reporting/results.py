@@ -43,14 +43,14 @@ def _results(session: "EvalSession") -> dict[str, Any]:
     found = [evidence.of_model(suite, session.samples, model) for model in suite.models.values()]
     looked_at = {scores.model.key: scores for scores in found if scores.predictions}
     pairs = [
-        PairedScores(comparison, suite.metrics, looked_at[comparison.baseline], looked_at[comparison.candidate])
+        PairedScores(comparison, tuple(suite.metrics), looked_at[comparison.baseline], looked_at[comparison.candidate])
         for comparison in suite.comparisons.values()
         if comparison.baseline in looked_at and comparison.candidate in looked_at
     ]
     return {
         "suite": suite.name,
         "mode": session.settings.mode,
-        "rouge": {"package": rouge.package(), "stemmer": suite.stemmer},
+        "rouge": {"package": rouge.package(), "stemmer": any(spec.options.get("stemmer") for spec in suite.metrics.values())},
         "models": {key: _model(scores, evidence.gates) for key, scores in looked_at.items()},
         "computed": _lead(session, looked_at.values()),
         "jobs": _jobs(session, looked_at.values()),
@@ -135,7 +135,7 @@ def _interval(interval: Interval) -> dict[str, float]:
 
 def _prediction(session: "EvalSession", prediction: Prediction) -> dict[str, Any]:
     sample = session.sample(prediction.sample)
-    told = {"model": prediction.model, "sample": sample.id, "prediction": prediction.text, "reference": sample.reference}
+    told = {"model": prediction.model, "sample": sample.id, "prediction": prediction.text, "reference": sample.references[0]}
     if not prediction.answered:
         return {**told, "failure": prediction.failure}
     return {**told, "truncated": prediction.truncated, **prediction.scores}

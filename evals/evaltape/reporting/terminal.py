@@ -79,6 +79,7 @@ def _remarks(session: "EvalSession", found: Results, verbose: bool) -> Iterator[
     yield from _noise(found)
     yield from near_ends(session)
     yield from spend_lines(session, found)
+    yield from session.notes
     yield from _orphans(session)
     if session.recorder is not None:
         yield from session.recorder.tally.notes

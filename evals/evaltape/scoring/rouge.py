@@ -4,6 +4,8 @@ import importlib.metadata
 from collections.abc import Callable
 from functools import lru_cache
 
+from evaltape.suite.definition import MetricSpec
+
 LEAD_LINES = 3
 
 
@@ -20,6 +22,16 @@ def scorer(metrics: tuple[str, ...], stemmer: bool) -> Callable[[str, str], dict
     def score(reference: str, prediction: str) -> dict[str, float]:
         scores = rouge.score(reference, prediction)
         return {metric: float(scores[metric].fmeasure) for metric in metrics}
+
+    return score
+
+
+def scorer_of(metrics: tuple[MetricSpec, ...]) -> Callable[[tuple[str, ...], str], dict[str, float]]:
+    """Return a function of (references, prediction) to the F1 of each metric of a suite, the best of several references."""
+    scorers = [(spec.name, scorer((spec.name,), bool(spec.options.get("stemmer")))) for spec in metrics]
+
+    def score(references: tuple[str, ...], prediction: str) -> dict[str, float]:
+        return {name: max(of_one(reference, prediction)[name] for reference in references) for name, of_one in scorers}
 
     return score
 

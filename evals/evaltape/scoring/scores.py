@@ -7,7 +7,7 @@ from functools import cached_property
 from evaltape.scoring import statistics
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Difference, Interval
-from evaltape.suite.reader import Comparison, Model
+from evaltape.suite.definition import Comparison, Model
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +61,7 @@ class ModelScores:
     def properties(self, metric: str | None) -> Iterator[tuple[str, float]]:
         """What JUnit XML tells of the means, or of one metric's with its gate."""
         yield from ((name, interval.mean) for name, interval in self.intervals.items() if metric in (None, name))
-        if metric in self.model.gates:
+        if metric is not None and metric in self.model.gates:
             yield "gate", self.model.gates[metric]
         yield from (("samples", len(self.predictions)), ("failed", len(self.failures)))
 
