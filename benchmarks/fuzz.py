@@ -85,10 +85,10 @@ def cassette(file: Path) -> None:
 
 def samples(file: Path) -> None:
     from evaltape.errors import UserError
-    from evaltape.samples.samples import read_samples
+    from evaltape.samples.frozen import parse_samples
 
     try:
-        read_samples(file.parent)
+        parse_samples(file, file.read_bytes())
     except UserError as error:
         told(error)
 
@@ -124,7 +124,7 @@ def fuzz(target: str, flags: list[str]) -> None:
 
     with atheris.instrument_imports(include=["evaltape", "tomllib", "vcr", "json"]):
         import evaltape.recording.cassettes
-        import evaltape.samples.samples
+        import evaltape.samples.frozen
         import evaltape.suite.reader  # noqa: F401
     read, name = TARGETS[target]
     # In memory where there is such a folder: a file is written for each input.

@@ -14,7 +14,3 @@ class RecordingError(Exception):
     def __init__(self, message: str, command: str | None = None) -> None:
         super().__init__(message)
         self.command = command
-
-
-class FewerSamples(UserWarning):
-    """A data set has fewer samples than the suite asks for."""

@@ -1,9 +1,14 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and files that only stand for others."""
 
 import contextlib
 import os
 import secrets
 from pathlib import Path
+
+from evaltape.errors import UserError
+from evaltape.names import shown
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -14,6 +19,12 @@ def write_whole(path: Path, text: str) -> None:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data)
+
+
+def refuse_lfs_pointer(path: Path, content: bytes) -> None:
+    """Raise `UserError` for a file whose content Git LFS has not fetched: it holds the content's address alone."""
+    if content.startswith(LFS_POINTER):
+        raise UserError(f"{shown(path)}: a Git LFS pointer and not the file itself. Fetch it: git lfs pull")
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -32,6 +32,7 @@ class Findings:
     leads: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     """The scores of a sample's first lines, by suite and sample."""
     gates: dict[GateKey, bool] = field(default_factory=dict)
+    slice_gates: dict[GateKey, bool] = field(default_factory=dict)
     comparisons: dict[GateKey, bool] = field(default_factory=dict)
     tests: dict[str, GateTest] = field(default_factory=dict)
     """Other gates, by test id."""
@@ -50,6 +51,8 @@ class Findings:
             return
         elif "gate" in finding:
             _note(self.gates, tuple(finding["gate"]), outcome)
+        elif "slice_gate" in finding:
+            _note(self.slice_gates, tuple(finding["slice_gate"]), outcome)
         elif "comparison" in finding:
             _note(self.comparisons, tuple(finding["comparison"]), outcome)
         elif "test" in finding:

@@ -19,6 +19,7 @@ from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.slices import SliceScores
 from evaltape.session import Session
 
 SESSION = pytest.StashKey[Session]()
@@ -138,6 +139,28 @@ def scores(request: pytest.FixtureRequest) -> ModelScores:
     found = _unless_stopped(request, lambda session: session.scores(model))
     request.node.user_properties.extend(found.properties(case.metric))
     return found
+
+
+@pytest.fixture
+def slices(request: pytest.FixtureRequest) -> SliceScores:
+    """A model's scores by the values of the suite's slice columns."""
+    case: Case = request.param
+    model = case.model
+    assert model is not None
+    _skip_unless_all(request)
+    if model.job:
+        request.getfixturevalue("job")
+    return _unless_stopped(request, lambda session: session.slices(model))
+
+
+@pytest.fixture
+def against(request: pytest.FixtureRequest) -> None:
+    """A model's scores beside those of its recording at another commit."""
+
+
+@pytest.fixture
+def mutants(request: pytest.FixtureRequest) -> None:
+    """One kind of damage to a model's recorded answers, and which gates notice it."""
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from evaltape.findings import Findings
 from evaltape.finetuning.recorded_job import Job
 from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes, Selection
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.settings import Settings
-from evaltape.suite.reader import Comparison, Model
+from evaltape.suite.definition import Comparison, Model
 from evaltape.workspace import Workspace, read_suites
 
 Selected = list[tuple[Model, Sample]]
@@ -71,11 +72,10 @@ class Session:
         if known is not None:
             return known
         workspace = self.workspaces[model.suite]
-        error = self.outcomes.wait(key) if self._awaited is None or key in self._awaited else None
-        if error is None:
-            prediction = workspace.recordings.prediction(model, sample)
-        else:
-            prediction = _not_recorded(workspace, model, sample, error)
+        is_awaited = model.predictions is None and (self._awaited is None or key in self._awaited)
+        error = self.outcomes.wait(key) if is_awaited else None
+        is_recorded = error is None
+        prediction = workspace.prediction(model, sample) if is_recorded else _not_recorded(workspace, model, sample, str(error))
         self.findings.add(model.suite, prediction)
         return prediction
 
@@ -108,13 +108,19 @@ class Session:
         """Return the scores of a model on every sample of its suite."""
         workspace = self.workspaces[model.suite]
         predictions = [self.prediction(model, sample) for sample in workspace.samples]
-        return ModelScores(model, workspace.suite.metrics, predictions)
+        return ModelScores(model, workspace.metrics, predictions)
+
+    def slices(self, model: Model) -> SliceScores:
+        """Return the scores of a model by the values of the suite's slice columns."""
+        workspace = self.workspaces[model.suite]
+        data = workspace.suite.dataset
+        return slice_scores(self.scores(model), workspace.samples_by_id, data.slices, data.slice_min)
 
     def paired_scores(self, comparison: Comparison) -> PairedScores:
         """Return the scores of a comparison's two models on every sample of their suite."""
         suite = self.workspaces[comparison.suite].suite
         models = (suite.models[comparison.baseline], suite.models[comparison.candidate])
-        return PairedScores(comparison, suite.metrics, *map(self.scores, models))
+        return PairedScores(comparison, self.workspaces[comparison.suite].metrics, *map(self.scores, models))
 
 
 def _not_recorded(workspace: Workspace, model: Model, sample: Sample, error: str) -> Prediction:

@@ -5,6 +5,7 @@ workspaces of its own, and reads the same from them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,11 +14,21 @@ from evaltape.finetuning.jobs import Jobs
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
-from evaltape.samples.samples import Sample, preview_samples, record_samples, replay_samples
+from evaltape.samples.dataset import Loaded
+from evaltape.samples.frozen import promote
+from evaltape.samples.sample import Sample
+from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring import rouge
+from evaltape.scoring.metrics import CallFacts, Metric, build_metrics, check_bound, score_answer
+from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.reference_check import check_references
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Commands
-from evaltape.suite.reader import Model, Suite, load_suite
+from evaltape.suite.definition import Model, Suite
+from evaltape.suite.reader import load_suite, refuse_equal_names
+
+CALL_KINDS = ("latency_s", "cost_usd")
+"""Kinds of metrics that score the call, not its text; older recordings don't hold what they need."""
 
 
 class Workspace:
@@ -41,6 +52,8 @@ class Workspace:
         self.is_recorder = is_recorder
         self._freezes = freezes
         self._before_freezing = before_freezing
+        self.notes: list[str] = []
+        """What a person should know of the data, found while it was loaded."""
 
     def __repr__(self) -> str:
         return f"<workspace of {self.suite.name}>"
@@ -66,16 +79,28 @@ class Workspace:
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """The suite's samples: frozen by a recording's controller, read as they are frozen by everyone else."""
+        """The suite's samples: staged by a recording's controller, read as they are staged or frozen by everyone else."""
+        samples, notes = self._loaded()
+        self.notes += notes
+        if not self.is_recorder:
+            self.notes += check_references(self.metrics, samples)
+        return samples
+
+    def _loaded(self) -> Loaded:
         if self.settings.previews:
             return preview_samples(self.suite, self.folder)
-        if not self._freezes:
-            return replay_samples(self.suite, self.folder, self.commands.record_all())
-        self._before_freezing()
-        try:
-            return record_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
-        except OSError as error:
-            raise unwritable(self.folder, error) from None
+        if self._freezes:
+            self._before_freezing()
+            try:
+                return stage_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
+            except OSError as error:
+                raise unwritable(self.folder, error) from None
+        record, missing = self.commands.record_all(), self.commands.record_missing()
+        return replay_samples(self.suite, self.folder, record, missing, staged=self.settings.records)
+
+    def promote_samples(self) -> None:
+        """Move staged samples into place: the first answer to one of them is written."""
+        promote(self.folder)
 
     @property
     def selected_samples(self) -> list[Sample]:
@@ -83,12 +108,41 @@ class Workspace:
         return self.samples[: self.settings.samples]
 
     @cached_property
-    def _by_id(self) -> dict[str, Sample]:
+    def samples_by_id(self) -> dict[str, Sample]:
+        """The suite's samples by id."""
         return {sample.id: sample for sample in self.samples}
 
     def sample(self, sample_id: str) -> Sample:
         """Return the sample of an id."""
-        return self._by_id[sample_id]
+        return self.samples_by_id[sample_id]
+
+    # ------------------------------------------------------------ metrics
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The suite's metrics by name. Raises `UserError` for one that can't be computed, or a bound out of its range."""
+        metrics = build_metrics(self.suite.metrics, f"{shown(self.suite.file)}: [metrics]", self.settings.root)
+        refuse_bounds(self.suite, metrics)
+        return metrics
+
+    @cached_property
+    def text_metrics(self) -> dict[str, Metric]:
+        """Those that need nothing but a text, and cost nothing."""
+        kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
+        return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "function")}
+
+    def scored(self, sample: Sample, prediction: Prediction) -> Prediction:
+        """Return a prediction with its scores, and the reasons of metrics that can't score it."""
+        if not prediction.answered:
+            return prediction
+        facts = CallFacts(prediction.latency_s, prediction.cost_usd)
+        scores, unscored = score_answer(self.metrics, sample, prediction.text, facts)
+        faults = {name: reason for name, reason in unscored.items() if self.suite.metrics[name].kind not in CALL_KINDS}
+        return replace(prediction, scores=scores, unscored=faults)
+
+    def prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
+        """Return the recorded prediction, scored; if there is no valid one, a failed prediction with the reason."""
+        return self.scored(sample, self.recordings.prediction(model, sample, repeat))
 
     # ------------------------------------------------------------ recordings
 
@@ -120,19 +174,30 @@ class Workspace:
 
     def lead(self, sample: Sample) -> Mapping[str, float]:
         """Return the scores of the first lines of a sample's input: computed, not recorded."""
-        score = rouge.scorer(self.suite.metrics, self.suite.stemmer)
-        return score(sample.reference, rouge.lead(sample.input))
+        scores, _ = score_answer(self.text_metrics, sample, rouge.lead(sample.input), CallFacts())
+        return scores
 
 
 def read_suites(files: Iterable[Path]) -> list[Suite]:
     """Read the suites of one session. Raises `UserError`, also for two of one name: they would share recordings."""
-    suites: dict[str, Suite] = {}
-    for file in files:
-        suite = load_suite(file)
-        other = suites.setdefault(suite.name.lower(), suite)
-        if other is not suite:
-            raise UserError(
-                f"{shown(other.file)} and {shown(file)} are both suites named {suite.name}: their recordings and test ids "
-                "would be the same. Rename one"
-            )
-    return list(suites.values())
+    suites = [load_suite(file) for file in files]
+    refuse_equal_names(suites)
+    return suites
+
+
+def refuse_bounds(suite: Suite, metrics: Mapping[str, Metric]) -> None:
+    """Raise `UserError` for a gate or a bound that its metric can't reach."""
+    against = {"against": suite.against.max_drop} if suite.against else {}
+    gates = {f"models.{model.key}] gates": model.gates for model in suite.models.values() if model.job is None}
+    gates |= {f"models.{model.key}] slice_gates": model.slice_gates for model in suite.models.values() if model.job is None}
+    gates |= {f"finetune.{model.key}] gates": model.gates for model in suite.models.values() if model.job}
+    gates |= {f"finetune.{model.key}] slice_gates": model.slice_gates for model in suite.models.values() if model.job}
+    differences = {f"compare.{it.name}] min_gain": it.min_gain for it in suite.comparisons.values()}
+    differences |= {f"compare.{it.name}] max_drop": it.max_drop for it in suite.comparisons.values()}
+    differences |= {f"{name}] max_drop": bounds for name, bounds in against.items()}
+    for tables, is_difference in ((gates, False), (differences, True)):
+        for place, bounds in tables.items():
+            for name, bound in bounds.items():
+                problem = check_bound(metrics[name], bound, difference=is_difference)
+                if problem:
+                    raise UserError(f"{shown(suite.file)}: [{place}.{name} {problem}")

@@ -5,7 +5,7 @@ from math import comb
 import pytest
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
-from evaltape.suite.reader import Comparison, Model
+from evaltape.suite.definition import Comparison, Model
 
 # 100 samples, half of them 0.12 better and half 0.08 worse: the mean of n resampled gains is binomial.
 LOW, HIGH = [0.4] * 100, [0.52] * 50 + [0.32] * 50
@@ -19,13 +19,13 @@ def scores_of(model: str, scores: list[float | None]) -> ModelScores:
         else Prediction(model, str(n), "a", scores={"rouge1": score})
         for n, score in enumerate(scores)
     ]
-    return ModelScores(Model(model, model, {}), ("rouge1",), predictions)
+    return ModelScores(Model(model, "chats", model), ("rouge1",), predictions)
 
 
 def compared(baseline: list[float | None], candidate: list[float | None], **bound: float) -> PairedScores:
     """A comparison with a bound on ROUGE-1: `min_gain` or `max_drop`."""
     bounds = {kind: {"rouge1": bound[kind]} if kind in bound else {} for kind in ("min_gain", "max_drop")}
-    comparison = Comparison("tuning-helps", "small", "tuned", **bounds)
+    comparison = Comparison("tuning-helps", "chats", "small", "tuned", **bounds)
     return PairedScores(comparison, ("rouge1",), scores_of("small", baseline), scores_of("tuned", candidate))
 
 

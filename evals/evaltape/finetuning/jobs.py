@@ -9,9 +9,9 @@ from evaltape.finetuning.recorded_job import CASSETTE, Identity, Job, read_job, 
 from evaltape.finetuning.training_file import TrainingFile, build_training_file, build_validation_file
 from evaltape.names import shown
 from evaltape.samples import dataset as source
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Commands
-from evaltape.suite.reader import Finetune, Model, Suite
+from evaltape.suite.definition import Finetune, Model, Suite
 
 MOST_AUTO_EPOCHS = 3
 """What a service chooses, as a rule, where the suite leaves the number of epochs to it."""

@@ -16,7 +16,7 @@ from evaltape.files import write_whole
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange, canonical
-from evaltape.suite.reader import Finetune, Suite
+from evaltape.suite.definition import Finetune, Split, Suite
 
 CASSETTE = "job.yaml"
 ORIGIN = "training.json"
@@ -99,8 +99,22 @@ def _by_key(settings: str) -> dict[str, str]:
 
 def recipe_of(suite: Suite, job: Finetune, evaluated: list[str]) -> str:
     """The digest of what, beside its rows, decides the training file; `evaluated` are the inputs that may leak."""
-    selection = [asdict(suite.dataset), asdict(job.train), job.leaks, job.validation and asdict(job.validation)]
-    return _sha256([suite.user, suite.system, selection, evaluated])
+    fields = suite.dataset.fields
+    recipe = {
+        "prompt": job.base.prompt.as_json(),
+        "path": suite.dataset.path,
+        "revision": suite.dataset.revision,
+        "fields": {"id": fields.id, "input": fields.input, "reference": list(fields.reference)},
+        "train": _selection(job.train),
+        "validation": _selection(job.validation) if job.validation else None,
+        "leaks": job.leaks,
+        "evaluated": evaluated,
+    }
+    return _sha256(recipe)
+
+
+def _selection(split: Split) -> dict[str, Any]:
+    return {"split": split.name, "samples": split.samples, "seed": split.seed}
 
 
 def read_job(path: Path) -> Job:

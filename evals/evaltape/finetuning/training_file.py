@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from evaltape.errors import UserError
 from evaltape.finetuning.leaks import NEAR, NGRAM, Overlap, duplicates, leaks
 from evaltape.names import shown
-from evaltape.samples.dataset import load_rows
-from evaltape.samples.samples import Sample, as_sample
-from evaltape.suite import prompt
-from evaltape.suite.reader import Finetune, Split, Suite
+from evaltape.samples.dataset import Loaded, load_training_rows
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Finetune, Split, Suite
 from evaltape.text import counted
 
 FEWEST_EXAMPLES = 10
@@ -33,6 +32,7 @@ class TrainingFile:
     dropped: tuple[Overlap, ...] = ()
     near: tuple[Overlap, ...] = ()
     repeated: tuple[Overlap, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def content(self) -> bytes:
@@ -60,22 +60,24 @@ class TrainingFile:
             if overlaps:
                 named = ", ".join(map(str, overlaps[:3])) + (", ..." if len(overlaps) > 3 else "")
                 yield f"{counted(len(overlaps), 'training row')} {what}: {named}"
+        yield from self.remarks
 
 
 def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> TrainingFile:
     """Load the train split and make its file. Raises `UserError`, naming the row, for what must not be trained on."""
-    rows = _training_samples(suite, job.train)
+    rows, remarks = _training_samples(suite, job, job.train)
     found = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
     exact = {overlap.row: overlap for overlap in found if overlap.exact}
     if exact and job.leaks == "error":
         raise UserError(_leaking(suite, job, list(exact.values())))
     kept = [row for row in rows if row.id not in exact]
     file = TrainingFile(
-        text="".join(_line(suite, row) for row in kept),
+        text="".join(_line(job, row) for row in kept),
         rows=len(kept),
         dropped=tuple(exact.values()),
         near=tuple(overlap for overlap in found if not overlap.exact),
         repeated=tuple(duplicates({row.id: row.input for row in kept})),
+        remarks=tuple(remarks),
     )
     _check(suite, job, file, kept, "training")
     return file
@@ -85,32 +87,26 @@ def build_validation_file(suite: Suite, job: Finetune) -> TrainingFile | None:
     """The file of the job's validation split, if it has one."""
     if job.validation is None:
         return None
-    rows = _training_samples(suite, job.validation)
-    file = TrainingFile("".join(_line(suite, row) for row in rows), len(rows))
+    rows, remarks = _training_samples(suite, job, job.validation)
+    file = TrainingFile("".join(_line(job, row) for row in rows), len(rows), remarks=tuple(remarks))
     _check(suite, job, file, rows, "validation")
     return file
 
 
-def _training_samples(suite: Suite, split: Split) -> list[Sample]:
-    rows = [as_sample(suite, row) for row in load_rows(suite.dataset, suite.file, split)]
-    seen: set[str] = set()
-    for row in rows:
-        if row.id in seen:
-            raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {row.id!r}")
-        seen.add(row.id)
-    return rows
+def _training_samples(suite: Suite, job: Finetune, split: Split) -> Loaded:
+    return load_training_rows(suite, job.base, split)
 
 
 def _evaluated(suite: Suite, job: Finetune, samples: list[Sample]) -> dict[str, str]:
     """Texts that must not be trained on, by the name that messages give their rows."""
-    validation = _training_samples(suite, job.validation) if job.validation else []
+    validation = _training_samples(suite, job, job.validation)[0] if job.validation else []
     named = {f"sample {sample.id}": sample.input for sample in samples}
     return {**named, **{f"validation row {row.id}": row.input for row in validation}}
 
 
-def _line(suite: Suite, row: Sample) -> str:
-    turns = prompt.messages(suite.user, suite.system, row.values)
-    turns.append({"role": "assistant", "content": row.reference})
+def _line(job: Finetune, row: Sample) -> str:
+    turns = job.base.prompt.render(row)
+    turns.append({"role": "assistant", "content": row.references[0]})
     return json.dumps({"messages": turns}, ensure_ascii=False) + "\n"
 
 
@@ -135,8 +131,8 @@ def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], 
         raise UserError(f"{place} {rows_left}; the API asks for {FEWEST_EXAMPLES} or more")
     if len(file.content) > LARGEST_BYTES:
         raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {LARGEST_BYTES:,}")
-    roles = (["system"] if suite.system else []) + ["user", "assistant"]
     for row, line in zip(rows, file.text.split("\n"), strict=False):
+        roles = [turn["role"] for turn in job.base.prompt.render(row)] + ["assistant"]
         fault = fault_of(line, roles)
         if fault:
             raise UserError(f"{place} {kind} row {row.id}: {fault}")

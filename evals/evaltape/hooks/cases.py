@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.session import Session
-from evaltape.suite.reader import Comparison, Model
+from evaltape.suite.definition import Comparison, Model
 
-PREDICTION, SCORES, COMPARISON, JOB_KEY = "prediction", "scores", "comparison", "job_key"
-SUBJECTS = (PREDICTION, SCORES, COMPARISON, JOB_KEY)
+PREDICTION, SCORES, SLICES, COMPARISON = "prediction", "scores", "slices", "comparison"
+AGAINST, MUTANTS, JOB_KEY = "against", "mutants", "job_key"
+SUBJECTS = (PREDICTION, SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JOB_KEY)
 """The fixtures that a test is parametrized by."""
-GATES = {SCORES, COMPARISON}
+GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS}
 """What makes a test a gate: it asserts on all samples of a model, so it runs in the controller, after all sample tests."""
 PLUGIN = "evaltape.plugin"
 
@@ -93,7 +94,7 @@ def subject_of(metafunc: pytest.Metafunc) -> str | None:
 
 def parametrize(metafunc: pytest.Metafunc, session: Session, subject: str) -> None:
     """Parametrize a test with its cases."""
-    with_metric = subject in (SCORES, COMPARISON) and "metric" in metafunc.fixturenames
+    with_metric = subject in (SCORES, SLICES, COMPARISON, AGAINST) and "metric" in metafunc.fixturenames
     suites = _suites_of(metafunc.definition, session)
     cases = [
         case for case in _CASES[subject](session, with_metric) if case.suite in suites and _is_wanted(metafunc, case, session)
@@ -128,6 +129,12 @@ def _scores(session: Session, with_metric: bool) -> Iterator[Case]:
             yield Case(SCORES, model.suite, model, metric=metric, id=f"{base}-{metric}")
 
 
+def _slices(session: Session, _: bool) -> Iterator[Case]:
+    for model in session.models():
+        for metric in model.slice_gates if session.workspaces[model.suite].suite.dataset.slices else ():
+            yield Case(SLICES, model.suite, model, metric=metric, id=f"{model.suite}-{model.key}-{metric}")
+
+
 def _comparisons(session: Session, _: bool) -> Iterator[Case]:
     for comparison in session.comparisons():
         for metric in comparison.bounds:
@@ -144,7 +151,10 @@ def _jobs(session: Session, _: bool) -> Iterator[Case]:
 _CASES: dict[str, Callable[[Session, bool], Iterable[Case]]] = {
     PREDICTION: _predictions,
     SCORES: _scores,
+    SLICES: _slices,
     COMPARISON: _comparisons,
+    AGAINST: lambda session, _: (),
+    MUTANTS: lambda session, _: (),
     JOB_KEY: _jobs,
 }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evaltape.hooks.cases import COMPARISON, PREDICTION, SCORES, Case
+from evaltape.hooks.cases import COMPARISON, PREDICTION, SCORES, SLICES, Case
 from evaltape.session import Session
 
 
@@ -18,6 +18,9 @@ def finding_of(item: pytest.Item, case: Case, session: Session) -> dict[str, Any
     if case.subject == COMPARISON:
         assert case.comparison is not None
         return {"comparison": [case.suite, case.comparison.name, case.metric]}
+    if case.subject == SLICES:
+        assert case.model is not None
+        return {"slice_gate": [case.suite, case.model.key, case.metric]}
     if case.subject == SCORES:
         assert case.model is not None
         if case.metric is not None:

@@ -8,7 +8,7 @@ from _pytest.skipping import evaluate_skip_marks
 from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
 from evaltape.recorder.outcomes import Selection
 from evaltape.session import Selected, Session
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 
 
 def selected_calls(items: Iterable[pytest.Item]) -> Selected:

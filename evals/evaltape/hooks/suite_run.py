@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from evaltape.recorder.process import RecorderProcess
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.scoring.scores import ModelScores
 from evaltape.session import Session
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
 
 
@@ -49,4 +49,4 @@ class SuiteRun:
         """Return the scores of a model on the samples that the session has looked at."""
         known = self.evidence.predictions
         found = (known.get((model.key, sample.id)) for sample in self.samples)
-        return ModelScores(model, self.suite.metrics, [prediction for prediction in found if prediction is not None])
+        return ModelScores(model, self._workspace.metrics, [prediction for prediction in found if prediction is not None])

@@ -8,14 +8,12 @@
 """
 
 import json
-import warnings
 from collections.abc import Generator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evaltape.errors import FewerSamples
 from evaltape.hooks.cases import case_of, is_gate
 from evaltape.recorder.outcomes import CONTROLLER_ENDED, Message
 from evaltape.session import Session
@@ -143,12 +141,7 @@ class Distribution:
         return result
 
     def _collect(self, session: pytest.Session) -> None:
-        # pytest catches warnings in its own collection only; all others come from the workers, too.
-        with warnings.catch_warnings(record=True, action="ignore") as caught:
-            warnings.simplefilter("always", FewerSamples)
-            session.perform_collect()
-        for warning in caught:
-            session.config.issue_config_time_warning(cast(Warning, warning.message), stacklevel=2)
+        session.perform_collect()
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
         self._gates = [item for item in session.items if is_gate(item)]

@@ -16,7 +16,7 @@ from evaltape.mutation.speakers import mentioned, renamed, same_in_any_order, sp
 from evaltape.scoring.rouge import lead
 
 if TYPE_CHECKING:
-    from evaltape.samples.samples import Sample
+    from evaltape.samples.sample import Sample
 
 Answers = Sequence[tuple["Sample", str]]
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evaltape.samples.samples import Sample
+    from evaltape.samples.sample import Sample
 
 PREAMBLE = "Here is a summary:"
 _QUOTES = ("“”", '""', "„“", "«»", "「」")

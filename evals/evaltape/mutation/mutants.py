@@ -8,7 +8,7 @@ from evaltape.mutation.harmful import Answers
 from evaltape.mutation.operators import Operator
 
 if TYPE_CHECKING:
-    from evaltape.samples.samples import Sample
+    from evaltape.samples.sample import Sample
 
 Score = Callable[["Sample", str], Mapping[str, float | None]]
 """A function of a sample and a text to the score of each metric; None for a metric that can't score it."""

@@ -14,7 +14,7 @@ from evaltape.mutation.harmful import Answers
 from evaltape.names import nearest, shown
 
 if TYPE_CHECKING:
-    from evaltape.samples.samples import Sample
+    from evaltape.samples.sample import Sample
 
 SEED = 42
 

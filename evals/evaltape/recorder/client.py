@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from evaltape.errors import UserError
 from evaltape.recording.cassettes import Exchange, without_identity
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")

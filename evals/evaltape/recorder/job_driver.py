@@ -16,8 +16,8 @@ from evaltape.recorder.client import CallFailed, Endpoint
 from evaltape.recorder.job_api import JobApi
 from evaltape.recorder.loop import Recorder
 from evaltape.recording.cassettes import Exchange
+from evaltape.suite.definition import Model
 from evaltape.suite.pricing import training_usd
-from evaltape.suite.reader import Model
 from evaltape.text import counted
 
 RETIRING_DAYS = 30

@@ -23,10 +23,10 @@ from evaltape.recorder.throttle import Throttle
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Answer, read_completion
+from evaltape.suite.definition import Model
 from evaltape.suite.pricing import call_usd, most_usd
-from evaltape.suite.reader import Model
 
 ATTEMPTS = 5
 PATIENCE_S = 600.0

@@ -1,19 +1,18 @@
 """Plans a recording: the lanes of calls and the fine-tuning jobs that the selected tests need."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from evaltape.errors import FewerSamples, UserError
+from evaltape.errors import UserError
 from evaltape.names import shown
 from evaltape.recorder.client import Endpoint, endpoint_of
 from evaltape.recorder.job_driver import JobDriver
 from evaltape.recorder.loop import Call, Recorder
 from evaltape.recorder.outcomes import Selection
 from evaltape.recorder.shutdown_dates import ask
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
 
 
@@ -44,8 +43,9 @@ class Planner:
         if self.settings.budget_usd is None or not free:
             return
         if len(free) == len(models):
+            file = self.workspaces[models[0].suite].suite.file
             raise UserError(
-                f"--budget {self.settings.budget_usd:g} bounds nothing: {shown(self.workspaces[models[0].suite].suite.file)} states no price of "
+                f"--budget {self.settings.budget_usd:g} bounds nothing: {shown(file)} states no price of "
                 f"{', '.join(free)}, as in price = {{ input = 0.15, output = 0.60 }} (USD per million tokens)"
             )
         self.recorder.tally.notes.append(f"The budget does not bound {', '.join(free)}: the suite states no price.")
@@ -73,11 +73,8 @@ class Planner:
             self._add_lane(workspace, model, endpoint, samples)
             return
         job = model.job
-        with warnings.catch_warnings(record=True, action="ignore") as caught:
-            warnings.simplefilter("always", FewerSamples)
-            prepared = workspace.jobs.prepare(job)
-        notes = [*prepared.training.notes(), *(str(warning.message) for warning in caught)]
-        self.recorder.tally.notes += [f"{job.key}: {note}" for note in notes]
+        prepared = workspace.jobs.prepare(job)
+        self.recorder.tally.notes += [f"{job.key}: {note}" for note in prepared.training.notes()]
 
         async def drive(recorder: Recorder) -> None:
             error = await JobDriver(prepared, endpoint, recorder, self.settings.retrain).drive()

@@ -41,7 +41,7 @@ class RecorderProcess:
         self.has_begun = False
         self.is_running = False
         self._outcomes = outcomes
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `join`.
         with _ignoring_interrupts():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "evaltape.recorder"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.client import CallFailed, Endpoint, endpoint_of
 from evaltape.reporting.retirement import Notice, notice_lines
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 
 if TYPE_CHECKING:
     from evaltape.hooks.suite_run import SuiteRun
@@ -37,7 +37,7 @@ async def ask(endpoint: Endpoint, served: str) -> Notice:
 
 def ask_all(session: "SuiteRun") -> list[str]:
     """Ask for every model of the suite, and tell it a line each. Raises `UserError` where there is no key for one."""
-    models = session.suite.models
+    models = {key: model for key, model in session.suite.models.items() if model.predictions is None}
     asked = [(_served(session, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
     return notice_lines(session, dict(zip(models, asyncio.run(_ask_each(asked)), strict=True)))
 

@@ -1,18 +1,18 @@
 """Where recordings lie, and what is read from them: the predictions of a suite's models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaltape.errors import RecordingError
 from evaltape.names import shown
 from evaltape.recording import cassettes
-from evaltape.samples.samples import Sample
+from evaltape.samples.predictions_file import PredictionsFile, read_predictions
+from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction, read_completion
-from evaltape.scoring.rouge import scorer
 from evaltape.suite import prompt
-from evaltape.suite.reader import Model, Suite
+from evaltape.suite.definition import Model, Suite
 
 ENDPOINT = "/chat/completions"
 
@@ -29,6 +29,7 @@ class Recordings:
     suite: Suite
     served: Callable[[Model], str]
     how_to_record: Callable[[Model, Sample], str]
+    _files: dict[Path, PredictionsFile] = field(default_factory=dict, init=False)
 
     def cassette(self, model: Model, sample: Sample, repeat: int = 1) -> Path:
         """The file of one recorded call; asked again for noise, `repeat` counts from 2."""
@@ -37,8 +38,7 @@ class Recordings:
 
     def request(self, model: Model, sample: Sample) -> dict[str, Any]:
         """The JSON body a model is asked with. Raises `RecordingError` where its job has no tuned model."""
-        turns = prompt.messages(self.suite.user, self.suite.system, sample.values)
-        return prompt.chat_request(self.served(model), turns, model.request)
+        return prompt.chat_request(self.served(model), model.prompt.render(sample), model.request)
 
     def prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
         """The recorded prediction, scored; a recording that can't be used is a failed prediction with the reason."""
@@ -50,13 +50,15 @@ class Recordings:
 
     def valid_prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
         """As `prediction`, but raises `RecordingError` where there is no valid recording of exactly this call."""
+        if model.predictions is not None:
+            return self._from_file(model, model.predictions, sample)
         path = self.cassette(model, sample, repeat)
         body = cassettes.replay(path, ENDPOINT, self.request(model, sample))
         try:
             answer = read_completion(body)
         except ValueError as error:
             raise RecordingError(f"{shown(path)}: {error}") from None
-        prediction = Prediction(
+        return Prediction(
             model=model.key,
             sample=sample.id,
             text=answer.text,
@@ -66,10 +68,12 @@ class Recordings:
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
         )
-        return replace(prediction, scores=self._scores(sample, answer.text)) if prediction.answered else prediction
 
-    def _scores(self, sample: Sample, text: str) -> dict[str, float]:
-        return scorer(self.suite.metrics, self.suite.stemmer)(sample.reference, text)
+    def _from_file(self, model: Model, path: Path, sample: Sample) -> Prediction:
+        if path not in self._files:
+            self._files[path] = read_predictions(path)
+        text, failure = self._files[path].answer(sample)
+        return Prediction(model.key, sample.id, text, failure)
 
     def orphans(self, samples: list[Sample], model: str = "*") -> list[Path]:
         """Cassettes of a model, or in the suite's whole folder, that belong to no model of it any more, or to no sample."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
 from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite import prompt
+from evaltape.suite.definition import Finetune, Model
 from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, OVERHEAD_TOKENS, answer_limit, call_usd, most_tokens, training_usd
-from evaltape.suite.reader import Finetune, Model
 from evaltape.suite.tokens import Count, bytes_of, counter_of
 from evaltape.text import counted, cut, usd
 
@@ -84,11 +84,8 @@ def estimate(session: "SuiteRun", selected: Iterable[tuple[Model, Sample]]) -> I
 def _of_model(session: "SuiteRun", model: Model, samples: list[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
     count = counter_of(served)
-    suite, calls = session.suite, session.calls_of(model, samples)
-    bodies = (
-        prompt.chat_request(served, prompt.messages(suite.user, suite.system, sample.values), model.request)
-        for sample, _ in calls
-    )
+    calls = session.calls_of(model, samples)
+    bodies = (prompt.chat_request(served, model.prompt.render(sample), model.request) for sample, _ in calls)
     tokens = [most_tokens(body, count or bytes_of) for body in bodies]
     prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
     is_limited = answer_limit(model.request) is not None

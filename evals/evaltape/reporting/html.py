@@ -57,8 +57,8 @@ def write_report(session: "SuiteRun") -> None:
     suite = session.suite
     data = report_data(
         results(session),
-        metrics=suite.metrics,
-        samples=[{"id": one.id, "input": one.input, "reference": one.reference} for one in session.samples],
+        metrics=tuple(suite.metrics),
+        samples=[{"id": one.id, "input": one.input, "reference": one.references[0]} for one in session.samples],
         comparisons={
             name: {"baseline": it.baseline, "candidate": it.candidate, "confidence": it.confidence, "bounds": it.bounds}
             for name, it in suite.comparisons.items()

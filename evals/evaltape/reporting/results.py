@@ -43,14 +43,14 @@ def _results(session: "SuiteRun") -> dict[str, Any]:
     found = [session.of_model(model) for model in suite.models.values()]
     looked_at = {scores.model.key: scores for scores in found if scores.predictions}
     pairs = [
-        PairedScores(comparison, suite.metrics, looked_at[comparison.baseline], looked_at[comparison.candidate])
+        PairedScores(comparison, session.metrics, looked_at[comparison.baseline], looked_at[comparison.candidate])
         for comparison in suite.comparisons.values()
         if comparison.baseline in looked_at and comparison.candidate in looked_at
     ]
     return {
         "suite": suite.name,
         "mode": session.settings.mode,
-        "rouge": {"package": rouge.package(), "stemmer": suite.stemmer},
+        "rouge": {"package": rouge.package(), "stemmer": any(spec.options.get("stemmer") for spec in suite.metrics.values())},
         "models": {key: _model(scores, evidence.gates) for key, scores in looked_at.items()},
         "computed": _lead(session, looked_at.values()),
         "jobs": _jobs(session, looked_at.values()),
@@ -107,8 +107,9 @@ def _lead(session: "SuiteRun", looked_at: Iterable[ModelScores]) -> dict[str, An
     if not samples:
         return {}
     rows = [session.lead(sample) for sample in samples]
-    columns = [[row[metric] for row in rows] for metric in session.suite.metrics]
-    found = dict(zip(session.suite.metrics, map(_interval, intervals(columns)), strict=True))
+    names = [metric for metric in session.text_metrics if all(metric in row for row in rows)]
+    columns = [[row[metric] for row in rows] for metric in names]
+    found = dict(zip(names, map(_interval, intervals(columns)), strict=True))
     return {LEAD: {"samples": len(samples), "scores": found}}
 
 
@@ -135,7 +136,7 @@ def _interval(interval: Interval) -> dict[str, float]:
 
 def _prediction(session: "SuiteRun", prediction: Prediction) -> dict[str, Any]:
     sample = session.sample(prediction.sample)
-    told = {"model": prediction.model, "sample": sample.id, "prediction": prediction.text, "reference": sample.reference}
+    told = {"model": prediction.model, "sample": sample.id, "prediction": prediction.text, "reference": sample.references[0]}
     if not prediction.answered:
         return {**told, "failure": prediction.failure}
     return {**told, "truncated": prediction.truncated, **prediction.scores}

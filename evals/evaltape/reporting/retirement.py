@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 from evaltape.text import counted, visible
 
 if TYPE_CHECKING:

@@ -79,6 +79,7 @@ def _remarks(session: "SuiteRun", found: Results, verbose: bool) -> Iterator[str
     yield from _noise(found)
     yield from near_ends(session)
     yield from spend_lines(session, found)
+    yield from session.notes
     yield from _orphans(session)
     if session.recorder is not None:
         yield from session.recorder.tally.notes

@@ -1,109 +1,151 @@
-"""Loads splits through the `datasets` library. Only a recording comes here: replay reads the frozen samples."""
+"""Loads the rows of a split, from a local file or the Hub, and makes samples of them.
+
+Only a recording comes here, and a replay whose data file isn't the one that was recorded.
+"""
 
 import hashlib
-import tempfile
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from evaltape.errors import FewerSamples, UserError
-from evaltape.names import nearest, shown
-from evaltape.suite.reader import Dataset, Split
+from evaltape.errors import UserError
+from evaltape.names import shown
+from evaltape.samples.checks import (
+    check_all,
+    check_columns,
+    check_fields,
+    check_prompt,
+    check_prompt_columns,
+    refuse_equal_ids,
+)
+from evaltape.samples.local_files import SUFFIXES, Rows, read_rows
+from evaltape.samples.rows import Columns, as_sample
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Dataset, Model, Split, Suite
+from evaltape.suite.prompt import INPUT
+from evaltape.text import cut
 
-LOADERS = {".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+Loaded = tuple[list[Sample], list[str]]
+"""Samples, and what a person should know of how they came about."""
 
-Row = dict[str, Any]
+KINDS = "a local data set is a .jsonl, .json, .csv or .parquet file, or a folder with one per split"
+
+
+def load_samples(suite: Suite) -> Loaded:
+    """Return the samples that the suite evaluates, from its data set.
+
+    Raises `UserError` where the data set, its split or one of its columns is missing, or a row can't be a sample.
+    """
+    rows = _rows(suite, suite.dataset.split)
+    check_fields(suite, rows.columns, _whose(suite))
+    check_columns(suite, rows.columns, _whose(suite))
+    samples = _samples(suite, Columns.of(suite, suite.columns), rows, suite.dataset.split)
+    check_all(suite, samples, rows.is_text)
+    return samples, fewer_rows(suite, suite.dataset.split, rows.count)
+
+
+def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
+    """Return the rows of a split to train a model on, as samples with the columns that its prompt names.
+
+    Where ids are made of the input, equal rows get distinct ones: they name the rows in messages, nothing else.
+    Raises `UserError` as `load_samples` does.
+    """
+    rows = _rows(suite, split)
+    check_fields(suite, rows.columns, _whose(suite))
+    check_prompt(suite, model, rows.columns, _whose(suite))
+    samples = _samples(suite, Columns.of(suite, model.prompt.columns - {INPUT}), rows, split)
+    samples = samples if suite.dataset.fields.id else _numbered(samples)
+    refuse_equal_ids(suite, samples, f"split {split.name!r}: ")
+    check_prompt_columns(suite, samples, model.prompt)
+    return samples, fewer_rows(suite, split, rows.count)
 
 
 def split_file(dataset: Dataset, suite_file: Path, split: str) -> Path | None:
-    """The local file of a split, which need not exist; None for a Hub data set."""
+    """Return the local file of a split, which need not exist; None for a Hub data set.
+
+    A path is local if it ends as a data file does, begins with a dot or a slash, exists, or lies in a folder that does.
+    """
     path = suite_file.parent / dataset.path
     if path.is_dir():
-        files = [path / f"{split}{suffix}" for suffix in LOADERS]
+        files = [path / f"{split}{suffix}" for suffix in SUFFIXES]
         return next((file for file in files if file.is_file()), files[0])
-    if path.suffix in LOADERS or dataset.path.startswith((".", "/")):
-        return path
-    return None
+    looks_local = dataset.path.startswith((".", "/", "~")) or Path(dataset.path).is_absolute()
+    lies_local = len(Path(dataset.path).parts) > 1 and path.parent.is_dir()
+    is_local = path.suffix.lower() in SUFFIXES or looks_local or path.is_file() or lies_local
+    return path if is_local else None
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file's bytes, as hex."""
+    """Return the SHA-256 of a file's bytes, as hex."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def load_rows(dataset: Dataset, suite_file: Path, split: Split) -> list[Row]:
-    """The rows of a split, selected as `shuffle(seed=seed).select(range(samples))` of `datasets` does.
-
-    Raises `UserError` where the data set, its split or one of its fields is missing, or nothing is in it.
-    """
-    import datasets
-
-    datasets.disable_progress_bars()
-    file = split_file(dataset, suite_file, split.name)
-    rows = _from_file(dataset, suite_file, file, split.name) if file else _from_hub(dataset, suite_file, split.name)
-    _check_fields(dataset, suite_file, rows.column_names)
-    if len(rows) == 0:
-        raise _empty(dataset, suite_file, split.name)
-    if split.seed is not None:
-        rows = rows.shuffle(seed=split.seed)
-    return _limited(rows, suite_file, split)
+def fewer_rows(suite: Suite, split: Split, count: int) -> list[str]:
+    """Return a note where a split has fewer rows than are asked for."""
+    if split.samples is None or split.samples <= count:
+        return []
+    return [f"{shown(suite.file)}: {split.samples} samples asked for, split {split.name!r} has {count}: all are used"]
 
 
-def _limited(rows: Any, suite_file: Path, split: Split) -> list[Row]:
-    wanted = split.samples or len(rows)
-    if wanted > len(rows):
-        warnings.warn(
-            f"{shown(suite_file)}: {wanted} samples asked for, split {split.name!r} has {len(rows)}: all are used",
-            FewerSamples,
-            stacklevel=2,
-        )
-        wanted = len(rows)
-    return list(rows.select(range(wanted)))
+def _rows(suite: Suite, split: Split) -> Rows:
+    data, file = suite.dataset, split_file(suite.dataset, suite.file, split.name)
+    rows = _local_rows(suite, file, split.name) if file else _hub_rows(suite, split.name)
+    if rows.count == 0:
+        raise UserError(f"{shown(suite.file)}: [dataset] split {split.name!r} of {data.path!r} is empty")
+    return rows
 
 
-def _from_file(dataset: Dataset, suite_file: Path, file: Path, split: str) -> Any:
-    import datasets
+def _samples(suite: Suite, columns: Columns, rows: Rows, split: Split) -> list[Sample]:
+    numbers = _selected(rows.count, split)
+    picked = rows.pick(numbers, columns.all)
+    return [as_sample(suite, columns, row, number + 1) for row, number in zip(picked, numbers, strict=True)]
 
+
+def _whose(suite: Suite) -> str:
+    return f"Columns of {suite.dataset.path!r}"
+
+
+def _selected(count: int, split: Split) -> Sequence[int]:
+    wanted = min(split.samples or count, count)
+    if split.seed is None:
+        return range(wanted)
+    from evaltape.samples.hub import shuffled
+
+    return shuffled(count, split.seed, wanted)
+
+
+def _local_rows(suite: Suite, file: Path, split: str) -> Rows:
+    path, folder = suite.dataset.path, suite.file.parent / suite.dataset.path
     if not file.is_file():
-        where = suite_file.parent / dataset.path
-        there = ", ".join(sorted(path.name for path in where.iterdir())) if where.is_dir() else "no such folder or file"
-        what = f"split {split!r} of {dataset.path!r}" if where.is_dir() else f"{dataset.path!r}"
-        raise UserError(f"{shown(suite_file)}: [dataset] {what} is not there: looked for {shown(file)} ({there})")
-    # A cache of its own, gone afterwards: nothing stale is ever read and nothing is left behind.
-    with tempfile.TemporaryDirectory(prefix="evaltape-") as cache:
-        try:
-            return datasets.load_dataset(
-                LOADERS[file.suffix], data_files=str(file), split="train", cache_dir=cache, keep_in_memory=True
-            )
-        except Exception as error:
-            reason = error.__cause__ or error
-            if "corresponds to no data" in str(reason):
-                raise _empty(dataset, suite_file, split) from None
-            raise UserError(f"{shown(file)}: not a readable {file.suffix} data set: {reason}") from None
+        there = ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "no such folder or file"
+        what = f"split {split!r} of {path!r}" if folder.is_dir() else f"{path!r}"
+        raise UserError(f"{shown(suite.file)}: [dataset] {what} is not there: looked for {shown(file)} ({cut(there, 300)})")
+    if file.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{shown(suite.file)}: [dataset] path = {path!r} is no file that Evaltape reads: {KINDS}")
+    others = [folder / f"{split}{suffix}" for suffix in SUFFIXES if folder.is_dir()]
+    same = [other.name for other in others if other.is_file()]
+    if len(same) > 1:
+        raise UserError(f"{shown(suite.file)}: [dataset] split {split!r} of {path!r} is in two files: {', '.join(same)}")
+    return read_rows(file)
 
 
-def _empty(dataset: Dataset, suite_file: Path, split: str) -> UserError:
-    return UserError(f"{shown(suite_file)}: [dataset] split {split!r} of {dataset.path!r} is empty")
+def _hub_rows(suite: Suite, split: str) -> Rows:
+    from evaltape.samples.hub import hub_rows
 
-
-def _from_hub(dataset: Dataset, suite_file: Path, split: str) -> Any:
-    import datasets
-
+    data = suite.dataset
     try:
-        return datasets.load_dataset(dataset.path, revision=dataset.revision, split=split)
+        return hub_rows(data.path, data.revision, split)
     except Exception as error:
-        reason = " ".join(str(error).split())
         raise UserError(
-            f"{shown(suite_file)}: [dataset] path = {dataset.path!r}, split {split!r}: the Hub data set can't be loaded: "
-            f"{reason} (a local data set is a .jsonl, .csv or .parquet file, or a folder with one per split)"
+            f"{shown(suite.file)}: [dataset] path = {data.path!r}, split {split!r}: the Hub data set can't be loaded: "
+            f"{cut(' '.join(str(error).split()), 500)} ({KINDS})"
         ) from None
 
 
-def _check_fields(dataset: Dataset, suite_file: Path, there: list[str]) -> None:
-    for key in ("id", "input", "reference"):
-        column = getattr(dataset.fields, key)
-        if column not in there:
-            raise UserError(
-                f"{shown(suite_file)}: [dataset.fields] {key} = {column!r}: no such column.{nearest(column, there)} "
-                f"Columns of {dataset.path!r}: {', '.join(there)}"
-            )
+def _numbered(rows: list[Sample]) -> list[Sample]:
+    seen: dict[str, int] = {}
+    numbered = []
+    for row in rows:
+        seen[row.id] = count = seen.get(row.id, 0) + 1
+        name = row.id if count == 1 else f"{row.id} ({count})"
+        numbered.append(Sample(name, row.input, row.references, row.columns))
+    return numbered

@@ -97,7 +97,9 @@ def noise_of(answers: Sequence[Sequence[float]]) -> Noise | None:
 def noise_of_model(session: "SuiteRun", scores: ModelScores) -> dict[str, Noise]:
     """The noise of each metric's mean, from the repeats that are recorded of a model; empty where there are none."""
     answers = _answers(session, scores)
-    found = {metric: noise_of([[one[metric] for one in told] for told in answers]) for metric in scores.metrics}
+    found = {
+        metric: noise_of([[one[metric] for one in told if metric in one] for told in answers]) for metric in scores.metrics
+    }
     return {metric: noise for metric, noise in found.items() if noise is not None}
 
 
@@ -110,7 +112,7 @@ def _answers(session: "SuiteRun", scores: ModelScores) -> list[list[Scores]]:
         answers.append([first.scores])
         for repeat in repeats.get(sample.name, ()):
             try:
-                again = session.recordings.valid_prediction(scores.model, sample, repeat)
+                again = session.scored(sample, session.recordings.valid_prediction(scores.model, sample, repeat))
             except RecordingError:
                 continue
             if again.answered:

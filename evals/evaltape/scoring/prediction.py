@@ -31,7 +31,11 @@ class Prediction:
     served: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    latency_s: float | None = None
+    cost_usd: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    unscored: Mapping[str, str] = field(default_factory=dict)
+    """By metric the reason why it could not score the text."""
 
     @property
     def answered(self) -> bool:

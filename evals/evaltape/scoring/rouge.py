@@ -7,7 +7,7 @@ doesn't see who did what: two names swapped in a summary cost it next to nothing
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from evaltape.scoring.functions import FunctionError, UserFunction
@@ -64,23 +64,6 @@ class _Tokenizer:
     """A tokenizer as rouge_score takes it."""
 
     tokenize: Callable[[str], list[str]]
-
-
-@lru_cache(maxsize=4)
-def scorer(metrics: tuple[str, ...], stemmer: bool) -> Callable[[str, str], dict[str, float]]:
-    """A function of (reference, prediction) to the F1 of each metric.
-
-    Source: Lin (2004), ROUGE, as implemented by `rouge_score.rouge_scorer`. Its tokeniser keeps a-z and 0-9 only.
-    """
-    from rouge_score.rouge_scorer import RougeScorer
-
-    rouge = RougeScorer(list(metrics), use_stemmer=stemmer)
-
-    def score(reference: str, prediction: str) -> dict[str, float]:
-        scores = rouge.score(reference, prediction)
-        return {metric: float(scores[metric].fmeasure) for metric in metrics}
-
-    return score
 
 
 def package() -> str:

@@ -1,13 +1,17 @@
 """What a model scored: all its predictions, and what gates, snapshots and comparisons ask of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from evaltape.scoring import statistics
+from evaltape.scoring.metrics import Metric
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Difference, Interval
-from evaltape.suite.reader import Comparison, Model
+from evaltape.suite.definition import Comparison, Model
+
+NAMED = 3
+"""How many failed samples a message names."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -15,73 +19,98 @@ class ModelScores:
     """The predictions of one model for samples of its suite, failed ones included."""
 
     model: Model
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Metric]
+    """The suite's metrics, by name."""
     predictions: Sequence[Prediction]
 
     def __repr__(self) -> str:
         return f"<scores of {self.model.key}>"
 
-    @property
+    @cached_property
     def failures(self) -> list[Prediction]:
         """The failed samples, each with its reason."""
         return [prediction for prediction in self.predictions if not prediction.answered]
 
-    @property
+    @cached_property
     def answered(self) -> list[Prediction]:
-        """The samples that were answered, and scored."""
+        """The samples that were answered."""
         return [prediction for prediction in self.predictions if prediction.answered]
 
     @property
     def truncated(self) -> int:
-        """How many of the scored texts were cut at the length limit."""
+        """How many of the answers were cut at the length limit."""
         return sum(prediction.truncated for prediction in self.answered)
 
+    def scored(self, metric: str) -> list[Prediction]:
+        """Return the predictions that a metric has scored."""
+        return [prediction for prediction in self.answered if metric in prediction.scores]
+
+    def unscored(self, metric: str) -> list[Prediction]:
+        """Return the answered predictions that a metric could not score."""
+        return [prediction for prediction in self.answered if metric not in prediction.scores]
+
     def column(self, metric: str) -> list[float]:
-        """The F1 of each answered sample."""
-        return [prediction.scores[metric] for prediction in self.answered]
+        """Return the score of each scored sample, in the suite's order."""
+        return [prediction.scores[metric] for prediction in self.scored(metric)]
 
     def mean(self, metric: str) -> float:
-        """The plain mean F1 over answered samples; `nan`, which passes no gate, where none was."""
+        """Return the plain mean over scored samples; `nan`, which passes no gate, if there is none."""
         column = self.column(metric)
         return statistics.mean(column) if column else float("nan")
 
+    def interval(self, metric: str) -> Interval | None:
+        """Return a metric's mean with its 95% interval; None if no sample was scored."""
+        return self.intervals.get(metric)
+
     @cached_property
     def intervals(self) -> dict[str, Interval]:
-        """Mean and 95% bootstrap interval per metric; empty where no sample was answered."""
-        if not self.answered:
-            return {}
-        return dict(zip(self.metrics, statistics.intervals([self.column(m) for m in self.metrics]), strict=True))
+        """Mean and 95% interval of each metric that has scored a sample."""
+        columns = {metric: self.column(metric) for metric in self.metrics}
+        return {metric: statistics.intervals([column])[0] for metric, column in columns.items() if column}
+
+    def higher_is_better(self, metric: str) -> bool:
+        """Return whether a metric's gate is the least mean that passes; otherwise it is the greatest."""
+        return self.metrics[metric].higher_is_better
 
     @property
     def accepted(self) -> dict[str, float | int]:
-        """What the snapshot holds: exact means, and how many samples failed or were cut short."""
+        """What the snapshot holds: exact means, and how many samples failed or were cut short.
+
+        A metric that scored nothing is left out, and one that could not score some samples says how many.
+        """
         counts = {"samples": len(self.predictions), "failed": len(self.failures), "truncated": self.truncated}
-        return {**counts, **{metric: self.mean(metric) for metric in self.metrics}}
+        unscored = {f"{metric} unscored": len(lacking) for metric in self.metrics if (lacking := self.unscored(metric))}
+        return {**counts, **{metric: self.mean(metric) for metric in self.intervals}, **unscored}
 
     def properties(self, metric: str | None) -> Iterator[tuple[str, float]]:
-        """What JUnit XML tells of the means, or of one metric's with its gate."""
+        """Yield what JUnit XML holds of the means, or of one metric's with its gate."""
         yield from ((name, interval.mean) for name, interval in self.intervals.items() if metric in (None, name))
-        if metric in self.model.gates:
+        if metric is not None and metric in self.model.gates:
             yield "gate", self.model.gates[metric]
         yield from (("samples", len(self.predictions)), ("failed", len(self.failures)))
 
+    # ------------------------------------------------------------ messages
+
     @property
     def failed_in_short(self) -> str:
-        """The failed samples in a line: how many, how many are put up with, and the first with their reasons."""
-        failures = self.failures
-        named = "; ".join(f"{prediction.sample}: {prediction.failure}" for prediction in failures[:3])
-        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
-        allowed = self.model.allow_failed
-        counts = f"{len(failures)} of {len(self.predictions)} samples failed, {allowed} allowed"
-        return f"{self.model.key}: {counts}: {named}{more}"
+        """The failed samples in a line: how many, how many are allowed, and the first with their reasons."""
+        counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
+        return f"{self.model.key}: {counts}: {_named({one.sample: one.failure or '' for one in self.failures})}"
+
+    def unscored_in_short(self, metric: str) -> str:
+        """Return the samples that a metric could not score in a line, the first with their reasons."""
+        lacking = self.unscored(metric)
+        reasons = {one.sample: one.unscored.get(metric, f"its recording holds no {metric}") for one in lacking}
+        return f"{self.model.key} {metric}: {len(lacking)} of {len(self.answered)} answers not scored: {_named(reasons)}"
 
     def gate_in_short(self, metric: str) -> str:
-        """The mean of a metric beside its gate, in a line."""
+        """Return the mean of a metric beside its gate in a line."""
         interval, gate = self.intervals.get(metric), self.model.gates[metric]
         if interval is None:
             return f"{self.model.key} {metric}: no sample was answered, gate {gate:g}"
-        ends = f"95% interval {interval.low:.4f} to {interval.high:.4f}, {len(self.answered)} samples"
-        return f"{self.model.key} {metric}: mean {interval.mean:.4f} under gate {gate:g} ({ends})"
+        side = "under" if self.higher_is_better(metric) else "over"
+        ends = f"95% interval {interval.low:.4f} to {interval.high:.4f}, {len(self.scored(metric))} samples"
+        return f"{self.model.key} {metric}: mean {interval.mean:.4f} {side} gate {gate:g} ({ends})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +118,8 @@ class PairedScores:
     """Two models on the samples that both answered."""
 
     comparison: Comparison
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Metric]
+    """The suite's metrics, by name."""
     baseline: ModelScores
     candidate: ModelScores
 
@@ -102,30 +132,35 @@ class PairedScores:
         other = {prediction.sample: prediction for prediction in self.candidate.answered}
         return [(mine, other[mine.sample]) for mine in self.baseline.answered if mine.sample in other]
 
+    def scored(self, metric: str) -> list[tuple[Prediction, Prediction]]:
+        """Return the pairs of which a metric has scored both."""
+        return [pair for pair in self.pairs if all(metric in one.scores for one in pair)]
+
     @cached_property
     def differences(self) -> dict[str, Difference]:
-        """Per metric the mean difference, candidate less baseline, with its interval; empty where there is no pair."""
-        if not self.pairs:
-            return {}
-        before = [[pair[0].scores[metric] for pair in self.pairs] for metric in self.metrics]
-        after = [[pair[1].scores[metric] for pair in self.pairs] for metric in self.metrics]
-        found = statistics.differences(before, after, self.comparison.confidence)
-        return dict(zip(self.metrics, found, strict=True))
+        """Per metric the mean difference, candidate less baseline, with its interval, if there is a scored pair."""
+        found = {}
+        for metric in self.metrics:
+            pairs = self.scored(metric)
+            if pairs:
+                before, after = ([pair[side].scores[metric] for pair in pairs] for side in (0, 1))
+                found[metric] = statistics.differences([before], [after], self.comparison.confidence)[0]
+        return found
 
     def verdict(self, metric: str) -> str:
-        """`passed`, `failed` or `inconclusive`; `failed` where there is nothing to compare."""
+        """Return `passed`, `failed` or `inconclusive`; `failed` if there is nothing to compare."""
         difference = self.differences.get(metric)
         return difference.verdict(self.comparison.bounds[metric]) if difference else "failed"
 
     def properties(self, metric: str) -> Iterator[tuple[str, float]]:
-        """What JUnit XML tells of one metric's difference with its bound."""
+        """Yield what JUnit XML holds of one metric's difference with its bound."""
         if metric in self.differences:
             ends = self.differences[metric].interval
             yield from ((metric, ends.mean), ("low", ends.low), ("high", ends.high))
-        yield from (("bound", self.comparison.bounds[metric]), ("samples", len(self.pairs)))
+        yield from (("bound", self.comparison.bounds[metric]), ("samples", len(self.scored(metric))))
 
     def in_short(self, metric: str) -> str:
-        """The difference beside its bound, in a line, with what would settle an inconclusive one."""
+        """Return the difference beside its bound in a line, with what would settle an inconclusive one."""
         sides = f"{self.comparison.name} {metric}: {self.comparison.candidate} less {self.comparison.baseline}"
         difference = self.differences.get(metric)
         if difference is None:
@@ -142,3 +177,9 @@ class PairedScores:
         if difference.verdict(bound) == "inconclusive":
             line += f"; about {needed} samples would settle it" if needed else "; no number of samples would settle it"
         return line
+
+
+def _named(reasons: Mapping[str, str]) -> str:
+    """Name the first samples with their reasons, and say how many more there are."""
+    named = "; ".join(f"{sample}: {reason}" for sample, reason in list(reasons.items())[:NAMED])
+    return named + (f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else "")

@@ -1,11 +1,10 @@
 """Entries of a suite's [metrics]: which there are, and what each takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from evaltape.errors import UserError
 from evaltape.names import nearest
+from evaltape.suite.definition import MetricSpec
 
 KINDS = {
     **dict.fromkeys((*(f"rouge{n}" for n in range(1, 10)), "rougeL", "rougeLsum"), "rouge"),
@@ -25,16 +24,6 @@ OPTIONS: Mapping[str, Mapping[str, type]] = {
 RESERVED = ("model", "sample", "prediction", "references", "samples", "failed", "truncated")
 """Keys that stand beside metrics in results and snapshots, so no metric can have their names."""
 _VALID = 'rouge1 to rouge9, rougeL, rougeLsum, chrf, bleu, exact, words, latency_s, cost_usd, or { function = "module:name" }'
-
-
-@dataclass(frozen=True)
-class MetricSpec:
-    """One entry of [metrics] as it stands in the suite."""
-
-    name: str
-    kind: str
-    """`rouge`, `chrf`, `bleu`, `exact`, `words`, `latency_s`, `cost_usd` or `function`."""
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 DEFAULT_SPECS = {name: MetricSpec(name, "rouge") for name in ("rouge1", "rouge2", "rougeL")}

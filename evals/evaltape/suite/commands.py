@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from evaltape.names import shown
-from evaltape.samples.samples import Sample
-from evaltape.suite.reader import Model
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Model
 
 
 class Commands:
@@ -17,6 +17,10 @@ class Commands:
     def record_all(self, kind: str = "baseline", missing: bool = False) -> str:
         """Record every model of a kind, or only what is missing."""
         return f"pytest evals -m {kind} {'--record-missing' if missing else '--record'}{self._rest}"
+
+    def record_missing(self) -> str:
+        """Record whatever has no valid recording, of every kind of model."""
+        return f"pytest evals --record-missing{self._rest}"
 
     def retrain(self) -> str:
         """Pay for new fine-tuning jobs although there are some."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evaltape.suite.reader import Model, Price
+from evaltape.suite.definition import Model, Price
 from evaltape.suite.tokens import Count, bytes_of
 
 DEFAULT_ANSWER_TOKENS = 4_096

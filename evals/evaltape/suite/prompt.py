@@ -1,40 +1,132 @@
 """The prompt: one template for evaluation and training, so that only the model changes between them."""
 
+import json
+import re
 import string
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 Message = dict[str, str]
+ROLES = ("system", "developer", "user", "assistant")
+INPUT = "input"
+"""The name that stands for a sample's input in every template."""
+_COLUMN = re.compile(r"\w[\w -]*")
 
 
-@lru_cache(maxsize=32)
+class Promptable(Protocol):
+    """What a prompt needs of a sample."""
+
+    @property
+    def input(self) -> str:
+        """The input."""
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Further columns of its row."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The messages a model is asked with.
+
+    >>> Prompt(turns=(("user", "Sum up: {input}"),)).render(sample)
+    [{"role": "user", "content": "Sum up: Ann: hi\\nBob: hello"}]
+    """
+
+    turns: tuple[tuple[str, str], ...] = ()
+    """(role, template) of each message; before a conversation: its system prompt, or nothing."""
+    conversation: str | None = None
+    """The column that holds the messages themselves."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns it names, `input` for the sample's input among them."""
+        named = {column for _, template in self.turns for column in columns(template)}
+        return frozenset(named | ({self.conversation} if self.conversation else set()))
+
+    def render(self, sample: Promptable) -> list[Message]:
+        """Return the chat messages for a sample.
+
+        Raises `ValueError` for a column that holds nothing, or what can't stand in a prompt.
+        """
+        turns = [{"role": role, "content": _fill(template, sample)} for role, template in self.turns]
+        return turns + messages_of(sample.columns[self.conversation]) if self.conversation else turns
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the prompt as builtins in a form that stays: it decides whether a training file is still the same."""
+        return {"turns": [list(turn) for turn in self.turns], "conversation": self.conversation}
+
+
+@lru_cache(maxsize=64)
 def _parts(template: str) -> tuple[tuple[str, str | None], ...]:
-    """The template as (text, column) pairs; `{{` and `}}` are braces."""
+    """Split a template into (text, column) pairs; `{{` and `}}` are braces."""
     parts = []
     for text, column, spec, conversion in string.Formatter().parse(template):
-        if column is not None and (not column.isidentifier() or spec or conversion):
+        if column is not None and (not _COLUMN.fullmatch(column) or spec or conversion):
             raise ValueError(f"{{{column}}} is not a column's name; for a brace in the text write {{{{ or }}}}")
         parts.append((text, column))
     return tuple(parts)
 
 
 def columns(template: str) -> set[str]:
-    """The columns a template names. Raises `ValueError` for what is not a template."""
+    """Return the columns a template names. Raises `ValueError` for what is not a template."""
     return {column for _, column in _parts(template) if column is not None}
 
 
-def render(template: str, values: Mapping[str, str]) -> str:
-    """The template with every `{column}` replaced by its value; values are text, never templates themselves."""
-    return "".join(text + (values[column] if column is not None else "") for text, column in _parts(template))
+def _fill(template: str, sample: Promptable) -> str:
+    """Replace every `{column}` by its value; values are text, never templates themselves."""
+    return "".join(text + (_value(column, sample) if column is not None else "") for text, column in _parts(template))
 
 
-def messages(user: str, system: str | None, values: Mapping[str, str]) -> list[Message]:
-    """The chat messages of one sample: the system prompt, if there is one, and the user prompt."""
-    turns = [("system", system), ("user", user)]
-    return [{"role": role, "content": render(text, values)} for role, text in turns if text is not None]
+def _value(column: str, sample: Promptable) -> str:
+    return sample.input if column == INPUT else as_text(sample.columns[column])
+
+
+def as_text(value: Any) -> str:
+    """Return a column's value as it stands in a prompt: texts as they are, numbers and truth values as in JSON.
+
+    Raises `ValueError`, saying what it is, for anything else.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    raise ValueError("is empty" if value is None else f"holds {_kind(value)}, a prompt takes texts and numbers")
+
+
+def messages_of(value: Any) -> list[Message]:
+    """Return the messages that a conversation column holds. Raises `ValueError`, saying what is wrong with it."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"holds {_kind(value)} and not a list of messages, {{ role, content }} each")
+    messages = [_message(number, turn) for number, turn in enumerate(value, 1)]
+    if messages[-1]["role"] != "user":
+        raise ValueError(f"ends with a message of role {messages[-1]['role']!r}; a model answers the user's last message")
+    return messages
+
+
+def _message(number: int, turn: Any) -> Message:
+    keys = {key for key, value in turn.items() if value is not None} if isinstance(turn, Mapping) else set()
+    if keys != {"role", "content"}:
+        raise ValueError(f"holds no message as its item {number}: that has exactly the keys role and content")
+    if turn["role"] not in ROLES:
+        raise ValueError(f"has the role {turn['role']!r} in message {number}; roles: {', '.join(ROLES)}")
+    if not isinstance(turn["content"], str) or not turn["content"].strip():
+        raise ValueError(f"has no text as the content of message {number}")
+    return {"role": turn["role"], "content": turn["content"]}
+
+
+def turns_as_text(messages: list[Message]) -> str:
+    """Return messages as one text, `role: content` a line: the input of a sample without an input column."""
+    return "\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
 def chat_request(served: str, turns: list[Message], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON body of a chat completion call."""
+    """Return the JSON body of a chat completion call."""
     return {"model": served, "messages": turns, **request}
+
+
+def _kind(value: Any) -> str:
+    names = {str: "a text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")

@@ -1,0 +1,18 @@
+"""`evaltape schema`: print the JSON Schema of suite files, for editors."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the schema; return the exit code."""
+    from evaltape.suite.schema import schema_text
+
+    parser = argparse.ArgumentParser(
+        prog="evaltape schema",
+        description="Print the JSON Schema of suite files. Write it to a file beside your suites, and let each begin with "
+        "`#:schema ./suite.schema.json`: editors of TOML then complete and check its keys.",
+    )
+    parser.parse_args(argv)
+    print(schema_text(), end="")
+    return 0

@@ -1,0 +1,165 @@
+"""What is checked of samples, whether they come from the data set or were frozen: columns, prompts, slices, clusters, ids."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from evaltape.errors import UserError
+from evaltape.names import nearest, shown
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Model, Suite
+from evaltape.suite.prompt import INPUT, Prompt, as_text, messages_of
+from evaltape.text import cut
+
+MOST_NUMBERS = 20
+"""How many different numbers a slice column may hold: a rating or a year is a label, a length isn't."""
+FEWEST_NUMBERS = 5
+"""From how many samples on numbers that never repeat are no labels."""
+
+
+def check_fields(suite: Suite, there: Collection[str], what: str) -> None:
+    """Raise `UserError` for a column under `fields` that isn't `there`; `what` says whose columns these are."""
+    fields = suite.dataset.fields
+    for key, columns in {"id": (fields.id,), "input": (fields.input,), "reference": fields.reference}.items():
+        for column in columns:
+            if column is not None and column not in there:
+                hint = ". Or leave id out of fields: ids are then made of the inputs" if key == "id" else ""
+                raise _missing(suite, f"[dataset.fields] {key} = {column!r}", column, there, what, hint)
+
+
+def check_columns(suite: Suite, there: Collection[str], what: str, hint: str = "") -> None:
+    """As `check_fields`, for the columns that samples carry: those of slices, cluster, keep and prompts."""
+    data = suite.dataset
+    cluster = (data.cluster,) if data.cluster else ()
+    for key, columns in {"slices": data.slices, "cluster": cluster, "keep": data.keep}.items():
+        for column in columns:
+            if column not in there:
+                raise _missing(suite, f"[dataset] {key} names {column!r}", column, there, what, hint)
+    for model in suite.models.values():
+        check_prompt(suite, model, there, what, hint)
+
+
+def check_prompt(suite: Suite, model: Model, there: Collection[str], what: str, hint: str = "") -> None:
+    """As `check_fields`, for the columns that a model's prompt names."""
+    for column in sorted(model.prompt.columns - {INPUT}):
+        if column not in there:
+            raise _missing_in_prompt(suite, model.prompt, _place(suite, model), column, there, what, hint)
+
+
+def check_all(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
+    """Check everything of a suite's samples, once their columns are there. Raises `UserError`."""
+    refuse_equal_ids(suite, samples)
+    refuse_shared_files(suite, samples)
+    check_values(suite, samples, is_text)
+
+
+def check_values(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
+    """Raise `UserError`, naming the sample, for a value that can't be what the suite takes it for.
+
+    `is_text` says that numbers, too, came as texts.
+    """
+    for prompt in {id(model.prompt): model.prompt for model in suite.models.values()}.values():
+        check_prompt_columns(suite, samples, prompt)
+    for sample in samples if suite.dataset.cluster else ():
+        _check_value(suite, sample, suite.dataset.cluster or "", as_text)
+    for column in suite.dataset.slices:
+        _check_slices(suite, samples, column, is_text)
+
+
+def check_prompt_columns(suite: Suite, samples: Sequence[Sample], prompt: Prompt) -> None:
+    """Raise `UserError`, naming the sample, for a value that can't stand in a prompt."""
+    for column in sorted(prompt.columns - {INPUT}):
+        read = messages_of if column == prompt.conversation else as_text
+        for sample in samples:
+            _check_value(suite, sample, column, read)
+
+
+def _check_value(suite: Suite, sample: Sample, column: str, read: Any) -> None:
+    try:
+        read(sample.columns[column])
+    except ValueError as error:
+        raise UserError(f"{shown(suite.file)}: sample {sample.id!r}: column {column!r} {error}") from None
+
+
+def _check_slices(suite: Suite, samples: Sequence[Sample], column: str, is_text: bool) -> None:
+    there = [sample for sample in samples if sample.columns[column] is not None]
+    for sample in there:
+        _check_value(suite, sample, column, as_text)
+    numbers = _numbers([sample.columns[column] for sample in there], is_text)
+    if numbers and is_continuous(numbers):
+        raise UserError(
+            f"{shown(suite.file)}: [dataset] slices names {column!r}, a column of {len(set(numbers))} different numbers from "
+            f"{min(numbers):g} to {max(numbers):g}; a slice is what shares a value. Write a column that bins them, with values "
+            "like 'short' and 'long', and name that one"
+        )
+
+
+def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
+    """Return a column's numbers; none where some value isn't one."""
+    kinds = str if is_text else int | float
+    if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
+        return []
+    with contextlib.suppress(ValueError, OverflowError):
+        return [float(value) for value in values]
+    return []
+
+
+def is_continuous(numbers: Sequence[float]) -> bool:
+    """Whether numbers measure something and don't label it: some has a fraction, or nearly every one is another."""
+    if any(not number.is_integer() for number in numbers):
+        return True
+    different = len(set(numbers))
+    return different > MOST_NUMBERS or (different == len(numbers) and different >= FEWEST_NUMBERS)
+
+
+def refuse_equal_ids(suite: Suite, samples: Sequence[Sample], place: str = "") -> None:
+    """Raise `UserError` for two samples of one id, and where there are no samples."""
+    if not samples:
+        raise UserError(f"{shown(suite.file)}: {place}there are no samples")
+    twice = next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
+    if twice is not None and suite.dataset.fields.id is None:
+        equal = next(sample.input for sample in samples if sample.id == twice)
+        raise UserError(
+            f"{shown(suite.file)}: {place}two rows have the same input ({cut(repr(equal), 60)}), which their ids are made of. "
+            'Give the rows ids, and name their column: fields = { id = "..." }'
+        )
+    if twice is not None:
+        raise UserError(f"{shown(suite.file)}: {place}two samples have the id {twice!r}; ids name cassettes and must differ")
+
+
+def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
+    """Raise `UserError` for two samples whose cassettes would be one file where case doesn't count."""
+    seen: dict[str, str] = {}
+    for sample in samples:
+        other = seen.setdefault(sample.name.lower(), sample.id)
+        if other != sample.id:
+            raise UserError(
+                f"{shown(suite.file)}: the ids {other!r} and {sample.id!r} differ by case alone, and would name one file on "
+                "macOS and Windows. Rename one, or leave id out of fields: ids are then made of the inputs"
+            )
+
+
+# ---------------------------------------------------------------- messages
+
+
+def _missing(suite: Suite, place: str, column: str, there: Collection[str], what: str, hint: str = "") -> UserError:
+    columns = ", ".join(there) or "none"
+    return UserError(f"{shown(suite.file)}: {place}: no such column.{nearest(column, there)} {what}: {columns}{hint}")
+
+
+def _missing_in_prompt(
+    suite: Suite, prompt: Prompt, place: str, column: str, there: Collection[str], what: str, hint: str
+) -> UserError:
+    if column == prompt.conversation:
+        return _missing(suite, f"{place} conversation = {column!r}", column, there, what, hint)
+    near = nearest(column, [INPUT, *there]).replace("'", "{", 1).replace("'", "}", 1)
+    columns = ", ".join([INPUT, *there])
+    return UserError(f"{shown(suite.file)}: {place} names {{{column}}}, which is no column.{near} {what}: {columns}{hint}")
+
+
+def _place(suite: Suite, model: Model) -> str:
+    """Return where a model's prompt stands: in the suite's table, if every model that is called has this one."""
+    prompts = [other.prompt for other in suite.models.values() if other.predictions is None]
+    own = model.job.base.key if model.job else model.key
+    return "[prompt]" if all(prompt == model.prompt for prompt in prompts) else f"[models.{own}.prompt]"

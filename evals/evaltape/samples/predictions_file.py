@@ -1,0 +1,110 @@
+"""Answers from anywhere as a model under test: a file of {"id", "prediction"} or {"input", "prediction"} a line."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaltape.errors import UserError
+from evaltape.files import refuse_lfs_pointer
+from evaltape.names import shown
+from evaltape.samples.sample import Sample
+from evaltape.samples.values import Literal, as_written
+from evaltape.text import counted, cut
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One prediction."""
+
+    number: int
+    """Its line in the file, from 1."""
+    text: str
+    """Empty where the file says null."""
+    input: str | None
+    """The input it is for, where the file says so."""
+
+
+@dataclass(frozen=True)
+class PredictionsFile:
+    """The predictions of one model that is never called."""
+
+    path: Path
+    """Where they come from."""
+    by_id: Mapping[str, Line]
+    """Those that name a sample's id."""
+    by_input: Mapping[str, Line]
+    """Those that name an input alone; each is for every sample with that input."""
+
+    def answer(self, sample: Sample) -> tuple[str, str | None]:
+        """Return the prediction for a sample, and the reason where there is none.
+
+        Raises `UserError` for one that is of another input than the sample's, and for two of one sample.
+        """
+        line, other = self.by_id.get(sample.id), self.by_input.get(sample.input)
+        if line is not None and line.input not in (None, sample.input):
+            raise self._error(line, f"the prediction for {sample.id!r} is of another input than the sample's")
+        if line is not None and other is not None:
+            raise self._error(other, f"a second prediction for {sample.id!r}, beside line {line.number}")
+        found = line or other
+        if found is None:
+            return "", f"{shown(self.path)} has no prediction for it"
+        return found.text, None if found.text.strip() else f"{shown(self.path)}, line {found.number}: the prediction is empty"
+
+    def notes(self, samples: Iterable[Sample]) -> list[str]:
+        """Return what a person should know: the predictions that are of no sample of the suite."""
+        ids, inputs = set(self.by_id), set(self.by_input)
+        for sample in samples:
+            ids.discard(sample.id)
+            inputs.discard(sample.input)
+        surplus = [name for name in (*self.by_id, *self.by_input) if name in ids or name in inputs]
+        if not surplus:
+            return []
+        named = ", ".join(cut(repr(name), 40) for name in surplus[:3]) + (", ..." if len(surplus) > 3 else "")
+        return [f"{shown(self.path)}: {counted(len(surplus), 'prediction')} of no sample of the suite: {named}"]
+
+    def _error(self, line: Line, what: str) -> UserError:
+        return UserError(f"{shown(self.path)}, line {line.number}: {what}")
+
+
+def read_predictions(path: Path) -> PredictionsFile:
+    """Read a file of predictions. Raises `UserError`, naming the line, for a bad one and for the second of one sample."""
+    by_id: dict[str, Line] = {}
+    by_input: dict[str, Line] = {}
+    for number, text in _lines(path):
+        key, line = _line(path, number, text)
+        place, name = (by_id, key) if key is not None else (by_input, line.input or "")
+        first = place.setdefault(name, line)
+        if first is not line:
+            what = f"a second prediction for {cut(repr(name), 40)}, after line {first.number}"
+            raise UserError(f"{shown(path)}, line {number}: {what}")
+    return PredictionsFile(path, by_id, by_input)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    try:
+        content = path.read_bytes()
+        refuse_lfs_pointer(path, content)
+        lines = content.decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise UserError(f"{shown(path)}: the predictions can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{shown(path)}: not a file of predictions ({error})") from None
+    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
+    """Return a prediction with the id it names."""
+    place = f"{shown(path)}, line {number}"
+    try:
+        row: Any = json.loads(text, parse_float=Literal)
+        key = as_written(row["id"]) if row.get("id") is not None else None
+        source, prediction = row.get("input"), row["prediction"]
+        if not isinstance(source, str | None) or not isinstance(prediction, str | None) or key is source is None:
+            raise TypeError
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f'{place}: it takes {{"id": ..., "prediction": ...}}, or "input" in place of "id"') from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place}: not a prediction: {error}") from None
+    return key, Line(number, as_written(prediction or ""), source)

@@ -1,0 +1,35 @@
+"""A sample: one input with its references."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evaltape.names import file_name
+from evaltape.suite.prompt import as_text
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One input with its references.
+
+    >>> Sample("13829853", "Ann: hi\\nBob: hello", ("Ann greets Bob.",), {"topic": "small talk"})
+    """
+
+    id: str
+    """Unique in its suite."""
+    input: str
+    """The text that models are asked about."""
+    references: tuple[str, ...]
+    """What answers are compared with: one text or more."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """Further columns of its row, those that the suite names: values as JSON has them."""
+
+    @property
+    def name(self) -> str:
+        """The id as it stands in file names and test ids."""
+        return file_name(self.id)
+
+    def slice_of(self, column: str) -> str | None:
+        """Return the name of the slice it belongs to by a column; None where its row has no value there."""
+        value = self.columns[column]
+        return None if value is None else as_text(value).strip() or None

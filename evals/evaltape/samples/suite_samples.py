@@ -1,0 +1,162 @@
+"""A suite's samples, as a recording, a preview and a replay come by them.
+
+A recording loads them from the data set and freezes them. Replay reads the frozen ones: it needs the data set only to
+see what changed where the data file isn't the one that was recorded.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from evaltape.errors import UserError
+from evaltape.names import shown
+from evaltape.samples import takeover
+from evaltape.samples.checks import check_all, check_columns
+from evaltape.samples.dataset import Loaded, fewer_rows, load_samples, split_file
+from evaltape.samples.frozen import SAMPLES, Frozen, NotFrozen, discard, is_staged, promote, read_frozen, stage
+from evaltape.samples.origin import Origin
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Suite
+from evaltape.suite.prompt import INPUT
+from evaltape.text import counted
+
+
+def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
+    """Return the samples to record with, staged in `folder` where they aren't the frozen ones.
+
+    They are loaded from the data set, unless the frozen ones are surely the same: of the same selection of a local file
+    with the same bytes, or, where not `fresh`, of the same selection and no file at hand that says otherwise. Staged
+    samples wait for `promote`, unless there is nothing for them to wait for (see `_may_replace`).
+    Raises `UserError` as `load_samples` does.
+    """
+    discard(folder)
+    asked, frozen = Origin.asked_by(suite), _frozen(folder, suite)
+    if frozen is not None and _is_same(frozen, suite, asked, fresh):
+        samples, notes = frozen.samples, _notes(suite, frozen.samples)
+        check_all(suite, samples)
+        if not takeover.is_old(folder):
+            return samples, notes
+        asked = replace(asked, columns=frozen.origin.columns, sources=frozen.origin.sources)
+    else:
+        _refuse_lost_file(suite, frozen, asked)
+        samples, notes = load_samples(suite)
+    stage(folder, samples, asked)
+    if _may_replace(suite, folder, frozen, samples):
+        promote(folder)
+    return samples, notes
+
+
+def preview_samples(suite: Suite, folder: Path) -> Loaded:
+    """Return the samples that a recording would have; nothing is written."""
+    frozen = _frozen(folder, suite)
+    if frozen is not None and _is_same(frozen, suite, Origin.asked_by(suite), fresh=False):
+        check_all(suite, frozen.samples)
+        return frozen.samples, _notes(suite, frozen.samples)
+    return load_samples(suite)
+
+
+def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str, staged: bool = False) -> Loaded:
+    """Return the frozen samples, once it is sure that they are the ones the suite asks for.
+
+    With `staged` it serves the processes of a recording. `record` and `record_missing` are the commands that messages
+    name. Raises `UserError` where nothing is recorded, or where it was recorded from other data.
+    """
+    if not ((folder / SAMPLES).is_file() or (staged and is_staged(folder))):
+        if suite.calls_nothing:
+            return load_samples(suite)
+        raise UserError(f"{shown(suite.file)}: no recording of this suite in {shown(folder)} yet. Record it: {record}")
+    if takeover.is_old(folder) and not staged:
+        raise UserError(
+            f"{shown(folder / SAMPLES)} was frozen by an earlier version, without a digest. "
+            f"Take it over, without a call: {record_missing}"
+        )
+    try:
+        frozen = read_frozen(folder, staged)
+    except NotFrozen as error:
+        raise UserError(f"{error}. Or freeze the samples again from the data: {record_missing}") from None
+    _check_frozen(suite, folder, frozen, record_missing)
+    return frozen.samples, _notes(suite, frozen.samples)
+
+
+# ---------------------------------------------------------------- recording
+
+
+def _frozen(folder: Path, suite: Suite) -> Frozen | None:
+    """Return what is frozen, in today's form or the first version's; None where there is nothing valid."""
+    try:
+        return read_frozen(folder)
+    except NotFrozen:
+        return takeover.read_old(folder, suite.dataset.path)
+
+
+def _is_same(frozen: Frozen, suite: Suite, asked: Origin, fresh: bool) -> bool:
+    """Whether the data set would surely give the frozen samples again, so that it need not be loaded."""
+    origin = frozen.origin
+    if origin.difference(asked) or not set(suite.columns) <= set(origin.columns):
+        return False
+    return origin.has_bytes_of(asked) if asked.is_local else not fresh
+
+
+def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: list[Sample]) -> bool:
+    """Whether new samples may replace the frozen ones before anything is recorded of them.
+
+    So it is where nothing will be recorded, where what is there is not valid, and where nothing new is asked (other
+    references, further columns, fewer samples, the form of the first version): every recorded answer stays an answer.
+    """
+    if suite.calls_nothing or (frozen is None and (folder / SAMPLES).exists()):
+        return True
+    return frozen is not None and _asks_nothing_new(suite, frozen.samples, samples)
+
+
+def _asks_nothing_new(suite: Suite, before: list[Sample], after: list[Sample]) -> bool:
+    """Whether every sample asks what the frozen one of its id asked."""
+    named = set[str]().union(*(model.prompt.columns for model in suite.models.values())) - {INPUT}
+    known = {sample.id: (sample.input, _some(sample, named)) for sample in before}
+    return all(known.get(sample.id) == (sample.input, _some(sample, named)) for sample in after)
+
+
+def _some(sample: Sample, columns: set[str]) -> dict[str, object]:
+    return {column: sample.columns.get(column) for column in columns}
+
+
+def _refuse_lost_file(suite: Suite, frozen: Frozen | None, asked: Origin) -> None:
+    """What was recorded from a local file is not asked of the Hub because the file is gone."""
+    is_lost = frozen is not None and frozen.origin.is_local and frozen.origin.dataset.get("path") == asked.dataset["path"]
+    if is_lost and split_file(suite.dataset, suite.file, suite.dataset.split.name) is None:
+        raise UserError(
+            f"{shown(suite.file)}: [dataset] {suite.dataset.path!r} is not there: it was recorded from a local file. "
+            "Put it back to record again"
+        )
+
+
+def _notes(suite: Suite, samples: list[Sample]) -> list[str]:
+    return fewer_rows(suite, suite.dataset.split, len(samples))
+
+
+# ---------------------------------------------------------------- replay
+
+
+def _check_frozen(suite: Suite, folder: Path, frozen: Frozen, command: str) -> None:
+    asked = Origin.asked_by(suite)
+    difference = frozen.origin.difference(asked)
+    if difference is not None:
+        raise UserError(f"{shown(suite.file)}: [dataset] {difference}. Record what changed: {command}")
+    check_columns(suite, frozen.origin.columns, "Recorded columns", f". Add it to the recording, without a call: {command}")
+    check_all(suite, frozen.samples)
+    if asked.is_local and not frozen.origin.has_bytes_of(asked):
+        _refuse_changed_rows(suite, folder, frozen.samples, command)
+
+
+def _refuse_changed_rows(suite: Suite, folder: Path, frozen: list[Sample], command: str) -> None:
+    """The local file's bytes changed since the recording; whether a sample did, only loading it can tell."""
+    now, _ = load_samples(suite)
+    carried = set(suite.columns)
+    before = {sample.id: replace(sample, columns=_some(sample, carried)) for sample in frozen}
+    changed = [sample.id for sample in now if before.get(sample.id) != sample]
+    there = {sample.id for sample in now}
+    changed += [sample.id for sample in frozen if sample.id not in there]
+    if changed or [sample.id for sample in now] != [sample.id for sample in frozen]:
+        named = ", ".join(changed[:3]) + (", ..." if len(changed) > 3 else "") if changed else "their order"
+        raise UserError(
+            f"{shown(suite.file)}: {suite.dataset.path!r} changed since it was recorded in {shown(folder)}: "
+            f"{len(changed)} of {counted(len(now), 'sample')} differ ({named}). Record what changed: {command}"
+        )

@@ -1,0 +1,71 @@
+"""Reads `[metrics]`, and every table of bounds that names metrics of the suite."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evaltape.names import is_safe_key, nearest
+from evaltape.suite.definition import MetricSpec
+from evaltape.suite.keys import BUILT_IN
+from evaltape.suite.table import Table
+
+DEFAULT = ("rouge1", "rouge2", "rougeL")
+TAKEN = {
+    *("model", "sample", "prediction", "reference", "references", "failure", "failed", "truncated"),
+    *("samples", "metrics", "gate", "bound", "low", "high"),
+}
+"""Names that stand beside the metrics' in results, snapshots and JUnit XML."""
+
+Metrics = Mapping[str, MetricSpec]
+
+
+def read_metrics(suite: Table) -> dict[str, MetricSpec]:
+    """Return the suite's metrics by name, in the order of the file."""
+    if "metrics" not in suite:
+        return {name: MetricSpec(name, "rouge") for name in DEFAULT}
+    for name, values in suite.entries("metrics").items():
+        _check_name(suite, name, values)
+    metrics = {name: _metric(name, table) for name, table in suite.tables("metrics").items()}
+    _refuse_names_that_differ_by_case(suite, metrics)
+    return metrics
+
+
+def read_bounds(table: Table, key: str, metrics: Metrics) -> dict[str, float]:
+    """Return the numbers of a table like `gates`, whose keys are metrics of the suite.
+
+    Whether a number is possible for its metric, only the metric itself knows.
+    """
+    bounds: dict[str, float] = table.entries(key)
+    for name in bounds:
+        if name not in metrics:
+            there = ", ".join(metrics)
+            raise table.error(key, f"names {name!r}, no metric of this suite.{nearest(name, metrics)} Its metrics: {there}")
+    return bounds
+
+
+def _metric(name: str, table: Table) -> MetricSpec:
+    return MetricSpec(name, _kind(name), {option: table.take(option) for option in table.values})
+
+
+def _kind(name: str) -> str:
+    return "function" if name not in BUILT_IN else "rouge" if name.startswith("rouge") else name
+
+
+def _check_name(suite: Table, name: str, values: Mapping[str, Any]) -> None:
+    if name in BUILT_IN and "function" in values:
+        raise suite.error_in("metrics", name, "is built in; give a metric of your own another name")
+    if name in TAKEN:
+        raise suite.error_in("metrics", name, "stands for something else in results; give the metric another name")
+    if not is_safe_key(name):
+        raise suite.error_in("metrics", name, "can't be part of a test id; use letters, digits, _, - and .")
+    if name not in BUILT_IN and not values:
+        built_in = ", ".join(BUILT_IN)
+        own = f'one of your own: {name} = {{ function = "module:function" }}'
+        raise suite.error_in("metrics", name, f"is not built in.{nearest(name, BUILT_IN)} Built in: {built_in}; {own}")
+
+
+def _refuse_names_that_differ_by_case(suite: Table, metrics: Metrics) -> None:
+    seen: dict[str, str] = {}
+    for name in metrics:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise suite.error_in("metrics", name, f"and {other!r} differ by case alone; rename one")
