@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 
@@ -73,8 +73,9 @@ def slice_scores(scores: ModelScores, samples: Mapping[str, Sample], columns: tu
 
 
 def _by_value(scores: ModelScores, samples: Mapping[str, Sample], column: str) -> dict[str, ModelScores]:
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[Prediction]] = {}
     for prediction in scores.predictions:
-        value = samples[prediction.sample].columns.get(column)
-        groups.setdefault("none" if value is None else str(value), []).append(prediction)
+        value = samples[prediction.sample].slice_of(column)
+        if value is not None:
+            groups.setdefault(value, []).append(prediction)
     return {value: ModelScores(scores.model, scores.metrics, predictions) for value, predictions in groups.items()}
