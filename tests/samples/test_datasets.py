@@ -66,9 +66,11 @@ def test_more_samples_than_there_are_is_a_note_and_no_warning(tmp_path: Path, re
 def test_with_warnings_as_errors_a_recording_of_too_few_rows_passes_and_says_so(project: Project, workers: str) -> None:
     project.edit_suite('path = "../data/talks.jsonl"', 'path = "../data/talks.jsonl"\nsamples = 7')
     imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # By the tests' way to start a run.
-    run = project.record(workers, "-W", "error::UserWarning", "-W", imported)
-    assert run.output.count("7 samples asked for, split 'validation' has 6: all are used") == 1
-    run.assert_outcomes(passed=8)
+    words = ["-m", "baseline", "-k", "test_sample", "--record", "-W", "error::UserWarning", "-W", imported]
+    run = project.run("evals", *words, workers)
+    assert " ".join(run.output.split()).count("7 samples asked for, split 'validation' has 6: all are used") == 1
+    assert run.outcomes["passed"] == 6, run.output
+    assert run.exit_code == 0
 
 
 # ---------------------------------------------------------------- formats
@@ -102,7 +104,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path, name: 
 
 
 def test_a_table_has_cells_of_any_length_over_several_lines(tmp_path: Path) -> None:
-    text = "Ann: one, \"two\"\nBob: " + "x" * 300_000
+    text = 'Ann: one, "two"\nBob: ' + "x" * 300_000
     write_data(tmp_path / "talks.csv", [{**TALK, "dialogue": text}])
     assert load_samples(suite_in(tmp_path, path="talks.csv"))[0][0].input == text
 
@@ -223,7 +225,10 @@ def test_further_columns_must_be_there(tmp_path: Path, key: str) -> None:
 @pytest.mark.parametrize(("typo", "meant"), [("imput", "input"), ("sumary", "summary")])
 def test_a_column_that_the_prompt_names_must_be_there(tmp_path: Path, typo: str, meant: str) -> None:
     message = refused(tmp_path, TALK, prompt=f'user = "{{input}} {{{typo}}}"')
-    assert f"[prompt] names {{{typo}}}, which is no column. Did you mean {{{meant}}}? Columns of 'talks.jsonl': input, id," in message
+    assert (
+        f"[prompt] names {{{typo}}}, which is no column. Did you mean {{{meant}}}? Columns of 'talks.jsonl': input, id,"
+        in message
+    )
 
 
 def test_a_column_that_the_prompt_of_one_model_names_is_looked_for_there(tmp_path: Path) -> None:
@@ -256,7 +261,9 @@ def test_half_a_character_is_refused_with_its_row_and_column(tmp_path: Path, fie
 
 
 def test_an_object_is_no_text(tmp_path: Path) -> None:
-    assert refused(tmp_path, {**TALK, "dialogue": {}}).endswith("row 't1' of 'talks.jsonl': column 'dialogue' holds a dict and not a text")
+    assert refused(tmp_path, {**TALK, "dialogue": {}}).endswith(
+        "row 't1' of 'talks.jsonl': column 'dialogue' holds a dict and not a text"
+    )
 
 
 def test_two_samples_of_one_id_are_refused(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-@pytest.mark.parametrize("path", ["talks.jsonl", "talks.json", "talks.CSV", "data/talks.parquet", "./talks", "../talks", "/talks", "sub/talks"])
+@pytest.mark.parametrize(
+    "path", ["talks.jsonl", "talks.json", "talks.CSV", "data/talks.parquet", "./talks", "../talks", "/talks", "sub/talks"]
+)
 def test_a_missing_local_file_is_named_at_once(tmp_path: Path, path: str) -> None:
     (tmp_path / "suites/sub").mkdir(parents=True)
     message = refusal(load_samples, suite_in(tmp_path / "suites", path=path))

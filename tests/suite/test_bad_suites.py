@@ -154,7 +154,7 @@ ERRORS = {
     "no bound": ("min_gain = { rougeL = 0.05 }", "", ": [compare.tuning-helps] min_gain or max_drop is missing"),
     "an empty bound": ("min_gain = { rougeL = 0.05 }", "min_gain = {}", ": [compare.tuning-helps] min_gain is empty; it or max_drop takes a bound per metric, e.g. { rougeL = 0.05 }"),
     "two bounds": ("min_gain = { rougeL = 0.05 }", "min_gain = { rougeL = 0.05 }\nmax_drop = { rougeL = 0.05 }", ": [compare.tuning-helps] max_drop and min_gain both bound rougeL; keep one"),
-    "negative drop": ("min_gain = { rougeL = 0.05 }", "max_drop = { rougeL = -0.05 }", ": [compare.tuning-helps] max_drop.rougeL = -0.05: a drop is a number from 0; for a gain there is min_gain"),
+    "negative drop": ("min_gain = { rougeL = 0.05 }", "max_drop = { rougeL = -0.05 }", ": [compare.tuning-helps.max_drop] rougeL = -0.05: it takes a number from 0"),
     "certainty": ("min_gain =", "confidence = 1\nmin_gain =", ": [compare.tuning-helps] confidence = 1: it takes a number from 0.5 to under 1"),
     "unknown end": ("min_gain =", 'inconclusive = "pass"\nmin_gain =', ": [compare.tuning-helps] inconclusive = 'pass': it takes 'fail' or 'skip'"),
     "against nothing": ("max_drop = { rougeL = 0.02 }", "", ": [against] max_drop is missing; it takes a table"),

@@ -107,25 +107,30 @@ def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
 
 def is_continuous(numbers: Sequence[float]) -> bool:
     """Whether numbers measure something and don't label it: some has a fraction, or nearly every one is another."""
-    if any(not number.is_integer() for number in numbers):
+    if any(not float(number).is_integer() for number in numbers):
         return True
     different = len(set(numbers))
     return different > MOST_NUMBERS or (different == len(numbers) and different >= FEWEST_NUMBERS)
 
 
-def refuse_equal_ids(suite: Suite, samples: Sequence[Sample], place: str = "") -> None:
+def repeated_id(samples: Sequence[Sample]) -> str | None:
+    """Return an id that two samples have, or None."""
+    return next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
+
+
+def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
     """Raise `UserError` for two samples of one id, and where there are no samples."""
     if not samples:
-        raise UserError(f"{shown(suite.file)}: {place}there are no samples")
-    twice = next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
+        raise UserError(f"{shown(suite.file)}: there are no samples")
+    twice = repeated_id(samples)
     if twice is not None and suite.dataset.fields.id is None:
         equal = next(sample.input for sample in samples if sample.id == twice)
         raise UserError(
-            f"{shown(suite.file)}: {place}two rows have the same input ({cut(repr(equal), 60)}), which their ids are made of. "
+            f"{shown(suite.file)}: two rows have the same input ({cut(repr(equal), 60)}), which their ids are made of. "
             'Give the rows ids, and name their column: fields = { id = "..." }'
         )
     if twice is not None:
-        raise UserError(f"{shown(suite.file)}: {place}two samples have the id {twice!r}; ids name cassettes and must differ")
+        raise UserError(f"{shown(suite.file)}: two samples have the id {twice!r}; ids name cassettes and must differ")
 
 
 def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:

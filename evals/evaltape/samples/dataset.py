@@ -15,7 +15,7 @@ from evaltape.samples.checks import (
     check_fields,
     check_prompt,
     check_prompt_columns,
-    refuse_equal_ids,
+    repeated_id,
 )
 from evaltape.samples.local_files import SUFFIXES, Rows, read_rows
 from evaltape.samples.rows import Columns, as_sample
@@ -54,7 +54,9 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
     check_prompt(suite, model, rows.columns, _whose(suite))
     samples = _samples(suite, Columns.of(suite, model.prompt.columns - {INPUT}), rows, split)
     samples = samples if suite.dataset.fields.id else _numbered(samples)
-    refuse_equal_ids(suite, samples, f"split {split.name!r}: ")
+    twice = repeated_id(samples)
+    if twice is not None:
+        raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {twice!r}")
     check_prompt_columns(suite, samples, model.prompt)
     return samples, fewer_rows(suite, split, rows.count)
 

@@ -97,10 +97,11 @@ def _path(folder: Path, name: str, suffix: str = "") -> Path:
 
 
 def _read(folder: Path, staged: bool) -> Frozen:
-    if staged and is_staged(folder):
-        return _read_pair(_path(folder, SAMPLES, NEXT), _path(folder, ORIGIN, NEXT))
-    if not is_staged(folder) and _path(folder, ORIGIN, NEXT).exists():  # A promotion that was killed midway.
-        return _read_pair(folder / SAMPLES, _path(folder, ORIGIN, NEXT))
+    origin_staged = _path(folder, ORIGIN, NEXT)
+    if staged and is_staged(folder) and origin_staged.exists():
+        return _read_pair(_path(folder, SAMPLES, NEXT), origin_staged)
+    if not is_staged(folder) and origin_staged.exists():  # A promotion under way, or killed midway.
+        return _read_pair(folder / SAMPLES, origin_staged)
     return _read_pair(folder / SAMPLES, folder / ORIGIN)
 
 

@@ -107,4 +107,4 @@ def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
         raise UserError(f'{place}: it takes {{"id": ..., "prediction": ...}}, or "input" in place of "id"') from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{place}: not a prediction: {error}") from None
-    return key, Line(number, as_written(prediction or ""), source)
+    return key, Line(number, prediction or "", source)

@@ -33,9 +33,9 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
     if frozen is not None and _is_same(frozen, suite, asked, fresh):
         samples, notes = frozen.samples, _notes(suite, frozen.samples)
         check_all(suite, samples)
-        if not takeover.is_old(folder):
+        if frozen.origin.dataset == asked.dataset and not takeover.is_old(folder):
             return samples, notes
-        asked = replace(asked, columns=frozen.origin.columns, sources=frozen.origin.sources)
+        asked = replace(asked, columns=frozen.origin.columns, sources=asked.sources or frozen.origin.sources)
     else:
         _refuse_lost_file(suite, frozen, asked)
         samples, notes = load_samples(suite)

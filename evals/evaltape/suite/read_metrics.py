@@ -60,7 +60,8 @@ def _check_name(suite: Table, name: str, values: Mapping[str, Any]) -> None:
     if name not in BUILT_IN and not values:
         built_in = ", ".join(BUILT_IN)
         own = f'one of your own: {name} = {{ function = "module:function" }}'
-        raise suite.error_in("metrics", name, f"is no metric Evaltape has.{nearest(name, BUILT_IN)} Built in: {built_in}; {own}")
+        hint = nearest(name, BUILT_IN)
+        raise suite.error_in("metrics", name, f"is no metric Evaltape has.{hint} Built in: {built_in}; {own}")
 
 
 def _refuse_names_that_differ_by_case(suite: Table, metrics: Metrics) -> None:
