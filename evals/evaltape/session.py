@@ -17,6 +17,7 @@ from evaltape.recorder.outcomes import Outcomes
 from evaltape.recording.folder import Recordings
 from evaltape.samples.dataset import Loaded
 from evaltape.samples.frozen import promote
+from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring import rouge
@@ -58,7 +59,8 @@ class EvalSession:
     def samples(self) -> list[Sample]:
         """The suite's samples: frozen anew by a recording's main process, read as they are frozen by everyone else."""
         samples, notes = self._samples_and_notes()
-        self.notes += notes
+        check_ids([(self.suite, samples)])
+        self.notes += notes + self.recordings.read_files(samples)
         return samples
 
     def _samples_and_notes(self) -> Loaded:

@@ -155,3 +155,26 @@ def test_a_missing_prediction_fails_its_sample_and_gate(project: Project) -> Non
     run = project.run("evals", "-k", "not test_scores")
     assert run.outcomes["failed"] == 2, run.output
     assert "evals/data/old.jsonl has no prediction for it" in run.output
+
+
+@pytest.mark.parametrize("mode", ["-p no:xdist", "-n 2"])
+def test_a_bad_file_of_predictions_is_one_message(recorded: Project, mode: str) -> None:
+    recorded.extend_suite("\n" + OLD)
+    write_predictions(recorded, [*ROWS, ROWS[2]])
+    message = "evals/data/old.jsonl, line 7: a second prediction for 't3', after line 3"
+    run = recorded.run("evals", mode)
+    run.assert_refused(message)
+    assert run.output.count(message) == 1
+
+
+def test_surplus_predictions_are_noted_at_the_end_of_a_run(recorded: Project, workers: str) -> None:
+    recorded.extend_suite("\n" + OLD)
+    write_predictions(recorded, [*ROWS, {**ROWS[0], "id": "t8"}])
+    run = recorded.run("evals", "-k", "not test_scores", workers)
+    assert run.exit_code == 0, run.output
+    assert run.output.count("evals/data/old.jsonl: 1 prediction of no sample of the suite: 't8'") == 1
+
+
+def test_a_lost_file_of_predictions_is_one_message(recorded: Project) -> None:
+    recorded.extend_suite("\n" + OLD)
+    recorded.run("evals").assert_refused("evals/data/old.jsonl: the predictions can't be read: No such file or directory")

@@ -96,7 +96,7 @@ def _check_slices(suite: Suite, samples: Sequence[Sample], column: str, is_text:
 
 
 def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
-    """Return a column's numbers; none where some value isn't one."""
+    """Return a column's numbers; none if some value isn't one."""
     kinds = str if is_text else int | float
     if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
         return []
@@ -119,7 +119,7 @@ def repeated_id(samples: Sequence[Sample]) -> str | None:
 
 
 def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
-    """Raise `UserError` for two samples of one id, and where there are no samples."""
+    """Raise `UserError` for two samples of one id, and for no samples at all."""
     if not samples:
         raise UserError(f"{shown(suite.file)}: there are no samples")
     twice = repeated_id(samples)
@@ -134,7 +134,7 @@ def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
 
 
 def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
-    """Raise `UserError` for two samples whose cassettes would be one file where case doesn't count."""
+    """Raise `UserError` for two samples whose cassettes would be one file on a system that ignores case."""
     seen: dict[str, str] = {}
     for sample in samples:
         other = seen.setdefault(sample.name.lower(), sample.id)
@@ -164,7 +164,7 @@ def _missing_in_prompt(
 
 
 def _place(suite: Suite, model: Model) -> str:
-    """Return where a model's prompt stands: in the suite's table, if every model that is called has this one."""
+    """Return the place of a model's prompt: in the suite's table, if every model that is called has this one."""
     prompts = [other.prompt for other in suite.models.values() if other.predictions is None]
     own = model.job.base.key if model.job else model.key
     return "[prompt]" if all(prompt == model.prompt for prompt in prompts) else f"[models.{own}.prompt]"

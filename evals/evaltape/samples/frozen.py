@@ -40,7 +40,7 @@ class NotFrozen(UserError):
 def read_frozen(folder: Path, staged: bool = False) -> Frozen:
     """Read the frozen samples of a suite's folder; with `staged` those that its recording has staged, if it has any.
 
-    Raises `NotFrozen`, saying why, where there are none, or they aren't those that were frozen.
+    Raises `NotFrozen`, saying why, if there are none, or they aren't those that were frozen.
     """
     for _ in range(RETRIES):
         with contextlib.suppress(NotFrozen):
@@ -61,7 +61,7 @@ def stage(folder: Path, samples: Sequence[Sample], origin: Origin) -> None:
 
 
 def promote(folder: Path) -> None:
-    """Move what was staged into place; do nothing where nothing is. A promotion that was killed midway is completed."""
+    """Move what was staged into place; do nothing if nothing is. A promotion that was killed midway is completed."""
     for name in (SAMPLES, ORIGIN):
         if _path(folder, name, NEXT).exists():
             os.replace(_path(folder, name, NEXT), folder / name)

@@ -17,7 +17,6 @@ from evaltape.names import shown
 from evaltape.samples.values import Literal
 from evaltape.text import cut
 
-SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 LONGEST_CELL = 2**31 - 1
 """What Python's csv module is told to accept; its own limit is 128 KiB."""
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from evaltape.errors import UserError
 from evaltape.names import shown
-from evaltape.samples.local_files import Row
 from evaltape.samples.sample import Sample
 from evaltape.samples.values import as_json, as_written, is_missing
 from evaltape.suite.definition import Suite
 from evaltape.suite.prompt import messages_of, turns_as_text
 from evaltape.text import cut
 
+Row = dict[str, Any]
 ID_DIGITS = 12
-"""Of the SHA-256 of the input, where rows have no id."""
+"""Of the SHA-256 of the input, for rows without an id."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Columns:
     input: str | None
     references: tuple[str, ...]
     conversation: str | None
-    """The column whose turns are the input, where no column holds it."""
+    """The column whose turns are the input, if no column holds it."""
     kept: tuple[str, ...]
     """Those that the sample carries."""
 

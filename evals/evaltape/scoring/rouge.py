@@ -28,10 +28,15 @@ def scorer(metrics: tuple[str, ...], stemmer: bool) -> Callable[[str, str], dict
 
 def scorer_of(metrics: tuple[MetricSpec, ...]) -> Callable[[tuple[str, ...], str], dict[str, float]]:
     """Return a function of (references, prediction) to the F1 of each metric of a suite, the best of several references."""
-    scorers = [(spec.name, scorer((spec.name,), bool(spec.options.get("stemmer")))) for spec in metrics]
+    names: dict[bool, tuple[str, ...]] = {}
+    for spec in metrics:
+        stemmer = bool(spec.options.get("stemmer"))
+        names[stemmer] = (*names.get(stemmer, ()), spec.name)
+    scorers = [scorer(alike, stemmer) for stemmer, alike in names.items()]
 
     def score(references: tuple[str, ...], prediction: str) -> dict[str, float]:
-        return {name: max(of_one(reference, prediction)[name] for reference in references) for name, of_one in scorers}
+        each = [{k: v for one in scorers for k, v in one(reference, prediction).items()} for reference in references]
+        return {spec.name: max(scores[spec.name] for scores in each) for spec in metrics}
 
     return score
 

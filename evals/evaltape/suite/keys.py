@@ -91,7 +91,7 @@ ROUGE = Section(
     },
 )
 OVERLAP = Section(about="By sacrebleu, per sample, in 0..1; needs the extra `metrics`.", keys={})
-EXACT = Section(about="1 where the answer is a reference, 0 where it isn't.", keys={})
+EXACT = Section(about="1 if the answer is a reference, 0 if it isn't.", keys={})
 WORDS = Section(about="How many words the answer has.", keys={})
 LATENCY = Section(about="Seconds the call took when it was recorded.", keys={})
 COST = Section(about="USD the call cost when it was recorded.", keys={})
@@ -209,7 +209,7 @@ COMPARISON = Section(
     any_of=("min_gain", "max_drop"),
 )
 AGAINST = Section(
-    about="Asserted where --against is given.",
+    about="Asserted if --against is given.",
     keys={"max_drop": Open(other=DROP, required=True, filled=True, about="Per metric by how much the mean may be worse.")},
 )
 MUTANTS = Section(
