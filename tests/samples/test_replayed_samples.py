@@ -60,6 +60,18 @@ def test_replay_of_a_project_needs_no_data(recorded: Project) -> None:
     run.assert_outcomes(passed=8)
 
 
+def pointer(folder: Path, sha256: str) -> None:
+    (folder / "talks.jsonl").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize 12345\n")
+
+
+def test_replay_needs_no_file_that_git_lfs_has_not_fetched(tmp_path: Path) -> None:
+    suite = frozen(tmp_path)
+    pointer(tmp_path, digest_of(tmp_path / "frozen"))
+    assert ids(suite) == IDS
+    pointer(tmp_path, "0" * 64)
+    assert refused(suite).endswith("talks.jsonl: a Git LFS pointer and not the file itself. Fetch it: git lfs pull")
+
+
 # ---------------------------------------------------------------- with other data
 
 

@@ -14,6 +14,8 @@ from evaltape.text import cut
 
 MOST_NUMBERS = 20
 """How many different numbers a slice column may hold: a rating or a year is a label, a length isn't."""
+LONGEST_LIST = 400
+"""How many characters of the columns' names a message shows."""
 FEWEST_NUMBERS = 5
 """From how many samples on numbers that never repeat are no labels."""
 
@@ -149,7 +151,7 @@ def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
 
 
 def _missing(suite: Suite, place: str, column: str, there: Collection[str], what: str, hint: str = "") -> UserError:
-    columns = ", ".join(there) or "none"
+    columns = cut(", ".join(there) or "none", LONGEST_LIST)
     return UserError(f"{shown(suite.file)}: {place}: no such column.{nearest(column, there)} {what}: {columns}{hint}")
 
 
@@ -159,7 +161,7 @@ def _missing_in_prompt(
     if column == prompt.conversation:
         return _missing(suite, f"{place} conversation = {column!r}", column, there, what, hint)
     near = nearest(column, [INPUT, *there]).replace("'", "{", 1).replace("'", "}", 1)
-    columns = ", ".join([INPUT, *there])
+    columns = cut(", ".join([INPUT, *there]), LONGEST_LIST)
     return UserError(f"{shown(suite.file)}: {place} names {{{column}}}, which is no column.{near} {what}: {columns}{hint}")
 
 

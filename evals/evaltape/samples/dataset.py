@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
+from evaltape.files import lfs_digest
 from evaltape.names import shown
 from evaltape.samples.checks import (
     check_all,
@@ -80,8 +81,12 @@ def split_file(dataset: Dataset, suite_file: Path, split: str) -> Path | None:
 
 
 def digest(file: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as hex."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    """Return the SHA-256 of a file's bytes, as hex; of a file that Git LFS has not fetched, as its pointer says."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{shown(file)} can't be read: {error.strerror or error}") from None
+    return lfs_digest(content) or hashlib.sha256(content).hexdigest()
 
 
 def fewer_rows(suite: Suite, split: Split, count: int) -> list[str]:

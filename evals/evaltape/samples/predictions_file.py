@@ -11,7 +11,7 @@ from evaltape.files import refuse_lfs_pointer
 from evaltape.names import shown
 from evaltape.samples.sample import Sample
 from evaltape.samples.values import Literal, as_written
-from evaltape.text import counted, cut
+from evaltape.text import counted, cut, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
         lines = content.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise UserError(f"{shown(path)}: the predictions can't be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{shown(path)}: not a file of predictions ({error})") from None
+    except ValueError as error:  # Not UTF-8, or no possible path.
+        raise UserError(f"{visible(shown(path))}: not a file of predictions ({error})") from None
     return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -90,8 +90,8 @@ ROUGE = Section(
         "references": REFERENCES,
     },
 )
-OVERLAP = Section(about="By sacrebleu, per sample, in 0..1; needs the extra `metrics`.", keys={})
-EXACT = Section(about="1 if the answer is a reference, 0 if it isn't.", keys={})
+OVERLAP = Section(about="By sacrebleu, per sample, in 0..1; needs the extra `metrics`.", keys={"references": REFERENCES})
+EXACT = Section(about="1 if the answer is a reference, 0 if it isn't.", keys={"references": REFERENCES})
 WORDS = Section(about="How many words the answer has.", keys={})
 LATENCY = Section(about="Seconds the call took when it was recorded.", keys={})
 COST = Section(about="USD the call cost when it was recorded.", keys={})
