@@ -298,10 +298,13 @@ def test_a_lost_folder_is_not_asked_of_the_hub(tmp_path: Path) -> None:
     ],
     ids=["other references", "fewer", "another form", "another order"],
 )
-def test_samples_that_ask_nothing_new_are_promoted_at_once(
+def test_samples_that_ask_nothing_new_are_promoted_at_once_where_perhaps_nothing_is_missing(
     suite: Suite, folder: Path, tmp_path: Path, rows: list[dict[str, str]]
 ) -> None:
     write_data(tmp_path / "talks.jsonl", rows)
+    is_the_same = "note" in rows[0]
+    stage_samples(suite, folder, fresh=True)
+    assert is_staged(folder) is not is_the_same  # A fresh recording will have an answer to promote them.
     stage_samples(suite, folder, fresh=False)
     assert not is_staged(folder)
     assert replayed(suite, folder) == [row["id"] for row in rows]

@@ -40,7 +40,7 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
         _refuse_lost_file(suite, frozen, asked)
         samples, notes = load_samples(suite)
     stage(folder, samples, asked)
-    if _may_replace(suite, folder, frozen, samples):
+    if _may_replace(suite, folder, frozen, samples, fresh):
         promote(folder)
     return samples, notes
 
@@ -96,15 +96,18 @@ def _is_same(frozen: Frozen, suite: Suite, asked: Origin, fresh: bool) -> bool:
     return origin.has_bytes_of(asked) if asked.is_local else not fresh
 
 
-def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: list[Sample]) -> bool:
+def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: list[Sample], fresh: bool) -> bool:
     """Whether new samples may replace the frozen ones before anything is recorded of them.
 
-    They may if nothing will be recorded, if what is there is not valid, and if nothing new is asked (other
-    references, further columns, fewer samples, the form of the first version): every recorded answer stays an answer.
+    They may if nothing will be recorded, if what is there is not valid, or if it is the same in another form. Where only
+    what is missing is recorded, which may be nothing, they also may if they ask nothing new (other references, further
+    columns, fewer samples): every recorded answer stays an answer.
     """
-    if suite.calls_nothing or (frozen is None and (folder / SAMPLES).exists()):
+    if frozen is None:
+        return suite.calls_nothing or (folder / SAMPLES).exists()
+    if suite.calls_nothing or frozen.samples == samples:
         return True
-    return frozen is not None and _asks_nothing_new(suite, frozen.samples, samples)
+    return not fresh and _asks_nothing_new(suite, frozen.samples, samples)
 
 
 def _asks_nothing_new(suite: Suite, before: list[Sample], after: list[Sample]) -> bool:
