@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def write_whole(path: Path, text: str) -> None:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data)
+
+
+def lfs_digest(content: bytes) -> str | None:
+    """Return the SHA-256 of the content that a Git LFS pointer stands for; None for any other file."""
+    match = re.search(rb"^oid sha256:([0-9a-f]{64})$", content, re.MULTILINE) if content.startswith(LFS_POINTER) else None
+    return match[1].decode() if match else None
 
 
 def refuse_lfs_pointer(path: Path, content: bytes) -> None:

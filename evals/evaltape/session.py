@@ -12,6 +12,7 @@ from evaltape.findings import Findings
 from evaltape.finetuning.recorded_job import Job
 from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes, Selection
+from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
@@ -46,6 +47,13 @@ class Session:
             suite.name: Workspace(suite, self.settings, freezes=freezes, before_freezing=lambda: self.before_freezing())
             for suite in read_suites(self.settings.suites)
         }
+
+    @cached_property
+    def checked_workspaces(self) -> dict[str, Workspace]:
+        """The suites once their samples are loaded. Raises `UserError`, also if two tests would have one id."""
+        if self.is_controller:
+            check_ids([(workspace.suite, workspace.samples) for workspace in self.workspaces.values()])
+        return self.workspaces
 
     def models(self) -> list[Model]:
         """Return the models under test of all suites, in the order of the files."""

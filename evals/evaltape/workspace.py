@@ -83,7 +83,7 @@ class Workspace:
         samples, notes = self._loaded()
         self.notes += notes
         if not self.is_recorder:
-            self.notes += check_references(self.metrics, samples)
+            self.notes += [*check_references(self.metrics, samples), *self.recordings.read_files(samples)]
         return samples
 
     def _loaded(self) -> Loaded:

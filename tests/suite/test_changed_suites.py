@@ -73,7 +73,7 @@ def test_a_damaged_cassette_fails_its_own_sample_and_no_other(recorded: Project,
 
 
 def test_another_gate_or_stemmer_needs_no_new_recording(recorded: Project) -> None:
-    recorded.edit_suite("[models.small]", '[rouge]\nmetrics = ["rouge1"]\nstemmer = true\n\n[models.small]')
+    recorded.edit_suite("[models.small]", "[metrics]\nrouge1 = { stemmer = true }\n\n[models.small]")
     results = recorded.results()
     assert results["rouge"]["stemmer"] is True
     assert list(results["models"]["small"]["scores"]) == ["rouge1"]
@@ -94,5 +94,5 @@ def test_a_changed_row_is_told_before_anything_runs(recorded: Project) -> None:
     recorded.write_rows([*ROWS[:5], {**ROWS[5], "summary": "Gus buys bread"}])
     recorded.run("evals", "-m", "baseline").assert_refused(
         "'../data/talks.jsonl' changed since it was recorded in cassettes/chats: 1 of 6 samples differ (t6). "
-        "Record it again: pytest evals -m baseline --record"
+        "Record what changed: pytest evals --record-missing"
     )

@@ -113,7 +113,7 @@ def _values(case: Case, with_metric: bool) -> list[Any]:
 
 
 def _predictions(session: Session, _: bool) -> Iterator[Case]:
-    for workspace in session.workspaces.values():
+    for workspace in session.checked_workspaces.values():
         for model in workspace.suite.models.values():
             for sample in workspace.selected_samples:
                 case_id = f"{workspace.name}-{model.key}-{sample.name}"

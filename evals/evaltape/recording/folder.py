@@ -1,6 +1,6 @@
 """Where recordings lie, and what is read from them: the predictions of a suite's models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,17 @@ class Recordings:
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
         )
+
+    def read_files(self, samples: Iterable[Sample]) -> list[str]:
+        """Read and check the predictions of models that are not called; return what a person should know of them."""
+        samples, notes = list(samples), []
+        for model in self.suite.models.values():
+            if model.predictions is not None:
+                file = self._files[model.predictions] = read_predictions(model.predictions)
+                for sample in samples:
+                    file.answer(sample)
+                notes += file.notes(samples)
+        return notes
 
     def _from_file(self, model: Model, path: Path, sample: Sample) -> Prediction:
         if path not in self._files:

@@ -40,7 +40,7 @@ class NotFrozen(UserError):
 def read_frozen(folder: Path, staged: bool = False) -> Frozen:
     """Read the frozen samples of a suite's folder; with `staged` those that its recording has staged, if it has any.
 
-    Raises `NotFrozen`, saying why, where there are none, or they aren't those that were frozen.
+    Raises `NotFrozen`, saying why, if there are none, or they aren't those that were frozen.
     """
     for _ in range(RETRIES):
         with contextlib.suppress(NotFrozen):
@@ -61,7 +61,7 @@ def stage(folder: Path, samples: Sequence[Sample], origin: Origin) -> None:
 
 
 def promote(folder: Path) -> None:
-    """Move what was staged into place; do nothing where nothing is. A promotion that was killed midway is completed."""
+    """Move what was staged into place; do nothing if nothing is. A promotion that was killed midway is completed."""
     for name in (SAMPLES, ORIGIN):
         if _path(folder, name, NEXT).exists():
             os.replace(_path(folder, name, NEXT), folder / name)
@@ -97,10 +97,11 @@ def _path(folder: Path, name: str, suffix: str = "") -> Path:
 
 
 def _read(folder: Path, staged: bool) -> Frozen:
-    if staged and is_staged(folder):
-        return _read_pair(_path(folder, SAMPLES, NEXT), _path(folder, ORIGIN, NEXT))
-    if not is_staged(folder) and _path(folder, ORIGIN, NEXT).exists():  # A promotion that was killed midway.
-        return _read_pair(folder / SAMPLES, _path(folder, ORIGIN, NEXT))
+    origin_staged = _path(folder, ORIGIN, NEXT)
+    if staged and is_staged(folder) and origin_staged.exists():
+        return _read_pair(_path(folder, SAMPLES, NEXT), origin_staged)
+    if not is_staged(folder) and origin_staged.exists():  # A promotion under way, or killed midway.
+        return _read_pair(folder / SAMPLES, origin_staged)
     return _read_pair(folder / SAMPLES, folder / ORIGIN)
 
 

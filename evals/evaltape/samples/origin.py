@@ -22,7 +22,7 @@ class Origin:
     columns: tuple[str, ...]
     """The further columns that the samples carry."""
     sources: Mapping[str, str]
-    """The digest of the local file by its name; empty for a Hub data set, or where the file isn't at hand."""
+    """The digest of the local file by its name; empty for a Hub data set, or a file that isn't at hand."""
 
     @classmethod
     def asked_by(cls, suite: Suite) -> "Origin":
@@ -45,7 +45,7 @@ class Origin:
 
     @classmethod
     def of_json(cls, value: Any) -> "Origin":
-        """Return what a file says. Raises `ValueError` where it says something else."""
+        """Return what a file says. Raises `ValueError` for anything else."""
         try:
             dataset, columns, sources = value["dataset"], value["columns"], value["sources"]
             if not (isinstance(dataset, dict) and isinstance(columns, list) and isinstance(sources, dict)):
@@ -68,7 +68,7 @@ class Origin:
         return sorted(self.sources.values()) == sorted(asked.sources.values())
 
     def difference(self, asked: "Origin") -> str | None:
-        """Return how the selection differs from what is asked for, in the words of the suite; None where it doesn't.
+        """Return how the selection differs from what is asked for, in the words of the suite; None if it doesn't.
 
         Where a local file lies doesn't matter while it is at hand: its digest says what is in it.
         """
