@@ -16,5 +16,9 @@ class RecordingError(Exception):
         self.command = command
 
 
+class NotFetched(RecordingError):
+    """A recording that Git LFS keeps elsewhere: to record it again would pay for what is only not here."""
+
+
 class FewerSamples(UserWarning):
     """A data set has fewer samples than the suite asks for."""

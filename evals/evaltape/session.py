@@ -80,7 +80,8 @@ class EvalSession:
     def commands(self) -> Commands:
         """Writes the commands that messages end with."""
         chosen = self.settings
-        return Commands(chosen.suite, chosen.default_suite, chosen.cassettes, chosen.default_cassettes)
+        suite = None if chosen.suite == chosen.default_suite else chosen.suite
+        return Commands(["evals"], suite, None if chosen.cassettes == chosen.default_cassettes else chosen.cassettes)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -90,7 +91,7 @@ class EvalSession:
     @cached_property
     def recordings(self) -> Recordings:
         """The suite's recorded predictions."""
-        return Recordings(self.folder, self.suite, self.jobs.served, self.commands.record_sample)
+        return Recordings(self.folder, self.suite, self.jobs.served, lambda model: self.commands.record_missing(model.kind))
 
     # ------------------------------------------------------------ what tests ask for
 
@@ -167,10 +168,7 @@ class EvalSession:
 
     def calls_of(self, model: Model, samples: list[Sample]) -> list[tuple[Sample, int]]:
         """The calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""
-        calls = [(sample, repeat) for repeat in range(1, self.settings.repeat + 1) for sample in samples]
-        if self.settings.mode != RECORD_MISSING:
-            return calls
-        return [(sample, repeat) for sample, repeat in calls if not self.is_recorded(model, sample, repeat)]
+        return self.recordings.calls(model, samples, self.settings.repeat, fresh=self.settings.mode != RECORD_MISSING)
 
     def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
         """Whether there is a valid recording of a model's answer."""

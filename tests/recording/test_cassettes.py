@@ -120,7 +120,7 @@ def test_a_cassette_that_vcrpy_wrote_replays(path: Path, api: ApiServer) -> None
     client = openai.OpenAI(base_url=api.base_url, api_key="none", max_retries=0)
     with vcr.use_cassette(str(path), filter_headers=["authorization"]):
         client.chat.completions.create(**ASKED)
-    answer = cassettes.replay(path, ENDPOINT, ASKED)
+    answer = cassettes.replay(path, ENDPOINT, ASKED).answered
     assert answer["choices"][0]["message"]["content"] == "Ann: hi"
 
 
@@ -139,12 +139,12 @@ def test_neither_credentials_nor_a_query_of_the_address_are_kept(path: Path) -> 
 )
 def test_a_recording_matches_whatever_its_host_and_prefix(path: Path, url: str) -> None:
     cassettes.write(path, [Exchange("POST", url, ASKED, 200, ANSWERED)])
-    assert cassettes.replay(path, ENDPOINT, ASKED) == ANSWERED
+    assert cassettes.replay(path, ENDPOINT, ASKED).answered == ANSWERED
 
 
 def test_a_recording_matches_whatever_the_order_of_its_keys(path: Path) -> None:
     cassettes.write(path, [chat(dict(reversed(ASKED.items())))])
-    assert cassettes.replay(path, ENDPOINT, ASKED) == ANSWERED
+    assert cassettes.replay(path, ENDPOINT, ASKED).answered == ANSWERED
 
 
 @pytest.mark.parametrize(

@@ -133,18 +133,18 @@ class TuningProject(Project):
 
     def jobs(self) -> Jobs:
         """The suite's jobs."""
-        commands = Commands(self.suite, self.suite, self.cassettes, self.cassettes)
+        commands = Commands(["evals"])
         return Jobs(self.loaded()[0], self.cassettes, self.samples, commands)
 
     def recordings(self) -> Recordings:
         """The suite's recordings."""
-        return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model, sample: "record")
+        return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model: "record")
 
     def drive(self, retrain: bool = False, budget_usd: float | None = None, spent_usd: float = 0.0) -> "Driven":
         """Drive the job to its end, as a recording does beside its calls."""
         prepared = self.jobs().prepare(self.loaded()[1])
-        recorder = Recorder(self.recordings(), Outcomes(), 16, budget_usd)
-        recorder.tally.statuses, recorder.tally.job_cost_usd = Log(), spent_usd
+        recorder = Recorder(Outcomes(), 16, budget_usd)
+        recorder.tally.statuses, recorder.budget.spent_usd = Log(), spent_usd
         endpoint = Endpoint(self.base_url, KEY, 10.0)
 
         async def drive() -> str | None:

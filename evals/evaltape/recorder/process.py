@@ -109,7 +109,7 @@ def _serve(settings: Settings, ours: Connection, theirs: Connection) -> None:
     pipe = Pipe(ours)
     session = EvalSession(settings, is_main=False)
     try:
-        with locked(session.folder, settings.cassettes, session.suite.models):
+        with locked(session.folder, settings.cassettes, session.suite.models, session.suite.file):
             pipe.send({"ready": True})
             if settings.mode == RECORD:
                 import_client()  # While the main process loads the samples. For what is missing it may not be needed.
@@ -128,8 +128,9 @@ def _record(session: EvalSession, pipe: Pipe, selected: dict[str, list[str]]) ->
             pipe.send({"tally": tally.as_dict()})
 
     settings = session.settings
-    recorder = Recorder(session.recordings, Outcomes(), settings.concurrency, settings.budget_usd, tell)
-    Planner(session, recorder).plan(selected)
+    recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, tell)
+    name = session.suite.name
+    Planner(settings, {name: session}, recorder).plan((name, model, samples) for model, samples in selected.items())
     pipe.send({"begun": True})
     recorder.outcomes.attach(pipe)
     pipe.listen(lambda message: recorder.stop_soon(message["stopped"]), lambda: recorder.stop_soon(MAIN_ENDED))

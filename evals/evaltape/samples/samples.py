@@ -14,11 +14,11 @@ from evaltape.errors import UserError
 from evaltape.files import write_whole
 from evaltape.names import file_name, nearest, shown
 from evaltape.samples import dataset as source
+from evaltape.samples.owner import ORIGIN, OWNER, owner_entry
 from evaltape.suite import prompt
 from evaltape.suite.reader import Suite
 
 FROZEN = "samples.jsonl"
-ORIGIN = "dataset.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def record_samples(suite: Suite, folder: Path, fresh: bool) -> list[Sample]:
         return read_samples(folder)
     samples = _from_rows(suite)
     write_whole(folder / FROZEN, "".join(_line(sample) for sample in samples))
-    write_whole(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
+    write_whole(folder / ORIGIN, json.dumps({**origin, OWNER: owner_entry(folder, suite.file)}, indent=1) + "\n")
     return samples
 
 
@@ -161,6 +161,7 @@ def _is_frozen(folder: Path, origin: dict[str, Any]) -> bool:
 def _read_origin(folder: Path) -> dict[str, Any] | None:
     try:
         origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        origin.pop(OWNER, None)  # Where the suite file lies doesn't change what the samples are.
         return origin if isinstance(origin["dataset"], dict) and "sha256" in origin else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
