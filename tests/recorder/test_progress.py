@@ -147,6 +147,27 @@ def test_several_models_have_a_line_each(tally):
     )
 
 
+def test_what_is_waited_for_stands_under_the_calls(tally):
+    tally.waits["small"] = "waiting 2 min 00 s: HTTP 503: busy"
+    lines = live_lines(tally, Rate(100.0), stopping=False)
+    assert lines[3:] == ["  small: waiting 2 min 00 s: HTTP 503: busy"]
+    assert log_lines(tally, Rate(100.0), stopping=False)[1:] == lines[3:]
+
+
+@pytest.mark.parametrize(
+    ("broke_off", "untold", "doubt"),
+    [
+        (0, 0, ""),
+        (1, 0, "1 call broke off"),
+        (3, 0, "3 calls broke off"),
+        (0, 2, "2 answers told no tokens"),
+        (1, 1, "1 call broke off, 1 answer told no tokens"),
+    ],
+)
+def test_what_is_in_doubt_is_counted_in_words(broke_off, untold, doubt):
+    assert Tally(broke_off=broke_off, untold=untold).doubt == doubt
+
+
 def test_the_last_line(tally):
     assert last_line(tally, 75.0) == "recorded 40 of 2,000 calls, 18,000 tokens, $0.0180, in 1 min 15 s"
 

@@ -140,12 +140,16 @@ class TuningProject(Project):
         """The suite's recordings."""
         return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model: "record")
 
+    def endpoint(self, base_url: str | None = None) -> Endpoint:
+        """The endpoint its models are asked at, or another."""
+        return Endpoint(base_url or self.base_url, KEY, 10.0)
+
     def drive(self, retrain: bool = False, budget_usd: float | None = None, spent_usd: float = 0.0) -> "Driven":
         """Drive the job to its end, as a recording does beside its calls."""
         prepared = self.jobs().prepare(self.loaded()[1])
         recorder = Recorder(Outcomes(), 16, budget_usd)
         recorder.tally.statuses, recorder.budget.spent_usd = Log(), spent_usd
-        endpoint = Endpoint(self.base_url, KEY, 10.0)
+        endpoint = self.endpoint()
 
         async def drive() -> str | None:
             try:

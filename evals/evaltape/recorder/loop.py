@@ -112,6 +112,7 @@ class Recorder:
             self.stop(f"the recording broke off: {error!r}")
         finally:
             self._finish()
+            self.tally.waits.clear()
             self._publish()
             self.outcomes.stop("the recording is over")
             self._report(self._counted())
