@@ -14,3 +14,7 @@ class RecordingError(Exception):
     def __init__(self, message: str, command: str | None = None) -> None:
         super().__init__(message)
         self.command = command
+
+
+class NotFetched(RecordingError):
+    """A recording that Git LFS keeps elsewhere: to record it again would pay for what is only not here."""

@@ -134,5 +134,5 @@ class Session:
 def _not_recorded(workspace: Workspace, model: Model, sample: Sample, error: str) -> Prediction:
     # A job that failed names what it takes itself: asking for what is missing would meet the same job.
     if workspace.commands.retrain() not in error:
-        error += f". Not recorded; what is missing: {workspace.commands.record_all(model.kind, missing=True)}"
+        error += f". Not recorded; what is missing: {workspace.commands.record_missing(model.kind)}"
     return Prediction(model.key, sample.id, failure=error)

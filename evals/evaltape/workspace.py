@@ -72,8 +72,8 @@ class Workspace:
     def commands(self) -> Commands:
         """Writes the commands that messages end with."""
         asked = self.settings
-        default = self.suite.file if self.suite.file in asked.configured_suites else Path()
-        return Commands(self.suite.file, default, asked.cassettes, asked.default_cassettes)
+        suite = None if self.suite.file in asked.configured_suites else self.suite.file
+        return Commands(asked.args, suite, None if asked.cassettes == asked.default_cassettes else asked.cassettes)
 
     # ------------------------------------------------------------ samples
 
@@ -154,7 +154,7 @@ class Workspace:
     @cached_property
     def recordings(self) -> Recordings:
         """The suite's recorded answers."""
-        return Recordings(self.folder, self.suite, self.jobs.served, self.commands.record_sample)
+        return Recordings(self.folder, self.suite, self.jobs.served, lambda model: self.commands.record_missing(model.kind))
 
     def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
         """Return whether there is a valid recording of a model's answer."""
@@ -166,11 +166,8 @@ class Workspace:
 
     def calls_of(self, model: Model, samples: Iterable[Sample]) -> list[tuple[Sample, int]]:
         """Return the calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""
-        chosen = list(samples)
-        calls = [(sample, repeat) for repeat in range(1, self.settings.repeat + 1) for sample in chosen]
-        if self.settings.mode != RECORD_MISSING:
-            return calls
-        return [(sample, repeat) for sample, repeat in calls if not self.is_recorded(model, sample, repeat)]
+        fresh = self.settings.mode != RECORD_MISSING
+        return self.recordings.calls(model, list(samples), self.settings.repeat, fresh=fresh)
 
     def lead(self, sample: Sample) -> Mapping[str, float]:
         """Return the scores of the first lines of a sample's input: computed, not recorded."""

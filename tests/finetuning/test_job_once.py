@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from evaltape.errors import RecordingError
-from evaltape.recorder import job_api
+from evaltape.recorder import job_api, retries
 
 from tests.support.project import wait_for
 from tests.support.server import Reply, error
@@ -36,7 +36,7 @@ def assert_passed(run) -> None:
 @pytest.fixture
 def brisk(monkeypatch):
     """Waits for the API are short."""
-    monkeypatch.setattr(job_api, "FIRST_BACKOFF_S", 0.02)
+    monkeypatch.setattr(retries, "FIRST_BACKOFF_S", 0.02)
 
 
 # ---------------------------------------------------------------- lost answers and a lost network

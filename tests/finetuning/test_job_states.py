@@ -245,42 +245,37 @@ def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):
     assert driven.error == (
         f"[finetune.tuned] it can cost up to ${most:.2f}, more than the budget of ${most + 0.5:g} bears; not started"
     )
-    assert (tuning.uploads, tuning.job_ids, driven.recorder.committed_usd) == (0, [], 0.51)
+    assert (tuning.uploads, tuning.job_ids, driven.recorder.budget.committed_usd) == (0, [], 0.51)
 
 
 def test_what_a_job_cost_is_counted_where_it_was_started(tuning):
     most = priced(tuning)
     first, second = tuning.drive(budget_usd=most + 0.5), tuning.drive(budget_usd=0.01)
     assert (first.error, second.error) == (None, None)
-    assert first.recorder.committed_usd == pytest.approx(2_100 * 100 / 1e6)
-    assert second.recorder.committed_usd == 0.0
-
-
-def test_a_job_without_a_price_is_told_where_there_is_a_budget(tuning):
-    driven = tuning.drive(budget_usd=0.01)
-    assert driven.error is None
-    assert driven.notes[0] == "tuned: --budget doesn't see what it costs: [finetune.tuned] states no price.training"
+    assert first.recorder.budget.committed_usd == pytest.approx(2_100 * 100 / 1e6)
+    assert second.recorder.budget.committed_usd == 0.0
 
 
 def recording(tuning, budget_usd: float | None = None) -> tuple[Recorder, Outcomes]:
     """A recorder with the six calls to the base, each of which may cost 0.04 USD."""
     tuning.edit_suite('"small-2026-01-01"\n', '"small-2026-01-01"\nprice = { input = 0, output = 10 }\n')
     outcomes = Outcomes()
-    recorder = Recorder(tuning.recordings(), outcomes, 16, budget_usd)
+    recorder = Recorder(outcomes, 16, budget_usd)
     calls = [Call(sample) for sample in tuning.samples()]
-    recorder.add_lane(tuning.loaded()[0].models["small"], Endpoint(tuning.base_url, KEY, 10.0), calls)
+    model, endpoint = tuning.loaded()[0].models["small"], Endpoint(tuning.base_url, KEY, 10.0)
+    recorder.add_lane(("small",), model, tuning.recordings(), endpoint, calls)
     return recorder, outcomes
 
 
 def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
     recorder, _ = recording(tuning, budget_usd=1.0)
-    recorder.job_held_usd = 0.99
+    recorder.budget.hold(0.99)
     calls = []
 
     async def job(recorder: Recorder) -> None:
         await asyncio.sleep(0.2)
         calls.append(api.calls)
-        recorder.job_held_usd = 0.0
+        recorder.budget.release(0.99)
 
     recorder.add_job(job)
     recorder.run()

@@ -58,7 +58,7 @@ def replay(folder: Path) -> list[Prediction] | str:
 
 def _recordings(folder: Path) -> Recordings:
     suite = load_suite(folder / "chats.toml")
-    return Recordings(folder / "frozen", suite, lambda model: model.served, lambda model, sample: "pytest --record")
+    return Recordings(folder / "frozen", suite, lambda model: model.served, lambda model: "pytest --record")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,7 @@ def assert_none_answered(found: list[Prediction] | str) -> None:
 @given(data=st.data())
 def test_one_character_of_the_prompt(edited: Path, part: str, data: st.DataObject) -> None:
     changed = data.draw(edits(SUITE["prompt"][part]))
+    assume("{input:}" not in changed)  # Another spelling of the same prompt.
     write_suite(edited, {**SUITE, "prompt": {**SUITE["prompt"], part: changed}})
     assert_none_answered(replay(edited))
 

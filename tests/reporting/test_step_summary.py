@@ -28,7 +28,9 @@ def test_table_changes_and_worst_samples(recorded):
     assert "### Against the accepted scores\n\nNothing changed.\n" in text
     assert "<summary>small rouge2: what hurt most</summary>" in text
     assert "| t3 | 0.0000 | Coffee before tea, says Kai | Kai: tea before coffee |\n" in text
-    assert "\n    pytest evals -m baseline -k 'small-t3 or small-t4 or " in text
+    assert (
+        "\n    pytest 'evals/test_baseline.py::test_sample[small-t3]' 'evals/test_baseline.py::test_sample[small-t4]' " in text
+    )
 
 
 def test_it_says_what_changed_against_the_accepted_snapshot(recorded):

@@ -14,10 +14,9 @@ from evaltape.recorder.job_driver import JobDriver
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recording.folder import Recordings
-from evaltape.samples.sample import Sample
+from evaltape.samples.samples import Sample
 from evaltape.suite.commands import Commands
-from evaltape.suite.definition import Finetune, Suite
-from evaltape.suite.reader import load_suite
+from evaltape.suite.reader import Finetune, Suite, load_suite
 
 from tests.support.project import ROWS, Project, Running
 from tests.support.server import ApiServer
@@ -126,7 +125,7 @@ class TuningProject(Project):
     def samples(self) -> list[Sample]:
         """The evaluated samples."""
         rows = [json.loads(line) for line in self.data.read_text(encoding="utf-8").split("\n") if line]
-        return [Sample(row["id"], row["dialogue"], (row["summary"],)) for row in rows]
+        return [Sample(row["id"], row["dialogue"], row["summary"], {}) for row in rows]
 
     def training_file(self) -> TrainingFile:
         """The file that would be uploaded."""
@@ -134,19 +133,23 @@ class TuningProject(Project):
 
     def jobs(self) -> Jobs:
         """The suite's jobs."""
-        commands = Commands(self.suite, self.suite, self.cassettes, self.cassettes)
+        commands = Commands(["evals"])
         return Jobs(self.loaded()[0], self.cassettes, self.samples, commands)
 
     def recordings(self) -> Recordings:
         """The suite's recordings."""
-        return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model, sample: "record")
+        return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model: "record")
+
+    def endpoint(self, base_url: str | None = None) -> Endpoint:
+        """The endpoint its models are asked at, or another."""
+        return Endpoint(base_url or self.base_url, KEY, 10.0)
 
     def drive(self, retrain: bool = False, budget_usd: float | None = None, spent_usd: float = 0.0) -> "Driven":
         """Drive the job to its end, as a recording does beside its calls."""
         prepared = self.jobs().prepare(self.loaded()[1])
         recorder = Recorder(Outcomes(), 16, budget_usd)
-        recorder.tally.statuses, recorder.tally.job_cost_usd = Log(), spent_usd
-        endpoint = Endpoint(self.base_url, KEY, 10.0)
+        recorder.tally.statuses, recorder.budget.spent_usd = Log(), spent_usd
+        endpoint = self.endpoint()
 
         async def drive() -> str | None:
             try:

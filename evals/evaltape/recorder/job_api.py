@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import random
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any
 
 from evaltape.finetuning.training_file import TrainingFile
 from evaltape.recorder.client import CallFailed, Endpoint
-from evaltape.recorder.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
+from evaltape.recorder.retries import backoff_s
 from evaltape.recording.cassettes import Exchange
 
 READ_PATIENCE_S = 60.0
@@ -128,5 +127,4 @@ class JobApi:
 
     async def _pause(self, attempt: int, failure: CallFailed) -> None:
         self._trouble(f"waiting for the API: {failure.message}")
-        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**attempt) * random.uniform(0.5, 1.0)
-        await asyncio.sleep(backoff_s if failure.retry_after_s is None else failure.retry_after_s)
+        await asyncio.sleep(backoff_s(attempt, failure.retry_after_s))

@@ -40,7 +40,8 @@ class JobDriver:
         self.api = JobApi(endpoint, self._show)
         self._exchanges: list[Exchange] = []
         self._started_here = False
-        self._held_usd = 0.0
+        self._held_usd = self._cost_usd = 0.0
+        self._holds = False
         self._job_id = ""
 
     async def drive(self) -> str | None:
@@ -63,7 +64,8 @@ class JobDriver:
         except OSError as error:
             return f"{shown(self.prepared.cassette)} can't be written: {error.strerror}; the job itself has succeeded"
         finally:
-            self.recorder.job_held_usd -= self._held_usd
+            if self._holds:
+                self.recorder.budget.settle(self._held_usd, self._cost_usd)
         return None
 
     # ------------------------------------------------------------ find or start
@@ -105,15 +107,10 @@ class JobDriver:
 
     def _hold_budget(self) -> None:
         """Keep what the job can cost at most out of the other calls' reach until it has ended."""
-        budget, most = self.recorder.budget_usd, training_usd(self.job.price, self.prepared.most_tokens)
-        if budget is None:
-            return
-        if most is None:
-            return self._note(f"--budget doesn't see what it costs: [finetune.{self.job.key}] states no price.training")
-        if self.recorder.committed_usd + most > budget:
-            raise JobEnded(f"it can cost up to ${most:.2f}, more than the budget of ${budget:g} bears; not started")
-        self._held_usd = most
-        self.recorder.job_held_usd += most
+        budget, most = self.recorder.budget, training_usd(self.job.price, self.prepared.most_tokens) or 0.0
+        if not budget.hold(most):
+            raise JobEnded(f"it can cost up to ${most:.2f}, more than the budget of ${budget.limit_usd:g} bears; not started")
+        self._held_usd, self._holds = most, True
 
     # ------------------------------------------------------------ wait and record
 
@@ -147,7 +144,8 @@ class JobDriver:
         self._exchanges += [exchange, *await self.api.events(job["id"])]
         self._exchanges += [await self.api.content(file) for file in job.get("result_files") or []]
         if self._started_here:
-            self.recorder.tally.job_cost_usd += training_usd(self.job.price, int(job.get("trained_tokens") or 0)) or 0.0
+            self._cost_usd = training_usd(self.job.price, int(job.get("trained_tokens") or 0)) or 0.0
+            self.recorder.tally.job_cost_usd += self._cost_usd
         await self._note_retirement(job["fine_tuned_model"])
 
     async def _note_retirement(self, model: str) -> None:

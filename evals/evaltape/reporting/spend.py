@@ -20,8 +20,10 @@ Results = Mapping[str, Any]
 def spend_lines(session: "SuiteRun", found: Results) -> Iterator[str]:
     """What was spent here, and unless all of it was recorded just now, what the whole recording cost."""
     spent_usd, budget_usd = session.recorder.tally.spent_usd if session.recorder else 0.0, session.settings.budget_usd
-    if spent_usd > 0:
-        yield f"Spent in this session: {usd(spent_usd)}{f' of a budget of ${budget_usd:g}' if budget_usd else ''}."
+    tally = session.recorder.tally if session.recorder else None
+    if tally is not None and (spent_usd > 0 or tally.perhaps_usd > 0):
+        perhaps = f", perhaps {usd(tally.perhaps_usd)} more: {tally.doubt}" if tally.perhaps_usd else ""
+        yield f"Spent in this session: {usd(spent_usd)}{f' of a budget of ${budget_usd:g}' if budget_usd else ''}{perhaps}."
     if session.settings.mode == RECORD:
         return
     costs = dict(recording_costs(found))

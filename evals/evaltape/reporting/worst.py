@@ -92,5 +92,6 @@ def _paired_case(before: Mapping[str, Any], after: Mapping[str, Any], metric: st
 
 
 def _rerun(session: "SuiteRun", model: str, cases: list[Case]) -> str:
-    samples = [session.sample(case.sample) for case in cases]
-    return session.commands.replay_samples(session.suite.models[model], samples)
+    kind, names = session.suite.models[model].kind, [session.sample(case.sample).name for case in cases]
+    ids = (f"{session.suite.name}-{model}-{name}" for name in names)
+    return session.commands.replay(f"evals/test_{kind}.py::test_sample[{one}]" for one in ids)

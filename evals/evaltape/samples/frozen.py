@@ -18,6 +18,7 @@ from evaltape.errors import UserError
 from evaltape.files import refuse_lfs_pointer, write_whole
 from evaltape.names import shown
 from evaltape.samples.origin import Origin
+from evaltape.samples.owner import owner_entry
 from evaltape.samples.sample import Sample
 
 SAMPLES, ORIGIN, NEXT = "samples.jsonl", "dataset.json", ".next"
@@ -53,11 +54,12 @@ def is_staged(folder: Path) -> bool:
     return _path(folder, SAMPLES, NEXT).exists()
 
 
-def stage(folder: Path, samples: Sequence[Sample], origin: Origin) -> None:
-    """Write samples beside the frozen ones, to be moved into place by `promote`."""
+def stage(folder: Path, samples: Sequence[Sample], origin: Origin, suite_file: Path | None = None) -> None:
+    """Write samples beside the frozen ones, to be moved into place by `promote`; the folder then belongs to `suite_file`."""
     text = "".join(_line(sample) for sample in samples)
+    owner = owner_entry(folder, suite_file) if suite_file else ""
     write_whole(_path(folder, SAMPLES, NEXT), text)
-    write_whole(_path(folder, ORIGIN, NEXT), origin.to_json(sha256_of(text.encode())))
+    write_whole(_path(folder, ORIGIN, NEXT), origin.to_json(sha256_of(text.encode()), owner))
 
 
 def promote(folder: Path) -> None:

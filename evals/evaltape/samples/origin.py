@@ -1,6 +1,6 @@
 """Where frozen samples come from: what `dataset.json` says, and whether it is what a suite asks for.
 
-{"dataset": {"path": ..., "revision": ..., "split": ..., "samples": ..., "seed": ..., "fields": {...}},
+{"suite": the suite file, "dataset": {"path": ..., "revision": ..., "split": ..., "samples": ..., "seed": ..., "fields": {...}},
  "columns": [...], "sources": {"validation.jsonl": SHA-256}, "samples_sha256": SHA-256}
 """
 
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evaltape.samples import dataset as source
+from evaltape.samples.owner import OWNER
 from evaltape.suite.definition import Suite
 
 
@@ -54,9 +55,10 @@ class Origin:
         except (KeyError, TypeError) as error:
             raise ValueError(str(error)) from None
 
-    def to_json(self, samples_sha256: str) -> str:
-        """Return the text of the file."""
-        return json.dumps({**asdict(self), "samples_sha256": samples_sha256}, indent=1, ensure_ascii=False) + "\n"
+    def to_json(self, samples_sha256: str, owner: str = "") -> str:
+        """Return the text of the file; `owner` is the suite file as `owner_entry` names it."""
+        values = {**({OWNER: owner} if owner else {}), **asdict(self), "samples_sha256": samples_sha256}
+        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
     @property
     def is_local(self) -> bool:

@@ -39,7 +39,7 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
     else:
         _refuse_lost_file(suite, frozen, asked)
         samples, notes = load_samples(suite)
-    stage(folder, samples, asked)
+    stage(folder, samples, asked, suite.file)
     if _may_replace(suite, folder, frozen, samples, fresh):
         promote(folder)
     return samples, notes

@@ -24,7 +24,7 @@ IDENTITY_HEADERS = {
 class Reply:
     """An answer: `body` is JSON to be, or a text that stands as it is. `cut` sends half of it, `reset` none.
 
-    `lost` does what was asked for and sends none.
+    `lost` does what was asked for and sends none. `trickle_s` is the time between two bytes of the body.
     """
 
     body: Any = None
@@ -36,6 +36,7 @@ class Reply:
     reset: bool = False
     lost: bool = False
     gzip: bool = False
+    trickle_s: float = 0.0
 
     @property
     def encoded(self) -> bytes:
