@@ -19,6 +19,7 @@ from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.settings import Settings
 from evaltape.suite.definition import Comparison, Model
+from evaltape.text import counted
 from evaltape.workspace import Workspace, read_suites
 
 Selected = list[tuple[Model, Sample]]
@@ -117,6 +118,20 @@ class Session:
         workspace = self.workspaces[model.suite]
         predictions = [self.prediction(model, sample) for sample in workspace.samples]
         return ModelScores(model, workspace.metrics, predictions)
+
+    def unfinished(self, model: Model) -> str | None:
+        """Return what is still to come of a model's fresh recording that was cut short; None if there is nothing.
+
+        Until it is finished, old and new answers lie side by side, and no gate may judge them together.
+        """
+        workspace = self.workspaces[model.suite]
+        left = workspace.still_to_come(model)
+        if not left:
+            return None
+        return (
+            f"{model.key}: recording unfinished: {left} of {counted(len(workspace.samples), 'sample')} still to come. "
+            f"Finish it: {workspace.commands.record_missing(model.kind)}"
+        )
 
     def slices(self, model: Model) -> SliceScores:
         """Return the scores of a model by the values of the suite's slice columns."""

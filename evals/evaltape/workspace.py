@@ -14,6 +14,7 @@ from evaltape.finetuning.jobs import Jobs
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
+from evaltape.recording.unfinished import read_unfinished
 from evaltape.samples.dataset import Loaded
 from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
@@ -163,6 +164,11 @@ class Workspace:
         except RecordingError:
             return False
         return True
+
+    def still_to_come(self, model: Model) -> int:
+        """Return how many samples a fresh recording of a model that was cut short has still to ask for."""
+        unfinished = read_unfinished(self.folder, model.key)
+        return len({name for name, _ in unfinished.still_to_come()}) if unfinished else 0
 
     def calls_of(self, model: Model, samples: Iterable[Sample]) -> list[tuple[Sample, int]]:
         """Return the calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""

@@ -5,7 +5,7 @@ import re
 import pytest
 from evaltape.errors import UserError
 from evaltape.recorder.address import base_url_of, is_local, key_of
-from evaltape.suite.reader import Model
+from evaltape.suite.definition import Model
 
 from tests.support.asking import answer, failure
 from tests.support.project import Project
@@ -15,7 +15,7 @@ KEY = "sk-session-key-0123456789"
 
 
 def model(base_url: str | None = None, api_key_env: str | None = None) -> Model:
-    return Model("small", "small-1", {}, base_url=base_url, api_key_env=api_key_env)
+    return Model("small", "talks", "small-1", base_url=base_url, api_key_env=api_key_env)
 
 
 # ---------------------------------------------------------------- proxies

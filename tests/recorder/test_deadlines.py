@@ -125,7 +125,7 @@ def recorder(tuning: TuningProject) -> Watched:
     watched = Watched()
     suite, recordings = tuning.loaded()[0], tuning.recordings()
     calls = [Call(sample) for sample in tuning.samples()]
-    watched.add_lane(("small",), suite.models["small"], recordings, tuning.endpoint(), calls)
+    watched.add_lane(("chats", "small"), suite.models["small"], recordings, tuning.endpoint(), calls)
     return watched
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
 from evaltape.samples.frozen import promote
+from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import replay_samples, stage_samples
+from evaltape.scoring.metrics import CallFacts, build_metrics, score_answer
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.rouge import scorer
+from evaltape.suite.definition import Suite
 from evaltape.suite.reader import load_suite
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.scoring.test_rouge import score
 from tests.support.project import ROWS
 
 CHARACTERS = st.characters(exclude_categories=("Cs",)) | st.sampled_from("{}\"'\\ \n\t0aA")
@@ -51,9 +55,16 @@ def replay(folder: Path) -> list[Prediction] | str:
         suite = load_suite(folder / "chats.toml")
         samples, _ = replay_samples(suite, folder / "frozen", "pytest --record", "pytest --record-missing")
         recordings = _recordings(folder)
-        return [recordings.prediction(suite.models["small"], sample) for sample in samples]
+        return [_scored(suite, sample, recordings.prediction(suite.models["small"], sample)) for sample in samples]
     except UserError as refused:
         return str(refused)
+
+
+def _scored(suite: Suite, sample: Sample, prediction: Prediction) -> Prediction:
+    if not prediction.answered:
+        return prediction
+    metrics = build_metrics(suite.metrics, "[metrics]", suite.file.parent)
+    return replace(prediction, scores=score_answer(metrics, sample, prediction.text, CallFacts())[0])
 
 
 def _recordings(folder: Path) -> Recordings:
@@ -216,7 +227,7 @@ def assert_says(prediction: Prediction, changed: Path, original: Path) -> None:
     answer = json.loads(now["response"]["body"]["string"])
     assert answer["choices"][0]["message"]["content"] == prediction.text
     reference = next(row["summary"] for row in ROWS if row["id"] == prediction.sample)
-    assert prediction.scores == scorer(("rouge1", "rouge2", "rougeL"), stemmer=False)(reference, prediction.text)
+    assert prediction.scores == score(reference, prediction.text)
 
 
 @pytest.mark.parametrize("other", ["t2", "t6"])

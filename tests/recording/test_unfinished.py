@@ -17,7 +17,7 @@ from evaltape.recorder.throttle import Throttle
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.unfinished import Unfinished, cassette_name, read_unfinished
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -43,7 +43,7 @@ def left(project: Project) -> list[str]:
     """The samples that a fresh recording has still to ask for."""
     unfinished = read_unfinished(project.cassettes, "small")
     return (
-        sorted(cassette_name(Sample(name, "", "", {}), repeat) for name, repeat in unfinished.still_to_come())
+        sorted(cassette_name(Sample(name, "", ("",)), repeat) for name, repeat in unfinished.still_to_come())
         if unfinished
         else []
     )
@@ -236,10 +236,10 @@ def test_nothing_is_recorded_over_a_damaged_file(recorded: Project, api: ApiServ
 
 
 def test_what_is_to_be_removed_stays_if_it_is_another_file_by_then(tmp_path: Path) -> None:
-    gone, job = Sample("gone", "", "", {}), "job"
+    gone, job = Sample("gone", "", ("",)), "job"
     for name in ("gone", job, "kept", "kept.repeat-2"):
         cassettes.write_text(tmp_path / f"small/{name}.yaml", name)
-    kept = Sample("kept", "", "", {})
+    kept = Sample("kept", "", ("",))
     begun = Unfinished.begin(tmp_path, "small", [(kept, 1)], [kept])
     assert set(begun.then_remove) == {"gone", "kept.repeat-2"}
     (tmp_path / "small/kept.yaml").write_text("new")
@@ -287,7 +287,7 @@ def test_a_suite_that_was_moved_takes_its_recordings_along(recorded: Project, ap
 
 # ---------------------------------------------------------------- whatever happens
 
-SAMPLES = [Sample(name, "", "", {}) for name in ("a", "b", "c.d")]
+SAMPLES = [Sample(name, "", ("",)) for name in ("a", "b", "c.d")]
 CALLS = [(sample, repeat) for sample in SAMPLES for repeat in (1, 2)]
 
 
@@ -338,7 +338,7 @@ class Recordings(RuleBasedStateMachine):
     def what_is_left_is_known(self) -> None:
         unfinished = read_unfinished(self.folder, "m")
         found = (
-            {cassette_name(Sample(name, "", "", {}), repeat) for name, repeat in unfinished.still_to_come()}
+            {cassette_name(Sample(name, "", ("",)), repeat) for name, repeat in unfinished.still_to_come()}
             if unfinished
             else set()
         )
@@ -351,7 +351,7 @@ TestWhateverIsCutShort.settings = settings(max_examples=30, stateful_step_count=
 
 @given(st.text(min_size=1), st.integers(1, 9))
 def test_the_name_of_a_cassette_leads_back_to_its_call(sample_id: str, repeat: int) -> None:
-    sample = Sample(sample_id, "", "", {})
+    sample = Sample(sample_id, "", ("",))
     name = cassette_name(sample, repeat)
     unfinished = Unfinished(Path("nowhere"), 1, {name: None}, {})
     assert unfinished.still_to_come() == [(sample.name, repeat)]

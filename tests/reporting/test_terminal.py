@@ -40,7 +40,7 @@ t2  0.4444
 t1  0.6667
   reference:  the red car won the race
   prediction: Ben: the red car won
-Run them again: pytest evals -m baseline -k 'chats-small-t3 or chats-small-t4 or chats-small-t6 or chats-small-t2 or chats-small-t1'
+Run them again: pytest 'evals/test_baseline.py::test_sample[chats-small-t3]' 'evals/test_baseline.py::test_sample[chats-small-t4]' 'evals/test_baseline.py::test_sample[chats-small-t6]' 'evals/test_baseline.py::test_sample[chats-small-t2]' 'evals/test_baseline.py::test_sample[chats-small-t1]'
 """
 
 
@@ -65,8 +65,7 @@ def test_table_and_the_samples_that_hurt_most(failing, workers):
 def test_the_command_under_a_failed_gate_reruns_these_samples(failing):
     run = failing.run("evals", "-m", "baseline")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    again = failing.run(*(f"-k={word}" if " or " in word else word for word in shlex.split(command[1]) if word != "-k"))
-    again.assert_outcomes(passed=5, deselected=4)
+    failing.run(*shlex.split(command[1])).assert_outcomes(passed=5)
 
 
 def test_samples_with_ids_that_no_expression_can_name_are_rerun_by_their_test_ids(project, api):
@@ -116,7 +115,7 @@ def test_verbose_cuts_no_text_and_tells_more(project, api):
     verbose = scores_of(project.run("evals", "-m", "baseline", "-v").output)
     assert re.sub(r"\s+", " ", long) in re.sub(r"\s+", " ", verbose)
     assert "small: served as small-2026-01-01, 7 + 2 tokens" in verbose
-    assert max(len(line) for line in verbose.splitlines() if "pytest evals" not in line) <= 80
+    assert max(len(line) for line in verbose.splitlines() if "pytest " not in line) <= 80
 
 
 def test_texts_of_models_never_reach_the_terminal_raw(project, api):

@@ -14,9 +14,10 @@ from evaltape.recorder.job_driver import JobDriver
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recording.folder import Recordings
-from evaltape.samples.samples import Sample
+from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Commands
-from evaltape.suite.reader import Finetune, Suite, load_suite
+from evaltape.suite.definition import Finetune, Suite
+from evaltape.suite.reader import load_suite
 
 from tests.support.project import ROWS, Project, Running
 from tests.support.server import ApiServer
@@ -125,7 +126,7 @@ class TuningProject(Project):
     def samples(self) -> list[Sample]:
         """The evaluated samples."""
         rows = [json.loads(line) for line in self.data.read_text(encoding="utf-8").split("\n") if line]
-        return [Sample(row["id"], row["dialogue"], row["summary"], {}) for row in rows]
+        return [Sample(row["id"], row["dialogue"], (row["summary"],)) for row in rows]
 
     def training_file(self) -> TrainingFile:
         """The file that would be uploaded."""

@@ -43,12 +43,11 @@ class Case:
         """Whether it is an assertion on all samples of a model, or on a pair of models."""
         return self.subject in GATES
 
-    def tuned_models(self, session: Session) -> list[Model]:
-        """Return the tuned models that it looks at."""
+    def models(self, session: Session) -> list[Model]:
+        """Return the models that it looks at."""
         suite = session.workspaces[self.suite].suite
         keys = [self.comparison.baseline, self.comparison.candidate] if self.comparison else []
-        models = [self.model] if self.model else [suite.models[key] for key in keys]
-        return [model for model in models if model.job]
+        return [self.model] if self.model else [suite.models[key] for key in keys]
 
 
 NOTHING = Case("nothing", "")
