@@ -6,7 +6,6 @@ import signal
 
 import pytest
 from evaltape.errors import RecordingError
-from evaltape.recorder import job_api
 
 from tests.support.project import wait_for
 from tests.support.server import Reply, error
@@ -33,23 +32,17 @@ def assert_passed(run) -> None:
     assert (run.exit_code, run.outcomes["passed"]) == (0, 6), run.output
 
 
-@pytest.fixture
-def brisk(monkeypatch):
-    """Waits for the API are short."""
-    monkeypatch.setattr(job_api, "FIRST_BACKOFF_S", 0.02)
-
-
 # ---------------------------------------------------------------- lost answers and a lost network
 
 
-def test_an_upload_whose_answer_is_lost_is_not_sent_again(tuning, api, brisk):
+def test_an_upload_whose_answer_is_lost_is_not_sent_again(tuning, api):
     api.fault("lost", path="/files")
     assert tuning.drive().error is None
     assert len(api.asked("/files")) == 1
     assert_paid_once(tuning)
 
 
-def test_a_creation_whose_answer_is_lost_is_not_sent_again(tuning, api, brisk):
+def test_a_creation_whose_answer_is_lost_is_not_sent_again(tuning, api):
     api.fault("lost", path=JOBS)
     driven = tuning.drive()
     assert (driven.error, driven.notes) == (None, ["tuned: started ftjob-0002 on 12 training rows"])
@@ -57,7 +50,7 @@ def test_a_creation_whose_answer_is_lost_is_not_sent_again(tuning, api, brisk):
     assert_paid_once(tuning)
 
 
-def test_a_creation_that_never_came_about_is_sent_again(tuning, api, brisk):
+def test_a_creation_that_never_came_about_is_sent_again(tuning, api):
     api.fault("reset", path=JOBS)
     api.fault("503", path=JOBS)
     assert tuning.drive().error is None
@@ -65,8 +58,7 @@ def test_a_creation_that_never_came_about_is_sent_again(tuning, api, brisk):
     assert_paid_once(tuning)
 
 
-def test_a_creation_after_which_nothing_is_heard_is_found_by_the_next_session(tuning, api, brisk, monkeypatch):
-    monkeypatch.setattr(job_api, "READ_PATIENCE_S", 0.0)
+def test_a_creation_after_which_nothing_is_heard_is_found_by_the_next_session(tuning, api):
     api.fault("lost", path=JOBS)
     api.fault(error(400, "Something is wrong here"), path=JOBS, method="GET", after=1)
     assert tuning.drive().error == "[finetune.tuned] HTTP 400: Something is wrong here (invalid_request_error)"
@@ -76,14 +68,14 @@ def test_a_creation_after_which_nothing_is_heard_is_found_by_the_next_session(tu
     assert_paid_once(tuning)
 
 
-def test_a_retrained_job_whose_answer_is_lost_is_told_from_the_old_one(tuning, api, brisk):
+def test_a_retrained_job_whose_answer_is_lost_is_told_from_the_old_one(tuning, api):
     tuning.drive()
     api.fault("lost", path=JOBS)
     assert tuning.drive(retrain=True).notes[-1] == "tuned: started ftjob-0004 on 12 training rows"
     assert tuning.job_ids == ["ftjob-0002", "ftjob-0004"]
 
 
-def test_a_network_lost_while_polling_is_waited_out(tuning, api, brisk):
+def test_a_network_lost_while_polling_is_waited_out(tuning, api):
     for fault in ("reset", "503", "html error", "cut", "429 at once"):
         api.fault(fault if fault != "cut" else Reply({"status": "running"}, cut=True), "", POLL, "GET", after=1)
     driven = tuning.drive()
@@ -94,8 +86,7 @@ def test_a_network_lost_while_polling_is_waited_out(tuning, api, brisk):
     assert_paid_once(tuning)
 
 
-def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning, api, brisk, monkeypatch):
-    monkeypatch.setattr(job_api, "POLL_PATIENCE_S", 0.2)
+def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning, api):
     api.fault("reset", path=POLL, method="GET", times=math.inf)
     found = tuning.drive().error
     assert found is not None
@@ -223,7 +214,7 @@ def test_sessions_of_two_checkouts_share_one_job(tuning, api):
     recorded = tuning.recorded("tuned")["job"]
     tuning.job_cassette.unlink()
     with pytest.raises(RecordingError):
-        tuning.jobs().job(tuning.loaded()[1])
+        tuning.jobs().job("tuned")
     tuning.drive()
     assert_paid_once(tuning)
     assert recorded.endswith(tuning.recorded("tuned")["job"].split("interactions:\n", 1)[1])

@@ -10,7 +10,12 @@ from typing import Any
 from evaltape.finetuning.jobs import Jobs
 from evaltape.finetuning.training_file import TrainingFile, build_training_file
 from evaltape.recorder.client import Endpoint
-from evaltape.recorder.job_driver import JobDriver
+from evaltape.recorder.jobs.drive import Assignment
+from evaltape.recorder.jobs.driver import JobDriver
+from evaltape.recorder.jobs.money import RecorderMoney
+from evaltape.recorder.jobs.patience import Patience
+from evaltape.recorder.jobs.result import Result
+from evaltape.recorder.jobs.states import State
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recording.folder import Recordings
@@ -45,27 +50,22 @@ baseline = "small"
 candidate = "tuned"
 min_gain = { rouge1 = 0.02 }
 """
-
-
-class Log(dict[str, str]):
-    """A dictionary that remembers every value it was ever given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values_set: list[str] = []
-
-    def __setitem__(self, key: str, value: str) -> None:
-        super().__setitem__(key, value)
-        self.values_set.append(value)
+BRISK = Patience(
+    read_s=1.0, poll_s=1.0, order_s=1.0, look_s=0.6, look_every_s=0.05, rivals_s=2.0, settle_s=0.1, unknown_s=0.3, extra_s=0.5,
+    first_backoff_s=0.02, longest_backoff_s=0.2, longest_retry_after_s=0.3,
+)  # fmt: skip
+"""The waits of a job's driver, as short as a local server allows."""
 
 
 @dataclass(frozen=True)
 class Driven:
-    """What came of driving a job: the error or None, what was noted, and every status that was shown."""
+    """What came of driving a job."""
 
+    state: State
     error: str | None
     notes: list[str]
     shown: list[str]
+    """Every status, in order."""
     recorder: Recorder
 
 
@@ -140,20 +140,38 @@ class TuningProject(Project):
         """The suite's recordings."""
         return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model, sample: "record")
 
-    def drive(self, retrain: bool = False, budget_usd: float | None = None, spent_usd: float = 0.0) -> "Driven":
+    def drive(
+        self,
+        retrain: bool = False,
+        budget_usd: float | None = None,
+        spent_usd: float = 0.0,
+        may_replace: bool = True,
+        patience: Patience = BRISK,
+        timeout_s: float = 10.0,
+    ) -> "Driven":
         """Drive the job to its end, as a recording does beside its calls."""
-        prepared = self.jobs().prepare(self.loaded()[1])
         recorder = Recorder(self.recordings(), Outcomes(), 16, budget_usd)
-        recorder.tally.statuses, recorder.tally.job_cost_usd = Log(), spent_usd
-        endpoint = Endpoint(self.base_url, KEY, 10.0)
+        recorder.tally.job_cost_usd = spent_usd
+        shown: list[str] = []
+        assignment = Assignment(
+            prepared=self.jobs().prepare("tuned"),
+            endpoint=Endpoint(self.base_url, KEY, timeout_s),
+            money=RecorderMoney(recorder),
+            note=recorder.tally.notes.append,
+            show=shown.append,
+            retrain=retrain,
+            may_replace=may_replace,
+            patience=patience,
+        )
 
-        async def drive() -> str | None:
+        async def drive() -> Result:
             try:
-                return await JobDriver(prepared, endpoint, recorder, retrain).drive()
+                return await JobDriver(assignment).drive()
             finally:
-                await endpoint.close()
+                await assignment.endpoint.close()
 
-        return Driven(asyncio.run(drive()), recorder.tally.notes, recorder.tally.statuses.values_set, recorder)
+        result = asyncio.run(drive())
+        return Driven(result.state, result.error, recorder.tally.notes, shown, recorder)
 
     def results_of(self, *args: str) -> Any:
         """The results file of a run."""

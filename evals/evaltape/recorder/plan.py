@@ -8,7 +8,9 @@ from evaltape.errors import FewerSamples, UserError
 from evaltape.names import shown
 from evaltape.options import RECORD
 from evaltape.recorder.client import Endpoint, endpoint_of
-from evaltape.recorder.job_driver import JobDriver
+from evaltape.recorder.jobs.drive import Assignment
+from evaltape.recorder.jobs.driver import JobDriver
+from evaltape.recorder.jobs.money import RecorderMoney
 from evaltape.recorder.loop import Call, Recorder
 from evaltape.recorder.shutdown_dates import ask
 from evaltape.samples.samples import Sample
@@ -63,24 +65,34 @@ class Planner:
         self.recorder.tally.notices[model.key] = asdict(await ask(endpoint, self.session.jobs.served(model)))
 
     def _add_job(self, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
-        """Drive a model's job, then ask the tuned model; at once where only what is missing is asked and it isn't."""
+        """Drive a model's job, then ask the tuned model; at once if only what is missing is asked and the job isn't."""
         assert model.job is not None
-        if self.settings.mode != RECORD and self.session.jobs.is_recorded(model.job):
+        key, jobs = model.job.key, self.session.jobs
+        if self.settings.mode != RECORD and jobs.is_recorded(key) and not jobs.has_open_order(key):
             self._add_lane(model, endpoint, samples)
             return
-        job = model.job
         with warnings.catch_warnings(record=True, action="ignore") as caught:
             warnings.simplefilter("always", FewerSamples)
-            prepared = self.session.jobs.prepare(job)
+            prepared = jobs.prepare(key)
         notes = [*prepared.training.notes(), *(str(warning.message) for warning in caught)]
-        self.recorder.tally.notes += [f"{job.key}: {note}" for note in notes]
+        self.recorder.tally.notes += [f"{key}: {note}" for note in notes]
+        is_whole = len(samples) == len(self.session.samples)
 
         async def drive(recorder: Recorder) -> None:
-            error = await JobDriver(prepared, endpoint, recorder, self.settings.retrain).drive()
-            self.session.jobs.forget(job)
-            if error is None:
+            assignment = Assignment(
+                prepared=prepared,
+                endpoint=endpoint,
+                money=RecorderMoney(recorder),
+                note=recorder.tally.notes.append,
+                show=lambda text: recorder.show_job(key, text),
+                retrain=self.settings.retrain,
+                may_replace=is_whole,
+            )
+            result = await JobDriver(assignment).drive()
+            jobs.forget(key)
+            if result.error is None:
                 self._add_lane(model, endpoint, samples)
             else:
-                recorder.outcomes.end((model.key, sample.id, error) for sample in samples)
+                recorder.outcomes.end((model.key, sample.id, result.error) for sample in samples)
 
         self.recorder.add_job(drive)

@@ -88,6 +88,7 @@ async def write_reply(writer: asyncio.StreamWriter, asked: Asked, reply: Reply) 
         body, headers["content-encoding"] = gzip.compress(body), "gzip"
     headers["content-length"] = str(len(body))
     lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}", *(f"{k}: {v}" for k, v in headers.items())]
-    writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + (body[: len(body) // 2] if reply.cut else body))
+    whole = "\r\n".join([*lines, "", ""]).encode("latin-1") + (body[: len(body) // 2] if reply.cut else body)
+    writer.write(whole * (1 + reply.echoed))
     await writer.drain()
     return not reply.cut and asked.headers.get("connection", "").lower() != "close"
