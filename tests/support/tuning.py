@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from evaltape.recorder.jobs.drive import Assignment
 from evaltape.recorder.jobs.driver import JobDriver
 from evaltape.recorder.jobs.money import RecorderMoney
 from evaltape.recorder.jobs.patience import Patience
-from evaltape.recorder.jobs.result import Result
 from evaltape.recorder.jobs.states import State
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
@@ -61,7 +60,8 @@ BRISK = Patience(
 class Driven:
     """What came of driving a job."""
 
-    state: State
+    state: State | None
+    """None if it was interrupted."""
     error: str | None
     notes: list[str]
     shown: list[str]
@@ -140,16 +140,20 @@ class TuningProject(Project):
         """The suite's recordings."""
         return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model, sample: "record")
 
-    def drive(
+    def drive(self, **options: Any) -> "Driven":
+        """Drive the job to its end, as a recording does beside its calls; for the options see `drive_in_loop`."""
+        return asyncio.run(self.drive_in_loop(**options))
+
+    async def drive_in_loop(
         self,
         retrain: bool = False,
         budget_usd: float | None = None,
         spent_usd: float = 0.0,
         may_replace: bool = True,
-        patience: Patience = BRISK,
         timeout_s: float = 10.0,
+        until: Callable[[list[str]], Any] | None = None,
     ) -> "Driven":
-        """Drive the job to its end, as a recording does beside its calls."""
+        """The same in a loop that others run in, too; interrupted once `until` holds of the statuses shown so far."""
         recorder = Recorder(self.recordings(), Outcomes(), 16, budget_usd)
         recorder.tally.job_cost_usd = spent_usd
         shown: list[str] = []
@@ -161,17 +165,30 @@ class TuningProject(Project):
             show=shown.append,
             retrain=retrain,
             may_replace=may_replace,
-            patience=patience,
+            patience=BRISK,
         )
-
-        async def drive() -> Result:
-            try:
-                return await JobDriver(assignment).drive()
-            finally:
-                await assignment.endpoint.close()
-
-        result = asyncio.run(drive())
+        task = asyncio.create_task(JobDriver(assignment).drive())
+        try:
+            while until is not None and not until(shown):
+                await asyncio.sleep(0.01)
+            if until is not None:
+                task.cancel()
+            result = await task
+        except asyncio.CancelledError:
+            return Driven(None, None, recorder.tally.notes, shown, recorder)
+        finally:
+            await assignment.endpoint.close()
         return Driven(result.state, result.error, recorder.tally.notes, shown, recorder)
+
+    def interrupt(self, until: Callable[[list[str]], Any]) -> "Driven":
+        """Drive the job, and interrupt it as Ctrl-C does."""
+        return self.drive(until=until)
+
+    def copy(self, name: str) -> "TuningProject":
+        """The same project on another machine, with nothing recorded."""
+        project = TuningProject(self.root.parent / name, self.api)
+        project.suite.write_text(self.suite.read_text())
+        return project
 
     def results_of(self, *args: str) -> Any:
         """The results file of a run."""

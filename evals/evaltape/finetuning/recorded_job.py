@@ -211,10 +211,15 @@ def _number(row: Mapping[str, str | None], key: str) -> float | None:
 
 
 def write_job(path: Path, job_id: str, exchanges: list[Exchange], identity: Identity, secrets: tuple[str, ...]) -> None:
-    """Record a job, and beside it what its training file is made of today.
+    """Record a job, and beside it what its training file is made of. Raises as `cassettes.write`."""
+    cassettes.write(path, exchanges, secrets)
+    write_origin(path, job_id, identity)
+
+
+def write_origin(path: Path, job_id: str, identity: Identity) -> None:
+    """Write beside a recording what the job's training file is made of today.
 
     The metadata of a job that is used again says what the same file was made of when the job was created; that may have
     changed since without changing the file.
     """
-    cassettes.write(path, exchanges, secrets)
     write_whole(path.with_name(ORIGIN), json.dumps({**asdict(identity), "job": job_id}, indent=1) + "\n")

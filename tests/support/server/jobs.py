@@ -25,6 +25,9 @@ class Job:
     polls: int = 0
     polled_in_turn: bool = False
     has_trained: bool = False
+    ordered_with: str = ""
+    """The authorization of the request that created it."""
+    cancelled_with: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -51,6 +54,8 @@ class Quirks:
     """Whether the result file of a job is there."""
     tick_s: float = 0.0
     """Jobs created within one tick have the same `created_at`; 0: each has one of its own."""
+    shuffled_ids: bool = False
+    """Whether ids say nothing about the order of creation."""
     queue_s: float | None = None
     """If set, a job isn't advanced before its second poll of those that come so long after it was first listed."""
 
@@ -131,21 +136,23 @@ class Tuning:
 
     def _jobs(self, asked: Asked, parts: list[str]) -> Reply:
         if not parts:
-            return self._create(asked.json) if asked.method == "POST" else self._list(asked)
+            return self._create(asked.json, asked.headers) if asked.method == "POST" else self._list(asked)
         job = self.jobs.get(parts[0])
         if job is None:
             return error(404, f"No such fine-tuning job: {parts[0]}", "fine_tune_not_found")
         what = parts[1] if len(parts) > 1 else "retrieve"
         if what in ("events", "checkpoints"):
             return self._page(asked, _events(job) if what == "events" else _checkpoints(job))
+        if what == "cancel" and job.body["status"] not in ENDED:
+            job.cancelled_with = asked.headers.get("authorization", "")
         self._advance(job, {"cancel": "cancelled", "pause": "paused", "resume": "running"}.get(what))
         return Reply(dict(job.body))
 
     def create(self, **order: Any) -> dict[str, Any]:
         """Create a job as someone else would; its description."""
-        return dict(self._create({"model": "other", "training_file": None, **order}).body)
+        return dict(self._create({"model": "other", "training_file": None, **order}, {}).body)
 
-    def _create(self, asked: dict[str, Any]) -> Reply:
+    def _create(self, asked: dict[str, Any], headers: dict[str, str]) -> Reply:
         for key in ("training_file", "validation_file"):
             if asked.get(key) and asked[key] not in self.files:
                 return error(400, f"{key}: no such file {asked[key]}", "invalid_file")
@@ -156,7 +163,8 @@ class Tuning:
         number = next(self._numbers)
         tick_s = self.quirks.tick_s
         body = {
-            "id": f"ftjob-{number:04d}", "object": "fine_tuning.job", "error": None,
+            "id": f"ftjob-{number * 7919 % 10_000 if self.quirks.shuffled_ids else number:04d}",
+            "object": "fine_tuning.job", "error": None,
             "created_at": CREATED + (int((time.monotonic() - self.started) / tick_s) if tick_s else number),
             "fine_tuned_model": None, "finished_at": None, "estimated_finish": None, "model": asked["model"],
             "hyperparameters": {"n_epochs": "auto", **method.get("supervised", {}).get("hyperparameters", {})},
@@ -166,6 +174,7 @@ class Tuning:
             "metadata": asked.get("metadata") if self.quirks.keeps_metadata else None, "suffix": asked.get("suffix"),
         }  # fmt: skip
         job = self.jobs[body["id"]] = Job(body, list(self.states), self.job_error)
+        job.ordered_with = headers.get("authorization", "")
         self._enter(job, self.states[0])
         return Reply(dict(job.body))
 

@@ -81,6 +81,10 @@ class ApiServer:
         """Script a fault by its name in `FAULTS`, or a reply of one's own; `times=math.inf` for every such call."""
         self._rules.append(Rule(FAULTS[fault] if isinstance(fault, str) else fault, path, method, match, after, times))
 
+    def add_rule(self, rule: "Rule") -> None:
+        """Script faults by a rule of one's own."""
+        self._rules.append(rule)
+
     def forget(self) -> None:
         """Drop scripted faults and counts."""
         self._rules.clear()

@@ -136,5 +136,5 @@ class Drive:
     def _follow(self, intent: Intent, job: RemoteJob) -> None:
         if intent.job != job.id:
             self.write_intent(job=job.id)
-        if self.rivals is None and job.is_under_way:
+        if self.rivals is None:
             self.rivals = Rivals(intent, self.search, self.api, self.patience, self.note)

@@ -18,14 +18,12 @@ SAME = "made of the same data, base and settings"
 
 async def look(drive: Drive) -> State:
     """Decide what to do: use a job that is there, look for one that was ordered, or order one."""
-    try:
-        drive.intent = drive.intents.read(drive.digest)
-    except UnreadableIntent as error:
-        if not drive.retrain:
-            return drive.end(State.UNCLEAR, drive.messages.unreadable(str(error)))
-        drive.intents.path.unlink(missing_ok=True)
     drive.recorded = drive.prepared.recorded()
-    intent, recorded = drive.intent, drive.recorded.job
+    recorded = drive.recorded.job
+    try:
+        intent = drive.intent = drive.intents.read(drive.digest)
+    except UnreadableIntent as error:
+        return await _without_intents(drive, str(error))
     if intent is not None and recorded is not None and intent.job == recorded.id:
         drive.forget_intent()  # A session ended between the recording and this.
     elif intent is not None and intent.job is None:
@@ -33,6 +31,16 @@ async def look(drive: Drive) -> State:
     elif intent is not None and (state := await _use_ordered(drive, intent, intent.job or "")):
         return state
     return await _use_recorded(drive) or await _use_listed(drive)
+
+
+async def _without_intents(drive: Drive, problem: str) -> State:
+    """Use what is recorded if it can't be read whether a job was ordered; pay only if the user says so."""
+    if drive.retrain:
+        drive.intents.path.unlink(missing_ok=True)
+        return await _use_listed(drive)
+    if drive.recorded.job is not None:
+        return drive.keep_recorded(problem)
+    return drive.end(State.UNCLEAR, drive.messages.unreadable(problem))
 
 
 async def find_ordered(drive: Drive) -> State:

@@ -86,8 +86,6 @@ class Ordering:
                     self._intents.remove(self._prepared.identity.digest)
                     raise
                 await self._api.pause("the order of the job", attempt, failure, left_s)
-            except Exception as error:  # Whatever broke, the order may have arrived.
-                return repr(error)
 
     def _placed(self, intent: Intent, uploads: tuple[Exchange, ...], answer: Exchange | str) -> Placed:
         if isinstance(answer, str):

@@ -29,21 +29,22 @@ class Rivals:
 
     def __post_init__(self) -> None:
         self._started = time.monotonic()
-        self._shown_since: float | None = None
+        self._shown_at: float | None = None
+        self._looked_at: float | None = None
         self._dealt_with: set[str] = set()
-        self._has_looked = False
         self.may_cost = False
         """Whether a job of ours that isn't used goes on all the same."""
 
     def matter_to(self, job: RemoteJob) -> bool:
-        """Return whether a look at other sessions' jobs can still change which one is used: at least one look can.
+        """Return whether a look at other sessions' jobs is due. The first is always: a job of ours may have to be cancelled.
 
-        Once ours has been listed for a while, no older one can show up any more.
+        After a look that comes a while after the listing showed ours, no older job can show up any more.
         """
-        now = time.monotonic()
-        settled = self._shown_since is not None and now - self._shown_since > self.patience.settle_s
-        is_late = settled or now - self._started > self.patience.rivals_s
-        return job.is_under_way and not (self._has_looked and (is_late or job.status == "running"))
+        if self._looked_at is None:
+            return True
+        settled = self._shown_at is not None and self._looked_at - self._shown_at > self.patience.settle_s
+        is_late = settled or self._looked_at - self._started > self.patience.rivals_s
+        return job.is_under_way and job.status != "running" and not is_late
 
     async def winner(self, job: RemoteJob) -> RemoteJob:
         """Look once; return the job to use, `job` itself or an older one, after cancelling ours if it lost.
@@ -52,11 +53,11 @@ class Rivals:
         """
         with contextlib.suppress(CallFailed):
             found = await self.search.find(self.intent.files)
-            self._has_looked = True
-            if self._shown_since is None and any(one.id == job.id for one in found.jobs):
-                self._shown_since = time.monotonic()
+            self._looked_at = time.monotonic()
+            if self._shown_at is None and any(one.id == job.id for one in found.jobs):
+                self._shown_at = self._looked_at
             rivals = self._rivals(job, found)
-            winner = min(rivals, key=lambda one: one.age)
+            winner = job if job.has_succeeded else min(rivals, key=lambda one: one.age)
             for loser in rivals:
                 if loser.id != winner.id:
                     await self._give_up(loser, winner)
@@ -75,10 +76,10 @@ class Rivals:
             return
         self._dealt_with.add(loser.id)
         if not self._is_ours(loser):
-            self.note(f"another session ordered {loser}, too; this one uses {winner.id}, the oldest")
+            self.note(f"there is also {loser}, made of the same data, base and settings; this session uses {winner.id}")
             return
         outcome = await self._cancelled(loser)
-        self.note(f"two sessions ordered this job at once: using {winner.id}, the oldest; our {loser.id} {outcome}")
+        self.note(f"the same job was ordered twice: using {winner.id}; our {loser.id} {outcome}")
 
     def _is_ours(self, job: RemoteJob) -> bool:
         return job.id in self.intent.created or job.order == self.intent.order

@@ -4,6 +4,7 @@ A job is the same if the digest in its `metadata` is. Some APIs keep no metadata
 the very file that was uploaded, or one of the name that says its content, with the same base and settings.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ class Search:
         """Whether nothing that the job says of base, hyperparameters and seed differs from what would be ordered."""
         asked = self._prepared.job
         base = asked.base.served
-        if job.base != base and not job.base.startswith(f"{base}-"):  # An alias comes back as the dated name.
+        if re.fullmatch(re.escape(base) + r"(-[\d-]+)?", job.base) is None:  # An alias comes back as the dated name.
             return False
         if asked.seed is not None and job.seed not in (None, asked.seed):
             return False

@@ -89,11 +89,11 @@ TABLE: dict[State, Row] = {
     S.SUCCEEDED: _row(
         "the job has succeeded",
         "it is recorded, with its events and metrics if they can be had",
-        *(S.RECORDED, S.NAMELESS, S.STOPPED),
+        *(S.RECORDED, S.KEPT, S.NAMELESS, S.STOPPED),
     ),
     S.RECORDED: _row("job.yaml holds it", "its tuned model is asked"),
     S.KEPT: _row(
-        "job.yaml holds a job of this data, but the API doesn't have it (any more)",
+        "job.yaml holds a job of this data, but the API doesn't have it, or doesn't say what it has",
         "the tuned model that job.yaml names is asked; --retrain pays for another job",
     ),
     S.ENDED: _row("it failed or was cancelled", "its tests fail with the API's reason; --retrain pays for another"),

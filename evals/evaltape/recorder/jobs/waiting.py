@@ -5,7 +5,7 @@ import contextlib
 import time
 
 from evaltape.errors import RecordingError
-from evaltape.finetuning.recorded_job import orders_of, write_job
+from evaltape.finetuning.recorded_job import orders_of, write_job, write_origin
 from evaltape.recorder.client import CallFailed
 from evaltape.recorder.jobs.drive import Drive
 from evaltape.recorder.jobs.order import Ordering
@@ -123,28 +123,35 @@ async def _progress(drive: Drive, job: RemoteJob) -> str:
 
 async def record(drive: Drive) -> State:
     """Record the job. Its events and metrics may be missing: it counts all the same."""
-    job, exchange = drive.job, drive.state_exchange
+    job, exchange, recorded = drive.job, drive.state_exchange, drive.recorded.job
     assert job is not None
     assert exchange is not None
+    is_recorded = recorded is not None and recorded.id == job.id
+    if not job.tuned_model and is_recorded:
+        return drive.keep_recorded("the API doesn't name its tuned model any more")
     if not job.tuned_model:
         return drive.end(State.NAMELESS, drive.messages.nameless(job))
-    bare, extras = [*_orders(drive, job), exchange], await _extras(drive, job)
-    try:
-        _write(drive, job, [*bare, *extras])
-    except RecordingError as error:
-        if not extras:
-            raise
-        _write(drive, job, bare)
-        drive.note(f"{job.id} is recorded without events and metrics: {error}")
+    extras, problems = await _extras(drive, job)
+    if problems and is_recorded:
+        write_origin(drive.prepared.cassette, job.id, drive.prepared.identity)
+    else:
+        _write(drive, job, [*_orders(drive, job), exchange], extras, problems)
     if drive.intent is not None:
         with contextlib.suppress(OSError):  # The next session sees that its job is recorded.
             drive.forget_intent()
     return State.RECORDED
 
 
-def _write(drive: Drive, job: RemoteJob, exchanges: list[Exchange]) -> None:
-    key = drive.assignment.endpoint.key
-    write_job(drive.prepared.cassette, job.id, exchanges, drive.prepared.identity, secrets=(key,))
+def _write(drive: Drive, job: RemoteJob, bare: list[Exchange], extras: list[Exchange], problems: list[str]) -> None:
+    """Write the job; without its extras if they hold something that must not be written."""
+    prepared, key = drive.prepared, drive.assignment.endpoint.key
+    try:
+        write_job(prepared.cassette, job.id, [*bare, *extras], prepared.identity, secrets=(key,))
+    except RecordingError as error:
+        write_job(prepared.cassette, job.id, bare, prepared.identity, secrets=(key,))
+        problems = [f"events and metrics: {error}"]
+    for problem in problems:
+        drive.note(f"{job.id} is recorded without {problem}")
 
 
 def _orders(drive: Drive, job: RemoteJob) -> list[Exchange]:
@@ -156,16 +163,16 @@ def _orders(drive: Drive, job: RemoteJob) -> list[Exchange]:
     return orders_of(drive.prepared.cassette, job.id)
 
 
-async def _extras(drive: Drive, job: RemoteJob) -> list[Exchange]:
-    """Return what can be had of a job's events and result files; note what can't."""
-    exchanges: list[Exchange] = []
+async def _extras(drive: Drive, job: RemoteJob) -> tuple[list[Exchange], list[str]]:
+    """Return a job's events and result files, as far as they can be had, and what can't be."""
+    exchanges, problems = list[Exchange](), list[str]()
     try:
         exchanges += await drive.api.events(job.id)
     except CallFailed as failure:
-        drive.note(f"{job.id} is recorded without its events: {failure.message}")
+        problems.append(f"its events: {failure.message}")
     for file in job.result_files:
         try:
             exchanges.append(await drive.api.content(file))
         except CallFailed as failure:
-            drive.note(f"{job.id} is recorded without its metrics in {file}: {failure.message}")
-    return exchanges
+            problems.append(f"its metrics in {file}: {failure.message}")
+    return exchanges, problems
