@@ -111,7 +111,7 @@ class Session:
         if error is not None:
             raise RecordingError(error)
         assert model.job is not None
-        return self.workspaces[model.suite].jobs.job(model.job)
+        return self.workspaces[model.suite].jobs.job(model.job.key)
 
     def scores(self, model: Model) -> ModelScores:
         """Return the scores of a model on every sample of its suite."""

@@ -100,6 +100,10 @@ class Recorder:
         self._jobs.append(drive)
         self._wake.set()
 
+    def show_job(self, key: str, status: str) -> None:
+        """Show a job's state."""
+        self.tally.statuses[key] = status
+
     def add_unfinished(self, unfinished: Unfinished, samples: Sequence[Sample]) -> None:
         """Add a fresh recording that has begun, to be finished with the run; `samples` are all of its suite's."""
         self._begun.append((unfinished, samples))

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.finetuning.jobs import Prepared
+from evaltape.finetuning.jobs import PreparedJob
 from evaltape.names import shown
 from evaltape.recorder.address import is_local
 from evaltape.recorder.client import Endpoint, endpoint_of
-from evaltape.recorder.job_driver import JobDriver
+from evaltape.recorder.jobs.drive import Assignment
+from evaltape.recorder.jobs.driver import JobDriver
+from evaltape.recorder.jobs.money import RecorderMoney
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Selection
@@ -64,7 +66,7 @@ class ModelPlan:
         self.samples = samples
         self.endpoint = planner.endpoint(model)
         self.unfinished: Unfinished | None = None
-        self.prepared: Prepared | None = None
+        self.prepared: PreparedJob | None = None
         """The job that comes before the calls."""
 
     # ------------------------------------------------------------ before anything is asked or written
@@ -83,12 +85,15 @@ class ModelPlan:
 
     def _drives_job(self) -> bool:
         job = self.model.job
-        return job is not None and (self.settings.mode == RECORD or not self.workspace.jobs.is_recorded(job))
+        if job is None:
+            return False
+        jobs = self.workspace.jobs
+        return self.settings.mode == RECORD or not jobs.is_recorded(job.key) or jobs.has_open_order(job.key)
 
     def _prepare_job(self) -> None:
         job = self.model.job
         assert job is not None
-        self.prepared = self.workspace.jobs.prepare(job)
+        self.prepared = self.workspace.jobs.prepare(job.key)
         self.recorder.tally.notes += [f"{job.key}: {note}" for note in self.prepared.training.notes()]
 
     def _check_budget(self) -> None:
@@ -150,15 +155,25 @@ class ModelPlan:
         served = self.workspace.jobs.served(self.model)
         self.recorder.tally.notices[self.model.key] = asdict(await ask(self.endpoint, served))
 
-    def _add_job(self, prepared: Prepared) -> None:
+    def _add_job(self, prepared: PreparedJob) -> None:
         async def drive(recorder: Recorder) -> None:
-            error = await JobDriver(prepared, self.endpoint, recorder, self.settings.retrain).drive()
-            self.workspace.jobs.forget(prepared.job)
-            self._end_job(error)
-            if error is None:
+            key = prepared.job.key
+            assignment = Assignment(
+                prepared=prepared,
+                endpoint=self.endpoint,
+                money=RecorderMoney(recorder.budget, recorder.tally),
+                note=recorder.tally.notes.append,
+                show=lambda text: recorder.show_job(key, text),
+                retrain=self.settings.retrain,
+                may_replace=len(self.samples) in (0, len(self.workspace.samples)),
+            )
+            result = await JobDriver(assignment).drive()
+            self.workspace.jobs.forget(key)
+            self._end_job(result.error)
+            if result.error is None:
                 self._add_lane()
             else:
-                self._end(self.samples, error)
+                self._end(self.samples, result.error)
 
         self.recorder.add_job(drive)
 

@@ -87,7 +87,7 @@ def _model(scores: ModelScores, gates: dict[tuple[str, str], bool]) -> dict[str,
 def _jobs(session: "SuiteRun", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
     """The recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
     jobs = [scores.model.job for scores in looked_at if scores.model.job]
-    recorded = {job.key: (job, session.jobs.job(job)) for job in jobs if session.jobs.is_recorded(job)}
+    recorded = {job.key: (job, session.jobs.job(job.key)) for job in jobs if session.jobs.is_recorded(job.key)}
     return {
         key: {**found.as_result(), "cost_usd": training_usd(job.price, found.trained_tokens)}
         for key, (job, found) in recorded.items()

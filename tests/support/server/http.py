@@ -92,7 +92,7 @@ async def write_reply(writer: asyncio.StreamWriter, asked: Asked, reply: Reply) 
     if reply.trickle_s:
         await _trickle(writer, head, sent, reply.trickle_s)
     else:
-        writer.write(head + sent)
+        writer.write((head + sent) * (1 + reply.echoed))
     await writer.drain()
     return not reply.cut and asked.headers.get("connection", "").lower() != "close"
 
