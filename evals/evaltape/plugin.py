@@ -208,10 +208,14 @@ def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
     def wait_for(key: str) -> Job:
         try:
             return session.job(key)
-        except Stopped as reason:
-            pytest.skip(f"not waited for: {reason}")
+        except Stopped as stopped:
+            skip, reason = True, f"not waited for: {stopped}"
         except (RecordingError, UserError) as error:
-            pytest.fail(str(error), pytrace=False)
+            skip, reason = False, str(error)
+        # Outside of the handlers, so that the test's report shows the reason alone.
+        if skip:
+            pytest.skip(reason)
+        pytest.fail(reason, pytrace=False)
 
     return wait_for
 
