@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
-from tests.local.service import Service, make_model
+from tests.support.local_service import Service, make_model
 
 
 @pytest.fixture(scope="session")

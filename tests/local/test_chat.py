@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.local.service import CONTEXT, NEEDS_EXTRA, Service
+from tests.support.local_service import CONTEXT, NEEDS_EXTRA, Service
 
 pytestmark = NEEDS_EXTRA
 NAME = "tiny-1.5"

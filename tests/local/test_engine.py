@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.service import NEEDS_EXTRA, PATIENCE_S, examples, jsonl, make_model, make_tokenizer
+from tests.support.local_service import NEEDS_EXTRA, PATIENCE_S, examples, jsonl, make_model, make_tokenizer
 
 pytestmark = NEEDS_EXTRA
 ASKED, ANSWERED = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
@@ -17,7 +17,7 @@ ASKED, ANSWERED = {"role": "user", "content": "a"}, {"role": "assistant", "conte
 
 @pytest.fixture(scope="module", params=[None, 16], ids=["full attention", "sliding window"])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from evaltape.local import weights
+    from evaltape.local.model import weights
 
     folder = make_model(tmp_path_factory.mktemp("model"), window=request.param)
     return weights.load(folder, name="tiny")
@@ -25,7 +25,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def engine(loaded: Any) -> Iterator[Any]:
-    from evaltape.local.engine import Engine
+    from evaltape.local.inference.engine import Engine
 
     made = Engine(loaded, batch=4)
     yield made
@@ -33,9 +33,9 @@ def engine(loaded: Any) -> Iterator[Any]:
 
 
 def generation(loaded: Any, prompt: list[int], most: int) -> tuple[Any, threading.Event]:
-    from evaltape.local.answer import Answer
-    from evaltape.local.engine import Generation
-    from evaltape.local.sampling import Sampling
+    from evaltape.local.inference.answer import Answer
+    from evaltape.local.inference.engine import Generation
+    from evaltape.local.inference.sampling import Sampling
 
     done = threading.Event()
     answer = Answer(loaded.tokenizer, frozenset([257]), most, [], streamed=False)
@@ -61,11 +61,11 @@ def test_rows_that_come_and_go_each_get_what_generate_gives(loaded: Any, engine:
         engine.submit(one)
     for one, done in asked:
         assert done.wait(PATIENCE_S)
-        assert one.answer.tokens == expected(loaded, one.prompt, one.most)
+        assert one.answer.tokens == expected(loaded, one.prompt, one.most_tokens)
 
 
 def test_cells_are_laid_out_anew_when_they_run_out(loaded: Any, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evaltape.local import kv
+    from evaltape.local.inference import kv
 
     monkeypatch.setattr(kv, "ROOM", 4)
     monkeypatch.setattr(kv, "LEAST", 8)
@@ -74,13 +74,13 @@ def test_cells_are_laid_out_anew_when_they_run_out(loaded: Any, engine: Any, mon
         engine.submit(one)
     for one, done in asked:
         assert done.wait(PATIENCE_S)
-        assert one.answer.tokens == expected(loaded, one.prompt, one.most)
+        assert one.answer.tokens == expected(loaded, one.prompt, one.most_tokens)
 
 
 def test_one_failure_does_not_stop_the_others(loaded: Any, engine: Any) -> None:
     heard: list[Any] = []
     bad, _ = generation(loaded, [999_999], 4)
-    bad.listener = heard.append
+    bad.on_progress = heard.append
     engine.submit(bad)
     good, done = generation(loaded, [1, 2, 3], 4)
     engine.submit(good)
@@ -102,12 +102,13 @@ def test_an_abandoned_request_leaves_the_batch(loaded: Any, engine: Any) -> None
 
 
 def test_a_client_that_hangs_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from evaltape.local import chat
-    from evaltape.local.requests import ChatRequest
+    from evaltape.local.inference import chat
+    from evaltape.local.inference.answer import Answer
+    from evaltape.local.requests.chat import ChatRequest
 
     async def wait() -> bool:
         request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
-        reply = chat.Reply(request, 1, "fp_1")
+        reply = chat.Reply(request, Answer(None, frozenset(), 1, [], streamed=False), 1, "fp_1")
         reply.generation = SimpleNamespace(cancelled=False)  # type: ignore[assignment]
         pieces = [piece async for piece in reply.pieces(gone)]
         return not pieces and reply.generation.cancelled
@@ -129,21 +130,21 @@ def test_rows_of_a_batch_that_differ_in_prompt_only_share_memory_within_bounds(l
 
 
 def test_half_a_character_is_held_back() -> None:
-    from evaltape.local.answer import Answer
+    from evaltape.local.inference.answer import Answer
 
     tokenizer = make_tokenizer()
     answer = Answer(tokenizer, frozenset(), 99, ["stop!"], streamed=True)
     shown = []
     for token in tokenizer("🍐 sto")["input_ids"]:
         answer.add(token)
-        shown.append(answer.news())
+        shown.append(answer.unsent())
     assert "".join(shown) == "🍐 "
     assert all(piece in ("", "🍐", " ") for piece in shown)
 
 
 def test_top_p_keeps_the_likeliest_tokens_only() -> None:
     import torch
-    from evaltape.local.sampling import Sampling, choose
+    from evaltape.local.inference.sampling import Sampling, choose
 
     logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]]))
     drawn = set()
@@ -154,7 +155,7 @@ def test_top_p_keeps_the_likeliest_tokens_only() -> None:
 
 
 def encoded(tmp_path: Path, rows: list[Any], longest: int = 512) -> Any:
-    from evaltape.local.training_file import encode
+    from evaltape.local.training.training_file import encode
 
     path = tmp_path / "train.jsonl"
     path.write_bytes(jsonl(rows))
@@ -193,7 +194,7 @@ def test_a_row_that_is_too_long_keeps_its_answer(tmp_path: Path) -> None:
         ({"messages": []}, "line 13: expected an object with a list 'messages'"),
         ({"prompt": "a"}, "line 13: expected an object with a list 'messages'"),
         ({"messages": [{"role": "user", "content": "a"}]}, "line 13: the last message must be from the assistant"),
-        ({"messages": [{"role": "user", "content": None}]}, "line 13, messages[0]: content is null; expected a text"),
+        ({"messages": [{"role": "user", "content": None}]}, "line 13, messages[0]: content is null; expected a string"),
         ({"messages": [{"role": "user", "content": "", "weight": 1}]}, "weight is 1; valid: 0 or 1, for the assistant"),
         ({"messages": [ASKED, {**ANSWERED, "weight": 0}]}, "line 13: no assistant message is to be learnt"),
         ({"messages": [ASKED, {**ANSWERED, "content": "\ud83c"}]}, "messages[1]: content has half of a surrogate pair"),
@@ -202,7 +203,7 @@ def test_a_row_that_is_too_long_keeps_its_answer(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, row: Any, words: str) -> None:
-    from evaltape.local.training_file import InvalidFile
+    from evaltape.local.training.training_file import InvalidFile
 
     with pytest.raises(InvalidFile) as invalid:
         encoded(tmp_path, [*examples(), row])
@@ -210,7 +211,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, row: Any, words: st
 
 
 def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
-    from evaltape.local.training_file import InvalidFile, encode
+    from evaltape.local.training.training_file import InvalidFile, encode
 
     path = tmp_path / "train.jsonl"
     path.write_bytes(jsonl(examples(2)) + b"\n{broken\n")
@@ -219,7 +220,7 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
 
 
 def test_the_rate_rises_and_falls() -> None:
-    from evaltape.local.recipe import Plan, resolve
+    from evaltape.local.training.recipe import Plan, resolve
 
     plan = Plan(n_epochs=1, batch_size=8, learning_rate_multiplier=2)
     assert plan.steps(300) == 38
@@ -231,13 +232,14 @@ def test_the_rate_rises_and_falls() -> None:
     assert [resolve(auto, examples).n_epochs for examples in (10, 300, 20_000)] == [10, 3, 1]
 
 
-def test_a_training_that_diverges_says_so(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from evaltape.local.trainer import Trainer
+def test_a_training_that_diverges_says_so(tmp_path: Path, tiny_model: Path) -> None:
+    from evaltape.local.training.trainer import Trainer
 
     encoded(tmp_path, examples()).write(tmp_path / "examples.jsonl")
     plan = {"n_epochs": 9, "batch_size": 4, "learning_rate_multiplier": 1e30}
     paths = {"weights": str(tiny_model), "examples": str(tmp_path / "examples.jsonl"), "out": str(tmp_path / "out")}
-    Trainer({**paths, "validation": None, "seed": 1, "plan": plan}).run()
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert "diverged at step" in last
-    assert "lower the learning_rate_multiplier" in last
+    reports: list[dict[str, Any]] = []
+    Trainer({**paths, "validation": None, "seed": 1, "plan": plan, "kept_checkpoints": 3}, reports.append).run()
+    assert reports[-1]["type"] == "failed"
+    assert "diverged at step" in reports[-1]["message"]
+    assert "lower the learning_rate_multiplier" in reports[-1]["message"]

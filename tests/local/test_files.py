@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.local.service import NEEDS_EXTRA, Service, examples, jsonl, upload
+from tests.support.local_service import NEEDS_EXTRA, Service, examples, jsonl, upload
 
 pytestmark = NEEDS_EXTRA
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.local.service import NEEDS_EXTRA, Service, examples, upload, wait_for, wait_for_step
+from tests.support.local_service import NEEDS_EXTRA, Service, examples, upload, wait_for, wait_for_step
 
 pytestmark = NEEDS_EXTRA
 NAME = "tiny-1.5"

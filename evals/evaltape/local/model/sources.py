@@ -5,23 +5,23 @@ import re
 import sys
 from pathlib import Path
 
-from evaltape.local.errors import UserError
-from evaltape.local.store import remove
-from evaltape.local.weights import bytes_per_weight, check_room, first_line
+from evaltape.errors import UserError
+from evaltape.local.model.weights import bytes_per_weight, check_room, first_line
+from evaltape.local.state.disk import is_full, remove
 
-# What a model's folder on the Hub may hold that is needed here: no pickles, no code.
+# The files needed of a model on the Hub: no pickles, no code.
 WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
 
 def find(name: str, cache: Path) -> Path:
-    """The folder with the weights of a Hub id, a folder or a `.gguf` file. Raises `UserError`."""
+    """Return the folder with the weights of a Hub id, a folder or a `.gguf` file. Raise `UserError` if there is none."""
     path = Path(name).expanduser()
     if path.is_file() and path.suffix == ".gguf":
         return _converted(path.resolve(), cache)
     if path.is_dir():
         return _checked(path.resolve())
     if path.exists():
-        raise UserError(f"--model {name}: a file that is no .gguf. Valid: a Hub id, a model's folder, a .gguf file")
+        raise UserError(f"--model {name}: a file, but not a .gguf. Valid: a Hub id, a model's folder, a .gguf file")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith(".") or name.endswith(".gguf"):
         raise UserError(f"--model {name}: no such file or folder")
     return _checked(_downloaded(name))
@@ -39,7 +39,7 @@ def _checked(folder: Path) -> Path:
 
 
 def _converted(path: Path, cache: Path) -> Path:
-    """A folder with the weights of a `.gguf` file, made once: it is loaded 100 times faster than the file."""
+    """Return a folder with the weights of a `.gguf` file, made once: it loads 100 times faster than the file."""
     about = path.stat()
     key = hashlib.sha256(f"{path} {about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:8]
     target = cache / f"{path.stem}-{key}"
@@ -64,10 +64,16 @@ def _convert(path: Path, target: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, quantization_config=unpacked, dtype=torch.float32
         )
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
         raise UserError(f"{path}: can't be read as a model: {first_line(error)}") from None
-    tokenizer.save_pretrained(target)
-    model.save_pretrained(target)
+    try:
+        tokenizer.save_pretrained(target)
+        model.save_pretrained(target)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        remove(target)
+        raise UserError(f"{target}: the disk is full. Free some space, or choose another --state folder") from None
 
 
 # ---------------------------------------------------------------- the Hub
@@ -102,7 +108,7 @@ def _downloaded(name: str) -> Path:
 
 
 def _check_before_download(name: str) -> None:
-    """Spares the download of a model that won't fit, where the Hub answers and knows its size."""
+    """Refuse a model that won't fit before it is downloaded, if the Hub answers and knows its size."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 

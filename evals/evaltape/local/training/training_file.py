@@ -1,6 +1,6 @@
-"""Training files: JSONL of chats, checked line by line, and turned into tokens with the assistant's marked.
+"""Training files: JSONL of chats, checked line by line and turned into tokens, with the assistant's marked.
 
-The checks are those OpenAI makes; what is wrong is said with the number of its line.
+The checks are OpenAI's; an error names its line.
 """
 
 import json
@@ -12,48 +12,60 @@ from typing import Any
 from jinja2 import TemplateError
 
 LEAST_EXAMPLES = 10
+MOST_CHARACTERS = 500
+"""An error's message is cut after these."""
 ROLES = ("system", "developer", "user", "assistant")
 
 
 class InvalidFile(Exception):
-    """A file that can't be trained on; the message names the line."""
+    """A file that can't be trained on; the message names the line.
+
+    It may quote what the file holds, and is part of the job that the API shows: JSON has to be able to carry it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message[:MOST_CHARACTERS].encode("utf-8", "backslashreplace").decode())
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One chat in tokens; `targets` are the positions of tokens to be learnt."""
+    """One chat in tokens."""
 
     ids: list[int]
+    """Its tokens."""
     targets: list[int]
+    """The positions of the tokens to be learnt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file in tokens, and how many of its examples were too long and cut."""
+    """A file in tokens."""
 
     examples: list[Example]
+    """Its chats, in their order."""
     cut: int
+    """How many of them were too long, and cut."""
 
     @property
     def tokens(self) -> int:
-        """Tokens in all examples."""
+        """The tokens in all examples."""
         return sum(len(example.ids) for example in self.examples)
 
     def write(self, path: Path) -> None:
-        """Stores it, an example a line."""
+        """Write it to a file, an example a line."""
         with path.open("w", encoding="utf-8") as file:
             for example in self.examples:
                 file.write(json.dumps([example.ids, example.targets]) + "\n")
 
 
 def read_encoded(path: Path) -> list[Example]:
-    """What `Encoded.write` stored."""
+    """Read what `Encoded.write` wrote."""
     with path.open(encoding="utf-8") as file:
         return [Example(*json.loads(line)) for line in file]
 
 
 def encode(path: Path, tokenizer: Any, ends: Set[int], longest: int, *, least: int = LEAST_EXAMPLES) -> Encoded:
-    """Reads a file. Raises `InvalidFile`."""
+    """Read a file of at least `least` chats, each cut to its last `longest` tokens. Raise `InvalidFile` for an invalid one."""
     examples, cut = [], 0
     for number, messages in _chats(path):
         example = _example(messages, number, tokenizer, ends)
@@ -100,9 +112,9 @@ def _check_message(message: Any, where: str) -> None:
     if message.get("role") not in ROLES:
         raise InvalidFile(f"{where}: role is {_short(message.get('role'))}; valid: {', '.join(ROLES)}")
     if not isinstance(message.get("content"), str):
-        raise InvalidFile(f"{where}: content is {_short(message.get('content'))}; expected a text")
+        raise InvalidFile(f"{where}: content is {_short(message.get('content'))}; expected a string")
     if any("\ud800" <= letter <= "\udfff" for letter in message["content"]):
-        raise InvalidFile(f"{where}: content has half of a surrogate pair, which is no character")
+        raise InvalidFile(f"{where}: content has half of a surrogate pair, which is not a character")
     if message.get("weight", 1) not in (0, 1) or ("weight" in message and message["role"] != "assistant"):
         raise InvalidFile(f"{where}: weight is {_short(message.get('weight'))}; valid: 0 or 1, for the assistant")
     unknown = set(message) - {"role", "content", "weight", "name"}
@@ -111,36 +123,41 @@ def _check_message(message: Any, where: str) -> None:
 
 
 def _example(messages: list[dict[str, Any]], number: int, tokenizer: Any, ends: Set[int]) -> Example:
-    """Tokenises piece by piece, so that each answer follows the very tokens it will follow when it is asked for."""
+    """Tokenise piece by piece, so that each answer follows the same tokens as when the model is asked for it."""
     ids: list[int] = []
     targets: list[int] = []
     done = ""
-    chat = [{"role": "system" if one["role"] == "developer" else one["role"], "content": one["content"]} for one in messages]
+    chat = [_for_template(message) for message in messages]
     for index, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        asked = _render(tokenizer, chat[:index], number, speak=True)
-        answered = _render(tokenizer, chat[: index + 1], number, speak=False)
-        if not asked.startswith(done) or not answered.startswith(asked):
+        question = _render(tokenizer, chat[:index], number, speak=True)
+        whole = _render(tokenizer, chat[: index + 1], number, speak=False)
+        if not question.startswith(done) or not whole.startswith(question):
             reason = "the model's chat template rewrites earlier turns: end each chat at its first answer"
             raise InvalidFile(f"line {number}: {reason}")
-        ids += _tokens(tokenizer, asked[len(done) :])
-        answer = _tokens(tokenizer, answered[len(asked) :])
+        ids += _tokens(tokenizer, question[len(done) :])
+        answer = _tokens(tokenizer, whole[len(question) :])
         if message.get("weight", 1):
             targets += range(len(ids), len(ids) + _learnt(answer, ends))
         ids += answer
-        done = answered
+        done = whole
     return Example(ids, targets)
 
 
+def _for_template(message: dict[str, Any]) -> dict[str, str]:
+    role = "system" if message["role"] == "developer" else message["role"]
+    return {"role": role, "content": message["content"]}
+
+
 def _learnt(answer: list[int], ends: Set[int]) -> int:
-    """How many tokens of an answer are to be learnt: up to its end token; templates add a line break after it."""
+    """Return how many tokens of an answer are to be learnt: up to its end token; templates add a line break after it."""
     first = next((position for position, token in enumerate(answer) if token in ends), len(answer) - 1)
     return first + 1
 
 
 def _cut(example: Example, longest: int) -> Example:
-    """Cuts from the left, the prompt's head, so that the last answer stays."""
+    """Cut the beginning off, so that the last answer stays."""
     extra = max(0, len(example.ids) - longest)
     # A first token has nothing before it to be learnt from.
     kept = [position - extra for position in example.targets if position > extra]
@@ -161,5 +178,8 @@ def _tokens(tokenizer: Any, text: str) -> list[int]:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (RecursionError, ValueError):
+        return "a value nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,10 +1,11 @@
-"""Key-value caches of a running batch: rows join and leave between two steps without the others being copied.
+"""Key-value caches of a running batch: rows join and leave between two steps while the others stay in place.
 
 All rows end at the same cell and begin where their length says, so a step writes one column and no row waits for
-another. What lies left of a row is masked. As positions are given with each token, where a row lies makes no
-difference to it; sliding windows count back from the common end and so hold too.
+another. What lies left of a row is masked. Positions are given with each token, so it makes no difference to
+a row in which cells it lies; sliding windows count back from the common end and so hold too.
 """
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,12 +13,12 @@ from typing import Any, Protocol
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-# Cells to the right of the last token when the cells are laid out anew, and the least to its left.
 ROOM, LEAST = 256, 512
+"""When cells are laid out: how many to the right of the last token, and the least to its left."""
 
 
 class Rows(Protocol):
-    """What a batch asks of its cache."""
+    """The cache of a batch."""
 
     @property
     def lengths(self) -> list[int]:
@@ -25,21 +26,21 @@ class Rows(Protocol):
 
     @property
     def state(self) -> Any:
-        """What the model is given as `past_key_values`."""
+        """The cache as the model takes it."""
 
     def admit(self, prefilled: Cache, length: int) -> None:
-        """Adds a row: a prompt the model has read on its own."""
+        """Add a row: a prompt that the model has read on its own."""
 
     def advance(self) -> None:
-        """Notes that the model has written one more token into every row."""
+        """Count the token that the model has written into every row."""
 
     def release(self, row: int) -> None:
-        """Drops a row; the last row takes its number."""
+        """Drop a row; the last row takes its number."""
 
 
 @dataclass(slots=True)
 class Span:
-    """Which cells are in use, the same in every layer: `rows` rows, the longest from `start` to `end`."""
+    """The cells in use, the same in every layer: `rows` rows, the longest from `start` to `end`."""
 
     most_rows: int
     rows: int = 0
@@ -62,7 +63,7 @@ class SharedCells(DynamicLayer):  # type: ignore[misc]  # mypy doesn't read tran
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_args: Any, **_kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes each row's new token and returns views of all rows' tokens."""
+        """Write each row's new token; return views of all rows' tokens."""
         span = self.span
         self.keys[: span.rows, :, span.end] = key_states[:, :, 0]
         self.values[: span.rows, :, span.end] = value_states[:, :, 0]
@@ -70,11 +71,11 @@ class SharedCells(DynamicLayer):  # type: ignore[misc]  # mypy doesn't read tran
         return self.keys[: span.rows, :, used], self.values[: span.rows, :, used]
 
     def get_seq_length(self) -> int:
-        """Tokens in the longest row."""
+        """Return the tokens in the longest row."""
         return self.span.end - self.span.start
 
     def lay_out(self, like: DynamicLayer, cells: int, end: int) -> None:
-        """Takes storage for `cells` cells and copies the rows so that they end at `end`."""
+        """Allocate `cells` cells and copy the rows so that they end at `end`."""
         self.keys = self._moved(self.keys, like.keys, cells, end)
         self.values = self._moved(self.values, like.values, cells, end)
 
@@ -89,12 +90,12 @@ class SharedCells(DynamicLayer):  # type: ignore[misc]  # mypy doesn't read tran
         return new
 
     def write(self, row: int, filled: DynamicLayer) -> None:
-        """Puts a prompt's tokens into a row."""
+        """Write a prompt's tokens into a row."""
         for own, given in ((self.keys, filled.keys), (self.values, filled.values)):
             own[row, :, self.span.end - given.shape[2] : self.span.end] = given[0]
 
     def move(self, source: int, target: int) -> None:
-        """Copies one row over another."""
+        """Copy one row over another."""
         used = slice(self.span.start, self.span.end)
         for own in (self.keys, self.values):
             own[target, :, used] = own[source, :, used]
@@ -114,11 +115,11 @@ class SharedRows:
 
     @property
     def state(self) -> Cache:
-        """What the model is given as `past_key_values`."""
+        """The cache as the model takes it."""
         return Cache(layers=self._layers)
 
     def admit(self, prefilled: Cache, length: int) -> None:
-        """Adds a row: a prompt the model has read on its own."""
+        """Add a row: a prompt that the model has read on its own."""
         span = self._span
         if not self._layers:
             # A layer that shares another's tokens has none of its own.
@@ -132,7 +133,7 @@ class SharedRows:
         self._trim()
 
     def advance(self) -> None:
-        """Notes that the model has written one more token into every row."""
+        """Count the token that the model has written into every row."""
         span = self._span
         span.end += 1
         span.lengths[:] = [length + 1 for length in span.lengths]
@@ -140,7 +141,7 @@ class SharedRows:
             self._lay_out(Cache(layers=self._layers), max(*span.lengths, LEAST))
 
     def release(self, row: int) -> None:
-        """Drops a row; the last row takes its number."""
+        """Drop a row; the last row takes its number."""
         span = self._span
         if row != span.rows - 1:
             for layer in self._layers:
@@ -175,33 +176,38 @@ class SoloRow:
         self.state: Cache | None = None
 
     def admit(self, prefilled: Cache, length: int) -> None:
-        """Takes the row over as it is."""
+        """Take the row as it is."""
         self.state, self.lengths = prefilled, [length]
 
     def advance(self) -> None:
-        """Notes that the model has written one more token."""
+        """Count the token that the model has written."""
         self.lengths[0] += 1
 
     def release(self, row: int) -> None:
-        """Drops the row."""
+        """Drop the row."""
         self.state, self.lengths = None, []
 
 
 def can_share(config: Any) -> bool:
-    """Whether rows of this model may lie in one batch: its layers keep keys and values, and nothing else."""
+    """Return whether rows of this model may lie in one batch: its layers keep keys and values, and nothing else."""
     kinds = set(getattr(config.get_text_config(), "layer_types", None) or ["full_attention"])
     chunked = getattr(config.get_text_config(), "attention_chunk_size", None)
     plain = all(isinstance(layer, DynamicLayer) for layer in DynamicCache(config=config).layers)
     return kinds <= {"full_attention", "sliding_attention"} and not chunked and plain
 
 
+def argument(model: Any) -> str:
+    """Return the name under which the model takes its cache: transformers renamed it in 5.24."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
 def fresh(config: Any, shared: bool) -> Cache:
-    """An empty cache for one prompt."""
+    """Return an empty cache for one prompt."""
     return DynamicCache() if shared else DynamicCache(config=config)
 
 
 def mask(lengths: Sequence[int], device: Any) -> torch.Tensor:
-    """Shape (rows, longest + 1): 1 where a row has a token, counting the one about to be written."""
+    """Return the attention mask, shaped (rows, longest + 1): 1 for a row's tokens and the one about to be written."""
     longest = max(lengths) + 1
-    begins = torch.tensor([[longest - length - 1] for length in lengths])
-    return (torch.arange(longest)[None, :] >= begins).long().to(device)
+    starts = torch.tensor([[longest - length - 1] for length in lengths])
+    return (torch.arange(longest)[None, :] >= starts).long().to(device)

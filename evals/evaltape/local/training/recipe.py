@@ -1,4 +1,4 @@
-"""How a model is tuned: the recipe's numbers, and what "auto" means for a file of a given length."""
+"""The numbers of the recipe, and what "auto" means for a file of a given length."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ RANK, ALPHA = 16, 32
 WARM_UP = 0.1
 CLIP_NORM = 1.0
 BATCH = 8
-# OpenAI's own rule for "auto" (their cookbook): three epochs, more for small files, one for huge ones.
+# OpenAI's rule for "auto" (from their cookbook): three epochs, more for small files, one for huge ones.
 EPOCHS, LEAST_SEEN, MOST_SEEN, MOST_EPOCHS = 3, 100, 25_000, 25
 
 
@@ -20,7 +20,9 @@ class Plan:
 
     n_epochs: int
     batch_size: int
+    """Examples a step."""
     learning_rate_multiplier: float
+    """A factor of LEARNING_RATE."""
 
     @property
     def learning_rate(self) -> float:
@@ -28,19 +30,19 @@ class Plan:
         return LEARNING_RATE * self.learning_rate_multiplier
 
     def steps(self, examples: int) -> int:
-        """Steps in all epochs; an epoch's last batch may be smaller."""
+        """Return the steps of all epochs; an epoch's last batch may be smaller."""
         return self.n_epochs * math.ceil(examples / self.batch_size)
 
     def rate(self, step: int, steps: int) -> float:
-        """The learning rate of a step, counted from 0: up over the first tenth, then down towards 0."""
+        """Return the learning rate of a step, counted from 0: up over the first tenth, then down towards 0."""
         warm = max(1, round(WARM_UP * steps))
         share = (step + 1) / warm if step < warm else (steps - step) / max(1, steps - warm)
         return self.learning_rate * share
 
 
-def resolve(asked: dict[str, Any], examples: int) -> Plan:
-    """Replaces "auto"."""
-    epochs, batch, rate = (asked[name] for name in ("n_epochs", "batch_size", "learning_rate_multiplier"))
+def resolve(hyperparameters: dict[str, Any], examples: int) -> Plan:
+    """Replace "auto" by what suits so many examples."""
+    epochs, batch, rate = (hyperparameters[name] for name in ("n_epochs", "batch_size", "learning_rate_multiplier"))
     return Plan(
         n_epochs=_epochs(examples) if epochs == "auto" else epochs,
         batch_size=BATCH if batch == "auto" else batch,

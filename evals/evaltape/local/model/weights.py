@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaltape.local.errors import UserError
+from evaltape.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -21,20 +21,30 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to generate: the module, its tokenizer, and the folder it came from."""
+    """A model that is ready to generate."""
 
     model: Any
+    """The transformers model."""
     tokenizer: Any
+    """Its tokenizer, with a chat template."""
     folder: Path
+    """Where both were read from."""
     fingerprint: str
+    """Tells one set of weights from another."""
     context: int
+    """The most tokens of a prompt and its answer together."""
 
 
 def load(folder: Path, *, name: str, dtype: str = "auto", context: int | None = None) -> Loaded:
-    """Loads a model and its tokenizer to answer chats. Raises `UserError` where it has no chat template or no room."""
+    """Load a model and its tokenizer to answer chats. Raise `UserError` if it has no chat template or doesn't fit."""
+    from safetensors import SafetensorError
+
     tokenizer = _tokenizer(folder, name)
-    check_memory(folder, name, bytes_per_weight(dtype))
-    model = load_model(folder, dtype)
+    try:
+        check_memory(folder, name, bytes_per_weight(dtype))
+        model = load_model(folder, dtype)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"the weights of {name} in {folder} can't be loaded: {first_line(error)}") from None
     if model.device.type == "cpu":
         store_transposed(model)
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 4096
@@ -44,7 +54,7 @@ def load(folder: Path, *, name: str, dtype: str = "auto", context: int | None = 
 
 
 def load_model(folder: Path, dtype: str) -> Any:
-    """The bare model on the device it will run on."""
+    """Load the bare model onto the device it will run on."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -54,27 +64,27 @@ def load_model(folder: Path, dtype: str) -> Any:
 
 
 def device() -> "torch.device":
-    """The accelerator, where there is one."""
+    """Return the accelerator, or the CPU if there is none."""
     import torch
 
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return accelerator or torch.device("cpu")
 
 
 def dtype_name(dtype: str) -> str:
-    """What "auto" means here: float32 keeps a text the same in any batch, and a CPU seldom computes faster in less."""
+    """Replace "auto": float32 keeps a text the same in any batch, and a CPU seldom computes faster in less."""
     if dtype != "auto":
         return dtype
     return "bfloat16" if device().type == "cuda" else "float32"
 
 
 def bytes_per_weight(dtype: str) -> int:
-    """Bytes a weight takes once loaded."""
+    """Return the bytes that a weight takes once loaded."""
     return 4 if dtype_name(dtype) == "float32" else 2
 
 
 def store_transposed(module: Any) -> None:
-    """Lays the matrices of linear layers out by column.
+    """Lay the matrices of linear layers out by column.
 
     With 4 to 32 rows, a decoding step's size, the CPU multiplies 3 to 4 times faster that way: by row, every call first
     copies the whole matrix. Values, shapes and memory are the same.
@@ -87,7 +97,7 @@ def store_transposed(module: Any) -> None:
 
 
 def fingerprint(folder: Path) -> str:
-    """Tells one set of weights from another: a digest of each file's tensor list, size, beginning and end."""
+    """Return a digest of the weights: of each file's tensor list, size, beginning and end."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
         size = path.stat().st_size
@@ -99,7 +109,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def count_weights(folder: Path) -> int:
-    """How many weights a folder's safetensors hold, read from their headers."""
+    """Return how many weights a folder's safetensors hold, read from their headers."""
     total = 0
     for path in folder.glob("*.safetensors"):
         with path.open("rb") as file:
@@ -109,12 +119,12 @@ def count_weights(folder: Path) -> int:
 
 
 def check_memory(folder: Path, name: str, weight_bytes: int) -> None:
-    """Raises `UserError` where the weights don't fit into the memory that is free, with some room to compute."""
+    """Raise `UserError` if the weights don't fit into the free memory, with some room to compute."""
     check_room(count_weights(folder) * weight_bytes, name)
 
 
 def free_memory() -> int:
-    """Bytes of memory that can be had, on the accelerator where there is one, and within a container's limit."""
+    """Return the bytes of memory that are free: on the accelerator if there is one, within a container's limit."""
     import psutil  # type: ignore[import-untyped]  # it has no annotations
     import torch
 
@@ -136,12 +146,12 @@ def _container_memory() -> int:
 
 
 def check_room(weights: int, name: str) -> None:
-    """The same for weights of so many bytes."""
+    """Raise `UserError` if weights of so many bytes don't fit into the free memory, with some room to compute."""
     needed, free = weights * 1.1 + 0.25 * _GIB, free_memory()
     if needed > free:
         raise UserError(
             f"not enough memory for {name}: it needs about {needed / _GIB:.1f} GiB, {free / _GIB:.1f} GiB are free. "
-            "Choose a smaller model, or another service (the README names some)"
+            "Choose a smaller model, or serve it elsewhere and name its address as the base_url"
         )
 
 
@@ -158,5 +168,12 @@ def _tokenizer(folder: Path, name: str) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """An error of a library's in one line."""
+    """Return the first line of a library's error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def end_tokens(loaded: Loaded) -> frozenset[int]:
+    """Return the tokens that end an answer."""
+    named = loaded.model.generation_config.eos_token_id
+    ends = {loaded.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])}
+    return frozenset(end for end in ends if end is not None)

@@ -1,25 +1,25 @@
-"""Tuned models over one copy of the base weights: LoRA adapters, read when first asked for."""
+"""Tuned models over one copy of the base weights: LoRA adapters, read on first use."""
 
 from pathlib import Path
 from typing import Any
 
-from evaltape.local.weights import store_transposed
+from evaltape.local.model.weights import store_transposed
 
-# Adapters kept in memory; the one unused for longest makes room.
 MOST = 8
+"""Adapters kept in memory; the one unused for longest is dropped."""
 
 
 class Adapters:
-    """Switches a model between its base weights and its adapters. Not thread-safe: the engine's thread uses it."""
+    """A model that switches between its base weights and its adapters. Used by the engine's thread only."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self._names: dict[Path, str] = {}
-        self._made = 0
+        self._read_count = 0
         self._active: Path | None = None
 
     def use(self, folder: Path | None) -> None:
-        """Makes the model answer as the adapter in `folder`, or as the base model for None."""
+        """Make the model answer as the adapter in `folder`, or as the base model for None."""
         if folder == self._active:
             return
         if folder is None:
@@ -36,8 +36,8 @@ class Adapters:
         if name is None:
             self._make_room()
             # Not the model's id: PyTorch takes no dot in a module's name.
-            self._made += 1
-            name = f"tuned{self._made}"
+            self._read_count += 1
+            name = f"tuned{self._read_count}"
             self._read(folder, name)
         self._names[folder] = name
         return name
