@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,7 +65,30 @@ def test_rows_that_come_and_go_each_get_what_generate_gives(loaded: Any, engine:
         assert one.answer.tokens == expected(loaded, one.prompt, one.most_tokens)
 
 
-def test_cells_are_laid_out_anew_when_they_run_out(loaded: Any, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_called_in_no_way_that_transformers_gives_up(loaded: Any) -> None:
+    from evaltape.local.inference.engine import Engine
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        engine = Engine(loaded, batch=4)
+        one, done = generation(loaded, [1, 2, 3], 4)
+        engine.submit(one)
+        assert done.wait(PATIENCE_S)
+        engine.close()
+    assert one.answer.tokens == expected(loaded, [1, 2, 3], 4)
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_the_cache_is_given_under_the_name_that_the_model_takes(name: str) -> None:
+    from evaltape.local.inference import kv
+
+    def newer(input_ids: Any, cache: Any = None, **others: Any) -> None: ...
+    def older(input_ids: Any, past_key_values: Any = None, **others: Any) -> None: ...
+
+    assert kv.argument(SimpleNamespace(forward=newer if name == "cache" else older)) == name
+
+
+def test_cells_are_laid_out_again_when_they_run_out(loaded: Any, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from evaltape.local.inference import kv
 
     monkeypatch.setattr(kv, "ROOM", 4)

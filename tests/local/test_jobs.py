@@ -143,12 +143,22 @@ def test_a_job_waits_for_the_one_before_it_and_both_can_be_cancelled(client: Ope
         assert cancelled.status == "cancelled"
         assert cancelled.finished_at is not None
         assert cancelled.fine_tuned_model is None
-        with pytest.raises(openai.BadRequestError, match="already cancelled"):
+        with pytest.raises(openai.BadRequestError, match=f"Job {job.id} can't be cancelled: it is already cancelled"):
             client.fine_tuning.jobs.cancel(job.id)
     until = time.monotonic() + 10
     while (service.state / "jobs" / long_job.id).exists():
         assert time.monotonic() < until, "the training goes on"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed"])
+def test_a_job_that_has_ended_cannot_be_cancelled(client: OpenAI, jobs: list[Any], status: str) -> None:
+    job = jobs[0].id
+    if status == "failed":
+        job = wait_for(client, start(client, training_file=upload(client, ["text"])).id, "failed").id
+    with pytest.raises(openai.BadRequestError, match=f"Job {job} can't be cancelled: it has already {status}") as refused:
+        client.fine_tuning.jobs.cancel(job)
+    assert refused.value.code == "job_already_ended"
 
 
 def test_a_deleted_model_answers_no_more(client: OpenAI, jobs: list[Any]) -> None:

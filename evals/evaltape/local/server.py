@@ -4,7 +4,7 @@ import logging
 import signal
 import socket
 import warnings
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from evaltape.errors import UserError
@@ -15,13 +15,8 @@ from evaltape.local.state.store import Store
 def serve(settings: Settings) -> int:
     """Load the model, listen and serve; return the exit code."""
     _quiet()
-    listening = _listen(settings)
-    store = Store(settings.state_folder)
-    try:
+    with closing(_listen(settings)) as listening, closing(Store(settings.state_folder)) as store:
         return _run(settings, store, listening)
-    finally:
-        listening.close()
-        store.close()
 
 
 def _run(settings: Settings, store: Store, listening: socket.socket) -> int:

@@ -19,7 +19,9 @@ class Closing(Exception):
 class Patience:
     """Repeats what fails because the disk is full, until there is room or the service closes."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_wait: Callable[[], None] = lambda: None) -> None:
+        """`on_wait` is called once for each wait, in the thread that waits."""
+        self._on_wait = on_wait
         self._closing = threading.Event()
 
     @property
@@ -42,6 +44,7 @@ class Patience:
                     raise
                 if not warned:
                     LOG.warning("the disk of the state folder is full (%s): fine-tuning goes on when there is room", error)
+                    self._on_wait()
                     warned = True
             if self._closing.wait(RETRY_S):
                 raise Closing

@@ -1,7 +1,9 @@
 """The threads that do what jobs ask for: files are validated at once, one job trains at a time."""
 
+import contextlib
 import logging
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -27,12 +29,13 @@ class Worker:
 
     def __init__(self, store: Store, loaded: Loaded, name: str, *, train_length: int) -> None:
         self._store, self._loaded, self._name, self._train_length = store, loaded, name, train_length
-        self._patience = Patience()
+        self._patience = Patience(self._report_wait)
         self._records = Records(store.database, self._patience)
         self._to_validate: queue.Queue[str | None] = queue.Queue()
         self._to_train: queue.Queue[str | None] = queue.Queue()
         self._running: tuple[str, TrainerProcess] | None = None
         self._lock = threading.Lock()
+        self._current = threading.local()
         self._queue_unfinished()
         work = ((self._to_validate, self._validate), (self._to_train, self._train))
         self._threads = [threading.Thread(target=self._work, args=pair, daemon=True) for pair in work]
@@ -80,6 +83,7 @@ class Worker:
                 return
 
     def _attempt(self, action: Callable[[str], None], name: str) -> None:
+        self._current.job = name
         try:
             action(name)
         except Closing:
@@ -89,6 +93,12 @@ class Worker:
                 return
             LOG.exception("job %s failed", name)
             self._records.fail(name, "server_error", f"The service failed: {error!r}")
+
+    def _report_wait(self) -> None:
+        """Add an event from the reserve: there is room for little else."""
+        message = "The disk of the service is full: the job goes on when there is room"
+        with contextlib.suppress(sqlite3.Error):
+            Records(self._store.database).event(self._current.job, message, "warn", essential=True)
 
     # ------------------------------------------------------------ validating
 
