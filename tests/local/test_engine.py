@@ -4,16 +4,14 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support.local_service import NEEDS_EXTRA, PATIENCE_S, examples, jsonl, make_model, make_tokenizer
+from tests.support.local_service import NEEDS_EXTRA, PATIENCE_S, make_model, make_tokenizer
 
 pytestmark = NEEDS_EXTRA
-ASKED, ANSWERED = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
 
 
 @pytest.fixture(scope="module", params=[None, 16], ids=["full attention", "sliding window"])
@@ -176,94 +174,3 @@ def test_top_p_keeps_the_likeliest_tokens_only() -> None:
         sampling = Sampling(temperature=1.0, top_p=0.7, seed=seed)
         drawn.add(choose(logits, [(sampling, sampling.generator())])[0])
     assert drawn == {0, 1}
-
-
-def encoded(tmp_path: Path, rows: list[Any], longest: int = 512) -> Any:
-    from evaltape.local.training.training_file import encode
-
-    path = tmp_path / "train.jsonl"
-    path.write_bytes(jsonl(rows))
-    return encode(path, make_tokenizer(), frozenset([257]), longest)
-
-
-def learnt(tmp_path: Path, messages: list[Any], longest: int = 512) -> str:
-    example = encoded(tmp_path, [*examples(), {"messages": messages}], longest).examples[-1]
-    text: str = make_tokenizer().decode([example.ids[position] for position in example.targets])
-    return text
-
-
-def test_only_the_assistant_s_tokens_are_learnt(tmp_path: Path) -> None:
-    messages: list[dict[str, Any]] = [
-        {"role": "system", "content": "Be brief"},
-        {"role": "user", "content": "One?"},
-        {"role": "assistant", "content": "First.", "weight": 0},
-        {"role": "user", "content": "Two?"},
-        {"role": "assistant", "content": "Second."},
-    ]
-    assert learnt(tmp_path, messages) == "Second.<|im_end|>"
-    del messages[2]["weight"]
-    assert learnt(tmp_path, messages) == "First.<|im_end|>Second.<|im_end|>"
-
-
-def test_a_row_that_is_too_long_keeps_its_answer(tmp_path: Path) -> None:
-    messages = [{"role": "user", "content": "x" * 300}, {"role": "assistant", "content": "Short."}]
-    assert learnt(tmp_path, messages, longest=60) == "Short.<|im_end|>"
-    cut = encoded(tmp_path, [*examples(), {"messages": messages}], longest=128)
-    assert (cut.cut, len(cut.examples[-1].ids)) == (1, 128)
-
-
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [
-        ({"messages": []}, "line 13: expected an object with a list 'messages'"),
-        ({"prompt": "a"}, "line 13: expected an object with a list 'messages'"),
-        ({"messages": [{"role": "user", "content": "a"}]}, "line 13: the last message must be from the assistant"),
-        ({"messages": [{"role": "user", "content": None}]}, "line 13, messages[0]: content is null; expected a string"),
-        ({"messages": [{"role": "user", "content": "", "weight": 1}]}, "weight is 1; valid: 0 or 1, for the assistant"),
-        ({"messages": [ASKED, {**ANSWERED, "weight": 0}]}, "line 13: no assistant message is to be learnt"),
-        ({"messages": [ASKED, {**ANSWERED, "content": "\ud83c"}]}, "messages[1]: content has half of a surrogate pair"),
-        ({"messages": [ANSWERED]}, "line 13: the first message must be from the system or the user"),
-        ({"messages": [ASKED, ANSWERED], "tools": []}, "line 13: unknown key(s) tools"),
-    ],
-)
-def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, row: Any, words: str) -> None:
-    from evaltape.local.training.training_file import InvalidFile
-
-    with pytest.raises(InvalidFile) as invalid:
-        encoded(tmp_path, [*examples(), row])
-    assert words in str(invalid.value)
-
-
-def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
-    from evaltape.local.training.training_file import InvalidFile, encode
-
-    path = tmp_path / "train.jsonl"
-    path.write_bytes(jsonl(examples(2)) + b"\n{broken\n")
-    with pytest.raises(InvalidFile, match="line 4: not valid JSON"):
-        encode(path, make_tokenizer(), frozenset([257]), 512)
-
-
-def test_the_rate_rises_and_falls() -> None:
-    from evaltape.local.training.recipe import Plan, resolve
-
-    plan = Plan(n_epochs=1, batch_size=8, learning_rate_multiplier=2)
-    assert plan.steps(300) == 38
-    rates = [plan.rate(step, 20) for step in range(20)]
-    assert rates[:2] == [5e-4, 1e-3]
-    assert rates.index(max(rates)) in (1, 2)
-    assert 0 < rates[-1] < 1e-4
-    auto = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
-    assert [resolve(auto, examples).n_epochs for examples in (10, 300, 20_000)] == [10, 3, 1]
-
-
-def test_a_training_that_diverges_says_so(tmp_path: Path, tiny_model: Path) -> None:
-    from evaltape.local.training.trainer import Trainer
-
-    encoded(tmp_path, examples()).write(tmp_path / "examples.jsonl")
-    plan = {"n_epochs": 9, "batch_size": 4, "learning_rate_multiplier": 1e30}
-    paths = {"weights": str(tiny_model), "examples": str(tmp_path / "examples.jsonl"), "out": str(tmp_path / "out")}
-    reports: list[dict[str, Any]] = []
-    Trainer({**paths, "validation": None, "seed": 1, "plan": plan, "kept_checkpoints": 3}, reports.append).run()
-    assert reports[-1]["type"] == "failed"
-    assert "diverged at step" in reports[-1]["message"]
-    assert "lower the learning_rate_multiplier" in reports[-1]["message"]

@@ -1,6 +1,7 @@
 """A full disk: what needs room is refused, what makes room works, and no training is lost."""
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,16 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.support.local_service import NEEDS_EXTRA, Service, examples, training_config, upload, wait_for, wait_for_event
+from tests.support.local_service import (
+    NEEDS_EXTRA,
+    PATIENCE_S,
+    Service,
+    examples,
+    training_config,
+    upload,
+    wait_for,
+    wait_for_event,
+)
 
 pytestmark = NEEDS_EXTRA
 FULL = "The disk of the local service is full"
@@ -45,7 +55,7 @@ class Disk:
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     folder = tmp_path_factory.mktemp("disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], capture_output=True, check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip("a file system of a given size can't be mounted here")
     yield Disk(folder)
@@ -164,6 +174,33 @@ def test_a_disk_too_full_for_a_first_start_is_one_message(
     error = capsys.readouterr().err
     assert f"--state {disk.folder / 'new'}: " in error
     assert "Free some space and start again" in error
+
+
+def test_a_job_that_waits_for_room_keeps_nobody_else_waiting(disk: Disk, full: Disk) -> None:
+    from evaltape.local.state.store import Store
+    from evaltape.local.training.patience import Patience
+    from evaltape.local.training.records import Records
+
+    store = Store(disk.folder / "nested")
+    file = store.files.add("train.jsonl", "fine-tune", [b"{}"])["id"]
+    store.database.add("jobs", {"id": "ftjob-1", "status": "running"})
+    waits = threading.Event()
+    records = Records(store.database, Patience(waits.set))
+    full.fill()
+    # Larger than what SQLite keeps in memory until the transaction ends.
+    failing = threading.Thread(target=records.fail, args=("ftjob-1", "code", "x" * 3_000_000), daemon=True)
+    failing.start()
+    assert waits.wait(PATIENCE_S)
+    deleting = threading.Thread(target=store.files.delete, args=(file,), daemon=True)
+    deleting.start()
+    deleting.join(PATIENCE_S)
+    assert not deleting.is_alive()
+    assert store.files.get(file) is None
+    full.free()
+    failing.join(PATIENCE_S)
+    assert [row["status"] for row in store.database.rows("jobs")] == ["failed"]
+    assert len(store.database.rows("events", "ftjob-1")) == 1
+    store.close()
 
 
 def test_patience_ends_when_the_service_closes() -> None:

@@ -1,5 +1,6 @@
 """Requests that no good client sends: each is refused with OpenAI's error body, and nothing of it stays."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -174,6 +175,27 @@ def test_with_a_key_the_origin_does_not_matter(guarded: Service) -> None:
     key = ("authorization", f"Bearer {guarded.key}")
     assert guarded.send("GET", "models", headers=[("origin", "null"), key]).status == 200
     assert guarded.send("GET", "models", headers=[("origin", "null")]).status == 401
+
+
+@pytest.mark.parametrize(("sent", "status"), [("Bearer clé ✓", 200), ("Bearer clé", 401), ("Bearer \xff", 401), ("", 401)])
+def test_a_key_may_have_any_characters(sent: str, status: int) -> None:
+    from evaltape.local.api.guard import Guard
+
+    statuses = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    headers = [(b"authorization", sent.encode("latin-1" if "\xff" in sent else "utf-8"))]
+    scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": headers}
+    asyncio.run(Guard(app, api_key="clé ✓", max_upload_bytes=1)(scope, receive, send))
+    assert statuses[0] == status
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Fine-tuning jobs through the official client."""
 
+import json
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -149,6 +152,18 @@ def test_a_job_waits_for_the_one_before_it_and_both_can_be_cancelled(client: Ope
     while (service.state / "jobs" / long_job.id).exists():
         assert time.monotonic() < until, "the training goes on"
         time.sleep(0.05)
+
+
+def test_a_model_that_is_deleted_between_its_request_and_its_answer_is_not_found(
+    client: OpenAI, service: Service, jobs: list[Any]
+) -> None:
+    name = f"{jobs[0].fine_tuned_model}:ckpt-step-6"
+    row = sqlite3.connect(service.state / "state.db").execute("SELECT body FROM models WHERE id = ?", (name,)).fetchone()
+    shutil.rmtree(service.state / "models" / json.loads(row[0])["folder"])
+    for stream in (False, True):
+        with pytest.raises(openai.APIError, match=f"The model '{name}' does not exist") as refused:
+            list(client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Hi"}], stream=stream))
+        assert refused.value.code == "model_not_found"
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed"])

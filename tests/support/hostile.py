@@ -129,13 +129,17 @@ def forms(draw: st.DrawFn) -> tuple[bytes, str]:
         "; filename*=utf-8''%ff",
         '; filename=""',
     ]
+    fields = [("file", filenames[1], b"{}\n"), ("purpose", "", b"fine-tune")]
+    for _ in range(draw(st.integers(0, 3))):
+        field = (draw(st.sampled_from(names)), draw(st.sampled_from(filenames)), draw(st.sampled_from(contents)))
+        place = draw(st.integers(0, len(fields)))
+        fields[place : place + draw(st.integers(0, 1))] = [field]
     parts = []
-    for _ in range(draw(st.integers(0, 4))):
-        name, filename = draw(st.sampled_from(names)), draw(st.sampled_from(filenames))
+    for name, filename, content in fields:
         head = f'content-disposition: form-data; name="{name}"{filename}'
-        parts.append(b"--b\r\n" + head.encode() + b"\r\n\r\n" + draw(st.sampled_from(contents)) + b"\r\n")
-    end = draw(st.sampled_from([b"--b--\r\n", b"--b--\r\n", b"", b"--b", b"\r\n--c--"]))
-    boundary = draw(st.sampled_from(["; boundary=b", "; boundary=b", "", "; boundary="]))
+        parts.append(b"--b\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n")
+    end = draw(st.sampled_from([*[b"--b--\r\n"] * 5, b"", b"--b", b"\r\n--c--"]))
+    boundary = draw(st.sampled_from([*["; boundary=b"] * 5, "", "; boundary="]))
     return b"".join(parts) + end, f"multipart/form-data{boundary}{charset}"
 
 

@@ -132,7 +132,7 @@ class Guard:
         given = "".join(values[:1]).removeprefix("Bearer ").strip()
         if not given:
             raise ApiError("You didn't provide an API key (Authorization: Bearer YOUR_KEY).", status=401)
-        if not hmac.compare_digest(given.encode(), self._key.encode()):
+        if not hmac.compare_digest(given.encode("latin-1"), self._key.encode()):
             raise ApiError("Incorrect API key provided.", status=401, code="invalid_api_key")
 
 

@@ -9,6 +9,10 @@ MOST = 8
 """Adapters kept in memory; the one unused for longest is dropped."""
 
 
+class MissingAdapter(Exception):
+    """An adapter whose model was deleted."""
+
+
 class Adapters:
     """A model that switches between its base weights and its adapters. Used by the engine's thread only."""
 
@@ -19,7 +23,7 @@ class Adapters:
         self._active: Path | None = None
 
     def use(self, folder: Path | None) -> None:
-        """Make the model answer as the adapter in `folder`, or as the base model for None."""
+        """Make the model answer as the adapter in `folder`, or as the base model for None. Raise `MissingAdapter`."""
         if folder == self._active:
             return
         if folder is None:
@@ -46,7 +50,7 @@ class Adapters:
         from peft import PeftModel
 
         if not (folder / "adapter_model.safetensors").is_file():
-            raise FileNotFoundError(f"{folder}: no adapter_model.safetensors")
+            raise MissingAdapter(str(folder))
         if self._names or isinstance(self.model, PeftModel):
             self.model.load_adapter(folder, name)
         else:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from evaltape.local.errors import ApiError, server_error
+from evaltape.local.errors import ApiError, server_error, unknown_model
 from evaltape.local.ids import new_id, now
+from evaltape.local.inference.adapters import MissingAdapter
 from evaltape.local.inference.answer import Answer
 from evaltape.local.inference.engine import Engine, Generation
 from evaltape.local.inference.prompt import Prompts
@@ -80,6 +81,8 @@ class Reply:
                     if is_gone is not None and await is_gone():
                         return
                     continue
+                if isinstance(progress, MissingAdapter):  # deleted since the request was read
+                    raise unknown_model(self._request.model)
                 if isinstance(progress, BaseException):
                     raise server_error() from progress
                 finish = progress[1]

@@ -18,7 +18,7 @@ import torch
 from evaltape.errors import UserError
 from evaltape.local.errors import ApiError
 from evaltape.local.inference import kv
-from evaltape.local.inference.adapters import Adapters
+from evaltape.local.inference.adapters import Adapters, MissingAdapter
 from evaltape.local.inference.answer import Answer
 from evaltape.local.inference.sampling import Sampling, choose
 from evaltape.local.model.weights import Loaded, free_memory
@@ -159,6 +159,8 @@ class Engine:
             generation.answer.add(choose(logits, [(generation.sampling, generation.random)])[0])
             if not generation.answer.finish:
                 self._batch(generation.adapter).join(generation, prefilled)
+        except MissingAdapter as error:
+            generation.on_progress(error)
         except Exception as error:  # whatever it is, it must not end the thread that answers all
             LOG.exception("a request failed")
             generation.on_progress(error)

@@ -24,12 +24,11 @@ class Database:
     def __init__(self, path: Path, reserve: Reserve) -> None:
         self._path, self._reserve = path, reserve
         self._lock = threading.RLock()
+        self._writer: int | None = None
         try:
             self._open()
         except sqlite3.DatabaseError as error:
-            if not is_full(error):
-                raise self._damaged(error) from None
-            raise UserError(f"--state {path.parent}: its disk is full ({error}). Free some space and start again") from None
+            raise self._unusable(error) from None
 
     def close(self) -> None:
         """Close the database; further use is an error."""
@@ -58,6 +57,11 @@ class Database:
 
     # ------------------------------------------------------------ writing
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether the current thread is inside a transaction."""
+        return self._writer == threading.get_ident()
+
     def write(self, action: Callable[[], T], *, essential: bool = False) -> T:
         """Run `action` as one transaction: all of its changes are stored, or none. Transactions may be nested.
 
@@ -65,7 +69,7 @@ class Database:
         leads to more space, may then use the reserve.
         """
         with self._lock:
-            if self._db.in_transaction:
+            if self.is_writing:
                 return action()
             try:
                 return self._transaction(action)
@@ -109,6 +113,7 @@ class Database:
 
     def _transaction(self, action: Callable[[], T]) -> T:
         self._db.execute("BEGIN IMMEDIATE")
+        self._writer = threading.get_ident()
         try:
             result = action()
             self._db.execute("COMMIT")
@@ -117,6 +122,8 @@ class Database:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        finally:
+            self._writer = None
         return result
 
     def _merge_log(self) -> None:
@@ -160,9 +167,13 @@ class Database:
                 if not _is_row(body, name):
                     raise sqlite3.DatabaseError(f"table {table}, row {name}: not what was stored")
 
-    def _damaged(self, error: sqlite3.DatabaseError) -> UserError:
-        reason = str(error).strip().splitlines()[-1]
+    def _unusable(self, error: sqlite3.DatabaseError) -> UserError:
+        reason = (str(error).strip().splitlines() or ["unknown"])[-1]
         folder = self._path.parent
+        if is_full(error):
+            return UserError(f"--state {folder}: its disk is full ({reason}). Free some space and start again")
+        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return UserError(f"--state {folder}: can't be used ({reason})")
         return UserError(
             f"{self._path}: not a database of this service, or damaged ({reason}). Start with another --state folder; "
             f"uploaded files stay in {folder / 'files'}, tuned models in {folder / 'models'}"

@@ -25,8 +25,8 @@ class Records:
         self._database, self._patience = database, patience
 
     def write(self, action: Callable[[], T], *, essential: bool = False) -> T:
-        """Run `action` as one transaction (see `Database.write`)."""
-        if self._patience is None:
+        """Run `action` as one transaction (see `Database.write`). Inside another there is no waiting: it would block all."""
+        if self._patience is None or self._database.is_writing:
             return self._database.write(action, essential=essential)
         return self._patience(lambda: self._database.write(action, essential=essential))
 

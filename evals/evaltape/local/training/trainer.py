@@ -203,8 +203,8 @@ def main(config: Path) -> None:
     # What a library prints goes to the log: standard output is for reports.
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    # Chat answers come first.
-    os.nice(10)
+    if hasattr(os, "nice"):  # chat answers come first, where the system can do that
+        os.nice(10)
     import transformers
 
     transformers.utils.logging.disable_progress_bar()

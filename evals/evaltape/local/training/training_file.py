@@ -106,20 +106,20 @@ def _chat(line: bytes, number: int) -> list[dict[str, Any]]:
     return messages
 
 
-def _check_message(message: Any, where: str) -> None:
+def _check_message(message: Any, place: str) -> None:
     if not isinstance(message, dict):
-        raise InvalidFile(f"{where}: expected an object with 'role' and 'content', not {_short(message)}")
+        raise InvalidFile(f"{place}: expected an object with 'role' and 'content', not {_short(message)}")
     if message.get("role") not in ROLES:
-        raise InvalidFile(f"{where}: role is {_short(message.get('role'))}; valid: {', '.join(ROLES)}")
+        raise InvalidFile(f"{place}: role is {_short(message.get('role'))}; valid: {', '.join(ROLES)}")
     if not isinstance(message.get("content"), str):
-        raise InvalidFile(f"{where}: content is {_short(message.get('content'))}; expected a string")
+        raise InvalidFile(f"{place}: content is {_short(message.get('content'))}; expected a string")
     if any("\ud800" <= letter <= "\udfff" for letter in message["content"]):
-        raise InvalidFile(f"{where}: content has half of a surrogate pair, which is not a character")
+        raise InvalidFile(f"{place}: content has half of a surrogate pair, which is not a character")
     if message.get("weight", 1) not in (0, 1) or ("weight" in message and message["role"] != "assistant"):
-        raise InvalidFile(f"{where}: weight is {_short(message.get('weight'))}; valid: 0 or 1, for the assistant")
+        raise InvalidFile(f"{place}: weight is {_short(message.get('weight'))}; valid: 0 or 1, for the assistant")
     unknown = set(message) - {"role", "content", "weight", "name"}
     if unknown:
-        raise InvalidFile(f"{where}: unknown key(s) {', '.join(sorted(unknown))}")
+        raise InvalidFile(f"{place}: unknown key(s) {', '.join(sorted(unknown))}")
 
 
 def _example(messages: list[dict[str, Any]], number: int, tokenizer: Any, ends: Set[int]) -> Example:
