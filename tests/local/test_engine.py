@@ -100,22 +100,22 @@ def test_cells_are_laid_out_again_when_they_run_out(loaded: Any, engine: Any, mo
 
 
 def test_one_failure_does_not_stop_the_others(loaded: Any, engine: Any) -> None:
-    heard: list[Any] = []
+    errors: list[Any] = []
     bad, _ = generation(loaded, [999_999], 4)
-    bad.on_progress = heard.append
+    bad.on_progress = errors.append
     engine.submit(bad)
     good, done = generation(loaded, [1, 2, 3], 4)
     engine.submit(good)
     assert done.wait(PATIENCE_S)
-    assert len(heard) == 1
-    assert isinstance(heard[0], Exception)
+    assert len(errors) == 1
+    assert isinstance(errors[0], Exception)
 
 
 def test_an_abandoned_request_leaves_the_batch(loaded: Any, engine: Any) -> None:
-    one, heard = generation(loaded, [1, 2, 3], 400)
+    one, has_begun = generation(loaded, [1, 2, 3], 400)
     one.streamed = True
     engine.submit(one)
-    assert heard.wait(PATIENCE_S)
+    assert has_begun.wait(PATIENCE_S)
     one.cancelled = True
     other, done = generation(loaded, [1, 2, 3], 400)
     engine.submit(other)

@@ -36,14 +36,14 @@ def train(config: dict[str, Any], *, until: tuple[str, int] | None = None) -> li
 
 def metrics(reports: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
     """Return the metrics by step; a step that was trained twice has to have the same both times."""
-    found: dict[int, dict[str, float]] = {}
+    by_step: dict[int, dict[str, float]] = {}
     for report in reports:
         if report["type"] in ("step", "validation"):
             values = {key: value for key, value in report.items() if key not in ("type", "step", "steps")}
-            known = found.setdefault(report["step"], {})
+            known = by_step.setdefault(report["step"], {})
             assert {key: known.get(key, value) for key, value in values.items()} == values
             known |= values
-    return found
+    return by_step
 
 
 def adapters(config: dict[str, Any]) -> dict[str, bytes]:

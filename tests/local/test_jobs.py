@@ -82,13 +82,13 @@ def test_same_seed_and_data_give_the_same_bytes(client: OpenAI, service: Service
     assert len(set(saved)) == 3
 
 
-def test_events_tell_the_job_s_story_newest_first(client: OpenAI, jobs: list[Any]) -> None:
+def test_events_are_the_job_s_story_newest_first(client: OpenAI, jobs: list[Any]) -> None:
     events = list(client.fine_tuning.jobs.list_events(jobs[0].id, limit=5))
-    told = [event.message for event in reversed(events)]
-    assert told[0] == f"Created fine-tuning job: {jobs[0].id}"
-    assert told[1] == f"Validating training file: {jobs[0].training_file}"
-    assert "Files validated, moving job to queued state" in told
-    assert told[-2:] == [f"New fine-tuned model created: {jobs[0].fine_tuned_model}", "The job has successfully completed"]
+    messages = [event.message for event in reversed(events)]
+    assert messages[0] == f"Created fine-tuning job: {jobs[0].id}"
+    assert messages[1] == f"Validating training file: {jobs[0].training_file}"
+    assert "Files validated, moving job to queued state" in messages
+    assert messages[-2:] == [f"New fine-tuned model created: {jobs[0].fine_tuned_model}", "The job has successfully completed"]
     metrics: Any = [event for event in reversed(events) if event.type == "metrics"]
     steps = [event for event in metrics if event.message.startswith("Step ") and "training loss" in event.message]
     assert [event.data["step"] for event in steps] == list(range(1, 13))

@@ -51,8 +51,8 @@ def test_numbers_and_names_are_checked(capsys: pytest.CaptureFixture[str], optio
 
 
 def test_without_the_extra_it_says_what_to_install(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    found: Any = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else found(name))
+    find_spec: Any = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else find_spec(name))
     assert "not installed: peft. Install the extra: pip install 'evaltape[local]'" in refused(capsys, "--model", "m")
 
 

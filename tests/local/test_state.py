@@ -14,7 +14,7 @@ HOUR_S = 3600
 
 
 class Clock:
-    """A time that passes when it is told to."""
+    """A time that passes when a test says so."""
 
     now_s = 1_800_000_000.0
 

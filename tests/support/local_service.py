@@ -133,9 +133,9 @@ class Service:
             connection.putheader("content-length", str(len(content)))
         connection.endheaders(content)
         answer = connection.getresponse()
-        found = Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        received = Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         connection.close()
-        return found
+        return received
 
     def post(self, path: str, body: bytes | str) -> Answer:
         """Send a body as JSON, whatever it is."""
