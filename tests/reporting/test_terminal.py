@@ -9,19 +9,20 @@ from evaltape.reporting.scoreboard import Line
 from evaltape.text import cut, duration, usd, visible
 
 from tests.support.project import ROUGE1
+from tests.support.tuning import COMPARISON
 
 TWO_GATES = "gates = { rouge1 = 0.3, rouge2 = 0.5 }"
 TABLE = """\
 ============================ scores: chats (replay) ============================
                  mean  95% interval        gate           verdict
 first three lines (computed, not recorded): what a model has to beat
-  rouge1       0.5436  0.3026 to 0.7302
-  rouge2       0.2626  0.0606 to 0.4848
-  rougeL       0.4271  0.1995 to 0.6244
+  rouge1       0.5436  0.0722 to 0.8580
+  rouge2       0.2626  0.0000 to 0.7403
+  rougeL       0.4271  0.0000 to 0.7307
 small: 6 samples
-  rouge1       0.6406  0.3527 to 0.8721    0.3            passed
-  rouge2       0.3519  0.0741 to 0.6667    0.5            failed
-  rougeL       0.5295  0.2424 to 0.7803
+  rouge1       0.6406  0.0792 to 1.0000    0.3            passed
+  rouge2       0.3519  0.0000 to 1.0000    0.5            failed
+  rougeL       0.5295  0.0000 to 0.9151
 """
 WORST = """\
 ------------------------- small rouge2: what hurt most -------------------------
@@ -92,7 +93,7 @@ def test_verdicts_are_coloured_where_the_terminal_has_colour(failing):
 def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing):
     run = failing.run("evals", "-m", "baseline and sample")
     assert run.exit_code == 0
-    assert "  rouge2       0.3519  0.0741 to 0.6667    0.5            not checked\n" in run.output
+    assert "  rouge2       0.3519  0.0000 to 1.0000    0.5            not checked\n" in run.output
     assert "what hurt most" not in run.output
 
 
@@ -138,24 +139,36 @@ def test_failed_samples_are_counted_and_named_with_their_reason(project, api):
     assert "what hurt most" not in run.output
 
 
-def test_comparisons_and_jobs_stand_in_the_table(tuned):
-    run = tuned.run("evals")
-    assert run.exit_code == 0, run.output
+@pytest.fixture
+def compared(tuned):
+    """A tuned project that compares its models, on six samples: too few to pass."""
+    tuned.extend_suite(COMPARISON)
+    return tuned
+
+
+def test_comparisons_and_jobs_stand_in_the_table(compared):
+    run = compared.run("evals")
+    assert run.exit_code == 1, run.output
     shown = scores_of(run.output)
-    assert "tuning-helps: tuned less small: 6 samples\n" in shown
-    assert re.search(r"  rouge1 +\+0\.3594  \+0\.\d{4} to \+0\.\d{4}  min_gain 0\.02  passed\n", shown)
+    assert "tuning-helps: tuned less small: 6 samples, 90% interval\n" in shown
+    assert "  rouge1      +0.3594  +0.0660 to +1.0000  min_gain 0.02  inconclusive\n" in shown
     job = "job tuned: ftjob-0002, succeeded, 2,100 trained tokens, ft:small-2026-01-01:"
     assert job in re.sub(r"\n +", " ", shown)
 
 
+def test_an_interval_is_labelled_by_what_its_ends_are(compared):
+    compared.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.02 }\nconfidence = 0.999")
+    assert "tuning-helps: tuned less small: 6 samples, 99.8% interval\n" in scores_of(compared.run("evals").output)
+
+
 def test_a_comparison_that_fails_names_the_samples_that_lost_most(tuned):
-    tuned.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.9 }")
+    tuned.extend_suite('\n[compare.smaller]\nbaseline = "tuned"\ncandidate = "small"\nmax_drop = { rouge1 = 0.0 }\n')
     shown = scores_of(tuned.run("evals").output)
-    assert "min_gain 0.9   failed\n" in shown
-    assert "------------------ tuning-helps rouge1: where tuned lost most ------------------\n" in shown
-    assert "t5  +0.0000 (1.0000 to 1.0000)\n  reference:  Eva: we won\n  baseline:   Eva: we won\n" in shown
+    assert "  rouge1      -0.3594  -1.0000 to -0.0660  max_drop 0     failed\n" in shown
+    assert "-------------------- smaller rouge1: where small lost most ---------------------\n" in shown
+    assert "t4  -1.0000 (1.0000 to 0.0000)\n  reference:  Nobody came.\n  baseline:   Nobody came.\n" in shown
     not_run = scores_of(tuned.run("evals", "-m", "sample").output)
-    assert "min_gain 0.9   not checked\n" in not_run
+    assert re.search(r"max_drop 0 +not checked\n", not_run)
 
 
 def test_the_recording_says_what_it_cost_only_where_the_suite_states_prices(recorded):
@@ -174,10 +187,10 @@ def test_without_a_terminal_reporter_all_else_goes_on(recorded):
 def test_a_failed_gate_begins_with_what_failed(failing):
     output = failing.run("evals", "-m", "baseline").output
     errors = [line for line in output.splitlines() if line.startswith("E  ")]
-    message = "small rouge2: mean 0.3519 under gate 0.5 (95% interval 0.0741 to 0.6667, 6 samples)"
+    message = "small rouge2: mean 0.3519 under gate 0.5 (95% interval 0.0000 to 1.0000, 6 samples)"
     assert errors[0] == f"E       AssertionError: {message}"
     assert max(map(len, errors[1:])) < 70
-    assert "FAILED evals/test_baseline.py::test_gate[small-rouge2] - small rouge2: mean ..." in output
+    assert "FAILED evals/test_baseline.py::test_gate[small-rouge2] - small rouge2: mean " in output
 
 
 def test_junit_xml_carries_the_scores(failing, workers):
@@ -192,9 +205,9 @@ def test_junit_xml_carries_the_scores(failing, workers):
     assert failure.get("message").startswith("small rouge2: mean 0.3519 under gate 0.5")
 
 
-def test_junit_xml_carries_comparisons(tuned):
-    tuned.run("evals", "--junit-xml", "junit.xml")
-    cases = {case.get("name"): case for case in ElementTree.parse(tuned.root / "junit.xml").iter("testcase")}
+def test_junit_xml_carries_comparisons(compared):
+    compared.run("evals", "--junit-xml", "junit.xml")
+    cases = {case.get("name"): case for case in ElementTree.parse(compared.root / "junit.xml").iter("testcase")}
     told = {one.get("name"): float(one.get("value")) for one in cases["test_compare[tuning-helps-rouge1]"].iter("property")}
     assert told["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
     assert (told["bound"], told["samples"]) == (0.02, 6)

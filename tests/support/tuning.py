@@ -39,12 +39,15 @@ seed = 7
 hyperparameters = { n_epochs = 1 }
 poll_seconds = 0.1
 gates = { rouge1 = 0.9 }
-
+"""
+COMPARISON = """
 [compare.tuning-helps]
 baseline = "small"
 candidate = "tuned"
 min_gain = { rouge1 = 0.02 }
 """
+TWELVE_ROWS = [*ROWS, *({**row, "id": f"{row['id']}b", "dialogue": f"{row['dialogue']}!"} for row in ROWS)]
+"""As many as a comparison takes to pass; answered and scored like the six."""
 
 
 class Log(dict[str, str]):

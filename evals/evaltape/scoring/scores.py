@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from evaltape.scoring import statistics
+from evaltape.scoring.paired import Difference, difference
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.statistics import Difference, Interval
+from evaltape.scoring.statistics import Interval, interval
 from evaltape.suite.reader import Comparison, Model
+
+F1 = (0.0, 1.0)
+"""The bounds of every metric."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,10 +51,10 @@ class ModelScores:
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
-        """Mean and 95% bootstrap interval per metric; empty where no sample was answered."""
+        """Mean and 95% interval per metric; empty where no sample was answered."""
         if not self.answered:
             return {}
-        return dict(zip(self.metrics, statistics.intervals([self.column(m) for m in self.metrics]), strict=True))
+        return {metric: interval(self.column(metric), bounds=F1) for metric in self.metrics}
 
     @property
     def accepted(self) -> dict[str, float | int]:
@@ -77,11 +81,11 @@ class ModelScores:
 
     def gate_in_short(self, metric: str) -> str:
         """The mean of a metric beside its gate, in a line."""
-        interval, gate = self.intervals.get(metric), self.model.gates[metric]
-        if interval is None:
+        score, gate = self.intervals.get(metric), self.model.gates[metric]
+        if score is None:
             return f"{self.model.key} {metric}: no sample was answered, gate {gate:g}"
-        ends = f"95% interval {interval.low:.4f} to {interval.high:.4f}, {len(self.answered)} samples"
-        return f"{self.model.key} {metric}: mean {interval.mean:.4f} under gate {gate:g} ({ends})"
+        ends = f"95% interval {_shown(score.low)} to {_shown(score.high)}, {len(self.answered)} samples"
+        return f"{self.model.key} {metric}: mean {score.mean:.4f} under gate {gate:g} ({ends})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,38 +111,44 @@ class PairedScores:
         """Per metric the mean difference, candidate less baseline, with its interval; empty where there is no pair."""
         if not self.pairs:
             return {}
-        before = [[pair[0].scores[metric] for pair in self.pairs] for metric in self.metrics]
-        after = [[pair[1].scores[metric] for pair in self.pairs] for metric in self.metrics]
-        found = statistics.differences(before, after, self.comparison.confidence)
-        return dict(zip(self.metrics, found, strict=True))
+        before = {metric: [pair[0].scores[metric] for pair in self.pairs] for metric in self.metrics}
+        after = {metric: [pair[1].scores[metric] for pair in self.pairs] for metric in self.metrics}
+        confidence = self.comparison.confidence
+        return {m: difference(before[m], after[m], confidence=confidence, bounds=F1) for m in self.metrics}
 
     def verdict(self, metric: str) -> str:
         """`passed`, `failed` or `inconclusive`; `failed` where there is nothing to compare."""
-        difference = self.differences.get(metric)
-        return difference.verdict(self.comparison.bounds[metric]) if difference else "failed"
+        found = self.differences.get(metric)
+        return found.verdict(self.comparison.bounds[metric]) if found else "failed"
 
     def properties(self, metric: str) -> Iterator[tuple[str, float]]:
         """What JUnit XML tells of one metric's difference with its bound."""
         if metric in self.differences:
-            ends = self.differences[metric].interval
-            yield from ((metric, ends.mean), ("low", ends.low), ("high", ends.high))
+            found = self.differences[metric]
+            ends = ((metric, found.mean), ("low", found.low), ("high", found.high))
+            yield from ((name, end) for name, end in ends if end is not None)
         yield from (("bound", self.comparison.bounds[metric]), ("samples", len(self.pairs)))
 
     def in_short(self, metric: str) -> str:
         """The difference beside its bound, in a line, with what would settle an inconclusive one."""
         sides = f"{self.comparison.name} {metric}: {self.comparison.candidate} less {self.comparison.baseline}"
-        difference = self.differences.get(metric)
-        if difference is None:
+        found = self.differences.get(metric)
+        if found is None:
             unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
             why = f". {unanswered.failed_in_short}" if unanswered else ""
             return f"{sides}: no sample was answered by both{why}"
-        interval, bound = difference.interval, self.comparison.bounds[metric]
+        bound = self.comparison.bounds[metric]
         kind = f"min_gain {bound:g}" if metric in self.comparison.min_gain else f"max_drop {-bound:g}"
         line = (
-            f"{sides} is {interval.mean:+z.4f} ({self.comparison.confidence:.0%} interval {interval.low:+z.4f} to "
-            f"{interval.high:+z.4f}, {difference.samples} samples), {kind}: {difference.verdict(bound)}"
+            f"{sides} is {found.mean:+z.4f} ({found.label} interval {_shown(found.low, '+z')} to "
+            f"{_shown(found.high, '+z')}, {found.samples} samples), {kind}: {found.verdict(bound)}"
         )
-        needed = difference.samples_to_settle(bound)
-        if difference.verdict(bound) == "inconclusive":
+        if found.verdict(bound) == "inconclusive":
+            needed = found.pairs_to_settle(bound)
+            line += f": {found.reason(bound)}"
             line += f"; about {needed} samples would settle it" if needed else "; no number of samples would settle it"
         return line
+
+
+def _shown(end: float | None, sign: str = "") -> str:
+    return "unknown" if end is None else f"{end:{sign}.4f}"
