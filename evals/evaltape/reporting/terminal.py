@@ -14,7 +14,7 @@ from evaltape.reporting.retirement import near_ends
 from evaltape.reporting.scoreboard import DECIMALS, FAILED, PASSED, Group, Line, Results, comparison_groups, model_groups
 from evaltape.reporting.spend import left_lines, spend_lines
 from evaltape.reporting.worst import Case, Worst, worst_samples
-from evaltape.scoring.noise import LEAST_SAMPLES
+from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
 from evaltape.text import counted, cut, visible, wrapped
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def _noise(found: Results) -> Iterator[str]:
         for metric, told in metrics.items():
             yield NOISE_COLUMNS.format(metric, *map(_number, (told["sd"], told["smallest_drop"], told["gate_1_in_100"])))
         if any(told["gate_1_in_100"] is None for told in metrics.values()):
-            yield f"  -: too few to judge a gate by; it takes {LEAST_SAMPLES} samples asked repeatedly, and half of all"
+            least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
+            yield f"  -: it takes {least} to judge a gate"
         for metric, told in metrics.items():
             if told.get("gate_inside_noise"):
                 gate = found["models"][key]["gates"][metric]["threshold"]

@@ -147,7 +147,7 @@ def difference(
     changes = [after - before for before, after in zip(baseline, candidate, strict=True)]
     size = max((abs(score) for score in (*baseline, *candidate)), default=0.0)
     estimate = estimate_mean(changes, clusters, size)
-    is_two_valued = clusters is None and two_valued.holds(baseline) and two_valued.holds(candidate)
+    is_two_valued = clusters is None and two_valued.holds([*baseline, *candidate], bounds)
     span = None if bounds is None or math.isinf(bounds[1] - bounds[0]) else bounds[1] - bounds[0]
     limits = None if span is None else (-span, span)
     tail = 1 - confidence

@@ -70,15 +70,17 @@ def interval(
 ) -> Interval:
     """Return the mean of at least one value with its two-sided interval.
 
-    `clusters` has a label for each value; `bounds` are the metric's. Values that are all 0 or 1, without clusters, get
-    Wilson's interval. Raises `ValueError` for no values, values that are not finite, another number of labels, or a
-    confidence that is not between 0 and 1.
+    `clusters` has a label for each value; `bounds` are the metric's. Values that are all 0 or 1 get Wilson's interval, if
+    there are no clusters and the metric has no other bounds.
+
+    Raises `ValueError` for no values, values that are not finite, another number of labels, or a confidence that is not
+    between 0 and 1.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: it lies between 0 and 1")
     tail = (1 - confidence) / 2
     estimate = estimate_mean(values, clusters)
-    if clusters is None and two_valued.holds(values):
+    if clusters is None and two_valued.holds(values, bounds):
         ends: Ends = two_valued.wilson(round(math.fsum(values)), len(values), tail)
     else:
         ends = estimate.ends_unseen(tail, bounds) if estimate.is_alike else estimate.ends(tail, MOST_WIDENED)

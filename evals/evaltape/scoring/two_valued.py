@@ -13,9 +13,9 @@ from evaltape.scoring.student_t import normal_quantile
 HALVINGS = 60
 
 
-def holds(values: Iterable[float]) -> bool:
-    """Return whether all values are 0 or 1."""
-    return all(value in (0, 1) for value in values)
+def holds(values: Iterable[float], bounds: tuple[float, float] | None) -> bool:
+    """Return whether all values are 0 or 1, and `bounds`, if the metric has any, don't say that others were possible."""
+    return bounds in (None, (0, 1)) and all(value in (0, 1) for value in values)
 
 
 def wilson(ones: int, samples: int, tail: float) -> tuple[float, float]:
