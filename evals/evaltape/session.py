@@ -117,7 +117,7 @@ class Session:
         """Return the scores of a model on every sample of its suite."""
         workspace = self.workspaces[model.suite]
         predictions = [self.prediction(model, sample) for sample in workspace.samples]
-        return ModelScores(model, workspace.metrics, predictions)
+        return ModelScores(model, workspace.metrics, predictions, workspace.clusters)
 
     def unfinished(self, model: Model) -> str | None:
         """Return what is still to come of a model's fresh recording that was cut short; None if there is nothing.

@@ -117,6 +117,12 @@ class Workspace:
         """Return the sample of an id."""
         return self.samples_by_id[sample_id]
 
+    @cached_property
+    def clusters(self) -> dict[str, str] | None:
+        """By sample the value of the suite's cluster column; None if it names none."""
+        column = self.suite.dataset.cluster
+        return None if column is None else {sample.id: str(sample.columns.get(column)) for sample in self.samples}
+
     # ------------------------------------------------------------ metrics
 
     @cached_property

@@ -16,7 +16,7 @@ from evaltape.reporting.verdict import verdict_of
 
 from tests.support.project import Project
 from tests.support.report_facts import ESCAPES, HOSTILE, METRICS, facts, with_text
-from tests.support.tuning import TuningProject
+from tests.support.tuning import COMPARISON, TuningProject
 
 
 class Parts(HTMLParser):
@@ -241,6 +241,7 @@ def test_report_option_writes_what_the_results_file_tells(recorded: Project, wor
 
 def test_the_report_of_a_tuned_model_has_its_job(tuned: TuningProject, tmp_path: Path):
     report = tmp_path / "report.html"
+    tuned.extend_suite(COMPARISON)
     tuned.run("evals", f"--report={report}", "-p no:xdist")
     told = data_in(report.read_text(encoding="utf-8"))
     (job,) = told["jobs"]

@@ -23,8 +23,8 @@ def test_table_changes_and_worst_samples(recorded):
     recorded.edit_suite("gates = { rouge1 = 0.3 }", TWO_GATES)
     text = html.unescape(summary(recorded, "-n 2"))
     assert text.startswith("## chats: 1 of 2 gates holds\n\n- small rouge2: mean 0.3519 is 0.1481 under its gate 0.5 ")
-    assert "| **small**<br>6 samples | rouge1 | 0.6406 | 0.3527 to 0.8721 | 0.3 | ✅ passed |\n" in text
-    assert "|  | rouge2 | 0.3519 | 0.0741 to 0.6667 | 0.5 | ❌ failed |\n" in text
+    assert "| **small**<br>6 samples | rouge1 | 0.6406 | 0.0792 to 1.0000 | 0.3 | ✅ passed |\n" in text
+    assert "|  | rouge2 | 0.3519 | 0.0000 to 1.0000 | 0.5 | ❌ failed |\n" in text
     assert "### Against the accepted scores\n\nNothing changed.\n" in text
     assert "<summary>small rouge2: what hurt most</summary>" in text
     assert "| t3 | 0.0000 | Coffee before tea, says Kai | Kai: tea before coffee |\n" in text

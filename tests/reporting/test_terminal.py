@@ -9,19 +9,20 @@ from evaltape.reporting.scoreboard import Line
 from evaltape.text import cut, duration, usd, visible
 
 from tests.support.project import ROUGE1
+from tests.support.tuning import COMPARISON
 
 TWO_GATES = "gates = { rouge1 = 0.3, rouge2 = 0.5 }"
 TABLE = """\
 ============================ scores: chats (replay) ============================
                  mean  95% interval        gate           verdict
 first three lines (computed, not recorded): what a model has to beat
-  rouge1       0.5436  0.3026 to 0.7302
-  rouge2       0.2626  0.0606 to 0.4848
-  rougeL       0.4271  0.1995 to 0.6244
+  rouge1       0.5436  0.0722 to 0.8580
+  rouge2       0.2626  0.0000 to 0.7403
+  rougeL       0.4271  0.0000 to 0.7307
 small: 6 samples
-  rouge1       0.6406  0.3527 to 0.8721    0.3            passed
-  rouge2       0.3519  0.0741 to 0.6667    0.5            failed
-  rougeL       0.5295  0.2424 to 0.7803
+  rouge1       0.6406  0.0792 to 1.0000    0.3            passed
+  rouge2       0.3519  0.0000 to 1.0000    0.5            failed
+  rougeL       0.5295  0.0000 to 0.9151
 """
 WORST = """\
 ------------------------- small rouge2: what hurt most -------------------------
@@ -40,7 +41,7 @@ t2  0.4444
 t1  0.6667
   reference:  the red car won the race
   prediction: Ben: the red car won
-Run them again: pytest 'evals/test_baseline.py::test_sample[chats-small-t3]' 'evals/test_baseline.py::test_sample[chats-small-t4]' 'evals/test_baseline.py::test_sample[chats-small-t6]' 'evals/test_baseline.py::test_sample[chats-small-t2]' 'evals/test_baseline.py::test_sample[chats-small-t1]'
+Run them again: pytest evals -m baseline -k 'small-t3 or small-t4 or small-t6 or small-t2 or small-t1'
 """
 
 
@@ -65,14 +66,15 @@ def test_table_and_the_samples_that_hurt_most(failing, workers):
 def test_the_command_under_a_failed_gate_reruns_these_samples(failing):
     run = failing.run("evals", "-m", "baseline")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    failing.run(*shlex.split(command[1])).assert_outcomes(passed=5)
+    again = failing.run(*(f"-k={word}" if " or " in word else word for word in shlex.split(command[1]) if word != "-k"))
+    again.assert_outcomes(passed=5, deselected=4)
 
 
 def test_samples_with_ids_that_no_expression_can_name_are_rerun_by_their_test_ids(project, api):
     project.write_rows([{"id": "1/2", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}])
     run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    assert command[1] == "'evals/test_baseline.py::test_sample[chats-small-1%2F2]'"
+    assert command[1] == "'evals/test_baseline.py::test_sample[small-1%2F2]'"
     project.run(*shlex.split(command[1])).assert_outcomes(passed=1)
 
 
@@ -91,12 +93,12 @@ def test_verdicts_are_coloured_where_the_terminal_has_colour(failing):
 def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing):
     run = failing.run("evals", "-m", "baseline and sample")
     assert run.exit_code == 0
-    assert "  rouge2       0.3519  0.0741 to 0.6667    0.5            not checked\n" in run.output
+    assert "  rouge2       0.3519  0.0000 to 1.0000    0.5            not checked\n" in run.output
     assert "what hurt most" not in run.output
 
 
 def test_some_of_the_samples_are_told_from_all(recorded):
-    assert "\nsmall: 2 of 6 samples\n" in recorded.run("evals", "-k", "small-t1 or chats-small-t2").output
+    assert "\nsmall: 2 of 6 samples\n" in recorded.run("evals", "-k", "small-t1 or small-t2").output
 
 
 def test_quiet_shows_the_table_alone_and_quieter_nothing(failing):
@@ -115,7 +117,7 @@ def test_verbose_cuts_no_text_and_tells_more(project, api):
     verbose = scores_of(project.run("evals", "-m", "baseline", "-v").output)
     assert re.sub(r"\s+", " ", long) in re.sub(r"\s+", " ", verbose)
     assert "small: served as small-2026-01-01, 7 + 2 tokens" in verbose
-    assert max(len(line) for line in verbose.splitlines() if "pytest " not in line) <= 80
+    assert max(len(line) for line in verbose.splitlines() if "pytest evals" not in line) <= 80
 
 
 def test_texts_of_models_never_reach_the_terminal_raw(project, api):
@@ -137,24 +139,36 @@ def test_failed_samples_are_counted_and_named_with_their_reason(project, api):
     assert "what hurt most" not in run.output
 
 
-def test_comparisons_and_jobs_stand_in_the_table(tuned):
-    run = tuned.run("evals")
-    assert run.exit_code == 0, run.output
+@pytest.fixture
+def compared(tuned):
+    """A tuned project that compares its models, on six samples: too few to pass."""
+    tuned.extend_suite(COMPARISON)
+    return tuned
+
+
+def test_comparisons_and_jobs_stand_in_the_table(compared):
+    run = compared.run("evals")
+    assert run.exit_code == 1, run.output
     shown = scores_of(run.output)
-    assert "tuning-helps: tuned less small: 6 samples\n" in shown
-    assert re.search(r"  rouge1 +\+0\.3594  \+0\.\d{4} to \+0\.\d{4}  min_gain 0\.02  passed\n", shown)
+    assert "tuning-helps: tuned less small: 6 samples, 90% interval\n" in shown
+    assert "  rouge1      +0.3594  +0.0660 to +1.0000  min_gain 0.02  inconclusive\n" in shown
     job = "job tuned: ftjob-0002, succeeded, 2,100 trained tokens, ft:small-2026-01-01:"
     assert job in re.sub(r"\n +", " ", shown)
 
 
+def test_an_interval_is_labelled_by_what_its_ends_are(compared):
+    compared.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.02 }\nconfidence = 0.999")
+    assert "tuning-helps: tuned less small: 6 samples, 99.8% interval\n" in scores_of(compared.run("evals").output)
+
+
 def test_a_comparison_that_fails_names_the_samples_that_lost_most(tuned):
-    tuned.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.9 }")
+    tuned.extend_suite('\n[compare.smaller]\nbaseline = "tuned"\ncandidate = "small"\nmax_drop = { rouge1 = 0.0 }\n')
     shown = scores_of(tuned.run("evals").output)
-    assert "min_gain 0.9   failed\n" in shown
-    assert "------------------ tuning-helps rouge1: where tuned lost most ------------------\n" in shown
-    assert "t5  +0.0000 (1.0000 to 1.0000)\n  reference:  Eva: we won\n  baseline:   Eva: we won\n" in shown
+    assert "  rouge1      -0.3594  -1.0000 to -0.0660  max_drop 0     failed\n" in shown
+    assert "-------------------- smaller rouge1: where small lost most ---------------------\n" in shown
+    assert "t4  -1.0000 (1.0000 to 0.0000)\n  reference:  Nobody came.\n  baseline:   Nobody came.\n" in shown
     not_run = scores_of(tuned.run("evals", "-m", "sample").output)
-    assert "min_gain 0.9   not checked\n" in not_run
+    assert re.search(r"max_drop 0 +not checked\n", not_run)
 
 
 def test_the_recording_says_what_it_cost_only_where_the_suite_states_prices(recorded):
@@ -173,30 +187,28 @@ def test_without_a_terminal_reporter_all_else_goes_on(recorded):
 def test_a_failed_gate_begins_with_what_failed(failing):
     output = failing.run("evals", "-m", "baseline").output
     errors = [line for line in output.splitlines() if line.startswith("E  ")]
-    message = "small rouge2: mean 0.3519 under gate 0.5 (95% interval 0.0741 to 0.6667, 6 samples)"
+    message = "small rouge2: mean 0.3519 under gate 0.5 (95% interval 0.0000 to 1.0000, 6 samples)"
     assert errors[0] == f"E       AssertionError: {message}"
     assert max(map(len, errors[1:])) < 70
-    assert "FAILED evals/test_baseline.py::test_gate[chats-small-rouge2] - small rouge2: mean ..." in output
+    assert "FAILED evals/test_baseline.py::test_gate[small-rouge2] - small rouge2: mean " in output
 
 
 def test_junit_xml_carries_the_scores(failing, workers):
     failing.run("evals", "-m", "baseline", "--junit-xml", "junit.xml", workers)
     cases = {case.get("name"): case for case in ElementTree.parse(failing.root / "junit.xml").iter("testcase")}
     told = {name: {one.get("name"): float(one.get("value")) for one in case.iter("property")} for name, case in cases.items()}
-    assert [told[f"test_sample[chats-small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
+    assert [told[f"test_sample[small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
     mean = sum(ROUGE1) / 6
-    assert told["test_gate[chats-small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
-    assert told["test_scores[chats-small]"]["rouge1"] == pytest.approx(mean)
-    failure = cases["test_gate[chats-small-rouge2]"].find("failure")
+    assert told["test_gate[small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
+    assert told["test_scores[small]"]["rouge1"] == pytest.approx(mean)
+    failure = cases["test_gate[small-rouge2]"].find("failure")
     assert failure.get("message").startswith("small rouge2: mean 0.3519 under gate 0.5")
 
 
-def test_junit_xml_carries_comparisons(tuned):
-    tuned.run("evals", "--junit-xml", "junit.xml")
-    cases = {case.get("name"): case for case in ElementTree.parse(tuned.root / "junit.xml").iter("testcase")}
-    told = {
-        one.get("name"): float(one.get("value")) for one in cases["test_compare[chats-tuning-helps-rouge1]"].iter("property")
-    }
+def test_junit_xml_carries_comparisons(compared):
+    compared.run("evals", "--junit-xml", "junit.xml")
+    cases = {case.get("name"): case for case in ElementTree.parse(compared.root / "junit.xml").iter("testcase")}
+    told = {one.get("name"): float(one.get("value")) for one in cases["test_compare[tuning-helps-rouge1]"].iter("property")}
     assert told["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
     assert (told["bound"], told["samples"]) == (0.02, 6)
     assert told["low"] < told["rouge1"] < told["high"]

@@ -115,7 +115,7 @@ def _interval(mean: float) -> dict[str, float]:
 
 
 def _difference() -> dict[str, Any]:
-    told = {"difference": 0.1, "low": 0.02, "high": 0.18, "p_value": 0.0123}
+    told = {"difference": 0.1, "low": 0.02, "high": 0.18, "confidence": 0.95}
     return {**told, "samples": 11, "verdict": "inconclusive", "passed": False}
 
 

@@ -49,4 +49,4 @@ class SuiteRun:
         """Return the scores of a model on the samples that the session has looked at."""
         known = self.evidence.predictions
         found = (known.get((model.key, sample.id)) for sample in self.samples)
-        return ModelScores(model, self._workspace.metrics, [prediction for prediction in found if prediction is not None])
+        return ModelScores(model, self._workspace.metrics, [one for one in found if one is not None], self._workspace.clusters)

@@ -1,7 +1,6 @@
 """The results file: what a session found out, as JSON. Numbers are exact; nothing is rounded."""
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -11,8 +10,8 @@ from evaltape.files import write_whole
 from evaltape.scoring import rouge
 from evaltape.scoring.noise import noise_of_model
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores, PairedScores
-from evaltape.scoring.statistics import Interval, intervals
+from evaltape.scoring.scores import ModelScores, PairedScores, limits
+from evaltape.scoring.statistics import Interval, interval
 from evaltape.suite.pricing import call_usd, training_usd
 
 if TYPE_CHECKING:
@@ -108,18 +107,17 @@ def _lead(session: "SuiteRun", looked_at: Iterable[ModelScores]) -> dict[str, An
         return {}
     rows = [session.lead(sample) for sample in samples]
     names = [metric for metric in session.text_metrics if all(metric in row for row in rows)]
-    columns = [[row[metric] for row in rows] for metric in names]
-    found = dict(zip(names, map(_interval, intervals(columns)), strict=True))
+    found = {name: _interval(interval([row[name] for row in rows], bounds=limits(session.metrics[name]))) for name in names}
     return {LEAD: {"samples": len(samples), "scores": found}}
 
 
 def _comparison(pair: PairedScores) -> dict[str, Any]:
     return {
         metric: {
-            "difference": difference.interval.mean,
-            "low": difference.interval.low,
-            "high": difference.interval.high,
-            "p_value": difference.p_value,
+            "difference": difference.mean,
+            "low": difference.low,
+            "high": difference.high,
+            "confidence": difference.confidence,
             "samples": difference.samples,
             "verdict": pair.verdict(metric),
             "passed": pair.verdict(metric) == "passed",
@@ -129,8 +127,7 @@ def _comparison(pair: PairedScores) -> dict[str, Any]:
     }
 
 
-def _interval(interval: Interval) -> dict[str, float]:
-    assert math.isfinite(interval.mean)
+def _interval(interval: Interval) -> dict[str, float | None]:
     return {"mean": interval.mean, "low": interval.low, "high": interval.high}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evaltape.scoring.paired import two_sided
 from evaltape.text import counted
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def comparison_groups(session: "SuiteRun", found: Results) -> Iterator[Group]:
             ends = told["difference"], told["low"], told["high"]
             lines.append(Line(metric, *ends, kind, bound[metric], verdict, signed=True))
         samples = [counted(told["samples"], "sample") for told in metrics.values()][:1]
-        interval = [] if asked.confidence == 0.95 else [f"{asked.confidence:.0%} interval"]
+        interval = [f"{two_sided(asked.confidence)} interval"]
         nothing = [] if metrics else ["no sample was answered by both"]
         yield Group(title, samples + interval, lines, nothing)
 

@@ -48,8 +48,8 @@ def _scores(session: "SuiteRun", found: Results) -> Iterator[str]:
     ):
         rows = [row for group in groups for row in _rows(group)]
         if rows:
-            value = "mean" if bound == "gate" else "change"
-            yield from _table((name, "metric", value, "95% interval", bound, "verdict"), rows)
+            value, interval = ("mean", "95% interval") if bound == "gate" else ("change", "interval")
+            yield from _table((name, "metric", value, interval, bound, "verdict"), rows)
 
 
 def _rows(group: Group) -> Iterator[Sequence[str]]:

@@ -14,6 +14,7 @@ from evaltape.reporting.retirement import near_ends
 from evaltape.reporting.scoreboard import DECIMALS, FAILED, PASSED, Group, Line, Results, comparison_groups, model_groups
 from evaltape.reporting.spend import left_lines, spend_lines
 from evaltape.reporting.worst import Case, Worst, worst_samples
+from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
 from evaltape.text import counted, cut, visible, wrapped
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _print_table(reporter: pytest.TerminalReporter, session: "SuiteRun", found: 
     for group in models:
         _print_group(reporter, group)
     if comparisons:
-        reporter.write_line(COLUMNS.format("", "change", "95% interval", "bound") + "verdict")
+        reporter.write_line(COLUMNS.format("", "change", "interval", "bound") + "verdict")
     for group in comparisons:
         _print_group(reporter, group)
 
@@ -101,8 +102,6 @@ def _more(found: Results) -> Iterator[str]:
         usage = told["usage"]
         yield f"{key}: served as {told['served']}, {usage['prompt_tokens']:,} + {usage['completion_tokens']:,} tokens"
         yield from (f"{key} {sample}: failed: {reason}" for sample, reason in told["failures"].items())
-    for name, metrics in found["comparisons"].items():
-        yield from (f"{name} {metric}: p = {told['p_value']:.4f}" for metric, told in metrics.items())
 
 
 def _job(job: dict[str, Any]) -> str:
@@ -112,18 +111,26 @@ def _job(job: dict[str, Any]) -> str:
 def _noise(found: Results) -> Iterator[str]:
     for key, metrics in found["noise"].items():
         first = next(iter(metrics.values()))
-        yield f"Noise of {key}, from {first['runs']} answers to each of {counted(first['samples'], 'sample')}:"
+        samples, of = first["samples"], first["of"]
+        share = counted(samples, "sample") if samples == of else f"{samples} of {counted(of, 'sample')}"
+        yield f"Noise of {key}, from {first['runs']} answers to each of {share}:"
         yield NOISE_COLUMNS.format("", "sd of a mean", "smallest drop", "1-in-100 gate")
         for metric, told in metrics.items():
-            numbers = (told["sd"], told["smallest_drop"], told["gate_1_in_100"])
-            yield NOISE_COLUMNS.format(metric, *(f"{number:.{DECIMALS}f}" for number in numbers))
+            yield NOISE_COLUMNS.format(metric, *map(_number, (told["sd"], told["smallest_drop"], told["gate_1_in_100"])))
+        if any(told["gate_1_in_100"] is None for told in metrics.values()):
+            least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
+            yield f"  -: it takes {least} to judge a gate"
         for metric, told in metrics.items():
             if told.get("gate_inside_noise"):
                 gate = found["models"][key]["gates"][metric]["threshold"]
                 yield (
                     f"Warning: gate {metric} = {gate:g} lies inside the noise: a new recording of the unchanged {key} "
-                    f"fails it in about {told['chance_under_gate']:.0%} of all cases"
+                    f"fails it in about {told['chance_to_fail_gate']:.0%} of all cases"
                 )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.{DECIMALS}f}"
 
 
 # ---------------------------------------------------------------- what hurt most

@@ -1,6 +1,6 @@
 /* Pairs of models: the suite's comparisons, and baseline against tuned. */
 
-/** The suite's comparisons: the paired difference, its interval, p-value and verdict. */
+/** The suite's comparisons: the paired difference, its interval and verdict. */
 function comparisonsSection() {
   if (!data.comparisons.length) return null;
   const rows = data.comparisons.flatMap((comparison) => comparison.metrics);
@@ -12,13 +12,12 @@ function comparisonsSection() {
     ["Difference", "number"],
     ["Interval", "number wide"],
     ["Bound", "number"],
-    ["p", "number wide"],
     ["", "verdict"],
   ];
   const note =
     "Candidate less baseline, paired over the samples both answered. A comparison passes where its whole interval " +
-    "reaches the bound, fails where none of it does, and is inconclusive between. " +
-    "p: two-sided bootstrap, of no difference.";
+    "reaches the bound, fails where none of it does, and is inconclusive between. It never passes on fewer than 10 " +
+    "pairs.";
   return section(
     "comparisons",
     "Comparisons",
@@ -35,12 +34,12 @@ function comparisonsSection() {
 
 function comparisonRows(comparison, axis) {
   const samples = Math.max(0, ...comparison.metrics.map((row) => row.samples || 0));
-  const facts = [counted(samples, "sample"), `${shown.share(comparison.confidence)} interval`];
+  const facts = [counted(samples, "sample"), `${shown.percent(2 * comparison.confidence - 1)} interval`];
   const words = ` ${[`${comparison.candidate} less ${comparison.baseline}`, ...facts].join(", ")}`;
   const title = h(
     "tr",
     { class: "group" },
-    h("th", { colspan: 7, scope: "rowgroup" }, comparison.name, h("span", { class: "quiet" }, words)),
+    h("th", { colspan: 6, scope: "rowgroup" }, comparison.name, h("span", { class: "quiet" }, words)),
   );
   return h(
     "tbody",
@@ -60,7 +59,6 @@ function comparisonRow(row, axis) {
     h("td", { class: "number" }, known ? shown.change(row.difference) : "\u2013"),
     h("td", { class: "number wide" }, known ? `${shown.change(row.low)} to ${shown.change(row.high)}` : "\u2013"),
     h("td", { class: "number" }, `\u2265 ${shown.change(row.bound)}`),
-    h("td", { class: "number wide" }, known ? shown.chance(row.p_value) : "\u2013"),
     h(
       "td",
       { class: "verdict" },

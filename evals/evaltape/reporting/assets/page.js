@@ -46,10 +46,10 @@ const shown = {
     const text = Math.abs(value).toFixed(3);
     return Number(text) === 0 ? text : (value < 0 ? "\u2212" : "+") + text;
   },
-  chance: (value) => (value < 0.001 ? "< 0.001" : value.toFixed(3)),
   count: (value) => WHOLE.format(value),
   usd: (value) => "$" + (value === 0 || value >= 1 ? value.toFixed(2) : value.toPrecision(value < 0.0001 ? 1 : 3)),
-  share: (value) => Math.round(100 * value) + "%",
+  /** Exact but for the last digits of the arithmetic: 99.8% is never 100%. */
+  percent: (value) => Number((100 * value).toPrecision(12)) + "%",
 };
 
 /** "3 samples", "1 sample". */

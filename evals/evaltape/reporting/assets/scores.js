@@ -7,7 +7,7 @@ function scoresSection() {
   const note =
     `Mean ROUGE F1 per sample, from 0 to 1, higher is better (${computedBy}, ` +
     `${stemmer ? "with" : "without"} stemming). ` +
-    "Intervals are 95% percentile bootstrap over samples. A failed sample is counted, not scored.";
+    "Intervals are two-sided, 95%, of the mean over samples. A failed sample is counted, not scored.";
   const bodies = data.metrics.map((metric) => scoreRows(metric, axis));
   const head = [
     ["Model"],
