@@ -78,7 +78,7 @@ def test_odd_forms_are_recorded_once_and_replayed(project: Project, api: ApiServ
     project.extend_suite("price = { input = 100, output = 100 }\n")
     api.fault(odd, match="Ben:")
     run = project.record()
-    assert re.search(r"perhaps \$0\.4\d+ more: 1 answer told no tokens\.", " ".join(run.output.split()))
+    assert re.search(r"perhaps \$0\.4\d+ more: 1 answer without token counts\.", " ".join(run.output.split()))
     project.run("evals", "-m", "baseline", "--record-missing").assert_outcomes(passed=8)
     assert api.calls == 6
     assert predictions(project)["t1"] == "the red car won"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from evaltape.recorder.budget import Budget
 from evaltape.suite.pricing import answer_limit, most_tokens
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -114,9 +114,7 @@ def test_an_api_that_tells_no_tokens_is_bounded_by_what_calls_can_cost(priced: P
     assert run.exit_code == 2
     assert 0 < api.answered < 10
     perhaps = api.answered * most_usd(priced, api)
-    told = (
-        f"Spent in this session: $0.00 of a budget of $0.5, perhaps ${perhaps:.4f} more: {api.answered} answers told no tokens."
-    )
+    told = f"Spent in this session: $0.00 of a budget of $0.5, perhaps ${perhaps:.4f} more: {api.answered} answers without token counts."
     assert told in " ".join(run.output.split())
 
 
@@ -146,10 +144,10 @@ def test_an_answer_that_is_none_may_have_been_billed(priced: Project, api: ApiSe
 
 @pytest.mark.parametrize("fault", ["400", "404", "429 at once"])
 def test_what_the_api_refused_costs_nothing(priced: Project, api: ApiServer, fault: str) -> None:
-    api.fault(fault, times=15)
+    api.fault(fault, times=4)
     run = record(priced, "--budget", "0.6")
     assert "perhaps" not in run.output
-    assert api.answered >= 5
+    assert api.answered >= 16
     assert "budget of $0.6 doesn't cover" not in run.output
 
 
@@ -289,6 +287,7 @@ class Session(RuleBasedStateMachine):
 
 
 TestWhateverBecomesOfCalls = Session.TestCase
+TestWhateverBecomesOfCalls.settings = settings(max_examples=50, deadline=None)
 
 
 def test_without_a_limit_all_is_covered_and_counted() -> None:
