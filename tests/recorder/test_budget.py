@@ -159,12 +159,19 @@ def test_what_was_never_sent_costs_nothing(priced: Project, api: ApiServer) -> N
     assert "doesn't cover" not in run.output
 
 
-def test_calls_given_up_when_a_session_is_stopped_are_counted(priced: Project, api: ApiServer) -> None:
-    priced.set_waits("recorder.loop", GRACE_S=0.1)
-    api.fault("quota", match="number 0 ")
-    api.fault("hang", match="number 1 ")
-    run = record(priced, "-k", "s0 or s1-", "--concurrency", "2")
-    assert "perhaps" in run.output or api.calls < 2
+def test_an_answer_that_costs_more_than_its_request_allows_is_noted(priced: Project, api: ApiServer) -> None:
+    def dear(asked: dict[str, Any]) -> Reply:
+        reply = completion(asked, "fine")
+        reply.body["usage"]["completion_tokens"] = 500
+        return reply
+
+    api.fault(dear)
+    run = record(priced, "--budget", "0.4")
+    assert "small: an answer cost more than its request allows; the budget may be passed by as much" in " ".join(
+        run.output.split()
+    )
+    assert run.exit_code == 2
+    assert api.answered < 20
 
 
 # ---------------------------------------------------------------- budgets that bound nothing

@@ -128,10 +128,6 @@ class Endpoint:
         """Return an API's words fit for a message: in one line, of bounded length, without keys and identities."""
         return cut(without_secrets(text, self.key), LONGEST_MESSAGE)
 
-    def redacted(self, text: str) -> str:
-        """Return an API's words without keys and identities."""
-        return without_secrets(text, self.key)
-
     async def close(self) -> None:
         """Close all connections."""
         if self._client is not None:

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from evaltape.errors import FewerSamples, RecordingError, UserError
+from evaltape.errors import FewerSamples, NotFetched, RecordingError, UserError
 from evaltape.finetuning.jobs import Prepared
 from evaltape.names import shown
 from evaltape.options import RECORD, Settings
@@ -15,6 +15,8 @@ from evaltape.recorder.job_driver import JobDriver
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.shutdown_dates import ask
+from evaltape.recording import cassettes
+from evaltape.recording.folder import FETCH
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
@@ -76,10 +78,22 @@ class ModelPlan:
         """Raise `UserError` for what can't be recorded, or not within the budget."""
         if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
             raise self._error("request", "holds an API key or what looks like one, and recordings hold the request")
+        self._refuse_unfetched_job()
         if self._drives_job():
             self._prepare_job()
         if self.settings.budget_usd is not None and not self._is_free():
             self._check_budget()
+
+    def _refuse_unfetched_job(self) -> None:
+        """Refuse to look for, and perhaps pay for, a job whose recording is only not on this machine."""
+        if self.model.job is None or self.settings.mode == RECORD:
+            return
+        try:
+            cassettes.read(self.workspace.jobs.cassette(self.model.job))
+        except NotFetched as error:
+            raise UserError(f"{error}. Fetch it first: {FETCH}") from None
+        except RecordingError:
+            pass
 
     def _is_free(self) -> bool:
         return is_local(self.endpoint.base_url) and self.model.price is None
