@@ -215,6 +215,12 @@ def test_one_model_that_can_not_be_bounded_refuses_the_whole_recording(priced: P
     assert api.calls == 0
 
 
+def test_where_nothing_is_missing_there_is_nothing_to_bound(recorded: Project) -> None:
+    recorded.edit_suite(f'base_url = "{recorded.base_url}"', f'base_url = "{ELSEWHERE}"')
+    run = recorded.run("evals", "-m", "baseline", "--record-missing", "--budget", "2", key="sk-session-key-0123456789")
+    run.assert_outcomes(passed=8)
+
+
 def test_a_server_on_this_machine_costs_nothing_without_a_price(project: Project, api: ApiServer) -> None:
     record(project, "--budget", "0.01", "--snapshot-update").assert_outcomes(passed=8)
     assert api.answered == 6

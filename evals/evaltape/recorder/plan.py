@@ -71,6 +71,8 @@ class ModelPlan:
         self.unfinished: Unfinished | None = None
         self.prepared: Prepared | None = None
         """The job that comes before the calls."""
+        self.calls: list[tuple[Sample, int]] = []
+        """Those of a model without such a job."""
 
     # ------------------------------------------------------------ before anything is asked or written
 
@@ -81,8 +83,17 @@ class ModelPlan:
         self._refuse_unfetched_job()
         if self._drives_job():
             self._prepare_job()
-        if self.settings.budget_usd is not None and not self._is_free():
+        else:
+            self.calls = self._calls()
+        costs = (self.calls or self.prepared) and not self._is_free()
+        if costs and self.settings.budget_usd is not None:
             self._check_budget()
+
+    def _calls(self) -> list[tuple[Sample, int]]:
+        try:
+            return self.workspace.calls_of(self.model, self.samples)
+        except RecordingError as error:
+            raise UserError(str(error)) from None
 
     def _refuse_unfetched_job(self) -> None:
         """Refuse to look for, and perhaps pay for, a job whose recording is only not on this machine."""
@@ -135,8 +146,7 @@ class ModelPlan:
             if self.settings.mode != RECORD:
                 self.unfinished = read_unfinished(folder, model)
             elif self.samples:
-                calls = self.workspace.calls_of(self.model, self.samples)
-                self.unfinished = Unfinished.begin(folder, model, calls, self.workspace.samples)
+                self.unfinished = Unfinished.begin(folder, model, self.calls or self._calls(), self.workspace.samples)
         except RecordingError as error:
             raise UserError(str(error)) from None
         except OSError as error:
@@ -151,13 +161,10 @@ class ModelPlan:
         if self.prepared is not None:
             self._add_job(self.prepared)
         else:
-            self._add_lane()
+            self._add_lane(self.calls)
 
-    def _add_lane(self) -> None:
-        try:
-            calls = [Call(sample, repeat) for sample, repeat in self.workspace.calls_of(self.model, self.samples)]
-        except RecordingError as error:
-            raise UserError(str(error)) from None
+    def _add_lane(self, sample_calls: list[tuple[Sample, int]]) -> None:
+        calls = [Call(sample, repeat) for sample, repeat in sample_calls]
         missing = {call.sample.id for call in calls if call.repeat == 1}
         self._end([sample for sample in self.samples if sample.id not in missing], None)
         self.recorder.add_lane(self._key, self.model, self.workspace.recordings, self.endpoint, calls, self.unfinished)
@@ -173,7 +180,7 @@ class ModelPlan:
             error = await JobDriver(prepared, self.endpoint, recorder, self.settings.retrain).drive()
             self.workspace.jobs.forget(prepared.job)
             if error is None:
-                self._add_lane()
+                self._add_lane(self._calls())
             else:
                 self._end(self.samples, error)
 
