@@ -163,7 +163,7 @@ class JobApi:
         except CallFailed:
             raise
         except Exception as error:  # What the client didn't foresee, as an answer that it can't follow.
-            raise CallFailed(f"the call broke off: {self.endpoint.redacted(repr(error))}", transient=True) from None
+            raise CallFailed(f"the call broke off: {self.endpoint.shown(repr(error))}", transient=True) from None
 
     async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
         """Wait before the next attempt, and show for what and how long."""
