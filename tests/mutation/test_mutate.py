@@ -153,7 +153,7 @@ candidate = "new"
 min_gain = { rouge1 = 0.30 }
 
 [against]
-max_drop = { rouge1 = 0.13 }
+max_drop = { rouge1 = 0.22 }
 
 [mutants]
 operators = ["refusal", "whitespace"]
@@ -177,15 +177,15 @@ def pairs(project: Project) -> Project:
 
 
 def test_comparisons_against_and_slices_are_decided_again(pairs: Project, workers: str) -> None:
-    # The old one scores 2/6 and 4/7 by turns, so the new one gains 0.55 on average, from 0.43 to 0.67. 5, 10, 25 and 50% of
-    # 60 answers are 3, 6, 15 and 30. A quarter refused costs 0.25: 0.30 on average; against itself 6 cost 0.1, and the interval reaches
-    # beyond 0.13 while that of 3 doesn't.
+    # The old one scores 2/6 and 4/7 by turns, so the new one gains 0.548 on average, far over 0.30. Each tenth of the answers
+    # that is refused costs it 0.1: of a quarter even the mean is too low, of a tenth the whole interval is in the clear.
+    # Against itself it may lose 0.22, likewise.
     assert mutate(pairs, workers).exit_code == 0
     assert shares(pairs, "new")["refusal"] == {
         "applies_to": 60,
         "slice_gates": {"exact": 1.0},  # Half of each slice is 0.5, and chance; of all nothing is left.
         "comparisons": {"new-helps": {"rouge1": 0.25}},
-        "against": {"rouge1": 0.1},
+        "against": {"rouge1": 0.25},
     }
     assert shares(pairs, "new")["whitespace"] == {
         "applies_to": 60,

@@ -210,6 +210,7 @@ def test_an_operator_that_applies_to_no_answer_is_counted_nowhere() -> None:
     [
         (mean_gate("exact", 1.1), "fails without any damage (1.0000, bound 1.1)"),
         (mean_gate("latency_s", 9.0, higher_is_better=False), "latency_s isn't computed from the answer's text"),
+        (paired_gate(("against",), "exact", 0.0, [None] * 6, lambda gains: []), "there are too few answers to compare"),
         (mean_gate("patchy", 0.5), "2 of 6 answers have no score"),
         (mean_gate("exact", 0.5, undecided="3 of 9 samples failed, 0 allowed"), "3 of 9 samples failed, 0 allowed"),
     ],

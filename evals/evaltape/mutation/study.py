@@ -74,6 +74,8 @@ def _undamaged_value(gate: Gate, undamaged: Scores, damaged: Sequence[Damaged]) 
     if None in scores:
         return f"{sum(score is None for score in scores)} of {len(scores)} answers have no score"
     value = float(gate.value(np.array([scores], dtype=np.float64))[0])
+    if not math.isfinite(value):
+        return "there are too few answers to compare"
     return value if gate.passes(value) else f"fails without any damage ({value:.4f}, bound {gate.bound:g})"
 
 
