@@ -6,10 +6,13 @@ processes. What a gate asks for and no report has brought is read from the recor
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaltape.recorder.outcomes import CallKey
 from evaltape.scoring.prediction import Prediction
+
+if TYPE_CHECKING:
+    from evaltape.mutation.model_mutants import ModelMutants
 
 GateKey = tuple[str, str, str]
 """A gate by its suite, model or comparison, and metric."""
@@ -36,6 +39,8 @@ class Findings:
     comparisons: dict[GateKey, bool] = field(default_factory=dict)
     tests: dict[str, GateTest] = field(default_factory=dict)
     """Other gates, by test id."""
+    mutants: dict[tuple[str, str], "ModelMutants"] = field(default_factory=dict)
+    """With `--mutate`, by suite and model; computed by the controller."""
 
     def add(self, suite: str, prediction: Prediction) -> None:
         """Keep a prediction, the latest of its model and sample."""

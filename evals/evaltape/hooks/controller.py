@@ -93,7 +93,7 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the score table, or what became of a recording that yielded none."""
-        for run in self._runs():
+        for run in self._runs() if not self.session.settings.mutate else ():
             if run.evidence.predictions or self.recording:
                 terminal.print_summary(terminalreporter, run)
         for line in self._unwritten:

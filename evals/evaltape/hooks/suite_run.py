@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaltape.recorder.process import RecorderProcess
 from evaltape.samples.sample import Sample
@@ -11,6 +11,9 @@ from evaltape.scoring.scores import ModelScores
 from evaltape.session import Session
 from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evaltape.mutation.model_mutants import ModelMutants
 
 
 class SuiteRun:
@@ -35,6 +38,11 @@ class SuiteRun:
 
     def _mine(self, table: Mapping[Any, Any]) -> dict[Any, Any]:
         return {key[1:]: value for key, value in table.items() if key[0] == self._workspace.name}
+
+    @property
+    def mutants(self) -> "dict[str, ModelMutants]":
+        """With `--mutate`, what each model's gates notice, by model."""
+        return {key: found for (key,), found in self._mine(self._session.findings.mutants).items()}
 
     @property
     def snapshots(self) -> Any:

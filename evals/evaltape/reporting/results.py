@@ -54,6 +54,7 @@ def _results(session: "SuiteRun") -> dict[str, Any]:
         "computed": _lead(session, looked_at.values()),
         "jobs": _jobs(session, looked_at.values()),
         "comparisons": {pair.comparison.name: _comparison(pair) for pair in pairs},
+        **({"mutants": {key: found.as_result() for key, found in session.mutants.items()}} if session.mutants else {}),
         "noise": {key: noise for key, scores in looked_at.items() if (noise := _noise(session, scores))},
         "predictions": [_prediction(session, item) for scores in looked_at.values() for item in scores.predictions],
     }
