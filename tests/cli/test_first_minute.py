@@ -8,8 +8,8 @@ import pytest
 
 from tests.cli.test_config_files import KINDS
 from tests.support.commands import files_of
+from tests.support.forked import REPOSITORY
 from tests.support.installed import Installed
-from tests.support.offline import __file__ as offline
 from tests.support.project import Run
 from tests.support.server import ApiServer
 
@@ -27,7 +27,7 @@ def green(installed: Installed, folder: Path, *words: str) -> Run:
     """Run `pytest evals` and be sure that everything passed and nothing reached for the network."""
     plugin = folder.parent / "plugin"
     plugin.mkdir(exist_ok=True)
-    (plugin / "offline.py").write_text(Path(offline).read_text())
+    (plugin / "offline.py").write_text((REPOSITORY / "tests/support/offline.py").read_text())
     environment = {"PYTHONPATH": str(plugin), "PYTHONDONTWRITEBYTECODE": "1"}
     run = installed.run(folder, "pytest", "-p", "offline", "-p", "no:cacheprovider", *words, environment=environment)
     assert run.exit_code == 0, run.output

@@ -1,44 +1,53 @@
-"""The ends of intervals that decide paired gates and slice gates, for many rows of numbers at a time.
+"""The ends of intervals that decide paired gates and slice gates.
 
-A study decides each gate about a hundred times per operator, so this computes what `scoring.statistics` does for one row,
-for all rows at once and without keeping any of it. It is the only place where a study depends on how intervals are made.
+It is the only place where a study depends on how intervals are made.
 """
 
+import math
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evaltape.mutation.gates import Value
-from evaltape.scoring import statistics
+from evaltape.scoring import paired
+from evaltape.scoring.statistics import Bounds, interval
 
 if TYPE_CHECKING:
     import numpy as np
 
     Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-MOST_FLOATS = 2_000_000
-"""Held at a time while resampling: 16 MB."""
 
-
-def difference_end(confidence: float, is_lower: bool) -> Value:
+def difference_end(confidence: float, is_lower: bool, bounds: Bounds | None = None) -> Value:
     """Return the function of gains, of shape (draws, pairs), to an end of each mean gain's interval.
 
-    `confidence` is one-sided: the true gain lies beyond that end with probability `1 - confidence`.
+    `confidence` is one-sided: the true gain lies beyond that end with probability `1 - confidence`. `bounds` are the
+    metric's. Where a comparison is inconclusive whatever its interval is, the end is infinite.
     """
-    return partial(_ends, quantile=1 - confidence if is_lower else confidence)
 
+    def ends(gains: "Floats") -> Sequence[float]:
+        return [_end_of_difference(row, confidence, is_lower, bounds) for row in gains.tolist()]
 
-def mean_end(is_lower: bool) -> Value:
-    """Return the function of scores, of shape (draws, answers), to an end of each mean's two-sided 95% interval."""
-    return partial(_ends, quantile=0.025 if is_lower else 0.975)
-
-
-def _ends(rows: "Floats", quantile: float) -> Sequence[float]:
-    import numpy as np
-
-    counts = statistics._counts(rows.shape[1])
-    step = max(1, MOST_FLOATS // rows.shape[1])
-    parts = [rows @ counts[start : start + step].T.astype(np.float64) for start in range(0, len(counts), step)]
-    means = np.concatenate(parts, axis=1) / rows.shape[1]
-    ends: list[float] = np.quantile(means, quantile, axis=1, overwrite_input=True).tolist()
     return ends
+
+
+def mean_end(is_lower: bool, bounds: Bounds | None = None) -> Value:
+    """Return the function of scores, of shape (draws, answers), to an end of each mean's two-sided 95% interval."""
+
+    def ends(scores: "Floats") -> Sequence[float]:
+        intervals = [interval(row, bounds=bounds) for row in scores.tolist()]
+        return [_or_infinite(each.low if is_lower else each.high, is_lower) for each in intervals]
+
+    return ends
+
+
+def _end_of_difference(gains: list[float], confidence: float, is_lower: bool, bounds: Bounds | None) -> float:
+    # Gains of -1, 0 and 1 alone become scores of 0 and 1, which have an interval of their own.
+    worse, better = [max(0.0, -gain) for gain in gains], [max(0.0, gain) for gain in gains]
+    found = paired.difference(worse, better, confidence=confidence, bounds=bounds)
+    too_few = found.samples < paired.LEAST_PAIRS or (found.is_alike and found.samples < paired.LEAST_ALIKE_PAIRS)
+    end = found.low if is_lower else found.high
+    return _or_infinite(None if is_lower and too_few else end, is_lower)
+
+
+def _or_infinite(end: float | None, is_lower: bool) -> float:
+    return (-math.inf if is_lower else math.inf) if end is None else end

@@ -1,5 +1,6 @@
 """The gates of one model as a study sees them, made of its scores and of what the suite asserts of it."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from evaltape.mutation.ends import difference_end, mean_end
@@ -38,7 +39,7 @@ def _slice_gates(slices: SliceScores) -> Iterator[Gate]:
     undecided = None if gated else f"no slice has {slices.smallest} samples"
     for metric, threshold in slices.model.slice_gates.items() if slices.columns else ():
         higher = slices.scores.higher_is_better(metric)
-        yield slice_gate(metric, threshold, groups, mean_end(is_lower=not higher), higher, undecided)
+        yield slice_gate(metric, threshold, groups, mean_end(not higher, _bounds(slices.scores, metric)), higher, undecided)
 
 
 def _comparison_gates(pair: PairedScores) -> Iterator[Gate]:
@@ -48,16 +49,23 @@ def _comparison_gates(pair: PairedScores) -> Iterator[Gate]:
     """
     comparison = pair.comparison
     baseline = {prediction.sample: prediction.scores for prediction in pair.baseline.answered}
-    end = difference_end(comparison.confidence, is_lower=comparison.inconclusive == "fail")
+    is_lower = comparison.inconclusive == "fail"
     for metric, bound in comparison.bounds.items():
         scores = [baseline.get(prediction.sample, {}).get(metric) for prediction in pair.candidate.answered]
         key = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
         higher = pair.candidate.higher_is_better(metric)
+        end = difference_end(comparison.confidence, is_lower, _bounds(pair.candidate, metric))
         yield paired_gate((COMPARISONS, comparison.name), metric, bound, scores, end, higher, key)
 
 
 def _against_gates(scores: ModelScores, against: Against) -> Iterator[Gate]:
-    end = difference_end(AGAINST_CONFIDENCE, is_lower=True)
     for metric, drop in against.max_drop.items():
+        end = difference_end(AGAINST_CONFIDENCE, True, _bounds(scores, metric))
         undamaged = [prediction.scores.get(metric) for prediction in scores.answered]
         yield paired_gate((AGAINST,), metric, -drop, undamaged, end, scores.higher_is_better(metric))
+
+
+def _bounds(scores: ModelScores, metric: str) -> tuple[float, float]:
+    """Return the bounds of a metric, infinite where it has none."""
+    low, high = scores.metrics[metric].bounds
+    return -math.inf if low is None else low, math.inf if high is None else high
