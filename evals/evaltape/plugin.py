@@ -123,6 +123,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Fail a gate on a recording that isn't finished, whatever the gate asserts."""
     case, session = case_of(pyfuncitem), pyfuncitem.config.stash[SESSION]
     if case is not None and case.is_gate:
+        session.before_gates()
         for model in case.models(session):
             try:
                 reason = session.unfinished(model)

@@ -26,6 +26,7 @@ class Controller:
         self._has_begun = False
         self._unwritten: list[str] = []
         session.before_freezing = self.start_recorder
+        session.before_gates = self.finish_recording
 
     # ------------------------------------------------------------ recording
 
