@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from evaltape.errors import UserError
@@ -19,6 +20,28 @@ def write_whole(path: Path, text: str) -> None:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write `text` to a path that a person named: a link is followed, and a device or a pipe is written to.
+
+    Anything else is written whole. Raises `OSError`, also for a pipe that nobody reads.
+    """
+    if _is_special(path):
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)), "wb") as file:
+            os.set_blocking(file.fileno(), True)
+            file.write(text.encode())
+    else:
+        write_whole(path.resolve(), text)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something that must not be replaced: not a file, or one that is open already (`/dev/stdout`)."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    return not is_file or path.absolute().is_relative_to("/dev") or path.absolute().is_relative_to("/proc")
 
 
 def refuse_lfs_pointer(path: Path, content: bytes) -> None:

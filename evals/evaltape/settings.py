@@ -35,6 +35,7 @@ class Settings:
     samples: int | None
     results: Path | None
     report: Path | None
+    comment: Path | None
 
     @property
     def records(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from evaltape.errors import RecordingError
+from evaltape.errors import NotRecorded, RecordedOtherwise, RecordingError
 from evaltape.files import write_whole
 from evaltape.names import shown
 from evaltape.recording.vcr_yaml import Asked, Interaction, interactions_of, json_text, text_of
@@ -55,7 +55,9 @@ def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Any:
     for exchange in recorded:
         if matches(exchange, endpoint, asked):
             return exchange.answered
-    raise RecordingError(f"{shown(path)}: recorded with {difference(endpoint, asked, recorded[0])}")
+    changes = differences(endpoint, asked, recorded[0])
+    what = " and ".join(change.split(" (")[0] for change in changes)
+    raise RecordedOtherwise(f"{shown(path)}: recorded with {'; '.join(changes)}", what)
 
 
 def _load(path: Path) -> list[Interaction]:
@@ -67,7 +69,7 @@ def _load(path: Path) -> list[Interaction]:
             raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
         interactions = interactions_of(data.decode())
     except FileNotFoundError:
-        raise RecordingError(f"{shown(path)}: there is no such recording") from None
+        raise NotRecorded(f"{shown(path)}: there is no such recording") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RecordingError(f"{shown(path)}: not a readable cassette ({type(error).__name__}: {reason})") from None
@@ -105,17 +107,17 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def difference(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> str:
-    """How a recorded call differs from the one asked for, in the words of the suite file."""
+def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> list[str]:
+    """Return how a recorded call differs from the one asked for, in the words of the suite file."""
     if not recorded.path.endswith(endpoint) or not isinstance(recorded.asked, dict):
-        return f"a call to {recorded.path}, not to {endpoint}"
+        return [f"a call to {recorded.path}, not to {endpoint}"]
     changes = []
     for key in dict.fromkeys([*asked, *recorded.asked]):
         now, then = asked.get(key), recorded.asked.get(key)
         if key in asked and key in recorded.asked and canonical(now) == canonical(then):
             continue
         changes.append(_change(key, key in asked, now, key in recorded.asked, then))
-    return "; ".join(changes)
+    return changes
 
 
 def _change(key: str, is_asked: bool, now: Any, was_asked: bool, then: Any) -> str:

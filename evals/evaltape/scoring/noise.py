@@ -12,23 +12,15 @@ service changes from one day to the next is not in it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from evaltape.errors import RecordingError
 from evaltape.scoring import statistics
-from evaltape.scoring.scores import ModelScores
-
-if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
 
 ONE_IN_100 = 2.326
 """Standard deviations under the mean that one run in 100 falls below."""
 TWO_RUNS = 1.960 * math.sqrt(2)
 """Standard deviations that two runs differ by in 1 of 20 cases: the repeatability limit of ISO 5725-6."""
-
-Scores = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +52,6 @@ class Noise:
         """Whether chance decides on a gate: the unchanged model passes and fails it more than once in 100 times."""
         return abs(self.mean - gate) < ONE_IN_100 * self._sd_of_next
 
-    def as_result(self, gate: float | None) -> dict[str, Any]:
-        """The noise as the results file tells it, with what it means for a gate where one is set."""
-        told: dict[str, Any] = {
-            "runs": self.runs,
-            "samples": self.samples,
-            "mean": self.mean,
-            "sd": self.sd,
-            "smallest_drop": self.smallest_drop,
-            "gate_1_in_100": self.gate,
-        }
-        if gate is not None:
-            told |= {"chance_under_gate": self.chance_under(gate), "gate_inside_noise": self.holds_inside(gate)}
-        return told
-
     @property
     def _sd_of_next(self) -> float:
         """The spread of a new run around the mean of those known, which is itself not exact."""
@@ -92,29 +70,3 @@ def noise_of(answers: Sequence[Sequence[float]]) -> Noise | None:
     ]
     sd = math.sqrt(statistics.mean(variances) / len(again))
     return Noise(max(map(len, again)), len(again), statistics.mean(means), sd)
-
-
-def noise_of_model(session: "SuiteRun", scores: ModelScores) -> dict[str, Noise]:
-    """The noise of each metric's mean, from the repeats that are recorded of a model; empty where there are none."""
-    answers = _answers(session, scores)
-    found = {
-        metric: noise_of([[one[metric] for one in told if metric in one] for told in answers]) for metric in scores.metrics
-    }
-    return {metric: noise for metric, noise in found.items() if noise is not None}
-
-
-def _answers(session: "SuiteRun", scores: ModelScores) -> list[list[Scores]]:
-    """Per answered sample the scores of its first answer and of every further one that is validly recorded."""
-    repeats = session.recordings.repeats(scores.model)
-    answers: list[list[Scores]] = []
-    for first in scores.answered:
-        sample = session.sample(first.sample)
-        answers.append([first.scores])
-        for repeat in repeats.get(sample.name, ()):
-            try:
-                again = session.scored(sample, session.recordings.valid_prediction(scores.model, sample, repeat))
-            except RecordingError:
-                continue
-            if again.answered:
-                answers[-1].append(again.scores)
-    return answers

@@ -72,9 +72,14 @@ def slice_scores(scores: ModelScores, samples: Mapping[str, Sample], columns: tu
     return SliceScores(scores, {column: _by_value(scores, samples, column) for column in columns}, smallest)
 
 
+def value_of(sample: Sample, column: str) -> str:
+    """Return the slice of a sample by a column, as text."""
+    value = sample.columns.get(column)
+    return "none" if value is None else str(value)
+
+
 def _by_value(scores: ModelScores, samples: Mapping[str, Sample], column: str) -> dict[str, ModelScores]:
     groups: dict[str, list[Any]] = {}
     for prediction in scores.predictions:
-        value = samples[prediction.sample].columns.get(column)
-        groups.setdefault("none" if value is None else str(value), []).append(prediction)
+        groups.setdefault(value_of(samples[prediction.sample], column), []).append(prediction)
     return {value: ModelScores(scores.model, scores.metrics, predictions) for value, predictions in groups.items()}

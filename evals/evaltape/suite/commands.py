@@ -1,5 +1,7 @@
 """The commands that messages tell people to type next."""
 
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from evaltape.names import shown
@@ -33,10 +35,10 @@ class Commands:
             return f"pytest 'evals/test_{model.kind}.py::test_sample[{name}]' --record{self._rest}"
         return f"pytest evals -m {model.kind} -k {name} --record{self._rest}"
 
-    def replay_samples(self, model: Model, samples: list[Sample]) -> str:
-        """Run some samples of a model again, from their recordings."""
-        names = [f"{model.suite}-{model.key}-{sample.name}" for sample in samples]
-        if any("%" in name for name in names):
-            tests = " ".join(f"'evals/test_{model.kind}.py::test_sample[{name}]'" for name in names)
-            return f"pytest {tests}{self._rest}"
-        return f"pytest evals -m {model.kind} -k '{' or '.join(names)}'{self._rest}"
+    def replay(self, test_ids: Iterable[str]) -> str:
+        """Return what runs these tests again, from their recordings."""
+        return f"{shlex.join(['pytest', *test_ids])}{self._rest}"
+
+    def accept(self, test_ids: Iterable[str]) -> str:
+        """Return what accepts the scores that these tests compare."""
+        return f"{self.replay(test_ids)} --snapshot-update"
