@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.installed import Installed, install
 from tests.support.project import Project
 from tests.support.server import ApiServer
 from tests.support.tuning import TuningProject
@@ -71,6 +72,12 @@ def tuned(tuning: TuningProject, tuned_recording: Path) -> TuningProject:
     for folder in ("cassettes", "evals/__snapshots__"):
         shutil.copytree(tuned_recording / folder, tuning.root / folder)
     return tuning
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment with the wheel, built and installed once. Not to be written to."""
+    return install(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(params=MODES.values(), ids=MODES)

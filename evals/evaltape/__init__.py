@@ -1,7 +1,49 @@
-"""The machinery behind the suites: recording, replay, scoring, gates, comparisons and fine-tuning jobs.
+"""Test-driven evaluation of models that summarise: a pytest plugin.
 
-The way through is one direction. `plugin` is what pytest sees, `session` holds one run together, and everything below
-them knows nothing of pytest:
+In tests and metrics of your own:
 
-    suite → samples → prompt → (recorder → endpoint → cassettes) → prediction → rouge → evidence → terminal, results
+    import evaltape
+
+    @evaltape.metric(higher_is_better=False, bounds=(0, 1))
+    def repetition(sample: evaltape.Sample, answer: str) -> float: ...
+
+    def test_short(prediction: evaltape.Prediction):
+        assert len(prediction.text.split()) <= 30
+
+To read the code, follow one sample: `suite` (what is evaluated) -> `samples` -> `recorder` (asks the model) -> `recording`
+(the cassette) -> `workspace` and `session` (its prediction, scored by `scoring`) -> `plugin` (the fixtures) -> `reporting`.
+Imports go one way: plugin, hooks, reporting and session, recorder, workspace, finetuning, recording, scoring, samples, suite.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evaltape.mutation.operators import operator
+    from evaltape.samples.sample import Sample
+    from evaltape.scoring.declared import metric
+    from evaltape.scoring.prediction import TestedPrediction as Prediction
+    from evaltape.scoring.scores import ModelScores, PairedScores
+    from evaltape.scoring.slices import SliceScores
+
+__all__ = ["ModelScores", "PairedScores", "Prediction", "Sample", "SliceScores", "metric", "operator"]
+__version__ = "0.1.0"
+
+_HOME = {
+    "metric": ("evaltape.scoring.declared", "metric"),
+    "operator": ("evaltape.mutation.operators", "operator"),
+    "Sample": ("evaltape.samples.sample", "Sample"),
+    "Prediction": ("evaltape.scoring.prediction", "TestedPrediction"),
+    "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
+    "PairedScores": ("evaltape.scoring.scores", "PairedScores"),
+    "SliceScores": ("evaltape.scoring.slices", "SliceScores"),
+}
+"""Where each public name is defined. It is imported on first use, so that `import evaltape` costs next to nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'evaltape' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _HOME[name]
+    return getattr(import_module(module), attribute)

@@ -17,7 +17,7 @@ from evaltape.hooks.cases import NOTHING, Case, case_of, is_gate, parametrize, s
 from evaltape.hooks.findings import finding_of
 from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
-from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.prediction import TestedPrediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.session import Session
@@ -119,7 +119,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def prediction(request: pytest.FixtureRequest) -> Prediction:
+def prediction(request: pytest.FixtureRequest) -> TestedPrediction:
     """A model's prediction for a sample, or the reason why there is none."""
     case: Case = request.param
     model, sample = case.model, case.sample
@@ -128,7 +128,7 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
         request.getfixturevalue("job")
     found = _unless_stopped(request, lambda session: session.prediction(model, sample))
     request.node.user_properties.extend(found.scores.items())
-    return found
+    return TestedPrediction.of(found, model, sample)
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ PATTERN = "evals/suites/*.toml"
 KINDS = {
     "pytest.ini": (
         "pytest.ini",
-        "# ours\n[pytest]\naddopts = -q\n    -ra  # short summary\n# the next is for later\n;testpaths = x\n\n[other]\nkey = 1\n",
-        "# ours\n[pytest]\naddopts = -q\n    -ra  # short summary\neval_suite = evals/suites/*.toml\n"
+        "# ours\n[pytest]\naddopts = -q\n    -ra\n# the next is for later\n;testpaths = x\n\n[other]\nkey = 1\n",
+        "# ours\n[pytest]\naddopts = -q\n    -ra\neval_suite = evals/suites/*.toml\n"
         "# the next is for later\n;testpaths = x\n\n[other]\nkey = 1\n",
     ),
     "pytest.ini without a section": (

@@ -4,9 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-import evaltape
 import pytest
-from evaltape.scoring.declared import metric
 from evaltape.scoring.metrics import Metric, score_answer
 from evaltape.scoring.reference_check import check_references
 from evaltape.scoring.specs import KINDS, RESERVED
@@ -32,8 +30,6 @@ def rows(first_header: str) -> list[list[str]]:
 @pytest.fixture
 def acme(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with the files of the page."""
-    monkeypatch.setattr(evaltape, "metric", metric, raising=False)
-    monkeypatch.setattr(evaltape, "Sample", Example, raising=False)
     for block in blocks("python"):
         name = re.match(r"# (acme/\w+\.py)\n", block)
         assert name, block

@@ -103,7 +103,7 @@ ERRORS = {
     "price without end": ("input = 0.15", "input = inf", ": [models.small.price] input = inf: it takes a number from 0"),
     "no metric": ('[metrics]\nrouge1 = {}\nrougeL = { stemmer = true }\nnames_kept = { function = "acme.metrics:names_kept" }', "[metrics]", ": [metrics] is empty; name at least one"),
     "unknown metric": ("rougeL = {", "rougel = {", ": [metrics.rougel] stemmer is not a key Evaltape knows. Valid here: function"),
-    "unknown metric without options": ("rougeL = { stemmer = true }", "rougel = {}", ": [metrics] rougel is no metric Evaltape has. Did you mean 'rougeL'? Built in: rouge1, rouge2,"),
+    "unknown metric without options": ("rougeL = { stemmer = true }", "rougel = {}", ": [metrics] rougel is not built in. Did you mean 'rougeL'? Built in: rouge1, rouge2,"),
     "metric that is no table": ("rouge1 = {}", "rouge1 = true", ": [metrics] rouge1 = true: it takes a table"),
     "stemmer as text": ("stemmer = true", 'stemmer = "no"', ": [metrics.rougeL] stemmer = 'no': it takes true or false"),
     "unknown tokenizer": ("stemmer = true", 'tokenizer = "fugashi"', ": [metrics.rougeL] tokenizer = 'fugashi': it takes 'rouge' (a-z and 0-9), 'unicode', or 'module:function'"),

@@ -18,7 +18,6 @@ from evaltape.recorder.tally import Tally
 from evaltape.reporting.results import LeftOver, OwnGate, PredictionFacts, Results, SampleFacts, Spend, SuiteResults
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.slices import value_of
 from evaltape.session import Session
 from evaltape.suite.pricing import most_usd
 from evaltape.workspace import Workspace
@@ -73,8 +72,9 @@ def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults
 
 
 def _sample(view: SuiteView, sample: Sample) -> SampleFacts:
-    columns = view.workspace.suite.dataset.slices
-    return SampleFacts(sample.id, sample.input, sample.references, {column: value_of(sample, column) for column in columns})
+    slices = {column: sample.slice_of(column) for column in view.workspace.suite.dataset.slices}
+    known = {column: value for column, value in slices.items() if value is not None}
+    return SampleFacts(sample.id, sample.input, sample.references, known)
 
 
 def _prediction(view: SuiteView, prediction: Prediction) -> PredictionFacts:

@@ -18,8 +18,9 @@ from evaltape.scoring.rouge import RougeScores
 from evaltape.scoring.sacrebleu_scores import SacrebleuScores, is_installed
 from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
 from evaltape.scoring.simple import Exact, Recorded, Words
-from evaltape.scoring.specs import DEFAULT_SPECS, MetricSpec, check_spec
+from evaltape.scoring.specs import DEFAULT_SPECS, check_spec
 from evaltape.scoring.user_metric import FunctionScores
+from evaltape.suite.definition import MetricSpec
 from evaltape.text import visible
 
 __all__ = ["DEFAULT_SPECS", "CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Model
 from evaltape.text import visible
 
 
@@ -48,6 +50,45 @@ class Prediction:
 
     def __repr__(self) -> str:
         return f"<prediction of {self.model} for {self.sample}>"
+
+
+@dataclass(frozen=True, repr=False)
+class TestedPrediction:
+    """A model's answer to one sample, as the fixture `prediction` gives it to a test."""
+
+    __test__ = False
+    model: Model
+    """The model under test."""
+    sample: Sample
+    """What it was asked: id, input, references and columns."""
+    text: str
+    """The answer; empty if there is none."""
+    failure: str | None
+    """Why there is no answer; None if there is one."""
+    truncated: bool
+    """Whether the answer was cut at the length limit."""
+    latency_s: float | None
+    """Seconds from sending the request to the whole answer; None in older recordings and without a call."""
+    cost_usd: float | None
+    """What the call cost in USD; None likewise, and without a price."""
+    scores: Mapping[str, float]
+    """The score of each metric that could score it."""
+    unscored: Mapping[str, str]
+    """By metric the reason why it could not score the answer."""
+
+    def __repr__(self) -> str:
+        return f"<prediction of {self.model.key} for {self.sample.id}>"
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is a text to score."""
+        return self.failure is None
+
+    @classmethod
+    def of(cls, prediction: Prediction, model: Model, sample: Sample) -> "TestedPrediction":
+        """Return a prediction with the model and the sample that it is of."""
+        own = {name: getattr(prediction, name) for name in cls.__dataclass_fields__ if name not in ("model", "sample")}
+        return cls(model, sample, **own)
 
 
 def read_completion(body: Any) -> Answer:

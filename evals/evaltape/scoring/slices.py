@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 
@@ -72,14 +72,10 @@ def slice_scores(scores: ModelScores, samples: Mapping[str, Sample], columns: tu
     return SliceScores(scores, {column: _by_value(scores, samples, column) for column in columns}, smallest)
 
 
-def value_of(sample: Sample, column: str) -> str:
-    """Return the slice of a sample by a column, as text."""
-    value = sample.columns.get(column)
-    return "none" if value is None else str(value)
-
-
 def _by_value(scores: ModelScores, samples: Mapping[str, Sample], column: str) -> dict[str, ModelScores]:
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[Prediction]] = {}
     for prediction in scores.predictions:
-        groups.setdefault(value_of(samples[prediction.sample], column), []).append(prediction)
+        value = samples[prediction.sample].slice_of(column)
+        if value is not None:
+            groups.setdefault(value, []).append(prediction)
     return {value: ModelScores(scores.model, scores.metrics, predictions) for value, predictions in groups.items()}

@@ -1,0 +1,255 @@
+"""The plugin in a repository of a user's own, from an installed wheel: what it adds, and what it leaves alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.installed import Installed
+from tests.support.project import Run
+
+HEAVY = ("numpy", "openai", "yaml", "vcr", "datasets", "rouge_score", "nltk", "httpx2", "pandas", "pyarrow")
+SUITE = """
+[dataset]
+path = "rows.jsonl"
+fields = { id = "id", input = "dialogue", reference = "summary" }
+
+[metrics]
+rouge1 = {}
+
+[models.old]
+predictions = "old.jsonl"
+gates = { rouge1 = 0.5 }
+"""
+ROWS = [{"id": f"r{n}", "dialogue": f"Ann: {n} pears\nBob: ok", "summary": f"Ann has {n} pears"} for n in range(4)]
+GATE = """
+def test_gate(scores, metric):
+    assert scores.mean(metric) >= scores.model.gates[metric], scores.gate_in_short(metric)
+"""
+
+
+class Repository:
+    """A repository with tests of its own."""
+
+    def __init__(self, root: Path, installed: Installed) -> None:
+        self.root = root
+        self._installed = installed
+        root.mkdir()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def configure(self, ini: str = "", suite: str = SUITE) -> None:
+        """Add a suite whose answers are there already, and name it in pytest.ini."""
+        self.write("pytest.ini", f"[pytest]\neval_suite = checks/mine.toml\n{ini}")
+        self.write("checks/mine.toml", suite)
+        self.write("checks/rows.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS))
+        self.write(
+            "checks/old.jsonl", "".join(json.dumps({"id": row["id"], "prediction": row["summary"]}) + "\n" for row in ROWS)
+        )
+
+    def pytest(self, *words: str) -> Run:
+        """Run pytest."""
+        return self._installed.run(self.root, "pytest", "-p", "no:cacheprovider", *words)
+
+    def python(self, code: str) -> Run:
+        """Run a line of Python."""
+        return self._installed.run(self.root, "python", "-c", code)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, installed: Installed) -> Repository:
+    """A repository without a suite."""
+    return Repository(tmp_path / "repository", installed)
+
+
+# ---------------------------------------------------------------- without a suite
+
+
+def test_without_a_suite_there_are_the_ini_keys_and_nothing_else(repository: Repository) -> None:
+    repository.write("test_own.py", "def test_own(): pass\n")
+    text = repository.pytest("--help").output
+    assert "eval_suite" in text
+    assert "--record" not in text and "--suite" not in text
+    assert "baseline:" not in repository.pytest("--markers").output
+    assert "evaltape.plugin" not in repository.pytest("--fixtures").output
+    assert repository.pytest("--record").exit_code == 4
+
+
+def test_without_a_suite_options_and_fixtures_of_the_users_own_are_theirs(repository: Repository) -> None:
+    repository.write(
+        "conftest.py",
+        "import pytest\n"
+        "def pytest_addoption(parser):\n"
+        "    parser.addoption('--record', action='store_true')\n"
+        "    parser.addoption('--report')\n"
+        "@pytest.fixture\ndef prediction(): return 1\n"
+        "@pytest.fixture\ndef scores(): return 2\n"
+        "@pytest.fixture\ndef metric(): return 3\n",
+    )
+    repository.write(
+        "test_own.py", "def test_own(prediction, scores, metric): assert (prediction, scores, metric) == (1, 2, 3)\n"
+    )
+    repository.pytest("--record", "--report", "x").assert_outcomes(passed=1)
+
+
+def test_without_a_suite_nothing_heavy_is_imported(repository: Repository) -> None:
+    repository.write("test_own.py", "def test_own(): pass\n")
+    code = f"import sys, pytest; pytest.main(['-q', '-p', 'no:syrupy']); print('imported:', sorted(set({HEAVY}) & set(sys.modules)))"
+    run = repository.python(code)
+    assert "imported: []" in run.output, run.output
+    assert "evaltape.plugin" not in run.output
+
+
+def test_importing_the_package_imports_nothing_heavy(repository: Repository) -> None:
+    code = (
+        "import sys, evaltape; evaltape.metric; evaltape.Sample; evaltape.Prediction; "
+        f"print('imported:', sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    assert "imported: []" in repository.python(code).output
+
+
+# ---------------------------------------------------------------- with a suite
+
+
+@pytest.mark.parametrize("mode", ["-pno:xdist", "-n0", "-n2"])
+def test_a_gate_anywhere_in_the_repository_is_run_and_shown(repository: Repository, mode: str) -> None:
+    repository.configure()
+    repository.write("deep/inside/test_mine.py", GATE)
+    run = repository.pytest(mode)
+    run.assert_outcomes(passed=1)
+    assert "old: 4 samples" in run.output
+
+
+@pytest.mark.parametrize("mode", ["-pno:xdist", "-n2"])
+def test_fixtures_and_marks_of_the_users_own_with_our_names_go_on_as_before(repository: Repository, mode: str) -> None:
+    repository.configure()
+    repository.write(
+        "unit/conftest.py",
+        "import pytest\n"
+        "@pytest.fixture\ndef prediction(): return 1\n"
+        "@pytest.fixture\ndef scores(): return 2\n"
+        "@pytest.fixture\ndef comparison(): return 3\n"
+        "@pytest.fixture(params=['a', 'b'])\ndef metric(request): return request.param\n",
+    )
+    repository.write(
+        "unit/test_own.py",
+        "import pytest\n"
+        "def test_own(prediction, scores, comparison): assert (prediction, scores, comparison) == (1, 2, 3)\n"
+        "def test_metric(metric): assert metric in 'ab'\n"
+        "@pytest.mark.gate\ndef test_marked(): pass\n"
+        "@pytest.mark.parametrize('scores', [5, 6])\ndef test_parametrized(scores): assert scores in (5, 6)\n",
+    )
+    repository.write("evals/test_mine.py", GATE)
+    repository.pytest(mode).assert_outcomes(passed=7)
+
+
+def test_a_fixture_that_wraps_ours_gets_what_ours_gives(repository: Repository) -> None:
+    repository.configure()
+    repository.write(
+        "test_mine.py",
+        "import pytest\n"
+        "@pytest.fixture\ndef prediction(prediction): return prediction.text.upper()\n"
+        "def test_loud(prediction): assert prediction.startswith('ANN HAS')\n",
+    )
+    repository.pytest().assert_outcomes(passed=4)
+
+
+def test_a_prediction_has_what_the_documentation_names(repository: Repository) -> None:
+    repository.configure(suite=SUITE.replace("[metrics]", 'keep = ["topic"]\n[metrics]').replace("[dataset]\n", "[dataset]\n"))
+    rows = [{**row, "topic": "fruit"} for row in ROWS]
+    repository.write(
+        "checks/mine.toml", SUITE.replace('reference = "summary" }\n', 'reference = "summary" }\nkeep = ["topic"]\n')
+    )
+    repository.write("checks/rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    repository.write(
+        "test_mine.py",
+        "import evaltape\n"
+        "def test_short(prediction: evaltape.Prediction):\n"
+        "    assert prediction.answered and prediction.failure is None\n"
+        "    assert prediction.text == prediction.sample.references[0]\n"
+        "    assert prediction.sample.input.startswith('Ann:') and prediction.sample.id[0] == 'r'\n"
+        "    assert prediction.sample.columns == {'topic': 'fruit'}\n"
+        "    assert prediction.scores == {'rouge1': 1.0} and prediction.model.key == 'old'\n"
+        "    assert prediction.latency_s is None\n",
+    )
+    repository.pytest().assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("mode", ["-pno:xdist", "-n2"])
+def test_it_works_where_warnings_are_errors_and_marks_are_strict(repository: Repository, mode: str) -> None:
+    repository.configure("filterwarnings = error\naddopts = --strict-markers --strict-config\n")
+    repository.write(
+        "test_mine.py",
+        GATE + "\ndef test_scores(scores, accepted):\n    assert scores.accepted == accepted\n"
+        "def test_sample(prediction):\n    assert prediction.answered\n",
+    )
+    repository.pytest(mode, "--snapshot-update").assert_outcomes(passed=6)
+    assert (repository.root / "__snapshots__/mine/old.scores").exists()
+    repository.pytest(mode).assert_outcomes(passed=6)
+
+
+def test_without_syrupy_only_the_accepted_scores_fail_and_say_why(repository: Repository) -> None:
+    repository.configure()
+    repository.write("test_mine.py", GATE + "\ndef test_scores(scores, accepted):\n    assert scores.accepted == accepted\n")
+    run = repository.pytest("-p", "no:syrupy")
+    assert run.outcomes["passed"] == 1, run.output
+    assert "accepted scores are kept by syrupy, which -p no:syrupy has switched off" in run.output
+
+
+@pytest.mark.parametrize("mode", ["-pno:xdist", "-n2"])
+def test_snapshots_of_the_users_own_are_reported_on_as_if_we_were_not_there(repository: Repository, mode: str) -> None:
+    own = (
+        "from syrupy.extensions.json import JSONSnapshotExtension\n"
+        "def test_own(snapshot): assert {'a': 1} == snapshot\n"
+        "def test_json(snapshot): assert {'a': 1} == snapshot(extension_class=JSONSnapshotExtension)\n"
+    )
+    gone = "def test_gone(snapshot): assert 'x' == snapshot\n"
+    mine = "def test_scores(scores, accepted):\n    assert scores.accepted == accepted\n"
+    repository.configure()
+    repository.write("test_mine.py", mine + own + gone)
+    repository.pytest(mode, "--snapshot-update").assert_outcomes(passed=4)
+    repository.write("__snapshots__/other/model.scores", "{}\n")
+    repository.write("test_mine.py", mine + own)
+    run = repository.pytest(mode)
+    assert "3 snapshots passed. 1 snapshot unused." in run.output
+    assert run.exit_code == 1
+    run = repository.pytest(mode, "--snapshot-update")
+    assert "1 unused snapshot deleted" in run.output
+    assert (repository.root / "__snapshots__/other/model.scores").exists()
+    assert (repository.root / "__snapshots__/mine/old.scores").exists()
+    repository.pytest(mode).assert_outcomes(passed=3)
+
+
+def test_folders_of_recordings_and_accepted_scores_can_be_set(repository: Repository) -> None:
+    repository.configure("eval_snapshots = accepted\neval_cassettes = tapes\n")
+    repository.write("deep/test_mine.py", "def test_scores(scores, accepted):\n    assert scores.accepted == accepted\n")
+    repository.pytest("--snapshot-update").assert_outcomes(passed=1)
+    assert (repository.root / "accepted/mine/old.scores").exists()
+    repository.pytest("--record").assert_outcomes(passed=1)
+    assert (repository.root / "tapes/mine/samples.jsonl").exists()
+
+
+def test_a_suite_named_on_the_command_line_is_enough(repository: Repository) -> None:
+    repository.configure()
+    repository.write("pytest.ini", "[pytest]\n")
+    repository.write("test_mine.py", GATE)
+    for words in (["--suite", "checks/mine.toml"], ["--suite=checks/*.toml"], ["--suite", "checks/mine.toml", "-n2"]):
+        repository.pytest(*words).assert_outcomes(passed=1)
+    assert repository.pytest("-p", "no:evaltape", "--suite=checks/mine.toml").exit_code == 4
+
+
+def test_skipped_and_parametrized_tests_of_ours_behave_like_any(repository: Repository) -> None:
+    repository.configure()
+    repository.write(
+        "test_mine.py",
+        "import pytest\n"
+        "@pytest.mark.skip\ndef test_skipped(prediction): pass\n"
+        "@pytest.mark.parametrize('word', ['pears', 'Ann'])\ndef test_has(prediction, word): assert word in prediction.text\n"
+        "@pytest.mark.suite('other')\ndef test_other_suite(prediction): raise AssertionError\n"
+        "@pytest.mark.finetuned\ndef test_tuned_only(prediction): raise AssertionError\n",
+    )
+    repository.pytest().assert_outcomes(passed=8, skipped=4)
