@@ -78,11 +78,12 @@ class Findings:
             _note(self._outcomes(kind), tuple(finding[kind]), passed)
         elif "accepted" in finding:
             values, is_update = finding["values"], finding["is_update"]
-            self.accepted[tuple(finding["accepted"])] = AcceptedTest(test_id, passed, values, is_update)  # type: ignore[index]
+            self.accepted[tuple(finding["accepted"])] = AcceptedTest(test_id, passed, values, is_update)
         elif "test" in finding:
-            self.tests[test_id] = GateTest(*finding["test"], passed)
+            suite, model = finding["test"]
+            self.tests[test_id] = GateTest(suite, model, passed)
         elif "unasked" in finding:
-            self.unasked[tuple(finding["unasked"])] = finding["reason"]  # type: ignore[index]
+            self.unasked[tuple(finding["unasked"])] = finding["reason"]
         else:
             self._receive_sample(finding, test_id, passed)
 

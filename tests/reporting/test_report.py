@@ -137,7 +137,7 @@ def test_a_diverged_loss_is_no_number():
 
 def test_an_earlier_answer_that_is_the_present_one_is_not_repeated():
     (pair, *_) = suite_data(with_against(facts()))["against"]["pairs"]
-    assert pair == {"model": 0, "at": 0, "before": "They met s0", "scores": {"rouge1": [0.0, 0.0]}}
+    assert pair == {"model": 0, "at": 0, "before": "They met s0", "scores": {"rouge1": [0.0, 0.0], "rougeL": [0.0, 0.0]}}
 
 
 def test_the_same_results_give_the_same_file():

@@ -1,7 +1,7 @@
 """Made results for a report: as many models and samples as asked for, with scores that follow a plain rule."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,13 +192,7 @@ def with_against(results: Results) -> Results:
     first = next(iter(suite.models))
     answered = [each for each in suite.predictions if each.model == first and each.failure is None]
     pairs = tuple(
-        AgainstPair(
-            first,
-            each.sample,
-            f"They met {each.sample}",
-            each.text,
-            {"rouge1": (each.scores["rouge1"] + n / 100, each.scores["rouge1"])},
-        )
+        AgainstPair(first, each.sample, f"They met {each.sample}", each.text, _lost(each.scores, n / 100))
         for n, each in enumerate(answered)
     )
     worse = PairedDifference(-0.05, -0.06, -0.04, len(pairs), kind="max_drop", bound=0.02, verdict="failed", passed=False)
@@ -207,6 +201,10 @@ def with_against(results: Results) -> Results:
         "main", "0123456789abcdef0123", "90%", models, pairs, ("third is new: there is nothing to compare",)
     )
     return changed(results, against=against)
+
+
+def _lost(scores: Mapping[str, float], loss: float) -> dict[str, tuple[float, float]]:
+    return {name: (value + loss, value) for name, value in scores.items()}
 
 
 def with_mutants(results: Results) -> Results:

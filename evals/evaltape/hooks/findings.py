@@ -46,7 +46,8 @@ def _gate(item: pytest.Item, case: Case) -> dict[str, Any]:
         return {"gate": [case.suite, subject, case.metric]}
     if _is_own_gate(item, case):
         return {"test": [case.suite, subject]}
-    return {"accepted": [case.suite, subject], **item.stash.get(ACCEPTED, {"values": None, "is_update": False})}
+    accepted: dict[str, Any] = item.stash.get(ACCEPTED, {"values": None, "is_update": False})
+    return {"accepted": [case.suite, subject], **accepted}
 
 
 def _is_own_gate(item: pytest.Item, case: Case) -> bool:

@@ -16,8 +16,8 @@ function comparisonsSection() {
   const axes = differenceAxes(data.comparisons.flatMap((it) => [...it.metrics, ...it.beside]));
   const note =
     "Candidate less baseline, paired over the samples both answered. A comparison passes where the whole interval reaches " +
-    "the bound, fails where none of it does, and is inconclusive between. Each end of an interval is a one-sided bound: " +
-    "with a confidence of 95% one in twenty true differences lies beyond it.";
+    "the bound, fails where none of it does, and is inconclusive between. Each end of an interval is a one-sided bound " +
+    "at the comparison's confidence.";
   const bodies = data.comparisons.flatMap((it) =>
     differenceBodies(it.name, comparisonWords(it), [...it.metrics, ...it.beside], axes),
   );
