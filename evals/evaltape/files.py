@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from evaltape.errors import UserError
 from evaltape.names import shown
 
+_OPEN = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)")
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
@@ -28,8 +30,7 @@ def write_output(path: Path, text: str) -> None:
     Anything else is written whole. Raises `OSError`, also for a pipe that nobody reads.
     """
     if _is_special(path):
-        with open(os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)), "wb") as file:
-            os.set_blocking(file.fileno(), True)
+        with open(_descriptor(path), "wb") as file:
             file.write(text.encode())
     else:
         write_whole(path.resolve(), text)
@@ -41,7 +42,17 @@ def _is_special(path: Path) -> bool:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return False
-    return not is_file or path.absolute().is_relative_to("/dev") or path.absolute().is_relative_to("/proc")
+    return not is_file or _OPEN.fullmatch(str(path)) is not None
+
+
+def _descriptor(path: Path) -> int:
+    """Open what is special for writing: what is open already continues where it is."""
+    already = _OPEN.fullmatch(str(path))
+    if already:
+        return os.dup({"stdout": 1, "stderr": 2}.get(already[1]) or int(already[1].removeprefix("fd/")))
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def refuse_lfs_pointer(path: Path, content: bytes) -> None:

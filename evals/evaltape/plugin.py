@@ -248,11 +248,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
-    """Say how scores differ from the accepted ones."""
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(config: pytest.Config, op: str, right: object) -> Generator[None, Any, Any]:
+    """Say how scores differ from the accepted ones, before anyone else does."""
+    explanations = yield
     if op == "==" and config.pluginmanager.hasplugin("syrupy"):
         from evaltape.hooks.snapshots import explain
 
-        return list(explain(right)) or None
-    return None
+        return [list(explain(right)), *explanations]
+    return explanations

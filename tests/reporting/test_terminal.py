@@ -5,14 +5,14 @@ import shlex
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from evaltape.reporting.scoreboard import Line
-from evaltape.text import cut, duration, usd, visible
+from evaltape.text import cut, duration, split_command, usd, visible
 
-from tests.support.project import ROUGE1
+from tests.support.project import ROUGE1, ROWS
 
 TWO_GATES = "gates = { rouge1 = 0.3, rouge2 = 0.5 }"
 TABLE = """\
 ============================ scores: chats (replay) ============================
+1 of 2 gates holds
                  mean  95% interval        gate           verdict
 first three lines (computed, not recorded): what a model has to beat
   rouge1       0.5436  0.3026 to 0.7302
@@ -22,6 +22,7 @@ small: 6 samples
   rouge1       0.6406  0.3527 to 0.8721    0.3            passed
   rouge2       0.3519  0.0741 to 0.6667    0.5            failed
   rougeL       0.5295  0.2424 to 0.7803
+  words           3.8  3.0 to 4.7
 """
 WORST = """\
 ------------------------- small rouge2: what hurt most -------------------------
@@ -40,7 +41,7 @@ t2  0.4444
 t1  0.6667
   reference:  the red car won the race
   prediction: Ben: the red car won
-Run them again: pytest evals -m baseline -k 'chats-small-t3 or chats-small-t4 or chats-small-t6 or chats-small-t2 or chats-small-t1'
+Run them again: pytest 'evals/test_baseline.py::test_sample[chats-small-t3]' 'evals/test_baseline.py::test_sample[chats-small-t4]' 'evals/test_baseline.py::test_sample[chats-small-t6]' 'evals/test_baseline.py::test_sample[chats-small-t2]' 'evals/test_baseline.py::test_sample[chats-small-t1]'
 """
 
 
@@ -65,15 +66,13 @@ def test_table_and_the_samples_that_hurt_most(failing, workers):
 def test_the_command_under_a_failed_gate_reruns_these_samples(failing):
     run = failing.run("evals", "-m", "baseline")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    again = failing.run(*(f"-k={word}" if " or " in word else word for word in shlex.split(command[1]) if word != "-k"))
-    again.assert_outcomes(passed=5, deselected=4)
+    failing.run(*shlex.split(command[1])).assert_outcomes(passed=5)
 
 
-def test_samples_with_ids_that_no_expression_can_name_are_rerun_by_their_test_ids(project, api):
-    project.write_rows([{"id": "1/2", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}])
+def test_samples_whose_ids_no_file_can_be_named_by_are_rerun_as_well(project, api):
+    project.write_rows([{"id": "1/2 'x'", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}])
     run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    assert command[1] == "'evals/test_baseline.py::test_sample[chats-small-1%2F2]'"
     project.run(*shlex.split(command[1])).assert_outcomes(passed=1)
 
 
@@ -142,8 +141,9 @@ def test_comparisons_and_jobs_stand_in_the_table(tuned):
     run = tuned.run("evals")
     assert run.exit_code == 0, run.output
     shown = scores_of(run.output)
-    assert "tuning-helps: tuned less small: 6 samples\n" in shown
+    assert "tuning-helps: tuned less small: 6 samples, 95% interval\n" in shown
     assert re.search(r"  rouge1 +\+0\.3594  \+0\.\d{4} to \+0\.\d{4}  min_gain 0\.02  passed\n", shown)
+    assert re.search(r"  words +\+1\.2  [-+]\d\.\d to [-+]\d\.\d\n", shown)
     job = "job tuned: ftjob-0002, succeeded, 2,100 trained tokens, ft:small-2026-01-01:"
     assert job in re.sub(r"\n +", " ", shown)
 
@@ -174,10 +174,12 @@ def test_without_a_terminal_reporter_all_else_goes_on(recorded):
 def test_a_failed_gate_begins_with_what_failed(failing):
     output = failing.run("evals", "-m", "baseline").output
     errors = [line for line in output.splitlines() if line.startswith("E  ")]
-    message = "small rouge2: mean 0.3519 under gate 0.5 (95% interval 0.0741 to 0.6667, 6 samples)"
-    assert errors[0] == f"E       AssertionError: {message}"
+    message = "0.3519 < 0.5: small rouge2: mean under its gate (95% interval 0.0741 to 0.6667, 6 samples)"
+    assert errors[0].split(maxsplit=1)[1] == f"AssertionError: {message}"
     assert max(map(len, errors[1:])) < 70
-    assert "FAILED evals/test_baseline.py::test_gate[chats-small-rouge2] - small rouge2: mean ..." in output
+    (line,) = [line for line in output.splitlines() if line.startswith("FAILED")]
+    assert line == "FAILED evals/test_baseline.py::test_gate[chats-small-rouge2] - 0.3519 < 0.5: ..."
+    assert len(line) <= 80
 
 
 def test_junit_xml_carries_the_scores(failing, workers):
@@ -189,7 +191,7 @@ def test_junit_xml_carries_the_scores(failing, workers):
     assert told["test_gate[chats-small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
     assert told["test_scores[chats-small]"]["rouge1"] == pytest.approx(mean)
     failure = cases["test_gate[chats-small-rouge2]"].find("failure")
-    assert failure.get("message").startswith("small rouge2: mean 0.3519 under gate 0.5")
+    assert failure.get("message").startswith("0.3519 < 0.5: small rouge2: mean under its gate")
 
 
 def test_junit_xml_carries_comparisons(tuned):
@@ -203,13 +205,173 @@ def test_junit_xml_carries_comparisons(tuned):
     assert told["low"] < told["rouge1"] < told["high"]
 
 
+# ---------------------------------------------------------------- gates of the user's own, and slices
+
+OWN = """\
+import pytest
+
+def test_names(scores):
+    assert "Mia" in scores.predictions[1].text
+
+def test_length(scores):
+    assert max(scores.column("rouge1")) < 0.9
+
+def test_short(prediction):
+    assert len(prediction.text.split()) < 5
+"""
+
+
+def test_gates_that_users_wrote_count_in_the_headline_and_stand_in_the_table(recorded, workers):
+    (recorded.root / "evals/test_own.py").write_text(OWN)
+    run = recorded.run("evals", "-m", "baseline", workers)
+    shown = scores_of(run.output)
+    assert "\n2 of 3 gates hold; 2 other tests of the suite failed\n" in shown
+    assert re.search(r"\n  evals/test_own\.py::test_names\[chats-small\] +passed\n", shown)
+    assert re.search(r"\n  evals/test_own\.py::test_length\[chats-small\] +failed\n", shown)
+
+
+def test_a_run_that_fails_elsewhere_does_not_say_that_all_gates_hold(recorded, workers):
+    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3, rouge2 = 0.3 }")
+    assert "\nAll 2 gates hold\n" in scores_of(recorded.run("evals", "-m", "baseline", workers).output)
+    (recorded.root / "evals/test_else.py").write_text("def test_else():\n    assert 1 == 2\n")
+    run = recorded.run("evals", workers)
+    assert run.exit_code == 1
+    assert "\n2 of 2 gates hold; 1 test of no suite failed\n" in scores_of(run.output)
+
+
+def test_a_gate_that_its_fixtures_fail_is_a_failed_gate(recorded):
+    with (recorded.root / "evals/conftest.py").open("w") as conftest:
+        conftest.write("import pytest\n@pytest.fixture\ndef scores(scores):\n    raise OSError('no disk')\n")
+    run = recorded.run("evals", "-m", "baseline")
+    assert "\n0 of 1 gate holds" in scores_of(run.output)
+    assert re.search(r"  rouge1 .* 0\.3 +failed\n", scores_of(run.output))
+
+
+def test_gates_that_samples_leaves_out_are_not_checked(recorded):
+    (recorded.root / "evals/test_own.py").write_text(OWN)
+    shown = scores_of(recorded.run("evals", "-m", "baseline", "--samples", "2").output)
+    assert "\n3 gates, not checked in this run\n" in shown
+    assert re.search(r"test_names\[chats-small\] +not checked\n", shown)
+
+
+def test_where_less_is_better_a_gate_is_the_most(recorded):
+    recorded.extend_suite("\n[metrics]\nrouge1 = {}\nwords = {}\n")
+    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3, words = 3.5 }")
+    run = recorded.run("evals", "-m", "baseline")
+    assert "  words           3.8  3.0 to 4.7          at most 3.5    failed\n" in scores_of(run.output)
+    assert "small words: what hurt most" in run.output
+    assert "\nt6  5.0\n" in run.output
+    assert " AssertionError: 3.8 > 3.5: small words: mean over its gate" in run.output
+
+
+def test_slices_stand_in_a_table_of_their_own(recorded):
+    recorded.write_rows([{**row, "topic": "travel" if n < 4 else "food"} for n, row in enumerate(ROWS)])
+    recorded.edit_suite('talks.jsonl"', 'talks.jsonl"\nslices = ["topic"]\nslice_min = 3')
+    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3 }\nslice_gates = { rouge1 = 0.99 }")
+    assert recorded.run("evals", "-m", "baseline", "--record-missing").exit_code == 1
+    shown = scores_of(recorded.run("evals", "-m", "baseline").output)
+    assert "1 of 2 gates holds" in shown
+    assert "small rouge1 by topic: 2 slices, 1 too small for a gate\n" in shown
+    travel = (8 / 11 + 8 / 11 + 8 / 9 + 0) / 4
+    assert re.search(rf"  travel \(4\) +{travel:.4f}  0\.\d{{4}} to 0\.\d{{4}} +0\.99 +failed\n", shown)
+    assert re.search(r"  food \(2\) +0\.7500  0\.\d{4} to 1\.0000\n", shown)
+
+
+# ---------------------------------------------------------------- one cause, one line
+
+
+def test_what_one_cause_did_to_many_samples_is_said_once(recorded, workers):
+    recorded.edit_suite("Summarise", "Sum up")
+    run = recorded.run("evals", "-m", "baseline", workers)
+    run.assert_outcomes(failed=8)
+    assert run.output.count("test_sample") == 2
+    section, summary = run.output.split("= FAILURES =")[1].split("= short test summary info =")
+    assert "_ test_sample: 6 tests _" in section
+    assert section.count("6 recordings are of another prompt") == 2
+    assert "\n6 recordings are of another prompt: pytest evals --record-missing\n" in section
+    line = summary.splitlines()[1]
+    assert line == "FAILED evals/test_baseline.py::test_sample - 6 recordings are of another prompt"
+    assert len(line) <= 80
+
+
+def test_the_command_that_a_cause_ends_with_mends_it(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    run = recorded.run("evals", "-m", "baseline")
+    command = re.search("^6 recordings are of another prompt: pytest (.*)$", run.output, re.MULTILINE)
+    recorded.run(*shlex.split(command[1])).assert_outcomes(passed=8)
+    recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
+
+
+def test_each_cause_is_counted_apart(recorded, api):
+    recorded.cassette("t1").unlink()
+    recorded.cassette("t2").unlink()
+    recorded.cassette("t3").write_text("no cassette")
+    recorded.cassette("t4").write_text(recorded.cassette("t5").read_text())
+    shown = scores_of(recorded.run("evals", "-m", "baseline").output)
+    for line in (
+        "2 samples are not recorded: pytest evals --record-missing",
+        "1 recording can't be read: pytest evals --record-missing",
+        "1 recording is of another prompt: pytest evals --record-missing",
+    ):
+        assert f"\n{line}\n" in shown
+
+
+def test_an_answer_that_fails_is_a_cause_without_a_command(project, api):
+    api.fault("refusal", match="tea")
+    run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
+    assert "\n1 sample: the model refused\n" in scores_of(run.output)
+
+
+def test_very_verbose_shows_each_failure_as_pytest_does(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    for option in ("-vv", "--tb=short", "--tb=long"):
+        run = recorded.run("evals", "-m", "baseline", option)
+        run.assert_outcomes(failed=8)
+        assert len(re.findall("^_+ test_sample", run.output, re.MULTILINE)) == 6, option
+        assert run.output.count("assert prediction.answered, prediction.failure") == 6, option
+
+
+def test_without_tracebacks_the_short_summary_says_it_once(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    for option in ("--tb=no", "--tb=line"):
+        run = recorded.run("evals", "-m", "baseline", option)
+        assert run.output.count("FAILED evals/test_baseline.py::test_sample") == 1, option
+
+
+def test_other_reports_of_failures_keep_each_of_them(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    recorded.run("evals", "-m", "baseline", "--junit-xml", "junit.xml")
+    cases = ElementTree.parse(recorded.root / "junit.xml").iter("testcase")
+    failures = {case.get("name"): case.find("failure").get("message") for case in cases}
+    assert len(failures) == 8
+    assert failures["test_sample[chats-small-t3]"].startswith("cassettes/chats/small/t3.yaml: recorded with another prompt")
+    recorded.edit_suite("Sum up", "Summarise")
+    recorded.run("evals", "--lf").assert_outcomes(passed=8)
+
+
+def test_samples_that_wait_for_a_job_that_failed_have_one_cause(tuned):
+    tuned.job_cassette.unlink()
+    run = tuned.run("evals", "-m", "finetuned")
+    assert run.exit_code == 1
+    assert len(re.findall("^(FAILED|ERROR) .*test_sample", run.output, re.MULTILINE)) == 1
+    assert "6 samples not recorded: cassettes/chats/tuned/job.yaml: there is no such recording: pytest evals" in " ".join(
+        scores_of(run.output).split()
+    )
+
+
 # ---------------------------------------------------------------- numbers and texts
 
 
-def test_a_mean_just_under_its_gate_never_looks_like_it():
-    assert Line("rouge1", 0.3799996, 0.3, 0.5, "", 0.38).shown_value == "0.3799996"
-    assert Line("rouge1", 0.38, 0.3, 0.5, "", 0.38).shown_value == "0.3800"
-    assert Line("rougeL", -0.020001, -0.1, 0.1, "max_drop", 0.02, signed=True).shown_value == "-0.020001"
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("t2.yaml: gone. Record it: pytest evals --record", ("t2.yaml: gone", "pytest evals --record")),
+        ("no command in it: none", ("no command in it: none", None)),
+        ("Retrain: pytest evals --retrain", ("Retrain", "pytest evals --retrain")),
+    ],
+)
+def test_a_message_and_its_command(text, parts):
+    assert split_command(text) == parts
 
 
 def test_texts_are_cut_to_columns_not_to_characters():

@@ -8,7 +8,7 @@ from evaltape.errors import NotRecorded, RecordedOtherwise, RecordingError, User
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.results import Cause
 from evaltape.scoring.prediction import Prediction
-from evaltape.text import counted
+from evaltape.text import counted, split_command
 
 _PLACE = re.compile(r", line \d+")
 _DETAIL = re.compile(r": .*| \(.*", re.DOTALL)
@@ -41,7 +41,7 @@ def causes(view: SuiteView) -> Iterator[Cause]:
             groups.setdefault(kind, []).append((prediction.model, prediction.sample))
     for (suite, model, sample), reason in view.session.findings.unasked.items():
         if suite == view.workspace.name:
-            reason, command = _split(reason)
+            reason, command = split_command(reason)
             groups.setdefault(_same("sample", f" not asked for: {reason}", command), []).append((model, sample))
     for kind, predictions in sorted(groups.items(), key=lambda group: -len(group[1])):
         yield Cause(kind.text(len(predictions)), kind.command, tuple(predictions))
@@ -55,7 +55,8 @@ def _kind(view: SuiteView, prediction: Prediction) -> Kind:
     missing = workspace.commands.record_missing()
     error = view.session.outcomes.error_of((workspace.name, prediction.model, prediction.sample))
     if error is not None:
-        return _same("call", f" failed: {error}", missing)
+        reason, command = split_command(error)
+        return _same("sample", f" not recorded: {reason}", command or missing)
     try:
         workspace.recordings.valid_prediction(model, workspace.sample(prediction.sample))
     except NotRecorded:
@@ -73,9 +74,3 @@ def _kind(view: SuiteView, prediction: Prediction) -> Kind:
 
 def _same(noun: str, words: str, command: str | None = None) -> Kind:
     return Kind(noun, words, words, command)
-
-
-def _split(reason: str) -> tuple[str, str | None]:
-    """Return a message and the command that it ends with, if it does."""
-    before, colon, command = reason.rpartition(": pytest ")
-    return (before, f"pytest {command}") if colon else (reason, None)

@@ -14,7 +14,7 @@ import pytest
 from evaltape.hooks.cases import PREDICTION, Case
 from evaltape.hooks.findings import ACCEPTED
 from evaltape.reporting.results import Cause, Results
-from evaltape.text import cut, visible
+from evaltape.text import cut, split_command, visible
 
 UNCUT = 2
 """The verbosity from which nothing is shortened."""
@@ -34,7 +34,7 @@ def shorten(report: Any, item: pytest.Item, case: Case) -> None:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return
-    crash.message = crash.message.removeprefix("AssertionError: ")
+    crash.message = crash.message.removeprefix("AssertionError: ").removeprefix("Failed: ")
     if ACCEPTED in item.stash:
         crash.message = crash.message.removeprefix("assert ")
     failure = report.evaltape.get("prediction", {}).get("failure") if case.subject == PREDICTION else None
@@ -117,9 +117,9 @@ def _stand_in(group: list[Any], cause: Cause) -> Any:
     more = [f"  and {len(group) - NAMED:,} more: -vv shows all"] if len(group) > NAMED else []
     first.longrepr = "\n".join([f"{visible(cause.text)}{command}", *named, *more])
     first.sections = []
+    first.__dict__.pop("node", None)  # The worker that ran one of them.
     return first
 
 
 def _reason(report: Any) -> str:
-    text = str(report.longrepr).splitlines()
-    return cut(text[0] if text else "", WIDEST)
+    return cut(split_command(str(report.longrepr))[0], WIDEST)

@@ -32,7 +32,7 @@ SIGNS: Mapping[str, str] = {"passed": "✅", "failed": "❌"}
 DOUBT = "❔"
 
 Environment = Mapping[str, str]
-Render = Callable[[SuiteResults, Results], Iterable[str]]
+Render = Callable[[SuiteResults], Iterable[str]]
 
 
 def write_comment(results: Results, path: Path, environment: Environment) -> None:
@@ -49,22 +49,41 @@ def append_summary(results: Results, path: str, environment: Environment) -> Non
 
 def comment(results: Results, environment: Environment) -> str:
     """Return the comment: at most as long as GitHub takes."""
-    return _fitting(
-        results, environment, lambda text: len(text.encode("utf-16-le", "surrogatepass")) // 2, LONGEST_COMMENT, MARKER
-    )
+    return _fitting(_Page(results, environment, MARKER), LONGEST_COMMENT, _characters)
 
 
 def summary(results: Results, environment: Environment) -> str:
     """Return the summary of a step: at most as long as GitHub takes."""
-    return _fitting(results, environment, lambda text: len(text.encode(errors="backslashreplace")), LONGEST_SUMMARY)
+    return _fitting(_Page(results, environment), LONGEST_SUMMARY, lambda text: len(text.encode(errors="backslashreplace")))
 
 
-def _fitting(
-    results: Results, environment: Environment, size: Callable[[str], int], longest: int, marker: str | None = None
-) -> str:
-    """Return the fullest page that fits; if the shortest doesn't, its first lines."""
-    for left_out in range(len(PARTS) + 1):
-        lines = [*([marker] if marker else []), *_page(results, environment, PARTS[: len(PARTS) - left_out])]
+def _characters(text: str) -> int:
+    """Return how many characters JavaScript counts."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+class _Page:
+    """The parts of a page, each made once."""
+
+    def __init__(self, results: Results, environment: Environment, marker: str = "") -> None:
+        suites = [suite for suite in results if suite.predictions]
+        self._top = [marker] if marker else []
+        self._top += _overall(results, suites) if len(suites) > 1 else []
+        level = "###" if len(suites) > 1 else "##"
+        self._suites = [[list(_headline(suite, results, level)), *(list(part(suite)) for part in PARTS)] for suite in suites]
+        self._end = [f"\n{markdown(line)}" for line in (*spent_lines(results), *left_lines(results))]
+        self._end += [f"\n{link}" for link in _link(environment)]
+
+    def lines(self, parts: int) -> list[str]:
+        """Return the page with so many parts of each suite, beside its headline."""
+        suites = [line for suite in self._suites for part in suite[: parts + 1] for line in part]
+        return [*self._top, *suites, *self._end]
+
+
+def _fitting(page: _Page, longest: int, size: Callable[[str], int]) -> str:
+    """Return the fullest page that fits; if even the shortest doesn't, its first lines."""
+    for parts in range(len(PARTS), -1, -1):
+        lines = page.lines(parts)
         text = "\n".join(lines) + "\n"
         if size(text) <= longest:
             return text
@@ -72,18 +91,6 @@ def _fitting(
     while lines and size("\n".join([*lines, note, ""])) > longest:
         lines = lines[: len(lines) * 9 // 10]
     return "\n".join([*lines, note, ""])
-
-
-def _page(results: Results, environment: Environment, parts: Iterable[Render]) -> Iterator[str]:
-    suites = [suite for suite in results if suite.predictions]
-    if len(suites) > 1:
-        yield from _overall(results, suites)
-    for suite in suites:
-        yield from _headline(suite, results, "###" if len(suites) > 1 else "##")
-        for part in parts:
-            yield from part(suite, results)
-    yield from (f"\n{markdown(line)}" for line in (*spent_lines(results), *left_lines(results)))
-    yield from (f"\n{link}" for link in _link(environment))
 
 
 # ---------------------------------------------------------------- the verdict
@@ -100,7 +107,9 @@ def _overall(results: Results, suites: list[SuiteResults]) -> Iterator[str]:
 
 def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str]:
     verdict = verdict_of(suite, results)
-    yield f"{level} {SIGNS.get(verdict.state, DOUBT)} {markdown(suite.name)}: {markdown(verdict.text)}\n"
+    yield f"{level} {SIGNS.get(verdict.state, DOUBT)} {markdown(suite.name)}: {markdown(verdict.text)}"
+    if verdict.reasons or suite.causes:
+        yield ""
     yield from (f"- {markdown(reason, 400)}" for reason in verdict.reasons[:MOST_REASONS])
     if len(verdict.reasons) > MOST_REASONS:
         yield f"- and {len(verdict.reasons) - MOST_REASONS:,} more"
@@ -112,7 +121,7 @@ def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str
 # ---------------------------------------------------------------- numbers
 
 
-def _scores(suite: SuiteResults, results: Results) -> Iterator[str]:
+def _scores(suite: SuiteResults) -> Iterator[str]:
     changes = {group.model: {line.name: line for line in group.lines} for group in against_groups(suite)}
     change = [f"change to {markdown(suite.against.ref)}"] if suite.against else []
     rows = [row for group in model_groups(suite) for row in _model_rows(group, changes if suite.against else None)]
@@ -131,13 +140,13 @@ def _change(line: Line | None) -> str:
     return f"{line.value} ({line.interval}) {_verdict(line)}".strip() if line else ""
 
 
-def _pairs(suite: SuiteResults, results: Results) -> Iterator[str]:
+def _pairs(suite: SuiteResults) -> Iterator[str]:
     rows = [row for group in comparison_groups(suite) for row in _rows(group)]
     if rows:
         yield from table(("comparison", "metric", "change", "interval", "bound", "verdict"), rows)
 
 
-def _slices(suite: SuiteResults, results: Results) -> Iterator[str]:
+def _slices(suite: SuiteResults) -> Iterator[str]:
     rows = [row for group in slice_groups(suite) for row in _rows(group)]
     if rows:
         lines = table(("slices", "slice", "mean", "95% interval", "gate", "verdict"), rows)
@@ -159,7 +168,7 @@ def _verdict(line: Line) -> str:
     return "" if line.verdict is None else f"{SIGNS.get(line.verdict, DOUBT)} {line.verdict}"
 
 
-def _accepted(suite: SuiteResults, results: Results) -> Iterator[str]:
+def _accepted(suite: SuiteResults) -> Iterator[str]:
     """Yield what differs from the accepted scores, model by model."""
     rows = []
     for key, model in suite.models.items():
@@ -168,15 +177,14 @@ def _accepted(suite: SuiteResults, results: Results) -> Iterator[str]:
             rows.append([*cells([key, name]), *accepted_cells(*pair, metric.decimals if metric else FEW_DECIMALS)])
     if rows:
         yield from table(("model", "against the accepted scores", "accepted", "now", "change"), rows)
-    failed = [model.accepted for model in suite.models.values() if model.accepted and model.accepted.passed is False]
-    if failed:
-        yield f"\nAccept them:\n{code(suite.commands.accept(accepted.test for accepted in failed))}"
+    if suite.acceptance:
+        yield f"\nAccept them:\n{code(suite.acceptance)}"
 
 
 # ---------------------------------------------------------------- samples and remarks
 
 
-def _lost(suite: SuiteResults, results: Results) -> Iterator[str]:
+def _lost(suite: SuiteResults) -> Iterator[str]:
     lost = lost_most(suite, LOST_MOST)
     if lost:
         head = ("model", "sample", "score", "reference", "before", "after")
@@ -184,7 +192,7 @@ def _lost(suite: SuiteResults, results: Results) -> Iterator[str]:
         yield from folded(f"The {counted(len(rows), 'sample')} that lost most", table(head, rows))
 
 
-def _worst(suite: SuiteResults, results: Results) -> Iterator[str]:
+def _worst(suite: SuiteResults) -> Iterator[str]:
     for worst in worst_samples(suite):
         yield from folded(worst.title, _worst_lines(worst))
 
@@ -197,7 +205,7 @@ def _worst_lines(worst: Worst) -> Iterator[str]:
         yield f"\nRun them again:\n{code(worst.command)}"
 
 
-def _remarks(suite: SuiteResults, results: Results) -> Iterator[str]:
+def _remarks(suite: SuiteResults) -> Iterator[str]:
     lines = [line for line in [mutation_line(suite)] if line]
     lines += [*(suite.against.notes if suite.against else ()), *suite.notes]
     lines += [*recording_lines(suite), *retirement_lines(suite.retirements)]
@@ -211,6 +219,6 @@ PARTS: tuple[Render, ...] = (_scores, _pairs, _accepted, _remarks, _lost, _slice
 def _link(environment: Environment) -> Iterator[str]:
     """Yield a link to the run, if this is one of GitHub Actions'."""
     server, repository, run = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    known = re.fullmatch(r"https?://[\w.:-]+", server) and re.fullmatch(r"[\w.-]+/[\w.-]+", repository)
+    known = re.fullmatch(r"https?://[\w.:-]+", server) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository)
     if known and run.isdecimal():
         yield f"[The run with its files]({server}/{repository}/actions/runs/{run})"

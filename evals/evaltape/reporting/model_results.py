@@ -63,6 +63,12 @@ class ModelResults:
         return self.failed > self.allow_failed
 
     @property
+    def can_be_accepted(self) -> bool:
+        """Whether its scores differ from the accepted ones, and are of answers that are as they should be."""
+        differs = self.accepted is not None and self.accepted.passed is False
+        return differs and bool(self.scores) and not self.too_many_failed and self.unfinished is None
+
+    @property
     def all_gates(self) -> Iterator[Gate]:
         """Yield its gates and its slice gates."""
         yield from self.gates.values()

@@ -2,8 +2,9 @@
 
 from evaltape.reporting.facts import MeanScore, MetricFacts
 from evaltape.reporting.pair_results import PairedDifference
+from evaltape.scoring.bounds import decimals_apart
+from evaltape.scoring.bounds import misses as is_beyond
 
-MOST_DECIMALS = 15
 NONE = "-"
 """Stands for a number that there isn't."""
 
@@ -44,7 +45,7 @@ def bound_text(difference: PairedDifference) -> str:
 
 def misses(value: float, bound: float, metric: MetricFacts) -> bool:
     """Return whether a value is beyond a bound, on the worse side."""
-    return value < bound if metric.higher_is_better else value > bound
+    return is_beyond(value, bound, metric.higher_is_better)
 
 
 def distance(value: float, bound: float, metric: MetricFacts) -> str:
@@ -57,12 +58,7 @@ def _apart(value: float, bound: float | None, metric: MetricFacts, signed: bool)
 
 
 def _digits(value: float, bound: float | None, metric: MetricFacts) -> int:
-    """Return how many decimals tell a value from a bound that it misses: the metric's, or more."""
-    digits = metric.decimals
-    if bound is not None and misses(value, bound, metric):
-        while digits < MOST_DECIMALS and not misses(round(value, digits), round(bound, digits), metric):
-            digits += 1
-    return digits
+    return metric.decimals if bound is None else decimals_apart(value, bound, metric.decimals, metric.higher_is_better)
 
 
 def _rounded(value: float, digits: int, signed: bool) -> str:

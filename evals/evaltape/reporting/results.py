@@ -157,6 +157,12 @@ class SuiteResults:
         """The metrics that the suite names."""
         return [metric for metric in self.metrics.values() if metric.is_named]
 
+    @property
+    def acceptance(self) -> str | None:
+        """What accepts the scores that changed, to be pasted into a shell; None if there are none to accept."""
+        tests = [model.accepted.test for model in self.models.values() if model.can_be_accepted and model.accepted]
+        return self.commands.accept(tests) if tests else None
+
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
         against = {} if self.against is None else {"against": self.against.as_json()}

@@ -175,10 +175,10 @@ def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
 
 def _changes(suite: SuiteResults) -> Iterator[str]:
     """Yield the command that accepts all scores that differ from the accepted ones; the tests' failures show which."""
-    failed = {key: model.accepted for key, model in suite.models.items() if model.accepted and model.accepted.passed is False}
-    if failed:
-        command = suite.commands.accept(accepted.test for accepted in failed.values())
-        yield f"{counted(len(failed), 'model')} with scores that are not accepted: {', '.join(failed)}. Accept them: {command}"
+    if suite.acceptance:
+        keys = [model.key for model in suite.models.values() if model.can_be_accepted]
+        models = f"{counted(len(keys), 'model')} with scores that are not accepted: {', '.join(keys)}"
+        yield f"{models}. Accept them: {suite.acceptance}"
 
 
 def _orphans(suite: SuiteResults) -> Iterator[str]:

@@ -94,7 +94,7 @@ def _held(passed: list[bool | None], noun: str, is_red: bool) -> Part:
     if not checked:
         return Part(f"{counted(left, noun)}, not checked in this run", OPEN)
     held = sum(checked)
-    verb = "holds" if held == 1 else "hold"
+    verb = "holds" if 1 in (held, len(checked)) else "hold"
     text = f"All {held} {noun}s hold" if held == len(checked) > 1 and not is_red else None
     text = text or f"{held} of {counted(len(checked), noun)} {verb}"
     return Part(text + (f", {left} more not checked in this run" if left else ""), PASSED if all(checked) else FAILED)
@@ -129,7 +129,8 @@ def _passed(metrics: list[PairedDifference], noun: str) -> tuple[str, State]:
 
 
 def _accepted(suite: SuiteResults) -> Iterator[Part]:
-    failed = [model.accepted for model in suite.models.values() if model.accepted and model.accepted.passed is False]
+    scored = [model.accepted for model in suite.models.values() if model.accepted and model.scores]
+    failed = [accepted for accepted in scored if accepted.passed is False]
     new = sum(not accepted.exists for accepted in failed)
     if len(failed) > new:
         yield Part(f"accepted scores of {counted(len(failed) - new, 'model')} changed", FAILED)

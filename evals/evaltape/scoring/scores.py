@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from evaltape.scoring import statistics
+from evaltape.scoring.bounds import decimals_apart
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Difference, Interval
 from evaltape.suite.definition import Comparison, Model
+from evaltape.text import split_command
 
 NAMED = 3
 """How many failed samples a message names."""
@@ -94,23 +96,26 @@ class ModelScores:
     @property
     def failed_in_short(self) -> str:
         """The failed samples in a line: how many, how many are allowed, and the first with their reasons."""
+        reasons = {failure.sample: split_command(failure.failure or "")[0] for failure in self.failures}
         counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
-        return f"{self.model.key}: {counts}: {_named({one.sample: one.failure or '' for one in self.failures})}"
+        return f"{counts}: {self.model.key}: {_named(reasons)}"
 
     def unscored_in_short(self, metric: str) -> str:
         """Return the samples that a metric could not score in a line, the first with their reasons."""
         lacking = self.unscored(metric)
-        reasons = {one.sample: one.unscored.get(metric, f"its recording holds no {metric}") for one in lacking}
-        return f"{self.model.key} {metric}: {len(lacking)} of {len(self.answered)} answers not scored: {_named(reasons)}"
+        reasons = {each.sample: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
+        return f"{len(lacking)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {_named(reasons)}"
 
     def gate_in_short(self, metric: str) -> str:
-        """Return the mean of a metric beside its gate in a line."""
-        interval, gate = self.intervals.get(metric), self.model.gates[metric]
+        """Return the mean of a metric beside its gate in a line, the numbers first."""
+        interval, gate, better = self.intervals.get(metric), self.model.gates[metric], self.higher_is_better(metric)
         if interval is None:
-            return f"{self.model.key} {metric}: no sample was answered, gate {gate:g}"
-        side = "under" if self.higher_is_better(metric) else "over"
-        ends = f"95% interval {interval.low:.4f} to {interval.high:.4f}, {len(self.scored(metric))} samples"
-        return f"{self.model.key} {metric}: mean {interval.mean:.4f} {side} gate {gate:g} ({ends})"
+            return f"no sample was answered: {self.model.key} {metric}, gate {gate:g}"
+        decimals = self.metrics[metric].decimals
+        mean = f"{interval.mean:.{decimals_apart(interval.mean, gate, decimals, better)}f}"
+        ends = f"95% interval {interval.low:.{decimals}f} to {interval.high:.{decimals}f}, {len(self.scored(metric))} samples"
+        beside = f"{mean} {'<' if better else '>'} {gate:g}"
+        return f"{beside}: {self.model.key} {metric}: mean {'under' if better else 'over'} its gate ({ends})"
 
 
 @dataclass(frozen=True, repr=False)
