@@ -59,7 +59,7 @@ class Bench:
             started = time.monotonic()
             assert project.run(*RECORD, "--record", mode).exit_code == 0
             self.whole_s[mode] = time.monotonic() - started
-        self.wanted = project.recorded()
+        self.wanted = project.answers()
         assert len(self.wanted) == SAMPLES
 
     def wait(self, rng: random.Random, mode: str, earliest: float = 0.0) -> None:
@@ -87,7 +87,7 @@ class Bench:
         self.api.latency_s = LATENCY_S
         assert run.outcomes.get("passed") == SAMPLES, f"unfinished: {run.output[-500:]}"
         assert self.api.answered - before == SAMPLES - kept, "asked for what was there"
-        assert project.recorded() == self.wanted, "other recordings than those of an undisturbed run"
+        assert project.answers() == self.wanted, "other recordings than those of an undisturbed run"
         assert not list(project.cassettes.rglob("*.part")), "a part of a file is left"
         tally.paid_twice.append(self.api.answered - SAMPLES)
         assert tally.paid_twice[-1] <= tally.allowed, f"paid twice for {tally.paid_twice[-1]}"

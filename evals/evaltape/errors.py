@@ -29,3 +29,7 @@ class RecordedOtherwise(RecordingError):
     def __init__(self, message: str, what: str) -> None:
         super().__init__(message)
         self.what = what
+
+
+class NotFetched(RecordingError):
+    """A recording that Git LFS keeps elsewhere: to record it again would pay for what is only not here."""

@@ -55,6 +55,12 @@ def _descriptor(path: Path) -> int:
     return descriptor
 
 
+def lfs_digest(content: bytes) -> str | None:
+    """Return the SHA-256 of the content that a Git LFS pointer stands for; None for any other file."""
+    match = re.search(rb"^oid sha256:([0-9a-f]{64})$", content, re.MULTILINE) if content.startswith(LFS_POINTER) else None
+    return match[1].decode() if match else None
+
+
 def refuse_lfs_pointer(path: Path, content: bytes) -> None:
     """Raise `UserError` for a file whose content Git LFS has not fetched: it holds the content's address alone."""
     if content.startswith(LFS_POINTER):

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ _TAKEN = {"job"}
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 
 
+@lru_cache(maxsize=100_000)
 def file_name(sample_id: str) -> str:
     """The name of a sample's cassette and test, without suffix: safe on every file system and one-to-one.
 

@@ -115,6 +115,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Fail a gate on a recording that isn't finished, whatever the gate asserts."""
+    case, session = case_of(pyfuncitem), pyfuncitem.config.stash[SESSION]
+    if case is not None and case.is_gate:
+        for model in case.models(session):
+            try:
+                reason = session.unfinished(model)
+            except RecordingError as error:
+                reason = str(error)
+            if reason:
+                pytest.fail(reason, pytrace=False)
+
+
 # ---------------------------------------------------------------- what tests ask for
 
 

@@ -12,12 +12,14 @@ from evaltape.findings import Findings
 from evaltape.finetuning.recorded_job import Job
 from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes, Selection
+from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.settings import Settings
 from evaltape.suite.definition import Comparison, Model
+from evaltape.text import counted
 from evaltape.workspace import Workspace, read_suites
 
 Selected = list[tuple[Model, Sample]]
@@ -46,6 +48,13 @@ class Session:
             suite.name: Workspace(suite, self.settings, freezes=freezes, before_freezing=lambda: self.before_freezing())
             for suite in read_suites(self.settings.suites)
         }
+
+    @cached_property
+    def checked_workspaces(self) -> dict[str, Workspace]:
+        """The suites once their samples are loaded. Raises `UserError`, also if two tests would have one id."""
+        if self.is_controller:
+            check_ids([(workspace.suite, workspace.samples) for workspace in self.workspaces.values()])
+        return self.workspaces
 
     def models(self) -> list[Model]:
         """Return the models under test of all suites, in the order of the files."""
@@ -102,13 +111,27 @@ class Session:
         if error is not None:
             raise RecordingError(error)
         assert model.job is not None
-        return self.workspaces[model.suite].jobs.job(model.job)
+        return self.workspaces[model.suite].jobs.job(model.job.key)
 
     def scores(self, model: Model) -> ModelScores:
         """Return the scores of a model on every sample of its suite."""
         workspace = self.workspaces[model.suite]
         predictions = [self.prediction(model, sample) for sample in workspace.samples]
         return ModelScores(model, workspace.metrics, predictions)
+
+    def unfinished(self, model: Model) -> str | None:
+        """Return what is still to come of a model's fresh recording that was cut short; None if there is nothing.
+
+        Until it is finished, old and new answers lie side by side, and no gate may judge them together.
+        """
+        workspace = self.workspaces[model.suite]
+        left = workspace.still_to_come(model)
+        if not left:
+            return None
+        return (
+            f"{model.key}: recording unfinished: {left} of {counted(len(workspace.samples), 'sample')} still to come. "
+            f"Finish it: {workspace.commands.record_missing(model.kind)}"
+        )
 
     def slices(self, model: Model) -> SliceScores:
         """Return the scores of a model by the values of the suite's slice columns."""
@@ -126,5 +149,5 @@ class Session:
 def _not_recorded(workspace: Workspace, model: Model, sample: Sample, error: str) -> Prediction:
     # A job that failed names what it takes itself: asking for what is missing would meet the same job.
     if workspace.commands.retrain() not in error:
-        error += f". Not recorded; what is missing: {workspace.commands.record_all(model.kind, missing=True)}"
+        error += f". Not recorded; what is missing: {workspace.commands.record_missing(model.kind)}"
     return Prediction(model.key, sample.id, failure=error)

@@ -14,6 +14,7 @@ from evaltape.finetuning.jobs import Jobs
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
+from evaltape.recording.unfinished import read_unfinished
 from evaltape.samples.dataset import Loaded
 from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
@@ -72,8 +73,8 @@ class Workspace:
     def commands(self) -> Commands:
         """Writes the commands that messages end with."""
         asked = self.settings
-        default = self.suite.file if self.suite.file in asked.configured_suites else Path()
-        return Commands(self.suite.file, default, asked.cassettes, asked.default_cassettes)
+        suite = None if self.suite.file in asked.configured_suites else self.suite.file
+        return Commands(asked.args, suite, None if asked.cassettes == asked.default_cassettes else asked.cassettes)
 
     # ------------------------------------------------------------ samples
 
@@ -83,7 +84,7 @@ class Workspace:
         samples, notes = self._loaded()
         self.notes += notes
         if not self.is_recorder:
-            self.notes += check_references(self.metrics, samples)
+            self.notes += [*check_references(self.metrics, samples), *self.recordings.read_files(samples)]
         return samples
 
     def _loaded(self) -> Loaded:
@@ -154,7 +155,7 @@ class Workspace:
     @cached_property
     def recordings(self) -> Recordings:
         """The suite's recorded answers."""
-        return Recordings(self.folder, self.suite, self.jobs.served, self.commands.record_sample)
+        return Recordings(self.folder, self.suite, self.jobs.served, lambda model: self.commands.record_missing(model.kind))
 
     def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
         """Return whether there is a valid recording of a model's answer."""
@@ -164,13 +165,15 @@ class Workspace:
             return False
         return True
 
+    def still_to_come(self, model: Model) -> int:
+        """Return how many samples a fresh recording of a model that was cut short has still to ask for."""
+        unfinished = read_unfinished(self.folder, model.key)
+        return len({name for name, _ in unfinished.still_to_come()}) if unfinished else 0
+
     def calls_of(self, model: Model, samples: Iterable[Sample]) -> list[tuple[Sample, int]]:
         """Return the calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""
-        chosen = list(samples)
-        calls = [(sample, repeat) for repeat in range(1, self.settings.repeat + 1) for sample in chosen]
-        if self.settings.mode != RECORD_MISSING:
-            return calls
-        return [(sample, repeat) for sample, repeat in calls if not self.is_recorded(model, sample, repeat)]
+        fresh = self.settings.mode != RECORD_MISSING
+        return self.recordings.calls(model, list(samples), self.settings.repeat, fresh=fresh)
 
     def lead(self, sample: Sample) -> Mapping[str, float]:
         """Return the scores of the first lines of a sample's input: computed, not recorded."""

@@ -1,12 +1,16 @@
 """One upload and one paid job, whatever happens: kills, interrupts, lost answers, a lost network. The server counts."""
 
+import itertools
 import math
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 from evaltape.errors import RecordingError
-from evaltape.recorder import job_api
+from evaltape.finetuning.recorded_job import read_job
+from evaltape.recorder.jobs.states import State
 
 from tests.support.project import wait_for
 from tests.support.server import Reply, error
@@ -14,7 +18,12 @@ from tests.support.server.server import CHAT
 
 JOBS = "/fine_tuning/jobs"
 POLL = "/ftjob-0002"
+GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
 NEVER = "done, but never answered"
+
+
+def intent_of(tuning) -> Path:
+    return tuning.job_cassette.with_name("job-intent.json")
 
 
 def assert_paid_once(tuning) -> None:
@@ -33,83 +42,193 @@ def assert_passed(run) -> None:
     assert (run.exit_code, run.outcomes["passed"]) == (0, 6), run.output
 
 
-@pytest.fixture
-def brisk(monkeypatch):
-    """Waits for the API are short."""
-    monkeypatch.setattr(job_api, "FIRST_BACKOFF_S", 0.02)
+# ---------------------------------------------------------------- lost answers
 
 
-# ---------------------------------------------------------------- lost answers and a lost network
-
-
-def test_an_upload_whose_answer_is_lost_is_not_sent_again(tuning, api, brisk):
+def test_an_upload_whose_answer_is_lost_leaves_one_job(tuning, api):
     api.fault("lost", path="/files")
     assert tuning.drive().error is None
-    assert len(api.asked("/files")) == 1
-    assert_paid_once(tuning)
+    assert len(tuning.job_ids) == 1
 
 
-def test_a_creation_whose_answer_is_lost_is_not_sent_again(tuning, api, brisk):
-    api.fault("lost", path=JOBS)
-    driven = tuning.drive()
-    assert (driven.error, driven.notes) == (None, ["tuned: started ftjob-0002 on 12 training rows"])
+@pytest.mark.parametrize("fault", ["lost", "504 though done", "html though done", "late"])
+@pytest.mark.parametrize("metadata", ["kept", "dropped"])
+@pytest.mark.parametrize("lag_s", [0.0, 0.25], ids=["listed at once", "listed late"])
+def test_an_order_whose_answer_is_lost_is_not_sent_again(tuning, api, fault, metadata, lag_s):
+    api.fault(fault if fault != "late" else Reply(late=True, delay_s=9), path=JOBS)
+    api.tuning.quirks.keeps_metadata, api.tuning.quirks.lag_s = metadata == "kept", lag_s
+    driven = tuning.drive(timeout_s=0.5)
+    assert driven.error is None
+    assert driven.notes[0].startswith("tuned: started ftjob-0002 (")
     assert len(api.asked(JOBS)) == 1
     assert_paid_once(tuning)
 
 
-def test_a_creation_that_never_came_about_is_sent_again(tuning, api, brisk):
-    api.fault("reset", path=JOBS)
-    api.fault("503", path=JOBS)
-    assert tuning.drive().error is None
-    assert len(api.asked(JOBS)) == 3
+@pytest.mark.parametrize("quirk", [{"keeps_metadata": False}, {"lag_s": math.inf}], ids=["no metadata", "never listed"])
+def test_with_every_answer_to_an_order_lost_one_job_is_paid(tuning, api, quirk):
+    vars(api.tuning.quirks).update(quirk)
+    api.fault("lost", path=JOBS, times=math.inf)
+    errors = [tuning.drive().error for _ in range(3)]
+    assert len(api.asked(JOBS)) == 1
     assert_paid_once(tuning)
+    assert all(error is None or "nothing more is paid" in error for error in errors)
 
 
-def test_a_creation_after_which_nothing_is_heard_is_found_by_the_next_session(tuning, api, brisk, monkeypatch):
-    monkeypatch.setattr(job_api, "READ_PATIENCE_S", 0.0)
+def test_an_order_that_may_not_have_arrived_is_left_to_the_user(tuning, api):
+    api.fault("reset", path=JOBS)
+    driven = tuning.drive()
+    assert driven.state is State.UNCLEAR
+    assert re.sub(r"\d{4}-.* UTC", "TIME", str(driven.error)) == (
+        f"[finetune.tuned] a job was ordered on TIME at {api.base_url}, no answer came (the connection failed: "
+        "[Errno 104] Connection reset by peer), and the API's listing doesn't show it. It may have been created, so nothing "
+        f"more is paid. Look there for a job on {tuning.training_file().name} (base small-2026-01-01). If there is one, this "
+        f"looks again: {GO_ON}. If there is none, this pays for another: {RETRAIN}"
+    )
+    assert tuning.drive().state is State.UNCLEAR
+    assert (len(api.asked(JOBS)), tuning.job_ids) == (1, [])
+    # The user has looked, and decides.
+    assert tuning.drive(retrain=True).error is None
+    assert tuning.job_ids == ["ftjob-0002"]
+    assert not intent_of(tuning).exists()
+
+
+def test_retrain_does_not_pay_before_the_user_was_told_that_a_job_may_be_there(tuning, api):
+    api.tuning.quirks.lag_s = math.inf
     api.fault("lost", path=JOBS)
-    api.fault(error(400, "Something is wrong here"), path=JOBS, method="GET", after=1)
-    assert tuning.drive().error == "[finetune.tuned] HTTP 400: Something is wrong here (invalid_request_error)"
+    assert tuning.drive(retrain=True).state is State.UNCLEAR
+    assert len(tuning.job_ids) == 1
+    assert tuning.drive(retrain=True).error is None
+    assert len(tuning.job_ids) == 2
+
+
+def test_a_job_that_is_listed_after_all_takes_the_place_of_the_one_that_was_ordered_on_purpose(tuning, api):
+    api.tuning.quirks.lag_s = math.inf
+    api.fault("lost", path=JOBS)
+    assert tuning.drive().state is State.UNCLEAR
+    api.tuning.quirks.lag_s, api.tuning.quirks.queue_s = 0.0, 0.0
+    api.fault(Reply({"object": "list", "data": [], "has_more": False}), path=JOBS, method="GET", times=4)
+    driven = tuning.drive(retrain=True)
+    assert driven.notes[-1] == (
+        "tuned: the same job was ordered twice: using ftjob-0002; our ftjob-0003 was cancelled before its training"
+    )
+    assert read_job(tuning.job_cassette).id == "ftjob-0002"
+    assert api.tuning.paid == ["ftjob-0002"]
+
+
+def test_a_job_is_found_by_the_next_session_after_an_order_of_which_nothing_was_heard(tuning, api):
+    api.fault("lost", path=JOBS)
+    api.fault(error(400, "Something is wrong here"), path=JOBS, method="GET", after=2, times=2)
+    assert tuning.drive().state is State.UNCLEAR
     driven = tuning.drive()
     assert driven.error is None
     assert driven.notes[0].startswith("tuned: using ftjob-0002 (")
     assert_paid_once(tuning)
 
 
-def test_a_retrained_job_whose_answer_is_lost_is_told_from_the_old_one(tuning, api, brisk):
+def test_a_retrained_job_whose_answer_is_lost_is_not_taken_for_the_old_one(tuning, api):
     tuning.drive()
     api.fault("lost", path=JOBS)
-    assert tuning.drive(retrain=True).notes[-1] == "tuned: started ftjob-0004 on 12 training rows"
+    assert tuning.drive(retrain=True).notes[-1].startswith("tuned: started ftjob-0004 (")
     assert tuning.job_ids == ["ftjob-0002", "ftjob-0004"]
+    assert read_job(tuning.job_cassette).id == "ftjob-0004"
 
 
-def test_a_network_lost_while_polling_is_waited_out(tuning, api, brisk):
-    for fault in ("reset", "503", "html error", "cut", "429 at once"):
-        api.fault(fault if fault != "cut" else Reply({"status": "running"}, cut=True), "", POLL, "GET", after=1)
+def test_an_order_that_is_carried_out_twice_is_cancelled_once(tuning, api):
+    api.tuning.quirks.queue_s = 0.0
+    api.fault("twice", path=JOBS)
     driven = tuning.drive()
     assert driven.error is None
-    waits = [shown for shown in driven.shown if shown.startswith("waiting for the API: ")]
-    assert len(waits) >= 4  # A reset of a connection that was kept open is no more than a reason for another connection.
-    assert "waiting for the API: HTTP 503: The engine is currently overloaded (server_error)" in waits
+    assert (api.tuning.paid, api.tuning.alive) == (["ftjob-0002"], ["ftjob-0002"])
+
+
+def test_only_an_order_that_was_surely_refused_for_its_pace_is_sent_again(tuning, api):
+    api.fault("429 at once", path=JOBS, times=2)
+    assert tuning.drive().error is None
+    assert len(api.asked(JOBS)) == 3
     assert_paid_once(tuning)
 
 
-def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning, api, brisk, monkeypatch):
-    monkeypatch.setattr(job_api, "POLL_PATIENCE_S", 0.2)
+def test_an_order_that_stays_refused_for_its_pace_ends_with_the_reason(tuning, api):
+    api.fault("429 at once", path=JOBS, times=math.inf)
+    assert (
+        tuning.drive().error == "[finetune.tuned] HTTP 429: Rate limit reached in organization [removed] (rate_limit_exceeded)"
+    )
+    assert not intent_of(tuning).exists()
+
+
+# ---------------------------------------------------------------- a lost network and waits
+
+
+def test_a_network_lost_while_polling_is_waited_out(tuning, api):
+    for fault in ("reset", "503", "html error", "cut", "429 at once", "echoed", "twice"):
+        api.fault(fault if fault != "cut" else Reply({"status": "running"}, cut=True), "", POLL, "GET", after=1)
+    driven = tuning.drive()
+    assert driven.error is None
+    waits = [shown for shown in driven.shown if " for the state of ftjob-0002: " in shown]
+    assert len(waits) >= 4  # A reset of a connection that was kept open is no more than a reason for another connection.
+    assert "HTTP 503: The engine is currently overloaded (server_error)" in "".join(waits)
+    assert_paid_once(tuning)
+
+
+def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning, api):
     api.fault("reset", path=POLL, method="GET", times=math.inf)
-    found = tuning.drive().error
-    assert found is not None
-    assert found.startswith("[finetune.tuned] the connection failed: ")
+    message = tuning.drive().error
+    assert message is not None
+    assert message.startswith("[finetune.tuned] the connection failed: ")
+    assert message.endswith(f". ftjob-0002 goes on at the API, and this goes on with it: {GO_ON}")
     api.forget()
     assert tuning.drive().error is None
     assert_paid_once(tuning)
 
 
-def test_what_the_api_asks_to_wait_is_waited_and_no_longer(tuning, api):
+def test_what_the_api_asks_to_wait_is_waited(tuning, api):
     for path, method in (("/files", "POST"), (JOBS, "POST"), (POLL, "GET"), ("/content", "GET")):
         api.fault("429 at once", path=path, method=method)
     assert tuning.drive().error is None
     assert_paid_once(tuning)
+
+
+@pytest.mark.parametrize(("path", "what"), [(JOBS, "the list of jobs"), (POLL, "the state of ftjob-0002")])
+def test_a_day_that_the_api_asks_to_wait_is_capped_and_shown(tuning, api, path, what):
+    api.fault(error(503, "Overloaded", headers={"retry-after": "86400"}), path=path, method="GET")
+    driven = tuning.drive()
+    assert driven.error is None
+    assert f"waiting 0 s for {what} (the API asks for 24 h 00 min): HTTP 503: Overloaded" in "".join(driven.shown)
+
+
+def test_a_listing_that_never_ends_is_given_up_with_a_message_and_nothing_is_paid(tuning, api):
+    api.tuning.create()
+    api.tuning.quirks.endless, api.tuning.quirks.filters = True, "ignored"
+    driven = tuning.drive()
+    assert (driven.state, driven.error) == (
+        State.UNCLEAR,
+        "[finetune.tuned] page 2 of the listing says has_more and brings nothing new. There may be a job that was paid for, so "
+        f"none is started. Look there for a job on {tuning.training_file().name} (base small-2026-01-01). When that can be "
+        f"read, this goes on: {GO_ON}. To pay for a job all the same: {RETRAIN}",
+    )
+    assert len(api.asked(JOBS, "GET")) < 10
+    assert len(tuning.job_ids) == 1
+    assert tuning.drive(retrain=True).error is None
+
+
+def test_a_job_that_an_endless_listing_shows_is_used(tuning, api):
+    tuning.drive()
+    tuning.job_cassette.unlink()
+    api.tuning.quirks.endless = True
+    assert tuning.drive().error is None
+    assert_paid_once(tuning)
+
+
+def test_a_listing_of_endless_new_jobs_is_given_up(tuning, api):
+    numbers = itertools.count()
+
+    def page(asked):
+        job = {"id": f"ftjob-x{next(numbers)}", "status": "succeeded", "model": "other"}
+        return Reply({"object": "list", "data": [job], "has_more": True})
+
+    api.fault(page, path=JOBS, method="GET", times=math.inf)
+    assert "the listing says has_more after 200 pages" in str(tuning.drive().error)
+    assert not tuning.job_ids
 
 
 # ---------------------------------------------------------------- sessions that end early
@@ -149,7 +268,7 @@ def test_after_ctrl_c_while_it_trains_the_job_is_gone_on_with(tuning, api, worke
     assert run.exit_code == 2, run.output
     assert "KeyboardInterrupt" in run.output
     if workers == "-n 0":  # With workers the interrupt may find one that is still starting, and its complaint comes first.
-        assert "ftjob-0002 goes on at the API, and a later recording goes on with it" in run.output
+        assert f"ftjob-0002 goes on at the API, and this goes on with it: {GO_ON}" in " ".join(run.output.split())
     assert "INTERNALERROR" not in run.output
     assert not tuning.job_cassette.exists()
     api.tuning.step_s = None
@@ -192,7 +311,7 @@ def test_retrain_says_what_there_is_and_keeps_its_recording_until_the_new_job_su
     api.tuning.step_s = 3600
     running = tuning.start("evals", "-m", "finetuned", "--record", "--retrain", "-n 0")
     wait_for(lambda: len(api.asked("/ftjob-0004", "GET")) > 1)
-    wait_for(lambda: "training anew; there is ftjob-0002 (succeeded" in running.output)
+    wait_for(lambda: "training again; there is ftjob-0002 (succeeded" in running.output)
     running.kill()
     running.process.join()
     assert tuning.recorded("tuned") == recorded
@@ -223,7 +342,7 @@ def test_sessions_of_two_checkouts_share_one_job(tuning, api):
     recorded = tuning.recorded("tuned")["job"]
     tuning.job_cassette.unlink()
     with pytest.raises(RecordingError):
-        tuning.jobs().job(tuning.loaded()[1])
+        tuning.jobs().job("tuned")
     tuning.drive()
     assert_paid_once(tuning)
     assert recorded.endswith(tuning.recorded("tuned")["job"].split("interactions:\n", 1)[1])

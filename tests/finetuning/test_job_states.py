@@ -3,22 +3,23 @@
 import asyncio
 import base64
 import datetime
+import math
 import re
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
-from evaltape.recorder.client import Endpoint
-from evaltape.recorder.loop import Call, Recorder
+from evaltape.recorder.jobs.states import State
+from evaltape.recorder.lane import Call
+from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 
 from tests.support.server import Reply, error
 from tests.support.server.jobs import RESULTS
-from tests.support.tuning import KEY
 
 JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
 GONE = error(404, "No such fine-tuning job: ftjob-0002", "fine_tune_not_found")
-RETRAIN = "To pay for another: pytest evals -m finetuned --record --retrain"
+GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
 
 
 def in_days(days: int) -> str:
@@ -79,19 +80,19 @@ def test_a_result_file_that_is_none_costs_only_the_metrics(tuning, api):
 # ---------------------------------------------------------------- jobs that end without a model
 
 
-def test_a_failed_job_is_told_with_the_apis_reason_and_not_paid_for_again(tuning, api):
+def test_a_failed_job_is_reported_with_the_apis_reason_and_not_paid_for_again(tuning, api):
     api.tuning.states = ("validating_files", "failed")
-    wanted = f"[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. {RETRAIN}"
+    wanted = f"[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. To pay for another: {RETRAIN}"
     assert tuning.drive().error == wanted
     assert tuning.drive().error == wanted
     assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002"])
     assert not tuning.job_cassette.exists()
 
 
-def test_a_cancelled_job_is_told_and_not_paid_for_again(tuning, api):
+def test_a_cancelled_job_is_reported_and_not_paid_for_again(tuning, api):
     api.tuning.states = ("validating_files", "running", "cancelled")
-    assert tuning.drive().error == f"[finetune.tuned] ftjob-0002 was cancelled. {RETRAIN}"
-    assert tuning.drive().error == f"[finetune.tuned] ftjob-0002 was cancelled. {RETRAIN}"
+    assert tuning.drive().error == f"[finetune.tuned] ftjob-0002 was cancelled. To pay for another: {RETRAIN}"
+    assert tuning.drive().error == f"[finetune.tuned] ftjob-0002 was cancelled. To pay for another: {RETRAIN}"
     assert len(tuning.job_ids) == 1
 
 
@@ -102,7 +103,7 @@ def test_after_a_failed_job_retrain_starts_another_and_says_what_there_was(tunin
     driven = tuning.drive(retrain=True)
     assert driven.error is None
     assert driven.notes == [
-        "tuned: training anew; there is ftjob-0002 (failed), made of the same data, base and settings",
+        "tuned: training again; there is ftjob-0002 (failed), made of the same data, base and settings",
         "tuned: started ftjob-0003 on 12 training rows",
     ]
     assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002", "ftjob-0003"])
@@ -115,19 +116,17 @@ def test_after_a_failed_job_retrain_starts_another_and_says_what_there_was(tunin
 def test_a_paused_job_is_gone_on_with_once_it_was_resumed(tuning, api):
     api.tuning.states = ("validating_files", "running", "paused")
     driven = tuning.drive()
-    assert driven.error == (
-        "[finetune.tuned] ftjob-0002 is paused at the API. Resume it there; a later recording goes on with it"
-    )
+    assert driven.error == (f"[finetune.tuned] ftjob-0002 is paused at the API. Resume it there; this goes on with it: {GO_ON}")
     api.tuning.jobs["ftjob-0002"].states[:] = ["running", "running", "running", "running", "succeeded"]
     assert tuning.drive().error is None
     assert len(tuning.job_ids) == 1
 
 
 def test_a_job_without_a_tuned_model_is_no_success(tuning, api):
-    body = {"id": "ftjob-0002", "status": "succeeded", "fine_tuned_model": None, "model": BASE}
-    api.fault(Reply(body), "", "/ftjob-0002", "GET")
+    api.tuning.quirks.names_model = False
     assert tuning.drive().error == (
-        "[finetune.tuned] ftjob-0002 succeeded, but this API names no tuned model that could be asked"
+        "[finetune.tuned] ftjob-0002 succeeded, but this API names no tuned model that could be asked. Deploy what it made, "
+        "and name that under [models]"
     )
     assert not tuning.job_cassette.exists()
 
@@ -145,7 +144,7 @@ def test_permission_refused_says_who_still_tunes(tuning, api):
     assert len(api.asked(JOBS)) == 1
 
 
-def test_an_exhausted_quota_is_told_once_and_not_retried(tuning, api):
+def test_an_exhausted_quota_is_reported_once_and_not_retried(tuning, api):
     api.fault("quota", path=JOBS)
     assert tuning.drive().error == "[finetune.tuned] HTTP 429: You exceeded your current quota (insufficient_quota)"
     assert len(api.asked(JOBS)) == 1
@@ -167,36 +166,76 @@ def test_an_unknown_base_is_named_with_its_place_in_the_suite(tuning, api, statu
     )
 
 
-def test_a_service_without_fine_tuning_is_told_as_one(tuning, api):
-    api.fault(error(404, "Invalid URL (GET /v1/fine_tuning/jobs)"), path=JOBS, method="GET")
-    found = tuning.drive().error
-    assert found == "[finetune.tuned] HTTP 404: Invalid URL (GET /v1/fine_tuning/jobs) (invalid_request_error)"
+def test_a_service_without_fine_tuning_is_reported_as_one(tuning, api):
+    api.fault(error(404, "Invalid URL (GET /v1/fine_tuning/jobs)"), path=JOBS, method="GET", times=math.inf)
+    assert tuning.drive().error == (
+        "[finetune.tuned] HTTP 404: Invalid URL (GET /v1/fine_tuning/jobs) (invalid_request_error). The service of "
+        "[models.small] seems to have no fine-tuning API"
+    )
 
 
 @pytest.mark.parametrize("body", [{"hello": "world"}, ["hello"], "hello"], ids=["object", "list", "text"])
-def test_an_answer_that_is_not_of_this_api_is_told_as_one(tuning, api, body):
+def test_an_answer_that_is_not_of_this_api_is_reported_as_one(tuning, api, body):
     api.fault(Reply(body if body != "hello" else '"hello"'), path=JOBS, method="GET")
-    found = tuning.drive().error
-    assert found is not None
-    assert found.startswith("[finetune.tuned] the API's answer is not of the fine-tuning API (")
+    assert tuning.drive().error == "[finetune.tuned] the answer is no listing of the fine-tuning API"
     assert not tuning.job_ids
 
 
-def test_a_job_that_vanishes_while_it_is_waited_for_is_told(tuning, api):
-    api.fault(GONE, "", "/ftjob-0002", "GET", after=1)
-    assert tuning.drive().error == ("[finetune.tuned] HTTP 404: No such fine-tuning job: ftjob-0002 (fine_tune_not_found)")
+def test_a_job_that_vanishes_while_it_is_waited_for_is_reported(tuning, api):
+    api.fault(GONE, "", "/ftjob-0002", "GET", after=1, times=math.inf)
+    driven = tuning.drive()
+    assert (driven.state, driven.error) == (
+        State.GONE,
+        "[finetune.tuned] ftjob-0002 is gone: HTTP 404: No such fine-tuning job: ftjob-0002 (fine_tune_not_found). It was "
+        f"deleted, or this key is of another project. Nothing more is paid; to pay for another job: {RETRAIN}",
+    )
+    assert tuning.drive().state is State.GONE
+    assert tuning.job_ids == ["ftjob-0002"]
 
 
-def test_a_folder_that_cannot_be_written_keeps_the_job(tuning, api):
+def test_a_job_that_the_api_does_not_know_at_once_is_waited_for(tuning, api):
+    api.fault(GONE, "", "/ftjob-0002", "GET", times=3)
+    assert tuning.drive().error is None
+    assert tuning.job_ids == ["ftjob-0002"]
+
+
+def test_a_status_that_nobody_documented_is_waited_through_for_a_while(tuning, api):
+    api.tuning.states = ("pending", "provisioning", "Running", "succeeded")
+    driven = tuning.drive()
+    assert driven.error is None
+    assert driven.shown[0].startswith("provisioning, 0 min 0")
+
+
+def test_a_status_that_stays_unknown_ends_the_wait_and_not_the_job(tuning, api):
+    api.tuning.states = ("queued", "hib\x1bernating")
+    driven = tuning.drive()
+    assert (driven.state, driven.error) == (
+        State.UNKNOWN,
+        "[finetune.tuned] ftjob-0002 has been 'hib\\x1bernating' for 0 s, a status that the fine-tuning API doesn't "
+        f"document. Look at the API what it means; this goes on with the job: {GO_ON}",
+    )
+    api.tuning.jobs["ftjob-0002"].states[:] = ["running", "running", "succeeded"]
+    assert tuning.drive().error is None
+    assert tuning.job_ids == ["ftjob-0002"]
+
+
+def test_a_folder_that_cannot_be_written_starts_no_job(tuning):
     tuning.job_cassette.parent.parent.mkdir(parents=True)
     tuning.job_cassette.parent.write_text("a file where the folder has to be")
-    found = tuning.drive().error
-    assert found is not None
-    assert found.startswith(f"{tuning.job_cassette} can't be written: ")
-    assert found.endswith("; the job itself has succeeded")
-    tuning.job_cassette.parent.unlink()
+    error = tuning.drive().error
+    assert error is not None
+    assert error.startswith(f"[finetune.tuned] {tuning.job_cassette.parent} can't be written: ")
+    assert not tuning.job_ids
+
+
+def test_a_recording_that_cannot_be_written_keeps_the_job(tuning):
+    tuning.job_cassette.mkdir(parents=True)
+    error = tuning.drive(retrain=True).error
+    assert error is not None
+    assert error.endswith(f"Is a directory. The job itself has succeeded; this records it: {GO_ON}")
+    tuning.job_cassette.rmdir()
     assert tuning.drive().error is None
-    assert len(tuning.job_ids) == 1
+    assert tuning.job_ids == ["ftjob-0002"]
 
 
 # ---------------------------------------------------------------- models that are shut down
@@ -211,24 +250,18 @@ def test_a_base_that_shuts_down_within_30_days_is_noted_before_money_is_spent(tu
 
 
 @pytest.mark.parametrize(
-    ("date", "told"), [(30, "in 30 days"), (1, "in 1 day"), (0, "which is past"), (-400, "which is past"), (31, None)]
+    ("date", "when"), [(90, "in 90 days"), (1, "in 1 day"), (0, "today"), (-400, "400 days ago"), (91, None)]
 )
-def test_only_what_is_near_is_noted(tuning, api, date, told):
+def test_only_a_shutdown_that_is_near_is_noted(tuning, api, date, when):
     api.models = {BASE: in_days(date)}
-    wanted = [f"tuned: {BASE} shuts down on {in_days(date)}, {told}"] if told else []
+    wanted = [f"tuned: {BASE} shuts down on {in_days(date)}, {when}"] if when else []
     assert [note for note in tuning.drive().notes if "shuts down" in note] == wanted
 
 
-def test_a_date_that_is_none_is_no_matter(tuning, api):
+def test_a_date_that_is_none_does_not_matter(tuning, api):
     api.models = {BASE: "soon"}
     driven = tuning.drive()
     assert (driven.error, len(driven.notes)) == (None, 1)
-
-
-def test_a_tuned_model_that_shuts_down_is_noted(tuning, api):
-    tuned = f"ft:{BASE}:acme:talks:0002"
-    api.fault(Reply({"id": tuned, "shutdown_date": f"{in_days(3)}T00:00:00Z"}), "", "talks:0002", "GET")
-    assert tuning.drive().notes[-1] == f"tuned: {tuned} shuts down on {in_days(3)}, in 3 days"
 
 
 # ---------------------------------------------------------------- money
@@ -243,44 +276,69 @@ def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):
     most = priced(tuning)
     driven = tuning.drive(budget_usd=most + 0.5, spent_usd=0.51)
     assert driven.error == (
-        f"[finetune.tuned] it can cost up to ${most:.2f}, more than the budget of ${most + 0.5:g} bears; not started"
+        f"[finetune.tuned] it can cost up to ${most:.2f}, more than the budget of ${most + 0.5:g} covers; not started"
     )
-    assert (tuning.uploads, tuning.job_ids, driven.recorder.committed_usd) == (0, [], 0.51)
+    assert (tuning.uploads, tuning.job_ids, driven.recorder.budget.committed_usd) == (0, [], 0.51)
 
 
 def test_what_a_job_cost_is_counted_where_it_was_started(tuning):
     most = priced(tuning)
     first, second = tuning.drive(budget_usd=most + 0.5), tuning.drive(budget_usd=0.01)
     assert (first.error, second.error) == (None, None)
-    assert first.recorder.committed_usd == pytest.approx(2_100 * 100 / 1e6)
-    assert second.recorder.committed_usd == 0.0
+    assert first.recorder.budget.committed_usd == pytest.approx(2_100 * 100 / 1e6)
+    assert second.recorder.budget.committed_usd == 0.0
 
 
-def test_a_job_without_a_price_is_told_where_there_is_a_budget(tuning):
-    driven = tuning.drive(budget_usd=0.01)
-    assert driven.error is None
-    assert driven.notes[0] == "tuned: --budget doesn't see what it costs: [finetune.tuned] states no price.training"
+def test_a_job_without_a_price_is_not_started_where_there_is_a_budget(tuning):
+    assert tuning.drive(budget_usd=0.01).error == (
+        "[finetune.tuned] the suite states no price.training of it, so --budget can't bound what it costs; not started"
+    )
+    assert not tuning.job_ids
+
+
+def test_a_job_that_may_have_been_created_counts_as_perhaps_spent(tuning, api):
+    most = priced(tuning)
+    api.fault("lost", path=JOBS)
+    api.tuning.quirks.lag_s = math.inf
+    driven = tuning.drive(budget_usd=most + 0.5)
+    assert driven.state is State.UNCLEAR
+    assert driven.recorder.budget.committed_usd == pytest.approx(most)
+
+
+def test_a_job_that_an_interrupted_session_leaves_counts_as_perhaps_spent(tuning, api):
+    most = priced(tuning)
+    api.fault("400", path="/ftjob-0002", method="GET")
+    driven = tuning.drive(budget_usd=most + 0.5)
+    assert driven.state is State.STOPPED
+    assert driven.recorder.budget.committed_usd == pytest.approx(most)
+
+
+def test_an_order_that_the_api_refused_costs_nothing(tuning, api):
+    most = priced(tuning)
+    api.fault("403", path=JOBS)
+    assert tuning.drive(budget_usd=most + 0.5).recorder.budget.committed_usd == 0.0
 
 
 def recording(tuning, budget_usd: float | None = None) -> tuple[Recorder, Outcomes]:
     """A recorder with the six calls to the base, each of which may cost 0.04 USD."""
     tuning.edit_suite('"small-2026-01-01"\n', '"small-2026-01-01"\nprice = { input = 0, output = 10 }\n')
     outcomes = Outcomes()
-    recorder = Recorder(tuning.recordings(), outcomes, 16, budget_usd)
+    recorder = Recorder(outcomes, 16, budget_usd)
     calls = [Call(sample) for sample in tuning.samples()]
-    recorder.add_lane(tuning.loaded()[0].models["small"], Endpoint(tuning.base_url, KEY, 10.0), calls)
+    model = tuning.loaded()[0].models["small"]
+    recorder.add_lane(("chats", "small"), model, tuning.recordings(), tuning.endpoint(), calls)
     return recorder, outcomes
 
 
 def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
     recorder, _ = recording(tuning, budget_usd=1.0)
-    recorder.job_held_usd = 0.99
+    recorder.budget.hold(0.99)
     calls = []
 
     async def job(recorder: Recorder) -> None:
         await asyncio.sleep(0.2)
         calls.append(api.calls)
-        recorder.job_held_usd = 0.0
+        recorder.budget.release(0.99)
 
     recorder.add_job(job)
     recorder.run()
@@ -296,53 +354,3 @@ def test_a_job_that_breaks_off_leaves_no_test_waiting(tuning):
     recorder.add_job(job)
     recorder.run()
     assert outcomes.stopped == "the recording broke off: LookupError('nobody thought of this')"
-
-
-# ---------------------------------------------------------------- finding a job again
-
-
-@pytest.mark.parametrize("state", ["validating_files", "queued", "running", "succeeded"])
-def test_a_job_is_found_in_any_state_and_gone_on_with(tuning, api, state):
-    api.tuning.states = (state,)
-    api.fault(GONE, "", "/ftjob-0002", "GET")
-    assert tuning.drive().error is not None
-    api.tuning.jobs["ftjob-0002"].states[:] = [state, "succeeded"]
-    driven = tuning.drive()
-    assert driven.error is None
-    assert driven.notes[0].startswith(f"tuned: using ftjob-0002 ({state}")
-    assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002"])
-
-
-def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api):
-    tuning.drive()
-    for number in range(5):
-        api.tuning._create({"model": "other", "training_file": "file-0001", "metadata": {"evaltape_digest": str(number)}})
-    api.tuning._create({"model": "other", "training_file": "file-0001"})
-    api.tuning.page = 2
-    # This API knows nothing of the filter.
-    everything = api.tuning._matching
-    api.tuning._matching = lambda query: everything({})
-    assert tuning.drive().notes[0].startswith("tuned: using ftjob-0002 (succeeded")
-    assert len(tuning.job_ids) == 7
-
-
-def test_of_several_jobs_the_newest_that_did_not_fail_is_used(tuning, api):
-    tuning.drive()
-    tuning.drive(retrain=True)
-    api.tuning.states = ("failed",)
-    tuning.drive(retrain=True)
-    assert tuning.job_ids == ["ftjob-0002", "ftjob-0004", "ftjob-0006"]
-    assert tuning.drive().notes[0].startswith("tuned: using ftjob-0004 (succeeded")
-    assert read_job(tuning.job_cassette).id == "ftjob-0004"
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [("n_epochs = 1", "n_epochs = 2"), ("seed = 7", "seed = 8"), (BASE, "large-2026-01-01"), ("Summarise", "Sum up")],
-    ids=["hyperparameter", "seed", "base", "prompt"],
-)
-def test_other_settings_or_data_make_another_job(tuning, old, new):
-    tuning.drive()
-    tuning.edit_suite(old, new)
-    assert tuning.drive().notes[-1].startswith("tuned: started ftjob-")
-    assert len(tuning.job_ids) == 2

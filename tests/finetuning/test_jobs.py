@@ -1,11 +1,14 @@
 """Workflow 2 as a user goes through it: a job is recorded beside the baseline, replayed, and guarded against change."""
 
 import json
+import math
+import shutil
 from dataclasses import replace
 
 import pytest
 import yaml
 from evaltape.errors import RecordingError
+from evaltape.finetuning.jobs import JobFailed
 from evaltape.finetuning.training_file import build_validation_file
 
 from tests.support.project import ROWS, wait_for
@@ -21,7 +24,7 @@ RECORD = "pytest evals -m finetuned --record"
 def refused(tuning) -> str:
     """Why the recorded job can't be replayed, without the path that it starts with."""
     with pytest.raises(RecordingError) as found:
-        tuning.jobs().job(tuning.loaded()[1])
+        tuning.jobs().job("tuned")
     assert found.value.command == RECORD
     path, _, reason = str(found.value).partition(": ")
     assert path == str(tuning.job_cassette)
@@ -29,7 +32,7 @@ def refused(tuning) -> str:
 
 
 def assert_replays(tuning) -> None:
-    assert tuning.jobs().job(tuning.loaded()[1]).status == "succeeded"
+    assert tuning.jobs().job("tuned").status == "succeeded"
 
 
 # ---------------------------------------------------------------- recording
@@ -149,7 +152,7 @@ def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning, a
 
 
 def test_the_recording_holds_the_jobs_own_calls_and_nothing_of_others(tuning, api):
-    api.tuning._create({"model": "secret-base", "training_file": None, "metadata": {"whose": "a colleague's"}})
+    api.tuning.create(model="secret-base", metadata={"whose": "a colleague's"})
     tuning.drive()
     interactions = yaml.safe_load(tuning.job_cassette.read_text())["interactions"]
     calls = [(one["request"]["method"], one["request"]["uri"].split("/v1")[1]) for one in interactions]
@@ -186,13 +189,38 @@ def test_no_key_and_no_identity_is_recorded(tuning, api, gzip):
         assert secret not in written
 
 
-def test_an_event_that_tells_the_key_is_not_written(tuning, api):
+def test_events_that_hold_the_key_are_left_out(tuning, api):
     event = {"id": "e1", "created_at": 1, "level": "info", "message": f"Authorised by {KEY}"}
     api.fault(Reply({"object": "list", "data": [event], "has_more": False}), "", "/events", "GET", times=9)
-    found = tuning.drive().error
-    assert found is not None
-    assert "not written, because the answer holds an API key" in found
-    assert not tuning.job_cassette.exists()
+    driven = tuning.drive()
+    assert driven.error is None
+    assert driven.notes[-1].startswith("tuned: ftjob-0002 is recorded without events and metrics: ")
+    assert KEY not in "".join(path.read_text() for path in tuning.job_cassette.parent.iterdir())
+    assert_replays(tuning)
+
+
+def test_a_job_without_result_file_and_events_counts_and_is_recorded(tuning, api):
+    api.tuning.quirks.result_files = False
+    api.fault(error(404, "Invalid URL"), "", "/events", "GET", times=9)
+    driven = tuning.drive()
+    assert (driven.error, driven.notes[1:]) == (
+        None,
+        [
+            "tuned: ftjob-0002 is recorded without its events: HTTP 404: Invalid URL (invalid_request_error)",
+            "tuned: ftjob-0002 is recorded without its metrics in file-0003: HTTP 404: No such File object: file-0003 "
+            "(invalid_request_error)",
+        ],
+    )
+    job = tuning.jobs().job("tuned")
+    assert (job.id, job.metrics, job.events) == ("ftjob-0002", [], [])
+
+
+def test_events_that_never_end_are_recorded_as_far_as_they_go(tuning, api):
+    event = {"id": "e1", "created_at": 1, "level": "info", "message": "Step 1"}
+    api.fault(Reply({"object": "list", "data": [event], "has_more": True}), "", "/events", "GET", times=math.inf)
+    assert tuning.drive().error is None
+    assert {event["message"] for event in tuning.jobs().job("tuned").events} == {"Step 1"}
+    assert len(api.asked("/events", "GET")) < 10
 
 
 # ---------------------------------------------------------------- replay
@@ -321,7 +349,7 @@ def test_what_was_noted_beside_the_job_is_not_needed(tuned):
     [
         ('"status": "succeeded"', '"status": "running"'),
         (f'"fine_tuned_model": "{TUNED}"', '"fine_tuned_model": null'),
-        ("evaltape_settings", "evaltape_others"),
+        ("evaltape_training", "evaltape_others"),
         ("GET", "PUT"),
     ],
     ids=["unfinished", "no model", "not ours", "no job"],
@@ -330,7 +358,66 @@ def test_a_recording_of_something_else_is_no_job(tuned, old, new):
     text = tuned.job_cassette.read_text()
     assert old in text
     tuned.job_cassette.write_text(text.replace(old, new))
+    (tuned.job_cassette.parent / "training.json").unlink()
     assert refused(tuned).startswith("not the recording of a job (")
+
+
+@pytest.mark.parametrize("kept", ["job.yaml alone", "with training.json"])
+def test_a_job_of_an_api_that_keeps_no_metadata_replays(tuning, api, kept):
+    api.tuning.quirks.keeps_metadata = False
+    assert tuning.drive().error is None
+    if kept == "job.yaml alone":  # The order holds what the API forgot.
+        (tuning.job_cassette.parent / "training.json").unlink()
+    assert_replays(tuning)
+
+
+def test_a_job_of_such_an_api_that_another_machine_ordered_replays(tuning, api):
+    api.tuning.quirks.keeps_metadata = False
+    assert tuning.drive().error is None
+    shutil.rmtree(tuning.job_cassette.parent)
+    assert tuning.drive().notes[0].startswith("tuned: using ftjob-0002 (succeeded")
+    assert "evaltape_training" not in tuning.job_cassette.read_text()
+    assert_replays(tuning)
+    # What training.json says of another job is not believed.
+    origin = tuning.job_cassette.parent / "training.json"
+    origin.write_text(origin.read_text().replace("ftjob-0002", "ftjob-0009"))
+    assert refused(tuning).startswith("not the recording of a job (neither its metadata nor its order nor training.json")
+
+
+def test_the_order_stays_recorded_when_its_job_is_recorded_again(tuning, api):
+    api.tuning.quirks.keeps_metadata = False
+    tuning.drive()
+    recorded = tuning.job_cassette.read_text()
+    tuning.drive()
+    assert tuning.job_cassette.read_text() == recorded
+
+
+@pytest.mark.parametrize("tokens", ["1e999", "-7", '"many"', "true", "null"])
+def test_a_count_of_tokens_that_is_none_is_no_obstacle(tuned, tokens):
+    text = tuned.job_cassette.read_text()
+    assert '"trained_tokens": 2100' in text
+    tuned.job_cassette.write_text(text.replace('"trained_tokens": 2100', f'"trained_tokens": {tokens}'))
+    assert tuned.jobs().job("tuned").trained_tokens == 0
+
+
+def test_metrics_that_are_not_numbers_are_none(tuning, api):
+    table = "step,train_loss,valid_loss\n1,NaN,inf\n2,0.5,\n"
+    api.fault(Reply(table, content_type="text/csv"), "", "/content", "GET")
+    tuning.drive()
+    assert tuning.jobs().job("tuned").metrics == [
+        {"step": 1.0, "train_loss": None, "valid_loss": None},
+        {"step": 2.0, "train_loss": 0.5, "valid_loss": None},
+    ]
+
+
+def test_a_job_that_failed_in_this_session_raises_the_apis_reason(tuned):
+    jobs = tuned.jobs()
+    assert jobs.job("tuned").id == "ftjob-0002"
+    jobs.fail("tuned", "ftjob-0009 failed: Line 3 has no assistant message")
+    with pytest.raises(JobFailed, match="ftjob-0009 failed: Line 3 has no assistant message"):
+        jobs.job("tuned")
+    jobs.forget("tuned")
+    assert jobs.job("tuned").id == "ftjob-0002"
 
 
 def test_what_is_missing_is_asked_without_touching_the_job(tuned, api):

@@ -1,11 +1,19 @@
-"""`--budget`: over all workers and models together, never passed by more than what is in flight, and easy to go on from."""
+"""`--budget`: a bound on what a session can have cost, whatever becomes of its calls, and easy to go on from."""
 
+import math
 import re
 import shlex
+from typing import Any
 
 import pytest
+from evaltape.recorder.budget import Budget
+from evaltape.suite.pricing import answer_limit, most_tokens
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.support.server import completion
+from tests.support.project import Project, Run
+from tests.support.server import ApiServer, Reply, completion
 
 PRICE = "price = { input = 1000.0, output = 1000.0 }\n"
 OTHER = f"""
@@ -15,25 +23,41 @@ base_url = "BASE_URL"
 {PRICE}"""
 # A call of 20 prompt bytes and 10 answer tokens at most; a word costs a tenth of a cent.
 ROWS = [{"id": f"s{n}", "dialogue": f"Ann: number {n} is out\nBob: ok", "summary": f"number {n} is out"} for n in range(20)]
+ELSEWHERE = "http://api.example.invalid/v1"
 
 
 @pytest.fixture
-def priced(project):
+def priced(project: Project) -> Project:
     """A project of twenty samples, whose model has a price and whose answers have a limit."""
     project.write_rows(ROWS)
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 10")
     project.extend_suite(PRICE)
+    project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02)
     return project
 
 
-def spent_usd(api):
-    """What the server would charge."""
+def record(project: Project, *args: str) -> Run:
+    return project.run("evals", "--record", *args)
+
+
+def spent_usd(api: ApiServer) -> float:
+    """What the server would charge for its answers."""
     replies = [completion(asked.json, f"Ann: number {0} is out").body["usage"] for asked in api.asked() if asked.status == 200]
     return sum(usage["total_tokens"] for usage in replies) / 1000
 
 
-def test_the_stop_is_clean_what_was_paid_for_is_kept_and_the_message_says_how_to_go_on(priced, api, workers):
-    run = priced.run("evals", "--record", "--budget", "0.15", "--concurrency", "2", workers)
+def most_usd(project: Project, api: ApiServer) -> float:
+    """What one call can cost at most."""
+    return sum(most_tokens(api.asked()[0].json)) / 1000
+
+
+# ---------------------------------------------------------------- a budget that is reached
+
+
+def test_the_stop_is_clean_what_was_paid_for_is_kept_and_the_message_says_how_to_go_on(
+    priced: Project, api: ApiServer, workers: str
+) -> None:
+    run = record(priced, "--budget", "0.15", "--concurrency", "2", workers)
     assert run.exit_code == 2
     assert 0 < api.answered < 20
     assert spent_usd(api) <= 0.15
@@ -41,66 +65,246 @@ def test_the_stop_is_clean_what_was_paid_for_is_kept_and_the_message_says_how_to
     assert "FAILED" not in run.output
     assert "0.3            not checked\n" in run.output
     assert "Traceback" not in run.output
-    assert "the budget of $0.15 can't bear a further call ($0." in run.output
+    assert f"the budget of $0.15 doesn't cover another call (${spent_usd(api):.4f} spent)" in " ".join(run.output.split())
     assert f"Spent in this session: ${spent_usd(api):.4f} of a budget of $0.15.\n" in run.output
     left = 20 - api.answered
     assert re.search(rf"\n{left} calls left, which can cost up to \$[\d.]+\. Go on:\n +pytest evals -m baseline", run.output)
 
 
-def test_the_command_that_goes_on_finishes_the_recording(priced, api):
-    run = priced.run("evals", "--record", "--budget", "0.15")
+def test_the_command_that_goes_on_finishes_the_recording(priced: Project, api: ApiServer) -> None:
+    run = record(priced, "--budget", "0.15")
     paid = api.answered
     command = re.search(r"^ *pytest (.* --budget .*)$", run.output, re.MULTILINE)
+    assert command is not None
     again = priced.run(*shlex.split(command[1]), "--snapshot-update")
     again.assert_outcomes(passed=22)
     assert api.answered == 20
     assert paid < 20
 
 
-def test_all_models_share_the_budget(priced, api):
+def test_all_models_share_the_budget(priced: Project, api: ApiServer) -> None:
     priced.extend_suite(OTHER)
-    run = priced.run("evals", "--record", "--budget", "0.2", "-n 2")
+    run = record(priced, "--budget", "0.2", "-n 2")
     assert run.exit_code == 2
     assert spent_usd(api) <= 0.2
     assert len(priced.recorded()) + len(priced.recorded("other")) == api.answered
     assert {asked.json["model"] for asked in api.asked()} == {"small-2026-01-01", "other-2026-01-01"}
 
 
-def test_a_budget_too_small_for_one_call_says_what_it_takes(priced, api):
-    run = priced.run("evals", "--record", "--budget", "0.001")
+def test_a_budget_too_small_for_one_call_says_what_it_takes(priced: Project, api: ApiServer) -> None:
+    run = record(priced, "--budget", "0.001")
     assert run.exit_code == 2
     assert api.calls == 0
     assert re.search(r"\n20 calls left, which can cost up to \$[\d.]+\. Go on:\n", run.output)
 
 
-def test_a_budget_that_suffices_changes_nothing(priced, api):
-    run = priced.run("evals", "--record", "--budget", "1000", "--snapshot-update")
-    run.assert_outcomes(passed=22)
+def test_a_budget_that_suffices_changes_nothing(priced: Project, api: ApiServer) -> None:
+    record(priced, "--budget", "1000", "--snapshot-update").assert_outcomes(passed=22)
     assert api.answered == 20
 
 
-def test_an_api_that_tells_no_tokens_is_bounded_by_what_calls_can_cost(priced, api):
-    def untold(asked):
+def test_an_api_that_tells_no_tokens_is_bounded_by_what_calls_can_cost(priced: Project, api: ApiServer) -> None:
+    def untold(asked: dict[str, Any]) -> Reply:
         reply = completion(asked, "fine")
         del reply.body["usage"]
         return reply
 
     api.fault(untold, times=100)
-    assert priced.run("evals", "--record", "--budget", "0.5").exit_code == 2
+    run = record(priced, "--budget", "0.5")
+    assert run.exit_code == 2
     assert 0 < api.answered < 10
+    perhaps = api.answered * most_usd(priced, api)
+    told = (
+        f"Spent in this session: $0.00 of a budget of $0.5, perhaps ${perhaps:.4f} more: {api.answered} answers told no tokens."
+    )
+    assert told in " ".join(run.output.split())
 
 
-def test_a_budget_that_bounds_nothing_is_refused(project, api):
-    project.run("evals", "--record", "--budget", "1").assert_refused("--budget 1 bounds nothing", "no price of small")
+# ---------------------------------------------------------------- calls that may have been billed
+
+
+@pytest.mark.parametrize("fault", ["reset", "cut", "500", "html error", "hang"])
+def test_what_broke_off_counts_for_its_most_so_that_attempts_never_pass_the_budget(
+    priced: Project, api: ApiServer, fault: str
+) -> None:
+    api.fault(fault, times=math.inf)
+    run = record(priced, "--budget", "0.3", "--concurrency", "4", "-o", "eval_timeout_s=0.3")
+    assert run.exit_code == 2, run.output
+    assert 0 < api.calls * most_usd(priced, api) <= 0.3
+    told = f"perhaps ${api.calls * most_usd(priced, api):.4f} more: {api.calls} calls broke off."
+    assert told in " ".join(run.output.split())
+
+
+def test_an_answer_that_is_none_may_have_been_billed(priced: Project, api: ApiServer) -> None:
+    api.fault("not a completion", match="number 7")
+    run = record(priced)
+    told = (
+        f"Spent in this session: ${spent_usd(api) * 19 / 20:.4f}, perhaps ${most_usd(priced, api):.4f} more: 1 call broke off."
+    )
+    assert told in " ".join(run.output.split())
+
+
+@pytest.mark.parametrize("fault", ["400", "404", "429 at once"])
+def test_what_the_api_refused_costs_nothing(priced: Project, api: ApiServer, fault: str) -> None:
+    api.fault(fault, times=15)
+    run = record(priced, "--budget", "0.6")
+    assert "perhaps" not in run.output
+    assert api.answered >= 5
+    assert "budget of $0.6 doesn't cover" not in run.output
+
+
+def test_what_was_never_sent_costs_nothing(priced: Project, api: ApiServer) -> None:
+    api.stop()
+    run = record(priced, "--budget", "0.1", "-k", "s1")
+    assert run.outcomes["failed"] >= 11, run.output
+    assert "perhaps" not in run.output
+    assert "doesn't cover" not in run.output
+
+
+def test_calls_given_up_when_a_session_is_stopped_are_counted(priced: Project, api: ApiServer) -> None:
+    priced.set_waits("recorder.loop", GRACE_S=0.1)
+    api.fault("quota", match="number 0 ")
+    api.fault("hang", match="number 1 ")
+    run = record(priced, "-k", "s0 or s1-", "--concurrency", "2")
+    assert "perhaps" in run.output or api.calls < 2
+
+
+# ---------------------------------------------------------------- budgets that bound nothing
+
+
+@pytest.fixture
+def elsewhere(project: Project) -> Project:
+    """A project whose model is served on another machine, where nothing is ever asked."""
+    project.edit_suite(f'base_url = "{project.base_url}"', f'base_url = "{ELSEWHERE}"')
+    return project
+
+
+def refused(project: Project, *texts: str) -> None:
+    project.run("evals", "--record", "--budget", "2", key="sk-session-key-0123456789").assert_refused(*texts)
+    assert not (project.cassettes / "small").exists()
+
+
+def test_a_budget_without_a_price_is_refused(elsewhere: Project) -> None:
+    refused(elsewhere, "chats.toml: [models.small] price is missing, so --budget 2 can't bound what it costs; it takes USD")
+
+
+def test_a_budget_without_a_bound_on_answers_is_refused(elsewhere: Project) -> None:
+    elsewhere.extend_suite(PRICE)
+    refused(
+        elsewhere,
+        "[models.small] request sets no bound on the length of an answer, so --budget 2 can't bound what it costs; "
+        "set max_completion_tokens (or max_tokens) there or under [request]",
+    )
+
+
+@pytest.mark.parametrize("limit", ["max_tokens = -1", 'max_tokens = "10"', "max_completion_tokens = true"])
+def test_a_limit_that_is_none_bounds_nothing(elsewhere: Project, limit: str) -> None:
+    elsewhere.extend_suite(PRICE)
+    elsewhere.edit_suite("temperature = 0", f"temperature = 0\n{limit}")
+    refused(elsewhere, "sets no bound on the length of an answer")
+
+
+def test_one_model_that_can_not_be_bounded_refuses_the_whole_recording(priced: Project, api: ApiServer) -> None:
+    priced.extend_suite(OTHER.replace("BASE_URL", ELSEWHERE).replace(PRICE, 'api_key_env = "HOME"\n'))
+    refused(priced, "[models.other] price is missing")
+    assert api.calls == 0
+
+
+def test_a_server_on_this_machine_costs_nothing_without_a_price(project: Project, api: ApiServer) -> None:
+    record(project, "--budget", "0.01", "--snapshot-update").assert_outcomes(passed=8)
+    assert api.answered == 6
+
+
+def test_a_job_without_a_price_is_refused(tuning: Project, api: ApiServer) -> None:
+    tuning.edit_suite(f'base_url = "{tuning.base_url}"', f'base_url = "{ELSEWHERE}"')
+    run = tuning.run("evals", "-m", "finetuned", "--record", "--budget", "2", key="sk-session-key-0123456789")
+    run.assert_refused("[finetune.tuned] price is missing, so --budget 2 can't", "price = { training = 3.00, input")
     assert api.requests == []
 
 
-def test_a_budget_that_bounds_some_models_says_which_it_does_not(project):
-    project.extend_suite(OTHER)
-    run = project.run("evals", "--record", "--budget", "100", "--snapshot-update")
-    assert "The budget does not bound small: the suite states no price." in run.output
-
-
-def test_a_budget_needs_a_recording_to_bound(project):
+def test_a_budget_needs_a_recording_to_bound(project: Project) -> None:
     project.run("evals", "--budget", "1").assert_refused("add --record or --record-missing")
     project.run("evals", "--record", "--budget", "0").assert_refused("an amount of USD over 0")
+
+
+# ---------------------------------------------------------------- the bound itself
+
+AMOUNTS = st.floats(0, 100) | st.sampled_from([0.0, 0.1, 1.0])
+
+
+class Session(RuleBasedStateMachine):
+    """Calls that start as the budget allows, and end in every order and way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = Budget(100.0)
+        self.under_way: list[float] = []
+        self.truth_usd = 0.0
+
+    @rule(most=AMOUNTS)
+    def start(self, most: float) -> None:
+        if self.budget.hold(most):
+            self.under_way.append(most)
+
+    def take(self, data: st.DataObject) -> float:
+        return self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), share=st.floats(0, 1))
+    def answer(self, data: st.DataObject, share: float) -> None:
+        most = self.take(data)
+        self.budget.settle(most, most * share)
+        self.truth_usd += most * share
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def answer_without_a_cost(self, data: st.DataObject) -> None:
+        most = self.take(data)
+        self.budget.settle(most, None)
+        self.truth_usd += most
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), billed=st.booleans())
+    def break_off(self, data: st.DataObject, billed: bool) -> None:
+        most = self.take(data)
+        self.budget.doubt(most)
+        self.truth_usd += most if billed else 0.0
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def refuse(self, data: st.DataObject) -> None:
+        self.budget.release(self.take(data))
+
+    @invariant()
+    def nothing_passes_the_limit(self) -> None:
+        tolerance = 1e-9
+        assert self.budget.committed_usd <= 100 + tolerance
+        assert self.truth_usd + sum(self.under_way) <= self.budget.committed_usd + tolerance
+
+    @invariant()
+    def what_is_held_is_what_is_under_way(self) -> None:
+        assert self.budget.under_way == len(self.under_way)
+        assert self.budget.held_usd == pytest.approx(math.fsum(self.under_way), abs=1e-9)
+        assert self.under_way or self.budget.held_usd == 0.0
+
+
+TestWhateverBecomesOfCalls = Session.TestCase
+
+
+def test_without_a_limit_all_is_covered_and_counted() -> None:
+    budget = Budget()
+    assert budget.hold(1e9)
+    budget.doubt(1e9)
+    assert (budget.perhaps_usd, budget.broke_off, budget.held_usd) == (1e9, 1, 0.0)
+
+
+@given(st.dictionaries(st.sampled_from(["max_tokens", "max_completion_tokens"]), st.integers(-5, 100)))
+def test_of_two_limits_the_larger_counts_and_one_that_is_none_leaves_no_bound(limits: dict[str, int]) -> None:
+    bounded = limits and all(limit >= 0 for limit in limits.values())
+    assert answer_limit(limits) == (max(limits.values()) if bounded else None)
+
+
+def test_what_stands_beside_the_messages_is_a_part_of_the_prompt() -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], "temperature": 0}
+    tools = [{"type": "function", "function": {"name": "x" * 1000}}]
+    assert most_tokens({**body, "tools": tools})[0] - most_tokens(body)[0] > 1000

@@ -31,7 +31,7 @@ def many_rows(project: Project, number: int) -> list[str]:
 @pytest.fixture(autouse=True)
 def brisk(project: Project) -> None:
     """Between attempts there is little time."""
-    project.set_waits("recorder.loop", FIRST_BACKOFF_S=0.02)
+    project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02)
 
 
 def record(project: Project, *args: str) -> Run:
@@ -41,13 +41,13 @@ def record(project: Project, *args: str) -> Run:
 def test_transient_faults_are_tried_again_and_leave_no_trace(project: Project, api: ApiServer) -> None:
     names = many_rows(project, len(PASSING) + 1)
     plain = record(project)
-    wanted = project.recorded()
+    wanted = project.answers()
     api.forget()
     for name, fault in zip(names, PASSING, strict=False):
         api.fault(fault, match=name)
     run = record(project)
     assert run.exit_code == plain.exit_code == 0, run.output
-    assert project.recorded() == wanted
+    assert project.answers() == wanted
     assert api.calls == 2 * len(PASSING) + 1
     assert api.answered == len(PASSING) + 1
 
@@ -156,7 +156,7 @@ def test_a_server_that_is_not_there_is_told_for_each_sample(project: Project, ap
     run = record(project, "-k", "t1 or t2")
     assert run.outcomes["failed"] == 2, run.output
     assert re.search(r"the connection failed: .+ \(after 5 attempts\)", " ".join(run.output.split()))
-    assert not (project.cassettes / "small").exists()
+    assert project.recorded() == {}
 
 
 def test_answers_in_any_order_are_the_samples_own(project: Project, api: ApiServer) -> None:

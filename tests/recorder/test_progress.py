@@ -77,8 +77,8 @@ def test_a_log_gets_whole_lines_and_a_last_one(thirty, workers):
     assert len(lines) > 2
     assert [line for line in lines[:-1] if not LIVE.fullmatch(line)] == []
     assert re.fullmatch(r"recorded 30 of 30 calls, 330 tokens, \$0.0420, in \d+ s", lines[-1])
-    dots = run.output[run.output.index("collected") : run.output.index("= scores")]
-    assert len(re.sub(r"[^.]", "", re.sub(r"^record.*$|evals/test_baseline.py", "", dots, flags=re.M))) == 32
+    dots = re.findall(r"^(?:evals/test_baseline\.py )?(\.+)(?: +\[100%\])?$", run.output, re.M)
+    assert sum(map(len, dots)) == 32
     assert "\x1b" not in run.output
 
 
@@ -145,6 +145,27 @@ def test_several_models_have_a_line_each(tally):
     assert live_lines(tally, rate, stopping=True)[0] == (
         "recording 40/2,000, 16 in flight, 2 failed, stopping, 18,000 tokens, $0.0180"
     )
+
+
+def test_what_is_waited_for_stands_under_the_calls(tally):
+    tally.waits["small"] = "waiting 2 min 00 s: HTTP 503: busy"
+    lines = live_lines(tally, Rate(100.0), stopping=False)
+    assert lines[3:] == ["  small: waiting 2 min 00 s: HTTP 503: busy"]
+    assert log_lines(tally, Rate(100.0), stopping=False)[1:] == lines[3:]
+
+
+@pytest.mark.parametrize(
+    ("broke_off", "untold", "doubt"),
+    [
+        (0, 0, ""),
+        (1, 0, "1 call broke off"),
+        (3, 0, "3 calls broke off"),
+        (0, 2, "2 answers told no tokens"),
+        (1, 1, "1 call broke off, 1 answer told no tokens"),
+    ],
+)
+def test_what_is_in_doubt_is_counted_in_words(broke_off, untold, doubt):
+    assert Tally(broke_off=broke_off, untold=untold).doubt == doubt
 
 
 def test_the_last_line(tally):

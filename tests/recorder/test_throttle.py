@@ -4,10 +4,10 @@ import heapq
 import math
 
 import pytest
+from evaltape.recorder.failures import LONGEST_WAIT_S
 from evaltape.recorder.throttle import (
     CUT,
     FIRST_LIMIT,
-    LONGEST_PAUSE_S,
     PACE_CURVE,
     PACE_DIP,
     PACE_PLATEAU,
@@ -71,7 +71,7 @@ def test_a_pause_has_an_end_whatever_the_api_asks() -> None:
     throttle = Throttle(most=16)
     throttle.start(0.0)
     throttle.refuse(started=0.0, now=0.0, retry_after_s=86_400)
-    assert throttle.wait_s(0.0) == LONGEST_PAUSE_S
+    assert throttle.wait_s(0.0) == LONGEST_WAIT_S
 
 
 def test_a_burst_of_refusals_is_one_episode_and_cuts_once() -> None:

@@ -23,6 +23,7 @@ from tests.support.server import ApiServer
 ENDPOINT = "/chat/completions"
 URL = "http://127.0.0.1:8000/v1/chat/completions"
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "Sum up:\n\nAnn: hi\nBob: yo"}], "temperature": 0}
+DATE = "Tue, 24 Nov 2026 20:06:50 GMT"
 ANSWERED = {"choices": [{"message": {"content": "Ann greets Bob."}}]}
 TEXTS = st.text(st.characters(exclude_categories=()))
 JSON = st.recursive(
@@ -120,8 +121,56 @@ def test_a_cassette_that_vcrpy_wrote_replays(path: Path, api: ApiServer) -> None
     client = openai.OpenAI(base_url=api.base_url, api_key="none", max_retries=0)
     with vcr.use_cassette(str(path), filter_headers=["authorization"]):
         client.chat.completions.create(**ASKED)
-    answer = cassettes.replay(path, ENDPOINT, ASKED)
+    answer = cassettes.replay(path, ENDPOINT, ASKED).answered
     assert answer["choices"][0]["message"]["content"] == "Ann: hi"
+
+
+def test_what_is_recorded_of_a_call_reads_back(path: Path) -> None:
+    exchange = Exchange("POST", URL, ASKED, 200, ANSWERED, "application/json", DATE, 1.234567, 0.000012345)
+    cassettes.write(path, [exchange])
+    assert cassettes.read(path) == [exchange]
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["as written", "edited"])
+def test_headers_of_our_own_that_hold_no_number_are_as_none(path: Path, by_hand: bool) -> None:
+    cassettes.write(path, [Exchange("POST", URL, ASKED, 200, ANSWERED, latency_s=1.0, cost_usd=2.0)])
+    text = path.read_text().replace('"1.000000"', '"1e999"').replace('["2.000000000"]', "[]")
+    path.write_text("# edited\n" + text if by_hand else text)
+    (exchange,) = cassettes.read(path)
+    assert (exchange.latency_s, exchange.cost_usd) == (None, None)
+
+
+@pytest.mark.parametrize("status", [500, 429, 307, 199, 0])
+def test_a_recording_of_an_error_is_no_answer_whatever_its_body(path: Path, status: int) -> None:
+    cassettes.write(path, [Exchange("POST", URL, ASKED, status, ANSWERED)])
+    assert refusal(path) == f"t1.yaml: recorded with HTTP status {status}, which is no answer"
+
+
+def test_a_pointer_of_git_lfs_is_told_for_what_it_is(path: Path) -> None:
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert refusal(path) == "t1.yaml: a Git LFS pointer, which stands for a recording that isn't on this machine"
+
+
+def test_no_text_of_a_cassette_reaches_a_message_raw(path: Path) -> None:
+    evil = "\x1b[2J\x07\u202e"
+    shown = r"\x1b[2J\x07\u202e"
+    asked = {"model": evil, "messages": [{"role": evil, "content": "x"}], evil: evil}
+    cassettes.write(path, [chat(asked)])
+    told = refusal(path)
+    assert f"another model ('{shown}'; the suite names 'm')" in told
+    assert f"messages by {shown}; the suite has user" in told
+    assert f"another {shown} (" in told
+    cassettes.write(path, [Exchange("POST", f"http://h/{evil}", ASKED, 200, ANSWERED)])
+    told += refusal(path)
+    path.write_text(f"version: 1\ninteractions: {evil}\n- {evil}: [")
+    told += refusal(path)
+    assert not set("\x1b\x07\u202e") & set(told)
+
+
+def test_a_recording_larger_than_what_is_read_is_not_written(path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"t1\.yaml: not written, because it would be larger than 32 MiB"):
+        cassettes.write(path, [chat(answered={"x": "a" * (33 * 2**20)})])
+    assert os.listdir() == []
 
 
 def test_neither_credentials_nor_a_query_of_the_address_are_kept(path: Path) -> None:
@@ -139,12 +188,12 @@ def test_neither_credentials_nor_a_query_of_the_address_are_kept(path: Path) -> 
 )
 def test_a_recording_matches_whatever_its_host_and_prefix(path: Path, url: str) -> None:
     cassettes.write(path, [Exchange("POST", url, ASKED, 200, ANSWERED)])
-    assert cassettes.replay(path, ENDPOINT, ASKED) == ANSWERED
+    assert cassettes.replay(path, ENDPOINT, ASKED).answered == ANSWERED
 
 
 def test_a_recording_matches_whatever_the_order_of_its_keys(path: Path) -> None:
     cassettes.write(path, [chat(dict(reversed(ASKED.items())))])
-    assert cassettes.replay(path, ENDPOINT, ASKED) == ANSWERED
+    assert cassettes.replay(path, ENDPOINT, ASKED).answered == ANSWERED
 
 
 @pytest.mark.parametrize(

@@ -129,16 +129,12 @@ def test_a_disk_that_fills_up_stops_the_run_and_leaves_whole_files(long: Project
     finish(long, api)
 
 
-def test_a_folder_of_cassettes_that_cannot_be_written_stops_the_run_and_loses_nothing_more(
-    long: Project, api: ApiServer
-) -> None:
+def test_a_folder_of_cassettes_that_cannot_be_written_is_refused_before_any_call(long: Project, api: ApiServer) -> None:
     long.cassettes.mkdir(parents=True)
     (long.cassettes / "small").write_text("a file where a folder should be")
     run = start(long, "--concurrency", "1").wait()
-    assert run.exit_code != 0
-    assert "cassettes/chats/small/p00.yaml can't be written: Not a directory" in run.output
-    assert "Traceback" not in run.output
-    assert api.calls == 1
+    run.assert_refused("cassettes/chats/small: recordings can't be written here: Not a directory")
+    assert api.calls == 0
 
 
 def test_whatever_goes_wrong_with_an_answer_its_test_hears_of_it(project: Project, api: ApiServer) -> None:

@@ -115,7 +115,7 @@ def test_verbose_cuts_no_text_and_tells_more(project, api):
     verbose = scores_of(project.run("evals", "-m", "baseline", "-v").output)
     assert re.sub(r"\s+", " ", long) in re.sub(r"\s+", " ", verbose)
     assert "small: served as small-2026-01-01, 7 + 2 tokens" in verbose
-    assert max(len(line) for line in verbose.splitlines() if "pytest evals" not in line) <= 80
+    assert max(len(line) for line in verbose.splitlines() if "pytest " not in line) <= 80
 
 
 def test_texts_of_models_never_reach_the_terminal_raw(project, api):

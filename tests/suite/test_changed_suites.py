@@ -21,7 +21,7 @@ def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(re
     for sample in SAMPLES:
         told = (
             f"cassettes/chats/small/{sample}.yaml: recorded with another prompt (line 1 differs). "
-            f"Record it: pytest evals -m baseline -k chats-small-{sample} --record"
+            "Record it: pytest evals -m baseline --record-missing"
         )
         assert told in messages(run.output)
 
@@ -29,9 +29,9 @@ def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(re
 def test_the_command_that_a_failure_names_mends_it(recorded: Project) -> None:
     recorded.edit_suite("[models.small]", "[models.small]\nrequest = { seed = 1 }")
     run = recorded.run("evals", "-m", "baseline", "-k", "t3")
-    command = "pytest evals -m baseline -k chats-small-t3 --record"
+    command = "pytest evals -m baseline --record-missing"
     assert f"t3.yaml: recorded with another seed (none; the suite asks for 1). Record it: {command}" in messages(run.output)
-    assert recorded.run(*command.split()[1:]).outcomes["passed"] == 1
+    recorded.run(*command.split()[1:]).assert_outcomes(passed=8)
     assert recorded.run("evals", "-m", "baseline", "-k", "t3").outcomes["passed"] == 1
 
 
@@ -69,11 +69,11 @@ def test_a_damaged_cassette_fails_its_own_sample_and_no_other(recorded: Project,
     assert run.outcomes["failed"] == 1, run.output
     assert run.outcomes["passed"] == 5
     assert "cassettes/chats/small/t4.yaml: " in messages(run.output)
-    assert "Record it: pytest evals -m baseline -k chats-small-t4 --record" in messages(run.output)
+    assert "Record it: pytest evals -m baseline --record-missing" in messages(run.output)
 
 
 def test_another_gate_or_stemmer_needs_no_new_recording(recorded: Project) -> None:
-    recorded.edit_suite("[models.small]", '[rouge]\nmetrics = ["rouge1"]\nstemmer = true\n\n[models.small]')
+    recorded.edit_suite("[models.small]", "[metrics]\nrouge1 = { stemmer = true }\n\n[models.small]")
     results = recorded.results()
     assert results["rouge"]["stemmer"] is True
     assert list(results["models"]["small"]["scores"]) == ["rouge1"]
@@ -94,5 +94,5 @@ def test_a_changed_row_is_told_before_anything_runs(recorded: Project) -> None:
     recorded.write_rows([*ROWS[:5], {**ROWS[5], "summary": "Gus buys bread"}])
     recorded.run("evals", "-m", "baseline").assert_refused(
         "'../data/talks.jsonl' changed since it was recorded in cassettes/chats: 1 of 6 samples differ (t6). "
-        "Record it again: pytest evals -m baseline --record"
+        "Record what changed: pytest evals --record-missing"
     )

@@ -196,6 +196,12 @@ class Project:
         """The cassettes of a model: sample name to text."""
         return {path.stem: path.read_text() for path in sorted((self.cassettes / model).glob("*.yaml"))}
 
+    def answers(self, model: str = "small") -> dict[str, str]:
+        """The cassettes of a model, without what differs from one recording of the same answers to the next."""
+        return {
+            name: re.sub(r'"(x-evaltape-latency-s|date)": \["[^"]*"\]', "", text) for name, text in self.recorded(model).items()
+        }
+
     def files(self) -> dict[str, bytes]:
         """Every file under the project but caches."""
         found = [path for path in sorted(self.root.rglob("*")) if path.is_file()]

@@ -58,7 +58,7 @@ def facts(
 
 def commands() -> Commands:
     """Commands of the default suite."""
-    return Commands(Path("evals/suites/chats.toml"), Path("evals/suites/chats.toml"), Path("cassettes"), Path("cassettes"))
+    return Commands(["evals"])
 
 
 def suite_of(results: Results) -> SuiteResults:

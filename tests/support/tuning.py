@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,11 @@ from typing import Any
 from evaltape.finetuning.jobs import Jobs
 from evaltape.finetuning.training_file import TrainingFile, build_training_file
 from evaltape.recorder.client import Endpoint
-from evaltape.recorder.job_driver import JobDriver
+from evaltape.recorder.jobs.drive import Assignment
+from evaltape.recorder.jobs.driver import JobDriver
+from evaltape.recorder.jobs.money import RecorderMoney
+from evaltape.recorder.jobs.patience import Patience
+from evaltape.recorder.jobs.states import State
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recording.folder import Recordings
@@ -46,27 +50,23 @@ baseline = "small"
 candidate = "tuned"
 min_gain = { rouge1 = 0.02 }
 """
-
-
-class Log(dict[str, str]):
-    """A dictionary that remembers every value it was ever given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values_set: list[str] = []
-
-    def __setitem__(self, key: str, value: str) -> None:
-        super().__setitem__(key, value)
-        self.values_set.append(value)
+BRISK = Patience(
+    read_s=1.0, poll_s=1.0, order_s=1.0, look_s=0.6, look_every_s=0.05, rivals_s=2.0, settle_s=0.1, unknown_s=0.3, extra_s=0.5,
+    first_backoff_s=0.02, longest_backoff_s=0.2, longest_retry_after_s=0.3,
+)  # fmt: skip
+"""The waits of a job's driver, as short as a local server allows."""
 
 
 @dataclass(frozen=True)
 class Driven:
-    """What came of driving a job: the error or None, what was noted, and every status that was shown."""
+    """What came of driving a job."""
 
+    state: State | None
+    """None if it was interrupted."""
     error: str | None
     notes: list[str]
     shown: list[str]
+    """Every status, in order."""
     recorder: Recorder
 
 
@@ -134,27 +134,66 @@ class TuningProject(Project):
 
     def jobs(self) -> Jobs:
         """The suite's jobs."""
-        commands = Commands(self.suite, self.suite, self.cassettes, self.cassettes)
+        commands = Commands(["evals"])
         return Jobs(self.loaded()[0], self.cassettes, self.samples, commands)
 
     def recordings(self) -> Recordings:
         """The suite's recordings."""
-        return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model, sample: "record")
+        return Recordings(self.cassettes, self.loaded()[0], self.jobs().served, lambda model: "record")
 
-    def drive(self, retrain: bool = False, budget_usd: float | None = None, spent_usd: float = 0.0) -> "Driven":
-        """Drive the job to its end, as a recording does beside its calls."""
-        prepared = self.jobs().prepare(self.loaded()[1])
+    def endpoint(self, base_url: str | None = None) -> Endpoint:
+        """The endpoint its models are asked at, or another."""
+        return Endpoint(base_url or self.base_url, KEY, 10.0)
+
+    def drive(self, **options: Any) -> "Driven":
+        """Drive the job to its end, as a recording does beside its calls; for the options see `drive_in_loop`."""
+        return asyncio.run(self.drive_in_loop(**options))
+
+    async def drive_in_loop(
+        self,
+        retrain: bool = False,
+        budget_usd: float | None = None,
+        spent_usd: float = 0.0,
+        may_replace: bool = True,
+        timeout_s: float = 10.0,
+        until: Callable[[list[str]], Any] | None = None,
+    ) -> "Driven":
+        """The same in a loop that others run in, too; interrupted once `until` holds of the statuses shown so far."""
         recorder = Recorder(Outcomes(), 16, budget_usd)
-        recorder.tally.statuses, recorder.tally.job_cost_usd = Log(), spent_usd
-        endpoint = Endpoint(self.base_url, KEY, 10.0)
+        recorder.budget.spent_usd = spent_usd
+        shown: list[str] = []
+        assignment = Assignment(
+            prepared=self.jobs().prepare("tuned"),
+            endpoint=Endpoint(self.base_url, KEY, timeout_s),
+            money=RecorderMoney(recorder.budget, recorder.tally),
+            note=recorder.tally.notes.append,
+            show=shown.append,
+            retrain=retrain,
+            may_replace=may_replace,
+            patience=BRISK,
+        )
+        task = asyncio.create_task(JobDriver(assignment).drive())
+        try:
+            while until is not None and not until(shown):
+                await asyncio.sleep(0.01)
+            if until is not None:
+                task.cancel()
+            result = await task
+        except asyncio.CancelledError:
+            return Driven(None, None, recorder.tally.notes, shown, recorder)
+        finally:
+            await assignment.endpoint.close()
+        return Driven(result.state, result.error, recorder.tally.notes, shown, recorder)
 
-        async def drive() -> str | None:
-            try:
-                return await JobDriver(prepared, endpoint, recorder, retrain).drive()
-            finally:
-                await endpoint.close()
+    def interrupt(self, until: Callable[[list[str]], Any]) -> "Driven":
+        """Drive the job, and interrupt it as Ctrl-C does."""
+        return self.drive(until=until)
 
-        return Driven(asyncio.run(drive()), recorder.tally.notes, recorder.tally.statuses.values_set, recorder)
+    def copy(self, name: str) -> "TuningProject":
+        """The same project on another machine, with nothing recorded."""
+        project = TuningProject(self.root.parent / name, self.api)
+        project.suite.write_text(self.suite.read_text())
+        return project
 
     def results_of(self, *args: str) -> Any:
         """What the results file of a run says of the suite."""

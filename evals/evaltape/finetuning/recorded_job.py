@@ -1,10 +1,10 @@
-"""A fine-tuning job as it was recorded in `job.yaml`: what it yielded, and of what it was made."""
+"""A fine-tuning job as `job.yaml` records it: what it yielded, and what it was made of."""
 
 import base64
 import csv
-import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,48 +13,22 @@ from typing import Any
 
 from evaltape.errors import RecordingError
 from evaltape.files import write_whole
+from evaltape.finetuning.identity import Identity, settings_difference
 from evaltape.names import shown
 from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange, canonical
-from evaltape.suite.definition import Finetune, Split, Suite
+from evaltape.recording.cassettes import Exchange
 
 CASSETTE = "job.yaml"
 ORIGIN = "training.json"
+"""Beside the cassette: the identity of the job, and the job's id."""
 _JOB_PATH = re.compile(r"/fine_tuning/jobs/[^/]+$")
 _EVENTS_PATH = re.compile(r"/fine_tuning/jobs/[^/]+/events$")
 _CONTENT_PATH = re.compile(r"/files/[^/]+/content$")
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What makes two jobs the same: the training file, the base and the settings.
-
-    It travels in the job's `metadata`. `recipe` digests what the file is made of (prompt, selection, evaluated
-    samples), `source` the local files it comes from: with both unchanged the training file need not be made again.
-    """
-
-    training: str
-    settings: str
-    recipe: str
-    source: str
-
-    def __post_init__(self) -> None:
-        if not all(isinstance(value, str) for value in asdict(self).values()):
-            raise TypeError("what identifies it is not text")
-
-    @property
-    def digest(self) -> str:
-        """One SHA-256 over training file, base and settings, by which a job is found again."""
-        return _sha256([self.training, self.settings])
-
-    def metadata(self) -> dict[str, str]:
-        """The key-value pairs attached to the job."""
-        return {"evaltape_digest": self.digest, **{f"evaltape_{key}": value for key, value in asdict(self).items()}}
-
-
-@dataclass(frozen=True)
 class Job:
-    """A succeeded job: `metrics` has a row per step of the result file, `events` the API's messages, oldest first."""
+    """A job that succeeded."""
 
     id: str
     status: str
@@ -63,10 +37,12 @@ class Job:
     trained_tokens: int
     identity: Identity
     metrics: list[dict[str, float | None]]
+    """A row for each step of the result file: `step`, `train_loss`, `valid_loss`; None for what wasn't measured."""
     events: list[dict[str, Any]]
+    """The API's messages, oldest first."""
 
     def as_result(self) -> dict[str, Any]:
-        """The job as the results file tells it."""
+        """Return the job as it stands in the results file."""
         return {
             "id": self.id,
             "status": self.status,
@@ -75,62 +51,35 @@ class Job:
         }
 
 
-def settings_of(job: Finetune) -> str:
-    """Base, hyperparameters and seed, as one line of JSON that is matched and can be read."""
-    return canonical({"base": job.base.served, "hyperparameters": job.hyperparameters, "seed": job.seed})
+@dataclass(frozen=True)
+class Recorded:
+    """What `job.yaml` says about a job that is about to be driven. All None: there is no such file."""
+
+    job: Job | None = None
+    """The recorded job, if it was made of the same training file, base and settings."""
+    mismatch: str | None = None
+    """How the recorded job differs, if it was made of others."""
+    problem: str | None = None
+    """Why the file can't be read."""
 
 
-def settings_difference(recorded: str, asked: str) -> str:
-    """How recorded settings differ from those asked for, in the words of the suite file."""
-    try:
-        then, now = _by_key(recorded), _by_key(asked)
-    except (ValueError, KeyError, TypeError):
-        return f"other settings ({recorded!r}; the suite asks for {asked})"
-    changed = [key for key in {**now, **then} if then.get(key, "none") != now.get(key, "none")]
-    told = (f"another {key} ({then.get(key, 'none')}; the suite asks for {now.get(key, 'none')})" for key in changed)
-    return "; ".join(told)
-
-
-def _by_key(settings: str) -> dict[str, str]:
-    told = json.loads(settings)
-    values = {"base": told["base"], "seed": told["seed"], **told["hyperparameters"]}
-    return {key: json.dumps(value) for key, value in values.items() if value is not None}
-
-
-def recipe_of(suite: Suite, job: Finetune, evaluated: list[str]) -> str:
-    """The digest of what, beside its rows, decides the training file; `evaluated` are the inputs that may leak."""
-    fields = suite.dataset.fields
-    recipe = {
-        "prompt": job.base.prompt.as_json(),
-        "path": suite.dataset.path,
-        "revision": suite.dataset.revision,
-        "fields": {"id": fields.id, "input": fields.input, "reference": list(fields.reference)},
-        "train": _selection(job.train),
-        "validation": _selection(job.validation) if job.validation else None,
-        "leaks": job.leaks,
-        "evaluated": evaluated,
-    }
-    return _sha256(recipe)
-
-
-def _selection(split: Split) -> dict[str, Any]:
-    return {"split": split.name, "samples": split.samples, "seed": split.seed}
+# ---------------------------------------------------------------- reading
 
 
 def read_job(path: Path) -> Job:
-    """The job of a cassette. Raises `RecordingError` where there is none or it did not succeed."""
+    """Read the job of a cassette. Raise `RecordingError` if there is none or it didn't succeed."""
     exchanges = cassettes.read(path)
     try:
-        found = _last(exchanges, _JOB_PATH)
-        if found is None or found["status"] != "succeeded":
+        described = _last_answer(exchanges, _JOB_PATH)
+        if described is None or described["status"] != "succeeded":
             raise ValueError("it records no job that succeeded")
         return Job(
-            id=str(found["id"]),
-            status=str(found["status"]),
-            base=str(found["model"]),
-            tuned_model=_tuned_model(found),
-            trained_tokens=int(found.get("trained_tokens") or 0),
-            identity=_identity(path, found.get("metadata") or _created_with(exchanges)),
+            id=str(described["id"]),
+            status=str(described["status"]),
+            base=str(described["model"]),
+            tuned_model=_tuned_model(described),
+            trained_tokens=token_count(described.get("trained_tokens")),
+            identity=_identity(path, described, exchanges),
             metrics=_metrics(exchanges),
             events=_events(exchanges),
         )
@@ -138,54 +87,103 @@ def read_job(path: Path) -> Job:
         raise RecordingError(f"{shown(path)}: not the recording of a job ({error})") from None
 
 
-def write_job(path: Path, exchanges: list[Exchange], identity: Identity, secrets: tuple[str, ...]) -> None:
-    """Record a job, and beside it of what its training file is made today.
-
-    A job that is found again tells in its metadata what the same file was made of when the job was created, which may
-    since have changed without changing the file.
-    """
-    cassettes.write(path, exchanges, secrets)
-    write_whole(path.with_name(ORIGIN), json.dumps(asdict(identity), indent=1) + "\n")
-
-
-def _identity(path: Path, metadata: Mapping[str, str]) -> Identity:
-    at_creation = Identity(**{key: metadata[f"evaltape_{key}"] for key in Identity.__dataclass_fields__})
+def read_recorded(path: Path, identity: Identity) -> Recorded:
+    """Read what a cassette says about a job of this identity."""
+    if not path.exists():
+        return Recorded()
     try:
-        beside = Identity(**json.loads(path.with_name(ORIGIN).read_text(encoding="utf-8")))
-        return beside if beside.digest == at_creation.digest else at_creation
-    except (OSError, ValueError, TypeError):
-        return at_creation
+        job = read_job(path)
+    except RecordingError as error:
+        return Recorded(problem=str(error))
+    if job.identity.digest == identity.digest:
+        return Recorded(job)
+    other_settings = job.identity.settings != identity.settings
+    change = settings_difference(job.identity.settings, identity.settings) if other_settings else "other training data"
+    return Recorded(mismatch=f"{shown(path)} was recorded with {change}")
 
 
-def _tuned_model(job: Mapping[str, Any]) -> str:
-    if not isinstance(job["fine_tuned_model"], str):
-        raise ValueError(f"its fine_tuned_model is {job['fine_tuned_model']!r}")
-    return job["fine_tuned_model"]
+def orders_of(path: Path, job_id: str) -> list[Exchange]:
+    """Return the upload and the order that a cassette holds of a job; none if it is of another job or can't be read."""
+    try:
+        exchanges = cassettes.read(path)
+        described = _last_answer(exchanges, _JOB_PATH)
+        same = described is not None and described["id"] == job_id
+    except (RecordingError, KeyError, TypeError):
+        return []
+    return [exchange for exchange in exchanges if exchange.method == "POST"] if same else []
 
 
-def _created_with(exchanges: list[Exchange]) -> Any:
+def _identity(path: Path, described: Mapping[str, Any], exchanges: list[Exchange]) -> Identity:
+    """Return what the job was made of, by its metadata, by its order, or by what was written beside the cassette.
+
+    Not every API keeps metadata, and not every session that records a job has ordered it.
+    """
+    beside, job_id = _beside(path)
+    for metadata in (described.get("metadata"), _ordered_metadata(exchanges)):
+        at_creation = _of_metadata(metadata)
+        if at_creation is not None:
+            return beside if beside is not None and beside.digest == at_creation.digest else at_creation
+    if beside is not None and job_id == described["id"]:
+        return beside
+    raise ValueError(f"neither its metadata nor its order nor {ORIGIN} says what it was trained on")
+
+
+def _of_metadata(metadata: Any) -> Identity | None:
+    try:
+        identity = Identity(**{key: metadata[f"evaltape_{key}"] for key in Identity.__dataclass_fields__})
+        return identity if identity.digest == metadata["evaltape_digest"] else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _ordered_metadata(exchanges: list[Exchange]) -> Any:
     orders = [exchange.asked for exchange in exchanges if exchange.path.endswith("/fine_tuning/jobs")]
-    return orders[-1]["metadata"] if orders else {}
+    return orders[-1].get("metadata") if orders and isinstance(orders[-1], dict) else None
 
 
-def _last(exchanges: list[Exchange], path: re.Pattern[str]) -> Any:
-    found = [exchange.answered for exchange in exchanges if exchange.method == "GET" and path.search(exchange.path)]
-    return found[-1] if found else None
+def _beside(path: Path) -> tuple[Identity | None, str | None]:
+    try:
+        content = json.loads(path.with_name(ORIGIN).read_text(encoding="utf-8"))
+        return Identity(**{key: content[key] for key in Identity.__dataclass_fields__}), content.get("job")
+    except (OSError, ValueError, TypeError, KeyError):
+        return None, None
+
+
+def _tuned_model(described: Mapping[str, Any]) -> str:
+    if not isinstance(described["fine_tuned_model"], str):
+        raise ValueError(f"its fine_tuned_model is {described['fine_tuned_model']!r}")
+    return described["fine_tuned_model"]
+
+
+def token_count(value: Any) -> int:
+    """Return a count of tokens; 0 for what an API may put in its place (null, a negative or infinite number)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        return 0
+    return int(value)
+
+
+def _last_answer(exchanges: list[Exchange], path: re.Pattern[str]) -> Any:
+    answers = [exchange.answered for exchange in exchanges if exchange.method == "GET" and path.search(exchange.path)]
+    return answers[-1] if answers else None
 
 
 def _events(exchanges: list[Exchange]) -> list[dict[str, Any]]:
-    pages = [exchange.answered["data"] for exchange in exchanges if _EVENTS_PATH.search(exchange.path)]
-    newest_first = [event for page in pages for event in page]
-    return [{key: event.get(key) for key in ("created_at", "level", "message")} for event in reversed(newest_first)]
+    """Return the events; none if they aren't what the API documents, for they only decorate the job."""
+    pages = [exchange.answered for exchange in exchanges if _EVENTS_PATH.search(exchange.path)]
+    try:
+        newest_first = [event for page in pages for event in page["data"]]
+        return [{key: event.get(key) for key in ("created_at", "level", "message")} for event in reversed(newest_first)]
+    except (KeyError, TypeError, AttributeError):
+        return []
 
 
 def _metrics(exchanges: list[Exchange]) -> list[dict[str, float | None]]:
-    content = _last(exchanges, _CONTENT_PATH)
+    content = _last_answer(exchanges, _CONTENT_PATH)
     return read_metrics(content) if isinstance(content, str) else []
 
 
 def read_metrics(content: str) -> list[dict[str, float | None]]:
-    """The rows of a result file: `step`, `train_loss` and `valid_loss` (None where not measured at that step).
+    """Return the rows of a result file: `step`, `train_loss` and `valid_loss` (None if not measured at that step).
 
     Some services give the CSV in base64.
     """
@@ -195,15 +193,33 @@ def read_metrics(content: str) -> list[dict[str, float | None]]:
         except ValueError:
             return []
     rows = csv.DictReader(io.StringIO(content))
-    return [{key: _number(row, key) for key in ("step", "train_loss", "valid_loss")} for row in rows]
+    try:
+        return [{key: _number(row, key) for key in ("step", "train_loss", "valid_loss")} for row in rows]
+    except csv.Error:
+        return []
 
 
 def _number(row: Mapping[str, str | None], key: str) -> float | None:
     try:
-        return float(row.get(key) or "")
+        number = float(row.get(key) or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
-def _sha256(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+# ---------------------------------------------------------------- writing
+
+
+def write_job(path: Path, job_id: str, exchanges: list[Exchange], identity: Identity, secrets: tuple[str, ...]) -> None:
+    """Record a job, and beside it what its training file is made of. Raises as `cassettes.write`."""
+    cassettes.write(path, exchanges, secrets)
+    write_origin(path, job_id, identity)
+
+
+def write_origin(path: Path, job_id: str, identity: Identity) -> None:
+    """Write beside a recording what the job's training file is made of today.
+
+    The metadata of a job that is used again says what the same file was made of when the job was created; that may have
+    changed since without changing the file.
+    """
+    write_whole(path.with_name(ORIGIN), json.dumps({**asdict(identity), "job": job_id}, indent=1) + "\n")

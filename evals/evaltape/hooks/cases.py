@@ -43,12 +43,11 @@ class Case:
         """Whether it is an assertion on all samples of a model, or on a pair of models."""
         return self.subject in GATES
 
-    def tuned_models(self, session: Session) -> list[Model]:
-        """Return the tuned models that it looks at."""
+    def models(self, session: Session) -> list[Model]:
+        """Return the models that it looks at."""
         suite = session.workspaces[self.suite].suite
         keys = [self.comparison.baseline, self.comparison.candidate] if self.comparison else []
-        models = [self.model] if self.model else [suite.models[key] for key in keys]
-        return [model for model in models if model.job]
+        return [self.model] if self.model else [suite.models[key] for key in keys]
 
 
 NOTHING = Case("nothing", "")
@@ -123,7 +122,7 @@ def _values(case: Case, with_metric: bool) -> list[Any]:
 
 
 def _predictions(session: Session, _: bool) -> Iterator[Case]:
-    for workspace in session.workspaces.values():
+    for workspace in session.checked_workspaces.values():
         for model in workspace.suite.models.values():
             for sample in workspace.selected_samples:
                 case_id = f"{workspace.name}-{model.key}-{sample.name}"

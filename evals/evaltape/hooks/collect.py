@@ -14,7 +14,7 @@ from evaltape.hooks.retirement import retirements
 from evaltape.names import shown
 from evaltape.recorder.notice import Notice
 from evaltape.recorder.process import RecorderProcess
-from evaltape.recorder.tally import Tally
+from evaltape.recorder.tally import Tally, place_of
 from evaltape.reporting.results import LeftOver, OwnGate, PredictionFacts, Results, SampleFacts, Spend, SuiteResults
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
@@ -40,7 +40,7 @@ def collect(session: Session, recorder: RecorderProcess | None, is_red: bool) ->
 
 
 def _spend(tally: Tally, budget_usd: float | None) -> Spend:
-    return Spend(tally.spent_usd, budget_usd=budget_usd)
+    return Spend(tally.spent_usd, tally.perhaps_usd, tally.doubt, budget_usd)
 
 
 def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults:
@@ -93,14 +93,15 @@ def _prediction(view: SuiteView, prediction: Prediction) -> PredictionFacts:
 
 def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:
     """Return the notices of the suite's models that were recorded in this session and end soon."""
-    notices = {key: Notice(**notice) for key, notice in tally.notices.items() if key in workspace.suite.models}
+    models = workspace.suite.models.values()
+    notices = {model.key: Notice(**tally.notices[place_of(model)]) for model in models if place_of(model) in tally.notices}
     return {key: notice for key, notice in notices.items() if notice.is_near}
 
 
 def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:
     """Yield what the recording that stopped has not asked for, by kind of model."""
     models = workspace.suite.models
-    left = {key: samples for key, samples in tally.left.items() if key in models}
+    left = {key: tally.left.get(place_of(model), []) for key, model in models.items()}
     for kind in ("baseline", "finetuned"):
         calls = [(key, sample) for key, samples in left.items() if models[key].kind == kind for sample in samples]
         if calls:

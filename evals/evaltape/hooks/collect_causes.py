@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evaltape.errors import NotRecorded, RecordedOtherwise, RecordingError, UserError
+from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError, UserError
 from evaltape.hooks.collect_models import SuiteView
+from evaltape.recording.folder import FETCH
 from evaltape.reporting.results import Cause
 from evaltape.scoring.prediction import Prediction
 from evaltape.text import counted, split_command
@@ -59,6 +60,8 @@ def _kind(view: SuiteView, prediction: Prediction) -> Kind:
         return _same("sample", f" not recorded: {reason}", command or missing)
     try:
         workspace.recordings.valid_prediction(model, workspace.sample(prediction.sample))
+    except NotFetched:
+        return Kind("recording", " is not fetched", " are not fetched", FETCH)
     except NotRecorded:
         return Kind("sample", " is not recorded", " are not recorded", missing)
     except RecordedOtherwise as other:

@@ -1,5 +1,6 @@
 """Builds the results of single models and of jobs."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -137,11 +138,15 @@ def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:
 
 def _recorded(scores: ModelScores) -> tuple[str, str] | None:
     """Return the days of the first and the last recorded call; None if no recording says."""
-    days = sorted(day for each in scores.predictions if (day := getattr(each, "recorded", None)))
+    days = sorted(day for each in scores.predictions if (day := each.recorded))
     return (days[0], days[-1]) if days else None
 
 
 def _unfinished(workspace: Workspace, model: Model) -> Unfinished | None:
+    """Return what a fresh recording that was cut short has still to ask for; None if its file is damaged, too."""
+    with contextlib.suppress(RecordingError):
+        to_come = workspace.still_to_come(model)
+        return Unfinished(to_come, len(workspace.samples)) if to_come else None
     return None
 
 
@@ -241,7 +246,7 @@ def computed(view: SuiteView) -> Iterator[Computed]:
 def job_results(view: SuiteView) -> dict[str, JobResults]:
     """Return the recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
     jobs = [scores.model.job for scores in view.looked_at.values() if scores.model.job]
-    recorded = [(job, view.workspace.jobs.job(job)) for job in jobs if view.workspace.jobs.is_recorded(job)]
+    recorded = [(job, view.workspace.jobs.job(job.key)) for job in jobs if view.workspace.jobs.is_recorded(job.key)]
     return {
         job.key: JobResults(
             job.key,

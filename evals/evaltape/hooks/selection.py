@@ -33,7 +33,7 @@ def jobs_of(item: pytest.Item, session: Session) -> list[Model]:
     """Return the tuned models whose jobs a test rests on."""
     case = case_of(item)
     if case is not None:
-        return case.tuned_models(session)
+        return [model for model in case.models(session) if model.job]
     definitions = getattr(item, "_fixtureinfo", None)
     if definitions is not None and reaches("job", definitions.name2fixturedefs.get("job")):
         return [model for model in session.models() if model.job]
@@ -51,8 +51,13 @@ def is_skipped(item: pytest.Item) -> bool:
         return True
 
 
+def _is_called(case: Case) -> bool:
+    """Return whether a model is asked at all: answers of some come from a file."""
+    return case.model is not None and case.model.predictions is None
+
+
 def _samples(items: Iterable[pytest.Item]) -> Iterator[Case]:
     for item in items:
         case = case_of(item)
-        if case is not None and case.subject == PREDICTION and not is_skipped(item):
+        if case is not None and case.subject == PREDICTION and _is_called(case) and not is_skipped(item):
             yield case

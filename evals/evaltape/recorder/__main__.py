@@ -35,7 +35,7 @@ def _serve(pipe: Pipe, settings: Settings) -> None:
     workspaces = {suite.name: Workspace(suite, settings, is_recorder=True) for suite in read_suites(settings.suites)}
     with contextlib.ExitStack() as locks:
         for workspace in workspaces.values():
-            locks.enter_context(locked(workspace.folder, settings.cassettes, workspace.suite.models))
+            locks.enter_context(locked(workspace.folder, settings.cassettes, workspace.suite.models, workspace.suite.file))
         pipe.send({"ready": True})
         if settings.mode == RECORD:
             import openai  # noqa: F401  # While the controller loads the samples. For what is missing it may not be needed.

@@ -3,122 +3,183 @@
 Retrying is the recorder's: the client's own retries are off, so that there is one layer of it.
 """
 
+import asyncio
 import json
 import logging
-import os
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from evaltape.errors import UserError
-from evaltape.recording.cassettes import Exchange, without_identity
+from evaltape.recorder.address import base_url_of, is_local, key_of
+from evaltape.recorder.failures import CallFailed as CallFailed
+from evaltape.recorder.failures import of_status, words_of
+from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, without_identity
+from evaltape.recording.redaction import without_secrets
 from evaltape.suite.definition import Model
+from evaltape.text import cut
 
-DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
 CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")
 """Loggers whose debug records hold headers and bodies as they are, with keys and identities in them."""
-_TRANSIENT = {408, 409, 429}
-_SECRETS = re.compile(r"\b(?:sk-[\w*.-]{4,}|(?:org|proj|req|user)[-_][A-Za-z0-9]{8,}|Bearer \S+)")
-
-
-@dataclass(frozen=True)
-class CallFailed(Exception):
-    """A call that gave no answer.
-
-    `message` holds the API's own words; a `transient` failure may be tried again, not before `retry_after_s`; a
-    `rate_limited` one was refused for its pace; one that `ends_run` can be mended by no further call.
-    """
-
-    message: str
-    status: int | None = None
-    code: str | None = None
-    transient: bool = False
-    rate_limited: bool = False
-    ends_run: bool = False
-    retry_after_s: float | None = None
+LONGEST_CONNECT_S = 30.0
+"""A call that is given up while it connects was never sent, which is worth knowing: it costs nothing."""
+LONGEST_MESSAGE = 500
+NO_KEY = (
+    "No key was sent: a server on this machine gets one only if the suite names its variable, as in "
+    'api_key_env = "OPENAI_API_KEY" under the model'
+)
 
 
 @dataclass
 class Endpoint:
-    """The client for one model: its address, its key, and the two ways to ask it."""
+    """The client for one address and key, and the two ways to ask it."""
 
-    base_url: str | None
+    base_url: str
     key: str
+    """Empty if none is sent."""
     timeout_s: float
+    """Of a whole call, from its start to the last byte of its answer."""
     _client: Any = field(default=None, init=False)
 
     @property
     def client(self) -> Any:
-        """The official asynchronous client, made when it is first asked for.
-
-        Its transport is aiohttp: a call takes two thirds of the time that it takes with httpx2's own.
-        """
+        """The official asynchronous client, made on first use."""
         if self._client is None:
             import openai
 
             for name in CHATTY:
                 logging.getLogger(name).setLevel(logging.WARNING)
             self._client = openai.AsyncOpenAI(
-                api_key=self.key,
+                api_key=self.key or "not sent",
                 base_url=self.base_url,
                 max_retries=0,
-                timeout=self.timeout_s,
-                http_client=openai.DefaultAioHttpClient(cookies=NoCookies()),
+                http_client=self._http_client(),
             )
         return self._client
 
+    def _http_client(self) -> Any:
+        from evaltape.recorder.transport import BoundedClient, timeouts
+
+        # A proxy of the environment is for other machines: this one would be asked for an address of its own.
+        direct = {f"all://{urlsplit(self.base_url).netloc.rpartition('@')[2]}": None} if is_local(self.base_url) else None
+        return BoundedClient(
+            sends_key=bool(self.key),
+            most_bytes=LARGEST_BYTES,
+            cookies=NoCookies(),
+            timeout=timeouts(self._connect_s),
+            mounts=direct,
+        )
+
+    @property
+    def _connect_s(self) -> float:
+        # Shorter than the whole call's limit, or it would never be the one that is reached.
+        return min(0.9 * self.timeout_s, LONGEST_CONNECT_S)
+
     async def chat(self, body: dict[str, Any]) -> tuple[Exchange, Mapping[str, str]]:
-        """One chat completion call; the exchange and the answer's headers. Raises `CallFailed`."""
+        """Make one chat completion call; return the timed exchange and the answer's headers. Raises `CallFailed`.
+
+        What it answers is JSON, whatever its content type says.
+        """
         import httpx2
 
         # The client's way to send JSON as it stands: its typed method spends a sixth of a call's time on looking at it.
-        return await self.call(lambda: self.client.post("/chat/completions", body=body, cast_to=httpx2.Response))
+        send = self.client.post
+        raw, exchange = await self._sent(lambda: send("/chat/completions", body=body, cast_to=httpx2.Response), _chat_exchange)
+        self._refuse_error(exchange, raw.headers)
+        return exchange, raw.headers
 
-    async def call(self, send: Callable[[], Awaitable[Any]]) -> tuple[Exchange, Mapping[str, str]]:
-        """Send a request of the client's `with_raw_response` kind, or for a bare response, once. Raises `CallFailed`."""
+    async def call(
+        self, send: Callable[[], Awaitable[Any]], timeout_s: float | None = None
+    ) -> tuple[Exchange, Mapping[str, str]]:
+        """Send a request of the client's `with_raw_response` kind once; return the exchange and the answer's headers.
+
+        `timeout_s` replaces the endpoint's. Raises `CallFailed`.
+        """
+        raw, exchange = await self._sent(send, _exchange, timeout_s)
+        return exchange, raw.headers
+
+    async def _sent(
+        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], Exchange], timeout_s: float | None = None
+    ) -> tuple[Any, Exchange]:
         import openai
 
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
         try:
-            sent = await send()
+            async with asyncio.timeout(limit_s):
+                sent = await send()
             raw = getattr(sent, "http_response", sent)
-            return _exchange(raw), raw.headers
+            return raw, read(raw)
         except openai.APIStatusError as error:
             raise self._refusal(error) from None
         except openai.APIConnectionError as error:
-            cause = _first_cause(error)
-            if isinstance(cause, TimeoutError):
-                raise CallFailed(f"no answer within {self.timeout_s:g} s", transient=True) from None
-            reason = self.redacted(str(cause)) or type(cause).__name__
-            raise CallFailed(f"the connection failed: {reason}", transient=True) from None
+            raise self._broken(error) from None
+        except TimeoutError:
+            raise CallFailed(f"no answer within {limit_s:g} s", transient=True) from None
         except (ValueError, openai.OpenAIError) as error:
-            raise CallFailed(f"the answer is not JSON of this API: {self.redacted(str(error))[:200]}") from None
+            raise CallFailed(f"the answer is not JSON of this API: {self.shown(str(error)[:200])}") from None
+
+    def shown(self, text: str) -> str:
+        """Return an API's words fit for a message: in one line, of bounded length, without keys and identities."""
+        return cut(without_secrets(text, self.key), LONGEST_MESSAGE)
 
     def redacted(self, text: str) -> str:
-        """Text of the API's without keys and identities."""
-        return _SECRETS.sub("[removed]", text.replace(self.key, "[removed]"))
+        """Return an API's words without keys and identities."""
+        return without_secrets(text, self.key)
 
     async def close(self) -> None:
         """Close all connections."""
         if self._client is not None:
             await self._client.close()
 
+    # ------------------------------------------------------------ what went wrong
+
     def _refusal(self, error: Any) -> CallFailed:
-        status, code = error.status_code, error.code or (error.body or {}).get("type") if _is_dict(error.body) else None
-        words = error.body.get("message") if _is_dict(error.body) else None
-        words = self.redacted(str(words or error.response.reason_phrase or "no message"))
-        exhausted = "insufficient_quota" in (code, error.type)
-        return CallFailed(
-            message=f"HTTP {status}: {words}" + (f" ({code})" if code and code not in words else ""),
-            status=status,
-            code=code,
-            transient=(status in _TRANSIENT or status >= 500) and not exhausted,
-            rate_limited=status == 429 and not exhausted,
-            ends_run=exhausted,
-            retry_after_s=retry_after(error.response.headers),
+        status, headers, body = error.status_code, error.response.headers, error.body
+        kind = body.get("type") if isinstance(body, dict) else None
+        code = next((it for it in (error.code, kind) if isinstance(it, str)), None)
+        words = self.shown(words_of(body, error.response.reason_phrase or "no message"))
+        if 300 <= status < 400:
+            words = self._redirection(error.response)
+        failure = of_status(status, words, code, headers, exhausted="insufficient_quota" in (code, kind))
+        return replace(failure, message=f"{failure.message}. {NO_KEY}") if status == 401 and not self.key else failure
+
+    def _redirection(self, response: Any) -> str:
+        parts = urlsplit(urljoin(str(response.request.url), response.headers.get("location", "")))
+        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        base = place.removesuffix("/").removesuffix("/chat/completions")
+        advice = f". Name it in base_url: {self.shown(base)}" if base != self.base_url.rstrip("/") else ""
+        return f"the API redirects the call to {self.shown(place)}; what is paid for isn't sent on{advice}"
+
+    def _refuse_error(self, exchange: Exchange, headers: Mapping[str, str]) -> None:
+        """Raise `CallFailed` for an error that came with the status of an answer, as some gateways send it."""
+        answered = exchange.answered
+        error = answered.get("error") if isinstance(answered, dict) and not answered.get("choices") else None
+        if not error:
+            return
+        code = error.get("code") if isinstance(error, dict) else None
+        meant = of_status(code, "", None, headers) if type(code) is int and 400 <= code < 600 else None
+        raise CallFailed(
+            message=f"HTTP {exchange.status}: {self.shown(words_of(error, 'an error without a message'))}",
+            status=exchange.status,
+            code=str(code) if code is not None else None,
+            transient=meant is not None and meant.transient,
+            rate_limited=meant is not None and meant.rate_limited,
+            retry_after_s=meant.retry_after_s if meant else None,
+            asked_to_wait_s=meant.asked_to_wait_s if meant else None,
         )
+
+    def _broken(self, error: BaseException) -> CallFailed:
+        from evaltape.recorder.transport import AnswerTooLarge, was_never_sent
+
+        chain = list(_causes(error))
+        if any(isinstance(cause, AnswerTooLarge) for cause in chain):
+            return CallFailed(f"the answer is larger than {LARGEST_BYTES // 2**20} MiB, which no recording may be")
+        unsent = was_never_sent(chain)
+        reason = self.shown(str(chain[-1])) or type(chain[-1]).__name__
+        if isinstance(chain[-1], TimeoutError):
+            reason = f"none within {self._connect_s:g} s" if unsent else "a timeout"
+        return CallFailed(f"the connection failed: {reason}", transient=True, may_be_billed=not unsent)
 
 
 class NoCookies(CookieJar):
@@ -134,31 +195,9 @@ def import_client() -> None:
 
 
 def endpoint_of(model: Model, timeout_s: float) -> Endpoint:
-    """The endpoint a model is asked at. Raises `UserError` where there is no key for it.
-
-    A server on this machine gets the key only where the suite names a variable for it: it needs none, as a rule.
-    """
-    address = model.base_url or os.environ.get("OPENAI_BASE_URL")
-    local = address is not None and (urlsplit(address).hostname or "") in ("localhost", "127.0.0.1", "::1")
-    key = None if local and model.api_key_env is None else os.environ.get(model.api_key_env or DEFAULT_KEY_VARIABLE)
-    if key is None and local:
-        key = "none-needed"
-    if not key:
-        raise UserError(
-            f"{model.key}: recording needs an API key, and {model.api_key_env or DEFAULT_KEY_VARIABLE} is not set. "
-            "Set it, or replay what is recorded by leaving --record out"
-        )
-    return Endpoint(model.base_url, key, timeout_s)
-
-
-def retry_after(headers: Any) -> float | None:
-    """Seconds an answer asks to wait, from `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
-    return None
+    """Return the endpoint a model is asked at. Raises `UserError` if its address can't be used or its key is missing."""
+    base_url = base_url_of(model)
+    return Endpoint(base_url, key_of(model, base_url), timeout_s)
 
 
 def _exchange(raw: Any) -> Exchange:
@@ -170,12 +209,22 @@ def _exchange(raw: Any) -> Exchange:
     return Exchange(request.method, str(request.url), asked, raw.status_code, answered, content_type)
 
 
-def _first_cause(error: BaseException) -> BaseException:
-    """What the wrapped errors of a client and its transport began with."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+def _chat_exchange(raw: Any) -> Exchange:
+    request = raw.request
+    return Exchange(
+        method=request.method,
+        url=str(request.url),
+        asked=json.loads(request.content),
+        status=raw.status_code,
+        answered=without_identity(raw.json()),
+        date=raw.headers.get("date"),
+        latency_s=raw.elapsed.total_seconds(),
+    )
 
 
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from, down to what the client and its transport began with."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__

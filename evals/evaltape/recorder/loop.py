@@ -1,82 +1,42 @@
 """Makes the calls of a recording, in a process of its own, ahead of the tests that assert on each.
 
 One event loop holds every request of the session in flight, whatever the number of workers: requests in flight are cheap,
-processes are dear, and limits on calls, pace and money are kept exactly where there is one place to keep them. A call's
+processes are dear, and limits on calls, pace and money are kept exactly if there is one place to keep them. A call's
 cassette is written the moment it is answered; its outcome is then published to whoever runs the sample's test.
 """
 
 import asyncio
 import contextlib
-import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from evaltape.errors import RecordingError
 from evaltape.names import shown
-from evaltape.recorder.client import CallFailed, Endpoint
+from evaltape.recorder import retries
+from evaltape.recorder.budget import Budget
+from evaltape.recorder.calls import Calls, request_of
+from evaltape.recorder.client import Endpoint
+from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.outcomes import GRACE_S, Ended, Outcomes
-from evaltape.recorder.tally import LaneTally, Tally
+from evaltape.recorder.tally import LaneTally, Tally, place_of
 from evaltape.recorder.throttle import Throttle
 from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
+from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
-from evaltape.scoring.prediction import Answer, read_completion
 from evaltape.suite.definition import Model
-from evaltape.suite.pricing import call_usd, most_usd
+from evaltape.suite.pricing import most_usd
+from evaltape.text import duration, usd
 
-ATTEMPTS = 5
-PATIENCE_S = 600.0
-"""How long a call may go on being refused for its pace."""
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 20.0
 TICK_S = 0.5
 PUBLISH_EVERY_S = 0.02
-"""Outcomes wait so long for others to be published with: every process of the session hears of each."""
-TELL_EVERY_S = 0.1
-"""How often the tally is told, where it has changed."""
+"""Outcomes are published that often, together: every process of the session receives each."""
+REPORT_EVERY_S = 0.1
+"""How often the tally is reported if it has changed."""
 FIRST_ANSWER_S = 0.2
-"""When the first calls are out and, as a rule, not answered: the time to import what writing their answers takes."""
-
-
-@dataclass(eq=False)
-class Call:
-    """One sample to ask a model for; `repeat` counts from 2 where it is asked again to measure noise."""
-
-    sample: Sample
-    repeat: int = 1
-    attempts: int = 0
-    first_refused: float | None = None
-    not_before: float = 0.0
-
-
-@dataclass
-class Lane:
-    """The calls to one model, in the order of their tests, with what the model's API can take."""
-
-    recordings: Recordings
-    model: Model
-    endpoint: Endpoint
-    throttle: Throttle
-    tally: LaneTally
-    waiting: deque[Call] = field(default_factory=deque)
-    delayed: list[Call] = field(default_factory=list)
-
-    def next_call(self, now: float) -> tuple[Call | None, float]:
-        """The first call that may start now, or None and the seconds until one may."""
-        pause = self.throttle.wait_s(now)
-        if pause > 0 and (self.waiting or self.delayed):
-            return None, pause
-        for call in self.delayed:
-            if call.not_before <= now:
-                self.delayed.remove(call)
-                return call, 0.0
-        if self.waiting:
-            return self.waiting.popleft(), 0.0
-        return None, min((call.not_before - now for call in self.delayed), default=float("inf"))
-
+"""When the first calls are out and usually not answered: the time to import what writing their answers takes."""
 
 JobDriver = Callable[["Recorder"], Awaitable[None]]
 
@@ -89,18 +49,19 @@ class Recorder:
         outcomes: Outcomes,
         concurrency: int,
         budget_usd: float | None = None,
-        tell: Callable[[Tally], None] = lambda tally: None,
+        report: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
-        """`tell` hears the tally now and then, while it changes, and at the end."""
+        """`report` receives the tally now and then, while it changes, and at the end."""
         self.outcomes = outcomes
         self.concurrency = concurrency
-        self.budget_usd = budget_usd
+        self.budget = Budget(budget_usd)
         self.tally = Tally()
+        self._calls = Calls(self.budget, self.tally, self._end, self.stop)
         self.lanes: list[Lane] = []
-        self.job_held_usd = 0.0
-        self._tell = tell
+        self._report = report
         self._jobs: list[JobDriver] = []
-        self._held_usd = 0.0
+        self._throttles: dict[tuple[str, str, str], Throttle] = {}
+        self._begun: list[tuple[Unfinished, Sequence[Sample]]] = []
         self._turn = 0
         self._ended: list[Ended] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,17 +70,43 @@ class Recorder:
 
     # ------------------------------------------------------------ what is to be done
 
-    def add_lane(self, recordings: Recordings, model: Model, endpoint: Endpoint, calls: list[Call]) -> None:
-        """Add a model's calls, before the start or from within the loop."""
-        tally = LaneTally(model.key, total=len(calls), has_price=model.price is not None)
-        self.lanes.append(Lane(recordings, model, endpoint, Throttle(self.concurrency), tally, deque(calls)))
+    def add_lane(
+        self,
+        key: tuple[str, str],
+        model: Model,
+        recordings: Recordings,
+        endpoint: Endpoint,
+        calls: Iterable[Call],
+        unfinished: Unfinished | None = None,
+    ) -> None:
+        """Add a model's calls, before the start or from within the loop; `key` is what `Outcomes` knows the model by."""
+        waiting = deque(calls)
+        tally = LaneTally(model.key, total=len(waiting), has_price=model.price is not None)
+        throttle = self._throttle(endpoint, model, recordings)
+        self.lanes.append(Lane(key, model, recordings, endpoint, throttle, tally, unfinished, waiting))
         self.tally.lanes.append(tally)
         self._wake.set()
+
+    def _throttle(self, endpoint: Endpoint, model: Model, recordings: Recordings) -> Throttle:
+        """Return the throttle of a model of an API under one key: that is what APIs count their limits by."""
+        try:
+            served = recordings.served(model)
+        except RecordingError:  # Each of its calls will say so.
+            served = ""
+        return self._throttles.setdefault((endpoint.base_url, endpoint.key, served), Throttle(self.concurrency))
 
     def add_job(self, drive: JobDriver) -> None:
         """Add a fine-tuning job, or what else is done beside the calls, before the start or from within the loop."""
         self._jobs.append(drive)
         self._wake.set()
+
+    def show_job(self, key: str, status: str) -> None:
+        """Show a job's state."""
+        self.tally.statuses[key] = status
+
+    def add_unfinished(self, unfinished: Unfinished, samples: Sequence[Sample]) -> None:
+        """Add a fresh recording that has begun, to be finished with the run; `samples` are all of its suite's."""
+        self._begun.append((unfinished, samples))
 
     def run(self) -> None:
         """Do all of it. Whatever happens, no test waits for ever."""
@@ -128,9 +115,11 @@ class Recorder:
         except Exception as error:
             self.stop(f"the recording broke off: {error!r}")
         finally:
+            self._finish()
+            self.tally.waits.clear()
             self._publish()
             self.outcomes.stop("the recording is over")
-            self._tell(self.tally)
+            self._report(self._counted())
 
     def stop(self, reason: str) -> None:
         """Start no further call; those in flight are let finish."""
@@ -148,22 +137,17 @@ class Recorder:
             else:
                 self._loop.call_soon_threadsafe(self.stop, reason)
 
-    @property
-    def committed_usd(self) -> float:
-        """What the session has cost, with every call and job under way counted for the most that it can cost."""
-        return self.tally.spent_usd + self._held_usd + self.job_held_usd
-
     # ------------------------------------------------------------ in the loop
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(FIRST_ANSWER_S, cassettes.prepare_to_write)
-        telling = asyncio.create_task(self._tell_often())
+        reporting = asyncio.create_task(self._report_often())
         jobs: list[asyncio.Task[None]] = []
         try:
             while not self.outcomes.stopped:
                 jobs += [asyncio.create_task(self._drive(job)) for job in self._jobs[len(jobs) :]]
-                if not self._unfinished() and all(job.done() for job in jobs):
+                if not any(lane.has_calls() for lane in self.lanes) and all(job.done() for job in jobs):
                     break
                 pause = self._start_calls()
                 self._wake.clear()
@@ -176,23 +160,35 @@ class Recorder:
             with contextlib.suppress(TimeoutError):
                 async with in_time:
                     await asyncio.gather(*self._tasks, *jobs, return_exceptions=True)
-            telling.cancel()
-            self._count_what_is_left()
-            for lane in self.lanes:
-                await lane.endpoint.close()
+            reporting.cancel()
+            self._note_what_is_left()
+            for endpoint in {id(lane.endpoint): lane.endpoint for lane in self.lanes}.values():
+                await endpoint.close()
 
-    async def _tell_often(self) -> None:
-        told: dict[str, Any] = {}
+    async def _report_often(self) -> None:
+        reported: dict[str, Any] = {}
         while True:
-            if (now := self.tally.as_dict()) != told:
-                self._tell(self.tally)
-                told = now
-            await asyncio.sleep(TELL_EVERY_S)
+            if (now := self._counted().as_dict()) != reported:
+                self._report(self.tally)
+                reported = now
+            await asyncio.sleep(REPORT_EVERY_S)
 
-    def _count_what_is_left(self) -> None:
+    def _counted(self) -> Tally:
+        budget, tally = self.budget, self.tally
+        tally.perhaps_usd, tally.broke_off, tally.untold = budget.perhaps_usd, budget.broke_off, budget.untold
+        return tally
+
+    def _note_what_is_left(self) -> None:
         if self.tally.stopped:
-            calls = {lane.model.key: [*lane.waiting, *lane.delayed] for lane in self.lanes}
-            self.tally.left = {key: [call.sample.id for call in left] for key, left in calls.items()}
+            self.tally.left = {place_of(lane.model): [call.sample.id for call in lane.left()] for lane in self.lanes}
+
+    def _finish(self) -> None:
+        """Write what fresh recordings still have to ask for, or remove what they make obsolete."""
+        for unfinished, samples in self._begun:
+            try:
+                unfinished.finish(samples)
+            except OSError as error:
+                self.tally.notes.append(f"{shown(unfinished.folder)} can't be written: {error.strerror}")
 
     async def _drive(self, job: JobDriver) -> None:
         try:
@@ -202,11 +198,10 @@ class Recorder:
         finally:
             self._wake.set()
 
-    def _unfinished(self) -> bool:
-        return any(lane.waiting or lane.delayed or lane.tally.in_flight for lane in self.lanes)
+    # ------------------------------------------------------------ calls that start
 
     def _start_calls(self) -> float:
-        """Start every call that may start, model by model in turn; the seconds until another may."""
+        """Start every call that may start, model by model in turn; return the seconds until another may."""
         pause = float("inf")
         idle = 0
         while idle < len(self.lanes) and not self.outcomes.stopped:
@@ -214,7 +209,9 @@ class Recorder:
                 return float("inf")
             lane = self.lanes[self._turn % len(self.lanes)]
             self._turn += 1
-            call, wait = lane.next_call(time.monotonic())
+            now = time.monotonic()
+            call, wait = lane.next_call(now)
+            self._show_wait(lane, now, 0.0 if call else wait)
             if call is None:
                 pause = min(pause, wait)
                 idle += 1
@@ -224,95 +221,54 @@ class Recorder:
                 return float("inf")
         return pause
 
+    def _show_wait(self, lane: Lane, now: float, wait_s: float) -> None:
+        if retries.WORTH_SAYING_S <= wait_s < float("inf"):
+            self.tally.waits[lane.model.key] = f"waiting {duration(wait_s)}: {lane.waits_for(now)}"
+        elif self.tally.waits:
+            self.tally.waits.pop(lane.model.key, None)
+
     def _start(self, lane: Lane, call: Call) -> bool:
-        """Start a call, unless the budget may not bear it; then it waits for those in flight to tell what they cost."""
+        """Start a call, unless the budget doesn't cover it; then it waits until those in flight have cost what they cost."""
         try:
-            body = lane.recordings.request(lane.model, call.sample)
+            body = request_of(lane, call)
         except RecordingError as error:
             self._end(lane, call, str(error))
             return True
         most = most_usd(lane.model, body)
-        if self.budget_usd is not None and self.committed_usd + most > self.budget_usd:
+        if not self.budget.hold(most):
             lane.waiting.appendleft(call)
-            if self.tally.in_flight == 0 and self.job_held_usd == 0:
-                self.stop(
-                    f"the budget of ${self.budget_usd:g} can't bear a further call (${self.tally.spent_usd:.4f} spent); "
-                    "--record-missing with a larger --budget goes on"
-                )
+            if not self.budget.under_way:
+                self.stop(self._spent_up())
             return False
-        self._held_usd += most
         lane.tally.in_flight += 1
         lane.throttle.start(time.monotonic())
-        task = asyncio.create_task(self._ask(lane, call, body, most))
+        task = asyncio.create_task(self._make(lane, call, body, most))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def _ask(self, lane: Lane, call: Call, body: dict[str, Any], most: float) -> None:
-        started = time.monotonic()
+    def _spent_up(self) -> str:
+        budget, doubt = self.budget, self._counted().doubt
+        perhaps = f", perhaps {usd(budget.perhaps_usd)} more: {doubt}" if budget.perhaps_usd else ""
+        return (
+            f"the budget of ${budget.limit_usd:g} doesn't cover another call ({usd(budget.spent_usd)} spent{perhaps}); "
+            "--record-missing with a larger --budget goes on"
+        )
+
+    # ------------------------------------------------------------ calls that end
+
+    async def _make(self, lane: Lane, call: Call, body: dict[str, Any], most: float) -> None:
         try:
-            exchange, headers = await lane.endpoint.chat(body)
-            self._record(lane, call, exchange)
-        except CallFailed as failure:
-            self._fail(lane, call, failure, started)
-        except Exception as error:  # Whatever it is, the sample's test has to hear of it.
-            lane.throttle.fail()
-            self._end(lane, call, f"the call broke off: {lane.endpoint.redacted(repr(error))}")
-        else:
-            lane.throttle.succeed(time.monotonic(), headers)
+            await self._calls.make(lane, call, body, most)
         finally:
             lane.tally.in_flight -= 1
-            self._held_usd -= most
             self._wake.set()
-
-    def _fail(self, lane: Lane, call: Call, failure: CallFailed, started: float) -> None:
-        now = time.monotonic()
-        if failure.rate_limited:
-            lane.throttle.refuse(started, now, failure.retry_after_s)
-            call.first_refused = call.first_refused or now
-            retry = now - call.first_refused < PATIENCE_S
-        else:
-            lane.throttle.fail()
-            call.attempts += 1
-            retry = failure.transient and call.attempts < ATTEMPTS
-            backoff = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**call.attempts) * random.uniform(0.5, 1.0)
-            call.not_before = now + max(backoff, failure.retry_after_s or 0.0)
-        if failure.ends_run:
-            self._end(lane, call, failure.message)
-            self.stop(f"{failure.message}. What was answered before is recorded; --record-missing goes on")
-        elif retry:
-            lane.delayed.append(call)
-        else:
-            tries = f" (after {call.attempts} attempts)" if call.attempts > 1 else ""
-            self._end(lane, call, failure.message + tries)
-
-    def _record(self, lane: Lane, call: Call, exchange: Exchange) -> None:
-        path = lane.recordings.cassette(lane.model, call.sample, call.repeat)
-        try:
-            answer = read_completion(exchange.answered)
-            self._count(lane, exchange, answer)
-            cassettes.write(path, [exchange], secrets=(lane.endpoint.key,))
-        except ValueError as error:
-            self._end(lane, call, f"HTTP {exchange.status}: the answer is {error}")
-        except RecordingError as error:
-            self._end(lane, call, str(error))
-        except OSError as error:
-            self._end(lane, call, f"{shown(path)} can't be written: {error.strerror}")
-            self.stop(f"{shown(path)} can't be written: {error.strerror}. What was written before is whole")
-        else:
-            self._end(lane, call, None)
-
-    def _count(self, lane: Lane, exchange: Exchange, answer: Answer) -> None:
-        lane.tally.tokens += answer.prompt_tokens + answer.completion_tokens
-        lane.tally.cost_usd += call_usd(lane.model.price, answer.prompt_tokens, answer.completion_tokens)
-        if not answer.prompt_tokens:  # An API that tells no tokens: the budget holds by what the call can cost.
-            self._held_usd += most_usd(lane.model, exchange.asked)
 
     def _end(self, lane: Lane, call: Call, error: str | None) -> None:
         lane.tally.done += 1
         lane.tally.failed += error is not None
         if call.repeat == 1:
-            self._ended.append((lane.model.suite, lane.model.key, call.sample.id, error))
+            self._ended.append((*lane.key, call.sample.id, error))
             if len(self._ended) == 1:
                 asyncio.get_running_loop().call_later(PUBLISH_EVERY_S, self._publish)
 

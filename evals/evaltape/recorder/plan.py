@@ -1,88 +1,189 @@
 """Plans a recording: the lanes of calls and the fine-tuning jobs that the selected tests need."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from evaltape.errors import UserError
+from evaltape.errors import RecordingError, UserError
+from evaltape.finetuning.jobs import PreparedJob
 from evaltape.names import shown
+from evaltape.recorder.address import is_local
 from evaltape.recorder.client import Endpoint, endpoint_of
-from evaltape.recorder.job_driver import JobDriver
-from evaltape.recorder.loop import Call, Recorder
+from evaltape.recorder.jobs.drive import Assignment
+from evaltape.recorder.jobs.driver import JobDriver
+from evaltape.recorder.jobs.money import RecorderMoney
+from evaltape.recorder.lane import Call
+from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Selection
 from evaltape.recorder.shutdown_dates import ask
+from evaltape.recorder.tally import place_of
+from evaltape.recording.lock import unwritable
+from evaltape.recording.redaction import holds_secret
+from evaltape.recording.unfinished import Unfinished, read_unfinished
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
 from evaltape.suite.definition import Model
+from evaltape.suite.pricing import LIMITS, answer_limit
 from evaltape.workspace import Workspace
 
 
 class Planner:
-    """Adds to a recorder what one session asks for."""
+    """Adds to a recorder what a session's suites ask for."""
 
     def __init__(self, settings: Settings, workspaces: Mapping[str, Workspace], recorder: Recorder) -> None:
         self.settings = settings
         self.workspaces = workspaces
         self.recorder = recorder
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
 
     def plan(self, selection: Selection) -> None:
-        """Plan the calls and jobs of a selection. Raises `UserError` if that can't begin."""
-        models = [(self.workspaces[suite], self.workspaces[suite].suite.models[key], ids) for suite, key, ids in selection]
-        self._check_budget([model for _, model, _ in models])
-        endpoints = {(model.suite, model.key): endpoint_of(model, self.settings.timeout_s) for _, model, _ in models}
-        for workspace, model, ids in models:
-            samples = [workspace.sample(sample) for sample in ids]
-            endpoint = endpoints[model.suite, model.key]
-            if model.job is None:
-                self._add_lane(workspace, model, endpoint, samples)
-            else:
-                self._add_job(workspace, model, endpoint, samples)
+        """Plan the calls of the selected samples. Raises `UserError` if they can't begin; nothing is asked or written then."""
+        selected = [(self.workspaces[suite], model, samples) for suite, model, samples in selection]
+        plans = [
+            ModelPlan(self, workspace, workspace.suite.models[model], [workspace.sample(sample) for sample in samples])
+            for workspace, model, samples in selected
+        ]
+        for plan in plans:
+            plan.check()
+        for plan in plans:
+            plan.begin()
+        for plan in plans:
+            plan.add()
 
-    def _check_budget(self, models: list[Model]) -> None:
-        """A budget bounds only what has a price."""
-        free = [model.key for model in models if model.price is None]
-        if self.settings.budget_usd is None or not free:
-            return
-        if len(free) == len(models):
-            file = self.workspaces[models[0].suite].suite.file
-            raise UserError(
-                f"--budget {self.settings.budget_usd:g} bounds nothing: {shown(file)} states no price of "
-                f"{', '.join(free)}, as in price = {{ input = 0.15, output = 0.60 }} (USD per million tokens)"
-            )
-        self.recorder.tally.notes.append(f"The budget does not bound {', '.join(free)}: the suite states no price.")
+    def endpoint(self, model: Model) -> Endpoint:
+        """Return the endpoint a model is asked at, one for each address and key. Raises `UserError`."""
+        endpoint = endpoint_of(model, self.settings.timeout_s)
+        return self._endpoints.setdefault((endpoint.base_url, endpoint.key), endpoint)
 
-    def _add_lane(self, workspace: Workspace, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
-        calls = [Call(sample, repeat) for sample, repeat in workspace.calls_of(model, samples)]
+
+class ModelPlan:
+    """What is to be recorded of one model."""
+
+    def __init__(self, planner: Planner, workspace: Workspace, model: Model, samples: list[Sample]) -> None:
+        self.settings = planner.settings
+        self.recorder = planner.recorder
+        self.workspace = workspace
+        self.model = model
+        self.samples = samples
+        self.endpoint = planner.endpoint(model)
+        self.unfinished: Unfinished | None = None
+        self.prepared: PreparedJob | None = None
+        """The job that comes before the calls."""
+
+    # ------------------------------------------------------------ before anything is asked or written
+
+    def check(self) -> None:
+        """Raise `UserError` for what can't be recorded, or not within the budget."""
+        if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
+            raise self._error("request", "holds an API key or what looks like one, and recordings hold the request")
+        if self._drives_job():
+            self._prepare_job()
+        if self.settings.budget_usd is not None and not self._is_free():
+            self._check_budget()
+
+    def _is_free(self) -> bool:
+        return is_local(self.endpoint.base_url) and self.model.price is None
+
+    def _drives_job(self) -> bool:
+        job = self.model.job
+        if job is None:
+            return False
+        jobs = self.workspace.jobs
+        return self.settings.mode == RECORD or not jobs.is_recorded(job.key) or jobs.has_open_order(job.key)
+
+    def _prepare_job(self) -> None:
+        job = self.model.job
+        assert job is not None
+        self.prepared = self.workspace.jobs.prepare(job.key)
+        self.recorder.tally.notes += [f"{job.key}: {note}" for note in self.prepared.training.notes()]
+
+    def _check_budget(self) -> None:
+        """Refuse a budget that would bound nothing."""
+        budget, price = f"so --budget {self.settings.budget_usd:g} can't bound what it costs", self.model.price
+        if price is None:
+            training = "training = 3.00, " if self.model.job else ""
+            example = f"price = {{ {training}input = 0.15, output = 0.60 }}"
+            raise self._error("price", f"is missing, {budget}; it takes USD per million tokens, as in {example}")
+        if price.output > 0 and answer_limit(self.model.request) is None:
+            advice = f"set {LIMITS[0]} (or {LIMITS[1]}) there or under [request]"
+            raise self._error("request", f"sets no bound on the length of an answer, {budget}; {advice}")
+
+    def _error(self, key: str, problem: str) -> UserError:
+        table = "finetune" if self.model.job else "models"
+        return UserError(f"{shown(self.workspace.suite.file)}: [{table}.{self.model.key}] {key} {problem}")
+
+    # ------------------------------------------------------------ before anything is asked
+
+    def begin(self) -> None:
+        """Note on disk that a fresh recording begins, or read what one that was cut short has left to do."""
+        folder, model = self.workspace.folder, self.model.key
+        try:
+            if self.settings.mode != RECORD:
+                self.unfinished = read_unfinished(folder, model)
+            elif self.samples:
+                calls = self.workspace.calls_of(self.model, self.samples)
+                self.unfinished = Unfinished.begin(folder, model, calls, self.workspace.samples)
+        except RecordingError as error:
+            raise UserError(str(error)) from None
+        except OSError as error:
+            raise unwritable(folder / model, error) from None
+        if self.unfinished is not None:
+            self.recorder.add_unfinished(self.unfinished, self.workspace.samples)
+
+    # ------------------------------------------------------------ what is asked
+
+    def add(self) -> None:
+        """Add the model's calls; those of a tuned model once its job has ended, unless that is recorded."""
+        if self.prepared is not None:
+            self._add_job(self.prepared)
+        else:
+            if self.model.job is not None:
+                self._end_job(None)
+            self._add_lane()
+
+    def _add_lane(self) -> None:
+        try:
+            calls = [Call(sample, repeat) for sample, repeat in self.workspace.calls_of(self.model, self.samples)]
+        except RecordingError as error:
+            raise UserError(str(error)) from None
         missing = {call.sample.id for call in calls if call.repeat == 1}
-        done = [(model.suite, model.key, sample.id, None) for sample in samples if sample.id not in missing]
-        self.recorder.outcomes.end(done)
-        if self.settings.mode == RECORD:
-            for path in workspace.recordings.orphans(workspace.samples, model.key):
-                path.unlink()
-        self.recorder.add_lane(workspace.recordings, model, endpoint, calls)
+        self._end([sample for sample in self.samples if sample.id not in missing], None)
+        self.recorder.add_lane(self._key, self.model, self.workspace.recordings, self.endpoint, calls, self.unfinished)
         if calls:
-            self.recorder.add_job(lambda recorder: self._ask_end(workspace, model, endpoint))
+            self.recorder.add_job(lambda recorder: self._ask_end())
 
-    async def _ask_end(self, workspace: Workspace, model: Model, endpoint: Endpoint) -> None:
-        self.recorder.tally.notices[model.key] = asdict(await ask(endpoint, workspace.jobs.served(model)))
+    async def _ask_end(self) -> None:
+        served = self.workspace.jobs.served(self.model)
+        self.recorder.tally.notices[place_of(self.model)] = asdict(await ask(self.endpoint, served))
 
-    def _add_job(self, workspace: Workspace, model: Model, endpoint: Endpoint, samples: list[Sample]) -> None:
-        """Drive a model's job, then ask the tuned model; at once where only what is missing is asked and it isn't."""
-        assert model.job is not None
-        if self.settings.mode != RECORD and workspace.jobs.is_recorded(model.job):
-            self.recorder.outcomes.end([(model.suite, model.key, "", None)])
-            self._add_lane(workspace, model, endpoint, samples)
-            return
-        job = model.job
-        prepared = workspace.jobs.prepare(job)
-        self.recorder.tally.notes += [f"{job.key}: {note}" for note in prepared.training.notes()]
-
+    def _add_job(self, prepared: PreparedJob) -> None:
         async def drive(recorder: Recorder) -> None:
-            error = await JobDriver(prepared, endpoint, recorder, self.settings.retrain).drive()
-            workspace.jobs.forget(job)
-            recorder.outcomes.end([(model.suite, model.key, "", error)])
-            if error is None:
-                self._add_lane(workspace, model, endpoint, samples)
+            key = prepared.job.key
+            assignment = Assignment(
+                prepared=prepared,
+                endpoint=self.endpoint,
+                money=RecorderMoney(recorder.budget, recorder.tally),
+                note=recorder.tally.notes.append,
+                show=lambda text: recorder.show_job(key, text),
+                retrain=self.settings.retrain,
+                may_replace=len(self.samples) in (0, len(self.workspace.samples)),
+            )
+            result = await JobDriver(assignment).drive()
+            self.workspace.jobs.forget(key)
+            self._end_job(result.error)
+            if result.error is None:
+                self._add_lane()
             else:
-                recorder.outcomes.end((model.suite, model.key, sample.id, error) for sample in samples)
+                self._end(self.samples, result.error)
 
         self.recorder.add_job(drive)
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return (self.model.suite, self.model.key)
+
+    def _end(self, samples: list[Sample], error: str | None) -> None:
+        self.recorder.outcomes.end((*self._key, sample.id, error) for sample in samples)
+
+    def _end_job(self, error: str | None) -> None:
+        self.recorder.outcomes.end([(*self._key, "", error)])

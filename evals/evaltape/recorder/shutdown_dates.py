@@ -34,7 +34,7 @@ async def ask(endpoint: Endpoint, served: str) -> Notice:
 
 def ask_all(workspace: Workspace) -> dict[str, Notice]:
     """Ask for every model of the suite; return the notices by key. Raises `UserError` if there is no key for one."""
-    models = workspace.suite.models
+    models = {key: model for key, model in workspace.suite.models.items() if model.predictions is None}
     asked = [(_served(workspace, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
     return dict(zip(models, asyncio.run(_ask_each(asked)), strict=True))
 

@@ -1,11 +1,19 @@
-"""The tally of a recording: how far it is, kept by the recorder and told to the main process, which shows it.
+"""The tally of a recording: how far it has come. The recorder keeps it and sends it to the controller, which shows it.
 
-It is builtins all through, so that it travels as JSON.
+It consists of builtins, so that it travels as JSON.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from evaltape.suite.definition import Model
+from evaltape.text import counted
+
+
+def place_of(model: Model) -> str:
+    """Return what names a model among those of all suites: `chats/gpt-4o-mini`."""
+    return f"{model.suite}/{model.key}"
 
 
 @dataclass
@@ -24,19 +32,26 @@ class LaneTally:
 
 @dataclass
 class Tally:
-    """All of a recording.
-
-    `statuses` and `notes` are of fine-tuning jobs, by key and in order; `notices` say by model when the API retires it;
-    `left` are the samples that a recording which `stopped` early has not asked for, by model.
-    """
+    """All of a recording."""
 
     lanes: list[LaneTally] = field(default_factory=list)
     statuses: dict[str, str] = field(default_factory=dict)
+    """What each fine-tuning job is doing, by its key."""
+    waits: dict[str, str] = field(default_factory=dict)
+    """What each model that isn't asked for a while waits for, by its key."""
     notes: list[str] = field(default_factory=list)
     notices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """When the API retires each model, by its `place_of`."""
     job_cost_usd: float = 0.0
+    perhaps_usd: float = 0.0
+    """What calls may have cost beyond what the API said: those that broke off, and those it didn't say it of."""
+    broke_off: int = 0
+    """Calls and jobs that may have been billed without an answer."""
+    untold: int = 0
+    """Calls that were answered without token counts."""
     stopped: str | None = None
     left: dict[str, list[str]] = field(default_factory=dict)
+    """The samples that a recording which `stopped` early has not asked for, by their model's `place_of`."""
 
     @property
     def total(self) -> int:
@@ -65,14 +80,21 @@ class Tally:
 
     @property
     def spent_usd(self) -> float:
-        """What the session has cost so far, as far as there are prices."""
+        """What the session has cost so far by the API's own counts, as far as there are prices."""
         return sum(lane.cost_usd for lane in self.lanes) + self.job_cost_usd
 
+    @property
+    def doubt(self) -> str:
+        """Why `perhaps_usd` is in doubt, as `3 calls broke off`; empty if nothing is."""
+        parts = [f"{counted(self.broke_off, 'call')} broke off"] if self.broke_off else []
+        parts += [f"{counted(self.untold, 'answer')} told no tokens"] if self.untold else []
+        return ", ".join(parts)
+
     def as_dict(self) -> dict[str, Any]:
-        """The tally as builtins."""
+        """Return the tally as builtins."""
         return asdict(self)
 
     @classmethod
-    def of_dict(cls, told: Mapping[str, Any]) -> "Tally":
-        """The tally of such builtins."""
-        return cls(**{**told, "lanes": [LaneTally(**lane) for lane in told["lanes"]]})
+    def of_dict(cls, values: Mapping[str, Any]) -> "Tally":
+        """Return the tally that `as_dict` made these builtins of."""
+        return cls(**{**values, "lanes": [LaneTally(**lane) for lane in values["lanes"]]})

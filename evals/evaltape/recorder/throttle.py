@@ -12,9 +12,11 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evaltape.recorder.failures import LONGEST_WAIT_S
+
 FIRST_LIMIT = 16
 SPACING_S = 0.002
-"""Starts lie this far apart, so that a refusal is heard before a whole burst has been sent."""
+"""Starts lie this far apart, so that a refusal arrives before a whole burst has been sent."""
 CUT = 0.7
 PACE_PLATEAU = 0.95
 """Where the pace stays, of what the API took: right at the limit, two calls that arrive close together are one too many."""
@@ -23,18 +25,21 @@ PACE_DIP = 0.05
 PACE_CURVE = 0.05
 """Starts per second by which it passes the plateau, a second after it reached it; after each episode half as much."""
 MOST_HALVINGS = 4
-LONGEST_PAUSE_S = 120.0
 
 
 @dataclass
 class Throttle:
-    """The state for one model: one instance sees every call of the session to it."""
+    """The state for one model of one API: one instance sees every call of the session to it."""
 
     most: int
     limit: float = 0.0
     in_flight: int = 0
     episodes: int = 0
     taken: float = 0.0
+    """Starts that the API took in the second before the last episode."""
+    paused_by: str = ""
+    """What the API said when it last asked for a pause."""
+    _refused_since: float | None = None
     _limit_before: float = float("inf")
     _paused_until: float = 0.0
     _next_start: float = 0.0
@@ -45,13 +50,17 @@ class Throttle:
         self.limit = float(min(self.most, FIRST_LIMIT))
 
     def wait_s(self, now: float) -> float:
-        """Seconds until a call may start; infinite until one in flight has ended."""
+        """Return the seconds until a call may start; infinite until one in flight has ended."""
         if self.in_flight >= min(self.most, int(self.limit)):
             return float("inf")
         return max(0.0, self._paused_until - now, self._next_start - now)
 
+    def refused_for_s(self, now: float) -> float:
+        """Return for how many seconds calls have been refused without one that was answered."""
+        return 0.0 if self._refused_since is None else now - self._refused_since
+
     def pace(self, now: float) -> float:
-        """Starts per second; infinite while no call has been refused."""
+        """Return the starts per second; infinite while no call has been refused."""
         if not self.episodes:
             return float("inf")
         curve = PACE_CURVE * 0.5 ** min(self.episodes - 1, MOST_HALVINGS)
@@ -59,7 +68,7 @@ class Throttle:
         return self.taken * PACE_PLATEAU + curve * (max(now, self._paused_until) - plateau_s) ** 3
 
     def start(self, now: float) -> None:
-        """A call starts."""
+        """Note that a call starts."""
         self.in_flight += 1
         self._next_start = max(now, self._next_start) + max(SPACING_S, 1 / self.pace(now))
         self._starts.append(now)
@@ -67,20 +76,22 @@ class Throttle:
             self._starts.popleft()
 
     def succeed(self, now: float, headers: Mapping[str, str]) -> None:
-        """A call was answered: the limit grows by one per call up to where it was cut, and from there by one per round."""
+        """Note an answer: the limit grows by one per call up to where it was cut, and from there by one per round."""
         self.in_flight -= 1
+        self._refused_since = None
         self.limit = min(self.most, self.limit + (1.0 if self.limit < self._limit_before else 1.0 / self.limit))
         for kind in ("requests", "tokens"):
             if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
                 self._pause(now, seconds(headers.get(f"x-ratelimit-reset-{kind}", "")))
 
     def fail(self) -> None:
-        """A call ended for a reason that says nothing about the pace."""
+        """Note that a call ended for a reason that says nothing about the pace."""
         self.in_flight -= 1
 
     def refuse(self, started: float, now: float, retry_after_s: float | None) -> None:
-        """A call was refused for its pace; those that started before the last cut belong to its episode."""
+        """Note a refusal for the pace; calls that started before the last cut belong to its episode."""
         self.in_flight -= 1
+        self._refused_since = now if self._refused_since is None else self._refused_since
         if started in self._starts:
             self._starts.remove(started)
         if started > self._last_cut:
@@ -88,7 +99,7 @@ class Throttle:
         self._pause(now, 1.0 if retry_after_s is None else retry_after_s)
 
     def _cut(self, now: float) -> None:
-        # A pause less than a second ago leaves no second to count in: then the pace itself was too high.
+        # Resumed under a second ago: too few starts to count, so estimate from the pace, which was too high.
         counts = not self.episodes or now - self._paused_until >= 1
         self.taken = max(1.0, sum(start > now - 1 for start in self._starts) if counts else self.pace(now) * CUT)
         self.episodes += 1
@@ -96,10 +107,10 @@ class Throttle:
         self._last_cut = now
 
     def _pause(self, now: float, seconds: float) -> None:
-        self._paused_until = max(self._paused_until, now + min(seconds, LONGEST_PAUSE_S))
+        self._paused_until = max(self._paused_until, now + min(seconds, LONGEST_WAIT_S))
 
 
 def seconds(text: str) -> float:
-    """Seconds in a duration as rate-limit headers write it: `1s`, `6m0s`, `20ms`; 0 for anything else."""
+    """Return the seconds in a duration as rate-limit headers write it: `1s`, `6m0s`, `20ms`; 0 for anything else."""
     units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
     return sum(float(number) * units[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smh])", text))

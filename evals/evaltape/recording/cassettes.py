@@ -4,26 +4,37 @@ They are written whole or not at all, and hold no secret in headers and bodies.
 """
 
 import json
+import math
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from evaltape.errors import NotRecorded, RecordedOtherwise, RecordingError
+from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
 from evaltape.files import write_whole
 from evaltape.names import shown
+from evaltape.recording.redaction import holds_secret
 from evaltape.recording.vcr_yaml import Asked, Interaction, interactions_of, json_text, text_of
+from evaltape.text import cut, visible
 
 REMOVED_KEYS = {"organization_id", "organization", "project_id", "project", "user_id"}
 LARGEST_BYTES = 32 * 2**20
-_KEY_LIKE = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}|\bBearer [A-Za-z0-9._~+/-]{16,}")
+LATENCY, COST = "x-evaltape-latency-s", "x-evaltape-cost-usd"
+"""Headers of our own, beside the API's: how long the answer took, and what it cost."""
+_GIT_LFS = b"version https://git-lfs.github.com/spec/"
+_HTTP_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One HTTP call: what was asked, with a JSON body or none, and the status and body of the answer."""
+    """One HTTP call: what was asked, with a JSON body or none, and the status and body of the answer.
+
+    `date` is the API's header of that name, `latency_s` the seconds from sending the request to the end of the answer,
+    `cost_usd` what the call cost by the suite's price; each None if it isn't known.
+    """
 
     method: str
     url: str
@@ -31,6 +42,9 @@ class Exchange:
     status: int
     answered: Any
     content_type: str = "application/json"
+    date: str | None = None
+    latency_s: float | None = None
+    cost_usd: float | None = None
 
     @property
     def path(self) -> str:
@@ -42,22 +56,24 @@ class Exchange:
 
 
 def read(path: Path) -> list[Exchange]:
-    """The calls of a cassette. Raises `RecordingError` where there is none, or what is there is no cassette."""
+    """Return the calls of a cassette. Raises `RecordingError` if there is none, or what is there isn't one."""
     return [_exchange(path, *interaction) for interaction in _load(path)]
 
 
-def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Any:
-    """The recorded answer's JSON to a POST of `asked` to an API's `endpoint`.
+def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Exchange:
+    """Return the recorded call that is a POST of `asked` to an API's `endpoint`.
 
-    Raises `RecordingError` where the cassette is missing or damaged, or holds another call: it says what differs.
+    Raises `RecordingError` if the cassette is missing or damaged, or holds another call (it says what differs) or an error.
     """
     recorded = read(path)
-    for exchange in recorded:
-        if matches(exchange, endpoint, asked):
-            return exchange.answered
-    changes = differences(endpoint, asked, recorded[0])
-    what = " and ".join(change.split(" (")[0] for change in changes)
-    raise RecordedOtherwise(f"{shown(path)}: recorded with {'; '.join(changes)}", what)
+    exchange = next((exchange for exchange in recorded if matches(exchange, endpoint, asked)), None)
+    if exchange is None:
+        changes = differences(endpoint, asked, recorded[0])
+        what = " and ".join(change.split(" (")[0] for change in changes)
+        raise RecordedOtherwise(f"{shown(path)}: recorded with {'; '.join(changes)}", what)
+    if not 200 <= exchange.status < 300:
+        raise RecordingError(f"{shown(path)}: recorded with HTTP status {exchange.status}, which is no answer")
+    return exchange
 
 
 def _load(path: Path) -> list[Interaction]:
@@ -67,11 +83,13 @@ def _load(path: Path) -> list[Interaction]:
             data = file.read(min(os.fstat(file.fileno()).st_size, LARGEST_BYTES) + 1)
         if len(data) > LARGEST_BYTES:
             raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
+        if data.startswith(_GIT_LFS):
+            raise NotFetched(f"{shown(path)}: a Git LFS pointer, which stands for a recording that isn't on this machine")
         interactions = interactions_of(data.decode())
     except FileNotFoundError:
         raise NotRecorded(f"{shown(path)}: there is no such recording") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = visible(" ".join(str(error).split())[:200])
         raise RecordingError(f"{shown(path)}: not a readable cassette ({type(error).__name__}: {reason})") from None
     if not interactions:
         raise RecordingError(f"{shown(path)}: an empty cassette")
@@ -81,59 +99,83 @@ def _load(path: Path) -> list[Interaction]:
 def _exchange(path: Path, request: Asked, response: Any) -> Exchange:
     try:
         asked = json.loads(request.body) if request.body else None
-        content_type = response.get("headers", {}).get("content-type", ["application/json"])[0]
+        headers = response.get("headers", {})
+        content_type = headers.get("content-type", ["application/json"])[0]
         text = response["body"]["string"].decode()
-        answered = json.loads(text) if "json" in content_type else text
-        return Exchange(request.method, request.uri, asked, int(response["status"]["code"]), answered, content_type)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise RecordingError(f"{shown(path)}: a cassette, but not of this API ({error!r})") from None
+        return Exchange(
+            method=request.method,
+            url=request.uri,
+            asked=asked,
+            status=int(response["status"]["code"]),
+            answered=json.loads(text) if "json" in content_type else text,
+            content_type=content_type,
+            date=str(headers["date"][0]) if "date" in headers else None,
+            latency_s=_number(headers, LATENCY),
+            cost_usd=_number(headers, COST),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
+        reason = visible(repr(error)[:200])
+        raise RecordingError(f"{shown(path)}: a cassette, but not of this API ({reason})") from None
+
+
+def _number(headers: Mapping[str, Any], name: str) -> float | None:
+    """Return a header of our own: a number from 0, or None if there is none such."""
+    if name not in headers:
+        return None
+    try:
+        number = float(headers[name][0])
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError):
+        return None
+    return number if 0 <= number < math.inf else None
 
 
 # ---------------------------------------------------------------- matching
 
 
 def matches(recorded: Exchange, endpoint: str, asked: dict[str, Any]) -> bool:
-    """Whether a recorded call is a POST of this JSON to this endpoint.
+    """Return whether a recorded call is a POST of this JSON to this endpoint.
 
-    The endpoint is the path under the API's base URL: host and prefix are wherever the API is served today. JSON bodies
-    are equal whatever their spacing and the order of their keys.
+    The endpoint is the path under the API's base URL: host and prefix are those of today's server. JSON bodies are equal
+    whatever their spacing and the order of their keys.
     """
     same_endpoint = recorded.method == "POST" and recorded.path.endswith(endpoint)
     return same_endpoint and canonical(asked) == canonical(recorded.asked)
 
 
 def canonical(value: Any) -> str:
-    """JSON in one spelling: sorted keys, no spaces. `1` and `1.0` differ, as do `true` and `1`."""
+    """Return JSON in one spelling: sorted keys, no spaces. `1` and `1.0` differ, as do `true` and `1`."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> list[str]:
     """Return how a recorded call differs from the one asked for, in the words of the suite file."""
     if not recorded.path.endswith(endpoint) or not isinstance(recorded.asked, dict):
-        return [f"a call to {recorded.path}, not to {endpoint}"]
+        return [f"a call to {cut(recorded.path, 100)}, not to {endpoint}"]
     changes = []
     for key in dict.fromkeys([*asked, *recorded.asked]):
         now, then = asked.get(key), recorded.asked.get(key)
         if key in asked and key in recorded.asked and canonical(now) == canonical(then):
             continue
         changes.append(_change(key, key in asked, now, key in recorded.asked, then))
-    return changes
+    return changes or [f"another method ({cut(recorded.method, 20)}; the suite asks with POST)"]
 
 
 def _change(key: str, is_asked: bool, now: Any, was_asked: bool, then: Any) -> str:
     if key == "messages":
         return f"another prompt ({_line_that_differs(now, then)})"
     if key == "model":
-        return f"another model ({then!r}; the suite names {now!r})"
-    told = [json.dumps(value) if there else "none" for value, there in ((then, was_asked), (now, is_asked))]
-    return f"another {key} ({told[0]}; the suite asks for {told[1]})"
+        return f"another model ({cut(repr(then), 100)}; the suite names {now!r})"
+    values = [cut(json.dumps(value), 100) if there else "none" for value, there in ((then, was_asked), (now, is_asked))]
+    return f"another {cut(key, 50)} ({values[0]}; the suite asks for {values[1]})"
 
 
 def _line_that_differs(now: Any, then: Any) -> str:
-    roles = [[turn.get("role") for turn in turns if isinstance(turn, dict)] for turns in (now, then or [])]
+    turns_then = [turn for turn in then if isinstance(turn, dict)] if isinstance(then, list) else []
+    roles = [[str(turn.get("role")) for turn in turns] for turns in (now, turns_then)]
     if roles[0] != roles[1]:
-        return f"messages by {', '.join(map(str, roles[1])) or 'nobody'}; the suite has {', '.join(map(str, roles[0]))}"
-    lines = [[line for turn in turns for line in str(turn.get("content")).split("\n")] for turns in (now, then)]
+        recorded = cut(", ".join(roles[1]), 100) or "nobody"
+        return f"messages by {recorded}; the suite has {', '.join(roles[0])}"
+    lines = [[line for turn in turns for line in str(turn.get("content")).split("\n")] for turns in (now, turns_then)]
     pairs = enumerate(zip(*lines, strict=False), 1)
     number = next((n for n, pair in pairs if pair[0] != pair[1]), min(map(len, lines)) + 1)
     return f"line {number} differs"
@@ -142,15 +184,26 @@ def _line_that_differs(now: Any, then: Any) -> str:
 # ---------------------------------------------------------------- writing
 
 
-def write(path: Path, exchanges: list[Exchange], secrets: tuple[str, ...] = ()) -> None:
+def write(path: Path, exchanges: list[Exchange], secrets: Iterable[str] = ()) -> None:
     """Record calls, replacing the cassette at `path` as a whole.
 
-    Raises `RecordingError`, and writes nothing, where what would be written holds one of the session's `secrets` or
-    something that looks like an API key.
+    Raises `RecordingError`, and writes nothing, if what would be written holds one of the session's `secrets` or something
+    that looks like an API key, or is larger than what is read.
     """
-    text = text_of([_interaction(exchange) for exchange in exchanges])
-    if any(secret in text for secret in secrets if secret) or _KEY_LIKE.search(text):
+    write_text(path, as_text(exchanges), secrets)
+
+
+def as_text(exchanges: list[Exchange]) -> str:
+    """Return the text of a cassette with these calls."""
+    return text_of([_interaction(exchange) for exchange in exchanges])
+
+
+def write_text(path: Path, text: str, secrets: Iterable[str] = ()) -> None:
+    """As `write`, of what `as_text` returned."""
+    if holds_secret(text, secrets):
         raise RecordingError(f"{shown(path)}: not written, because the answer holds an API key or what looks like one")
+    if len(text) > LARGEST_BYTES // 4 and len(text.encode()) > LARGEST_BYTES:  # A character has at most 4 bytes.
+        raise RecordingError(f"{shown(path)}: not written, because it would be larger than {LARGEST_BYTES // 2**20} MiB")
     write_whole(path, text)
 
 
@@ -160,7 +213,7 @@ def prepare_to_write() -> None:
 
 
 def without_identity(value: Any) -> Any:
-    """JSON without the organisation, project and user that an API adds to its objects."""
+    """Return JSON without the organisation, project and user that an API adds to its objects."""
     if isinstance(value, dict):
         return {key: without_identity(item) for key, item in value.items() if key not in REMOVED_KEYS}
     if isinstance(value, list):
@@ -169,19 +222,29 @@ def without_identity(value: Any) -> Any:
 
 
 def _interaction(exchange: Exchange) -> Interaction:
-    """A call as vcrpy has it, with neither credentials nor query in its address."""
+    """Return a call as vcrpy has it, with neither credentials nor query in its address."""
     parts = urlsplit(exchange.url)
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     asked = None if exchange.asked is None else _text(exchange.asked, is_json=True).encode()
     return Asked(exchange.method, address, asked), {
         "status": {"code": exchange.status, "message": "OK"},
-        "headers": {"content-type": [exchange.content_type]},
+        "headers": {name: [value] for name, value in _headers(exchange)},
         "body": {"string": _text(exchange.answered, "json" in exchange.content_type).encode()},
     }
 
 
+def _headers(exchange: Exchange) -> Iterable[tuple[str, str]]:
+    yield "content-type", exchange.content_type
+    if exchange.date is not None and _HTTP_DATE.fullmatch(exchange.date):
+        yield "date", exchange.date
+    if exchange.latency_s is not None:
+        yield LATENCY, f"{exchange.latency_s:.6f}"
+    if exchange.cost_usd is not None:
+        yield COST, f"{exchange.cost_usd:.9f}"
+
+
 def _text(value: Any, is_json: bool) -> str:
-    """A body as text: JSON with a line for each key, so that a change of one shows as one line."""
+    """Return a body as text: JSON with a line for each key, so that a change of one shows as one line."""
     if not is_json:
         return str(value)
     if not isinstance(value, dict):

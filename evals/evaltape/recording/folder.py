@@ -1,13 +1,18 @@
 """Where recordings lie, and what is read from them: the predictions of a suite's models."""
 
-from collections.abc import Callable
+import datetime
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaltape.errors import RecordingError
+from evaltape.errors import NotFetched, RecordingError
 from evaltape.names import shown
 from evaltape.recording import cassettes
+from evaltape.recording.cassettes import Exchange
+from evaltape.recording.unfinished import JOB, REPEAT, Call, cassette_name, read_unfinished
+from evaltape.samples.frozen import promote
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction, read_completion
@@ -15,6 +20,9 @@ from evaltape.suite import prompt
 from evaltape.suite.definition import Model, Suite
 
 ENDPOINT = "/chat/completions"
+FETCH = "git lfs pull"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) ")
 
 
 @dataclass(frozen=True)
@@ -22,40 +30,43 @@ class Recordings:
     """The folder `<cassettes>/<suite>` of one suite.
 
     `served` gives the name a model is asked by, which for a tuned model its job knows; `how_to_record` the command that
-    records a model's sample.
+    records what is missing of a model.
     """
 
     folder: Path
     suite: Suite
     served: Callable[[Model], str]
-    how_to_record: Callable[[Model, Sample], str]
+    how_to_record: Callable[[Model], str]
     _files: dict[Path, PredictionsFile] = field(default_factory=dict, init=False)
 
     def cassette(self, model: Model, sample: Sample, repeat: int = 1) -> Path:
-        """The file of one recorded call; asked again for noise, `repeat` counts from 2."""
-        name = sample.name if repeat == 1 else f"{sample.name}.repeat-{repeat}"
-        return self.folder / model.key / f"{name}.yaml"
+        """Return the file of one recorded call; asked again for noise, `repeat` counts from 2."""
+        return self.folder / model.key / f"{cassette_name(sample, repeat)}.yaml"
 
     def request(self, model: Model, sample: Sample) -> dict[str, Any]:
-        """The JSON body a model is asked with. Raises `RecordingError` where its job has no tuned model."""
+        """Return the JSON body a model is asked with. Raises `RecordingError` if its job has no tuned model."""
         return prompt.chat_request(self.served(model), model.prompt.render(sample), model.request)
 
+    # ------------------------------------------------------------ predictions
+
     def prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
-        """The recorded prediction, scored; a recording that can't be used is a failed prediction with the reason."""
+        """Return the recorded prediction, not yet scored; if the recording can't be used, a failed one with the reason."""
         try:
             return self.valid_prediction(model, sample, repeat)
+        except NotFetched as error:
+            return Prediction(model.key, sample.id, failure=f"{error}. Fetch it: {FETCH}")
         except RecordingError as error:
-            failure = f"{error}. Record it: {error.command or self.how_to_record(model, sample)}"
+            failure = f"{error}. Record it: {error.command or self.how_to_record(model)}"
             return Prediction(model.key, sample.id, failure=failure)
 
     def valid_prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
-        """As `prediction`, but raises `RecordingError` where there is no valid recording of exactly this call."""
+        """As `prediction`, but raises `RecordingError` if there is no valid recording of exactly this call."""
         if model.predictions is not None:
             return self._from_file(model, model.predictions, sample)
         path = self.cassette(model, sample, repeat)
-        body = cassettes.replay(path, ENDPOINT, self.request(model, sample))
+        exchange = cassettes.replay(path, ENDPOINT, self.request(model, sample))
         try:
-            answer = read_completion(body)
+            answer = read_completion(exchange.answered)
         except ValueError as error:
             raise RecordingError(f"{shown(path)}: {error}") from None
         return Prediction(
@@ -67,7 +78,21 @@ class Recordings:
             served=answer.served,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
+            latency_s=exchange.latency_s,
+            cost_usd=exchange.cost_usd,
+            recorded=recorded_on(exchange),
         )
+
+    def read_files(self, samples: Iterable[Sample]) -> list[str]:
+        """Read and check the predictions of models that are not called; return what a person should know of them."""
+        samples, notes = list(samples), []
+        for model in self.suite.models.values():
+            if model.predictions is not None:
+                file = self._files[model.predictions] = read_predictions(model.predictions)
+                for sample in samples:
+                    file.answer(sample)
+                notes += file.notes(samples)
+        return notes
 
     def _from_file(self, model: Model, path: Path, sample: Sample) -> Prediction:
         if path not in self._files:
@@ -75,20 +100,62 @@ class Recordings:
         text, failure = self._files[path].answer(sample)
         return Prediction(model.key, sample.id, text, failure)
 
+    def promote_samples(self) -> None:
+        """Move staged samples into place: an answer to one of them is written."""
+        promote(self.folder)
+
+    # ------------------------------------------------------------ what is to be recorded
+
+    def calls(self, model: Model, samples: Sequence[Sample], repeats: int, *, fresh: bool) -> list[Call]:
+        """Return the calls of a recording: every sample `repeats` times if `fresh`, else what is missing of that.
+
+        Missing is what has no valid cassette, and what a fresh recording that was cut short has still to ask for. Raises
+        `RecordingError` if that can't be told: its file is damaged, or cassettes are only not fetched.
+        """
+        calls = [(sample, repeat) for repeat in range(1, repeats + 1) for sample in samples]
+        if fresh:
+            return calls
+        unfinished = read_unfinished(self.folder, model.key)
+        to_come = set(unfinished.still_to_come() if unfinished else ())
+        further = sorted((name, repeat) for name, repeat in to_come if repeat > repeats)
+        by_name = {sample.name: sample for sample in samples} if further else {}
+        calls += [(by_name[name], repeat) for name, repeat in further if name in by_name]
+        return [call for call in calls if (call[0].name, call[1]) in to_come or not self._is_recorded(model, *call)]
+
+    def _is_recorded(self, model: Model, sample: Sample, repeat: int) -> bool:
+        try:
+            self.valid_prediction(model, sample, repeat)
+        except NotFetched as error:
+            raise RecordingError(f"{error}. Fetch it first, recording it again would be paid: {FETCH}") from None
+        except RecordingError:
+            return False
+        return True
+
     def orphans(self, samples: list[Sample], model: str = "*") -> list[Path]:
-        """Cassettes of a model, or in the suite's whole folder, that belong to no model of it any more, or to no sample."""
-        names = {*(sample.name for sample in samples), "job"}
+        """Return the cassettes of a model, or in the suite's whole folder, of no model of it any more, or of no sample."""
+        names = {*(sample.name for sample in samples), JOB}
         return [
             path
             for path in sorted(self.folder.glob(f"{model}/*.yaml"))
-            if path.parent.name not in self.suite.models or names.isdisjoint((path.stem, path.stem.split(".repeat-")[0]))
+            if path.parent.name not in self.suite.models or names.isdisjoint((path.stem, path.stem.split(REPEAT)[0]))
         ]
 
     def repeats(self, model: Model) -> dict[str, list[int]]:
-        """Which further answers of a model are recorded, by the name of their sample: 2 and up."""
-        found: dict[str, list[int]] = {}
-        for path in (self.folder / model.key).glob("*.repeat-*.yaml"):
-            name, _, number = path.stem.rpartition(".repeat-")
+        """Return which further answers of a model are recorded, by the name of their sample: 2 and up."""
+        numbers: dict[str, list[int]] = {}
+        for path in (self.folder / model.key).glob(f"*{REPEAT}*.yaml"):
+            name, _, number = path.stem.rpartition(REPEAT)
             if number.isdecimal() and int(number) > 1:
-                found.setdefault(name, []).append(int(number))
-        return {name: sorted(numbers) for name, numbers in found.items()}
+                numbers.setdefault(name, []).append(int(number))
+        return {name: sorted(of_sample) for name, of_sample in numbers.items()}
+
+
+def recorded_on(exchange: Exchange) -> str | None:
+    """Return the day a call was answered, as `2026-11-24` in UTC: by the API's `date`, or by its body's `created`."""
+    header = _DATE.match(exchange.date) if exchange.date else None
+    if header is not None and header[2] in _MONTHS:
+        return f"{header[3]}-{_MONTHS.index(header[2]) + 1:02d}-{header[1]}"
+    created = exchange.answered.get("created") if isinstance(exchange.answered, dict) else None
+    if not isinstance(created, int) or not 0 < created < 2**32:
+        return None
+    return datetime.datetime.fromtimestamp(created, datetime.UTC).date().isoformat()

@@ -1,4 +1,4 @@
-"""One recording at a time in a suite's folder of recordings, and nothing outside of it."""
+"""The lock on a suite's recordings: one session at a time writes them, and nothing outside of their folder."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -9,14 +9,19 @@ from filelock import FileLock, Timeout
 from evaltape.errors import UserError
 from evaltape.files import remove_unfinished
 from evaltape.names import shown
+from evaltape.samples.owner import check_owner
 
 NAME = ".recording.lock"
 
 
 @contextlib.contextmanager
-def locked(folder: Path, root: Path, models: Iterable[str]) -> Iterator[None]:
-    """Hold a suite's `folder` of recordings, which lies in `root`. Raises `UserError` where that can't be."""
+def locked(folder: Path, root: Path, models: Iterable[str], suite_file: Path) -> Iterator[None]:
+    """Hold the `folder` of a suite's recordings, which lies in `root`, while they are written.
+
+    Raises `UserError` if it can't be held, is another suite file's, or leads out of `root`.
+    """
     _refuse_links([folder, *(folder / key for key in models)], root)
+    check_owner(folder, suite_file)
     lock = FileLock(folder / NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -32,20 +37,20 @@ def locked(folder: Path, root: Path, models: Iterable[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        # While it is held: whoever waits for a file that is gone gets no lock on it.
+        # Removed while it is held: whoever waits for a file that is gone gets no lock on it.
         with contextlib.suppress(OSError):
             Path(lock.lock_file).unlink()
         lock.release()
 
 
 def unwritable(folder: Path, error: OSError) -> UserError:
-    """What a person is told of a folder that can't be written."""
+    """Return the error of a folder that can't be written."""
     why = error.strerror or error
     return UserError(f"{shown(folder)}: recordings can't be written here: {why}. Name another folder with --cassettes")
 
 
 def _refuse_links(folders: Iterable[Path], root: Path) -> None:
-    """A recording replaces and removes files, so it may not be led elsewhere by a link that came with a repository."""
+    """Refuse links that lead out of `root`: a recording replaces and removes files, and a repository may bring links."""
     inside = root.resolve()
     for folder in folders:
         if not folder.resolve().is_relative_to(inside):

@@ -93,12 +93,12 @@ def _of_model(session: "Workspace", model: Model, samples: list[Sample]) -> Mode
 
 
 def _is_due(session: "Workspace", job: Finetune) -> bool:
-    return session.settings.mode != RECORD_MISSING or not session.jobs.is_recorded(job)
+    return session.settings.mode != RECORD_MISSING or not session.jobs.is_recorded(job.key)
 
 
 def _of_job(session: "Workspace", job: Finetune) -> JobEstimate:
     try:
-        training = session.jobs.prepare(job).training
+        training = session.jobs.prepare(job.key).training
     except (UserError, ImportError) as error:
         return JobEstimate(job, problem=str(error))
     tokens = _training_tokens(training.text, counter_of(job.base.served) or bytes_of)

@@ -172,7 +172,8 @@ def _lane(lane: LaneTally) -> str:
 
 
 def _jobs(tally: Tally) -> list[str]:
-    return [f"job {key}: {status}" for key, status in tally.statuses.items()]
+    waits = [f"  {key}: {text}" for key, text in tally.waits.items()]
+    return [*waits, *(f"job {key}: {status}" for key, status in tally.statuses.items())]
 
 
 def _spent(tally: Tally) -> list[str]:

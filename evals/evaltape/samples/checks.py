@@ -14,6 +14,8 @@ from evaltape.text import cut
 
 MOST_NUMBERS = 20
 """How many different numbers a slice column may hold: a rating or a year is a label, a length isn't."""
+LONGEST_LIST = 400
+"""How many characters of the columns' names a message shows."""
 FEWEST_NUMBERS = 5
 """From how many samples on numbers that never repeat are no labels."""
 
@@ -96,7 +98,7 @@ def _check_slices(suite: Suite, samples: Sequence[Sample], column: str, is_text:
 
 
 def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
-    """Return a column's numbers; none where some value isn't one."""
+    """Return a column's numbers; none if some value isn't one."""
     kinds = str if is_text else int | float
     if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
         return []
@@ -107,29 +109,34 @@ def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
 
 def is_continuous(numbers: Sequence[float]) -> bool:
     """Whether numbers measure something and don't label it: some has a fraction, or nearly every one is another."""
-    if any(not number.is_integer() for number in numbers):
+    if any(not float(number).is_integer() for number in numbers):
         return True
     different = len(set(numbers))
     return different > MOST_NUMBERS or (different == len(numbers) and different >= FEWEST_NUMBERS)
 
 
-def refuse_equal_ids(suite: Suite, samples: Sequence[Sample], place: str = "") -> None:
-    """Raise `UserError` for two samples of one id, and where there are no samples."""
+def repeated_id(samples: Sequence[Sample]) -> str | None:
+    """Return an id that two samples have, or None."""
+    return next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
+
+
+def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
+    """Raise `UserError` for two samples of one id, and for no samples at all."""
     if not samples:
-        raise UserError(f"{shown(suite.file)}: {place}there are no samples")
-    twice = next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
+        raise UserError(f"{shown(suite.file)}: there are no samples")
+    twice = repeated_id(samples)
     if twice is not None and suite.dataset.fields.id is None:
         equal = next(sample.input for sample in samples if sample.id == twice)
         raise UserError(
-            f"{shown(suite.file)}: {place}two rows have the same input ({cut(repr(equal), 60)}), which their ids are made of. "
+            f"{shown(suite.file)}: two rows have the same input ({cut(repr(equal), 60)}), which their ids are made of. "
             'Give the rows ids, and name their column: fields = { id = "..." }'
         )
     if twice is not None:
-        raise UserError(f"{shown(suite.file)}: {place}two samples have the id {twice!r}; ids name cassettes and must differ")
+        raise UserError(f"{shown(suite.file)}: two samples have the id {twice!r}; ids name cassettes and must differ")
 
 
 def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
-    """Raise `UserError` for two samples whose cassettes would be one file where case doesn't count."""
+    """Raise `UserError` for two samples whose cassettes would be one file on a system that ignores case."""
     seen: dict[str, str] = {}
     for sample in samples:
         other = seen.setdefault(sample.name.lower(), sample.id)
@@ -144,7 +151,7 @@ def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
 
 
 def _missing(suite: Suite, place: str, column: str, there: Collection[str], what: str, hint: str = "") -> UserError:
-    columns = ", ".join(there) or "none"
+    columns = cut(", ".join(there) or "none", LONGEST_LIST)
     return UserError(f"{shown(suite.file)}: {place}: no such column.{nearest(column, there)} {what}: {columns}{hint}")
 
 
@@ -154,12 +161,12 @@ def _missing_in_prompt(
     if column == prompt.conversation:
         return _missing(suite, f"{place} conversation = {column!r}", column, there, what, hint)
     near = nearest(column, [INPUT, *there]).replace("'", "{", 1).replace("'", "}", 1)
-    columns = ", ".join([INPUT, *there])
+    columns = cut(", ".join([INPUT, *there]), LONGEST_LIST)
     return UserError(f"{shown(suite.file)}: {place} names {{{column}}}, which is no column.{near} {what}: {columns}{hint}")
 
 
 def _place(suite: Suite, model: Model) -> str:
-    """Return where a model's prompt stands: in the suite's table, if every model that is called has this one."""
+    """Return the place of a model's prompt: in the suite's table, if every model that is called has this one."""
     prompts = [other.prompt for other in suite.models.values() if other.predictions is None]
     own = model.job.base.key if model.job else model.key
     return "[prompt]" if all(prompt == model.prompt for prompt in prompts) else f"[models.{own}.prompt]"

@@ -1,13 +1,15 @@
 """Loads the rows of a split, from a local file or the Hub, and makes samples of them.
 
-Only a recording comes here, and a replay whose data file isn't the one that was recorded.
+Only a recording loads rows, and a replay whose data file isn't the one that was recorded; what they need is imported then.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
+from evaltape.files import lfs_digest
 from evaltape.names import shown
 from evaltape.samples.checks import (
     check_all,
@@ -15,30 +17,32 @@ from evaltape.samples.checks import (
     check_fields,
     check_prompt,
     check_prompt_columns,
-    refuse_equal_ids,
+    repeated_id,
 )
-from evaltape.samples.local_files import SUFFIXES, Rows, read_rows
-from evaltape.samples.rows import Columns, as_sample
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Dataset, Model, Split, Suite
 from evaltape.suite.prompt import INPUT
 from evaltape.text import cut
 
+if TYPE_CHECKING:
+    from evaltape.samples.local_files import Rows
+
 Loaded = tuple[list[Sample], list[str]]
 """Samples, and what a person should know of how they came about."""
 
+SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 KINDS = "a local data set is a .jsonl, .json, .csv or .parquet file, or a folder with one per split"
 
 
 def load_samples(suite: Suite) -> Loaded:
     """Return the samples that the suite evaluates, from its data set.
 
-    Raises `UserError` where the data set, its split or one of its columns is missing, or a row can't be a sample.
+    Raises `UserError` if the data set, its split or one of its columns is missing, or a row can't be a sample.
     """
     rows = _rows(suite, suite.dataset.split)
     check_fields(suite, rows.columns, _whose(suite))
     check_columns(suite, rows.columns, _whose(suite))
-    samples = _samples(suite, Columns.of(suite, suite.columns), rows, suite.dataset.split)
+    samples = _samples(suite, suite.columns, rows, suite.dataset.split)
     check_all(suite, samples, rows.is_text)
     return samples, fewer_rows(suite, suite.dataset.split, rows.count)
 
@@ -52,9 +56,11 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
     rows = _rows(suite, split)
     check_fields(suite, rows.columns, _whose(suite))
     check_prompt(suite, model, rows.columns, _whose(suite))
-    samples = _samples(suite, Columns.of(suite, model.prompt.columns - {INPUT}), rows, split)
+    samples = _samples(suite, model.prompt.columns - {INPUT}, rows, split)
     samples = samples if suite.dataset.fields.id else _numbered(samples)
-    refuse_equal_ids(suite, samples, f"split {split.name!r}: ")
+    twice = repeated_id(samples)
+    if twice is not None:
+        raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {twice!r}")
     check_prompt_columns(suite, samples, model.prompt)
     return samples, fewer_rows(suite, split, rows.count)
 
@@ -75,18 +81,22 @@ def split_file(dataset: Dataset, suite_file: Path, split: str) -> Path | None:
 
 
 def digest(file: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as hex."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    """Return the SHA-256 of a file's bytes, as hex; of a file that Git LFS has not fetched, as its pointer says."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{shown(file)} can't be read: {error.strerror or error}") from None
+    return lfs_digest(content) or hashlib.sha256(content).hexdigest()
 
 
 def fewer_rows(suite: Suite, split: Split, count: int) -> list[str]:
-    """Return a note where a split has fewer rows than are asked for."""
+    """Return a note if a split has fewer rows than are asked for."""
     if split.samples is None or split.samples <= count:
         return []
     return [f"{shown(suite.file)}: {split.samples} samples asked for, split {split.name!r} has {count}: all are used"]
 
 
-def _rows(suite: Suite, split: Split) -> Rows:
+def _rows(suite: Suite, split: Split) -> "Rows":
     data, file = suite.dataset, split_file(suite.dataset, suite.file, split.name)
     rows = _local_rows(suite, file, split.name) if file else _hub_rows(suite, split.name)
     if rows.count == 0:
@@ -94,7 +104,10 @@ def _rows(suite: Suite, split: Split) -> Rows:
     return rows
 
 
-def _samples(suite: Suite, columns: Columns, rows: Rows, split: Split) -> list[Sample]:
+def _samples(suite: Suite, kept: Iterable[str], rows: "Rows", split: Split) -> list[Sample]:
+    from evaltape.samples.rows import Columns, as_sample
+
+    columns = Columns.of(suite, kept)
     numbers = _selected(rows.count, split)
     picked = rows.pick(numbers, columns.all)
     return [as_sample(suite, columns, row, number + 1) for row, number in zip(picked, numbers, strict=True)]
@@ -113,7 +126,9 @@ def _selected(count: int, split: Split) -> Sequence[int]:
     return shuffled(count, split.seed, wanted)
 
 
-def _local_rows(suite: Suite, file: Path, split: str) -> Rows:
+def _local_rows(suite: Suite, file: Path, split: str) -> "Rows":
+    from evaltape.samples.local_files import read_rows
+
     path, folder = suite.dataset.path, suite.file.parent / suite.dataset.path
     if not file.is_file():
         there = ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "no such folder or file"
@@ -128,7 +143,7 @@ def _local_rows(suite: Suite, file: Path, split: str) -> Rows:
     return read_rows(file)
 
 
-def _hub_rows(suite: Suite, split: str) -> Rows:
+def _hub_rows(suite: Suite, split: str) -> "Rows":
     from evaltape.samples.hub import hub_rows
 
     data = suite.dataset

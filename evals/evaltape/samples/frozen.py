@@ -18,6 +18,7 @@ from evaltape.errors import UserError
 from evaltape.files import refuse_lfs_pointer, write_whole
 from evaltape.names import shown
 from evaltape.samples.origin import Origin
+from evaltape.samples.owner import owner_entry
 from evaltape.samples.sample import Sample
 
 SAMPLES, ORIGIN, NEXT = "samples.jsonl", "dataset.json", ".next"
@@ -40,7 +41,7 @@ class NotFrozen(UserError):
 def read_frozen(folder: Path, staged: bool = False) -> Frozen:
     """Read the frozen samples of a suite's folder; with `staged` those that its recording has staged, if it has any.
 
-    Raises `NotFrozen`, saying why, where there are none, or they aren't those that were frozen.
+    Raises `NotFrozen`, saying why, if there are none, or they aren't those that were frozen.
     """
     for _ in range(RETRIES):
         with contextlib.suppress(NotFrozen):
@@ -53,15 +54,16 @@ def is_staged(folder: Path) -> bool:
     return _path(folder, SAMPLES, NEXT).exists()
 
 
-def stage(folder: Path, samples: Sequence[Sample], origin: Origin) -> None:
-    """Write samples beside the frozen ones, to be moved into place by `promote`."""
+def stage(folder: Path, samples: Sequence[Sample], origin: Origin, suite_file: Path | None = None) -> None:
+    """Write samples beside the frozen ones, to be moved into place by `promote`; the folder then belongs to `suite_file`."""
     text = "".join(_line(sample) for sample in samples)
+    owner = owner_entry(folder, suite_file) if suite_file else ""
     write_whole(_path(folder, SAMPLES, NEXT), text)
-    write_whole(_path(folder, ORIGIN, NEXT), origin.to_json(sha256_of(text.encode())))
+    write_whole(_path(folder, ORIGIN, NEXT), origin.to_json(sha256_of(text.encode()), owner))
 
 
 def promote(folder: Path) -> None:
-    """Move what was staged into place; do nothing where nothing is. A promotion that was killed midway is completed."""
+    """Move what was staged into place; do nothing if nothing is. A promotion that was killed midway is completed."""
     for name in (SAMPLES, ORIGIN):
         if _path(folder, name, NEXT).exists():
             os.replace(_path(folder, name, NEXT), folder / name)
@@ -97,10 +99,11 @@ def _path(folder: Path, name: str, suffix: str = "") -> Path:
 
 
 def _read(folder: Path, staged: bool) -> Frozen:
-    if staged and is_staged(folder):
-        return _read_pair(_path(folder, SAMPLES, NEXT), _path(folder, ORIGIN, NEXT))
-    if not is_staged(folder) and _path(folder, ORIGIN, NEXT).exists():  # A promotion that was killed midway.
-        return _read_pair(folder / SAMPLES, _path(folder, ORIGIN, NEXT))
+    origin_staged = _path(folder, ORIGIN, NEXT)
+    if staged and is_staged(folder) and origin_staged.exists():
+        return _read_pair(_path(folder, SAMPLES, NEXT), origin_staged)
+    if not is_staged(folder) and origin_staged.exists():  # A promotion under way, or killed midway.
+        return _read_pair(folder / SAMPLES, origin_staged)
     return _read_pair(folder / SAMPLES, folder / ORIGIN)
 
 

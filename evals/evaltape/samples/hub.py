@@ -7,9 +7,9 @@ from evaltape.samples.local_files import Row, Rows
 
 
 def hub_rows(path: str, revision: str | None, split: str) -> Rows:
-    """Load a split. Raises whatever the library does where it can't.
+    """Load a split. Raises whatever the library raises if it can't.
 
-    The library infers types where a data set states none, in CSV files even of texts: these are loaded again as texts
+    The library infers types if a data set states none, in CSV files even of texts: these are loaded again as texts
     alone, so that an id of 007 stays one.
     """
     import datasets

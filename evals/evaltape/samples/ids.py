@@ -35,7 +35,7 @@ class _Group:
 
 
 def check_ids(suites_with_samples: Suites) -> None:
-    """Raise `UserError`, naming both, where names of suites, models, jobs or comparisons make two test ids alike.
+    """Raise `UserError`, naming both, if names of suites, models, jobs or comparisons make two test ids alike.
 
     Covers every family of ids: SUITE-MODEL-SAMPLE, SUITE-MODEL-METRIC, SUITE-MODEL-OPERATOR, SUITE-MODEL, SUITE-JOB and
     SUITE-COMPARISON-METRIC.

@@ -17,7 +17,6 @@ from evaltape.names import shown
 from evaltape.samples.values import Literal
 from evaltape.text import cut
 
-SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 LONGEST_CELL = 2**31 - 1
 """What Python's csv module is told to accept; its own limit is 128 KiB."""
 
@@ -120,7 +119,11 @@ def _read_parquet(content: bytes) -> Rows:
     import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read()
+    try:
+        table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read()
+        table.validate(full=True)
+    except Exception as error:  # Arrow's exceptions have no class in common that Python's don't have.
+        raise ValueError(str(error)) from None
 
     def pick(numbers: Sequence[int], wanted: Sequence[str]) -> list[Row]:
         rows: list[Row] = table.select(list(wanted)).take(pyarrow.array(numbers, pyarrow.int64())).to_pylist()

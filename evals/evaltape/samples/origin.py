@@ -1,6 +1,6 @@
 """Where frozen samples come from: what `dataset.json` says, and whether it is what a suite asks for.
 
-{"dataset": {"path": ..., "revision": ..., "split": ..., "samples": ..., "seed": ..., "fields": {...}},
+{"suite": the suite file, "dataset": {"path": ..., "revision": ..., "split": ..., "samples": ..., "seed": ..., "fields": {...}},
  "columns": [...], "sources": {"validation.jsonl": SHA-256}, "samples_sha256": SHA-256}
 """
 
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evaltape.samples import dataset as source
+from evaltape.samples.owner import OWNER
 from evaltape.suite.definition import Suite
 
 
@@ -22,7 +23,7 @@ class Origin:
     columns: tuple[str, ...]
     """The further columns that the samples carry."""
     sources: Mapping[str, str]
-    """The digest of the local file by its name; empty for a Hub data set, or where the file isn't at hand."""
+    """The digest of the local file by its name; empty for a Hub data set, or a file that isn't at hand."""
 
     @classmethod
     def asked_by(cls, suite: Suite) -> "Origin":
@@ -45,7 +46,7 @@ class Origin:
 
     @classmethod
     def of_json(cls, value: Any) -> "Origin":
-        """Return what a file says. Raises `ValueError` where it says something else."""
+        """Return what a file says. Raises `ValueError` for anything else."""
         try:
             dataset, columns, sources = value["dataset"], value["columns"], value["sources"]
             if not (isinstance(dataset, dict) and isinstance(columns, list) and isinstance(sources, dict)):
@@ -54,9 +55,10 @@ class Origin:
         except (KeyError, TypeError) as error:
             raise ValueError(str(error)) from None
 
-    def to_json(self, samples_sha256: str) -> str:
-        """Return the text of the file."""
-        return json.dumps({**asdict(self), "samples_sha256": samples_sha256}, indent=1, ensure_ascii=False) + "\n"
+    def to_json(self, samples_sha256: str, owner: str = "") -> str:
+        """Return the text of the file; `owner` is the suite file as `owner_entry` names it."""
+        values = {**({OWNER: owner} if owner else {}), **asdict(self), "samples_sha256": samples_sha256}
+        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
     @property
     def is_local(self) -> bool:
@@ -68,7 +70,7 @@ class Origin:
         return sorted(self.sources.values()) == sorted(asked.sources.values())
 
     def difference(self, asked: "Origin") -> str | None:
-        """Return how the selection differs from what is asked for, in the words of the suite; None where it doesn't.
+        """Return how the selection differs from what is asked for, in the words of the suite; None if it doesn't.
 
         Where a local file lies doesn't matter while it is at hand: its digest says what is in it.
         """

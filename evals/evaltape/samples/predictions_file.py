@@ -11,7 +11,7 @@ from evaltape.files import refuse_lfs_pointer
 from evaltape.names import shown
 from evaltape.samples.sample import Sample
 from evaltape.samples.values import Literal, as_written
-from evaltape.text import counted, cut
+from evaltape.text import counted, cut, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Line:
     number: int
     """Its line in the file, from 1."""
     text: str
-    """Empty where the file says null."""
+    """Empty if the file says null."""
     input: str | None
-    """The input it is for, where the file says so."""
+    """The input it is for, if the file says so."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PredictionsFile:
     """Those that name an input alone; each is for every sample with that input."""
 
     def answer(self, sample: Sample) -> tuple[str, str | None]:
-        """Return the prediction for a sample, and the reason where there is none.
+        """Return the prediction for a sample, and the reason if there is none.
 
         Raises `UserError` for one that is of another input than the sample's, and for two of one sample.
         """
@@ -47,10 +47,10 @@ class PredictionsFile:
             raise self._error(line, f"the prediction for {sample.id!r} is of another input than the sample's")
         if line is not None and other is not None:
             raise self._error(other, f"a second prediction for {sample.id!r}, beside line {line.number}")
-        found = line or other
-        if found is None:
+        line = line or other
+        if line is None:
             return "", f"{shown(self.path)} has no prediction for it"
-        return found.text, None if found.text.strip() else f"{shown(self.path)}, line {found.number}: the prediction is empty"
+        return line.text, None if line.text.strip() else f"{shown(self.path)}, line {line.number}: the prediction is empty"
 
     def notes(self, samples: Iterable[Sample]) -> list[str]:
         """Return what a person should know: the predictions that are of no sample of the suite."""
@@ -89,8 +89,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
         lines = content.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise UserError(f"{shown(path)}: the predictions can't be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{shown(path)}: not a file of predictions ({error})") from None
+    except ValueError as error:  # Not UTF-8, or no possible path.
+        raise UserError(f"{visible(shown(path))}: not a file of predictions ({error})") from None
     return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -107,4 +107,4 @@ def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
         raise UserError(f'{place}: it takes {{"id": ..., "prediction": ...}}, or "input" in place of "id"') from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{place}: not a prediction: {error}") from None
-    return key, Line(number, as_written(prediction or ""), source)
+    return key, Line(number, prediction or "", source)

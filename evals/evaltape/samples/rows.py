@@ -7,15 +7,15 @@ from typing import Any
 
 from evaltape.errors import UserError
 from evaltape.names import shown
-from evaltape.samples.local_files import Row
 from evaltape.samples.sample import Sample
 from evaltape.samples.values import as_json, as_written, is_missing
 from evaltape.suite.definition import Suite
 from evaltape.suite.prompt import messages_of, turns_as_text
-from evaltape.text import cut
+from evaltape.text import cut, visible
 
+Row = dict[str, Any]
 ID_DIGITS = 12
-"""Of the SHA-256 of the input, where rows have no id."""
+"""Of the SHA-256 of the input, for rows without an id."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Columns:
     input: str | None
     references: tuple[str, ...]
     conversation: str | None
-    """The column whose turns are the input, where no column holds it."""
+    """The column whose turns are the input, if no column holds it."""
     kept: tuple[str, ...]
     """Those that the sample carries."""
 
@@ -71,7 +71,7 @@ class _RowReader:
     def text(self, column: str) -> str:
         """Return a value that has to be a text."""
         if is_missing(self.row[column]):
-            raise UserError(f"{self.place} has no {column}")
+            raise UserError(f"{self.place} has no {visible(column)}")
         return str(self.read(column, as_written))
 
     def messages(self, column: str) -> list[dict[str, str]]:
@@ -86,7 +86,7 @@ class _RowReader:
             texts += self.read(column, _texts)
         if not texts:
             empty = "an empty list of references in" if isinstance(self.row[columns[0]], list) else "no"
-            raise UserError(f"{self.place} has {empty} {' and no '.join(columns)}")
+            raise UserError(f"{self.place} has {empty} {visible(' and no '.join(columns))}")
         return tuple(texts)
 
 

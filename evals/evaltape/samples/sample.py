@@ -30,6 +30,6 @@ class Sample:
         return file_name(self.id)
 
     def slice_of(self, column: str) -> str | None:
-        """Return the name of the slice it belongs to by a column; None where its row has no value there."""
+        """Return the name of the slice it belongs to by a column; None if its row has no value there."""
         value = self.columns[column]
         return None if value is None else as_text(value).strip() or None

@@ -1,7 +1,7 @@
 """A suite's samples, as a recording, a preview and a replay come by them.
 
 A recording loads them from the data set and freezes them. Replay reads the frozen ones: it needs the data set only to
-see what changed where the data file isn't the one that was recorded.
+see what changed if the data file isn't the one that was recorded.
 """
 
 from dataclasses import replace
@@ -21,10 +21,10 @@ from evaltape.text import counted
 
 
 def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
-    """Return the samples to record with, staged in `folder` where they aren't the frozen ones.
+    """Return the samples to record with, staged in `folder` if they aren't the frozen ones.
 
     They are loaded from the data set, unless the frozen ones are surely the same: of the same selection of a local file
-    with the same bytes, or, where not `fresh`, of the same selection and no file at hand that says otherwise. Staged
+    with the same bytes, or, if not `fresh`, of the same selection and no file at hand that says otherwise. Staged
     samples wait for `promote`, unless there is nothing for them to wait for (see `_may_replace`).
     Raises `UserError` as `load_samples` does.
     """
@@ -33,14 +33,14 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
     if frozen is not None and _is_same(frozen, suite, asked, fresh):
         samples, notes = frozen.samples, _notes(suite, frozen.samples)
         check_all(suite, samples)
-        if not takeover.is_old(folder):
+        if frozen.origin.dataset == asked.dataset and not takeover.is_old(folder):
             return samples, notes
-        asked = replace(asked, columns=frozen.origin.columns, sources=frozen.origin.sources)
+        asked = replace(asked, columns=frozen.origin.columns, sources=asked.sources or frozen.origin.sources)
     else:
         _refuse_lost_file(suite, frozen, asked)
         samples, notes = load_samples(suite)
-    stage(folder, samples, asked)
-    if _may_replace(suite, folder, frozen, samples):
+    stage(folder, samples, asked, suite.file)
+    if _may_replace(suite, folder, frozen, samples, fresh):
         promote(folder)
     return samples, notes
 
@@ -58,7 +58,7 @@ def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str,
     """Return the frozen samples, once it is sure that they are the ones the suite asks for.
 
     With `staged` it serves the processes of a recording. `record` and `record_missing` are the commands that messages
-    name. Raises `UserError` where nothing is recorded, or where it was recorded from other data.
+    name. Raises `UserError` if nothing is recorded, or if it was recorded from other data.
     """
     if not ((folder / SAMPLES).is_file() or (staged and is_staged(folder))):
         if suite.calls_nothing:
@@ -81,7 +81,7 @@ def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str,
 
 
 def _frozen(folder: Path, suite: Suite) -> Frozen | None:
-    """Return what is frozen, in today's form or the first version's; None where there is nothing valid."""
+    """Return what is frozen, in today's form or the first version's; None if there is nothing valid."""
     try:
         return read_frozen(folder)
     except NotFrozen:
@@ -96,15 +96,18 @@ def _is_same(frozen: Frozen, suite: Suite, asked: Origin, fresh: bool) -> bool:
     return origin.has_bytes_of(asked) if asked.is_local else not fresh
 
 
-def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: list[Sample]) -> bool:
+def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: list[Sample], fresh: bool) -> bool:
     """Whether new samples may replace the frozen ones before anything is recorded of them.
 
-    So it is where nothing will be recorded, where what is there is not valid, and where nothing new is asked (other
-    references, further columns, fewer samples, the form of the first version): every recorded answer stays an answer.
+    They may if nothing will be recorded, if what is there is not valid, or if it is the same in another form. Where only
+    what is missing is recorded, which may be nothing, they also may if they ask nothing new (other references, further
+    columns, fewer samples): every recorded answer stays an answer.
     """
-    if suite.calls_nothing or (frozen is None and (folder / SAMPLES).exists()):
+    if frozen is None:
+        return suite.calls_nothing or (folder / SAMPLES).exists()
+    if suite.calls_nothing or frozen.samples == samples:
         return True
-    return frozen is not None and _asks_nothing_new(suite, frozen.samples, samples)
+    return not fresh and _asks_nothing_new(suite, frozen.samples, samples)
 
 
 def _asks_nothing_new(suite: Suite, before: list[Sample], after: list[Sample]) -> bool:

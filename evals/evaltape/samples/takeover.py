@@ -15,7 +15,7 @@ def is_old(folder: Path) -> bool:
 
 
 def read_old(folder: Path, path: str) -> Frozen | None:
-    """Return old samples in today's form, `path` being what the suite names today; None where there are none."""
+    """Return old samples in today's form, `path` being what the suite names today; None if there are none."""
     old = _old_origin(folder)
     if old is None:
         return None

@@ -6,7 +6,10 @@ from typing import Any
 
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
-from evaltape.text import visible
+from evaltape.text import cut, visible
+
+MOST_TOKENS = 10**9
+"""No call has more; an API that says so has miscounted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer to one sample, with the score of each metric (F1 in 0..1; none for a failed sample)."""
+    """A model's answer to one sample, with the score of each metric (F1 in 0..1; none for a failed sample).
+
+    `latency_s` and `cost_usd` are those of the recorded call, `recorded` is its day as `2026-11-24`; each None if the
+    recording doesn't say.
+    """
 
     model: str
     sample: str
@@ -35,6 +42,7 @@ class Prediction:
     completion_tokens: int = 0
     latency_s: float | None = None
     cost_usd: float | None = None
+    recorded: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     unscored: Mapping[str, str] = field(default_factory=dict)
     """By metric the reason why it could not score the text."""
@@ -92,23 +100,45 @@ class TestedPrediction:
 
 
 def read_completion(body: Any) -> Answer:
-    """The answer in a chat completion's JSON.
+    """Return the answer in a chat completion's JSON.
 
-    A refusal, a filtered or an empty text is a failure with its reason; a text cut at the length limit is a text.
-    Raises `ValueError` for JSON that is no chat completion.
+    A refusal, a filtered or an empty text is a failure with its reason; a text cut at the length limit is a text. Token
+    counts that can't be true are as if the API had told none (0), so that no answer is lost for them. Raises `ValueError`
+    for JSON that isn't a chat completion.
     """
     try:
         choice, usage = body["choices"][0], body.get("usage") or {}
         message, reason = choice["message"], choice.get("finish_reason")
-        text = message.get("content") or ""
-        refusal = message.get("refusal")
-        tokens = (int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-        if not isinstance(text, str) or not isinstance(refusal, str | None):
-            raise TypeError("content is not a text")
+        text, refusal = _text(message.get("content")), message.get("refusal")
+        if not isinstance(refusal, str | None):
+            raise TypeError("refusal is not a text")
+        tokens = _tokens(usage)
         served = str(body.get("model") or "")
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"not a chat completion ({error!r})") from None
+        raise ValueError(f"not a chat completion ({visible(repr(error)[:200])})") from None
     return Answer(text, _failure(text, refusal, reason), reason == "length", served, *tokens)
+
+
+def _text(content: Any) -> str:
+    """Return a message's text: content may be a text, or a list of parts, of which those of text count."""
+    if isinstance(content, list):
+        parts = [part if isinstance(part, str) else part.get("text", "") for part in content if _is_text(part)]
+        content = "".join(parts)
+    if not isinstance(content, str | None):
+        raise TypeError("content is not a text")
+    return content or ""
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, str) or part.get("type") in ("text", "output_text")
+
+
+def _tokens(usage: Any) -> tuple[int, int]:
+    counts = [usage.get(key, 0) for key in ("prompt_tokens", "completion_tokens")]
+    counts = [0 if count is None else count for count in counts]
+    if not all(type(count) in (int, float) and 0 <= count <= MOST_TOKENS and count == int(count) for count in counts):
+        return 0, 0
+    return int(counts[0]), int(counts[1])
 
 
 def _failure(text: str, refusal: str | None, reason: Any) -> str | None:
@@ -120,4 +150,4 @@ def _failure(text: str, refusal: str | None, reason: Any) -> str | None:
         return None
     if reason == "length":
         return "the answer is empty: the length limit was reached before any text (max_completion_tokens too low?)"
-    return f"the answer is empty (finish_reason {reason})"
+    return f"the answer is empty (finish_reason {cut(str(reason), 100)})"

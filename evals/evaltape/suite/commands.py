@@ -1,44 +1,46 @@
-"""The commands that messages tell people to type next."""
+"""The commands that messages tell people to type next: they work when pasted into a shell, whatever paths and ids hold."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from evaltape.names import shown
-from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Model
 
 
 class Commands:
-    """Writes commands for one session: with its suite and cassettes, where they are not the default ones."""
+    """Writes commands for one suite of a session.
 
-    def __init__(self, suite: Path, default_suite: Path, cassettes: Path, default_cassettes: Path) -> None:
-        self._rest = "" if suite == default_suite else f" --suite {shown(suite)}"
-        self._rest += "" if cassettes == default_cassettes else f" --cassettes {shown(cassettes)}"
+    They name test paths as the session did (`args`), and `suite` and `cassettes` if these aren't the configured ones. What
+    is to be recorded is named by `--record-missing`, never by a part of a name, which other names may contain.
+
+    >>> Commands(["evals"], suite=Path("evals/suites/samsum.toml")).record_all("baseline", missing=True)
+    'pytest evals -m baseline --record-missing --suite evals/suites/samsum.toml'
+    """
+
+    def __init__(self, args: Sequence[str] = (), suite: Path | None = None, cassettes: Path | None = None) -> None:
+        self._args = tuple(args)
+        self._options = [] if suite is None else ["--suite", shown(suite)]
+        self._options += [] if cassettes is None else ["--cassettes", shown(cassettes)]
 
     def record_all(self, kind: str = "baseline", missing: bool = False) -> str:
-        """Record every model of a kind, or only what is missing."""
-        return f"pytest evals -m {kind} {'--record-missing' if missing else '--record'}{self._rest}"
+        """Return what records every model of a kind, or only what is missing of them."""
+        return self._pytest(*self._args, "-m", kind, "--record-missing" if missing else "--record")
 
-    def record_missing(self) -> str:
-        """Record whatever has no valid recording, of every kind of model."""
-        return f"pytest evals --record-missing{self._rest}"
+    def record_missing(self, kind: str | None = None) -> str:
+        """Return what records whatever has no valid recording, of every model or of those of a kind."""
+        return self._pytest(*self._args, *(["-m", kind] if kind else []), "--record-missing")
 
     def retrain(self) -> str:
-        """Pay for new fine-tuning jobs although there are some."""
-        return f"pytest evals -m finetuned --record --retrain{self._rest}"
-
-    def record_sample(self, model: Model, sample: Sample) -> str:
-        """Record one sample of one model."""
-        name = f"{model.suite}-{model.key}-{sample.name}"
-        if "%" in name:
-            return f"pytest 'evals/test_{model.kind}.py::test_sample[{name}]' --record{self._rest}"
-        return f"pytest evals -m {model.kind} -k {name} --record{self._rest}"
+        """Return what pays for new fine-tuning jobs although there are some."""
+        return self._pytest(*self._args, "-m", "finetuned", "--record", "--retrain")
 
     def replay(self, test_ids: Iterable[str]) -> str:
         """Return what runs these tests again, from their recordings."""
-        return f"{shlex.join(['pytest', *test_ids])}{self._rest}"
+        return self._pytest(*test_ids)
 
     def accept(self, test_ids: Iterable[str]) -> str:
         """Return what accepts the scores that these tests compare."""
-        return f"{self.replay(test_ids)} --snapshot-update"
+        return self._pytest(*test_ids, "--snapshot-update")
+
+    def _pytest(self, *words: str) -> str:
+        return shlex.join(["pytest", *words, *self._options])

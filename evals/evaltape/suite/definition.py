@@ -91,7 +91,7 @@ class Model:
     suite: str
     """The name of its suite."""
     served: str
-    """The name it is asked by; empty for a tuned model, whose name its job knows, and where answers come from a file."""
+    """The name it is asked by; empty for a tuned model, whose name its job knows, and for answers from a file."""
     request: Mapping[str, Any] = field(default_factory=dict)
     """What every call sends beside model and messages: the suite's request with the model's own changes applied."""
     prompt: Prompt = field(default_factory=Prompt)
@@ -240,7 +240,7 @@ class Suite:
 
     @cached_property
     def conversation(self) -> str | None:
-        """The column of messages that stands in for an input column; None where there is an input column."""
+        """The column of messages that stands in for an input column; None if there is an input column."""
         if self.dataset.fields.input is not None:
             return None
         return next((model.prompt.conversation for model in self.models.values() if model.prompt.conversation), None)

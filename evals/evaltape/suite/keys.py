@@ -90,8 +90,8 @@ ROUGE = Section(
         "references": REFERENCES,
     },
 )
-OVERLAP = Section(about="By sacrebleu, per sample, in 0..1; needs the extra `metrics`.", keys={})
-EXACT = Section(about="1 where the answer is a reference, 0 where it isn't.", keys={})
+OVERLAP = Section(about="By sacrebleu, per sample, in 0..1; needs the extra `metrics`.", keys={"references": REFERENCES})
+EXACT = Section(about="1 if the answer is a reference, 0 if it isn't.", keys={"references": REFERENCES})
 WORDS = Section(about="How many words the answer has.", keys={})
 LATENCY = Section(about="Seconds the call took when it was recorded.", keys={})
 COST = Section(about="USD the call cost when it was recorded.", keys={})
@@ -121,7 +121,7 @@ METRICS = Open(other=OWN, known=BUILT_IN, filled=True, about="In the order they 
 
 # ---------------------------------------------------------------- models and jobs
 
-BOUND = Number()
+BOUND, DROP = Number(), Number(least=0)
 
 
 def _bounds(about: str) -> Open:
@@ -202,15 +202,15 @@ COMPARISON = Section(
         "baseline": Text(required=True, about="A key under [models] or [finetune]."),
         "candidate": Text(required=True, about="A key under [models] or [finetune]."),
         "min_gain": _bounds("Per metric by how much the candidate has to be better."),
-        "max_drop": _bounds("Per metric by how much the candidate may be worse."),
+        "max_drop": Open(other=DROP, about="Per metric by how much the candidate may be worse."),
         "confidence": Number(least=0.5, under=1, default=0.95, about="One-sided."),
         "inconclusive": Text(choices=("fail", "skip"), default="fail", about="What becomes of a test that can't be decided."),
     },
     any_of=("min_gain", "max_drop"),
 )
 AGAINST = Section(
-    about="Asserted where --against is given.",
-    keys={"max_drop": Open(other=BOUND, required=True, filled=True, about="Per metric by how much the mean may be worse.")},
+    about="Asserted if --against is given.",
+    keys={"max_drop": Open(other=DROP, required=True, filled=True, about="Per metric by how much the mean may be worse.")},
 )
 MUTANTS = Section(
     about="Which damages --mutate tries. Absent: all that are built in.",

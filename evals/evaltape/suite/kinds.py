@@ -13,7 +13,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Kind(ABC):
     """What one key takes."""
 
@@ -22,7 +22,7 @@ class Kind(ABC):
     required: bool = False
     """Whether the key has to be there."""
     default: Any = None
-    """The value where it isn't."""
+    """The value if it isn't."""
 
     @property
     @abstractmethod
@@ -52,14 +52,14 @@ class Kind(ABC):
         return {**about, **self.shape(), **default}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Text(Kind):
-    """A text that isn't blank; one of `choices`, or of the form `pattern`, where these are given."""
+    """A text that isn't blank; one of `choices`, or of the form `pattern`, if these are given."""
 
     choices: tuple[str, ...] = ()
     pattern: str = ""
     words: str = "a text"
-    """What it takes, in words; made of the choices where there are some."""
+    """What it takes, in words; made of the choices if there are some."""
 
     @property
     def takes(self) -> str:
@@ -84,7 +84,7 @@ class Text(Kind):
         return {"type": "string", "pattern": f"^(?:{self.pattern})$" if self.pattern else r"\S"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Number(Kind):
     """A finite number, a `whole` one perhaps, within bounds: at `least`, `over`, at `most`, `under`."""
 
@@ -133,7 +133,7 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Flag(Kind):
     """True or false."""
 
@@ -151,7 +151,7 @@ class Flag(Kind):
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Texts(Kind):
     """A list of texts, each once."""
 
@@ -176,7 +176,7 @@ class Texts(Kind):
         return {"type": "array", "items": {"type": "string", "pattern": r"\S"}, "minItems": 1, "uniqueItems": True}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Either(Kind):
     """A value of one of several kinds."""
 
@@ -200,7 +200,7 @@ class Either(Kind):
         return {"anyOf": [kind.shape() for kind in self.kinds]}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Json(Kind):
     """Any value that JSON has."""
 

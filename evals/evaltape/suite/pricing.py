@@ -1,5 +1,6 @@
 """Money and tokens: what calls have cost, and what they can cost at most."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,36 +8,51 @@ from evaltape.suite.definition import Model, Price
 from evaltape.suite.tokens import Count, bytes_of
 
 DEFAULT_ANSWER_TOKENS = 4_096
-"""Where the request sets no limit on the answer."""
+"""Assumed where the request sets no limit on the answer: good for an estimate, not for a budget."""
 OVERHEAD_TOKENS = 16
 """The chat format's own tokens per message, with room to spare."""
+LIMITS = ("max_completion_tokens", "max_tokens")
+"""What a request can limit the length of its answer by."""
 
 
 def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) -> float:
-    """What a call cost, in USD; 0 where the suite states no price."""
+    """Return what a call cost, in USD; 0 if the suite states no price."""
     if price is None:
         return 0.0
     return (prompt_tokens * price.input + completion_tokens * price.output) / 1e6
 
 
 def training_usd(price: Price | None, trained_tokens: int) -> float | None:
-    """What a job cost, in USD; None where the suite states no price for training."""
+    """Return what a job cost, in USD; None if the suite states no price for training."""
     return trained_tokens * price.training / 1e6 if price and price.training is not None else None
 
 
 def answer_limit(body: Mapping[str, Any]) -> int | None:
-    """The most tokens a request lets its answer have; None where it sets no limit."""
-    limits = [body[key] for key in ("max_completion_tokens", "max_tokens") if isinstance(body.get(key), int)]
-    return min(limits, default=None)
+    """Return the most tokens a request lets its answer have; None if it sets no limit.
+
+    Some servers take a negative number for none. Of two limits the larger counts: an API may know only one of them.
+    """
+    values = [body[key] for key in LIMITS if key in body]
+    if not all(type(value) is int and value >= 0 for value in values):
+        return None
+    return max(values, default=None)
 
 
 def most_tokens(body: Mapping[str, Any], count: Count = bytes_of) -> tuple[int, int]:
-    """An upper bound of the (prompt, completion) tokens of a call, its texts measured by `count`."""
-    prompt = sum(count(turn["content"]) + OVERHEAD_TOKENS for turn in body["messages"])
+    """Return an upper bound of the (prompt, completion) tokens of a call, its texts measured by `count`.
+
+    What stands beside the messages and isn't a plain value (tools, a schema of the answer) is a part of the prompt.
+    """
+    prompt = sum(count(_text(turn["content"])) + OVERHEAD_TOKENS for turn in body["messages"])
+    more = [value for key, value in body.items() if key != "messages" and isinstance(value, dict | list)]
     limit = answer_limit(body)
-    return prompt, DEFAULT_ANSWER_TOKENS if limit is None else limit
+    return prompt + sum(count(_text(value)) for value in more), DEFAULT_ANSWER_TOKENS if limit is None else limit
 
 
 def most_usd(model: Model, body: Mapping[str, Any]) -> float:
-    """An upper bound of what a call can cost, in USD."""
-    return call_usd(model.price, *most_tokens(body))
+    """Return an upper bound of what a call can cost, in USD; 0 if the suite states no price."""
+    return call_usd(model.price, *most_tokens(body)) if model.price else 0.0
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -18,7 +18,7 @@ def read_comparisons(suite: Table, name: str, models: Mapping[str, Model], metri
 def read_against(suite: Table, metrics: Metrics) -> Against | None:
     """Return what is asserted against earlier recordings, if the suite has it."""
     table = suite.table("against")
-    return None if table is None else Against(_at_least_0(table, "max_drop", metrics))
+    return None if table is None else Against(read_bounds(table, "max_drop", metrics))
 
 
 def read_mutants(suite: Table) -> Mutants | None:
@@ -31,7 +31,7 @@ def _comparison(suite: Table, table: Table, key: str, name: str, models: Mapping
     baseline, candidate = (_side(table, side, models) for side in ("baseline", "candidate"))
     if baseline == candidate:
         raise table.error("candidate", f"= {candidate!r}: it is the baseline, too; compare two models")
-    gains, drops = read_bounds(table, "min_gain", metrics), _at_least_0(table, "max_drop", metrics)
+    gains, drops = read_bounds(table, "min_gain", metrics), read_bounds(table, "max_drop", metrics)
     if not gains and not drops:
         raise table.error("min_gain", "is empty; it or max_drop takes a bound per metric, e.g. { rougeL = 0.05 }")
     both = [metric for metric in gains if metric in drops]
@@ -54,11 +54,3 @@ def _side(table: Table, side: str, models: Mapping[str, Model]) -> str:
     if key not in models:
         raise table.error(side, f"= {key!r}: no such model.{nearest(key, models)} Models: {', '.join(models)}")
     return key
-
-
-def _at_least_0(table: Table, key: str, metrics: Metrics) -> dict[str, float]:
-    bounds = read_bounds(table, key, metrics)
-    wrong = next((metric for metric, bound in bounds.items() if bound < 0), None)
-    if wrong is not None:
-        raise table.error(f"{key}.{wrong}", f"= {bounds[wrong]:g}: a drop is a number from 0; for a gain there is min_gain")
-    return bounds

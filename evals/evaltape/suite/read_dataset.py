@@ -19,7 +19,7 @@ def read_dataset(table: Table, fields: Fields) -> Dataset:
 
 
 def read_fields(dataset: Table) -> Fields:
-    """Return the columns that hold the parts of a sample: the default ones where the suite names none at all.
+    """Return the columns that hold the parts of a sample: the default ones if the suite names none at all.
 
     An `input` that isn't named is None, until it is known whether a conversation stands in for it.
     """

@@ -34,7 +34,7 @@ class Table:
         return key in self.values
 
     def take(self, key: str) -> Any:
-        """Return the value under `key` as its kind reads it; the kind's default where the key is absent."""
+        """Return the value under `key` as its kind reads it; the kind's default if the key is absent."""
         kind = self.section.keys[key]
         if key not in self.values:
             if kind.required:
@@ -43,18 +43,18 @@ class Table:
         return self._checked(key, kind, self.values[key])
 
     def table(self, key: str) -> "Table | None":
-        """Return the table under `key`; None where it is absent."""
+        """Return the table under `key`; None if it is absent."""
         section, values = self.section.keys[key], self.take(key)
         assert isinstance(section, Section)
         return None if values is None else Table(self.file, self._inside(key), values, section)
 
     def tables(self, key: str) -> dict[str, "Table"]:
         """Return the tables that the user named under `key`."""
-        open_table, found = self.section.keys[key], self.entries(key)
+        open_table, entries = self.section.keys[key], self.entries(key)
         assert isinstance(open_table, Open)
-        sections = {name: open_table.kind_of(name) for name in found}
+        sections = {name: open_table.kind_of(name) for name in entries}
         return {
-            name: Table(self.file, self._inside(f"{key}.{name}"), found[name], section)
+            name: Table(self.file, self._inside(f"{key}.{name}"), entries[name], section)
             for name, section in sections.items()
             if isinstance(section, Section)
         }

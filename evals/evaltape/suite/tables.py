@@ -7,7 +7,7 @@ from typing import Any
 from evaltape.suite.kinds import Kind, Schema
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Open(Kind):
     """A table whose keys the user chooses."""
 
@@ -42,7 +42,7 @@ class Open(Kind):
         return schema | ({"minProperties": 1} if self.filled else {})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Section(Kind):
     """A table with these keys and no others."""
 
@@ -75,7 +75,7 @@ class Section(Kind):
         return schema | ({"allOf": apart} if apart else {})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Sections(Kind):
     """A list of tables."""
 

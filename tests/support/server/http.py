@@ -88,6 +88,21 @@ async def write_reply(writer: asyncio.StreamWriter, asked: Asked, reply: Reply) 
         body, headers["content-encoding"] = gzip.compress(body), "gzip"
     headers["content-length"] = str(len(body))
     lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}", *(f"{k}: {v}" for k, v in headers.items())]
-    writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + (body[: len(body) // 2] if reply.cut else body))
+    head, sent = "\r\n".join([*lines, "", ""]).encode("latin-1"), body[: len(body) // 2] if reply.cut else body
+    if reply.trickle_s:
+        await _trickle(writer, head, sent, reply.trickle_s)
+    else:
+        writer.write((head + sent) * (1 + reply.echoed))
     await writer.drain()
     return not reply.cut and asked.headers.get("connection", "").lower() != "close"
+
+
+async def _trickle(writer: asyncio.StreamWriter, head: bytes, body: bytes, every_s: float) -> None:
+    """Send a body byte by byte, for as long as somebody reads it."""
+    writer.write(head)
+    for byte in body:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(every_s)
+        if writer.is_closing():
+            raise ConnectionResetError

@@ -24,7 +24,9 @@ IDENTITY_HEADERS = {
 class Reply:
     """An answer: `body` is JSON to be, or a text that stands as it is. `cut` sends half of it, `reset` none.
 
-    `lost` does what was asked for and sends none.
+    Some do what was asked for: `done` and sends this answer all the same, `lost` and sends none. Others are the true answer:
+    `late` sends it after `delay_s`; `twice` does all of it twice, as a proxy that repeats a request, and sends the second
+    answer; `echoed` sends it twice. `trickle_s` is the time between two bytes of the body.
     """
 
     body: Any = None
@@ -34,8 +36,13 @@ class Reply:
     delay_s: float = 0.0
     cut: bool = False
     reset: bool = False
+    done: bool = False
     lost: bool = False
+    late: bool = False
+    twice: bool = False
+    echoed: bool = False
     gzip: bool = False
+    trickle_s: float = 0.0
 
     @property
     def encoded(self) -> bytes:
@@ -94,6 +101,11 @@ FAULTS: dict[str, Fault] = {
     "html": Reply(HTML, content_type="text/html"),
     "reset": Reply(reset=True),
     "lost": Reply(lost=True),
+    "504 though done": error(504, "Gateway timeout", kind="server_error", done=True),
+    "html though done": Reply(HTML, content_type="text/html", done=True),
+    "late": Reply(late=True, delay_s=0.1),
+    "twice": Reply(twice=True),
+    "echoed": Reply(echoed=True),
     "done, but never answered": Reply(lost=True, delay_s=3600.0),
     "hang": Reply({}, delay_s=3600.0),
     "slow": lambda asked: Reply(completion(asked, "Too late.").body, delay_s=3.0),

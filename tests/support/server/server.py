@@ -81,6 +81,10 @@ class ApiServer:
         """Script a fault by its name in `FAULTS`, or a reply of one's own; `times=math.inf` for every such call."""
         self._rules.append(Rule(FAULTS[fault] if isinstance(fault, str) else fault, path, method, match, after, times))
 
+    def add_rule(self, rule: "Rule") -> None:
+        """Script faults by a rule of one's own."""
+        self._rules.append(rule)
+
     def forget(self) -> None:
         """Drop scripted faults and counts."""
         self._rules.clear()
@@ -168,14 +172,18 @@ class ApiServer:
     # ------------------------------------------------------------ what it answers
 
     def _reply(self, asked: Asked) -> Reply:
+        parts = asked.path.removeprefix(PREFIX).strip("/").split("/")
         rule = next((rule for rule in self._rules if rule.applies(asked)), None)
         if rule is not None:
             reply = rule.fault if isinstance(rule.fault, Reply) else rule.fault(asked.json)
         else:
-            reply = self._route(asked, asked.path.removeprefix(PREFIX).strip("/").split("/"))
-        if reply.lost:
-            self._route(asked, asked.path.removeprefix(PREFIX).strip("/").split("/"))
-            reply = replace(reply, reset=True)
+            reply = self._route(asked, parts)
+        if reply.done or reply.lost:
+            self._route(asked, parts)
+            reply = replace(reply, reset=reply.reset or reply.lost)
+        elif reply.late or reply.twice or reply.echoed:
+            routed = [self._route(asked, parts) for _ in range(1 + reply.twice)]
+            reply = replace(routed[-1], delay_s=reply.delay_s, echoed=reply.echoed)
         return replace(reply, headers={**IDENTITY_HEADERS, **reply.headers}, gzip=reply.gzip or self.gzip)
 
     def _route(self, asked: Asked, parts: list[str]) -> Reply:

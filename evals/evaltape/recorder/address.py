@@ -1,0 +1,69 @@
+"""Where a model is asked, and with which key: what the suite says, or else the environment."""
+
+import ipaddress
+import os
+from urllib.parse import urlsplit
+
+from evaltape.errors import UserError
+from evaltape.suite.definition import Model
+
+DEFAULT_URL = "https://api.openai.com/v1"
+URL_VARIABLE, KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+
+
+def base_url_of(model: Model) -> str:
+    """Return the address of a model's API. Raises `UserError` for one that can't be asked at.
+
+    The suite's `base_url` comes first, then the environment's; an empty variable is as good as none.
+    """
+    named = os.environ.get(URL_VARIABLE, "").strip()
+    if model.base_url:
+        url, source = model.base_url, f"{model.key}: base_url"
+    elif named:
+        url, source = named, URL_VARIABLE
+    else:
+        return DEFAULT_URL
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError(f"{source} = {url!r}: it takes an address like http://127.0.0.1:8000/v1")
+    if parts.username or parts.password:
+        raise UserError(f"{source} holds a user name or password; put the key into a variable and name it in api_key_env")
+    if parts.query or parts.fragment:
+        raise UserError(f"{source} = {url!r}: leave out what follows the path; calls would go to another place than it names")
+    return url
+
+
+def is_local(url: str) -> bool:
+    """Return whether an address is on this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return ip.is_loopback or ip.is_unspecified
+
+
+def key_of(model: Model, url: str) -> str:
+    """Return the key that a model is asked with at `url`; empty if none is sent. Raises `UserError` if one is missing.
+
+    A server on this machine gets a key only if the suite names a variable: it usually needs none, and it may not be the
+    one that the key is for.
+    """
+    if model.api_key_env is None and is_local(url):
+        return ""
+    variable = model.api_key_env or KEY_VARIABLE
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise UserError(
+            f"{model.key}: recording needs an API key, and {variable} is not set. "
+            "Set it, or replay what is recorded by leaving --record out"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise UserError(f"{model.key}: {variable} holds characters that no key has, and that can't be sent")
+    return key

@@ -1,0 +1,99 @@
+"""Two sessions at once: which of several same jobs all of them use, and which of ours is cancelled.
+
+Sessions on two machines can both find no job and both order one. Each looks again afterwards. The oldest job wins, whoever
+looks; a session cancels its own younger job while its training hasn't begun, and never a job that isn't surely its own.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evaltape.finetuning.intent import Intent
+from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.jobs.api import JobApi
+from evaltape.recorder.jobs.patience import Patience
+from evaltape.recorder.jobs.remote import RemoteJob
+from evaltape.recorder.jobs.search import Found, Search
+
+
+@dataclass
+class Rivals:
+    """Watches for jobs of other sessions while a job that this folder ordered isn't training yet."""
+
+    intent: Intent
+    search: Search
+    api: JobApi
+    patience: Patience
+    note: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self._started = time.monotonic()
+        self._shown_at: float | None = None
+        self._looked_at: float | None = None
+        self._dealt_with: set[str] = set()
+        self.may_cost = False
+        """Whether a job of ours that isn't used goes on all the same."""
+
+    def matter_to(self, job: RemoteJob) -> bool:
+        """Return whether a look at other sessions' jobs is due. The first is always: a job of ours may have to be cancelled.
+
+        After a look that comes a while after the listing showed ours, no older job can show up any more.
+        """
+        if self._looked_at is None:
+            return True
+        settled = self._shown_at is not None and self._looked_at - self._shown_at > self.patience.settle_s
+        is_late = settled or self._looked_at - self._started > self.patience.rivals_s
+        return job.is_under_way and job.status != "running" and not is_late
+
+    async def winner(self, job: RemoteJob) -> RemoteJob:
+        """Look once; return the job to use, `job` itself or an older one, after cancelling ours if it lost.
+
+        A failure to look is not an error: the next poll looks again.
+        """
+        with contextlib.suppress(CallFailed):
+            found = await self.search.find(self.intent.files)
+            self._looked_at = time.monotonic()
+            if self._shown_at is None and any(one.id == job.id for one in found.jobs):
+                self._shown_at = self._looked_at
+            rivals = self._rivals(job, found)
+            winner = job if job.has_succeeded else min(rivals, key=lambda one: one.age)
+            for loser in rivals:
+                if loser.id != winner.id:
+                    await self._give_up(loser, winner)
+            return winner
+        return job
+
+    def _rivals(self, job: RemoteJob, found: Found) -> list[RemoteJob]:
+        """The job itself and those that the others may use; whoever retrains wants none that has succeeded already."""
+        listed = {one.id: one for one in [job, *found.beside(self.intent.known)]}
+        done = self.intent.retrains
+        return [one for one in listed.values() if one.id == job.id or not (one.has_ended or (done and one.has_succeeded))]
+
+    async def _give_up(self, loser: RemoteJob, winner: RemoteJob) -> None:
+        """Cancel a job if it is ours and its training hasn't begun; say what happened to it, once."""
+        if loser.id in self._dealt_with:
+            return
+        self._dealt_with.add(loser.id)
+        if not self._is_ours(loser):
+            self.note(f"there is also {loser}, made of the same data, base and settings; this session uses {winner.id}")
+            return
+        outcome = await self._cancelled(loser)
+        self.note(f"the same job was ordered twice: using {winner.id}; our {loser.id} {outcome}")
+
+    def _is_ours(self, job: RemoteJob) -> bool:
+        return job.id in self.intent.created or job.order == self.intent.order
+
+    async def _cancelled(self, loser: RemoteJob) -> str:
+        try:
+            job, _ = await self.api.job(loser.id)
+            if job.is_untrained:
+                await self.api.cancel(job.id)
+                job, _ = await self.api.job(job.id)
+        except CallFailed as failure:
+            self.may_cost = True
+            return f"couldn't be cancelled ({failure.message}): cancel it at the API"
+        if job.has_ended:
+            return "was cancelled before its training"
+        self.may_cost = True
+        return f"is {job.status} already and goes on: cancel it at the API if you don't need it"

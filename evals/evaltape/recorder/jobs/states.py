@@ -1,0 +1,134 @@
+"""The states that a session takes a fine-tuning job through: what is known in each, what may be paid, what comes next.
+
+`TABLE` is the only place that decides this. The driver takes every step through `advance` and orders a job only after
+`check_payable`, so a step or a payment that the table doesn't list is an error.
+"""
+
+import enum
+from dataclasses import dataclass
+
+
+class State(enum.Enum):
+    """Where a job stands for the session that drives it."""
+
+    LOOKING = "looking"
+    ORDERING = "ordering"
+    SENT = "sent"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    RECORDED = "recorded"
+    KEPT = "kept"
+    ENDED = "ended"
+    PAUSED = "paused"
+    UNKNOWN = "unknown"
+    GONE = "gone"
+    NAMELESS = "nameless"
+    UNCLEAR = "unclear"
+    STOPPED = "stopped"
+
+    @property
+    def ends(self) -> bool:
+        """Whether the driver is done."""
+        return not TABLE[self].next
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a recorded job whose tuned model can be asked."""
+        return self in (State.RECORDED, State.KEPT)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One state of the table."""
+
+    known: str
+    may_pay: bool
+    next: frozenset[State]
+    then: str
+    """What comes next, in words; of a state that ends the drive, what the user can do."""
+
+    @property
+    def payment(self) -> str:
+        """What may be paid, in words."""
+        return "one job" if self.may_pay else "nothing"
+
+
+class ForbiddenStep(Exception):
+    """The driver tried a step or a payment that the table doesn't allow. Nothing was sent."""
+
+
+def _row(known: str, then: str, *following: State, may_pay: bool = False) -> Row:
+    return Row(known, may_pay, frozenset(following), then)
+
+
+S = State
+TABLE: dict[State, Row] = {
+    S.LOOKING: _row(
+        "nothing yet",
+        "the job of an order on disk, of job.yaml, or of the API's listing (by digest, else by training file) is used; an "
+        "order that got no answer is looked for; with none of these, or with --retrain, a job is ordered",
+        *(S.ORDERING, S.SENT, S.WAITING, S.ENDED, S.KEPT, S.GONE, S.UNCLEAR, S.STOPPED),
+    ),
+    S.ORDERING: _row(
+        "there is no such job, or --retrain asks for another",
+        "the budget is asked, files are uploaded, the order is written to disk and sent once",
+        *(S.WAITING, S.SENT, S.STOPPED),
+        may_pay=True,
+    ),
+    S.SENT: _row(
+        "an order went out, and no answer came: there may be a job",
+        "the listing is looked through until the job shows up or patience ends",
+        *(S.WAITING, S.ORDERING, S.KEPT, S.UNCLEAR, S.STOPPED),
+    ),
+    S.WAITING: _row(
+        "the job's id",
+        "it is polled. While a job of ours hasn't begun to train, an older one of the same data, from a session at the same "
+        "time, takes its place, and ours is cancelled",
+        *(S.WAITING, S.SUCCEEDED, S.LOOKING, S.ENDED, S.PAUSED, S.UNKNOWN, S.GONE, S.STOPPED),
+    ),
+    S.SUCCEEDED: _row(
+        "the job has succeeded",
+        "it is recorded, with its events and metrics if they can be had",
+        *(S.RECORDED, S.KEPT, S.NAMELESS, S.STOPPED),
+    ),
+    S.RECORDED: _row("job.yaml holds it", "its tuned model is asked"),
+    S.KEPT: _row(
+        "job.yaml holds a job of this data, but the API doesn't have it, or doesn't say what it has",
+        "the tuned model that job.yaml names is asked; --retrain pays for another job",
+    ),
+    S.ENDED: _row("it failed or was cancelled", "its tests fail with the API's reason; --retrain pays for another"),
+    S.PAUSED: _row("it is paused at the API", "resume it there; --record-missing goes on with it"),
+    S.UNKNOWN: _row(
+        "its status has long been one that nobody documented",
+        "look at the API what it means; --record-missing goes on with it",
+    ),
+    S.GONE: _row("the API had it and doesn't any more", "--retrain pays for another"),
+    S.NAMELESS: _row("it succeeded, but the API names no tuned model", "deploy it, and name it under [models]"),
+    S.UNCLEAR: _row(
+        "there may be a job that the API doesn't show",
+        "the user looks at the API: --record-missing looks again, --record --retrain pays for another",
+    ),
+    S.STOPPED: _row(
+        "the API or the disk refused something, or the budget doesn't cover the job",
+        "after what the message names is mended, --record-missing goes on where this session stopped",
+    ),
+}
+
+
+def advance(state: State, following: State) -> State:
+    """Return the following state. Raise `ForbiddenStep` if the table doesn't lead there."""
+    if following not in TABLE[state].next:
+        raise ForbiddenStep(f"no step leads from {state.value} to {following.value}")
+    return following
+
+
+def check_payable(state: State) -> None:
+    """Raise `ForbiddenStep` unless a job may be paid for in this state."""
+    if not TABLE[state].may_pay:
+        raise ForbiddenStep(f"nothing may be paid in the state {state.value}")
+
+
+def as_markdown() -> str:
+    """Return the table for the documentation."""
+    rows = [f"| {state.value} | {row.known} | {row.payment} | {row.then} |" for state, row in TABLE.items()]
+    return "\n".join(["| state | what is known | may be paid | what comes next |", "| --- | --- | --- | --- |", *rows])

@@ -1,0 +1,67 @@
+"""Secrets in texts: which are kept from the disk, and which are taken out of an API's error messages.
+
+A key is looked for in two ways, because some are words. Servers on one's own machine take any key, so people set
+"ollama" or "EMPTY", and an answer's "fp_ollama" is no leak:
+
+- A key that can't be a word (`is_random`) is a secret wherever it stands, inside another word too.
+- A key that can be a word is a secret in a cassette only if it stands as a whole word where keys stand: behind "Bearer",
+  "api_key", "token" and the like. Error messages, which quote keys, lose it wherever it stands as a whole word.
+
+So a real but short and simple password that a model repeats without saying what it is can be recorded: nothing tells it
+from the word. Whatever the key, it is never in a request's headers on disk, for no header of a request is recorded.
+
+Beside the session's own key, what has the form of one is a secret: `sk-` or `Bearer`, then a run of characters with a digit
+among them. "Bearer responsibilities" and "sk-learn-compatible" are prose.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+REMOVED = "[removed]"
+LONG_KEY = 16
+"""From so many characters on a key is random."""
+_LEAST_RANDOM, _LEAST_KINDS = 8, 3
+_KINDS = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"), re.compile("[^a-zA-Z0-9]"))
+_KEY_LIKE = re.compile(r"\bsk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}|\bBearer (?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}")
+_WHERE_KEYS_STAND = r"(?i:bearer|key|token|secret|password|passwd|authorization|credential)s?"
+_BETWEEN = r"[\W_]{0,6}(?:(?i:is|was|provided|given)[\W_]{1,6})?"
+_IN_ERRORS = re.compile(
+    r"\bsk-[\w*.-]{4,}|\b(?:org|proj|req|user)[-_](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{8,}|\bBearer (?=\S*[0-9*])\S{8,}"
+)
+
+
+def is_random(key: str) -> bool:
+    """Return whether a key can't be a word: it is long, or mixes three of small, capital, digit and other."""
+    kinds = sum(kind.search(key) is not None for kind in _KINDS)
+    return len(key) >= LONG_KEY or (len(key) >= _LEAST_RANDOM and kinds >= _LEAST_KINDS)
+
+
+def holds_secret(text: str, keys: Iterable[str] = ()) -> bool:
+    """Return whether a text to be written holds one of the session's keys, or what has the form of a key."""
+    return _KEY_LIKE.search(text) is not None or any(_in_cassettes(key).search(text) for key in keys if key)
+
+
+def without_secrets(text: str, key: str = "") -> str:
+    """Return an API's words without the session's key, other keys, and ids of organisations, projects and users."""
+    return _IN_ERRORS.sub(REMOVED, _in_errors(key).sub(REMOVED, text) if key else text)
+
+
+@lru_cache(maxsize=64)
+def _in_cassettes(key: str) -> re.Pattern[str]:
+    if is_random(key):
+        return re.compile(_spellings(key))
+    return re.compile(rf"{_WHERE_KEYS_STAND}{_BETWEEN}(?<![A-Za-z0-9]){_spellings(key)}(?![\w-])")
+
+
+@lru_cache(maxsize=64)
+def _in_errors(key: str) -> re.Pattern[str]:
+    spellings = _spellings(key)
+    return re.compile(spellings if is_random(key) else rf"(?<![\w-]){spellings}(?![\w-])")
+
+
+def _spellings(key: str) -> str:
+    """Return a pattern of a key as it is, and as JSON writes it."""
+    spellings = {key, json.dumps(key)[1:-1], json.dumps(key, ensure_ascii=False)[1:-1]}
+    return f"(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})"

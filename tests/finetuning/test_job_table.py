@@ -1,0 +1,40 @@
+"""The table of a job's states: one state pays, every state can be left or ends, and the documentation shows this table."""
+
+import pytest
+from evaltape.recorder.jobs.states import TABLE, ForbiddenStep, State, advance, as_markdown, check_payable
+
+from tests.support.forked import REPOSITORY
+
+
+def test_every_state_has_a_row_and_one_of_them_pays():
+    assert list(TABLE) == list(State)
+    assert [state for state, row in TABLE.items() if row.may_pay] == [State.ORDERING]
+
+
+def test_only_a_look_or_an_open_order_leads_to_a_payment():
+    assert {state for state, row in TABLE.items() if State.ORDERING in row.next} == {State.LOOKING, State.SENT}
+
+
+def test_every_state_is_reached_and_leads_to_an_end():
+    reached, ending = {State.LOOKING}, {state for state in State if state.ends}
+    for _ in State:
+        reached |= {following for state in reached for following in TABLE[state].next}
+        ending |= {state for state in State if TABLE[state].next & ending}
+    assert reached == ending == set(State)
+
+
+def test_a_step_that_is_not_in_the_table_is_refused():
+    assert advance(State.LOOKING, State.ORDERING) is State.ORDERING
+    with pytest.raises(ForbiddenStep, match="no step leads from sent to recorded"):
+        advance(State.SENT, State.RECORDED)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.ORDERING])
+def test_nothing_is_payable_but_in_one_state(state):
+    with pytest.raises(ForbiddenStep, match=f"nothing may be paid in the state {state.value}"):
+        check_payable(state)
+    check_payable(State.ORDERING)
+
+
+def test_the_documentation_shows_the_table():
+    assert as_markdown() in (REPOSITORY / "docs/fine-tuning.md").read_text(encoding="utf-8")

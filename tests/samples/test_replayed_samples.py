@@ -1,0 +1,271 @@
+"""Replay rests on the frozen samples: it needs no data set, and notices when the suite asks for other samples."""
+
+import json
+from pathlib import Path
+
+import pytest
+from evaltape.samples.frozen import promote
+from evaltape.samples.suite_samples import replay_samples, stage_samples
+from evaltape.suite.definition import Suite
+
+from tests.support.project import ROWS, Project
+from tests.support.suites import MISSING, RECORD, refusal, suite_in, write_data
+
+IDS = [row["id"] for row in ROWS]
+
+
+def frozen(
+    folder: Path, dataset: str = "", path: str = "talks.jsonl", rows: list[dict[str, str]] = ROWS, **suite: str
+) -> Suite:
+    """A suite whose samples are frozen in `frozen`."""
+    write_data(folder / path if Path(path).suffix else folder / path / "validation.jsonl", rows)
+    read = suite_in(folder, dataset, path=path, **suite)
+    stage_samples(read, folder / "frozen", fresh=True)
+    promote(folder / "frozen")
+    return read
+
+
+def ids(suite: Suite) -> list[str]:
+    return [sample.id for sample in replay_samples(suite, suite.file.parent / "frozen", RECORD, MISSING)[0]]
+
+
+def refused(suite: Suite) -> str:
+    return refusal(replay_samples, suite, suite.file.parent / "frozen", RECORD, MISSING)
+
+
+# ---------------------------------------------------------------- without the data
+
+
+@pytest.mark.parametrize("path", ["talks.jsonl", "./talks.jsonl", "talks", "./talks", "data/talks", "data/talks.jsonl"])
+def test_replay_needs_no_data_set_however_its_path_is_written(tmp_path: Path, path: str) -> None:
+    (tmp_path / path if not Path(path).suffix else (tmp_path / path).parent).mkdir(parents=True, exist_ok=True)
+    suite = frozen(tmp_path, path=path)
+    for there in sorted(tmp_path.glob("**/*.jsonl")):
+        if "frozen" not in there.parts:
+            there.unlink()
+    for there in (tmp_path / "data/talks", tmp_path / "data", tmp_path / "talks"):
+        if there.is_dir():
+            there.rmdir()
+    assert ids(suite) == IDS
+
+
+def test_replay_of_a_project_needs_no_data(recorded: Project) -> None:
+    recorded.edit_suite("../data/talks.jsonl", "data")
+    recorded.suite.with_name("data").mkdir()
+    recorded.data.rename(recorded.suite.with_name("data") / "validation.jsonl")
+    assert recorded.run("evals", "--record-missing", "-m", "baseline").exit_code == 0
+    (recorded.suite.with_name("data") / "validation.jsonl").unlink()
+    recorded.suite.with_name("data").rmdir()
+    run = recorded.run("evals", "-m", "baseline")
+    run.assert_outcomes(passed=8)
+
+
+def pointer(folder: Path, sha256: str) -> None:
+    (folder / "talks.jsonl").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize 12345\n")
+
+
+def test_replay_needs_no_file_that_git_lfs_has_not_fetched(tmp_path: Path) -> None:
+    suite = frozen(tmp_path)
+    pointer(tmp_path, digest_of(tmp_path / "frozen"))
+    assert ids(suite) == IDS
+    pointer(tmp_path, "0" * 64)
+    assert refused(suite).endswith("talks.jsonl: a Git LFS pointer and not the file itself. Fetch it: git lfs pull")
+
+
+# ---------------------------------------------------------------- with other data
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ("samples = 3", "samples is 3, the recording was made with none"),
+        ("seed = 1", "seed is 1, the recording was made with none"),
+        ('split = "test"', "split is 'test', the recording was made with 'validation'"),
+        ('revision = "v2"', "revision is 'v2', the recording was made with none"),
+        ('fields = { id = "dialogue" }', "fields.id is 'dialogue', the recording was made with 'id'"),
+        ('fields = { id = "id", reference = ["summary", "id"] }', "fields.reference is 'summary' and 'id', the recording was made with 'summary'"),
+    ],
+)  # fmt: skip
+def test_replay_refuses_another_selection(tmp_path: Path, dataset: str, told: str) -> None:
+    frozen(tmp_path)
+    assert refused(suite_in(tmp_path, dataset)).endswith(f"chats.toml: [dataset] {told}. Record what changed: {MISSING}")
+
+
+def test_a_path_matters_where_the_data_is_not_at_hand(tmp_path: Path) -> None:
+    suite = frozen(tmp_path)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "talks.jsonl").rename(tmp_path / "moved/renamed.jsonl")
+    assert ids(suite_in(tmp_path, path="moved/renamed.jsonl")) == IDS
+    (tmp_path / "moved/renamed.jsonl").unlink()
+    assert "path is 'moved/renamed.jsonl', the recording was made with 'talks.jsonl'" in refused(
+        suite_in(tmp_path, path="moved/renamed.jsonl")
+    )
+    assert ids(suite_in(tmp_path, path=suite.dataset.path)) == IDS
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([*ROWS[:5], {**ROWS[5], "summary": "Gus buys bread"}], "1 of 6 samples differ (t6)"),
+        ([*ROWS[:5]], "1 of 5 samples differ (t6)"),
+        ([*ROWS, {**ROWS[0], "id": "t7"}], "1 of 7 samples differ (t7)"),
+        ([{**row, "dialogue": "x"} for row in ROWS], "6 of 6 samples differ (t1, t2, t3, ...)"),
+        (ROWS[::-1], "0 of 6 samples differ (their order)"),
+    ],
+    ids=["changed", "removed", "added", "all changed", "reordered"],
+)
+def test_replay_refuses_a_data_set_whose_rows_changed_and_names_them(
+    tmp_path: Path, rows: list[dict[str, str]], told: str
+) -> None:
+    suite = frozen(tmp_path)
+    write_data(tmp_path / "talks.jsonl", rows)
+    message = refused(suite)
+    assert "'talks.jsonl' changed since it was recorded in " in message
+    assert message.endswith(f": {told}. Record what changed: {MISSING}")
+
+
+def test_rows_are_compared_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"id": f"m{n}", "dialogue": f"Ann: {n}", "summary": f"{n}."} for n in range(400)]
+    suite = frozen(tmp_path, rows=rows)
+    write_data(tmp_path / "talks.jsonl", [{**row, "summary": "other"} for row in rows])
+    compared = 0
+    from evaltape.samples.sample import Sample
+
+    equal = Sample.__eq__
+
+    def counting(self: Sample, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return equal(self, other)
+
+    monkeypatch.setattr(Sample, "__eq__", counting)
+    assert "400 of 400 samples differ" in refused(suite)
+    assert compared <= 400
+
+
+def test_replay_accepts_a_file_that_changed_in_nothing_but_its_form(tmp_path: Path) -> None:
+    suite = frozen(tmp_path)
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps({**row, "note": "new"}) + "\n" for row in ROWS))
+    assert ids(suite) == IDS
+
+
+def test_replay_loads_no_rows_while_the_file_is_the_one_that_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = frozen(tmp_path)
+    monkeypatch.setattr("evaltape.samples.suite_samples.load_samples", None)
+    assert ids(suite) == IDS
+
+
+# ---------------------------------------------------------------- columns
+
+
+WITH_COLUMNS = [{**row, "topic": "cars", "thread": n // 2, "url": None} for n, row in enumerate(ROWS)]
+
+
+def test_slices_clusters_and_kept_columns_come_from_the_frozen_samples(tmp_path: Path) -> None:
+    suite = frozen(tmp_path, 'slices = ["topic"]\ncluster = "thread"\nkeep = ["url"]', rows=WITH_COLUMNS)
+    (tmp_path / "talks.jsonl").unlink()
+    samples, _ = replay_samples(suite, tmp_path / "frozen", RECORD, MISSING)
+    assert [sample.columns for sample in samples[:3]] == [
+        {"thread": 0, "topic": "cars", "url": None},
+        {"thread": 0, "topic": "cars", "url": None},
+        {"thread": 1, "topic": "cars", "url": None},
+    ]
+
+
+def test_a_column_that_was_not_recorded_is_named_with_the_command_that_adds_it(tmp_path: Path) -> None:
+    frozen(tmp_path, 'keep = ["topic"]', rows=WITH_COLUMNS)
+    suite = suite_in(tmp_path, 'slices = ["topic"]\ncluster = "thread"')
+    assert refused(suite).endswith(
+        "[dataset] cluster names 'thread': no such column. Recorded columns: topic. "
+        f"Add it to the recording, without a call: {MISSING}"
+    )
+    stage_samples(suite, tmp_path / "frozen", fresh=False)
+    assert ids(suite) == IDS
+
+
+def test_a_recording_may_hold_more_columns_than_are_named(tmp_path: Path) -> None:
+    frozen(tmp_path, 'keep = ["topic", "url"]', rows=WITH_COLUMNS)
+    assert ids(suite_in(tmp_path)) == IDS
+    write_data(tmp_path / "talks.jsonl", [{**row, "topic": "x"} for row in WITH_COLUMNS])
+    assert ids(suite_in(tmp_path)) == IDS
+
+
+def test_a_prompt_column_without_a_value_is_refused_in_replay(tmp_path: Path) -> None:
+    frozen(tmp_path, 'keep = ["url"]', rows=WITH_COLUMNS)
+    suite = suite_in(tmp_path, prompt='user = "{url}: {input}"')
+    assert refused(suite).endswith("sample 't1': column 'url' is empty")
+
+
+# ---------------------------------------------------------------- the form of the first version
+
+
+def old_form(folder: Path, path: str, sha256: str | None, columns: bool = False) -> None:
+    """Rewrite frozen samples as the first version wrote them."""
+    lines = [json.loads(line) for line in (folder / "samples.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    old = [{"id": line["id"], "input": line["input"], "reference": line["references"][0]} for line in lines]
+    if columns:
+        old = [{**row, "columns": line["columns"]} for row, line in zip(old, lines, strict=True)]
+    (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in old))
+    fields = {"id": "id", "input": "dialogue", "reference": "summary"}
+    split = {"name": "validation", "samples": None, "seed": None}
+    dataset = {"path": path, "fields": fields, "split": split, "revision": None, "columns": sorted(lines[0]["columns"])}
+    (folder / "dataset.json").write_text(json.dumps({"dataset": dataset, "sha256": sha256}))
+
+
+def digest_of(folder: Path) -> str:
+    return str(next(iter(json.loads((folder / "dataset.json").read_text())["sources"].values())))
+
+
+def test_samples_of_the_first_version_are_refused_with_the_command_that_takes_them_over(tmp_path: Path) -> None:
+    suite = frozen(tmp_path)
+    old_form(tmp_path / "frozen", "talks.jsonl", digest_of(tmp_path / "frozen"))
+    message = refused(suite)
+    assert "samples.jsonl was frozen by an earlier version, without a digest." in message
+    assert message.endswith(f"Take it over, without a call: {MISSING}")
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_they_are_taken_over_with_the_data_and_without(tmp_path: Path, fresh: bool, at_hand: bool) -> None:
+    suite = frozen(tmp_path, prompt='user = "{tone} {input}"', rows=[{**row, "tone": "warm"} for row in ROWS])
+    wanted = [(tmp_path / "frozen" / name).read_text() for name in ("samples.jsonl", "dataset.json")]
+    old_form(tmp_path / "frozen", "talks.jsonl", digest_of(tmp_path / "frozen"), columns=True)
+    if not at_hand:
+        (tmp_path / "talks.jsonl").unlink()
+        if fresh:
+            assert "'talks.jsonl' is not there" in refusal(stage_samples, suite, tmp_path / "frozen", fresh)
+            return
+    stage_samples(suite, tmp_path / "frozen", fresh)
+    assert [(tmp_path / "frozen" / name).read_text() for name in ("samples.jsonl", "dataset.json")] == wanted
+    assert ids(suite) == IDS
+
+
+def test_a_hub_data_set_is_taken_over_without_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen(tmp_path)
+    old_form(tmp_path / "frozen", "nobody/nothing", None)
+    suite = suite_in(tmp_path, path="nobody/nothing")
+    monkeypatch.setattr("evaltape.samples.suite_samples.load_samples", None)
+    stage_samples(suite, tmp_path / "frozen", fresh=False)
+    assert ids(suite) == IDS
+
+
+def test_changed_data_is_loaded_and_not_taken_over(tmp_path: Path) -> None:
+    suite = frozen(tmp_path)
+    old_form(tmp_path / "frozen", "talks.jsonl", digest_of(tmp_path / "frozen"))
+    write_data(tmp_path / "talks.jsonl", [{**row, "summary": "new"} for row in ROWS])
+    samples, _ = stage_samples(suite, tmp_path / "frozen", fresh=False)
+    assert {sample.references for sample in samples} == {("new",)}
+    assert ids(suite) == IDS
+
+
+def test_record_missing_takes_over_a_recording_of_the_first_version_without_a_call(recorded: Project, api: object) -> None:
+    old_form(recorded.cassettes, "talks.jsonl", digest_of(recorded.cassettes))
+    command = "pytest evals --record-missing"
+    recorded.run("evals").assert_refused(f"Take it over, without a call: {command}")
+    before = {path: path.read_bytes() for path in recorded.cassettes.glob("*/*.yaml")}
+    run = recorded.run(*command.split()[1:])
+    assert run.exit_code == 0, run.output
+    assert {path: path.read_bytes() for path in recorded.cassettes.glob("*/*.yaml")} == before
+    assert recorded.run("evals").exit_code == 0

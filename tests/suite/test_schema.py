@@ -1,0 +1,106 @@
+"""The JSON Schema of suite files: it takes what the reader takes, and refuses what can be refused without the data."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from evaltape.suite import keys
+from evaltape.suite.kinds import Kind
+from evaltape.suite.schema import suite_schema
+from evaltape.suite.tables import Open, Section, Sections
+
+from tests.suite.test_bad_suites import ERRORS, GOOD
+from tests.suite.test_suites import WHOLE
+
+SUITES = Path(__file__).parents[2] / "evals/suites"
+DRAFTS = [jsonschema.Draft4Validator, jsonschema.Draft6Validator, jsonschema.Draft7Validator]
+BEYOND_A_SCHEMA = {
+    # What only the reader can refuse: it depends on other keys, on a text's meaning, or on names that the user chose.
+    "no prompt", "prompt without input", "prompt with a lone brace", "prompt with an expression", "messages that end wrong",
+    "messages without input", "own prompt without input", "request with a date", "request with no number", "price without end",
+    "a metric by a name in results", "a metric by no test id", "metrics that differ by case", "gate without end",
+    "gate on another metric", "gate on a mistyped metric", "slice gate on a mistyped metric", "slice gate without slices",
+    "address without scheme", "address with a bad port", "address with a password", "address with a query",
+    "address with a fragment", "a key for a variable", "model key with a slash", "model key that climbs",
+    "model key that starts at the root", "model key that is empty", "model key that is a device", "model key with an escape",
+    "two models, one folder", "model and job of one name", "model called as the samples", "unknown base",
+    "base without a model", "unknown candidate", "compared with itself", "an empty bound", "two bounds",
+    "against an unknown metric", "not TOML",
+}  # fmt: skip
+
+
+def errors(text: str) -> list[str]:
+    """What the schema has against a suite; the same by every draft."""
+    found = {draft: [error.message for error in draft(suite_schema()).iter_errors(tomllib.loads(text))] for draft in DRAFTS}
+    counts = {len(messages) for messages in found.values()}
+    assert len(counts) == 1, found
+    return found[DRAFTS[-1]]
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_it_is_a_schema_by_every_draft_that_editors_read(draft: Any) -> None:
+    draft.check_schema(suite_schema())
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES.glob("*.toml")), ids=lambda path: path.name)
+def test_the_shipped_suites_are_valid_and_name_it(suite: Path) -> None:
+    text = suite.read_text(encoding="utf-8")
+    assert errors(text) == []
+    directive = text.split("\n")[0]
+    assert directive.startswith("#:schema ")
+    assert json.loads((suite.parent / directive.removeprefix("#:schema ")).read_text()) == suite_schema()
+
+
+@pytest.mark.parametrize("text", [GOOD, WHOLE], ids=["good", "whole"])
+def test_suites_that_the_reader_takes_are_valid(text: str) -> None:
+    assert errors(text) == []
+
+
+@pytest.mark.parametrize("name", [name for name in ERRORS if name not in BEYOND_A_SCHEMA])
+def test_suites_that_the_reader_refuses_are_not(name: str) -> None:
+    old, new, _ = ERRORS[name]
+    assert errors(GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("name", sorted(BEYOND_A_SCHEMA - {"not TOML", "request with a date", "model called as the samples"}))
+def test_what_is_beyond_a_schema_really_is(name: str) -> None:
+    old, new, _ = ERRORS[name]
+    assert errors(GOOD.replace(old, new, 1)) == []
+
+
+def test_every_key_says_what_it_is_for() -> None:
+    silent = [place for place, kind in places(keys.SUITE) if not kind.about]
+    named = {place.rpartition(".")[2] for place in silent}
+    # What these are, their names and tables say; entries under a name of the user's have no place of their own.
+    assert named <= {"*", "[]", "role", "split", "n_epochs", "batch_size", "learning_rate_multiplier"}, silent
+
+
+def places(kind: Kind, place: str = "") -> list[tuple[str, Kind]]:
+    """Every key of the file with its kind."""
+    if isinstance(kind, Section):
+        inside = kind.keys
+    elif isinstance(kind, Open):
+        inside = {**kind.known, "*": kind.other}
+    elif isinstance(kind, Sections):
+        inside = {"[]": kind.each}
+    else:
+        inside = {}
+    below = [found for key, one in inside.items() for found in places(one, f"{place}.{key}")]
+    return [(place, kind), *below]
+
+
+def test_the_command_prints_it() -> None:
+    done = subprocess.run([sys.executable, "-m", "evaltape", "schema"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == suite_schema()
+    assert done.stdout == (SUITES / "suite.schema.json").read_text(encoding="utf-8")
+
+
+def test_the_command_imports_nothing_slow() -> None:
+    code = "import sys; from evaltape.cli import main; main(['schema']); print([m for m in ('pytest', 'numpy', 'datasets') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

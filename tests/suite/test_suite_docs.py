@@ -1,0 +1,65 @@
+"""Every snippet of docs/suite.md is read by the reader and the schema, and every key of the file is explained there."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+from evaltape.samples.predictions_file import read_predictions
+from evaltape.suite.keys import SUITE
+from evaltape.suite.reader import load_suite
+from evaltape.suite.schema import suite_schema
+from markdown_it import MarkdownIt
+
+from tests.suite.test_schema import places
+
+PAGE = Path(__file__).parents[2] / "docs/suite.md"
+FENCES = [token for token in MarkdownIt().parse(PAGE.read_text(encoding="utf-8")) if token.type == "fence"]
+SNIPPETS = [token.content for token in FENCES if token.info == "toml"]
+# What a snippet that shows one table leaves to the others.
+REST = {
+    "dataset": '[dataset]\npath = "talks.jsonl"\n',
+    "prompt": '[prompt]\nuser = "{input}"\n',
+    "models": '[models.gpt-4o-mini]\nmodel = "x"\n',
+    "finetune": '[finetune.gpt-4o-mini-mine]\nbase = "gpt-4o-mini"\ntrain = { split = "train" }\n',
+}
+
+
+def completed(snippet: str) -> str:
+    """The snippet with the tables that a suite needs and it doesn't show."""
+    shown = tomllib.loads(snippet)
+    rest = [text for table, text in REST.items() if table not in shown]
+    if "models" in shown and "gpt-4o-mini" not in shown["models"]:
+        rest = [text for text in rest if "base" not in text]
+    return "\n".join([snippet, *rest])
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: snippet.strip().split("\n")[-1][:30])
+def test_a_snippet_is_a_suite(snippet: str, tmp_path: Path) -> None:
+    file = tmp_path / "talks.toml"
+    file.write_text(completed(snippet), encoding="utf-8")
+    suite = load_suite(file)
+    assert suite.models
+    jsonschema.validate(tomllib.loads(completed(snippet)), suite_schema())
+
+
+def test_there_are_snippets_of_every_table() -> None:
+    shown = {table for snippet in SNIPPETS for table in tomllib.loads(snippet)}
+    assert shown == set(SUITE.keys)
+
+
+def test_every_key_is_explained() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    keys = {part for place, _ in places(SUITE) for part in place.split(".") if part not in ("", "*", "[]")}
+    explained = {f"rouge{n}" for n in range(2, 9)}  # `rouge1` to `rouge9`
+    assert [key for key in sorted(keys - explained - set(SUITE.keys)) if f"`{key}`" not in text] == []
+    assert [table for table in SUITE.keys if f"`[{table}" not in text] == []
+
+
+def test_the_lines_of_predictions_are_read(tmp_path: Path) -> None:
+    (fence,) = [token.content for token in FENCES if token.info == "json"]
+    (tmp_path / "old.jsonl").write_text(fence)
+    file = read_predictions(tmp_path / "old.jsonl")
+    assert [line.text for line in (*file.by_id.values(), *file.by_input.values())] == ["Ann greets Bob."] * 2
+    assert [json.loads(line)["prediction"] for line in fence.splitlines()] == ["Ann greets Bob."] * 2

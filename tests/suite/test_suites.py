@@ -1,0 +1,240 @@
+"""What a suite file says is what its dataclasses hold, with every default filled in."""
+
+from pathlib import Path
+
+import pytest
+from evaltape.suite.definition import Against, Fields, MetricSpec, Mutants, Price, Split
+from evaltape.suite.prompt import Prompt
+from evaltape.suite.reader import load_suite
+
+from tests.support.project import Project
+from tests.support.suites import refusal, suite_in, write_suite
+
+WHOLE = """
+[dataset]
+path = "knkarthick/samsum"
+revision = "main"
+split = "validation"
+samples = 200
+seed = 42
+fields = { id = "id", input = "dialogue", reference = ["summary", "other"] }
+slices = ["topic"]
+slice_min = 10
+cluster = "thread"
+keep = ["url"]
+
+[prompt]
+user = "In a {tone} tone: {input}"
+system = "Be brief."
+
+[request]
+temperature = 0.2
+max_completion_tokens = 128
+
+[metrics]
+rouge1 = {}
+rougeL = { stemmer = true, tokenizer = "unicode", references = "mean" }
+chrf = {}
+words = {}
+latency_s = {}
+names_kept = { function = "acme.metrics:names_kept" }
+
+[models.gpt-4o-mini]
+model = "gpt-4o-mini-2024-07-18"
+base_url = "http://127.0.0.1:8000/v1"
+api_key_env = "MY_KEY"
+request = { reasoning_effort = "none", temperature = "omit" }
+prompt = { user = "Own: {input}" }
+price = { input = 0.15, output = 0.60 }
+gates = { rouge1 = 0.38, rougeL = 0.30 }
+slice_gates = { rougeL = 0.20 }
+allow_failed = 1
+
+[models.plain]
+model = "plain"
+
+[models.old]
+predictions = "sub/old.jsonl"
+gates = { words = 40 }
+
+[finetune.tuned]
+base = "gpt-4o-mini"
+train = { split = "train", samples = 100, seed = 1, leaks = "drop" }
+validation = { split = "validation", samples = 20, seed = 42 }
+suffix = "samsum-ft"
+seed = 42
+hyperparameters = { n_epochs = 1, learning_rate_multiplier = 1, batch_size = "auto" }
+poll_seconds = 5
+price = { training = 3, input = 0.30, output = 1.20 }
+gates = { rouge1 = 0.50 }
+
+[compare.helps]
+baseline = "gpt-4o-mini"
+candidate = "tuned"
+min_gain = { rougeL = 0.05 }
+max_drop = { words = 3 }
+confidence = 0.9
+inconclusive = "skip"
+
+[against]
+max_drop = { rougeL = 0.02 }
+
+[mutants]
+operators = ["negate", "acme.mutants:wrong_year"]
+noticed_at = 0.25
+"""
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A suite file with every key."""
+    (tmp_path / "samsum.toml").write_text(WHOLE)
+    return tmp_path / "samsum.toml"
+
+
+def test_every_key_of_the_data_set(whole: Path) -> None:
+    data = load_suite(whole).dataset
+    assert (data.path, data.revision, data.split) == ("knkarthick/samsum", "main", Split("validation", 200, 42))
+    assert data.fields == Fields("id", "dialogue", ("summary", "other"))
+    assert (data.slices, data.slice_min, data.cluster, data.keep) == (("topic",), 10, "thread", ("url",))
+
+
+def test_every_key_of_a_model(whole: Path) -> None:
+    suite = load_suite(whole)
+    model = suite.models["gpt-4o-mini"]
+    assert (model.key, model.suite, model.served, model.kind) == ("gpt-4o-mini", "samsum", "gpt-4o-mini-2024-07-18", "baseline")
+    assert (model.base_url, model.api_key_env) == ("http://127.0.0.1:8000/v1", "MY_KEY")
+    assert model.request == {"max_completion_tokens": 128, "reasoning_effort": "none"}
+    assert model.prompt == Prompt((("user", "Own: {input}"),))
+    assert model.price == Price(0.15, 0.60)
+    assert (model.gates, model.slice_gates, model.allow_failed) == ({"rouge1": 0.38, "rougeL": 0.30}, {"rougeL": 0.20}, 1)
+
+
+def test_a_model_without_keys_of_its_own_has_the_suites(whole: Path) -> None:
+    model = load_suite(whole).models["plain"]
+    assert model.prompt == Prompt((("system", "Be brief."), ("user", "In a {tone} tone: {input}")))
+    assert model.request == {"temperature": 0.2, "max_completion_tokens": 128}
+    assert (model.base_url, model.api_key_env, model.price, model.gates, model.allow_failed) == (None, None, None, {}, 0)
+
+
+def test_a_model_of_predictions_asks_nothing(whole: Path) -> None:
+    model = load_suite(whole).models["old"]
+    assert model.predictions == whole.parent / "sub/old.jsonl"
+    assert (model.served, model.request, model.prompt, model.kind) == ("", {}, Prompt(), "baseline")
+    assert model.gates == {"words": 40.0}
+
+
+def test_every_key_of_a_job_and_what_its_model_has_of_the_base(whole: Path) -> None:
+    suite = load_suite(whole)
+    model, base = suite.models["tuned"], suite.models["gpt-4o-mini"]
+    job = model.job
+    assert job is not None
+    assert (job.key, job.suite, job.base, job.leaks) == ("tuned", "samsum", base, "drop")
+    assert (job.train, job.validation) == (Split("train", 100, 1), Split("validation", 20, 42))
+    assert (job.suffix, job.seed, job.poll_seconds, job.price) == ("samsum-ft", 42, 5.0, Price(0.30, 1.20, 3.0))
+    assert job.hyperparameters == {"n_epochs": 1, "batch_size": "auto", "learning_rate_multiplier": 1.0}
+    assert (model.kind, model.served, model.price, model.gates) == ("finetuned", "", job.price, {"rouge1": 0.50})
+    assert (model.prompt, model.request, model.base_url, model.api_key_env) == (
+        base.prompt,
+        base.request,
+        base.base_url,
+        "MY_KEY",
+    )
+
+
+def test_metrics_are_in_the_order_of_the_file_with_the_options_that_are_written(whole: Path) -> None:
+    assert list(load_suite(whole).metrics.values()) == [
+        MetricSpec("rouge1", "rouge"),
+        MetricSpec("rougeL", "rouge", {"stemmer": True, "tokenizer": "unicode", "references": "mean"}),
+        MetricSpec("chrf", "chrf"),
+        MetricSpec("words", "words"),
+        MetricSpec("latency_s", "latency_s"),
+        MetricSpec("names_kept", "function", {"function": "acme.metrics:names_kept"}),
+    ]
+
+
+def test_comparisons_against_and_mutants(whole: Path) -> None:
+    suite = load_suite(whole)
+    comparison = suite.comparisons["helps"]
+    assert (comparison.name, comparison.suite, comparison.baseline, comparison.candidate) == (
+        "helps",
+        "samsum",
+        "gpt-4o-mini",
+        "tuned",
+    )
+    assert comparison.bounds == {"rougeL": 0.05, "words": -3.0}
+    assert (comparison.confidence, comparison.inconclusive) == (0.9, "skip")
+    assert suite.against == Against({"rougeL": 0.02})
+    assert suite.mutants == Mutants(("negate", "acme.mutants:wrong_year"), 0.25)
+
+
+def test_samples_carry_the_columns_that_anything_names(whole: Path) -> None:
+    assert load_suite(whole).columns == ("thread", "tone", "topic", "url")
+
+
+def test_models_are_told_by_their_kind(whole: Path) -> None:
+    suite = load_suite(whole)
+    assert [model.key for model in suite.models_of("baseline")] == ["gpt-4o-mini", "plain", "old"]
+    assert [model.key for model in suite.models_of("finetuned")] == ["tuned"]
+    assert not suite.calls_nothing
+
+
+# ---------------------------------------------------------------- defaults
+
+
+def test_what_a_short_suite_leaves_out_has_a_default(tmp_path: Path) -> None:
+    suite = suite_in(tmp_path)
+    assert suite.dataset.fields == Fields("id", "dialogue", ("summary",))
+    assert suite.dataset.split == Split("validation")
+    assert (suite.dataset.slices, suite.dataset.slice_min, suite.dataset.cluster, suite.dataset.keep) == ((), 20, None, ())
+    assert [metric.name for metric in suite.metrics.values()] == ["rouge1", "rouge2", "rougeL"]
+    assert (suite.comparisons, suite.against, suite.mutants, suite.columns) == ({}, None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("fields", "prompt", "wanted"),
+    [
+        ("{ input = \"text\" }", 'user = "{input}"', Fields(None, "text", ("summary",))),
+        ("{}", 'user = "{input}"', Fields(None, "dialogue", ("summary",))),
+        ("{ id = \"n\" }", 'conversation = "turns"', Fields("n", None, ("summary",))),
+        ("{ input = \"text\" }", 'conversation = "turns"', Fields(None, "text", ("summary",))),
+    ],
+)  # fmt: skip
+def test_fields_that_are_left_out(tmp_path: Path, fields: str, prompt: str, wanted: Fields) -> None:
+    assert suite_in(tmp_path, f"fields = {fields}", prompt).dataset.fields == wanted
+
+
+def test_without_a_fields_table_a_conversation_is_the_input(tmp_path: Path) -> None:
+    suite = suite_in(tmp_path, prompt='conversation = "turns"')
+    assert suite.dataset.fields == Fields("id", None, ("summary",))
+    assert (suite.conversation, suite.columns) == ("turns", ("turns",))
+
+
+def test_a_prompt_may_name_the_column_of_the_input_by_its_own_name(tmp_path: Path) -> None:
+    assert suite_in(tmp_path, prompt='user = "Sum up: {dialogue}"').columns == ("dialogue",)
+
+
+def test_a_suite_needs_no_prompt_where_no_model_needs_it(tmp_path: Path) -> None:
+    file = write_suite(tmp_path, more='[models.old]\npredictions = "old.jsonl"\n')
+    file.write_text(file.read_text().replace('[prompt]\nuser = "Sum up: {input}"\n', ""))
+    assert load_suite(file).calls_nothing
+    file.write_text(file.read_text() + '[models.own]\nmodel = "x"\nprompt = { user = "{input}" }\n')
+    assert load_suite(file).models["own"].prompt == Prompt((("user", "{input}"),))
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_a_byte_order_mark_is_no_part_of_the_suite(whole: Path) -> None:
+    whole.write_bytes(b"\xef\xbb\xbf" + whole.read_bytes())
+    assert load_suite(whole).dataset.path == "knkarthick/samsum"
+
+
+def test_a_run_reads_a_suite_with_a_byte_order_mark(recorded: Project) -> None:
+    recorded.suite.write_bytes(b"\xef\xbb\xbf" + recorded.suite.read_bytes())
+    recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
+
+
+def test_a_git_lfs_pointer_names_the_command_that_fetches_the_suite(whole: Path) -> None:
+    whole.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert refusal(load_suite, whole).endswith("samsum.toml: a Git LFS pointer and not the file itself. Fetch it: git lfs pull")
