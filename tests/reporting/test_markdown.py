@@ -47,7 +47,7 @@ def test_table_changes_and_worst_samples(recorded):
     recorded.edit_suite("gates = { rouge1 = 0.3 }", TWO_GATES)
     text = summary_of(recorded, "-n 2")
     assert text.startswith("## ❌ chats: 1 of 2 gates holds\n\n- small rouge2: mean 0.3519 is 0.1481 under its gate 0.5 ")
-    assert "| **small**<br>6 samples | rouge1 | 0.6406 | 0.3527 to 0.8721 | 0.3 | ✅ passed |\n" in text
+    assert "| **small**<br>6 samples, recorded 2026-09-21 | rouge1 | 0.6406 | 0.3527 to 0.8721 | 0.3 | ✅ passed |\n" in text
     assert "|  | rouge2 | 0.3519 | 0.0741 to 0.6667 | 0.5 | ❌ failed |\n" in text
     assert "|  | words | 3.8 | 3.0 to 4.7 |  |  |\n" in text
     assert "<summary>small rouge2: what hurt most</summary>" in text

@@ -6,7 +6,7 @@ import datetime
 import pytest
 from evaltape.recorder.client import Endpoint
 from evaltape.recorder.shutdown_dates import ask
-from evaltape.reporting.retirement import Notice
+from evaltape.recorder.notice import Notice
 
 from tests.support.server import Reply, error
 

@@ -18,7 +18,7 @@ first three lines (computed, not recorded): what a model has to beat
   rouge1       0.5436  0.3026 to 0.7302
   rouge2       0.2626  0.0606 to 0.4848
   rougeL       0.4271  0.1995 to 0.6244
-small: 6 samples
+small: 6 samples, recorded 2026-09-21
   rouge1       0.6406  0.3527 to 0.8721    0.3            passed
   rouge2       0.3519  0.0741 to 0.6667    0.5            failed
   rougeL       0.5295  0.2424 to 0.7803
@@ -96,7 +96,17 @@ def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing):
 
 
 def test_some_of_the_samples_are_told_from_all(recorded):
-    assert "\nsmall: 2 of 6 samples\n" in recorded.run("evals", "-k", "small-t1 or chats-small-t2").output
+    assert "\nsmall: 2 of 6 samples, recorded 2026-09-21\n" in scores_of(
+        recorded.run("evals", "-k", "small-t1 or chats-small-t2").output
+    )
+
+
+def test_the_days_of_the_recording_are_shown(recorded):
+    cassette = recorded.cassette("t2")
+    cassette.write_text(re.sub(r'"created": \d+', '"created": 1767225600', cassette.read_text()))
+    run = recorded.run("evals", "-m", "baseline")
+    assert "\nsmall: 6 samples, recorded 2026-01-01 to 2026-09-21\n" in run.output
+    assert recorded.results()["models"]["small"]["recorded"] == ["2026-01-01", "2026-09-21"]
 
 
 def test_quiet_shows_the_table_alone_and_quieter_nothing(failing):
@@ -129,7 +139,7 @@ def test_failed_samples_are_counted_and_named_with_their_reason(project, api):
     api.fault("refusal", match="tea")
     api.fault("truncated", match="bread")
     run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
-    assert "\nsmall: 6 samples, 1 truncated, 1 failed (0 allowed)\n" in run.output
+    assert "\nsmall: 6 samples, 1 truncated, recorded 2026-09-21, 1 failed (0 allowed)\n" in scores_of(run.output)
     assert "t3  failed\n  reference:  Coffee before tea, says Kai\n  reason:     the model refused: " in run.output
     project.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3 }\nallow_failed = 1")
     run = project.run("evals", "-m", "baseline")
@@ -143,7 +153,7 @@ def test_comparisons_and_jobs_stand_in_the_table(tuned):
     shown = scores_of(run.output)
     assert "tuning-helps: tuned less small: 6 samples, 95% interval\n" in shown
     assert re.search(r"  rouge1 +\+0\.3594  \+0\.\d{4} to \+0\.\d{4}  min_gain 0\.02  passed\n", shown)
-    assert re.search(r"  words +\+1\.2  [-+]\d\.\d to [-+]\d\.\d\n", shown)
+    assert re.search(r"  words +\+0\.5  [-+]\d\.\d to [-+]\d\.\d\n", shown)
     job = "job tuned: ftjob-0002, succeeded, 2,100 trained tokens, ft:small-2026-01-01:"
     assert job in re.sub(r"\n +", " ", shown)
 
@@ -250,7 +260,7 @@ def test_a_gate_that_its_fixtures_fail_is_a_failed_gate(recorded):
 def test_gates_that_samples_leaves_out_are_not_checked(recorded):
     (recorded.root / "evals/test_own.py").write_text(OWN)
     shown = scores_of(recorded.run("evals", "-m", "baseline", "--samples", "2").output)
-    assert "\n3 gates, not checked in this run\n" in shown
+    assert "\n3 gates, not checked in this run" in shown
     assert re.search(r"test_names\[chats-small\] +not checked\n", shown)
 
 
