@@ -125,7 +125,7 @@ def ask(client: OpenAI, model: str, prompt: str, most: int) -> tuple[str, int, f
 
 @contextmanager
 def local_service(model: str, state: Path) -> Iterator[tuple[str, str]]:
-    command = [sys.executable, "-m", "evaltape.local", "--model", model, "--name", "model", "--port", "0"]
+    command = [sys.executable, "-m", "evaltape", "serve", "--model", model, "--name", "model", "--port", "0"]
     with process([*command, "--state", str(state)], stdout=subprocess.PIPE) as started:
         assert started.stdout is not None
         found = re.search(r"http://\S+", started.stdout.readline())
@@ -135,7 +135,7 @@ def local_service(model: str, state: Path) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def transformers_serve(model: str, state: Path, scratch: Path) -> Iterator[tuple[str, str]]:
-    from evaltape.local import sources
+    from evaltape.local.model import sources
 
     folder = str(sources.find(model, state / "weights"))
     # It answers with an error where the Hub's cache folder isn't there.

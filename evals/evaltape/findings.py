@@ -6,10 +6,13 @@ processes. What a gate asks for and no report has brought is read from the recor
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaltape.recorder.outcomes import CallKey
 from evaltape.scoring.prediction import Prediction
+
+if TYPE_CHECKING:
+    from evaltape.mutation.model_mutants import ModelMutants
 
 GateKey = tuple[str, str, str]
 """A gate by its suite, model or comparison, and metric."""
@@ -63,6 +66,8 @@ class Findings:
     """By prediction the id of the first test of it that was collected."""
     failures: dict[str, str] = field(default_factory=dict)
     """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of none."""
+    mutants: dict[tuple[str, str], "ModelMutants"] = field(default_factory=dict)
+    """With `--mutate`, by suite and model; computed by the controller."""
 
     def add(self, suite: str, prediction: Prediction) -> None:
         """Keep a prediction, the latest of its model and sample."""

@@ -36,6 +36,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--budget", metavar="USD", type=float, help="stop recording before the session's spend would pass this")
     add("--repeat", metavar="N", type=int, default=1, help="with --record: ask each sample N times, to measure noise")
     add("--retiring", action="store_true", help="list which of the suites' models the API retires, and when")
+    add("--mutate", action="store_true", help="damage recorded answers in known ways, show how much of it each gate notices")
     add("--results", metavar="PATH", help="write the results as JSON")
     add("--report", metavar="PATH", help="write the report: one self-contained HTML file")
     add("--comment", metavar="PATH", help="write Markdown for a comment on a pull request, to be updated in place")
@@ -67,6 +68,7 @@ def read_settings(config: pytest.Config) -> Settings:
         budget_usd=option.budget,
         repeat=option.repeat,
         samples=option.samples,
+        mutate=option.mutate,
         results=here / option.results if option.results else None,
         report=here / option.report if option.report else None,
         comment=here / option.comment if option.comment else None,
@@ -91,6 +93,8 @@ def _suites(patterns: Iterable[str], folder: Path, source: str) -> tuple[Path, .
 def _check(option: Any) -> None:
     if option.record and option.record_missing:
         raise UserError("--record asks every sample again, --record-missing only what has no recording: use one of them")
+    if option.mutate:
+        _check_mutate(option)
     if option.retrain and not option.record:
         raise UserError("--retrain starts a new fine-tuning job, which only --record may: add --record")
     if option.repeat != 1 and not (option.record or option.record_missing or option.estimate):
@@ -111,6 +115,21 @@ def _check(option: Any) -> None:
     if option.budget is not None and not option.budget > 0:
         raise UserError(f"--budget {option.budget:g}: it takes an amount of USD over 0")
     _check_files(option)
+
+
+def _check_mutate(option: Any) -> None:
+    """Refuse what `--mutate` can't be combined with: it damages what is recorded, and calls and accepts nothing."""
+    others = {
+        "--record": (option.record, "calls the API"),
+        "--record-missing": (option.record_missing, "calls the API"),
+        "--estimate": (option.estimate, "lists what a recording costs"),
+        "--retiring": (option.retiring, "lists which models end"),
+        f"--samples {option.samples}": (option.samples is not None, "looks at a part of the samples, which decides no gate"),
+        "--snapshot-update": (getattr(option, "update_snapshots", False), "accepts the scores of a run"),
+    }
+    for name, (is_given, what) in others.items():
+        if is_given:
+            raise UserError(f"--mutate damages recorded answers to see which gate notices, {name} {what}: use one of them")
 
 
 def _check_files(option: Any) -> None:

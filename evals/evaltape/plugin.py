@@ -7,7 +7,7 @@ controller are in `hooks.controller`, those of both sides of xdist in `hooks.xdi
 
 import gc
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -21,6 +21,9 @@ from evaltape.scoring.prediction import TestedPrediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.session import Session
+
+if TYPE_CHECKING:
+    from evaltape.mutation.advice import TestedMutants
 
 SESSION = pytest.StashKey[Session]()
 USER_ERROR = pytest.StashKey[UserError]()
@@ -41,8 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Prepare for a session that runs no test."""
-    if config.option.estimate or config.option.retiring:
+    """Prepare for a session that the controller alone has something to do in."""
+    if config.option.estimate or config.option.retiring or config.option.mutate:
         from evaltape.hooks.listing import start_no_workers
 
         start_no_workers(config)
@@ -71,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
         controller = Controller(session)
         config.pluginmanager.register(controller)
         config.pluginmanager.register(FailuresByCause(lambda: controller.results))
+        if session.settings.mutate:
+            from evaltape.hooks.mutating import Mutating
+
+            config.pluginmanager.register(Mutating(session))
     if config.pluginmanager.hasplugin("xdist"):
         from evaltape.hooks.xdist import register
 
@@ -177,8 +184,11 @@ def against(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def mutants(request: pytest.FixtureRequest) -> None:
+def mutants(request: pytest.FixtureRequest) -> "TestedMutants":
     """One kind of damage to a model's recorded answers, and which gates notice it."""
+    from evaltape.hooks.mutating import tested_mutants
+
+    return tested_mutants(request, request.config.stash[SESSION])
 
 
 @pytest.fixture
@@ -212,10 +222,14 @@ def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
     def wait_for(key: str) -> Job:
         try:
             return session.job(key)
-        except Stopped as reason:
-            pytest.skip(f"not waited for: {reason}")
+        except Stopped as stopped:
+            skip, reason = True, f"not waited for: {stopped}"
         except (RecordingError, UserError) as error:
-            pytest.fail(str(error), pytrace=False)
+            skip, reason = False, str(error)
+        # Outside of the handlers, so that the test's report shows the reason alone.
+        if skip:
+            pytest.skip(reason)
+        pytest.fail(reason, pytrace=False)
 
     return wait_for
 

@@ -6,6 +6,7 @@ xdist's workers. The same `prediction` serves tests and gates, in recording and 
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.findings import Findings
@@ -21,6 +22,9 @@ from evaltape.settings import Settings
 from evaltape.suite.definition import Comparison, Model
 from evaltape.text import counted
 from evaltape.workspace import Workspace, read_suites
+
+if TYPE_CHECKING:
+    from evaltape.mutation.model_mutants import ModelMutants
 
 Selected = list[tuple[Model, Sample]]
 
@@ -117,7 +121,7 @@ class Session:
         """Return the scores of a model on every sample of its suite."""
         workspace = self.workspaces[model.suite]
         predictions = [self.prediction(model, sample) for sample in workspace.samples]
-        return ModelScores(model, workspace.metrics, predictions)
+        return ModelScores(model, workspace.metrics, predictions, workspace.clusters)
 
     def unfinished(self, model: Model) -> str | None:
         """Return what is still to come of a model's fresh recording that was cut short; None if there is nothing.
@@ -144,6 +148,32 @@ class Session:
         suite = self.workspaces[comparison.suite].suite
         models = (suite.models[comparison.baseline], suite.models[comparison.candidate])
         return PairedScores(comparison, self.workspaces[comparison.suite].metrics, *map(self.scores, models))
+
+    def mutants(self, model: Model) -> "ModelMutants":
+        """Return what the gates of a model notice of damage to its recorded answers; computed once.
+
+        Raises `UserError` for an operator of the user's that can't be loaded, or that fails.
+        """
+        known = self.findings.mutants
+        if (model.suite, model.key) not in known:
+            known[model.suite, model.key] = self._mutants(model)
+        return known[model.suite, model.key]
+
+    def _mutants(self, model: Model) -> "ModelMutants":
+        from evaltape.mutation.model_mutants import mutate_model
+        from evaltape.mutation.suite_gates import gates_of
+
+        workspace, slices = self.workspaces[model.suite], self.slices(model)
+        suite = workspace.suite
+        pairs = [self.paired_scores(it) for it in suite.comparisons.values() if it.candidate == model.key]
+        return mutate_model(
+            slices.scores,
+            workspace.samples_by_id,
+            gates_of(slices, pairs, suite.against),
+            workspace.operators,
+            workspace.answer_metrics,
+            suite.mutants.noticed_at if suite.mutants else None,
+        )
 
 
 def _not_recorded(workspace: Workspace, model: Model, sample: Sample, error: str) -> Prediction:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.jobs import Jobs
@@ -27,6 +28,9 @@ from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Model, Suite
 from evaltape.suite.reader import load_suite, refuse_equal_names
+
+if TYPE_CHECKING:
+    from evaltape.mutation.operators import Operator
 
 CALL_KINDS = ("latency_s", "cost_usd")
 """Kinds of metrics that score the call, not its text; older recordings don't hold what they need."""
@@ -117,6 +121,12 @@ class Workspace:
         """Return the sample of an id."""
         return self.samples_by_id[sample_id]
 
+    @cached_property
+    def clusters(self) -> dict[str, str] | None:
+        """By sample the value of the suite's cluster column; None if it names none."""
+        column = self.suite.dataset.cluster
+        return None if column is None else {sample.id: str(sample.columns.get(column)) for sample in self.samples}
+
     # ------------------------------------------------------------ metrics
 
     @cached_property
@@ -131,6 +141,19 @@ class Workspace:
         """Those that need nothing but a text, and cost nothing."""
         kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
         return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "function")}
+
+    @property
+    def answer_metrics(self) -> dict[str, Metric]:
+        """Those that the text of an answer decides: all but those of the call."""
+        return {name: metric for name, metric in self.metrics.items() if self.suite.metrics[name].kind not in CALL_KINDS}
+
+    @cached_property
+    def operators(self) -> "list[Operator]":
+        """How recorded answers can be damaged. Raises `UserError` for an operator that can't be loaded."""
+        from evaltape.mutation.operators import load_operators
+
+        asked = self.suite.mutants
+        return load_operators(asked.operators or None if asked else None, self.suite.file, self.settings.root)
 
     def scored(self, sample: Sample, prediction: Prediction) -> Prediction:
         """Return a prediction with its scores, and the reasons of metrics that can't score it."""

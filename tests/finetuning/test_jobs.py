@@ -138,8 +138,8 @@ def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning, a
     api.tuning.states = ("validating_files", "failed")
     run = tuning.run("evals", "--record", "-k", "not test_scores", "-n 2")
     assert run.exit_code == 1, run.output
-    # Six samples, a gate and a comparison; the baseline's seven tests pass.
-    assert (run.outcomes["passed"], run.outcomes["failed"]) == (7, 8), run.output
+    # The job, six samples, a gate and a comparison; the baseline's seven tests pass.
+    assert (run.outcomes["passed"], run.outcomes["failed"]) == (7, 9), run.output
     assert (
         "AssertionError: [finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. To pay for another: "
         f"{RECORD} --retrain\n"

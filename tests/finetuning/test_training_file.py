@@ -68,10 +68,10 @@ def test_is_of_the_selected_rows_in_the_order_of_datasets(tuning):
 def test_epochs_left_to_the_service_are_counted_as_its_most(tuning):
     _, job = tuning.loaded()
     size = len(tuning.training_file().content)
-    assert tuning.jobs().prepare(job).most_tokens == size
+    assert tuning.jobs().prepare(job.key).most_tokens == size
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
     _, job = tuning.loaded()
-    assert tuning.jobs().prepare(job).most_tokens == MOST_AUTO_EPOCHS * size
+    assert tuning.jobs().prepare(job.key).most_tokens == MOST_AUTO_EPOCHS * size
 
 
 # ---------------------------------------------------------------- its checks

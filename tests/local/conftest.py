@@ -1,4 +1,4 @@
-"""One service for most tests, and one that is guarded by a key."""
+"""One service for most tests, and one that asks for a key."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
-from tests.local.service import Service, make_model
+from tests.support.local_service import MISSING, Service, make_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """A tiny model is no faster with two, and thirty times slower where others use the second."""
+    if not MISSING:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

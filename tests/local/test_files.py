@@ -1,13 +1,15 @@
 """Files through the official client."""
 
 import json
+import re
+from typing import Any
 
 import httpx2
 import openai
 import pytest
 from openai import OpenAI
 
-from tests.local.service import NEEDS_EXTRA, Service, examples, jsonl, upload
+from tests.support.local_service import NEEDS_EXTRA, Service, examples, jsonl, upload
 
 pytestmark = NEEDS_EXTRA
 
@@ -37,6 +39,31 @@ def test_files_are_listed_page_by_page(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.files.list(limit=0)
     assert refused.value.param == "limit"
+
+
+def test_a_file_that_expires_says_when(client: OpenAI) -> None:
+    after: Any = {"anchor": "created_at", "seconds": 7200}
+    made = client.files.create(file=("train.jsonl", b"{}"), purpose="fine-tune", expires_after=after)
+    assert made.expires_at == made.created_at + 7200
+    assert client.files.retrieve(made.id).expires_at == made.expires_at
+    assert client.files.create(file=("train.jsonl", b"{}"), purpose="fine-tune").expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("after", "param"),
+    [
+        ({"anchor": "created_at", "seconds": 3599}, "expires_after[seconds]"),
+        ({"anchor": "created_at", "seconds": 2_592_001}, "expires_after[seconds]"),
+        ({"anchor": "created_at", "seconds": "soon"}, "expires_after[seconds]"),
+        ({"anchor": "created_at"}, "expires_after[seconds]"),
+        ({"anchor": "last_used", "seconds": 7200}, "expires_after[anchor]"),
+        ({"seconds": 7200}, "expires_after[anchor]"),
+    ],
+)
+def test_an_expiry_that_cannot_be_is_refused(client: OpenAI, after: Any, param: str) -> None:
+    with pytest.raises(openai.BadRequestError, match=re.escape(f"Invalid '{param}'")) as refused:
+        client.files.create(file=("train.jsonl", b"{}"), purpose="fine-tune", expires_after=after)
+    assert refused.value.param == param
 
 
 def test_a_file_for_another_purpose_is_refused(client: OpenAI) -> None:

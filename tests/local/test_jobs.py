@@ -1,5 +1,8 @@
 """Fine-tuning jobs through the official client."""
 
+import json
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +11,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.local.service import NEEDS_EXTRA, Service, examples, upload, wait_for, wait_for_step
+from tests.support.local_service import NEEDS_EXTRA, Service, examples, upload, wait_for, wait_for_step
 
 pytestmark = NEEDS_EXTRA
 NAME = "tiny-1.5"
@@ -79,13 +82,13 @@ def test_same_seed_and_data_give_the_same_bytes(client: OpenAI, service: Service
     assert len(set(saved)) == 3
 
 
-def test_events_tell_the_job_s_story_newest_first(client: OpenAI, jobs: list[Any]) -> None:
+def test_events_are_the_job_s_story_newest_first(client: OpenAI, jobs: list[Any]) -> None:
     events = list(client.fine_tuning.jobs.list_events(jobs[0].id, limit=5))
-    told = [event.message for event in reversed(events)]
-    assert told[0] == f"Created fine-tuning job: {jobs[0].id}"
-    assert told[1] == f"Validating training file: {jobs[0].training_file}"
-    assert "Files validated, moving job to queued state" in told
-    assert told[-2:] == [f"New fine-tuned model created: {jobs[0].fine_tuned_model}", "The job has successfully completed"]
+    messages = [event.message for event in reversed(events)]
+    assert messages[0] == f"Created fine-tuning job: {jobs[0].id}"
+    assert messages[1] == f"Validating training file: {jobs[0].training_file}"
+    assert "Files validated, moving job to queued state" in messages
+    assert messages[-2:] == [f"New fine-tuned model created: {jobs[0].fine_tuned_model}", "The job has successfully completed"]
     metrics: Any = [event for event in reversed(events) if event.type == "metrics"]
     steps = [event for event in metrics if event.message.startswith("Step ") and "training loss" in event.message]
     assert [event.data["step"] for event in steps] == list(range(1, 13))
@@ -143,12 +146,34 @@ def test_a_job_waits_for_the_one_before_it_and_both_can_be_cancelled(client: Ope
         assert cancelled.status == "cancelled"
         assert cancelled.finished_at is not None
         assert cancelled.fine_tuned_model is None
-        with pytest.raises(openai.BadRequestError, match="already cancelled"):
+        with pytest.raises(openai.BadRequestError, match=f"Job {job.id} can't be cancelled: it is already cancelled"):
             client.fine_tuning.jobs.cancel(job.id)
     until = time.monotonic() + 10
     while (service.state / "jobs" / long_job.id).exists():
         assert time.monotonic() < until, "the training goes on"
         time.sleep(0.05)
+
+
+def test_a_model_that_is_deleted_between_its_request_and_its_answer_is_not_found(
+    client: OpenAI, service: Service, jobs: list[Any]
+) -> None:
+    name = f"{jobs[0].fine_tuned_model}:ckpt-step-6"
+    row = sqlite3.connect(service.state / "state.db").execute("SELECT body FROM models WHERE id = ?", (name,)).fetchone()
+    shutil.rmtree(service.state / "models" / json.loads(row[0])["folder"])
+    for stream in (False, True):
+        with pytest.raises(openai.APIError, match=f"The model '{name}' does not exist") as refused:
+            list(client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Hi"}], stream=stream))
+        assert refused.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed"])
+def test_a_job_that_has_ended_cannot_be_cancelled(client: OpenAI, jobs: list[Any], status: str) -> None:
+    job = jobs[0].id
+    if status == "failed":
+        job = wait_for(client, start(client, training_file=upload(client, ["text"])).id, "failed").id
+    with pytest.raises(openai.BadRequestError, match=f"Job {job} can't be cancelled: it has already {status}") as refused:
+        client.fine_tuning.jobs.cancel(job)
+    assert refused.value.code == "job_already_ended"
 
 
 def test_a_deleted_model_answers_no_more(client: OpenAI, jobs: list[Any]) -> None:

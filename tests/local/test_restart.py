@@ -1,24 +1,23 @@
 """A service that is killed, and comes back."""
 
-import json
 import os
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.local.service import NEEDS_EXTRA, Service, examples, upload, wait_for, wait_for_step
+from tests.support.local_service import NEEDS_EXTRA, Service, examples, upload, wait_for, wait_for_event
 
 pytestmark = NEEDS_EXTRA
 
 
-def test_a_killed_service_comes_back_with_its_jobs(guarded: Service) -> None:
+def test_a_killed_service_comes_back_and_its_training_goes_on_after_the_last_epoch(guarded: Service) -> None:
     client = guarded.client()
     file = upload(client, examples(30))
-    numbers: Any = {"n_epochs": 2, "batch_size": 1}
+    numbers: Any = {"n_epochs": 8, "batch_size": 1}
     method: Any = {"type": "supervised", "supervised": {"hyperparameters": numbers}}
     job = client.fine_tuning.jobs.create(model="guarded", training_file=file, seed=3, method=method)
-    wait_for_step(client, job.id)
+    wait_for_event(client, job.id, "Step 31/240")
     trainer = trainer_of(guarded.process.pid)
     guarded.process.send_signal(signal.SIGKILL)
     guarded.process.wait()
@@ -29,14 +28,19 @@ def test_a_killed_service_comes_back_with_its_jobs(guarded: Service) -> None:
     assert client.files.retrieve(file).bytes > 0
     done = wait_for(client, job.id, "succeeded")
     events = client.fine_tuning.jobs.list_events(job.id, limit=1000).data[::-1]
-    told = [event.message for event in events]
-    assert "The service stopped while this job was training: it starts again from its first step" in told
-    first_steps = [event.data for event in events if event.message.startswith("Step 1/")]
-    assert len(first_steps) == 2
-    assert first_steps[0] == first_steps[1], "interrupted or not, it is the same training"
+    beginning = "The service stopped while this job was training: it goes on after step "
+    resumed = next(event.message for event in events if event.message.startswith(beginning))
+    step = int(resumed.removeprefix(beginning))
+    assert step >= 30 and step % 30 == 0
+    trained = [int(event.message.split("/")[0].removeprefix("Step ")) for event in events if event.message.startswith("Step ")]
+    assert set(trained) == set(range(1, 241))
+    assert all(trained.count(early) == 1 for early in range(1, step + 1)), "what was saved isn't trained again"
+    lines = client.files.content(done.result_files[0]).text.splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, 241)]
+    assert [one.step_number for one in client.fine_tuning.jobs.checkpoints.list(job.id)] == [240, 210, 180]
     ask: Any = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
     assert client.chat.completions.create(model=done.fine_tuned_model, **ask).choices
-    assert len(list((guarded.state / "models").iterdir())) == 2
+    assert len(list((guarded.state / "models").iterdir())) == 3
     assert not list((guarded.state / "jobs").iterdir())
 
 
@@ -57,18 +61,3 @@ def ends(process: int, seconds: float = 10) -> bool:
             return True
         time.sleep(0.1)
     return False
-
-
-def test_a_half_written_file_is_swept_away(tmp_path: Path) -> None:
-    from evaltape.local.store import Store
-
-    store = Store(tmp_path)
-    kept = store.add_file("kept", "fine-tune", [b"{}"])
-    (tmp_path / "files" / "file-half.partial").write_bytes(b"{")
-    (tmp_path / "models" / "unknown").mkdir()
-    store.close()
-    store = Store(tmp_path)
-    assert [path.name for path in (tmp_path / "files").iterdir()] == [kept["id"]]
-    assert not list((tmp_path / "models").iterdir())
-    assert json.dumps(store.get("files", kept["id"])) == json.dumps(kept)
-    store.close()

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaltape.local.__main__ import main
+from evaltape.cli.serve import main
 
-from tests.local.service import NEEDS_EXTRA, make_model
+from tests.support.local_service import NEEDS_EXTRA, make_model
 
 pytestmark = NEEDS_EXTRA
 
@@ -51,8 +51,8 @@ def test_numbers_and_names_are_checked(capsys: pytest.CaptureFixture[str], optio
 
 
 def test_without_the_extra_it_says_what_to_install(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    found: Any = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else found(name))
+    find_spec: Any = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else find_spec(name))
     assert "not installed: peft. Install the extra: pip install 'evaltape[local]'" in refused(capsys, "--model", "m")
 
 
@@ -65,7 +65,7 @@ def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_state_folder_in_use_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from evaltape.local.store import Store
+    from evaltape.local.state.store import Store
 
     store = Store(tmp_path)
     said = refused(capsys, "--model", "m", "--port", "0", "--state", str(tmp_path))
@@ -82,7 +82,7 @@ def test_a_model_without_a_chat_template_is_refused(capsys: pytest.CaptureFixtur
 def test_a_model_that_does_not_fit_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evaltape.local import weights
+    from evaltape.local.model import weights
 
     monkeypatch.setattr(weights, "free_memory", lambda: 2**20)
     said = refused(capsys, "--model", str(tiny_model), "--port", "0", "--state", str(tmp_path))

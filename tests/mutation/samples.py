@@ -1,11 +1,14 @@
 """Six samples with good answers, for operators and gates that are checked by hand."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from evaltape.mutation.harmful import Answers
 from evaltape.mutation.operators import BUILT_IN
+from evaltape.mutation.study import SHARES
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,14 @@ def damage(operator: str, answer: str, dialogue: str = "", sample_id: str = "s")
 def all_damages(function: Any, *arguments: Any) -> set[str | None]:
     """Return whatever a function returns for a hundred seeds."""
     return {function(*arguments, Random(seed)) for seed in range(100)}
+
+
+def share_by_counting(operator: str, lost: Mapping[int, float], allowed: float) -> float | None:
+    """Decide every draw of an operator by adding up what each of its answers, by place, loses: no study, no numpy."""
+    places = list(lost)
+    for share in SHARES:
+        count = max(1, math.floor(share * len(places) + 0.5))
+        draws = [Random(f"42/{operator}/{draw}").sample(places, len(places))[:count] for draw in range(20)]
+        if sum(math.fsum(lost[place] for place in drawn) > allowed for drawn in draws) >= 16:
+            return share
+    return None

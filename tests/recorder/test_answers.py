@@ -78,7 +78,7 @@ def test_odd_forms_are_recorded_once_and_replayed(project: Project, api: ApiServ
     project.extend_suite("price = { input = 100, output = 100 }\n")
     api.fault(odd, match="Ben:")
     run = project.record()
-    assert re.search(r"perhaps \$0\.4\d+ more: 1 answer told no tokens\.", " ".join(run.output.split()))
+    assert re.search(r"perhaps \$0\.4\d+ more: 1 answer without token counts\.", " ".join(run.output.split()))
     project.run("evals", "-m", "baseline", "--record-missing").assert_outcomes(passed=8)
     assert api.calls == 6
     assert predictions(project)["t1"] == "the red car won"
@@ -217,11 +217,9 @@ def test_date_latency_and_cost_are_recorded_and_read(project: Project, api: ApiS
 
 def test_the_latency_is_that_of_the_whole_answer(api: ApiServer) -> None:
     api.fault(lambda asked: replace(completion(asked, "words"), trickle_s=0.001))
-    slow = answer(api.base_url).latency_s
-    quick = answer(api.base_url).latency_s
-    assert slow is not None
-    assert quick is not None
-    assert slow > 0.2 > quick > 0
+    exchange = answer(api.base_url)
+    assert exchange.latency_s is not None
+    assert exchange.latency_s > 0.001 * len(json.dumps(exchange.answered)) / 2
 
 
 def test_without_a_price_no_cost_is_recorded_and_without_a_date_none(project: Project, api: ApiServer) -> None:

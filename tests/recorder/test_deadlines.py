@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from evaltape.recorder import retries
+from evaltape.recorder import loop, retries
 from evaltape.recorder.failures import LONGEST_WAIT_S, retry_after
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
@@ -155,6 +155,16 @@ def test_a_long_wait_is_capped_shown_noted_and_ended_by_an_interrupt(recorder: W
     assert recorder.tally.notes == [note]
     assert recorder.tally.waits == {}
     assert recorder.tally.stopped == "interrupted"
+
+
+def test_calls_that_are_given_up_with_a_stopped_session_may_have_been_billed(
+    recorder: Watched, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "GRACE_S", 0.1)
+    api.fault("hang", times=math.inf)
+    stop_once(recorder, lambda tally: api.in_flight == 4)
+    recorder.run()
+    assert (recorder.tally.broke_off, recorder.budget.under_way, api.calls) == (4, 0, 4)
 
 
 def test_an_interrupt_ends_a_wait_of_a_session_at_once(project: Project, api: ApiServer) -> None:

@@ -155,17 +155,17 @@ def test_what_is_waited_for_stands_under_the_calls(tally):
 
 
 @pytest.mark.parametrize(
-    ("broke_off", "untold", "doubt"),
+    ("broke_off", "uncounted", "doubt"),
     [
         (0, 0, ""),
         (1, 0, "1 call broke off"),
         (3, 0, "3 calls broke off"),
-        (0, 2, "2 answers told no tokens"),
-        (1, 1, "1 call broke off, 1 answer told no tokens"),
+        (0, 2, "2 answers without token counts"),
+        (1, 1, "1 call broke off, 1 answer without token counts"),
     ],
 )
-def test_what_is_in_doubt_is_counted_in_words(broke_off, untold, doubt):
-    assert Tally(broke_off=broke_off, untold=untold).doubt == doubt
+def test_what_is_in_doubt_is_counted_in_words(broke_off, uncounted, doubt):
+    assert Tally(broke_off=broke_off, uncounted=uncounted).doubt == doubt
 
 
 def test_the_last_line(tally):

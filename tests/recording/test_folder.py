@@ -60,6 +60,13 @@ def test_what_git_lfs_keeps_elsewhere_is_to_be_fetched_and_not_paid_for_again(re
     assert recorded.cassette("t2").read_text() == POINTER
 
 
+def test_a_job_that_git_lfs_keeps_elsewhere_is_not_trained_again(tuned: TuningProject, api: ApiServer) -> None:
+    tuned.job_cassette.write_text(POINTER)
+    run = tuned.run("evals", "-m", "finetuned", "--record-missing")
+    run.assert_refused("tuned/job.yaml: a Git LFS pointer", "Fetch it first: git lfs pull")
+    assert api.requests == []
+
+
 def test_a_recording_of_an_error_passes_for_no_answer_and_is_asked_again(recorded: Project, api: ApiServer) -> None:
     text = recorded.cassette("t2").read_text()
     recorded.cassette("t2").write_text(text.replace('{"code": 200', '{"code": 500'))

@@ -84,6 +84,7 @@ def test_a_killed_session_that_replaced_recordings_leaves_the_old_or_the_new_one
 def test_an_interrupt_waits_for_what_is_in_flight_so_that_nothing_is_paid_for_twice(
     long: Project, api: ApiServer, mode: str
 ) -> None:
+    api.latency_s = 0.5
     running = start(long, mode)
     wait_for(lambda: api.answered >= 8)
     os.killpg(running.pid, signal.SIGINT)

@@ -7,28 +7,30 @@ from collections import Counter
 import pytest
 from evaltape.scoring.noise import Noise, noise_of
 
+# Of two samples in turn the first is answered in full, then half (precision 1, recall 1/2); the second in the same words
+# each time.
 ROWS = [
-    {"id": "s1", "dialogue": "Ann: one two\nBob: ok", "summary": "one two"},
-    {"id": "s2", "dialogue": "Ann: three four\nBob: ok", "summary": "three four"},
+    {"id": f"s{n}", "dialogue": f"Ann: {words}{n}\nBob: ok", "summary": words}
+    for n, words in enumerate(["one two", "three four"] * 10, 1)
 ]
-# The first sample is answered in full, then half (precision 1, recall 1/2); the second in the same words each time.
 ANSWERS = {"one": ["one two", "one"], "three": ["three four", "three four"]}
 F1_HALF = 2 / 3
-# Variance of (1, 2/3) and of (1, 1), their mean over the number of samples.
-SD = math.sqrt(((1 - F1_HALF) ** 2 / 2 + 0) / 2 / 2)
+# Variance of (1, 2/3) in half of the samples and of (1, 1) in the others, their mean over the number of samples.
+SD = math.sqrt((1 - F1_HALF) ** 2 / 2 / 2 / 20)
 MEAN = ((1 + F1_HALF) / 2 + 1) / 2
-GATE = MEAN - 2.326 * SD * math.sqrt(1 + 1 / 2)
+# Ten samples vary alike, so ten degrees of freedom count: their quantiles of 99% and 97.5% are 2.763769 and 2.228139.
+GATE = MEAN - 2.763769 * SD * math.sqrt(1 + 1 / 2)
+DROP = 2.228139 * math.sqrt(2) * SD
 
 
 @pytest.fixture
 def noisy(project, api):
-    """A project whose model answers one of two samples differently when it is asked again."""
+    """A project whose model answers half of its samples differently when it is asked again."""
     asked = Counter()
 
     def answer(prompt):
-        word = next(word for word in ANSWERS if word in prompt)
-        asked[word] += 1
-        return ANSWERS[word][(asked[word] - 1) % 2]
+        asked[prompt] += 1
+        return next(answers for word, answers in ANSWERS.items() if word in prompt)[(asked[prompt] - 1) % 2]
 
     api.answers["small-2026-01-01"] = answer
     project.write_rows(ROWS)
@@ -43,27 +45,27 @@ def record(project, *args):
 
 def test_each_repeat_has_a_cassette_of_its_own(noisy, api):
     run = record(noisy, "-n 2")
-    run.assert_outcomes(passed=4)
-    assert api.calls == 4
-    assert sorted(noisy.recorded()) == ["s1", "s1.repeat-2", "s2", "s2.repeat-2"]
+    run.assert_outcomes(passed=22)
+    assert api.calls == 40
+    assert set(noisy.recorded()) == {f"s{n}{repeat}" for n in range(1, 21) for repeat in ("", ".repeat-2")}
 
 
 def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy, api):
     record(noisy)
     found = noisy.results()["noise"]["small"]["rouge1"]
-    assert found["runs"] == found["samples"] == 2
+    assert (found["runs"], found["samples"], found["of"]) == (2, 20, 20)
     assert found["mean"] == pytest.approx(MEAN)
     assert found["sd"] == pytest.approx(SD)
-    assert found["smallest_drop"] == pytest.approx(1.96 * math.sqrt(2) * SD)
+    assert found["smallest_drop"] == pytest.approx(DROP)
     assert found["gate_1_in_100"] == pytest.approx(GATE)
-    assert api.calls == 4
+    assert api.calls == 40
 
 
 def test_a_gate_inside_the_noise_is_warned_of(noisy):
     shown = record(noisy).output
-    assert "Noise of small, from 2 answers to each of 2 samples:\n" in shown
+    assert "Noise of small, from 2 answers to each of 20 samples:\n" in shown
     assert "\n               sd of a mean   smallest drop   1-in-100 gate\n" in shown
-    assert f"\n  rouge1             {SD:.4f}          {2.772 * SD:.4f}          {GATE:.4f}\n" in shown
+    assert f"\n  rouge1             {SD:.4f}          {DROP:.4f}          {GATE:.4f}\n" in shown
     assert "Warning: gate rouge1 = 0.9 lies inside the noise: a new recording of the" in shown
     noisy.edit_suite("rouge1 = 0.9", "rouge1 = 0.5")
     assert "lies inside the noise" not in noisy.run("evals").output
@@ -79,7 +81,20 @@ def test_a_repeat_of_another_prompt_does_not_count(noisy):
     record(noisy)
     path = noisy.cassette("s1.repeat-2")
     path.write_text(path.read_text().replace("Summarise this", "Summarise that"))
-    assert noisy.results()["noise"]["small"]["rouge1"]["samples"] == 1
+    found = noisy.results()["noise"]["small"]["rouge1"]
+    assert (found["samples"], found["of"]) == (19, 20)
+
+
+def test_too_few_repeats_judge_no_gate(noisy):
+    record(noisy)
+    for n in range(3, 21):
+        noisy.cassette(f"s{n}.repeat-2").unlink()
+    found = noisy.results()["noise"]["small"]["rouge1"]
+    assert (found["samples"], found["of"], found["smallest_drop"], found["gate_1_in_100"]) == (2, 20, None, None)
+    shown = noisy.run("evals").output
+    assert "Noise of small, from 2 answers to each of 2 of 20 samples:\n" in shown
+    assert "  -: it takes 20 samples (50 if none varies) and half of all to judge a gate\n" in shown
+    assert "lies inside the noise" not in shown
 
 
 def test_without_repeats_there_is_nothing_to_tell(recorded):
@@ -90,9 +105,9 @@ def test_without_repeats_there_is_nothing_to_tell(recorded):
 def test_repeats_that_were_cut_short_are_finished(noisy, api):
     record(noisy)
     noisy.cassette("s2.repeat-2").unlink()
-    noisy.run("evals", "--record-missing", "--repeat", "2").assert_outcomes(passed=4)
-    assert api.calls == 5
-    assert len(noisy.recorded()) == 4
+    noisy.run("evals", "--record-missing", "--repeat", "2").assert_outcomes(passed=22)
+    assert api.calls == 41
+    assert len(noisy.recorded()) == 40
 
 
 def test_repeats_need_a_recording(project):
@@ -122,15 +137,49 @@ def test_the_gate_fails_an_unchanged_model_once_in_100_runs_and_the_drop_once_in
     assert 0.04 < drops / trials < 0.065
 
 
+def repeated(times, *samples):
+    """The answers of samples, each as often as told."""
+    return [list(scores) for scores in samples for _ in range(times)]
+
+
 def test_which_samples_were_drawn_is_no_noise():
     assert noise_of([[0.1, 0.1], [0.9, 0.9]]).sd == 0
 
 
 def test_a_model_that_answers_alike_has_a_gate_at_its_mean():
-    noise = noise_of([[0.5, 0.5], [0.7, 0.7]])
-    assert (noise.gate, noise.smallest_drop) == (0.6, 0.0)
-    assert not noise.holds_inside(0.6)
-    assert (noise.chance_under(0.59), noise.chance_under(0.61)) == (0.0, 1.0)
+    noise = noise_of(repeated(25, [0.5, 0.5], [0.7, 0.7]))
+    assert (noise.gate, noise.smallest_drop) == (pytest.approx(0.6), 0.0)
+    assert noise.holds_inside(0.6) is False
+    assert (noise.chance_to_fail(0.59), noise.chance_to_fail(0.61)) == (0.0, 1.0)
+
+
+def test_the_mean_is_of_all_samples_and_the_noise_of_those_asked_repeatedly():
+    noise = noise_of([*repeated(20, [0.4, 0.6]), *repeated(20, [0.9])])
+    assert (noise.runs, noise.samples, noise.of) == (2, 20, 40)
+    assert noise.mean == pytest.approx(0.7)
+    assert noise.sd == pytest.approx(math.sqrt(0.02 / 40))
+    # The mean so far rests on two answers of half of the samples, and one of the others.
+    assert noise.sd_of_next == pytest.approx(math.sqrt(0.02 / 40 * (1 + 0.75)))
+    assert noise.freedom == pytest.approx(20)
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_enough"),
+    [
+        (repeated(20, [0.4, 0.6]), True),
+        (repeated(19, [0.4, 0.6]), False),
+        ([*repeated(20, [0.4, 0.6]), *repeated(20, [0.5])], True),
+        ([*repeated(20, [0.4, 0.6]), *repeated(21, [0.5])], False),
+        (repeated(50, [0.5, 0.5]), True),
+        (repeated(49, [0.5, 0.5]), False),
+    ],
+    ids=["20", "19", "20 of 40", "20 of 41", "50 alike", "49 alike"],
+)
+def test_a_gate_is_judged_by_20_samples_and_half_of_all_or_by_50_that_never_vary(answers, is_enough):
+    noise = noise_of(answers)
+    assert noise.is_enough is is_enough
+    judged = (noise.gate, noise.smallest_drop, noise.chance_to_fail(0.5), noise.holds_inside(0.5))
+    assert [value is not None for value in judged] == [is_enough] * 4
 
 
 def test_samples_answered_once_tell_nothing():
@@ -138,10 +187,18 @@ def test_samples_answered_once_tell_nothing():
     assert noise_of([[0.5], [0.7, 0.7]]).samples == 1
 
 
-def test_the_chance_to_fall_under_a_gate():
-    noise = Noise(runs=1_000_000, samples=100, mean=0.5, sd=0.01)
-    assert noise.chance_under(0.5) == pytest.approx(0.5)
-    assert noise.chance_under(noise.gate) == pytest.approx(0.01, rel=0.01)
+def test_the_chance_to_fail_a_gate():
+    noise = Noise(runs=1_000_000, samples=100, of=100, mean=0.5, sd=0.01, sd_of_next=0.01, freedom=1e6)
+    assert noise.chance_to_fail(0.5) == pytest.approx(0.5)
+    assert noise.chance_to_fail(noise.gate) == pytest.approx(0.01, rel=1e-3)
+    assert noise.gate == pytest.approx(0.5 - 2.326 * 0.01, abs=1e-5)
     assert noise.holds_inside(0.49)
     assert noise.holds_inside(0.51)
     assert not noise.holds_inside(0.45)
+
+
+def test_where_lower_is_better_the_gate_lies_over_the_mean():
+    answers = repeated(20, [0.4, 0.6])
+    one, other = noise_of(answers), noise_of(answers, higher_is_better=False)
+    assert other.gate - other.mean == pytest.approx(one.mean - one.gate)
+    assert other.chance_to_fail(0.55) == pytest.approx(one.chance_to_fail(0.45))

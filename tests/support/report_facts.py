@@ -8,6 +8,7 @@ from typing import Any
 
 from evaltape.mutation.findings import Noticing, OperatorStudy, Study
 from evaltape.mutation.gates import mean_gate
+from evaltape.mutation.model_mutants import Example, ModelMutants
 from evaltape.reporting.facts import Gate, MeanScore, MetricFacts, Slice, Usage
 from evaltape.reporting.html import page
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
@@ -16,8 +17,6 @@ from evaltape.reporting.pair_results import (
     AgainstPair,
     AgainstResults,
     ComparisonResults,
-    MutantExample,
-    MutantResults,
     PairedDifference,
     SliceDifference,
 )
@@ -220,9 +219,9 @@ def with_mutants(results: Results) -> Results:
         OperatorStudy("negate", True, 9, 11, (Noticing(gates[0], 0.4, noticed), Noticing(gates[1], 0.4, missed))),
         OperatorStudy("quotes", False, 11, 11, (Noticing(gates[0], 0.4, missed), Noticing(gates[1], 0.4, noticed))),
     )
-    example = MutantExample("s0", "They will meet 0 of base", "They will not meet 0 of base")
+    example = Example("s0", "They will meet 0 of base", "They will not meet 0 of base")
     study = Study(0.25, operators, tuple(gates), ())
-    return changed(results, mutants={first: MutantResults(study, {"negate": example})})
+    return changed(results, mutants={first: ModelMutants(first, study, {"negate": example})})
 
 
 # ---------------------------------------------------------------- what it is made of

@@ -1,17 +1,20 @@
-"""`evaltape serve`: reads the command line, checks what was asked for, and serves until it is interrupted."""
+"""`evaltape serve`: reads the command line, checks it, and serves until it is interrupted."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from evaltape.local.errors import UserError
+from evaltape.errors import UserError
 from evaltape.local.settings import DEFAULT_KEY_ENV, Settings, check
+from evaltape.text import visible
 
 DESCRIPTION = """\
 Serves OpenAI's API (/v1/models, /v1/chat/completions, /v1/files, /v1/fine_tuning/jobs) for an open-weights model, and
-fine-tunes it with LoRA. Point the openai client at the printed address; nothing else changes."""
+fine-tunes it with LoRA. Point the openai client at the printed address; nothing else changes.
+It needs the extra: pip install 'evaltape[local]'."""
 EPILOG = """\
 examples:
   evaltape serve --model HuggingFaceTB/SmolLM2-135M-Instruct
@@ -19,15 +22,24 @@ examples:
   EVALTAPE_LOCAL_KEY=... evaltape serve --model ./model --host 0.0.0.0"""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors have the exit code of all errors of a user's."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the error, and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(4, f"{self.prog}: {message}\n")
+
+
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
+    """Return the command line's parser."""
+    serve = Parser(
         "evaltape serve",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = made.add_argument
+    add = serve.add_argument
     add("--model", required=True, metavar="NAME_OR_PATH", help="a Hub id, a local folder or a .gguf file")
     add("--name", help="the id requests name (default: the last part of NAME_OR_PATH)")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1); beyond loopback a key is needed")
@@ -48,19 +60,19 @@ def parser() -> argparse.ArgumentParser:
     add("--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)")
     add("--max-upload-mb", type=int, default=100, metavar="MB", help="largest file taken (default 100)")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
-    return made
+    return serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves; returns the exit code."""
-    given = parser().parse_args(argv)
+    """Serve until interrupted; return the exit code."""
+    options = parser().parse_args(argv)
     try:
-        settings = check(Settings(**vars(given)), os.environ)
+        settings = check(Settings(**vars(options)), os.environ)
         from evaltape.local.server import serve
 
         return serve(settings)
     except UserError as error:
-        print(f"evaltape serve: {error}", file=sys.stderr)
+        print(f"evaltape serve: {visible(str(error))}", file=sys.stderr)
         return 4
     except KeyboardInterrupt:
         return 130

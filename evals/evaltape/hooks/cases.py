@@ -6,6 +6,7 @@ it asks for ours itself. Each such test is parametrized with a `Case`.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ SUBJECTS = (PREDICTION, SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JOB_KEY)
 GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS}
 """What makes a test a gate: it asserts on all samples of a model, so it runs in the controller, after all sample tests."""
 PLUGIN = "evaltape.plugin"
+NOT_MUTATED = "not checked: --mutate damages recorded answers to see which gate notices"
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,6 +35,8 @@ class Case:
     sample: Sample | None = None
     comparison: Comparison | None = None
     metric: str | None = None
+    operator: str | None = None
+    """A way to damage answers, by name."""
     id: str = ""
 
     def __repr__(self) -> str:
@@ -151,6 +155,16 @@ def _comparisons(session: Session, _: bool) -> Iterator[Case]:
             yield Case(COMPARISON, comparison.suite, comparison=comparison, metric=metric, id=case_id)
 
 
+def _mutants(session: Session, _: bool) -> Iterator[Case]:
+    for workspace in session.workspaces.values():
+        asked = workspace.suite.mutants
+        if asked is not None and asked.noticed_at is not None:
+            operators = [operator.name for operator in workspace.operators if operator.harmful]
+            for model, operator in product(workspace.suite.models.values(), operators):
+                case_id = f"{workspace.name}-{model.key}-{operator}"
+                yield Case(MUTANTS, workspace.name, model, operator=operator, id=case_id)
+
+
 def _jobs(session: Session, _: bool) -> Iterator[Case]:
     for model in session.models():
         if model.job:
@@ -163,7 +177,7 @@ _CASES: dict[str, Callable[[Session, bool], Iterable[Case]]] = {
     SLICES: _slices,
     COMPARISON: _comparisons,
     AGAINST: lambda session, _: (),
-    MUTANTS: lambda session, _: (),
+    MUTANTS: _mutants,
     JOB_KEY: _jobs,
 }
 
@@ -194,4 +208,5 @@ def _suites_of(definition: pytest.Item, session: Session) -> set[str]:
 def _marks(case: Case, session: Session) -> list[pytest.MarkDecorator]:
     kind = pytest.mark.finetuned if _kind(case, session) == "finetuned" else pytest.mark.baseline
     more = {PREDICTION: [pytest.mark.sample], JOB_KEY: []}.get(case.subject, [pytest.mark.gate])
-    return [kind, *more]
+    skip = [pytest.mark.skip(NOT_MUTATED)] if case.subject == MUTANTS and not session.settings.mutate else []
+    return [kind, *more, *skip]

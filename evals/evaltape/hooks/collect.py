@@ -57,6 +57,7 @@ def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults
         computed=tuple(computed(view)),
         jobs=job_results(view),
         comparisons=comparison_results(view),
+        mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
         tests=tuple(
             OwnGate(test_id, test.model, test.passed)
             for test_id, test in findings.tests.items()

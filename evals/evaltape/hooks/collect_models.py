@@ -60,7 +60,8 @@ class SuiteView:
     def _scores(self, model: Model) -> ModelScores:
         known, suite = self.session.findings.predictions, self.workspace.name
         predictions = (known.get((suite, model.key, sample.id)) for sample in self.workspace.samples)
-        return ModelScores(model, self.metrics, [self._counted(each) for each in predictions if each is not None])
+        counted = [self._counted(each) for each in predictions if each is not None]
+        return ModelScores(model, self.metrics, counted, self.workspace.clusters)
 
     def _counted(self, prediction: Prediction) -> Prediction:
         if not prediction.answered or WORDS in self.workspace.metrics:
@@ -83,7 +84,7 @@ def metric_facts(view: SuiteView, metric: Metric) -> MetricFacts:
 
 def mean_score(interval: Interval, scored: int) -> MeanScore:
     """Return a mean with its interval."""
-    return MeanScore(interval.mean, interval.low, interval.high, scored)
+    return MeanScore(interval.mean, interval.low, interval.high, scored, interval.clusters)
 
 
 def mean_scores(scores: ModelScores) -> dict[str, MeanScore]:
@@ -190,7 +191,8 @@ def _noise(workspace: Workspace, scores: ModelScores) -> dict[str, NoiseFacts]:
     if not any(len(each) > 1 for each in answers):
         return {}
     columns = {name: [[each[name] for each in sample if name in each] for sample in answers] for name in workspace.metrics}
-    noise = {name: noise_of([sample for sample in column if sample]) for name, column in columns.items()}
+    scored = {name: [sample for sample in column if sample] for name, column in columns.items()}
+    noise = {name: noise_of(column, workspace.metrics[name].higher_is_better) for name, column in scored.items()}
     return {name: _noise_facts(each, scores.model.gates.get(name)) for name, each in noise.items() if each is not None}
 
 
@@ -198,12 +200,12 @@ def _noise_facts(noise: Noise, gate: float | None) -> NoiseFacts:
     return NoiseFacts(
         noise.runs,
         noise.samples,
-        noise.samples,
+        noise.of,
         noise.mean,
         noise.sd,
         noise.smallest_drop,
         noise.gate,
-        None if gate is None else noise.chance_under(gate),
+        None if gate is None else noise.chance_to_fail(gate),
         None if gate is None else noise.holds_inside(gate),
     )
 
@@ -239,7 +241,7 @@ def computed(view: SuiteView) -> Iterator[Computed]:
         for sample, row in zip(view.samples, rows, strict=True)
     ]
     metrics = {name: view.metrics[name] for name in names}
-    scores = ModelScores(Model("", view.workspace.name, ""), metrics, predictions)
+    scores = ModelScores(Model("", view.workspace.name, ""), metrics, predictions, view.workspace.clusters)
     yield Computed(LEAD, len(rows), mean_scores(scores))
 
 

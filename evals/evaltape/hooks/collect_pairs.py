@@ -5,9 +5,9 @@ from dataclasses import replace
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.pair_results import MAX_DROP, MIN_GAIN, ComparisonResults, PairedDifference, SliceDifference
 from evaltape.reporting.verdicts import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Verdict
+from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import slice_scores
-from evaltape.scoring.statistics import Difference
 from evaltape.suite.definition import Comparison
 
 
@@ -27,16 +27,11 @@ def _comparison(view: SuiteView, comparison: Comparison) -> ComparisonResults:
         comparison.baseline,
         comparison.candidate,
         comparison.confidence,
-        label(comparison.confidence),
+        two_sided(comparison.confidence),
         metrics,
         beside,
         _slices(view, comparison),
     )
-
-
-def label(confidence: float) -> str:
-    """Return the two-sided confidence of a comparison's intervals, such as `95%`."""
-    return f"{100 * confidence:.12g}%"
 
 
 def _pair(view: SuiteView, comparison: Comparison) -> PairedScores:
@@ -53,8 +48,8 @@ def _difference(pair: PairedScores, name: str) -> PairedDifference:
 
 
 def _of_difference(difference: Difference, higher_is_better: bool) -> PairedDifference:
-    interval = difference.interval
-    return PairedDifference(interval.mean, interval.low, interval.high, difference.samples, higher_is_better)
+    ends = (difference.mean, difference.low, difference.high)
+    return PairedDifference(*ends, difference.samples, higher_is_better, clusters=difference.clusters)
 
 
 def _decided(view: SuiteView, pair: PairedScores, name: str) -> PairedDifference:
@@ -63,7 +58,7 @@ def _decided(view: SuiteView, pair: PairedScores, name: str) -> PairedDifference
     bound = comparison.min_gain[name] if kind == MIN_GAIN else comparison.max_drop[name]
     key = (view.workspace.name, comparison.name, name)
     verdict = _verdict(pair.verdict(name), outcomes[key]) if key in outcomes else NOT_CHECKED
-    remark = _remark(pair, name) if verdict == INCONCLUSIVE else ""
+    remark = pair.what_settles(name) if verdict == INCONCLUSIVE else ""
     passed = outcomes.get(key)
     return replace(_difference(pair, name), kind=kind, bound=bound, verdict=verdict, passed=passed, remark=remark)
 
@@ -78,12 +73,6 @@ def _verdict(by_scores: str, passed: bool | None) -> Verdict:
     if passed is None:
         return NOT_CHECKED
     return PASSED if passed else FAILED
-
-
-def _remark(pair: PairedScores, name: str) -> str:
-    difference = pair.differences.get(name)
-    needed = difference.samples_to_settle(pair.comparison.bounds[name]) if difference else None
-    return f"about {needed:,} samples would settle it" if needed else "no number of samples would settle it"
 
 
 def _slices(view: SuiteView, comparison: Comparison) -> tuple[SliceDifference, ...]:

@@ -94,7 +94,7 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what the session found out, or what became of a recording that yielded nothing."""
-        if self.results is not None:
+        if self.results is not None and not self.session.settings.mutate:
             terminal.print_results(terminalreporter, self.results)
         for line in self._unwritten:
             terminalreporter.write_line(line, red=True)

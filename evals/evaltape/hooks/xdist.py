@@ -129,8 +129,6 @@ class Distribution:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Run the gates once xdist has run the samples."""
-        if self._gates:
-            import numpy  # noqa: F401  # What gates compute with, while the workers start.
         result = yield
         if self._distributes:
             session.testscollected += len(self._gates)

@@ -1,4 +1,6 @@
-"""The local service: OpenAI's API for chat, files and fine-tuning jobs, over an open-weights model that runs here.
+"""The local service: OpenAI's API for chat, files and fine-tuning jobs, over an open-weights model on this machine.
 
-Start it with `evaltape serve --model NAME_OR_PATH` (extra `local`).
+`evaltape serve --model NAME_OR_PATH` starts it (extra `local`). Imports go one way:
+
+    server → api → training, inference → requests, model, state → settings, errors
 """

@@ -1,38 +1,34 @@
-"""Puts the service together and runs it until it is interrupted."""
+"""Assembles the service and runs it until it is interrupted."""
 
 import logging
 import signal
 import socket
-from contextlib import suppress
+import warnings
+from contextlib import closing, suppress
 from typing import Any
 
-from evaltape.local.errors import UserError
+from evaltape.errors import UserError
 from evaltape.local.settings import Settings
-from evaltape.local.store import Store
+from evaltape.local.state.store import Store
 
 
 def serve(settings: Settings) -> int:
-    """Loads the model, listens, and serves; returns the exit code."""
+    """Load the model, listen and serve; return the exit code."""
     _quiet()
-    listening = _listen(settings)
-    store = Store(settings.state_folder)
-    try:
+    with closing(_listen(settings)) as listening, closing(Store(settings.state_folder)) as store:
         return _run(settings, store, listening)
-    finally:
-        listening.close()
-        store.close()
 
 
 def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
     import torch
     import uvicorn
 
-    from evaltape.local import sources, weights
-    from evaltape.local.app import create_app
-    from evaltape.local.chat import Chat
-    from evaltape.local.engine import Engine
-    from evaltape.local.jobs import Jobs
-    from evaltape.local.models import Models
+    from evaltape.local.api.app import create_app
+    from evaltape.local.inference.chat import Chat
+    from evaltape.local.inference.engine import Engine
+    from evaltape.local.model import sources, weights
+    from evaltape.local.model.served import Models
+    from evaltape.local.training.jobs import Jobs
 
     folder = sources.find(settings.model, store.folder / "weights")
     name = settings.served_name
@@ -42,35 +38,36 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
     torch.set_num_threads(1)
     loaded = weights.load(folder, name=name, dtype=settings.dtype, context=settings.context)
     engine = Engine(loaded, settings.batch, threads)
+    chat = Chat(loaded, engine)
     jobs = Jobs(store, loaded, name, train_length=settings.train_length)
-    models = Models(store, loaded, name)
-    app = create_app(settings, store=store, models=models, chat=Chat(loaded, engine), jobs=jobs)
+    app = create_app(settings, files=store.files, models=Models(store, loaded, name), chat=chat, jobs=jobs)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     print(f"Listening on {_url(listening)}  (model {name})", flush=True)
-    # Asked to end, it ends as with Ctrl-C: the training stops, the database is closed.
+    # SIGTERM ends it as Ctrl-C does: the training stops, the database is closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         jobs.close()
+        chat.close()
         engine.close()
     return 0
 
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((settings.host.strip("[]"), settings.port))
+        listening.bind((settings.host.strip("[]"), settings.port))
         # From here on a connection waits until it is served, rather than being refused.
-        made.listen(2048)
+        listening.listen(2048)
     except OSError as error:
-        made.close()
+        listening.close()
         hint = "Choose another --port, or --port 0 for a free one"
         raise UserError(f"can't listen on {settings.host}:{settings.port} ({error.strerror}). {hint}") from None
-    return made
+    return listening
 
 
 def _url(listening: socket.socket) -> str:
@@ -79,7 +76,8 @@ def _url(listening: socket.socket) -> str:
 
 
 def _quiet() -> None:
-    """Keeps the libraries' progress bars and advice off the terminal."""
+    """Keep the libraries' progress bars and their advice to developers off the terminal."""
+    warnings.simplefilter("ignore", FutureWarning)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     from transformers.utils import logging as transformers_logging
 

@@ -1,4 +1,4 @@
-"""What the service was started with, and the checks that need no model."""
+"""The settings of the service, and the checks that need no model."""
 
 import importlib.util
 import ipaddress
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaltape.local.errors import UserError
+from evaltape.errors import UserError
 
 DEFAULT_KEY_ENV = "EVALTAPE_LOCAL_KEY"
-NEEDED = ("torch", "transformers", "peft", "gguf", "fastapi", "uvicorn", "python_multipart", "safetensors", "psutil")
+REQUIRED = ("torch", "transformers", "peft", "gguf", "fastapi", "uvicorn", "python_multipart", "safetensors", "psutil")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The command line; after `check`, with name, state and key filled in. Lengths are in tokens."""
+    """The options of `evaltape serve`; after `check`, with name, state and key filled in. Lengths are in tokens."""
 
     model: str
     name: str | None = None
@@ -47,7 +47,7 @@ class Settings:
 
 
 def check(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """The settings with their defaults worked out. Raises `UserError` for what can't be served."""
+    """Return the settings with their defaults filled in. Raise `UserError` for what can't be served."""
     _check_numbers(settings)
     _check_extra()
     return replace(
@@ -59,7 +59,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine only."""
+    """Return whether an address is reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -77,7 +77,7 @@ def _check_numbers(settings: Settings) -> None:
 
 
 def _check_extra() -> None:
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"not installed: {', '.join(missing)}. Install the extra: pip install 'evaltape[local]'")
 

@@ -1,7 +1,5 @@
 """The operators by name: those that are built in, and a user's own by `module:function`."""
 
-import importlib
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from evaltape.errors import UserError
 from evaltape.mutation import harmful, harmless
 from evaltape.mutation.harmful import Answers
 from evaltape.names import nearest, shown
+from evaltape.scoring.functions import FunctionError, UserFunction, load_function
 
 if TYPE_CHECKING:
     from evaltape.samples.sample import Sample
@@ -85,53 +84,41 @@ BUILT_IN = {
 """The operators of a suite that names none, in the order they are shown."""
 
 
-def load_operators(names: Iterable[str] | None, suite_file: Path) -> list[Operator]:
+def load_operators(names: Iterable[str] | None, suite_file: Path, root: Path) -> list[Operator]:
     """Return the operators of these names, in their order; for None all that are built in.
 
-    Raises `UserError` for a name that is neither built in nor the `module:function` of something that can be called.
+    Functions of the user's are imported from below `root` or from what is installed. Raises `UserError` for a name that is
+    neither built in nor the `module:function` of something that can be called with sample, answer and random.
     """
-    return list(BUILT_IN.values()) if names is None else [_load(name, suite_file) for name in names]
+    return list(BUILT_IN.values()) if names is None else [_load(name, suite_file, root) for name in names]
 
 
-def _load(name: str, suite_file: Path) -> Operator:
+def _load(name: str, suite_file: Path, root: Path) -> Operator:
     if name in BUILT_IN:
         return BUILT_IN[name]
     key = f"{shown(suite_file)}: [mutants] operators: {name!r}"
-    module_name, colon, function_name = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise UserError(
             f"{key} is not an operator.{nearest(name, BUILT_IN)} Built in: {', '.join(BUILT_IN)}. "
             'One of your own is "module:function", a function of (sample, answer, random)'
         )
-    function = _imported(key, module_name, function_name)
-    return Operator(name, bool(getattr(function, "harmful", True)), _checked(name, function))
-
-
-def _imported(key: str, module_name: str, function_name: str) -> Any:
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise UserError(f"{key}: {module_name} can't be imported: {error!r}") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        functions = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise UserError(f"{key}: {module_name} has no function {function_name!r}.{nearest(function_name, functions)}")
-    return function
+        function = load_function(name, root, ("sample", "answer", "random"))
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
+    return Operator(name, bool(getattr(function.function, "harmful", True)), _checked(function))
 
 
-def _checked(name: str, function: Damage) -> Damage:
+def _checked(function: UserFunction) -> Damage:
     """Wrap a user's function: what it raises, and what it returns that isn't a text or None, is a `UserError`."""
 
     def damage(sample: "Sample", answer: str, random: Random) -> str | None:
-        operator_and_sample = f"[mutants] operator {name}, sample {sample.id!r}"
         try:
-            mutant: Any = function(sample, answer, random)
-        except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{shown(Path(frame.filename))}, line {frame.lineno}"
-            raise UserError(f"{operator_and_sample}: {place}: {error!r}") from error
-        if mutant is not None and not isinstance(mutant, str):
-            raise UserError(f"{operator_and_sample}: returned {mutant!r}. Return a text, or None if it doesn't apply")
+            mutant: Any = function.call(sample, answer, random)
+            if mutant is not None and not isinstance(mutant, str):
+                raise function.wrong(mutant, "neither a text nor None, which says that it doesn't apply")
+        except FunctionError as error:
+            raise UserError(f"[mutants] operators, sample {sample.id!r}: {error}") from None
         return mutant
 
     return damage

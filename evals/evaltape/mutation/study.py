@@ -64,14 +64,18 @@ def _undamaged_value(gate: Gate, undamaged: Scores, damaged: Sequence[Damaged]) 
     """Return the gate's value before any damage, or why the gate is left out."""
     import numpy as np
 
-    if gate.failing:
-        return gate.failing
+    if gate.undecided:
+        return gate.undecided
     if gate.metric not in undamaged or any(gate.metric not in each.scores for each in damaged):
         return f"{gate.metric} isn't computed from the answer's text"
     scores = undamaged[gate.metric]
+    if not scores:
+        return "there is no answer"
     if None in scores:
         return f"{sum(score is None for score in scores)} of {len(scores)} answers have no score"
     value = float(gate.value(np.array([scores], dtype=np.float64))[0])
+    if not math.isfinite(value):
+        return "there are too few answers to compare"
     return value if gate.passes(value) else f"fails without any damage ({value:.4f}, bound {gate.bound:g})"
 
 

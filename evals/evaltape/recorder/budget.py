@@ -27,7 +27,7 @@ class Budget:
     under_way: int = 0
     broke_off: int = 0
     """How many calls and jobs have ended in doubt."""
-    untold: int = 0
+    uncounted: int = 0
     """How many were answered without saying what they cost."""
 
     @property
@@ -52,7 +52,7 @@ class Budget:
         self.release(most_usd)
         if cost_usd is None:
             self.perhaps_usd += most_usd
-            self.untold += 1
+            self.uncounted += 1
         else:
             self.spent_usd += cost_usd
 

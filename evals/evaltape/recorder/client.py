@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from evaltape.recorder.address import base_url_of, is_local, key_of
 from evaltape.recorder.failures import CallFailed as CallFailed
-from evaltape.recorder.failures import of_status, words_of
+from evaltape.recorder.failures import headers_of, of_status, words_of
 from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, without_identity
 from evaltape.recording.redaction import without_secrets
 from evaltape.suite.definition import Model
@@ -25,10 +25,15 @@ CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")
 LONGEST_CONNECT_S = 30.0
 """A call that is given up while it connects was never sent, which is worth knowing: it costs nothing."""
 LONGEST_MESSAGE = 500
+IDENTITY = ("OpenAI-Organization", "OpenAI-Project")
+"""Headers that say who asks, sent with a key alone."""
 NO_KEY = (
     "No key was sent: a server on this machine gets one only if the suite names its variable, as in "
     'api_key_env = "OPENAI_API_KEY" under the model'
 )
+
+Answered = tuple[Exchange, Mapping[str, str]]
+"""A call, and the headers of its answer by name in small letters."""
 
 
 @dataclass
@@ -48,12 +53,14 @@ class Endpoint:
         if self._client is None:
             import openai
 
+            anonymous: Any = dict.fromkeys(IDENTITY, openai.Omit())
             for name in CHATTY:
                 logging.getLogger(name).setLevel(logging.WARNING)
             self._client = openai.AsyncOpenAI(
                 api_key=self.key or "not sent",
                 base_url=self.base_url,
                 max_retries=0,
+                default_headers=None if self.key else anonymous,
                 http_client=self._http_client(),
             )
         return self._client
@@ -76,7 +83,7 @@ class Endpoint:
         # Shorter than the whole call's limit, or it would never be the one that is reached.
         return min(0.9 * self.timeout_s, LONGEST_CONNECT_S)
 
-    async def chat(self, body: dict[str, Any]) -> tuple[Exchange, Mapping[str, str]]:
+    async def chat(self, body: dict[str, Any]) -> Answered:
         """Make one chat completion call; return the timed exchange and the answer's headers. Raises `CallFailed`.
 
         What it answers is JSON, whatever its content type says.
@@ -85,31 +92,29 @@ class Endpoint:
 
         # The client's way to send JSON as it stands: its typed method spends a sixth of a call's time on looking at it.
         send = self.client.post
-        raw, exchange = await self._sent(lambda: send("/chat/completions", body=body, cast_to=httpx2.Response), _chat_exchange)
-        self._refuse_error(exchange, raw.headers)
-        return exchange, raw.headers
+        exchange, headers = await self._sent(
+            lambda: send("/chat/completions", body=body, cast_to=httpx2.Response), _chat_exchange
+        )
+        self._refuse_error(exchange, headers)
+        return exchange, headers
 
-    async def call(
-        self, send: Callable[[], Awaitable[Any]], timeout_s: float | None = None
-    ) -> tuple[Exchange, Mapping[str, str]]:
+    async def call(self, send: Callable[[], Awaitable[Any]], timeout_s: float | None = None) -> Answered:
         """Send a request of the client's `with_raw_response` kind once; return the exchange and the answer's headers.
 
         `timeout_s` replaces the endpoint's. Raises `CallFailed`.
         """
-        raw, exchange = await self._sent(send, _exchange, timeout_s)
-        return exchange, raw.headers
+        return await self._sent(send, _exchange, timeout_s)
 
     async def _sent(
-        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], Exchange], timeout_s: float | None = None
-    ) -> tuple[Any, Exchange]:
+        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], Answered], timeout_s: float | None = None
+    ) -> Answered:
         import openai
 
         limit_s = self.timeout_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 sent = await send()
-            raw = getattr(sent, "http_response", sent)
-            return raw, read(raw)
+            return read(getattr(sent, "http_response", sent))
         except openai.APIStatusError as error:
             raise self._refusal(error) from None
         except openai.APIConnectionError as error:
@@ -123,10 +128,6 @@ class Endpoint:
         """Return an API's words fit for a message: in one line, of bounded length, without keys and identities."""
         return cut(without_secrets(text, self.key), LONGEST_MESSAGE)
 
-    def redacted(self, text: str) -> str:
-        """Return an API's words without keys and identities."""
-        return without_secrets(text, self.key)
-
     async def close(self) -> None:
         """Close all connections."""
         if self._client is not None:
@@ -135,7 +136,7 @@ class Endpoint:
     # ------------------------------------------------------------ what went wrong
 
     def _refusal(self, error: Any) -> CallFailed:
-        status, headers, body = error.status_code, error.response.headers, error.body
+        status, headers, body = error.status_code, headers_of(error.response), error.body
         kind = body.get("type") if isinstance(body, dict) else None
         code = next((it for it in (error.code, kind) if isinstance(it, str)), None)
         words = self.shown(words_of(body, error.response.reason_phrase or "no message"))
@@ -200,26 +201,28 @@ def endpoint_of(model: Model, timeout_s: float) -> Endpoint:
     return Endpoint(base_url, key_of(model, base_url), timeout_s)
 
 
-def _exchange(raw: Any) -> Exchange:
-    content_type = raw.headers.get("content-type", "application/json").split(";")[0]
+def _exchange(raw: Any) -> Answered:
+    headers = headers_of(raw)
+    content_type = headers.get("content-type", "application/json").split(";")[0]
     request = raw.request
     is_json = request.headers.get("content-type", "").startswith("application/json")
     asked = json.loads(request.content) if is_json and request.content else None
     answered = without_identity(raw.json()) if "json" in content_type else raw.text
-    return Exchange(request.method, str(request.url), asked, raw.status_code, answered, content_type)
+    return Exchange(request.method, str(request.url), asked, raw.status_code, answered, content_type), headers
 
 
-def _chat_exchange(raw: Any) -> Exchange:
-    request = raw.request
-    return Exchange(
+def _chat_exchange(raw: Any) -> Answered:
+    request, headers = raw.request, headers_of(raw)
+    exchange = Exchange(
         method=request.method,
         url=str(request.url),
         asked=json.loads(request.content),
         status=raw.status_code,
         answered=without_identity(raw.json()),
-        date=raw.headers.get("date"),
+        date=headers.get("date"),
         latency_s=raw.elapsed.total_seconds(),
     )
+    return exchange, headers
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -59,6 +59,11 @@ def of_status(status: int, words: str, code: str | None, headers: Mapping[str, s
     )
 
 
+def headers_of(response: Any) -> dict[str, str]:
+    """Return an answer's headers by name in small letters. httpx2's own goes through all of them for each it is asked for."""
+    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds an answer asks to wait: from `retry-after-ms` or `retry-after`, as a number or an HTTP date."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):

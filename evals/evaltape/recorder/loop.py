@@ -175,7 +175,7 @@ class Recorder:
 
     def _counted(self) -> Tally:
         budget, tally = self.budget, self.tally
-        tally.perhaps_usd, tally.broke_off, tally.untold = budget.perhaps_usd, budget.broke_off, budget.untold
+        tally.perhaps_usd, tally.broke_off, tally.uncounted = budget.perhaps_usd, budget.broke_off, budget.uncounted
         return tally
 
     def _note_what_is_left(self) -> None:

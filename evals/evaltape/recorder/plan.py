@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from evaltape.errors import RecordingError, UserError
+from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.names import shown
 from evaltape.recorder.address import is_local
@@ -17,6 +17,8 @@ from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Selection
 from evaltape.recorder.shutdown_dates import ask
 from evaltape.recorder.tally import place_of
+from evaltape.recording import cassettes
+from evaltape.recording.folder import FETCH
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
@@ -69,6 +71,8 @@ class ModelPlan:
         self.unfinished: Unfinished | None = None
         self.prepared: PreparedJob | None = None
         """The job that comes before the calls."""
+        self.calls: list[tuple[Sample, int]] = []
+        """Those of a model without such a job."""
 
     # ------------------------------------------------------------ before anything is asked or written
 
@@ -76,10 +80,31 @@ class ModelPlan:
         """Raise `UserError` for what can't be recorded, or not within the budget."""
         if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
             raise self._error("request", "holds an API key or what looks like one, and recordings hold the request")
+        self._refuse_unfetched_job()
         if self._drives_job():
             self._prepare_job()
-        if self.settings.budget_usd is not None and not self._is_free():
+        else:
+            self.calls = self._calls()
+        costs = (self.calls or self.prepared) and not self._is_free()
+        if costs and self.settings.budget_usd is not None:
             self._check_budget()
+
+    def _calls(self) -> list[tuple[Sample, int]]:
+        try:
+            return self.workspace.calls_of(self.model, self.samples)
+        except RecordingError as error:
+            raise UserError(str(error)) from None
+
+    def _refuse_unfetched_job(self) -> None:
+        """Refuse to look for, and perhaps pay for, a job whose recording is only not on this machine."""
+        if self.model.job is None or self.settings.mode == RECORD:
+            return
+        try:
+            cassettes.read(self.workspace.jobs.cassette(self.model.job.key))
+        except NotFetched as error:
+            raise UserError(f"{error}. Fetch it first: {FETCH}") from None
+        except RecordingError:
+            pass
 
     def _is_free(self) -> bool:
         return is_local(self.endpoint.base_url) and self.model.price is None
@@ -121,8 +146,7 @@ class ModelPlan:
             if self.settings.mode != RECORD:
                 self.unfinished = read_unfinished(folder, model)
             elif self.samples:
-                calls = self.workspace.calls_of(self.model, self.samples)
-                self.unfinished = Unfinished.begin(folder, model, calls, self.workspace.samples)
+                self.unfinished = Unfinished.begin(folder, model, self.calls or self._calls(), self.workspace.samples)
         except RecordingError as error:
             raise UserError(str(error)) from None
         except OSError as error:
@@ -139,13 +163,10 @@ class ModelPlan:
         else:
             if self.model.job is not None:
                 self._end_job(None)
-            self._add_lane()
+            self._add_lane(self.calls)
 
-    def _add_lane(self) -> None:
-        try:
-            calls = [Call(sample, repeat) for sample, repeat in self.workspace.calls_of(self.model, self.samples)]
-        except RecordingError as error:
-            raise UserError(str(error)) from None
+    def _add_lane(self, sample_calls: list[tuple[Sample, int]]) -> None:
+        calls = [Call(sample, repeat) for sample, repeat in sample_calls]
         missing = {call.sample.id for call in calls if call.repeat == 1}
         self._end([sample for sample in self.samples if sample.id not in missing], None)
         self.recorder.add_lane(self._key, self.model, self.workspace.recordings, self.endpoint, calls, self.unfinished)
@@ -172,7 +193,7 @@ class ModelPlan:
             self.workspace.jobs.forget(key)
             self._end_job(result.error)
             if result.error is None:
-                self._add_lane()
+                self._add_lane(self._calls())
             else:
                 self._end(self.samples, result.error)
 

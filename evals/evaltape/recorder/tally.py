@@ -47,7 +47,7 @@ class Tally:
     """What calls may have cost beyond what the API said: those that broke off, and those it didn't say it of."""
     broke_off: int = 0
     """Calls and jobs that may have been billed without an answer."""
-    untold: int = 0
+    uncounted: int = 0
     """Calls that were answered without token counts."""
     stopped: str | None = None
     left: dict[str, list[str]] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Tally:
     def doubt(self) -> str:
         """Why `perhaps_usd` is in doubt, as `3 calls broke off`; empty if nothing is."""
         parts = [f"{counted(self.broke_off, 'call')} broke off"] if self.broke_off else []
-        parts += [f"{counted(self.untold, 'answer')} told no tokens"] if self.untold else []
+        parts += [f"{counted(self.uncounted, 'answer')} without token counts"] if self.uncounted else []
         return ", ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import aiohttp
 import httpx2
 import openai
 
+from evaltape.recorder.failures import headers_of
+
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 """Refused, not found, not reached in time, no TLS, a proxy that wouldn't: the request itself was never sent."""
-_IDENTITY = ("authorization", "openai-organization", "openai-project")
 
 
 class AnswerTooLarge(httpx2.TransportError):
@@ -33,8 +34,7 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
         A redirected POST is not followed: the place it leads to would be paid, and what came back may be another call's.
         """
         if not self._sends_key:
-            for name in _IDENTITY:
-                request.headers.pop(name, None)
+            del request.headers["authorization"]
         options["follow_redirects"] = request.method == "GET"
         response = await super().send(request, stream=True, **options)
         if stream:
@@ -46,8 +46,9 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
             raise
 
     async def _read(self, response: httpx2.Response) -> httpx2.Response:
-        length = response.headers.get("content-length", "")
-        if length.isdecimal() and len(length) < 10 and "content-encoding" not in response.headers:
+        headers = headers_of(response)
+        length = headers.get("content-length", "")
+        if length.isdecimal() and len(length) < 10 and "content-encoding" not in headers:
             self._check(int(length))
             await response.aread()
             return response

@@ -110,7 +110,7 @@ class Recordings:
         """Return the calls of a recording: every sample `repeats` times if `fresh`, else what is missing of that.
 
         Missing is what has no valid cassette, and what a fresh recording that was cut short has still to ask for. Raises
-        `RecordingError` if that can't be told: its file is damaged, or cassettes are only not fetched.
+        `RecordingError` if it can't know: that file is damaged, or cassettes are only not fetched.
         """
         calls = [(sample, repeat) for repeat in range(1, repeats + 1) for sample in samples]
         if fresh:

@@ -1,7 +1,7 @@
 """The text of a cassette: vcrpy's YAML, with a literal block for every body.
 
-A cassette that stands as it was written here is read by one regular expression: that is faster by far, and needs no
-import of vcrpy. Any other, be it written by vcrpy or edited by hand, is read by vcrpy's own safe reader.
+The fast path: a cassette that stands as it was written here is read by one regular expression, which is faster by far
+and needs no import of vcrpy. Any other, written by vcrpy or edited by hand, is read by vcrpy's own safe reader.
 """
 
 import json
@@ -43,13 +43,13 @@ Interaction = tuple[Asked, dict[str, Any]]
 
 
 def interactions_of(text: str) -> list[Interaction]:
-    """The calls of a cassette's text. Raises what the readers raise where it is none."""
+    """Return the calls of a cassette's text. Raises what the readers raise if it isn't one."""
     return _as_written(text) or _by_vcrpy(text)
 
 
 def _as_written(text: str) -> list[Interaction] | None:
-    """The calls, if the text is just what `text_of` writes, down to the spacing."""
-    found: list[Interaction] = []
+    """Return the calls if the text is just what `text_of` writes, down to the spacing; else None."""
+    interactions: list[Interaction] = []
     end = len(_HEAD)
     if not text.startswith(_HEAD) or "\t" in text or _NOT_IN_YAML.search(text):
         return None
@@ -58,11 +58,11 @@ def _as_written(text: str) -> list[Interaction] | None:
         if match is None:
             return None
         try:
-            found.append(_interaction(match))
+            interactions.append(_interaction(match))
         except ValueError:
             return None
         end = match.end()
-    return found
+    return interactions
 
 
 def _interaction(match: re.Match[str]) -> Interaction:
@@ -99,7 +99,7 @@ class Serializer:
 
     @staticmethod
     def deserialize(text: str) -> Any:
-        """A cassette's text as vcrpy's data."""
+        """Return a cassette's text as vcrpy's data."""
         import yaml
         from vcr.serializers import yamlserializer
 
@@ -116,7 +116,7 @@ class Serializer:
 
     @staticmethod
     def serialize(data: dict[str, Any]) -> str:
-        """vcrpy's data as a cassette's text."""
+        """Return vcrpy's data as a cassette's text."""
         return "".join(_lines(data["interactions"]))
 
 
@@ -124,7 +124,7 @@ class Serializer:
 
 
 def text_of(interactions: list[Interaction]) -> str:
-    """The text of a cassette with these calls, all of whose bodies are JSON."""
+    """Return the text of a cassette with these calls, whose requests have JSON bodies or none."""
     from vcr.request import Request
     from vcr.serialize import serialize
 
@@ -148,7 +148,7 @@ def _lines(interactions: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _block(text: str | None, indent: str) -> str:
-    """A literal block holding exactly `text`; text that can't stand in one is written as a JSON string, also YAML."""
+    """Return a literal block holding exactly `text`, or, if it can't stand in one, a JSON string, which is also YAML."""
     if text is None:
         return " null\n"
     if _NOT_IN_YAML.search(text) or text != text.strip() or "\t" in text or not text:
@@ -157,5 +157,5 @@ def _block(text: str | None, indent: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """JSON in one line that is also YAML."""
+    """Return JSON in one line that is also YAML."""
     return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -1,9 +1,8 @@
-"""What a session found out about pairs: a candidate beside a baseline, a model beside its past, gates beside mutants."""
+"""What a session found out about pairs: a candidate beside a baseline, a model beside its past."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evaltape.mutation.findings import Study
 from evaltape.reporting.facts import Json
 from evaltape.reporting.verdicts import NOT_CHECKED, Verdict
 
@@ -146,29 +145,3 @@ class AgainstResults:
         """Return it as the results file holds it."""
         models = {key: model.as_json() for key, model in self.models.items()}
         return {"ref": self.ref, "commit": self.commit, "models": models}
-
-
-@dataclass(frozen=True, slots=True)
-class MutantExample:
-    """A damaged answer."""
-
-    sample: str
-    """The sample's id."""
-    before: str
-    """The recorded answer."""
-    after: str
-    """What the operator makes of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class MutantResults:
-    """How much of each kind of damage the gates on one model notice."""
-
-    study: Study
-    """The smallest share per operator and gate, and what follows from it."""
-    examples: Mapping[str, MutantExample] = field(default_factory=dict)
-    """Per operator one damaged answer, if it applies to any."""
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        return self.study.as_result()

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evaltape.mutation.findings import OperatorStudy
+from evaltape.mutation.model_mutants import Example, ModelMutants
 from evaltape.reporting.facts import Gate, MetricFacts
 from evaltape.reporting.model_results import JobResults, ModelResults
 from evaltape.reporting.pair_results import (
     AgainstPair,
     AgainstResults,
     ComparisonResults,
-    MutantExample,
-    MutantResults,
     PairedDifference,
 )
 from evaltape.reporting.results import PredictionFacts, Results, SuiteResults
@@ -186,7 +185,7 @@ def _pair(pair: AgainstPair, model: int, sample: int, answer: str | None) -> Dat
     return {"model": model, "at": sample, "before": pair.before, **after, "scores": scores}
 
 
-def _mutants(key: str, result: MutantResults) -> Data:
+def _mutants(key: str, result: ModelMutants) -> Data:
     study = result.study
     return {
         "model": key,
@@ -199,7 +198,7 @@ def _mutants(key: str, result: MutantResults) -> Data:
     }
 
 
-def _operator(study: OperatorStudy, noticed_at: float, example: MutantExample | None) -> Data:
+def _operator(study: OperatorStudy, noticed_at: float, example: Example | None) -> Data:
     shown = {} if example is None else {"example": {"sample": example.sample, "before": example.before, "after": example.after}}
     return {
         "name": study.operator,

@@ -7,9 +7,10 @@ nothing here knows a session. Numbers are exact; they are rounded only when show
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.reporting.facts import Json, MetricFacts, json_of
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
-from evaltape.reporting.pair_results import AgainstResults, ComparisonResults, MutantResults
+from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
 from evaltape.suite.commands import Commands
 
 VERSION = 2
@@ -135,7 +136,7 @@ class SuiteResults:
     """The comparisons whose models were both looked at, by name."""
     against: AgainstResults | None = None
     """The models beside another commit's, with `--against`."""
-    mutants: Mapping[str, MutantResults] = field(default_factory=dict)
+    mutants: Mapping[str, ModelMutants] = field(default_factory=dict)
     """By model, with `--mutate`."""
     tests: tuple[OwnGate, ...] = ()
     """The gates that users wrote."""
@@ -166,7 +167,7 @@ class SuiteResults:
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
         against = {} if self.against is None else {"against": self.against.as_json()}
-        mutants = {"mutants": json_of(self.mutants)} if self.mutants else {}
+        mutants = {"mutants": {key: each.as_result() for key, each in self.mutants.items()}} if self.mutants else {}
         return {
             "mode": self.mode,
             "metrics": {name: dict(metric.description) for name, metric in self.metrics.items()},

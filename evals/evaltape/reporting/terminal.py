@@ -17,6 +17,7 @@ from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.verdicts import FAILED, PASSED
 from evaltape.reporting.worst import Case, Worst, worst_samples
+from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
 from evaltape.text import columns, counted, cut, visible, wrapped
 
 COLOURS = {PASSED: {"green": True}, FAILED: {"red": True}}
@@ -152,7 +153,8 @@ def _noise(suite: SuiteResults) -> Iterator[str]:
             numbers = (noise.sd, noise.smallest_drop, noise.gate_1_in_100)
             yield NOISE_COLUMNS.format(name, *(shown(number, suite.metrics[name]) for number in numbers))
         if any(noise.gate_1_in_100 is None for noise in model.noise.values()):
-            yield "  -: too few samples were asked repeatedly to judge a gate by"
+            least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
+            yield f"  -: it takes {least} to judge a gate"
         inside = [(name, noise) for name, noise in model.noise.items() if noise.gate_inside_noise]
         yield from (_inside(key, name, noise, model.gates[name].threshold) for name, noise in inside)
 

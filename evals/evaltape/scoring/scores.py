@@ -1,5 +1,6 @@
 """What a model scored: all its predictions, and what gates, snapshots and comparisons ask of them."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,8 +8,9 @@ from functools import cached_property
 from evaltape.scoring import statistics
 from evaltape.scoring.bounds import decimals_apart
 from evaltape.scoring.metrics import Metric
+from evaltape.scoring.paired import Difference, difference
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.statistics import Difference, Interval
+from evaltape.scoring.statistics import Bounds, Interval, interval
 from evaltape.suite.definition import Comparison, Model
 from evaltape.text import split_command
 
@@ -24,6 +26,8 @@ class ModelScores:
     metrics: Mapping[str, Metric]
     """The suite's metrics, by name."""
     predictions: Sequence[Prediction]
+    clusters: Mapping[str, str] | None = None
+    """By sample the cluster it belongs to, if the suite names a cluster column: its samples aren't independent."""
 
     def __repr__(self) -> str:
         return f"<scores of {self.model.key}>"
@@ -67,8 +71,13 @@ class ModelScores:
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """Mean and 95% interval of each metric that has scored a sample."""
-        columns = {metric: self.column(metric) for metric in self.metrics}
-        return {metric: statistics.intervals([column])[0] for metric, column in columns.items() if column}
+        scored = {metric: self.scored(metric) for metric in self.metrics}
+        return {metric: self._interval(metric, predictions) for metric, predictions in scored.items() if predictions}
+
+    def _interval(self, metric: str, predictions: Sequence[Prediction]) -> Interval:
+        column = [prediction.scores[metric] for prediction in predictions]
+        labels = cluster_labels(self.clusters, predictions)
+        return interval(column, clusters=labels, bounds=limits(self.metrics[metric]))
 
     def higher_is_better(self, metric: str) -> bool:
         """Return whether a metric's gate is the least mean that passes; otherwise it is the greatest."""
@@ -108,14 +117,15 @@ class ModelScores:
 
     def gate_in_short(self, metric: str) -> str:
         """Return the mean of a metric beside its gate in a line, the numbers first."""
-        interval, gate, better = self.intervals.get(metric), self.model.gates[metric], self.higher_is_better(metric)
-        if interval is None:
+        score, gate, better = self.intervals.get(metric), self.model.gates[metric], self.higher_is_better(metric)
+        if score is None:
             return f"no sample was answered: {self.model.key} {metric}, gate {gate:g}"
         decimals = self.metrics[metric].decimals
-        mean = f"{interval.mean:.{decimals_apart(interval.mean, gate, decimals, better)}f}"
-        ends = f"95% interval {interval.low:.{decimals}f} to {interval.high:.{decimals}f}, {len(self.scored(metric))} samples"
-        beside = f"{mean} {'<' if better else '>'} {gate:g}"
-        return f"{beside}: {self.model.key} {metric}: mean {'under' if better else 'over'} its gate ({ends})"
+        mean = f"{score.mean:.{decimals_apart(score.mean, gate, decimals, better)}f}"
+        ends = f"{shown_end(score.low, decimals=decimals)} to {shown_end(score.high, decimals=decimals)}"
+        interval = f"95% interval {ends}, {len(self.scored(metric))} samples"
+        side = "under" if better else "over"
+        return f"{mean} {'<' if better else '>'} {gate:g}: {self.model.key} {metric}: mean {side} its gate ({interval})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -149,39 +159,76 @@ class PairedScores:
             pairs = self.scored(metric)
             if pairs:
                 before, after = ([pair[side].scores[metric] for pair in pairs] for side in (0, 1))
-                found[metric] = statistics.differences([before], [after], self.comparison.confidence)[0]
+                found[metric] = difference(
+                    before,
+                    after,
+                    confidence=self.comparison.confidence,
+                    clusters=cluster_labels(self.baseline.clusters, [pair[0] for pair in pairs]),
+                    bounds=limits(self.metrics[metric]),
+                )
         return found
+
+    def higher_is_better(self, metric: str) -> bool:
+        """Return whether a gain in a metric is a rise of its mean; otherwise it is a fall."""
+        return self.metrics[metric].higher_is_better
+
+    def bound(self, metric: str) -> float:
+        """Return the difference, candidate less baseline, that has to be reached: from above if lower is better."""
+        bound = self.comparison.bounds[metric]
+        return bound if self.higher_is_better(metric) else -bound
 
     def verdict(self, metric: str) -> str:
         """Return `passed`, `failed` or `inconclusive`; `failed` if there is nothing to compare."""
-        difference = self.differences.get(metric)
-        return difference.verdict(self.comparison.bounds[metric]) if difference else "failed"
+        found = self.differences.get(metric)
+        return found.verdict(self.bound(metric), self.higher_is_better(metric)) if found else "failed"
 
     def properties(self, metric: str) -> Iterator[tuple[str, float]]:
         """Yield what JUnit XML holds of one metric's difference with its bound."""
         if metric in self.differences:
-            ends = self.differences[metric].interval
-            yield from ((metric, ends.mean), ("low", ends.low), ("high", ends.high))
+            found = self.differences[metric]
+            ends = ((metric, found.mean), ("low", found.low), ("high", found.high))
+            yield from ((name, end) for name, end in ends if end is not None)
         yield from (("bound", self.comparison.bounds[metric]), ("samples", len(self.scored(metric))))
 
     def in_short(self, metric: str) -> str:
-        """Return the difference beside its bound in a line, with what would settle an inconclusive one."""
-        sides = f"{self.comparison.name} {metric}: {self.comparison.candidate} less {self.comparison.baseline}"
-        difference = self.differences.get(metric)
-        if difference is None:
+        """Return the difference beside its bound in a line, the number first, with what would settle an inconclusive one."""
+        asked, found = self.comparison, self.differences.get(metric)
+        sides = f"{asked.name} {metric}: {asked.candidate} less {asked.baseline}"
+        if found is None:
             unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
             why = f". {unanswered.failed_in_short}" if unanswered else ""
-            return f"{sides}: no sample was answered by both{why}"
-        interval, bound = difference.interval, self.comparison.bounds[metric]
-        kind = f"min_gain {bound:g}" if metric in self.comparison.min_gain else f"max_drop {-bound:g}"
+            return f"0 samples answered by both: {sides}{why}"
+        kind = f"min_gain {asked.min_gain[metric]:g}" if metric in asked.min_gain else f"max_drop {asked.max_drop[metric]:g}"
+        decimals = self.metrics[metric].decimals
+        ends = " to ".join(shown_end(end, "+z", decimals) for end in (found.low, found.high))
+        verdict = found.verdict(self.bound(metric), self.higher_is_better(metric))
         line = (
-            f"{sides} is {interval.mean:+z.4f} ({self.comparison.confidence:.0%} interval {interval.low:+z.4f} to "
-            f"{interval.high:+z.4f}, {difference.samples} samples), {kind}: {difference.verdict(bound)}"
+            f"{found.mean:+z.{decimals}f} {verdict}: {sides} ({found.label} interval {ends}, {found.samples} samples), {kind}"
         )
-        needed = difference.samples_to_settle(bound)
-        if difference.verdict(bound) == "inconclusive":
-            line += f"; about {needed} samples would settle it" if needed else "; no number of samples would settle it"
-        return line
+        return f"{line}: {self.what_settles(metric)}" if verdict == "inconclusive" else line
+
+    def what_settles(self, metric: str) -> str:
+        """Return why a comparison is inconclusive, and how many samples would settle it."""
+        found, bound, higher = self.differences[metric], self.bound(metric), self.higher_is_better(metric)
+        needed = found.pairs_to_settle(bound, higher)
+        samples = f"about {needed} samples would settle it" if needed else "no number of samples would settle it"
+        return f"{found.reason(bound, higher)}; {samples}"
+
+
+def limits(metric: Metric) -> Bounds:
+    """Return a metric's least and greatest score, infinite if it has none."""
+    low, high = metric.bounds
+    return (-math.inf if low is None else low, math.inf if high is None else high)
+
+
+def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Prediction]) -> list[str] | None:
+    """Return the cluster of each prediction's sample; None if the suite names no cluster column."""
+    return None if clusters is None else [clusters[prediction.sample] for prediction in predictions]
+
+
+def shown_end(end: float | None, sign: str = "", decimals: int = 4) -> str:
+    """Return an end of an interval; `unknown` if the scores give none."""
+    return "unknown" if end is None else f"{end:{sign}.{decimals}f}"
 
 
 def _named(reasons: Mapping[str, str]) -> str:

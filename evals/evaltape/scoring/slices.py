@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores
+from evaltape.scoring.scores import ModelScores, shown_end
 from evaltape.suite.definition import Model
 from evaltape.text import counted
 
@@ -50,7 +50,9 @@ class SliceScores:
         interval = scores.interval(metric)
         if interval is None:
             return True
-        return interval.high < gate if scores.higher_is_better(metric) else interval.low > gate
+        if scores.higher_is_better(metric):
+            return interval.high is not None and interval.high < gate
+        return interval.low is not None and interval.low > gate
 
     def in_short(self, metric: str) -> str:
         """Return the slices that miss their gate in a line, each with its mean and interval."""
@@ -66,7 +68,7 @@ class SliceScores:
         interval = scores.interval(metric)
         if interval is None:
             return f"{column} {value}: no sample was scored"
-        ends = f"{interval.low:.4f} to {interval.high:.4f}"
+        ends = f"{shown_end(interval.low)} to {shown_end(interval.high)}"
         return f"{column} {value} {interval.mean:.4f} ({ends}, {len(scores.scored(metric))} samples)"
 
 
@@ -81,4 +83,6 @@ def _by_value(scores: ModelScores, samples: Mapping[str, Sample], column: str) -
         value = samples[prediction.sample].slice_of(column)
         if value is not None:
             groups.setdefault(value, []).append(prediction)
-    return {value: ModelScores(scores.model, scores.metrics, predictions) for value, predictions in groups.items()}
+    return {
+        value: ModelScores(scores.model, scores.metrics, predictions, scores.clusters) for value, predictions in groups.items()
+    }

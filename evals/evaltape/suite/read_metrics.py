@@ -12,6 +12,7 @@ DEFAULT = ("rouge1", "rouge2", "rougeL")
 TAKEN = {
     *("model", "sample", "prediction", "reference", "references", "failure", "failed", "truncated"),
     *("samples", "metrics", "gate", "bound", "low", "high"),
+    *("applies_to", "slice_gates", "comparisons", "against"),
 }
 """Names that stand beside the metrics' in results, snapshots and JUnit XML."""
 

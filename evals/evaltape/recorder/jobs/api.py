@@ -163,13 +163,13 @@ class JobApi:
         except CallFailed:
             raise
         except Exception as error:  # What the client didn't foresee, as an answer that it can't follow.
-            raise CallFailed(f"the call broke off: {self.endpoint.redacted(repr(error))}", transient=True) from None
+            raise CallFailed(f"the call broke off: {self.endpoint.shown(repr(error))}", transient=True) from None
 
     async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
         """Wait before the next attempt, and show for what and how long."""
         pause_s = min(self._patience.pause_s(attempt, failure.retry_after_s), max(left_s, 0.0))
-        longer = failure.retry_after_s is not None and failure.retry_after_s > pause_s
-        asked = f" (the API asks for {duration(failure.retry_after_s or 0)})" if longer else ""
+        longer = failure.asked_to_wait_s is not None and failure.asked_to_wait_s > pause_s
+        asked = f" (the API asks for {duration(failure.asked_to_wait_s or 0)})" if longer else ""
         self._show(f"waiting {duration(pause_s)} for {what}{asked}: {failure.message}")
         await asyncio.sleep(pause_s)
 

@@ -1,0 +1,101 @@
+"""`--mutate`: recorded answers are damaged, and whatever is asserted of their scores is decided again.
+
+1. xdist starts no workers, and of the selected tests those that ask for `mutants` stay. The models of all that were selected
+   are looked at, so `-m` and `-k` choose models also where no test asks for `mutants`.
+2. Before the first test every model's answers are damaged and scored. Tests and reports take what that found.
+3. A table per model takes the place of the score table.
+"""
+
+import pytest
+
+from evaltape.hooks.cases import MUTANTS, Case, case_of
+from evaltape.mutation.advice import TestedMutants
+from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.options import as_usage_error
+from evaltape.reporting.mutants import detail_lines, table_lines
+from evaltape.reporting.terminal import print_wrapped
+from evaltape.session import Session
+from evaltape.suite.definition import Model
+
+
+class Mutating:
+    """The hooks of such a session, beside those of the controller."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._selected: set[tuple[str, str]] = set()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep the models of what is selected, and of the tests those of mutants."""
+        cases = [case_of(item) for item in items]
+        self._selected = {_model_of(case) for case in cases if case is not None}
+        is_kept = [case is not None and case.subject == MUTANTS for case in cases]
+        others = [item for item, kept in zip(items, is_kept, strict=True) if not kept]
+        if others:
+            config.hook.pytest_deselected(items=others)
+            items[:] = [item for item, kept in zip(items, is_kept, strict=True) if kept]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Damage and score the answers of every model, unless something was wrong in collection."""
+        failed = session.testsfailed and not session.config.option.continue_on_collection_errors
+        if failed or session.config.option.collectonly:
+            return
+        reporter = session.config.pluginmanager.getplugin("terminalreporter")
+        with as_usage_error():
+            for model in self._models():
+                if reporter is not None and reporter.verbosity >= 0:
+                    reporter.write_line(f"damaging the answers of {model.key} ({model.suite})")
+                self.session.mutants(model)
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """A table was asked for, so that no test ran is no failure."""
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print a table per model, and what follows from it."""
+        found = self.session.findings.mutants
+        for workspace in self.session.workspaces.values() if found and terminalreporter.verbosity > -2 else ():
+            mutants = [found[workspace.name, key] for key in workspace.suite.models if (workspace.name, key) in found]
+            if mutants:
+                terminalreporter.write_sep("=", f"mutants: {workspace.name}")
+            for each in mutants:
+                _print(terminalreporter, each)
+
+    def _models(self) -> list[Model]:
+        """Return the models of what was selected; all if nothing of ours was."""
+        models = self.session.models()
+        return [model for model in models if (model.suite, model.key) in self._selected] or models
+
+
+def _model_of(case: Case) -> tuple[str, str]:
+    """Return suite and key of the model that a test looks at; of a comparison, the candidate."""
+    if case.comparison is not None:
+        return case.suite, case.comparison.candidate
+    assert case.model is not None
+    return case.suite, case.model.key
+
+
+def _print(reporter: pytest.TerminalReporter, mutants: ModelMutants) -> None:
+    heading, *table = table_lines(mutants, reporter._tw.fullwidth)
+    reporter.write_line(heading, bold=True)
+    for line in table:
+        reporter.write_line(line)
+    for line in detail_lines(mutants) if reporter.verbosity >= 0 else ():
+        print_wrapped(reporter, line)
+
+
+def tested_mutants(request: pytest.FixtureRequest, session: Session) -> TestedMutants:
+    """Return what a model's gates notice of one operator; skip the test if it applies to none of the answers."""
+    case: Case = request.param
+    model, name = case.model, case.operator
+    assert model is not None
+    study = session.mutants(model).study
+    operator = next(each for each in study.operators if each.operator == name)
+    if operator.answers and not operator.applies_to:
+        pytest.skip(f"not checked: {name} applies to none of the {operator.answers} answers of {model.key}")
+    share = [] if operator.share is None else [("smallest_share", operator.share)]
+    request.node.user_properties.extend([("applies_to", operator.applies_to), ("noticed_at", study.noticed_at), *share])
+    return TestedMutants(model, operator, study)

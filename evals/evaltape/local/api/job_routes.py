@@ -1,0 +1,66 @@
+"""The routes of fine-tuning jobs."""
+
+import re
+from typing import Literal
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from evaltape.local.api.paging import Limit, page
+from evaltape.local.errors import ApiError
+from evaltape.local.model.served import Models
+from evaltape.local.requests.job import JobRequest
+from evaltape.local.requests.json_body import read_json
+from evaltape.local.state.database import Row
+from evaltape.local.training.jobs import Jobs
+
+MOST_VALUES = 1000
+"""Values in the body of a request for a job: far more than it has keys."""
+
+
+def add_jobs(app: FastAPI, models: Models, jobs: Jobs) -> None:
+    """Add create, list, retrieve, cancel, events and checkpoints."""
+
+    def create(body: JobRequest) -> Row:
+        if body.model != models.base["id"]:
+            models.get(body.model)
+            message = f"Model {body.model} is tuned already and can't be tuned again here: use {models.base['id']}."
+            raise ApiError(message, param="model", code="model_not_available")
+        return jobs.create(body)
+
+    @app.post("/v1/fine_tuning/jobs")
+    async def create_job(request: Request) -> Row:
+        return await run_in_threadpool(create, await read_json(request, JobRequest, most_values=MOST_VALUES))
+
+    @app.get("/v1/fine_tuning/jobs")
+    def list_jobs(request: Request, after: str | None = None, limit: Limit = 20) -> Row:
+        return page(jobs.all(_metadata_filter(request)), after, limit)
+
+    @app.get("/v1/fine_tuning/jobs/{name}")
+    def retrieve_job(name: str) -> Row:
+        return jobs.get(name)
+
+    @app.post("/v1/fine_tuning/jobs/{name}/cancel")
+    def cancel_job(name: str) -> Row:
+        return jobs.cancel(name)
+
+    @app.get("/v1/fine_tuning/jobs/{name}/events")
+    def list_events(name: str, after: str | None = None, limit: Limit = 20) -> Row:
+        return page(jobs.events(name), after, limit)
+
+    @app.get("/v1/fine_tuning/jobs/{name}/checkpoints")
+    def list_checkpoints(name: str, after: str | None = None, limit: Limit = 10) -> Row:
+        return page(jobs.checkpoints(name), after, limit)
+
+
+def _metadata_filter(request: Request) -> dict[str, str] | Literal["null"] | None:
+    """Return the `metadata[key]=value` pairs; "null" for jobs without metadata; None for all jobs."""
+    if request.query_params.get("metadata") == "null":
+        return "null"
+    wanted = {}
+    for name, value in request.query_params.multi_items():
+        key = re.fullmatch(r"metadata\[(.*)\]", name, re.DOTALL)
+        if key:
+            wanted[key[1]] = value
+    return wanted or None

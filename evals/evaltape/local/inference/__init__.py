@@ -1,0 +1,1 @@
+"""Answering chats: one engine that generates for all requests at once."""

@@ -1,0 +1,1 @@
+"""Fine-tuning: the queue of jobs, and the process that trains."""

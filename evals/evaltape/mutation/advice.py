@@ -1,0 +1,88 @@
+"""What would notice a kind of damage that no gate notices: said in a sentence, for tests and tables."""
+
+from dataclasses import dataclass
+
+from evaltape.mutation.findings import MOST_DECIMALS, Noticing, OperatorStudy, Study
+from evaltape.mutation.study import answers_at
+from evaltape.suite.definition import Model
+
+DECIMALS = 4
+NAMED = 3
+"""How many gates that are left out a message names."""
+LEAST_WAY = 0.1
+"""Of the way from the undamaged value to the bound: damage that moves a gate less asks for a bound that chance fails, too."""
+OWN_METRIC = "it takes a metric of your own that sees it"
+
+
+@dataclass(frozen=True, repr=False)
+class TestedMutants:
+    """One kind of damage to a model's recorded answers, as the fixture `mutants` gives it to a test."""
+
+    __test__ = False
+    model: Model
+    """The model whose answers are damaged."""
+    operator: OperatorStudy
+    """What its gates notice of one operator."""
+    study: Study
+    """What they notice of all."""
+
+    def __repr__(self) -> str:
+        return f"<{self.operator.operator} on {self.model.key}>"
+
+    @property
+    def noticed(self) -> bool:
+        """Whether some gate notices the share that the suite asks for."""
+        return self.operator.is_noticed(self.study.noticed_at)
+
+    def in_short(self) -> str:
+        """Return what no gate notices in a line, with the gate that comes nearest and what would notice it."""
+        start = f"{self.model.key} {self.operator.operator}"
+        if not self.operator.answers:
+            return f"{start}: there is no answer to damage. {_without_gates(self.study)}"
+        at, applies_to = self.study.noticed_at, self.operator.applies_to
+        share = f"{at:.0%} of the {applies_to} answers that it applies to ({answers_at(at, applies_to)})"
+        later, advice = _noticed_later(self.operator), what_would_notice(self.operator, self.study)
+        return f"{start}: no gate notices {share}{later}. {advice}"
+
+
+def what_would_notice(operator: OperatorStudy, study: Study) -> str:
+    """Return which gate comes nearest to noticing an operator at the share that counts, and what would notice it."""
+    nearest = operator.nearest(study.noticed_at)
+    if nearest is None:
+        return _without_gates(study)
+    nearness = nearest.nearness(study.noticed_at)
+    if nearness <= 0:
+        return f"No gate moves towards its bound: {OWN_METRIC}"
+    before, after = _differing(nearest.undamaged, nearest.reached(study.noticed_at))
+    way = f"from {before} to {after}, {nearness:.0%} of the way to its bound {nearest.gate.bound:g}"
+    return f"Nearest is {nearest.gate.name}, {way}: {_remedy(nearest, study.noticed_at)}"
+
+
+def _remedy(nearest: Noticing, share: float) -> str:
+    bound = nearest.bound_that_notices(share)
+    if bound is None:
+        return OWN_METRIC
+    if nearest.nearness(share) < LEAST_WAY:
+        return f"{nearest.gate.setting(bound)} would notice it, but so near the mean chance fails it too; {OWN_METRIC}"
+    return f"{nearest.gate.setting(bound)} would notice it, or a metric of your own"
+
+
+def _noticed_later(operator: OperatorStudy) -> str:
+    gates = [each.gate.name for each in operator.noticing if each.share is not None and each.share == operator.share]
+    return f"; {gates[0]} notices {operator.share:.0%}" if gates else ""
+
+
+def _without_gates(study: Study) -> str:
+    if not study.left_out:
+        return "There is no gate: set one under gates"
+    named = "; ".join(f"{each.gate.name}: {each.reason}" for each in study.left_out[:NAMED])
+    more = len(study.left_out) - NAMED
+    return f"No gate can be decided: {named}" + (f"; and {more} more" if more > 0 else "")
+
+
+def _differing(before: float, after: float) -> tuple[str, str]:
+    """Return two numbers with as many decimals as it takes to tell them apart."""
+    for decimals in range(DECIMALS, MOST_DECIMALS):
+        if f"{before:.{decimals}f}" != f"{after:.{decimals}f}":
+            return f"{before:.{decimals}f}", f"{after:.{decimals}f}"
+    return f"{before:.{MOST_DECIMALS}f}", f"{after:.{MOST_DECIMALS}f}"

@@ -1,0 +1,63 @@
+"""The gates of one model as a study sees them, made of its scores and of what the suite asserts of it."""
+
+from collections.abc import Iterable, Iterator
+
+from evaltape.mutation.ends import difference_end, mean_end
+from evaltape.mutation.gates import AGAINST, COMPARISONS, MAX_DROP, MIN_GAIN, Gate, mean_gate, paired_gate, slice_gate
+from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.slices import SliceScores
+from evaltape.suite.definition import Against
+
+AGAINST_CONFIDENCE = 0.95
+"""One-sided, as that of a comparison is by default."""
+
+
+def gates_of(slices: SliceScores, pairs: Iterable[PairedScores], against: Against | None) -> list[Gate]:
+    """Return whatever is asserted of a model's scores.
+
+    `pairs` are the comparisons whose candidate it is: its answers are damaged, the baseline's aren't. For `against`, which
+    compares with an earlier recording, the recording as it is stands for the earlier one.
+    """
+    scores = slices.scores
+    gates = [*_mean_gates(scores), *_slice_gates(slices)]
+    gates += [gate for pair in pairs for gate in _comparison_gates(pair)]
+    return gates + ([] if against is None else list(_against_gates(scores, against)))
+
+
+def _mean_gates(scores: ModelScores) -> Iterator[Gate]:
+    too_many = len(scores.failures) > scores.model.allow_failed
+    undecided = scores.failed_in_short if too_many else None
+    for metric, threshold in scores.model.gates.items():
+        yield mean_gate(metric, threshold, scores.higher_is_better(metric), undecided)
+
+
+def _slice_gates(slices: SliceScores) -> Iterator[Gate]:
+    places = {prediction.sample: place for place, prediction in enumerate(slices.scores.answered)}
+    gated = [scores for _, _, scores in slices if len(scores.predictions) >= slices.smallest]
+    groups = [[places[prediction.sample] for prediction in scores.answered] for scores in gated]
+    undecided = None if gated else f"no slice has {slices.smallest} samples"
+    for metric, threshold in slices.model.slice_gates.items() if slices.columns else ():
+        higher = slices.scores.higher_is_better(metric)
+        yield slice_gate(metric, threshold, groups, mean_end(is_lower=not higher), higher, undecided)
+
+
+def _comparison_gates(pair: PairedScores) -> Iterator[Gate]:
+    """Yield a gate per bound; its pairs are the samples that both models answered.
+
+    A comparison that is skipped while it is inconclusive fails only if the whole interval is under the bound.
+    """
+    comparison = pair.comparison
+    baseline = {prediction.sample: prediction.scores for prediction in pair.baseline.answered}
+    end = difference_end(comparison.confidence, is_lower=comparison.inconclusive == "fail")
+    for metric, bound in comparison.bounds.items():
+        scores = [baseline.get(prediction.sample, {}).get(metric) for prediction in pair.candidate.answered]
+        key = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
+        higher = pair.candidate.higher_is_better(metric)
+        yield paired_gate((COMPARISONS, comparison.name), metric, bound, scores, end, higher, key)
+
+
+def _against_gates(scores: ModelScores, against: Against) -> Iterator[Gate]:
+    end = difference_end(AGAINST_CONFIDENCE, is_lower=True)
+    for metric, drop in against.max_drop.items():
+        undamaged = [prediction.scores.get(metric) for prediction in scores.answered]
+        yield paired_gate((AGAINST,), metric, -drop, undamaged, end, scores.higher_is_better(metric))

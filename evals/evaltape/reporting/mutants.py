@@ -1,0 +1,142 @@
+"""What the gates of one model notice of mutants, as lines of a terminal: a table, operators by gates, and what follows."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from evaltape.mutation.advice import what_would_notice
+from evaltape.mutation.findings import Noticing, OperatorStudy, Study
+from evaltape.mutation.gates import Gate
+from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.text import columns, counted, cut
+
+NEVER = "never"
+LONGEST_OPERATOR = 24
+ANSWERS = 7
+"""Columns of the number of answers that an operator applies to."""
+COLUMN = 7
+"""Columns of a gate, at least."""
+LONGEST_GROUP = 20
+GAP = 2
+
+
+def table_lines(mutants: ModelMutants, width: int = 80) -> Iterator[str]:
+    """Yield a heading with the mutation score, and per gate the smallest share of each damage that it notices.
+
+    What no gate notices comes first, harmful operators before harmless ones. Gates that don't fit beside each other within
+    `width` columns follow in a further block.
+    """
+    study = mutants.study
+    yield cut(f"{mutants.model}: {_score(study)}", width)
+    names = _names(study)
+    first = max(map(columns, [*names.values(), "undamaged"])) + GAP
+    for gates in _blocks(study.gates, width - first - ANSWERS - GAP):
+        yield from (line.rstrip() for line in _block(study, gates, names, first))
+
+
+def detail_lines(mutants: ModelMutants) -> Iterator[str]:
+    """Yield a paragraph for each harmful operator that is missed, for each harmless one that is noticed, and for each gate
+    that was left out."""
+    study = mutants.study
+    for operator in study.missed if study.gates else ():
+        yield f"{operator.operator}: {what_would_notice(operator, study)}"
+    for name, noticed in groupby(study.brittle, lambda pair: pair[0].operator):
+        gates = ", ".join(f"{noticing.gate.name} ({noticing.share:.0%})" for _, noticing in noticed)
+        yield f"Brittle: {name} does no harm, but is noticed by {gates}"
+    for reason, left in groupby(study.left_out, lambda each: each.reason):
+        yield f"Left out: {', '.join(each.gate.name for each in left)}: {reason}"
+
+
+def _score(study: Study) -> str:
+    if not study.operators or not study.operators[0].answers:
+        return "there is no answer to damage"
+    if not study.gates:
+        return "no gate that could notice damage"
+    harmful = counted(len(study.applicable), "harmful operator")
+    return f"{len(study.noticed)} of {harmful} noticed at {study.noticed_at:.0%} of the answers"
+
+
+def _names(study: Study) -> dict[str, str]:
+    """Return operators as the table names them: of `module:function` the function, if no other is called so."""
+    short = {each.operator: each.operator.rpartition(":")[2] for each in study.operators}
+    several = [name for name in short.values() if list(short.values()).count(name) > 1]
+    return {name: cut(name if last in several else last, LONGEST_OPERATOR) for name, last in short.items()}
+
+
+# ---------------------------------------------------------------- the table
+
+
+def _blocks(gates: Sequence[Gate], width: int) -> Iterator[list[Gate]]:
+    """Yield the gates in blocks that fit beside each other; a group stays together if it fits in a block."""
+
+    def fits(block: list[Gate]) -> bool:
+        return sum(_widths(block)) <= width
+
+    block: list[Gate] = []
+    for _, members in groupby(gates, lambda gate: gate.group):
+        group = list(members)
+        for part in [group] if fits(group) else [[gate] for gate in group]:
+            if block and not fits([*block, *part]):
+                yield block
+                block = []
+            block += part
+    if block:
+        yield block
+
+
+def _widths(gates: Sequence[Gate]) -> list[int]:
+    """Return the columns of each gate: wide enough for its metric, and the first of a group for the group's name."""
+    widths = []
+    for group, members in groupby(gates, lambda gate: gate.group):
+        each = [GAP + max(COLUMN, len(gate.metric)) for gate in members]
+        each[0] += max(0, GAP + min(len(group), LONGEST_GROUP) - sum(each))
+        widths += each
+    return widths
+
+
+def _block(study: Study, gates: Sequence[Gate], names: dict[str, str], first: int) -> Iterator[str]:
+    places = [place for place, gate in enumerate(study.gates) if gate in gates]
+    widths = _widths(gates)
+
+    def row(name: str, answers: str, cells: Sequence[str]) -> str:
+        joined = "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        return "  " + _padded(name, first) + answers.rjust(ANSWERS) + joined
+
+    yield " " * (GAP + first + ANSWERS) + _group_headings(gates, widths)
+    yield row("", "answers", [gate.metric for gate in gates])
+    yield row("undamaged", "", _undamaged(study, places))
+    yield row("bound", "", [_number(gate, gate.bound) for gate in gates])
+    for is_harmful, operators in groupby(study.hardest_first, lambda each: each.harmful):
+        yield "harmful" if is_harmful else "harmless"
+        yield from (row(names[each.operator], f"{each.applies_to:,}", _shares(each, places)) for each in operators)
+
+
+def _group_headings(gates: Sequence[Gate], widths: Sequence[int]) -> str:
+    """Return what gates belong to, each over the first of its columns."""
+    line = ""
+    for group, members in groupby(zip(gates, widths, strict=True), lambda pair: pair[0].group):
+        width = sum(width for _, width in members) - GAP
+        line += " " * GAP + _padded(cut(group, width), width)
+    return line
+
+
+def _undamaged(study: Study, places: Sequence[int]) -> list[str]:
+    """Return values of gates before any damage, which every operator that applies to some answer knows."""
+    noticing: Sequence[Noticing] = next((each.noticing for each in study.operators if each.noticing), ())
+    return [_number(noticing[place].gate, noticing[place].undamaged) if noticing else "" for place in places]
+
+
+def _shares(operator: OperatorStudy, places: Sequence[int]) -> list[str]:
+    if not operator.noticing:
+        return [""] * len(places)
+    shares = [operator.noticing[place].share for place in places]
+    return [NEVER if share is None else f"{share:.0%}" for share in shares]
+
+
+def _number(gate: Gate, value: float) -> str:
+    """Return a value or a bound in at most a column's width, with a sign if it is a difference."""
+    digits = next((digits for digits in (4, 3, 2, 1, 0) if len(f"{value:+.{digits}f}") <= COLUMN), 0)
+    return f"{value:+.{digits}f}" if gate.is_paired else f"{value:.{digits}f}"
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - columns(text))

@@ -1,0 +1,189 @@
+"""Paired comparisons: the mean difference of two models on the samples that both answered, and the verdict on a bound.
+
+`confidence` is one-sided: each end is a bound that the true difference lies beyond with probability `1 - confidence`. A
+comparison passes if the end on its side reaches the bound, so it passes wrongly that often. Shown as an interval, the two
+ends are that of `2 * confidence - 1`: with 0.95 the 90% interval, which `label` says.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+from evaltape.scoring import power, two_valued
+from evaltape.scoring.statistics import FEW_CLUSTERS, Bounds, MeanEstimate, estimate_mean, within
+
+LEAST_PAIRS = power.LEAST_PAIRS
+LEAST_ALIKE_PAIRS = 50
+"""No comparison passes on fewer pairs if all their differences are equal: a share of 5% that loses may be unseen."""
+MOST_WIDENED = 3.0
+"""The most that skewness widens either side: more than of a mean's interval, for each side has to be right by itself."""
+ROUNDING = 1e-12
+
+Verdict = Literal["passed", "failed", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A mean difference, candidate less baseline, with a one-sided bound on either side.
+
+    An end is None if no number can be given: under 50 equal differences, or one, of a metric without bounds.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    samples: int
+    """How many pairs."""
+    confidence: float
+    clusters: int | None = None
+    """How many clusters the pairs form; None if no clusters were given."""
+    sd: float = 0.0
+    """The standard deviation of a pair's difference; with clusters, that of as many independent pairs of equal worth."""
+    units: float = 0.0
+    """The effective number of independent clusters, or of pairs."""
+    is_alike: bool = False
+    """Whether all differences are equal (or, with clusters, their means)."""
+    is_two_valued: bool = False
+    """Whether all scores are 0 or 1, and no clusters were given."""
+    span: float | None = None
+    """The largest difference that the metric's bounds allow; None if it is unlimited."""
+
+    @property
+    def label(self) -> str:
+        """Return the two-sided confidence of the interval from `low` to `high`, such as "90%"."""
+        return two_sided(self.confidence)
+
+    @property
+    def has_few_clusters(self) -> bool:
+        """Whether the interval deserves a note for resting on few clusters."""
+        return self.clusters is not None and self.clusters < FEW_CLUSTERS
+
+    def verdict(self, bound: float, higher_is_better: bool = True) -> Verdict:
+        """Return whether the true difference reaches `bound`: at least that if higher is better, else at most that.
+
+        A `max_drop` of 0.02 is the bound -0.02 if higher is better, and 0.02 if lower is.
+        """
+        return self._decide(bound, higher_is_better)[0]
+
+    def reason(self, bound: float, higher_is_better: bool = True) -> str:
+        """Return why the verdict is inconclusive; empty if it isn't."""
+        return self._decide(bound, higher_is_better)[1]
+
+    def pairs_to_settle(self, bound: float, higher_is_better: bool = True) -> int | None:
+        """Return about how many pairs would decide, if the true difference is the mean found here, in 80% of cases.
+
+        None if no number would: the mean lies on the bound.
+        """
+        if not higher_is_better:
+            return self.mirrored().pairs_to_settle(-bound)
+        if not self.is_alike:
+            needed = power.pairs_needed(
+                self.sd,
+                abs(self.mean - bound),
+                confidence=self.confidence,
+                pairs_per_cluster=self._pairs_per_cluster,
+            )
+            return None if needed is None else max(self.samples + 1, needed)
+        needed = math.ceil(LEAST_ALIKE_PAIRS * self._pairs_per_cluster)
+        if self.is_two_valued and self.mean == 0 > bound:
+            needed = max(needed, two_valued.pairs_to_pass(bound, 1 - self.confidence))
+        return max(self.samples + 1, needed)
+
+    def smallest_decided(self) -> float | None:
+        """Return how far off a bound a true difference is decided with this many pairs in 80% of cases.
+
+        None for too few pairs to decide any, and where their differences show no spread.
+        """
+        if self.is_alike:
+            return None
+        return power.smallest_difference(
+            self.sd, self.samples, confidence=self.confidence, pairs_per_cluster=self._pairs_per_cluster
+        )
+
+    def mirrored(self) -> "Difference":
+        """Return the difference of baseline less candidate."""
+        low = None if self.high is None else -self.high
+        high = None if self.low is None else -self.low
+        return replace(self, mean=-self.mean, low=low, high=high)
+
+    def _decide(self, bound: float, higher_is_better: bool) -> tuple[Verdict, str]:
+        if not higher_is_better:
+            return self.mirrored()._decide(-bound, True)
+        if self.high is not None and self.high < bound - ROUNDING:
+            return "failed", ""
+        counted = self.samples if self.clusters is None else self.clusters
+        pair = "pair" if self.clusters is None else "cluster"
+        if counted < LEAST_PAIRS:
+            return "inconclusive", f"{counted} {pair}{'s' * (counted != 1)}: it takes {LEAST_PAIRS} to pass"
+        is_met_by_any = self.span is not None and bound <= -self.span
+        if self.is_alike and counted < LEAST_ALIKE_PAIRS and not is_met_by_any:
+            return "inconclusive", f"all differences are equal: it takes {LEAST_ALIKE_PAIRS} {pair}s to pass"
+        if self.low is not None and self.low >= bound - ROUNDING:
+            return "passed", ""
+        return "inconclusive", "the interval straddles the bound"
+
+    @property
+    def _pairs_per_cluster(self) -> float:
+        return self.samples / self.units if self.units else 1.0
+
+
+def difference(
+    baseline: Sequence[float],
+    candidate: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    clusters: Sequence[Hashable] | None = None,
+    bounds: Bounds | None = None,
+) -> Difference:
+    """Return the mean of candidate less baseline, paired by position, with a one-sided bound on either side.
+
+    `clusters` has a label for each pair; `bounds` are the metric's. Raises `ValueError` for no pairs, scores that are not
+    finite, sides or labels of different number, or a confidence that is not from 0.5 to under 1.
+    """
+    if not 0.5 <= confidence < 1:
+        raise ValueError(f"confidence is {confidence}: a one-sided one is from 0.5 to under 1")
+    changes = [after - before for before, after in zip(baseline, candidate, strict=True)]
+    size = max((abs(score) for score in (*baseline, *candidate)), default=0.0)
+    estimate = estimate_mean(changes, clusters, size)
+    is_two_valued = clusters is None and two_valued.holds([*baseline, *candidate], bounds)
+    span = None if bounds is None or math.isinf(bounds[1] - bounds[0]) else bounds[1] - bounds[0]
+    limits = None if span is None else (-span, span)
+    tail = 1 - confidence
+    ends = _alike_ends(estimate, tail, limits) if estimate.is_alike else estimate.ends(tail, MOST_WIDENED)
+    if is_two_valued:
+        ends = _two_valued_ends(changes, estimate, tail)
+    return Difference(
+        estimate.mean,
+        *within(ends, limits),
+        samples=len(changes),
+        confidence=confidence,
+        clusters=None if clusters is None else estimate.clusters,
+        sd=estimate.error * math.sqrt(len(changes)),
+        units=estimate.units,
+        is_alike=estimate.is_alike,
+        is_two_valued=is_two_valued,
+        span=span,
+    )
+
+
+def two_sided(confidence: float) -> str:
+    """Return in percent the two-sided confidence of an interval whose ends are one-sided bounds: "90%" for 0.95."""
+    percent = 100 * (2 * Decimal(str(confidence)) - 1)
+    return f"{percent.normalize():f}%"
+
+
+def _alike_ends(estimate: MeanEstimate, tail: float, limits: Bounds | None) -> tuple[float, float]:
+    if estimate.clusters >= LEAST_ALIKE_PAIRS:
+        return estimate.mean, estimate.mean
+    return estimate.ends_unseen(tail, limits)
+
+
+def _two_valued_ends(changes: Sequence[float], estimate: MeanEstimate, tail: float) -> tuple[float, float]:
+    """Return the wider of Tango's ends and those of a mean: Tango's alone pass up to 9% wrongly if few pairs differ."""
+    low, high = two_valued.tango(changes.count(1), changes.count(-1), len(changes), tail)
+    if not estimate.is_alike:
+        lower, higher = estimate.ends(tail, MOST_WIDENED)
+        low, high = min(low, lower), max(high, higher)
+    return low, high

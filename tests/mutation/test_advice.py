@@ -1,0 +1,91 @@
+"""What a test of mutants says: which gate comes nearest, and what would notice the damage."""
+
+import pytest
+from evaltape.mutation.advice import TestedMutants as Tested
+from evaltape.mutation.advice import what_would_notice
+from evaltape.mutation.findings import LeftOut, Noticing, OperatorStudy, Study
+from evaltape.mutation.gates import AGAINST, COMPARISONS, Gate, mean_gate, paired_gate, slice_gate
+from evaltape.suite.definition import Model
+
+SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+def ends(gains: object) -> list[float]:
+    return []
+
+
+COMPARISON = paired_gate((COMPARISONS, "tuning-helps"), "rougeL", 0.06, [], ends, key="min_gain")
+
+
+def noticing(gate: Gate, undamaged: float, *values: float) -> Noticing:
+    """A gate whose value is the same in all draws of a share: one for each of the shares."""
+    return Noticing(gate, undamaged, {share: (value,) * 20 for share, value in zip(SHARES, values, strict=True)})
+
+
+def advice(*each: Noticing, left_out: tuple[LeftOut, ...] = (), at: float = 0.25) -> str:
+    operator = OperatorStudy("negate", True, 87, 200, each)
+    return what_would_notice(operator, Study(at, (operator,), tuple(one.gate for one in each), left_out))
+
+
+def test_the_nearest_gate_is_named_with_its_way_and_the_gate_that_would_notice() -> None:
+    near = noticing(mean_gate("rougeL", 0.25), 0.30, 0.296, 0.29, 0.28, 0.27, 0.26)
+    far = noticing(mean_gate("rouge1", 0.30), 0.40, 0.40, 0.40, 0.39, 0.39, 0.39)
+    assert advice(far, near) == (
+        "Nearest is rougeL, from 0.3000 to 0.2800, 40% of the way to its bound 0.25: gates = { rougeL = 0.29 } would notice it, "
+        "or a metric of your own"
+    )
+
+
+def test_damage_that_hardly_moves_a_gate_takes_a_metric_of_ones_own() -> None:
+    barely = noticing(mean_gate("rouge1", 0.22), 0.2359, 0.2359, 0.2357, 0.2350, 0.2340, 0.2330)
+    assert advice(barely) == (
+        "Nearest is rouge1, from 0.2359 to 0.2350, 6% of the way to its bound 0.22: gates = { rouge1 = 0.2351 } would notice it, "
+        "but so near the mean chance fails it too; it takes a metric of your own that sees it"
+    )
+
+
+def test_numbers_that_differ_late_are_shown_apart() -> None:
+    barely = noticing(mean_gate("rouge1", 0.2), 0.23594, 0.23594, 0.23594, 0.23592, 0.23592, 0.23592)
+    assert "from 0.23594 to 0.23592, 0% of the way" in advice(barely)
+
+
+def test_where_nothing_moves_or_all_gates_rise_no_gate_is_proposed() -> None:
+    words = "No gate moves towards its bound: it takes a metric of your own that sees it"
+    assert advice(noticing(mean_gate("rouge1", 0.2), 0.3, *[0.3] * 5)) == words
+    assert advice(noticing(mean_gate("rouge1", 0.2), 0.3, *[0.4] * 5)) == words
+
+
+@pytest.mark.parametrize(
+    ("gate", "undamaged", "reached", "setting"),
+    [
+        (COMPARISON, 0.10, 0.08, "min_gain = { rougeL = 0.09 }"),
+        (paired_gate((COMPARISONS, "c"), "rougeL", -0.05, [], ends), 0.0, -0.03, "max_drop = { rougeL = 0.02 }"),
+        (paired_gate((COMPARISONS, "c"), "rougeL", -0.05, [], ends), 0.05, 0.02, "min_gain = { rougeL = 0.03 }"),
+        (paired_gate((AGAINST,), "rougeL", -0.05, [], ends), 0.0, -0.03, "max_drop = { rougeL = 0.02 }"),
+        (slice_gate("rougeL", 0.2, [], ends), 0.4, 0.3, "slice_gates = { rougeL = 0.31 }"),
+        (mean_gate("words", 20, higher_is_better=False), 15, 17, "gates = { words = 16.99 }"),
+    ],
+)
+def test_what_is_proposed_is_spelled_as_the_suite_file_spells_it(
+    gate: Gate, undamaged: float, reached: float, setting: str
+) -> None:
+    assert f": {setting} would notice it" in advice(noticing(gate, undamaged, *[reached] * 5))
+
+
+def test_a_message_says_how_many_answers_and_which_gate_notices_more() -> None:
+    later = noticing(mean_gate("rougeL", 0.25), 0.30, 0.296, 0.29, 0.28, 0.24, 0.2)
+    operator = OperatorStudy("negate", True, 87, 200, (later,))
+    tested = Tested(Model("small", "chats", "small-1"), operator, Study(0.25, (operator,), (later.gate,), ()))
+    assert not tested.noticed
+    assert tested.in_short().startswith(
+        "small negate: no gate notices 25% of the 87 answers that it applies to (22); rougeL notices 50%. Nearest is rougeL, "
+    )
+    assert Tested(tested.model, operator, Study(0.5, (operator,), (later.gate,), ())).noticed
+
+
+def test_without_a_gate_that_can_be_decided_the_reasons_are_named() -> None:
+    left = tuple(LeftOut(mean_gate(f"m{n}", 0.5), "2 of 6 samples failed") for n in range(4))
+    assert advice(left_out=left) == (
+        "No gate can be decided: m0: 2 of 6 samples failed; m1: 2 of 6 samples failed; m2: 2 of 6 samples failed; and 1 more"
+    )
+    assert advice() == "There is no gate: set one under gates"
