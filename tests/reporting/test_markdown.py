@@ -47,9 +47,9 @@ def test_table_changes_and_worst_samples(recorded):
     recorded.edit_suite("gates = { rouge1 = 0.3 }", TWO_GATES)
     text = summary_of(recorded, "-n 2")
     assert text.startswith("## ❌ chats: 1 of 2 gates holds\n\n- small rouge2: mean 0.3519 is 0.1481 under its gate 0.5 ")
-    assert "| **small**<br>6 samples, recorded 2026-09-21 | rouge1 | 0.6406 | 0.3527 to 0.8721 | 0.3 | ✅ passed |\n" in text
-    assert "|  | rouge2 | 0.3519 | 0.0741 to 0.6667 | 0.5 | ❌ failed |\n" in text
-    assert "|  | words | 3.8 | 3.0 to 4.7 |  |  |\n" in text
+    assert "| **small**<br>6 samples, recorded 2026-09-21 | rouge1 | 0.6406 | 0.0792 to 1.0000 | 0.3 | ✅ passed |\n" in text
+    assert "|  | rouge2 | 0.3519 | 0.0000 to 1.0000 | 0.5 | ❌ failed |\n" in text
+    assert "|  | words | 3.8 | 2.0 to 5.1 |  |  |\n" in text
     assert "<summary>small rouge2: what hurt most</summary>" in text
     assert "| t3 | 0.0000 | Coffee before tea, says Kai | Kai: tea before coffee |\n" in text
     assert "\n    pytest 'evals/test_baseline.py::test_sample[chats-small-t3]' 'evals/" in text

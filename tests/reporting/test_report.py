@@ -33,7 +33,7 @@ from tests.support.report_facts import (
     with_slices,
     with_text,
 )
-from tests.support.tuning import TuningProject
+from tests.support.tuning import COMPARISON, TuningProject
 
 
 class Parts(HTMLParser):
@@ -225,6 +225,7 @@ def test_report_option_writes_what_the_results_file_tells(recorded: Project, wor
 
 def test_the_report_of_a_tuned_model_has_its_job(tuned: TuningProject, tmp_path: Path):
     report = tmp_path / "report.html"
+    tuned.extend_suite(COMPARISON)
     tuned.run("evals", f"--report={report}", "-p no:xdist")
     (told,) = data_in(report.read_text(encoding="utf-8"))["suites"]
     (job,) = told["jobs"]

@@ -57,9 +57,10 @@ def assert_form(value: Any, form: Any, place: str = "results") -> None:
         assert_form(value[key], inner, f"{place}.{key}")
 
 
-MEAN = {"mean": NUMBER, "low": NUMBER, "high": NUMBER, "scored": int}
+END = (int, float, type(None))
+MEAN = {"mean": NUMBER, "low": END, "high": END, "scored": int}
 DIFFERENCE = {
-    "difference": NUMBER, "low": NUMBER, "high": NUMBER, "confidence": NUMBER, "samples": int, "verdict": str, "passed": MAYBE,
+    "difference": NUMBER, "low": END, "high": END, "confidence": NUMBER, "samples": int, "verdict": str, "passed": MAYBE,
 }  # fmt: skip
 MODEL = {
     "served": str, "kind": str, "samples": int, "failed": int, "truncated": int, "recorded": (list, type(None)),
@@ -123,7 +124,9 @@ def test_numbers_are_exact_and_add_up(compared: Project) -> None:
         assert facts["served"] == served
     difference = results["comparisons"]["size-helps"]["rouge1"]
     assert difference["difference"] == pytest.approx(1 - sum(ROUGE1) / 6, rel=1e-12)
-    assert difference["low"] > 0.01
+    assert difference["low"] < difference["difference"] < difference["high"]
+    assert (difference["confidence"], difference["samples"]) == (0.95, 6)
+    assert (difference["verdict"], difference["passed"]) == ("inconclusive", False)  # six pairs are too few to pass
 
 
 def test_usage_and_cost_are_those_of_the_answers(compared: Project, api: ApiServer) -> None:

@@ -8,6 +8,7 @@ import pytest
 from evaltape.text import cut, duration, split_command, usd, visible
 
 from tests.support.project import ROUGE1, ROWS
+from tests.support.tuning import COMPARISON
 
 TWO_GATES = "gates = { rouge1 = 0.3, rouge2 = 0.5 }"
 TABLE = """\
@@ -15,14 +16,14 @@ TABLE = """\
 1 of 2 gates holds
                  mean  95% interval        gate           verdict
 first three lines (computed, not recorded): what a model has to beat
-  rouge1       0.5436  0.3026 to 0.7302
-  rouge2       0.2626  0.0606 to 0.4848
-  rougeL       0.4271  0.1995 to 0.6244
+  rouge1       0.5436  0.0722 to 0.8580
+  rouge2       0.2626  0.0000 to 0.7403
+  rougeL       0.4271  0.0000 to 0.7307
 small: 6 samples, recorded 2026-09-21
-  rouge1       0.6406  0.3527 to 0.8721    0.3            passed
-  rouge2       0.3519  0.0741 to 0.6667    0.5            failed
-  rougeL       0.5295  0.2424 to 0.7803
-  words           3.8  3.0 to 4.7
+  rouge1       0.6406  0.0792 to 1.0000    0.3            passed
+  rouge2       0.3519  0.0000 to 1.0000    0.5            failed
+  rougeL       0.5295  0.0000 to 0.9151
+  words           3.8  2.0 to 5.1
 """
 WORST = """\
 ------------------------- small rouge2: what hurt most -------------------------
@@ -91,7 +92,7 @@ def test_verdicts_are_coloured_where_the_terminal_has_colour(failing):
 def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing):
     run = failing.run("evals", "-m", "baseline and sample")
     assert run.exit_code == 0
-    assert "  rouge2       0.3519  0.0741 to 0.6667    0.5            not checked\n" in run.output
+    assert "  rouge2       0.3519  0.0000 to 1.0000    0.5            not checked\n" in run.output
     assert "what hurt most" not in run.output
 
 
@@ -147,25 +148,41 @@ def test_failed_samples_are_counted_and_named_with_their_reason(project, api):
     assert "what hurt most" not in run.output
 
 
-def test_comparisons_and_jobs_stand_in_the_table(tuned):
-    run = tuned.run("evals")
-    assert run.exit_code == 0, run.output
+@pytest.fixture
+def compared(tuned):
+    """A tuned project that compares its models, on six samples: too few to pass."""
+    tuned.extend_suite(COMPARISON)
+    return tuned
+
+
+def test_comparisons_and_jobs_stand_in_the_table(compared):
+    run = compared.run("evals")
+    assert run.exit_code == 1, run.output
     shown = scores_of(run.output)
-    assert "tuning-helps: tuned less small: 6 samples, 95% interval\n" in shown
-    assert re.search(r"  rouge1 +\+0\.3594  \+0\.\d{4} to \+0\.\d{4}  min_gain 0\.02  passed\n", shown)
+    assert "2 of 2 gates hold; 0 of 1 comparison passed, 1 inconclusive\n" in shown
+    assert "tuning-helps: tuned less small: 6 samples, 90% interval\n" in shown
+    assert "  rouge1      +0.3594  +0.0660 to +1.0000  min_gain 0.02  inconclusive\n" in shown
     assert re.search(r"  words +\+0\.5  [-+]\d\.\d to [-+]\d\.\d\n", shown)
+    assert "tuning-helps rouge1 is inconclusive: 6 pairs: it takes 10 to pass" in shown
     job = "job tuned: ftjob-0002, succeeded, 2,100 trained tokens, ft:small-2026-01-01:"
     assert job in re.sub(r"\n +", " ", shown)
 
 
+def test_an_interval_is_labelled_by_what_its_ends_are(compared):
+    compared.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.02 }\nconfidence = 0.999")
+    assert "tuning-helps: tuned less small: 6 samples, 99.8% interval\n" in scores_of(compared.run("evals").output)
+
+
 def test_a_comparison_that_fails_names_the_samples_that_lost_most(tuned):
-    tuned.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.9 }")
-    shown = scores_of(tuned.run("evals").output)
-    assert "min_gain 0.9   failed\n" in shown
-    assert "------------------ tuning-helps rouge1: where tuned lost most ------------------\n" in shown
-    assert "t5  +0.0000 (1.0000 to 1.0000)\n  reference:  Eva: we won\n  baseline:   Eva: we won\n" in shown
+    tuned.extend_suite('\n[compare.smaller]\nbaseline = "tuned"\ncandidate = "small"\nmax_drop = { rouge1 = 0.0 }\n')
+    run = tuned.run("evals")
+    shown = scores_of(run.output)
+    assert "  rouge1      -0.3594  -1.0000 to -0.0660  max_drop 0     failed\n" in shown
+    assert "-------------------- smaller rouge1: where small lost most ---------------------\n" in shown
+    assert "t4  -1.0000 (1.0000 to 0.0000)\n  reference:  Nobody came.\n  baseline:   Nobody came.\n" in shown
+    assert " AssertionError: -0.3594 failed: smaller rouge1: small less tuned (90% interval " in run.output
     not_run = scores_of(tuned.run("evals", "-m", "sample").output)
-    assert "min_gain 0.9   not checked\n" in not_run
+    assert re.search(r"max_drop 0 +not checked\n", not_run)
 
 
 def test_the_recording_says_what_it_cost_only_where_the_suite_states_prices(recorded):
@@ -184,7 +201,7 @@ def test_without_a_terminal_reporter_all_else_goes_on(recorded):
 def test_a_failed_gate_begins_with_what_failed(failing):
     output = failing.run("evals", "-m", "baseline").output
     errors = [line for line in output.splitlines() if line.startswith("E  ")]
-    message = "0.3519 < 0.5: small rouge2: mean under its gate (95% interval 0.0741 to 0.6667, 6 samples)"
+    message = "0.3519 < 0.5: small rouge2: mean under its gate (95% interval 0.0000 to 1.0000, 6 samples)"
     assert errors[0].split(maxsplit=1)[1] == f"AssertionError: {message}"
     assert max(map(len, errors[1:])) < 70
     (line,) = [line for line in output.splitlines() if line.startswith("FAILED")]
@@ -204,15 +221,14 @@ def test_junit_xml_carries_the_scores(failing, workers):
     assert failure.get("message").startswith("0.3519 < 0.5: small rouge2: mean under its gate")
 
 
-def test_junit_xml_carries_comparisons(tuned):
-    tuned.run("evals", "--junit-xml", "junit.xml")
-    cases = {case.get("name"): case for case in ElementTree.parse(tuned.root / "junit.xml").iter("testcase")}
-    told = {
-        one.get("name"): float(one.get("value")) for one in cases["test_compare[chats-tuning-helps-rouge1]"].iter("property")
-    }
-    assert told["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
-    assert (told["bound"], told["samples"]) == (0.02, 6)
-    assert told["low"] < told["rouge1"] < told["high"]
+def test_junit_xml_carries_comparisons(compared):
+    compared.run("evals", "--junit-xml", "junit.xml")
+    cases = {case.get("name"): case for case in ElementTree.parse(compared.root / "junit.xml").iter("testcase")}
+    properties = cases["test_compare[chats-tuning-helps-rouge1]"].iter("property")
+    numbers = {each.get("name"): float(each.get("value")) for each in properties}
+    assert numbers["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
+    assert (numbers["bound"], numbers["samples"]) == (0.02, 6)
+    assert numbers["low"] < numbers["rouge1"] < numbers["high"]
 
 
 # ---------------------------------------------------------------- gates of the user's own, and slices
@@ -268,23 +284,31 @@ def test_where_less_is_better_a_gate_is_the_most(recorded):
     recorded.extend_suite("\n[metrics]\nrouge1 = {}\nwords = {}\n")
     recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3, words = 3.5 }")
     run = recorded.run("evals", "-m", "baseline")
-    assert "  words           3.8  3.0 to 4.7          at most 3.5    failed\n" in scores_of(run.output)
+    assert "  words           3.8  2.0 to 5.1          at most 3.5    failed\n" in scores_of(run.output)
     assert "small words: what hurt most" in run.output
     assert "\nt6  5.0\n" in run.output
     assert " AssertionError: 3.8 > 3.5: small words: mean over its gate" in run.output
 
 
 def test_slices_stand_in_a_table_of_their_own(recorded):
-    recorded.write_rows([{**row, "topic": "travel" if n < 4 else "food"} for n, row in enumerate(ROWS)])
-    recorded.edit_suite('talks.jsonl"', 'talks.jsonl"\nslices = ["topic"]\nslice_min = 3')
-    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3 }\nslice_gates = { rouge1 = 0.99 }")
-    assert recorded.run("evals", "-m", "baseline", "--record-missing").exit_code == 1
-    shown = scores_of(recorded.run("evals", "-m", "baseline").output)
-    assert "1 of 2 gates holds" in shown
+    rows = [{**ROWS[n % 2], "id": f"s{n}", "topic": "travel" if n < 20 else "food"} for n in range(24)]
+    recorded.write_rows(rows)
+    recorded.edit_suite('talks.jsonl"', 'talks.jsonl"\nslices = ["topic"]')
+    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3 }\nslice_gates = { rouge1 = 0.9, rouge2 = 0.1 }")
+    recorded.run("evals", "-m", "baseline", "--record-missing", "--snapshot-update")
+    run = recorded.run("evals", "-m", "baseline")
+    shown = scores_of(run.output)
+    assert "\n2 of 3 gates hold\n" in shown
     assert "small rouge1 by topic: 2 slices, 1 too small for a gate\n" in shown
-    travel = (8 / 11 + 8 / 11 + 8 / 9 + 0) / 4
-    assert re.search(rf"  travel \(4\) +{travel:.4f}  0\.\d{{4}} to 0\.\d{{4}} +0\.99 +failed\n", shown)
-    assert re.search(r"  food \(2\) +0\.7500  0\.\d{4} to 1\.0000\n", shown)
+    assert re.search(r"  travel \(20\) +0\.7273  0\.\d{4} to 0\.\d{4} +0\.9 +failed\n", shown)
+    assert re.search(r"  food \(4\) +0\.7273  0\.\d{4} to 0\.\d{4}\n", shown)
+    assert re.search(r"  travel \(20\) +0\.5556  0\.\d{4} to 0\.\d{4} +0\.1 +passed\n", shown)
+    assert "AssertionError: 1 slice wholly under slice gate 0.9: small rouge1: topic travel 0.7273 " in run.output
+    slices = recorded.results()["models"]["small"]["slices"]["topic"]
+    assert {value: (each["samples"], each["gated"]) for value, each in slices.items()} == {
+        "travel": (20, True),
+        "food": (4, False),
+    }
 
 
 # ---------------------------------------------------------------- one cause, one line

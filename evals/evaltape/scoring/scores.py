@@ -202,9 +202,8 @@ class PairedScores:
         decimals = self.metrics[metric].decimals
         ends = " to ".join(shown_end(end, "+z", decimals) for end in (found.low, found.high))
         verdict = found.verdict(self.bound(metric), self.higher_is_better(metric))
-        line = (
-            f"{found.mean:+z.{decimals}f} {verdict}: {sides} ({found.label} interval {ends}, {found.samples} samples), {kind}"
-        )
+        interval = f"{found.label} interval {ends}, {found.samples} samples"
+        line = f"{found.mean:+z.{decimals}f} {verdict}: {sides} ({interval}), {kind}"
         return f"{line}: {self.what_settles(metric)}" if verdict == "inconclusive" else line
 
     def what_settles(self, metric: str) -> str:
