@@ -199,9 +199,5 @@ class TuningProject(Project):
         return project
 
     def results_of(self, *args: str) -> Any:
-        """The results file of a run."""
-        path = self.root / "results.json"
-        path.unlink(missing_ok=True)
-        run = self.run("evals", "--results", str(path), *args)
-        assert path.exists(), run.output
-        return json.loads(path.read_text())
+        """What the results file of a run says of the suite."""
+        return self._results("evals", *args)["suites"]["chats"]

@@ -16,7 +16,7 @@ from evaltape.suite.tokens import Count, bytes_of, counter_of
 from evaltape.text import counted, cut, usd
 
 if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
+    from evaltape.workspace import Workspace
 
 NAME = 24
 COLUMNS = f"  {{:<{NAME}}}{{:>7}}{{:>15}}{{:>15}}{{:>13}}"
@@ -60,7 +60,7 @@ class JobEstimate:
         return None if self.problem else training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
 
 
-def estimate(session: "SuiteRun", selected: Iterable[tuple[Model, Sample]]) -> Iterator[str]:
+def estimate(session: "Workspace", selected: Iterable[tuple[Model, Sample]]) -> Iterator[str]:
     """What recording the selected samples would ask and cost, in lines."""
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
@@ -81,7 +81,7 @@ def estimate(session: "SuiteRun", selected: Iterable[tuple[Model, Sample]]) -> I
     yield from _basis(session, models, jobs)
 
 
-def _of_model(session: "SuiteRun", model: Model, samples: list[Sample]) -> ModelEstimate:
+def _of_model(session: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
     count = counter_of(served)
     calls = session.calls_of(model, samples)
@@ -92,11 +92,11 @@ def _of_model(session: "SuiteRun", model: Model, samples: list[Sample]) -> Model
     return ModelEstimate(model, len(calls), prompts, answers, count is not None, is_limited)
 
 
-def _is_due(session: "SuiteRun", job: Finetune) -> bool:
+def _is_due(session: "Workspace", job: Finetune) -> bool:
     return session.settings.mode != RECORD_MISSING or not session.jobs.is_recorded(job.key)
 
 
-def _of_job(session: "SuiteRun", job: Finetune) -> JobEstimate:
+def _of_job(session: "Workspace", job: Finetune) -> JobEstimate:
     try:
         training = session.jobs.prepare(job.key).training
     except (UserError, ImportError) as error:
@@ -137,7 +137,7 @@ def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str
         yield "No price: the suite states none, as in price = { input = 0.15, output = 0.60 } (USD per million tokens)."
 
 
-def _basis(session: "SuiteRun", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+def _basis(session: "Workspace", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
     bounded = [one.model.key for one in models if not one.is_counted]
     unlimited = [one.model.key for one in models if not one.is_limited]
     if len(bounded) < len(models):
