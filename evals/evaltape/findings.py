@@ -37,6 +37,7 @@ class Findings:
     gates: dict[GateKey, bool] = field(default_factory=dict)
     slice_gates: dict[GateKey, bool] = field(default_factory=dict)
     comparisons: dict[GateKey, bool] = field(default_factory=dict)
+    against: dict[GateKey, bool] = field(default_factory=dict)
     tests: dict[str, GateTest] = field(default_factory=dict)
     """Other gates, by test id."""
     mutants: dict[tuple[str, str], "ModelMutants"] = field(default_factory=dict)
@@ -60,6 +61,8 @@ class Findings:
             _note(self.slice_gates, tuple(finding["slice_gate"]), outcome)
         elif "comparison" in finding:
             _note(self.comparisons, tuple(finding["comparison"]), outcome)
+        elif "against" in finding:
+            _note(self.against, tuple(finding["against"]), outcome)
         elif "test" in finding:
             suite, model = finding["test"]
             self.tests[test_id] = GateTest(suite, model, outcome == "passed")

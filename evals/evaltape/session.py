@@ -26,6 +26,10 @@ from evaltape.workspace import Workspace, read_suites
 if TYPE_CHECKING:
     from evaltape.mutation.model_mutants import ModelMutants
 
+if TYPE_CHECKING:
+    from evaltape.against.findings import ModelAgainst
+    from evaltape.against.other_side import OtherSide
+
 Selected = list[tuple[Model, Sample]]
 
 
@@ -59,6 +63,20 @@ class Session:
         if self.is_controller:
             check_ids([(workspace.suite, workspace.samples) for workspace in self.workspaces.values()])
         return self.workspaces
+
+    @cached_property
+    def other_side(self) -> "OtherSide":
+        """What `--against` names, for the controller alone. Raises `UserError` if there is no such ref or folder."""
+        from evaltape.against.other_side import OtherSide
+        from evaltape.against.tree import find_tree
+
+        assert self.settings.against is not None
+        return OtherSide(find_tree(self.settings.against, self.settings.root))
+
+    def check_other_side(self) -> None:
+        """Raise `UserError` if `--against` names what isn't there: before anything is run or paid."""
+        if self.settings.against is not None and self.is_controller:
+            self.other_side  # noqa: B018
 
     def models(self) -> list[Model]:
         """Return the models under test of all suites, in the order of the files."""
@@ -142,6 +160,10 @@ class Session:
         workspace = self.workspaces[model.suite]
         data = workspace.suite.dataset
         return slice_scores(self.scores(model), workspace.samples_by_id, data.slices, data.slice_min)
+
+    def against(self, model: Model) -> "ModelAgainst":
+        """Return a model on every sample of its suite beside its recording on the other side."""
+        return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
 
     def paired_scores(self, comparison: Comparison) -> PairedScores:
         """Return the scores of a comparison's two models on every sample of their suite."""

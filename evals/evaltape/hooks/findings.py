@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evaltape.hooks.cases import COMPARISON, PREDICTION, SCORES, SLICES, Case
+from evaltape.hooks.cases import AGAINST, COMPARISON, PREDICTION, SCORES, SLICES, Case
 from evaltape.session import Session
 
 
@@ -18,6 +18,10 @@ def finding_of(item: pytest.Item, case: Case, session: Session) -> dict[str, Any
     if case.subject == COMPARISON:
         assert case.comparison is not None
         return {"comparison": [case.suite, case.comparison.name, case.metric]}
+    if case.subject == AGAINST:
+        assert case.model is not None
+        about = [case.suite, case.model.key]
+        return {"against": [*about, case.metric]} if case.metric is not None else {"test": about}
     if case.subject == SLICES:
         assert case.model is not None
         return {"slice_gate": [case.suite, case.model.key, case.metric]}

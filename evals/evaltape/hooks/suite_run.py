@@ -5,11 +5,13 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from evaltape.against.findings import ModelAgainst
 from evaltape.recorder.process import RecorderProcess
 from evaltape.samples.sample import Sample
 from evaltape.scoring.scores import ModelScores
 from evaltape.session import Session
 from evaltape.suite.definition import Model
+from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ class SuiteRun:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._workspace, name)
 
+    @property
+    def workspace(self) -> Workspace:
+        """What is on disk for the suite."""
+        return self._workspace
+
     @cached_property
     def evidence(self) -> Any:
         """What was found out about this suite alone."""
@@ -34,6 +41,7 @@ class SuiteRun:
             predictions=self._mine(findings.predictions),
             gates=self._mine(findings.gates),
             comparisons=self._mine(findings.comparisons),
+            against=self._mine(findings.against),
         )
 
     def _mine(self, table: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -52,6 +60,20 @@ class SuiteRun:
     def lead(self, sample: Sample) -> Mapping[str, float]:
         """Return the scores of the first lines of a sample's input."""
         return self._session.lead(self._workspace.name, sample)
+
+    @cached_property
+    def against(self) -> dict[str, ModelAgainst]:
+        """The models that were looked at beside the other side, by key; empty without `--against`."""
+        if self.settings.against is None:
+            return {}
+        return {key: self._against(key) for key in self.suite.models if self.of_model(self.suite.models[key]).predictions}
+
+    def _against(self, key: str) -> ModelAgainst:
+        model, side = self.suite.models[key], self._session.other_side
+        known, samples = len(self.of_model(model).predictions), len(self.samples)
+        if known == samples:
+            return self._session.against(model)
+        return side.not_compared(self._workspace, model, f"{known} of {counted(samples, 'sample')} were looked at")
 
     def of_model(self, model: Model) -> ModelScores:
         """Return the scores of a model on the samples that the session has looked at."""

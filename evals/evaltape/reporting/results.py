@@ -55,9 +55,19 @@ def _results(session: "SuiteRun") -> dict[str, Any]:
         "jobs": _jobs(session, looked_at.values()),
         "comparisons": {pair.comparison.name: _comparison(pair) for pair in pairs},
         **({"mutants": {key: found.as_result() for key, found in session.mutants.items()}} if session.mutants else {}),
+        **_against(session),
         "noise": {key: noise for key, scores in looked_at.items() if (noise := _noise(session, scores))},
         "predictions": [_prediction(session, item) for scores in looked_at.values() for item in scores.predictions],
     }
+
+
+def _against(session: "SuiteRun") -> dict[str, Any]:
+    """Each model beside the other side, if the session has one."""
+    if not session.against:
+        return {}
+    side = next(iter(session.against.values())).side
+    models = {key: found.as_result(session.evidence.against) for key, found in session.against.items()}
+    return {"against": {"ref": side.ref, "commit": side.commit, "models": models}}
 
 
 def _model(scores: ModelScores, gates: dict[tuple[str, str], bool]) -> dict[str, Any]:

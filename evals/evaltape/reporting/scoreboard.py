@@ -23,8 +23,8 @@ class Line:
 
     metric: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     bound_kind: str = ""
     bound: float | None = None
     verdict: str = ""
@@ -54,7 +54,9 @@ class Line:
         """The bound as the least value that holds it."""
         return -self.bound if self.bound is not None and self.bound_kind == "max_drop" else self.bound
 
-    def _number(self, value: float, digits: int) -> str:
+    def _number(self, value: float | None, digits: int) -> str:
+        if value is None:
+            return "unknown"
         return f"{value:+.{digits}f}" if self.signed else f"{value:.{digits}f}"
 
 

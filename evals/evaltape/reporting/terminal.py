@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evaltape.names import shown
+from evaltape.reporting.against import against_groups, against_notes
 from evaltape.reporting.results import results
 from evaltape.reporting.retirement import near_ends
 from evaltape.reporting.scoreboard import DECIMALS, FAILED, PASSED, Group, Line, Results, comparison_groups, model_groups
@@ -33,6 +34,7 @@ def print_summary(reporter: pytest.TerminalReporter, session: "SuiteRun") -> Non
     found = results(session)
     reporter.write_sep("=", f"scores: {session.suite.name} ({session.settings.mode})")
     _print_table(reporter, session, found)
+    _print_against(reporter, session)
     if reporter.verbosity < 0:
         return
     for line in _remarks(session, found, verbose=reporter.verbosity > 0):
@@ -68,6 +70,18 @@ def _print_line(reporter: pytest.TerminalReporter, line: Line) -> None:
     text = COLUMNS.format(line.metric, line.shown_value, line.shown_interval, line.shown_bound)
     reporter.write(text if line.verdict else text.rstrip())
     reporter.write_line(line.verdict, **COLOURS.get(line.verdict, DOUBT))
+
+
+def _print_against(reporter: pytest.TerminalReporter, session: "SuiteRun") -> None:
+    groups = list(against_groups(session))
+    if groups:
+        side = next(iter(session.against.values())).side
+        reporter.write_line(COLUMNS.format("", "change", "90% interval", "bound") + "verdict")
+        reporter.write_line(cut(f"against {side.title}", _width(reporter)), bold=True)
+    for group in groups:
+        _print_group(reporter, group)
+    for note in against_notes(session) if reporter.verbosity >= 0 else ():
+        print_wrapped(reporter, note)
 
 
 # ---------------------------------------------------------------- remarks
