@@ -52,7 +52,8 @@ class Listing:
     def _lines(self, run: SuiteRun, selected: Selected) -> list[str]:
         if self.session.settings.retiring:
             return ask_all(run)
-        return list(estimate(run, [call for call in selected if call[0].suite == run.suite.name]))
+        other_side = self.session.other_side if self.session.settings.against is not None else None
+        return list(estimate(run, [call for call in selected if call[0].suite == run.suite.name], other_side))
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:
