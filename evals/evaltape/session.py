@@ -165,6 +165,27 @@ class Session:
         """Return a model on every sample of its suite beside its recording on the other side."""
         return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
 
+    def looked_at_against(self, suite: str) -> dict[str, "ModelAgainst"]:
+        """Return a suite's models that were looked at beside the other side, by key; none without `--against`.
+
+        A model of which only some samples were looked at isn't compared.
+        """
+        if self.settings.against is None:
+            return {}
+        workspace = self.workspaces[suite]
+        known = {model.key: self._looked_at(model) for model in workspace.suite.models.values()}
+        return {key: self._against(workspace, key, number) for key, number in known.items() if number}
+
+    def _looked_at(self, model: Model) -> int:
+        samples = self.workspaces[model.suite].samples
+        return sum((model.suite, model.key, sample.id) in self.findings.predictions for sample in samples)
+
+    def _against(self, workspace: Workspace, key: str, looked_at: int) -> "ModelAgainst":
+        model, samples = workspace.suite.models[key], len(workspace.samples)
+        if looked_at == samples:
+            return self.against(model)
+        return self.other_side.not_compared(workspace, model, f"{looked_at} of {counted(samples, 'sample')} were looked at")
+
     def paired_scores(self, comparison: Comparison) -> PairedScores:
         """Return the scores of a comparison's two models on every sample of their suite."""
         suite = self.workspaces[comparison.suite].suite

@@ -11,7 +11,6 @@ from evaltape.samples.sample import Sample
 from evaltape.scoring.scores import ModelScores
 from evaltape.session import Session
 from evaltape.suite.definition import Model
-from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -64,16 +63,7 @@ class SuiteRun:
     @cached_property
     def against(self) -> dict[str, ModelAgainst]:
         """The models that were looked at beside the other side, by key; empty without `--against`."""
-        if self.settings.against is None:
-            return {}
-        return {key: self._against(key) for key in self.suite.models if self.of_model(self.suite.models[key]).predictions}
-
-    def _against(self, key: str) -> ModelAgainst:
-        model, side = self.suite.models[key], self._session.other_side
-        known, samples = len(self.of_model(model).predictions), len(self.samples)
-        if known == samples:
-            return self._session.against(model)
-        return side.not_compared(self._workspace, model, f"{known} of {counted(samples, 'sample')} were looked at")
+        return self._session.looked_at_against(self._workspace.name)
 
     def of_model(self, model: Model) -> ModelScores:
         """Return the scores of a model on the samples that the session has looked at."""

@@ -73,14 +73,14 @@ def _print_line(reporter: pytest.TerminalReporter, line: Line) -> None:
 
 
 def _print_against(reporter: pytest.TerminalReporter, session: "SuiteRun") -> None:
-    groups = list(against_groups(session))
+    groups = list(against_groups(session.against, session.evidence.against))
     if groups:
         side = next(iter(session.against.values())).side
         reporter.write_line(COLUMNS.format("", "change", "90% interval", "bound") + "verdict")
         reporter.write_line(cut(f"against {side.title}", _width(reporter)), bold=True)
     for group in groups:
         _print_group(reporter, group)
-    for note in against_notes(session) if reporter.verbosity >= 0 else ():
+    for note in against_notes(session.against) if reporter.verbosity >= 0 else ():
         print_wrapped(reporter, note)
 
 
