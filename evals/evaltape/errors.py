@@ -16,5 +16,20 @@ class RecordingError(Exception):
         self.command = command
 
 
+class NotRecorded(RecordingError):
+    """There is no recording of a call."""
+
+
+class RecordedOtherwise(RecordingError):
+    """A recording of another call than the one that is asked for.
+
+    `what` says what differs in a few words: `another prompt`, `another temperature and another seed`.
+    """
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
+
+
 class NotFetched(RecordingError):
     """A recording that Git LFS keeps elsewhere: to record it again would pay for what is only not here."""

@@ -4,11 +4,13 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 
 from evaltape.errors import UserError
 from evaltape.names import shown
 
+_OPEN = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)")
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
@@ -20,6 +22,37 @@ def write_whole(path: Path, text: str) -> None:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write `text` to a path that a person named: a link is followed, and a device or a pipe is written to.
+
+    Anything else is written whole. Raises `OSError`, also for a pipe that nobody reads.
+    """
+    if _is_special(path):
+        with open(_descriptor(path), "wb") as file:
+            file.write(text.encode())
+    else:
+        write_whole(path.resolve(), text)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something that must not be replaced: not a file, or one that is open already (`/dev/stdout`)."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    return not is_file or _OPEN.fullmatch(str(path)) is not None
+
+
+def _descriptor(path: Path) -> int:
+    """Open what is special for writing: what is open already continues where it is."""
+    already = _OPEN.fullmatch(str(path))
+    if already:
+        return os.dup({"stdout": 1, "stderr": 2}.get(already[1]) or int(already[1].removeprefix("fd/")))
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def lfs_digest(content: bytes) -> str | None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 GateKey = tuple[str, str, str]
 """A gate by its suite, model or comparison, and metric."""
+GateOutcomes = dict[GateKey, bool | None]
+"""Whether the tests on a gate passed; None: its test was skipped once it had looked at it, as inconclusive."""
+GATE_KINDS = ("gate", "slice_gate", "comparison", "against")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,22 @@ class GateTest:
 
     suite: str
     model: str
-    passed: bool
+    passed: bool | None
+    """None if it was skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedTest:
+    """A test of a model's scores against the accepted ones."""
+
+    id: str
+    """The test's id."""
+    passed: bool | None
+    """None if it was skipped."""
+    values: Mapping[str, float] | None
+    """What was accepted before this session; None if nothing was."""
+    is_update: bool
+    """Whether the session accepts its own scores."""
 
 
 @dataclass
@@ -34,12 +52,20 @@ class Findings:
     predictions: dict[CallKey, Prediction] = field(default_factory=dict)
     leads: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     """The scores of a sample's first lines, by suite and sample."""
-    gates: dict[GateKey, bool] = field(default_factory=dict)
-    slice_gates: dict[GateKey, bool] = field(default_factory=dict)
-    comparisons: dict[GateKey, bool] = field(default_factory=dict)
-    against: dict[GateKey, bool] = field(default_factory=dict)
+    unasked: dict[CallKey, str] = field(default_factory=dict)
+    """Why a sample's test ended before it asked for its prediction."""
+    gates: GateOutcomes = field(default_factory=dict)
+    slice_gates: GateOutcomes = field(default_factory=dict)
+    comparisons: GateOutcomes = field(default_factory=dict)
+    against: GateOutcomes = field(default_factory=dict)
+    accepted: dict[tuple[str, str], AcceptedTest] = field(default_factory=dict)
+    """By suite and model."""
     tests: dict[str, GateTest] = field(default_factory=dict)
     """Other gates, by test id."""
+    test_ids: dict[CallKey, str] = field(default_factory=dict)
+    """By prediction the id of the first test of it that was collected."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of none."""
     mutants: dict[tuple[str, str], "ModelMutants"] = field(default_factory=dict)
     """With `--mutate`, by suite and model; computed by the controller."""
 
@@ -49,25 +75,39 @@ class Findings:
 
     def receive(self, finding: Mapping[str, Any], test_id: str, outcome: str) -> None:
         """Take in what a test's report carries; `outcome` is pytest's: passed, failed or skipped."""
+        if outcome not in ("passed", "failed", "skipped"):
+            return  # pytest-rerunfailures runs it again, and that counts.
+        passed = {"passed": True, "failed": False}.get(outcome)
+        kind = next((kind for kind in GATE_KINDS if kind in finding), None)
+        if kind is not None:
+            _note(self._outcomes(kind), tuple(finding[kind]), passed)
+        elif "accepted" in finding:
+            values, is_update = finding["values"], finding["is_update"]
+            self.accepted[tuple(finding["accepted"])] = AcceptedTest(test_id, passed, values, is_update)
+        elif "test" in finding:
+            suite, model = finding["test"]
+            self.tests[test_id] = GateTest(suite, model, passed)
+        elif "unasked" in finding:
+            self.unasked[tuple(finding["unasked"])] = finding["reason"]
+        else:
+            self._receive_sample(finding, test_id, passed)
+
+    def _receive_sample(self, finding: Mapping[str, Any], test_id: str, passed: bool | None) -> None:
+        is_explained = False
         if "prediction" in finding:
             prediction = Prediction(**finding["prediction"])
             self.add(finding["suite"], prediction)
             self.leads[finding["suite"], prediction.sample] = finding["lead"]
-        elif outcome == "skipped":
-            return
-        elif "gate" in finding:
-            _note(self.gates, tuple(finding["gate"]), outcome)
-        elif "slice_gate" in finding:
-            _note(self.slice_gates, tuple(finding["slice_gate"]), outcome)
-        elif "comparison" in finding:
-            _note(self.comparisons, tuple(finding["comparison"]), outcome)
-        elif "against" in finding:
-            _note(self.against, tuple(finding["against"]), outcome)
-        elif "test" in finding:
-            suite, model = finding["test"]
-            self.tests[test_id] = GateTest(suite, model, outcome == "passed")
+            is_explained = not prediction.answered
+        if passed is False and not is_explained:
+            self.failures[test_id] = finding.get("suite", "")
+
+    def _outcomes(self, kind: str) -> GateOutcomes:
+        by_kind = {"gate": self.gates, "slice_gate": self.slice_gates, "comparison": self.comparisons, "against": self.against}
+        return by_kind[kind]
 
 
-def _note(outcomes: dict[Any, bool], key: Any, outcome: str) -> None:
-    """Several tests may assert on one gate: it holds if all of them pass."""
-    outcomes[key] = outcomes.get(key, True) and outcome == "passed"
+def _note(outcomes: GateOutcomes, key: Any, passed: bool | None) -> None:
+    """Several tests may assert on one gate: it holds if all that decide it pass."""
+    before = outcomes.get(key)
+    outcomes[key] = before if passed is None else passed and before is not False

@@ -40,6 +40,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--against", metavar="REF", help="compare each model with its recording at a git ref, or in a folder")
     add("--results", metavar="PATH", help="write the results as JSON")
     add("--report", metavar="PATH", help="write the report: one self-contained HTML file")
+    add("--comment", metavar="PATH", help="write Markdown for a comment on a pull request, to be updated in place")
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -72,6 +73,7 @@ def read_settings(config: pytest.Config) -> Settings:
         mutate=option.mutate,
         results=here / option.results if option.results else None,
         report=here / option.report if option.report else None,
+        comment=here / option.comment if option.comment else None,
     )
 
 
@@ -136,12 +138,20 @@ def _check_mutate(option: Any) -> None:
 
 def _check_files(option: Any) -> None:
     """Refuse two outputs in one file: the second would replace the first."""
-    paths = [(name, getattr(option, name)) for name in ("results", "report") if getattr(option, name)]
-    by_path: dict[str, str] = {}
+    paths = [(name, getattr(option, name)) for name in ("results", "report", "comment") if getattr(option, name)]
+    by_path: dict[Path, str] = {}
     for name, path in paths:
-        other = by_path.setdefault(str(Path(path).absolute()), name)
+        other = by_path.setdefault(_target(path), name)
         if other != name:
             raise UserError(f"--{other} and --{name} both name {path}: give each a file of its own")
+
+
+def _target(path: str) -> Path:
+    """Return where a path leads, through links; one that leads nowhere as it stands."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError):
+        return Path(path).absolute()
 
 
 def _timeout_s(config: pytest.Config) -> float:

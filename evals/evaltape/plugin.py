@@ -14,7 +14,7 @@ import pytest
 from evaltape.against.findings import NOT_CHECKED, ModelAgainst
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.recorded_job import Job
-from evaltape.hooks.cases import NOTHING, PARTIAL, Case, case_of, is_gate, parametrize, subject_of
+from evaltape.hooks.cases import NOTHING, PARTIAL, Case, case_of, is_gate, parametrize, sample_tests, subject_of
 from evaltape.hooks.findings import finding_of
 from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
@@ -71,9 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Listing(session))
     elif session.is_controller:
         from evaltape.hooks.controller import Controller
+        from evaltape.hooks.failures import FailuresByCause
 
         controller = Controller(session)
         config.pluginmanager.register(controller)
+        config.pluginmanager.register(FailuresByCause(lambda: controller.results))
         if session.settings.mutate:
             from evaltape.hooks.mutating import Mutating
 
@@ -105,8 +107,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if USER_ERROR in config.stash:
         raise pytest.UsageError(str(config.stash[USER_ERROR]))
     items[:] = [item for item in items if case_of(item) is not NOTHING]
+    session = config.stash[SESSION]
+    session.findings.test_ids.update(sample_tests(items))
     result = yield
-    if config.stash[SESSION].is_controller:
+    if session.is_controller:
         items.sort(key=is_gate)
     else:
         items[:] = [item for item in items if not is_gate(item)]
@@ -125,6 +129,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Fail a gate on a recording that isn't finished, whatever the gate asserts."""
     case, session = case_of(pyfuncitem), pyfuncitem.config.stash[SESSION]
     if case is not None and case.is_gate:
+        session.before_gates()
         for model in case.models(session):
             try:
                 reason = session.unfinished(model)
@@ -247,7 +252,9 @@ def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
     """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
     from evaltape.hooks.snapshots import accepted_scores
 
-    return accepted_scores(request, scores, request.config.stash[SESSION].settings.snapshots)
+    session = request.config.stash[SESSION]
+    commands = session.workspaces[scores.model.suite].commands
+    return accepted_scores(request, scores, session.settings.snapshots, commands)
 
 
 def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Session], Value]) -> Value:
@@ -274,13 +281,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     case = case_of(item)
     if case is not None:
-        report.evaltape = finding_of(item, case, item.config.stash[SESSION]) if call.when == "call" else {}
-        _begin_with_the_message(report)
+        report.evaltape = finding_of(item, case, item.config.stash[SESSION], report)
+        if report.outcome == "failed":
+            from evaltape.hooks.failures import shorten
+
+            shorten(report, item, case)
     return report
 
 
-def _begin_with_the_message(report: Any) -> None:
-    """In the short summary, which is cut to the width, and in JUnit XML, put what failed before its class."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is not None:
-        crash.message = crash.message.removeprefix("AssertionError: ")
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(config: pytest.Config, op: str, right: object) -> Generator[None, Any, Any]:
+    """Say how scores differ from the accepted ones, before anyone else does."""
+    explanations = yield
+    if op == "==" and config.pluginmanager.hasplugin("syrupy"):
+        from evaltape.hooks.snapshots import explain
+
+        return [list(explain(right)), *explanations]
+    return explanations

@@ -37,7 +37,8 @@ class Session:
     """What the tests of one process share.
 
     `before_freezing` is called before the samples of a recording are frozen: the controller starts the recorder then,
-    which holds the folders.
+    which holds the folders. `before_gates` is called before each gate: the controller waits for the recording's end then,
+    for no test waits for repeated calls.
     """
 
     def __init__(self, settings: Settings, is_controller: bool) -> None:
@@ -46,6 +47,7 @@ class Session:
         self.findings = Findings()
         self.outcomes = Outcomes()
         self.before_freezing: Callable[[], None] = lambda: None
+        self.before_gates: Callable[[], None] = lambda: None
         self._awaited: set[CallKey] | None = None if settings.records and not is_controller else set()
 
     @cached_property
@@ -163,6 +165,7 @@ class Session:
 
     def against(self, model: Model) -> "ModelAgainst":
         """Return a model on every sample of its suite beside its recording on the other side."""
+        self.before_gates()
         return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
 
     def looked_at_against(self, suite: str) -> dict[str, "ModelAgainst"]:

@@ -37,6 +37,7 @@ class Settings:
     mutate: bool
     results: Path | None
     report: Path | None
+    comment: Path | None
 
     @property
     def records(self) -> bool:

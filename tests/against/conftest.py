@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +92,9 @@ def rewrite_answer(project: Project, sample: str, text: str, model: str = "small
     rewritten = re.sub(r'"content": "[^"]*", "refusal"', f'"content": {json.dumps(text)}, "refusal"', recorded)
     assert rewritten != recorded
     path.write_text(rewritten)
+
+
+def found_in(project: Project, model: str = "small") -> Any:
+    """What `results.json` says of a model against the other side, by metric."""
+    results = json.loads((project.root / "results.json").read_text())
+    return results["suites"]["chats"]["against"]["models"][model]

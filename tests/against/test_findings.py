@@ -111,14 +111,6 @@ def test_samples_are_counted_and_the_first_named():
     assert SampleChanges().in_short == ""
 
 
-def test_what_is_not_compared_holds_no_number_in_the_results():
-    found = against([], [], not_compared="main has no model small")
-    assert found.as_result({})["exact"] == {
-        "difference": None, "low": None, "high": None, "confidence": 0.95, "samples": 0, "added": 0, "dropped": 0,
-        "changed": 0, "max_drop": 0.02, "verdict": "not checked", "passed": None, "why": "main has no model small",
-    }  # fmt: skip
-
-
 def test_calls_that_took_longer_changed_though_their_answers_did_not():
     pairs = [
         Pair(answer(f"s{n:02d}", {"latency_s": 1.0}), answer(f"s{n:02d}", {"latency_s": 3.0 + loss}))

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from evaltape.against.tree import find_tree
 
-from tests.against.conftest import rewrite_answer
+from tests.against.conftest import found_in, rewrite_answer
 from tests.support.git import commit, git
 
 
@@ -63,9 +63,11 @@ def test_samples_that_were_added_dropped_or_changed_are_left_out_counted_and_nam
     rewrite_rows(changed.cassettes / "samples.jsonl", change)
     come_back(changed)
     run = changed.run("evals", "--against", "then", "-m", "gate", "-p", "no:xdist", "--results", "results.json")
-    found = json.loads((changed.root / "results.json").read_text())["against"]["models"]["small"]["rouge1"]
+    found = found_in(changed)["rouge1"]
     assert [found[key] for key in ("samples", "added", "dropped", "changed")] == [36, 2, 1, 2]
-    assert "small: 2 samples added (t01, t04); 1 sample dropped (gone); 2 samples changed (t02, t03)" in said(run)
+    assert "small: nothing changed; 2 samples added (t01, t04); 1 sample dropped (gone); 2 samples changed (t02, t03)" in said(
+        run
+    )
 
 
 def test_columns_that_no_answer_is_compared_by_may_differ(changed):
@@ -92,7 +94,7 @@ def test_answers_that_were_lost_and_won_are_named_and_not_paired(changed):
     come_back(changed)
     rewrite_answer(changed, "t05", "")
     run = changed.run("evals", "--against", "then", "-m", "gate", "-p", "no:xdist", "--results", "results.json")
-    found = json.loads((changed.root / "results.json").read_text())["against"]["models"]["small"]["rouge1"]
+    found = found_in(changed)["rouge1"]
     assert found["samples"] == 37
     assert "1 sample answered then and not now (t05); 2 samples answered now and not then (t01, t02)" in run.output
 
@@ -223,7 +225,7 @@ def test_a_copy_of_the_repository_is_another_side(repository, tmp_path):
     shutil.copytree(repository.root, tmp_path / "copy")
     rewrite_answer(repository, "t01", "nothing at all")
     found = repository.results("-m", "gate", "-p", "no:xdist", "--against", str(tmp_path / "copy"))["against"]
-    assert (found["ref"], found["commit"]) == (str(tmp_path / "copy"), None)
+    assert (found["ref"], found["commit"]) == (str(tmp_path / "copy"), "")
     assert found["models"]["small"]["rouge1"]["difference"] == pytest.approx(-12 / 14 / 40)
 
 
@@ -340,7 +342,7 @@ def test_a_fresh_recording_is_compared_with_the_one_that_it_replaces(repository,
     text = repository.suite.read_text()
     repository.suite.write_text(re.sub(r'base_url = "[^"]*"', f'base_url = "{api.base_url}"', text))
     run = repository.run("evals", "--record", "--against", "HEAD", "--results", "results.json", workers)
-    found = json.loads((repository.root / "results.json").read_text())["against"]["models"]["small"]["rouge1"]
+    found = found_in(repository)["rouge1"]
     assert api.calls == 40
     assert (found["verdict"], found["passed"], found["samples"]) == ("failed", False, 40), run.output
 
@@ -351,9 +353,8 @@ def test_a_tuned_model_is_compared_by_its_key(tuned):
     for path in [*(tuned.cassettes / "tuned").glob("*.yaml")]:
         path.write_text(path.read_text().replace("ft:", "ft:again:"))
     rewrite_answer(tuned, "t1", "nothing at all", "tuned")
-    path = tuned.root / "results.json"
-    run = tuned.run("evals", "-m", "finetuned", "--against", then, "--results", str(path), "-p", "no:xdist")
-    found = json.loads(path.read_text())["against"]["models"]["tuned"]["rouge1"]
+    run = tuned.run("evals", "-m", "finetuned", "--against", then, "--results", "results.json", "-p", "no:xdist")
+    found = found_in(tuned, "tuned")["rouge1"]
     assert (found["samples"], found["difference"]) == (6, pytest.approx(-1 / 6)), run.output
     assert "tuned: recorded with another model" in said(run)
 

@@ -92,7 +92,7 @@ def test_an_order_that_may_not_have_arrived_is_left_to_the_user(tuning, api):
     assert not intent_of(tuning).exists()
 
 
-def test_retrain_does_not_pay_before_the_user_was_told_that_a_job_may_be_there(tuning, api):
+def test_retrain_does_not_pay_before_it_said_that_a_job_may_be_there(tuning, api):
     api.tuning.quirks.lag_s = math.inf
     api.fault("lost", path=JOBS)
     assert tuning.drive(retrain=True).state is State.UNCLEAR

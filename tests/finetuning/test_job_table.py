@@ -1,6 +1,7 @@
 """The table of a job's states: one state pays, every state can be left or ends, and the documentation shows this table."""
 
 import pytest
+from evaltape.recorder.jobs.patience import Patience
 from evaltape.recorder.jobs.states import TABLE, ForbiddenStep, State, advance, as_markdown, check_payable
 
 from tests.support.forked import REPOSITORY
@@ -36,5 +37,17 @@ def test_nothing_is_payable_but_in_one_state(state):
     check_payable(State.ORDERING)
 
 
+DOCUMENTATION = (REPOSITORY / "docs/fine-tuning.md").read_text(encoding="utf-8")
+
+
 def test_the_documentation_shows_the_table():
-    assert as_markdown() in (REPOSITORY / "docs/fine-tuning.md").read_text(encoding="utf-8")
+    assert as_markdown() in DOCUMENTATION
+
+
+def test_the_documented_waits_are_those_of_the_driver():
+    waits, text = Patience(), " ".join(DOCUMENTATION.split())
+    assert (waits.look_s, "listing is looked through for 90 seconds" in text) == (90, True)
+    assert (waits.unknown_s, "waited through for ten minutes" in text) == (600, True)
+    assert (waits.poll_s, "Failing polls are put up with for 15 minutes" in text) == (900, True)
+    assert (waits.read_s, "failing questions before an order for a minute" in text) == (60, True)
+    assert (waits.longest_retry_after_s, "`Retry-After` is waited, up to a minute" in text) == (60, True)

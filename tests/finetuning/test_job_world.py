@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
-from tests.support.job_world import Stage, World, worlds
+from tests.support.job_world import LAG_S, Fault, Session, Stage, World, worlds
 from tests.support.server import ApiServer
 from tests.support.tuning import TuningProject
 
@@ -19,9 +19,19 @@ def stage() -> Iterator[Stage]:
         yield Stage(project.jobs().prepare("tuned"), api, Path(name))
 
 
-@settings(
-    max_examples=int(__import__("os").environ.get("N", "25")), suppress_health_check=[HealthCheck.too_slow], deadline=None
-)
+LOST, LATE, TWICE = (Fault("order", 0, kind) for kind in ("lost", "late", "twice"))
+PAIR = (Session(0, faults=(LATE,)), Session(1, faults=(LATE,)))
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(world=worlds)
+@example(World((PAIR,)))
+@example(World((PAIR,), lag_s=LAG_S))
+@example(World((PAIR,), keeps_metadata=False, filters="ignored", lag_s=LAG_S))
+@example(World(((Session(0, faults=(LOST,)), Session(1, faults=(LOST,))),)))
+@example(World(((Session(0), Session(1, killed_at=5)),)))
+@example(World(((Session(0, faults=(TWICE,)),),)))
+@example(World(((Session(0, faults=(LOST,)),), (Session(1),)), keeps_metadata=False, filters="refused"))
+@example(World(((Session(0, killed_at=5),), (Session(0, "retrain"),), (Session(0, "missing"),)), lag_s=float("inf")))
 def test_no_second_job_is_paid_and_every_session_ends_in_a_known_state(stage: Stage, world: World) -> None:
     stage.play(world)

@@ -1,4 +1,4 @@
-"""Workflow 2 as a user goes through it: a job is recorded beside the baseline, replayed, and guarded against change."""
+"""A job as a user meets it: recorded beside the baseline, replayed, and guarded against change."""
 
 import json
 import math
@@ -101,7 +101,7 @@ def test_an_identical_file_is_uploaded_once(tuning):
     assert (tuning.uploads, len(tuning.job_ids)) == (1, 2)
 
 
-def test_a_file_that_the_api_refused_is_uploaded_anew(tuning, api):
+def test_a_file_that_the_api_refused_is_uploaded_again(tuning, api):
     api.fault(error(400, "Something is wrong here"), path=JOBS)
     tuning.drive()
     next(iter(api.tuning.files.values()))[0]["status"] = "error"
@@ -121,7 +121,7 @@ def test_a_validation_split_is_uploaded_and_named_in_the_order(tuning, api):
     assert (order["training_file"], order["validation_file"]) == ("file-0001", "file-0002")
 
 
-def test_a_train_split_with_fewer_rows_than_asked_for_is_told(tuning):
+def test_a_train_split_with_fewer_rows_than_asked_for_is_reported(tuning):
     tuning.edit_suite('train = { split = "train" }', 'train = { split = "train", samples = 99 }')
     run = tuning.run("evals", "--record", "--snapshot-update")
     assert run.exit_code == 0, run.output
@@ -138,8 +138,8 @@ def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning, a
     api.tuning.states = ("validating_files", "failed")
     run = tuning.run("evals", "--record", "-k", "not test_scores", "-n 2")
     assert run.exit_code == 1, run.output
-    # The job, six samples, a gate and a comparison; the baseline's seven tests pass.
-    assert (run.outcomes["passed"], run.outcomes["failed"]) == (7, 9), run.output
+    # The job, six samples and a gate; the baseline's seven tests pass.
+    assert (run.outcomes["passed"], run.outcomes["failed"]) == (7, 8), run.output
     assert (
         "AssertionError: [finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. To pay for another: "
         f"{RECORD} --retrain\n"
@@ -237,17 +237,16 @@ def test_replay_needs_neither_the_api_nor_the_training_split_nor_time(tuned, api
     }
     assert results["models"]["tuned"]["gates"] == {"rouge1": {"threshold": 0.9, "passed": True}}
     assert results["models"]["tuned"]["served"] == TUNED
-    assert results["comparisons"]["tuning-helps"]["rouge1"]["passed"] is True
 
 
-def test_a_job_without_a_recording_is_told_with_the_command(tuning):
+def test_a_job_without_a_recording_is_reported_with_the_command(tuning):
     assert refused(tuning) == "there is no such recording"
 
 
 def test_training_data_that_changed_fails_the_replay(tuned):
     tuned.write_split("train", [{**TRAINING[0], "summary": "Zoë says bye."}, *TRAINING[1:]])
     run = tuned.run("evals", "-m", "finetuned", "-k", "t1 or rouge1", "-p no:xdist")
-    assert (run.exit_code, run.outcomes["failed"]) == (1, 3), run.output
+    assert (run.exit_code, run.outcomes["failed"]) == (1, 2), run.output
     assert (
         "cassettes/chats/tuned/job.yaml: the recording is of other training data: the split's rows changed since (its "
         f"training file has sha256 6b88ad5e0cc5, the suite makes {tuned.training_file().sha256[:12]}). Record it: "
@@ -272,7 +271,7 @@ def test_a_split_written_in_another_way_is_the_same_training_data(tuned):
     assert_replays(tuned)
 
 
-def test_training_data_that_became_unusable_is_told_as_such(tuned):
+def test_training_data_that_became_unusable_is_reported_as_such(tuned):
     tuned.write_split("train", TRAINING[:3])
     assert refused(tuned) == (
         f"the training data can't be checked against the recording: {tuned.suite}: [finetune.tuned] 3 training rows; "
@@ -281,7 +280,7 @@ def test_training_data_that_became_unusable_is_told_as_such(tuned):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "change"),
     [
         ("n_epochs = 1", "n_epochs = 2", "another n_epochs (1; the suite asks for 2)"),
         ("n_epochs = 1", "batch_size = 8", "another batch_size (none; the suite asks for 8); another n_epochs (1; the "
@@ -290,13 +289,13 @@ def test_training_data_that_became_unusable_is_told_as_such(tuned):
         ("small-2026-01-01", "big", 'another base ("small-2026-01-01"; the suite asks for "big")'),
     ],
 )  # fmt: skip
-def test_settings_that_changed_are_named(tuned, old, new, told):
+def test_settings_that_changed_are_named(tuned, old, new, change):
     tuned.edit_suite(old, new)
-    assert refused(tuned) == f"recorded with {told}"
+    assert refused(tuned) == f"recorded with {change}"
 
 
 @pytest.mark.parametrize("at_hand", [True, False], ids=["train split at hand", "not at hand"])
-def test_a_prompt_that_changed_is_told(tuned, at_hand):
+def test_a_prompt_that_changed_is_reported(tuned, at_hand):
     tuned.edit_suite("Summarise", "Sum up")
     if not at_hand:
         (tuned.splits / "train.jsonl").unlink()

@@ -49,13 +49,13 @@ def test_a_text_inside_another_is_near_it_and_not_the_same():
     assert [overlap.exact for overlap in leaks({"r1": f"{FOX} and tomorrow"}, {"s1": FOX})] == [False]
 
 
-def test_each_row_is_told_once_with_the_nearest():
+def test_each_row_is_named_once_with_the_nearest():
     evaluated = {"s1": " ".join(FOX.split()[:9]), "s2": FOX, "s3": FOX}
     training = {"r1": FOX, "r2": f"{FOX.removesuffix(' today')} and tomorrow", "r3": "Bob: no"}
     assert [str(overlap) for overlap in leaks(training, evaluated)] == ["r1 is s2", "r2 shares 100% with s1"]
 
 
-def test_a_row_that_repeats_is_told_with_the_first_that_says_it():
+def test_a_row_that_repeats_is_named_with_the_first_that_says_it():
     rows = {"r1": "Ann: hi", "r2": "Bob: ho", "r3": "ann, HI!", "r4": "ann hi"}
     assert [str(overlap) for overlap in duplicates(rows)] == ["r3 is r1", "r4 is r1"]
 
@@ -69,9 +69,9 @@ NEAR = {"id": "r14", "dialogue": "Gus: bring bread bread bread\nHal: ok then", "
 
 def test_a_leak_is_refused_with_both_rows_named(tuning):
     tuning.write_split("train", [*TRAINING, LEAK])
-    with pytest.raises(UserError) as mistake:
+    with pytest.raises(UserError) as error:
         tuning.training_file()
-    assert str(mistake.value) == (
+    assert str(error.value) == (
         f"{tuning.suite}: [finetune.tuned] training row r13 is sample t3: a model would be tested on what it was "
         'trained on. Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
     )
@@ -91,11 +91,11 @@ def test_leaks_can_be_left_out_of_training_and_are_counted(tuning):
     assert file.text == whole
     assert list(file.notes()) == [
         f"12 training rows, {len(file.content):,} bytes, sha256 {file.sha256[:12]}",
-        "2 training rows left out, for being evaluated, too: r13 is sample t3, r15 is sample t1",
+        "2 training rows left out, because they are evaluated, too: r13 is sample t3, r15 is sample t1",
     ]
 
 
-def test_near_leaks_and_repeated_rows_are_kept_and_told_with_the_bound(tuning):
+def test_near_leaks_and_repeated_rows_are_kept_and_named_with_the_bound(tuning):
     tuning.write_split("train", [*TRAINING, NEAR, {**TRAINING[1], "id": "r15"}])
     file = tuning.training_file()
     assert file.rows == 14
@@ -115,7 +115,7 @@ def test_of_many_the_first_three_are_named(tuning):
 
 def test_rows_of_the_validation_split_must_not_be_trained_on_either(tuning):
     tuning.extend_suite('[finetune.tuned.validation]\nsplit = "held-out"\n')
-    # Ids start anew in each split: this row is not the sample t1.
+    # Ids start again in each split: this row is not the sample t1.
     tuning.write_split("held-out", [{"id": "t1", "dialogue": "Pia: chess?\nQuin: sure", "summary": "They play chess."}])
     tuning.write_split("train", [*TRAINING, {"id": "t1", "dialogue": "Pia: chess? Quin: sure!", "summary": "Chess."}])
     with pytest.raises(UserError, match=r"training row t1 is validation row t1: "):
@@ -129,5 +129,5 @@ def test_a_recording_says_what_it_left_out(tuning):
     tuning.edit_suite('{ split = "train" }', '{ split = "train", leaks = "drop" }')
     tuning.write_split("train", [*TRAINING, LEAK, NEAR])
     run = tuning.run("evals", "-m", "finetuned", "-k", "t1", "--record", "-p no:xdist")
-    assert "tuned: 1 training row left out, for being evaluated, too: r13 is sample t3" in run.output
+    assert "tuned: 1 training row left out, because they are evaluated, too: r13 is sample t3" in run.output
     assert "r14 shares 100% with sample t6" in run.output

@@ -7,7 +7,7 @@ import pytest
 from evaltape.errors import UserError
 from evaltape.finetuning import training_file
 from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
-from evaltape.finetuning.training_file import build_validation_file, fault_of
+from evaltape.finetuning.training_file import build_validation_file, problem_of
 
 from tests.support.project import ROWS
 from tests.support.tuning import TRAINING
@@ -22,10 +22,10 @@ SHA256 = "6b88ad5e0cc5da8b288cc6d6f32e88b8e1b2cace50c88abc5418e4426380b821"
 
 
 def refused(tuning) -> str:
-    with pytest.raises(UserError) as mistake:
+    with pytest.raises(UserError) as error:
         tuning.training_file()
-    assert str(mistake.value).startswith(f"{tuning.suite}: [finetune.tuned] ")
-    return str(mistake.value).split("[finetune.tuned] ", 1)[1]
+    assert str(error.value).startswith(f"{tuning.suite}: [finetune.tuned] ")
+    return str(error.value).split("[finetune.tuned] ", 1)[1]
 
 
 # ---------------------------------------------------------------- its bytes
@@ -66,12 +66,10 @@ def test_is_of_the_selected_rows_in_the_order_of_datasets(tuning):
 
 
 def test_epochs_left_to_the_service_are_counted_as_its_most(tuning):
-    _, job = tuning.loaded()
     size = len(tuning.training_file().content)
-    assert tuning.jobs().prepare(job.key).most_tokens == size
+    assert tuning.jobs().prepare("tuned").most_tokens == size
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
-    _, job = tuning.loaded()
-    assert tuning.jobs().prepare(job.key).most_tokens == MOST_AUTO_EPOCHS * size
+    assert tuning.jobs().prepare("tuned").most_tokens == MOST_AUTO_EPOCHS * size
 
 
 # ---------------------------------------------------------------- its checks
@@ -101,7 +99,7 @@ def test_refuses_under_ten_examples(tuning):
 def test_says_that_rows_left_out_leave_too_few(tuning):
     tuning.edit_suite('{ split = "train" }', '{ split = "train", leaks = "drop" }')
     tuning.write_split("train", [*TRAINING[:9], {**ROWS[2], "id": "r10"}])
-    assert refused(tuning) == ("9 training rows, with 1 left out for being evaluated, too; the API asks for 10 or more")
+    assert refused(tuning) == ("9 training rows, with 1 left out that are evaluated, too; the API asks for 10 or more")
 
 
 def test_refuses_an_example_that_is_too_long(tuning):
@@ -142,8 +140,8 @@ ROLES = ["system", "user", "assistant"]
     ],
 )
 def test_finds_what_the_api_would_refuse_in_a_line(turns, fault):
-    found = fault_of(line(*turns), ROLES)
-    assert found is None if fault is None else found is not None and found.startswith(fault)
+    problem = problem_of(line(*turns), ROLES)
+    assert problem is None if fault is None else problem is not None and problem.startswith(fault)
 
 
 def test_the_validation_file_is_checked_likewise(tuning):

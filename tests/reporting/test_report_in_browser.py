@@ -2,16 +2,42 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from evaltape.reporting.results import OwnGate, Results
 
 from tests.support.browser import Page, look, start_browser
-from tests.support.report_facts import ESCAPES, HOSTILE, facts, score, with_text, without, write_page
+from tests.support.report_facts import (
+    ESCAPES,
+    HOSTILE,
+    changed,
+    facts,
+    only,
+    score,
+    suite_of,
+    with_against,
+    with_lengths,
+    with_model,
+    with_mutants,
+    with_prediction,
+    with_sample,
+    with_slices,
+    with_text,
+    without,
+    write_page,
+)
 
 SECTIONS = ["scores", "comparisons", "sides", "distribution", "pairs", "training", "cost", "samples"]
 WIDTHS = (320, 390, 768, 1280)
+
+
+def with_losses(*rows: Any) -> Results:
+    """Results whose job has these rows of training metrics, and no event."""
+    job = suite_of(facts()).jobs["tuned"]
+    return changed(facts(), jobs={"tuned": replace(job, metrics=rows, events=())})
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +49,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], Page]]:
+def show(browser: Any, tmp_path: Path) -> Iterator[Callable[[Results], Page]]:
     """Opens the report of facts, at the usual size and in light; afterwards nothing may stand in the console."""
     look(browser, 1280)
 
-    def open_page(made: dict[str, Any]) -> Page:
+    def open_page(made: Results) -> Page:
         browser.get(write_page(tmp_path, made).as_uri())
         return Page(browser)
 
@@ -57,9 +83,11 @@ def test_numbers_of_charts_stand_in_tables(show):
     assert page.texts("#scores tbody:first-of-type tr:nth-child(2) :is(th, td)") == [
         *("base", "", "0.400", "0.350 to 0.450", "0.3", "✓\u00a0holds")
     ]
-    assert page.texts("#comparisons tbody tr:last-child td:not(.chart)") == [
+    assert page.texts("#comparisons tbody:first-of-type tr:nth-child(2) td:not(.chart)") == [
         *("+0.100", "+0.020 to +0.180", "≥ +0.050", "~\u00a0inconclusive")
     ]
+    assert page.texts("#comparisons tr.remark") == ["rougeL: about 80 samples"]
+    assert "tuned less base, 11 samples, 90% interval" in page.one("#comparisons").text
     better = sum(score(number, 1) > score(number, 0) for number in range(11))
     assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
 
@@ -73,8 +101,8 @@ def test_numbers_of_charts_stand_in_tables(show):
         (facts(failed=12), []),
         (facts(samples=1, failed=0), []),
         (without(facts(), "computed"), []),
-        ({**facts(), "training": {}}, []),
-        ({**facts(), "training": {"tuned": {"metrics": [{"step": 1.0, "train_loss": None}]}}}, []),
+        (with_losses(), []),
+        (with_losses({"step": 1.0, "train_loss": None, "valid_loss": None}), []),
     ],
     ids=["one model", "no tuning", "no gates", "all failed", "one sample", "no lead", "no metrics", "no losses"],
 )
@@ -88,11 +116,103 @@ def test_what_is_not_there_is_left_out(show, made, missing):
 
 
 def test_an_empty_prediction_is_told(show):
-    made = facts(samples=2, failed=0)
-    made["results"]["predictions"][0]["prediction"] = " \n"
-    page = show(made)
+    page = show(with_prediction(facts(samples=2, failed=0), 0, text=" \n"))
     page.one(".opener").click()
     assert "The prediction is empty." in page.one("tr.detail").text
+
+
+# ---------------------------------------------------------------- further parts
+
+
+def test_several_suites_are_chosen_between(show):
+    made, other = facts(), facts(samples=5, models=("base",), name="tickets")
+    page = show(replace(made, suites={**made.suites, **other.suites}))
+    page.one("#search").send_keys("number7")
+    page.all("#suites input")[1].click()
+    assert len(page.samples) == 5
+    assert [section.get_attribute("id") for section in page.all("main > section")] == [
+        *("scores", "distribution", "cost", "samples")
+    ]
+    assert "1 model · 5 samples" in page.one("#facts").text
+    page.all("#suites input")[0].click()
+    assert len(page.samples) == 12
+
+
+def test_where_less_is_better_gates_are_the_most_and_falling_is_better(show):
+    page = show(with_lengths(facts()))
+    rows = [text.replace("\u00a0", " ") for text in page.texts("#scores tbody:nth-of-type(4) tr .verdict")]
+    assert rows == ["✓ holds", "✗ 3.0 over", "✗ 8.0 over"]
+    assert page.texts("#scores tbody:nth-of-type(4) .gate")[0] == "≤ 20"
+    page.all("#samples .segments input")[2].click()
+    page.choose("#show", "better")
+    changes = page.texts(".samples tbody .number:last-child")
+    assert changes
+    assert all(change.startswith("−") for change in changes)
+
+
+def test_a_metric_without_an_upper_bound_has_its_own_axis(show):
+    page = show(with_lengths(facts()))
+    assert [text.split("\n")[0] for text in page.texts("#scores .under svg text:last-child")] == ["0.5", "30"]
+    page.all("#distribution .segments input")[2].click()
+    assert page.texts("#distribution svg.axis text")[-1] == "16"
+
+
+def test_slices_stand_in_a_table_with_their_gate_the_worst_first(show):
+    page = show(with_slices(facts()))
+    rows = page.texts("#slices tbody:first-of-type tr:not(.group) :is(th, .verdict)")
+    assert [text.replace("\u00a0", " ") for text in rows] == [
+        *("law 3 samples", "too few to gate", "small talk 24 samples", "✗ fails", "travel 31 samples", "✓ holds")
+    ]
+    page.one("#comparisons details summary").click()
+    assert page.texts("#comparisons details tbody tr:last-child td")[1] == "−0.050 (−0.150 to +0.050)"
+    page.one(".opener").click()
+    assert "topic: travel" in page.one("tr.detail .input").text
+
+
+def test_all_references_are_shown_and_words_are_marked_by_the_nearest(show):
+    page = show(with_sample(facts(), "s1", references=("Nothing alike", "They will meet 1 of us")))
+    page.all(".opener")[1].click()
+    assert page.texts("tr.detail .reference .text") == ["Nothing alike", "They will meet 1 of us"]
+    assert page.texts("tr.detail .answer mark")[:1] == ["base"]
+    assert "Not in it (beside reference 2): us" in page.one("tr.detail").text
+
+
+def test_an_answer_that_could_not_be_scored_has_its_reason_and_can_be_filtered(show):
+    made = with_prediction(facts(), 2, scores={"rouge1": 0.5}, unscored={"rougeL": "acme/metrics.py:12: no words"})
+    page = show(with_model(made, "base", unscored={"rougeL": {"s2": "acme/metrics.py:12: no words"}}))
+    assert page.texts("#samples tbody tr:nth-child(3) .number")[0] == "not scored"
+    page.choose("#show", "unscored")
+    assert page.samples == ["s2"]
+    page.one(".opener").click()
+    assert "Not scored by rougeL: acme/metrics.py:12: no words" in page.one("tr.detail").text
+
+
+def test_gates_that_users_wrote_stand_in_the_table(show):
+    page = show(changed(facts(), tests=(OwnGate("evals/test_own.py::test_gate[made-base]", "base", False),)))
+    assert page.texts("#scores tr.test :is(th, td)") == ["evals/test_own.py::test_gate[made-base]", "✗\u00a0fails"]
+
+
+def test_a_comparison_with_another_commit_opens_samples_to_both_answers(show):
+    page = show(with_against(facts()))
+    page.run("document.querySelector('#against .segments input').click()")
+    assert page.texts("#against tbody:first-of-type tr:nth-child(2) td:not(.chart)") == [
+        *("−0.050", "−0.060 to −0.040", "≥ −0.020", "✗\u00a0failed")
+    ]
+    assert "third is new: there is nothing to compare" in page.one("#against").text
+    lost = page.texts("#against .pair-id")
+    assert lost == [f"s{number}" for number in reversed(range(11))]
+    page.one("#against .pair-fold summary").click()
+    assert page.texts("#against .pair-texts mark") == ["met s10", "will meet 10 of base"]
+    page.one("#against .pair-texts button").click()
+    assert page.focused == "s10"
+
+
+def test_mutants_stand_in_a_table_of_damage_by_gates_with_an_example(show):
+    page = show(with_mutants(facts()))
+    assert page.texts("#mutants thead th") == ["Damage", "Answers", "rouge1", "rougeL"]
+    assert page.texts("#mutants tbody tr:first-child td") == ["9 of 11", "50%", "–", "11 of 11", "–", "50%"]
+    assert page.texts("#mutants mark") == ["not"]
+    assert "0 of 1 kind of damage noticed at 25% of the answers." in page.one("#mutants").text
 
 
 # ---------------------------------------------------------------- texts are data
@@ -139,9 +259,7 @@ def test_a_heading_sorts_and_failed_samples_stay_behind(show):
 
 
 def test_search_looks_into_every_text_without_case_and_accents(show):
-    made = facts()
-    made["samples"][4]["input"] = "Lukáš: ÉTÉ"
-    page = show(made)
+    page = show(with_sample(facts(), "s4", input="Lukáš: ÉTÉ"))
     for words, found in {"lukas ete": ["s4"], "NUMBER7": ["s7"], "meet 3 of third": ["s3"], "s9": ["s9"]}.items():
         page.one("#search").clear()
         page.one("#search").send_keys(words)
@@ -169,10 +287,8 @@ def test_filters_show_what_got_better_or_worse_failed_or_was_cut(show):
 
 def test_the_model_filter_leaves_one_column_and_its_samples(show):
     made = facts(failed=0)
-    made["results"]["predictions"] = [
-        one for one in made["results"]["predictions"] if one["model"] != "third" or one["sample"] in ("s2", "s5")
-    ]
-    page = show(made)
+    kept = [each for each in suite_of(made).predictions if each.model != "third" or each.sample in ("s2", "s5")]
+    page = show(only(made, kept))
     page.choose("#model", "2")
     assert page.samples == ["s2", "s5"]
     assert [text.split("\u00a0")[0] for text in page.texts(".samples thead th")] == ["Sample", "third", "Change"]
@@ -317,8 +433,9 @@ def test_light_and_dark_follow_the_reader(show, browser):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_width_needs_scrolling_sideways(show, browser, width):
     look(browser, width)
-    page = show(with_text(facts(), "a" * 90))
+    page = show(with_mutants(with_against(with_slices(with_lengths(with_text(facts(), "a" * 90))))))
     page.one(".opener").click()
+    page.one("#against .pair-fold summary").click()
     assert page.run("return document.documentElement.scrollWidth") <= width
 
 

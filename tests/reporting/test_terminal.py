@@ -5,24 +5,25 @@ import shlex
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from evaltape.reporting.scoreboard import Line
-from evaltape.text import cut, duration, usd, visible
+from evaltape.text import cut, duration, split_command, usd, visible
 
-from tests.support.project import ROUGE1
+from tests.support.project import ROUGE1, ROWS
 from tests.support.tuning import COMPARISON
 
 TWO_GATES = "gates = { rouge1 = 0.3, rouge2 = 0.5 }"
 TABLE = """\
 ============================ scores: chats (replay) ============================
+1 of 2 gates holds
                  mean  95% interval        gate           verdict
 first three lines (computed, not recorded): what a model has to beat
   rouge1       0.5436  0.0722 to 0.8580
   rouge2       0.2626  0.0000 to 0.7403
   rougeL       0.4271  0.0000 to 0.7307
-small: 6 samples
+small: 6 samples, recorded 2026-09-21
   rouge1       0.6406  0.0792 to 1.0000    0.3            passed
   rouge2       0.3519  0.0000 to 1.0000    0.5            failed
   rougeL       0.5295  0.0000 to 0.9151
+  words           3.8  2.0 to 5.1
 """
 WORST = """\
 ------------------------- small rouge2: what hurt most -------------------------
@@ -41,7 +42,7 @@ t2  0.4444
 t1  0.6667
   reference:  the red car won the race
   prediction: Ben: the red car won
-Run them again: pytest evals -m baseline -k 'small-t3 or small-t4 or small-t6 or small-t2 or small-t1'
+Run them again: pytest 'evals/test_baseline.py::test_sample[chats-small-t3]' 'evals/test_baseline.py::test_sample[chats-small-t4]' 'evals/test_baseline.py::test_sample[chats-small-t6]' 'evals/test_baseline.py::test_sample[chats-small-t2]' 'evals/test_baseline.py::test_sample[chats-small-t1]'
 """
 
 
@@ -66,15 +67,13 @@ def test_table_and_the_samples_that_hurt_most(failing, workers):
 def test_the_command_under_a_failed_gate_reruns_these_samples(failing):
     run = failing.run("evals", "-m", "baseline")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    again = failing.run(*(f"-k={word}" if " or " in word else word for word in shlex.split(command[1]) if word != "-k"))
-    again.assert_outcomes(passed=5, deselected=4)
+    failing.run(*shlex.split(command[1])).assert_outcomes(passed=5)
 
 
-def test_samples_with_ids_that_no_expression_can_name_are_rerun_by_their_test_ids(project, api):
-    project.write_rows([{"id": "1/2", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}])
+def test_samples_whose_ids_no_file_can_be_named_by_are_rerun_as_well(project, api):
+    project.write_rows([{"id": "1/2 'x'", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}])
     run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
     command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    assert command[1] == "'evals/test_baseline.py::test_sample[small-1%2F2]'"
     project.run(*shlex.split(command[1])).assert_outcomes(passed=1)
 
 
@@ -98,7 +97,17 @@ def test_a_gate_that_was_not_selected_is_shown_as_not_checked(failing):
 
 
 def test_some_of_the_samples_are_told_from_all(recorded):
-    assert "\nsmall: 2 of 6 samples\n" in recorded.run("evals", "-k", "small-t1 or small-t2").output
+    assert "\nsmall: 2 of 6 samples, recorded 2026-09-21\n" in scores_of(
+        recorded.run("evals", "-k", "small-t1 or chats-small-t2").output
+    )
+
+
+def test_the_days_of_the_recording_are_shown(recorded):
+    cassette = recorded.cassette("t2")
+    cassette.write_text(re.sub(r'"created": \d+', '"created": 1767225600', cassette.read_text()))
+    run = recorded.run("evals", "-m", "baseline")
+    assert "\nsmall: 6 samples, recorded 2026-01-01 to 2026-09-21\n" in run.output
+    assert recorded.results()["models"]["small"]["recorded"] == ["2026-01-01", "2026-09-21"]
 
 
 def test_quiet_shows_the_table_alone_and_quieter_nothing(failing):
@@ -117,7 +126,7 @@ def test_verbose_cuts_no_text_and_tells_more(project, api):
     verbose = scores_of(project.run("evals", "-m", "baseline", "-v").output)
     assert re.sub(r"\s+", " ", long) in re.sub(r"\s+", " ", verbose)
     assert "small: served as small-2026-01-01, 7 + 2 tokens" in verbose
-    assert max(len(line) for line in verbose.splitlines() if "pytest evals" not in line) <= 80
+    assert max(len(line) for line in verbose.splitlines() if "pytest " not in line) <= 80
 
 
 def test_texts_of_models_never_reach_the_terminal_raw(project, api):
@@ -131,7 +140,7 @@ def test_failed_samples_are_counted_and_named_with_their_reason(project, api):
     api.fault("refusal", match="tea")
     api.fault("truncated", match="bread")
     run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
-    assert "\nsmall: 6 samples, 1 truncated, 1 failed (0 allowed)\n" in run.output
+    assert "\nsmall: 6 samples, 1 truncated, recorded 2026-09-21, 1 failed (0 allowed)\n" in scores_of(run.output)
     assert "t3  failed\n  reference:  Coffee before tea, says Kai\n  reason:     the model refused: " in run.output
     project.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3 }\nallow_failed = 1")
     run = project.run("evals", "-m", "baseline")
@@ -150,8 +159,11 @@ def test_comparisons_and_jobs_stand_in_the_table(compared):
     run = compared.run("evals")
     assert run.exit_code == 1, run.output
     shown = scores_of(run.output)
+    assert "2 of 2 gates hold; 0 of 1 comparison passed, 1 inconclusive\n" in shown
     assert "tuning-helps: tuned less small: 6 samples, 90% interval\n" in shown
     assert "  rouge1      +0.3594  +0.0660 to +1.0000  min_gain 0.02  inconclusive\n" in shown
+    assert re.search(r"  words +\+0\.5  [-+]\d\.\d to [-+]\d\.\d\n", shown)
+    assert "tuning-helps rouge1 is inconclusive: 6 pairs: it takes 10 to pass" in shown
     job = "job tuned: ftjob-0002, succeeded, 2,100 trained tokens, ft:small-2026-01-01:"
     assert job in re.sub(r"\n +", " ", shown)
 
@@ -163,10 +175,12 @@ def test_an_interval_is_labelled_by_what_its_ends_are(compared):
 
 def test_a_comparison_that_fails_names_the_samples_that_lost_most(tuned):
     tuned.extend_suite('\n[compare.smaller]\nbaseline = "tuned"\ncandidate = "small"\nmax_drop = { rouge1 = 0.0 }\n')
-    shown = scores_of(tuned.run("evals").output)
+    run = tuned.run("evals")
+    shown = scores_of(run.output)
     assert "  rouge1      -0.3594  -1.0000 to -0.0660  max_drop 0     failed\n" in shown
     assert "-------------------- smaller rouge1: where small lost most ---------------------\n" in shown
     assert "t4  -1.0000 (1.0000 to 0.0000)\n  reference:  Nobody came.\n  baseline:   Nobody came.\n" in shown
+    assert " AssertionError: -0.3594 failed: smaller rouge1: small less tuned (90% interval " in run.output
     not_run = scores_of(tuned.run("evals", "-m", "sample").output)
     assert re.search(r"max_drop 0 +not checked\n", not_run)
 
@@ -187,40 +201,211 @@ def test_without_a_terminal_reporter_all_else_goes_on(recorded):
 def test_a_failed_gate_begins_with_what_failed(failing):
     output = failing.run("evals", "-m", "baseline").output
     errors = [line for line in output.splitlines() if line.startswith("E  ")]
-    message = "small rouge2: mean 0.3519 under gate 0.5 (95% interval 0.0000 to 1.0000, 6 samples)"
-    assert errors[0] == f"E       AssertionError: {message}"
+    message = "0.3519 < 0.5: small rouge2: mean under its gate (95% interval 0.0000 to 1.0000, 6 samples)"
+    assert errors[0].split(maxsplit=1)[1] == f"AssertionError: {message}"
     assert max(map(len, errors[1:])) < 70
-    assert "FAILED evals/test_baseline.py::test_gate[small-rouge2] - small rouge2: mean " in output
+    (line,) = [line for line in output.splitlines() if line.startswith("FAILED")]
+    assert line == "FAILED evals/test_baseline.py::test_gate[chats-small-rouge2] - 0.3519 < 0.5: ..."
+    assert len(line) <= 80
 
 
 def test_junit_xml_carries_the_scores(failing, workers):
     failing.run("evals", "-m", "baseline", "--junit-xml", "junit.xml", workers)
     cases = {case.get("name"): case for case in ElementTree.parse(failing.root / "junit.xml").iter("testcase")}
     told = {name: {one.get("name"): float(one.get("value")) for one in case.iter("property")} for name, case in cases.items()}
-    assert [told[f"test_sample[small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
+    assert [told[f"test_sample[chats-small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
     mean = sum(ROUGE1) / 6
-    assert told["test_gate[small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
-    assert told["test_scores[small]"]["rouge1"] == pytest.approx(mean)
-    failure = cases["test_gate[small-rouge2]"].find("failure")
-    assert failure.get("message").startswith("small rouge2: mean 0.3519 under gate 0.5")
+    assert told["test_gate[chats-small-rouge1]"] == {"rouge1": pytest.approx(mean), "gate": 0.3, "samples": 6, "failed": 0}
+    assert told["test_scores[chats-small]"]["rouge1"] == pytest.approx(mean)
+    failure = cases["test_gate[chats-small-rouge2]"].find("failure")
+    assert failure.get("message").startswith("0.3519 < 0.5: small rouge2: mean under its gate")
 
 
 def test_junit_xml_carries_comparisons(compared):
     compared.run("evals", "--junit-xml", "junit.xml")
     cases = {case.get("name"): case for case in ElementTree.parse(compared.root / "junit.xml").iter("testcase")}
-    told = {one.get("name"): float(one.get("value")) for one in cases["test_compare[tuning-helps-rouge1]"].iter("property")}
-    assert told["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
-    assert (told["bound"], told["samples"]) == (0.02, 6)
-    assert told["low"] < told["rouge1"] < told["high"]
+    properties = cases["test_compare[chats-tuning-helps-rouge1]"].iter("property")
+    numbers = {each.get("name"): float(each.get("value")) for each in properties}
+    assert numbers["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
+    assert (numbers["bound"], numbers["samples"]) == (0.02, 6)
+    assert numbers["low"] < numbers["rouge1"] < numbers["high"]
+
+
+# ---------------------------------------------------------------- gates of the user's own, and slices
+
+OWN = """\
+import pytest
+
+def test_names(scores):
+    assert "Mia" in scores.predictions[1].text
+
+def test_length(scores):
+    assert max(scores.column("rouge1")) < 0.9
+
+def test_short(prediction):
+    assert len(prediction.text.split()) < 5
+"""
+
+
+def test_gates_that_users_wrote_count_in_the_headline_and_stand_in_the_table(recorded, workers):
+    (recorded.root / "evals/test_own.py").write_text(OWN)
+    run = recorded.run("evals", "-m", "baseline", workers)
+    shown = scores_of(run.output)
+    assert "\n2 of 3 gates hold; 2 other tests of the suite failed\n" in shown
+    assert re.search(r"\n  evals/test_own\.py::test_names\[chats-small\] +passed\n", shown)
+    assert re.search(r"\n  evals/test_own\.py::test_length\[chats-small\] +failed\n", shown)
+
+
+def test_a_run_that_fails_elsewhere_does_not_say_that_all_gates_hold(recorded, workers):
+    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3, rouge2 = 0.3 }")
+    assert "\nAll 2 gates hold\n" in scores_of(recorded.run("evals", "-m", "baseline", workers).output)
+    (recorded.root / "evals/test_else.py").write_text("def test_else():\n    assert 1 == 2\n")
+    run = recorded.run("evals", workers)
+    assert run.exit_code == 1
+    assert "\n2 of 2 gates hold; 1 test of no suite failed\n" in scores_of(run.output)
+
+
+def test_a_gate_that_its_fixtures_fail_is_a_failed_gate(recorded):
+    with (recorded.root / "evals/conftest.py").open("w") as conftest:
+        conftest.write("import pytest\n@pytest.fixture\ndef scores(scores):\n    raise OSError('no disk')\n")
+    run = recorded.run("evals", "-m", "baseline")
+    assert "\n0 of 1 gate holds" in scores_of(run.output)
+    assert re.search(r"  rouge1 .* 0\.3 +failed\n", scores_of(run.output))
+
+
+def test_gates_that_samples_leaves_out_are_not_checked(recorded):
+    (recorded.root / "evals/test_own.py").write_text(OWN)
+    shown = scores_of(recorded.run("evals", "-m", "baseline", "--samples", "2").output)
+    assert "\n3 gates, not checked in this run" in shown
+    assert re.search(r"test_names\[chats-small\] +not checked\n", shown)
+
+
+def test_where_less_is_better_a_gate_is_the_most(recorded):
+    recorded.extend_suite("\n[metrics]\nrouge1 = {}\nwords = {}\n")
+    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3, words = 3.5 }")
+    run = recorded.run("evals", "-m", "baseline")
+    assert "  words           3.8  2.0 to 5.1          at most 3.5    failed\n" in scores_of(run.output)
+    assert "small words: what hurt most" in run.output
+    assert "\nt6  5.0\n" in run.output
+    assert " AssertionError: 3.8 > 3.5: small words: mean over its gate" in run.output
+
+
+def test_slices_stand_in_a_table_of_their_own(recorded):
+    rows = [{**ROWS[n % 2], "id": f"s{n}", "topic": "travel" if n < 20 else "food"} for n in range(24)]
+    recorded.write_rows(rows)
+    recorded.edit_suite('talks.jsonl"', 'talks.jsonl"\nslices = ["topic"]')
+    recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3 }\nslice_gates = { rouge1 = 0.9, rouge2 = 0.1 }")
+    recorded.run("evals", "-m", "baseline", "--record-missing", "--snapshot-update")
+    run = recorded.run("evals", "-m", "baseline")
+    shown = scores_of(run.output)
+    assert "\n2 of 3 gates hold\n" in shown
+    assert "small rouge1 by topic: 2 slices, 1 too small for a gate\n" in shown
+    assert re.search(r"  travel \(20\) +0\.7273  0\.\d{4} to 0\.\d{4} +0\.9 +failed\n", shown)
+    assert re.search(r"  food \(4\) +0\.7273  0\.\d{4} to 0\.\d{4}\n", shown)
+    assert re.search(r"  travel \(20\) +0\.5556  0\.\d{4} to 0\.\d{4} +0\.1 +passed\n", shown)
+    assert "AssertionError: 1 slice wholly under slice gate 0.9: small rouge1: topic travel 0.7273 " in run.output
+    slices = recorded.results()["models"]["small"]["slices"]["topic"]
+    assert {value: (each["samples"], each["gated"]) for value, each in slices.items()} == {
+        "travel": (20, True),
+        "food": (4, False),
+    }
+
+
+# ---------------------------------------------------------------- one cause, one line
+
+
+def test_what_one_cause_did_to_many_samples_is_said_once(recorded, workers):
+    recorded.edit_suite("Summarise", "Sum up")
+    run = recorded.run("evals", "-m", "baseline", workers)
+    run.assert_outcomes(failed=8)
+    assert run.output.count("test_sample") == 2
+    section, summary = run.output.split("= FAILURES =")[1].split("= short test summary info =")
+    assert "_ test_sample: 6 tests _" in section
+    assert section.count("6 recordings are of another prompt") == 2
+    assert "\n6 recordings are of another prompt: pytest evals --record-missing\n" in section
+    line = summary.splitlines()[1]
+    assert line == "FAILED evals/test_baseline.py::test_sample - 6 recordings are of another prompt"
+    assert len(line) <= 80
+
+
+def test_the_command_that_a_cause_ends_with_mends_it(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    run = recorded.run("evals", "-m", "baseline")
+    command = re.search("^6 recordings are of another prompt: pytest (.*)$", run.output, re.MULTILINE)
+    recorded.run(*shlex.split(command[1])).assert_outcomes(passed=8)
+    recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
+
+
+def test_each_cause_is_counted_apart(recorded, api):
+    recorded.cassette("t1").unlink()
+    recorded.cassette("t2").unlink()
+    recorded.cassette("t3").write_text("no cassette")
+    recorded.cassette("t4").write_text(recorded.cassette("t5").read_text())
+    shown = scores_of(recorded.run("evals", "-m", "baseline").output)
+    for line in (
+        "2 samples are not recorded: pytest evals --record-missing",
+        "1 recording can't be read: pytest evals --record-missing",
+        "1 recording is of another prompt: pytest evals --record-missing",
+    ):
+        assert f"\n{line}\n" in shown
+
+
+def test_an_answer_that_fails_is_a_cause_without_a_command(project, api):
+    api.fault("refusal", match="tea")
+    run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
+    assert "\n1 sample: the model refused\n" in scores_of(run.output)
+
+
+def test_very_verbose_shows_each_failure_as_pytest_does(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    for option in ("-vv", "--tb=short", "--tb=long"):
+        run = recorded.run("evals", "-m", "baseline", option)
+        run.assert_outcomes(failed=8)
+        assert len(re.findall("^_+ test_sample", run.output, re.MULTILINE)) == 6, option
+        assert run.output.count("assert prediction.answered, prediction.failure") == 6, option
+
+
+def test_without_tracebacks_the_short_summary_says_it_once(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    for option in ("--tb=no", "--tb=line"):
+        run = recorded.run("evals", "-m", "baseline", option)
+        assert run.output.count("FAILED evals/test_baseline.py::test_sample") == 1, option
+
+
+def test_other_reports_of_failures_keep_each_of_them(recorded):
+    recorded.edit_suite("Summarise", "Sum up")
+    recorded.run("evals", "-m", "baseline", "--junit-xml", "junit.xml")
+    cases = ElementTree.parse(recorded.root / "junit.xml").iter("testcase")
+    failures = {case.get("name"): case.find("failure").get("message") for case in cases}
+    assert len(failures) == 8
+    assert failures["test_sample[chats-small-t3]"].startswith("cassettes/chats/small/t3.yaml: recorded with another prompt")
+    recorded.edit_suite("Sum up", "Summarise")
+    recorded.run("evals", "--lf").assert_outcomes(passed=8)
+
+
+def test_samples_that_wait_for_a_job_that_failed_have_one_cause(tuned):
+    tuned.job_cassette.unlink()
+    run = tuned.run("evals", "-m", "finetuned")
+    assert run.exit_code == 1
+    assert len(re.findall("^(FAILED|ERROR) .*test_sample", run.output, re.MULTILINE)) == 1
+    assert "6 samples not recorded: cassettes/chats/tuned/job.yaml: there is no such recording: pytest evals" in " ".join(
+        scores_of(run.output).split()
+    )
 
 
 # ---------------------------------------------------------------- numbers and texts
 
 
-def test_a_mean_just_under_its_gate_never_looks_like_it():
-    assert Line("rouge1", 0.3799996, 0.3, 0.5, "", 0.38).shown_value == "0.3799996"
-    assert Line("rouge1", 0.38, 0.3, 0.5, "", 0.38).shown_value == "0.3800"
-    assert Line("rougeL", -0.020001, -0.1, 0.1, "max_drop", 0.02, signed=True).shown_value == "-0.020001"
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("t2.yaml: gone. Record it: pytest evals --record", ("t2.yaml: gone", "pytest evals --record")),
+        ("no command in it: none", ("no command in it: none", None)),
+        ("Retrain: pytest evals --retrain", ("Retrain", "pytest evals --retrain")),
+    ],
+)
+def test_a_message_and_its_command(text, parts):
+    assert split_command(text) == parts
 
 
 def test_texts_are_cut_to_columns_not_to_characters():

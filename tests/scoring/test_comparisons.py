@@ -1,14 +1,20 @@
 """Comparisons of two models: paired on what both answered, and passed, failed or inconclusive."""
 
+from pathlib import Path
+
 import pytest
+from evaltape.scoring.metrics import build_metrics
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
-from evaltape.suite.definition import Comparison, Model
+from evaltape.suite.definition import Comparison, MetricSpec, Model
 
 from tests.support.tuning import COMPARISON, TWELVE_ROWS
 
 # 100 samples, half of them 0.12 better and half 0.08 worse: the mean is 0.02, its standard error 0.1 / sqrt(99).
 LOW, HIGH = [0.4] * 100, [0.52] * 50 + [0.32] * 50
+
+
+METRICS = build_metrics({"rouge1": MetricSpec("rouge1", "rouge")}, "[metrics]", Path())
 
 
 def scores_of(model: str, scores: list[float | None]) -> ModelScores:
@@ -19,14 +25,14 @@ def scores_of(model: str, scores: list[float | None]) -> ModelScores:
         else Prediction(model, str(n), "a", scores={"rouge1": score})
         for n, score in enumerate(scores)
     ]
-    return ModelScores(Model(model, "chats", model), ("rouge1",), predictions)
+    return ModelScores(Model(model, "chats", model), METRICS, predictions)
 
 
 def compared(baseline: list[float | None], candidate: list[float | None], **bound: float) -> PairedScores:
     """A comparison with a bound on ROUGE-1: `min_gain` or `max_drop`."""
     bounds = {kind: {"rouge1": bound[kind]} if kind in bound else {} for kind in ("min_gain", "max_drop")}
     comparison = Comparison("tuning-helps", "chats", "small", "tuned", **bounds)
-    return PairedScores(comparison, ("rouge1",), scores_of("small", baseline), scores_of("tuned", candidate))
+    return PairedScores(comparison, METRICS, scores_of("small", baseline), scores_of("tuned", candidate))
 
 
 # ---------------------------------------------------------------- the verdict

@@ -236,11 +236,18 @@ class Project:
         assert run.exit_code == 0, run.output
         return run
 
-    def results(self, *args: str) -> Any:
+    def results_file(self, *args: str) -> Any:
         """The results file of a run of the baseline."""
+        return self._results("evals", "-m", "baseline", *args)
+
+    def results(self, *args: str) -> Any:
+        """What the results file of a run of the baseline says of the suite."""
+        return self.results_file(*args)["suites"]["chats"]
+
+    def _results(self, *args: str) -> Any:
         path = self.root / "results.json"
         path.unlink(missing_ok=True)
-        run = self.run("evals", "-m", "baseline", "--results", str(path), *args)
+        run = self.run(*args, "--results", str(path))
         assert path.exists(), run.output
         return json.loads(path.read_text())
 

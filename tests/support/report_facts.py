@@ -1,10 +1,28 @@
-"""Made facts for a report: as many models and samples as asked for, with scores that follow a plain rule."""
+"""Made results for a report: as many models and samples as asked for, with scores that follow a plain rule."""
 
 import random
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evaltape.reporting.html import page, report_data
+from evaltape.mutation.findings import Noticing, OperatorStudy, Study
+from evaltape.mutation.gates import mean_gate
+from evaltape.mutation.model_mutants import Example, ModelMutants
+from evaltape.reporting.facts import Gate, MeanScore, MetricFacts, Slice, Usage
+from evaltape.reporting.html import page
+from evaltape.reporting.model_results import Computed, JobResults, ModelResults
+from evaltape.reporting.pair_results import (
+    AgainstModel,
+    AgainstPair,
+    AgainstResults,
+    ComparisonResults,
+    PairedDifference,
+    SliceDifference,
+)
+from evaltape.reporting.report_data import report_data
+from evaltape.reporting.results import PredictionFacts, Results, SampleFacts, SuiteResults
+from evaltape.suite.commands import Commands
 
 METRICS = ("rouge1", "rougeL")
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'><b>bold</b>&amp;<!--"
@@ -13,59 +31,102 @@ WORDS = ["we", "meet", "at", "noon", "on", "friday", "by", "the", "old", "bridge
 
 
 def facts(
-    samples: int = 12, models: tuple[str, ...] = ("base", "tuned", "third"), lines: int = 12, failed: int = 1
-) -> dict[str, Any]:
-    """Arguments of `report_data`: `lines` of talk a sample, `score` for each, the last `failed` unanswered."""
+    samples: int = 12,
+    models: tuple[str, ...] = ("base", "tuned", "third"),
+    lines: int = 12,
+    failed: int = 1,
+    name: str = "made",
+) -> Results:
+    """A session of one suite: `lines` of talk a sample, `score` for each, the last `failed` unanswered."""
     rows = [_sample(number, lines) for number in range(samples)]
-    found = [_prediction(rows, number, m, key, failed) for m, key in enumerate(models) for number in range(samples)]
-    pair = {"baseline": models[0], "candidate": models[-1 if len(models) < 3 else 1]}
-    compared = len(models) > 1
-    return {
-        "results": {
-            "suite": "made",
-            "mode": "replay",
-            "rouge": {"package": "rouge_score 0.1.2", "stemmer": False},
-            "models": {key: _model(key, [one for one in found if one["model"] == key]) for key in models},
-            "computed": {"first three lines": {"samples": samples, "scores": dict.fromkeys(METRICS, _interval(0.2))}},
-            "jobs": {"tuned": _job()} if "tuned" in models else {},
-            "comparisons": {"gain": {"rougeL": _difference()}} if compared else {},
-            "predictions": found,
-        },
-        "metrics": METRICS,
-        "samples": rows,
-        "comparisons": {"gain": {**pair, "confidence": 0.95, "bounds": {"rougeL": 0.05}}} if compared else {},
-        "training": {"tuned": _training()},
+    predictions = [_prediction(rows, number, m, key, failed) for m, key in enumerate(models) for number in range(samples)]
+    suite = SuiteResults(
+        name,
+        "replay",
+        {metric: MetricFacts(metric, {"package": "rouge_score 0.1.2", "tokenizer": "rouge"}) for metric in METRICS},
+        {key: _model(key, [each for each in predictions if each.model == key]) for key in models},
+        {row.id: row for row in rows},
+        tuple(predictions),
+        commands(),
+        computed=(Computed("first three lines", samples, dict.fromkeys(METRICS, mean(0.2))),),
+        jobs={"tuned": _job()} if "tuned" in models else {},
+        comparisons={"gain": _comparison(models)} if len(models) > 1 else {},
+    )
+    return Results({name: suite}, is_red=True)
+
+
+def commands() -> Commands:
+    """Commands of the default suite."""
+    return Commands(["evals"])
+
+
+def suite_of(results: Results) -> SuiteResults:
+    """The first suite of a session."""
+    return next(iter(results))
+
+
+def changed(results: Results, **changes: Any) -> Results:
+    """The results with some fields of the first suite replaced."""
+    suite = suite_of(results)
+    return replace(results, suites={**results.suites, suite.name: replace(suite, **changes)})
+
+
+def with_model(results: Results, key: str, **changes: Any) -> Results:
+    """The results with some fields of a model replaced."""
+    models = suite_of(results).models
+    return changed(results, models={**models, key: replace(models[key], **changes)})
+
+
+def with_sample(results: Results, sample: str, **changes: Any) -> Results:
+    """The results with some fields of a sample replaced."""
+    samples = suite_of(results).samples
+    return changed(results, samples={**samples, sample: replace(samples[sample], **changes)})
+
+
+def with_prediction(results: Results, place: int, **changes: Any) -> Results:
+    """The results with some fields of a prediction replaced."""
+    predictions = list(suite_of(results).predictions)
+    predictions[place] = replace(predictions[place], **changes)
+    return changed(results, predictions=tuple(predictions))
+
+
+def only(results: Results, predictions: Iterable[PredictionFacts]) -> Results:
+    """The results of a session that looked at these predictions alone."""
+    kept = tuple(predictions)
+    seen = {each.sample for each in kept}
+    samples = {key: sample for key, sample in suite_of(results).samples.items() if key in seen}
+    return changed(results, predictions=kept, samples=samples)
+
+
+def without(results: Results, *names: str) -> Results:
+    """The results of a suite that has no gates, comparisons, jobs or computed scores."""
+    empty: dict[str, Any] = {"comparisons": {}, "jobs": {}, "computed": ()}
+    changes = {name: empty[name] for name in names if name != "gates"}
+    if "gates" in names:
+        changes["models"] = {key: replace(model, gates={}) for key, model in suite_of(results).models.items()}
+    return changed(results, **changes)
+
+
+def with_text(results: Results, text: str) -> Results:
+    """The results with a text in every place where a person or a model writes."""
+    suite = suite_of(results)
+    names = {key: f"{number} {text}" for number, key in enumerate(suite.samples)}
+    samples = {
+        names[key]: replace(sample, id=names[key], input=f"{text}\n{text}", references=(f"{text} here",))
+        for key, sample in suite.samples.items()
     }
+    predictions = [
+        replace(each, sample=names[each.sample], text=f"{text} there", failure=None if each.failure is None else text)
+        for each in suite.predictions
+    ]
+    jobs = {key: replace(job, events=tuple({**it, "message": text} for it in job.events)) for key, job in suite.jobs.items()}
+    return changed(results, samples=samples, predictions=tuple(predictions), jobs=jobs)
 
 
-def without(made: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Facts of a session that has no gates, comparisons or jobs."""
-    for name in names:
-        if name == "gates":
-            for model in made["results"]["models"].values():
-                model["gates"] = {}
-        else:
-            made["results"][name] = {}
-    return made
-
-
-def with_text(made: dict[str, Any], text: str) -> dict[str, Any]:
-    """The facts with a text in every place where a person or a model writes."""
-    for number, sample in enumerate(made["samples"]):
-        sample.update(id=f"{number} {text}", input=f"{text}\n{text}", reference=f"{text} here")
-    for one in made["results"]["predictions"]:
-        one.update(sample=f"{one['sample'][1:]} {text}", prediction=f"{text} there")
-        if "failure" in one:
-            one["failure"] = text
-    for event in made["training"]["tuned"]["events"]:
-        event["message"] = text
-    return made
-
-
-def write_page(folder: Path, made: dict[str, Any]) -> Path:
-    """The report of the facts, as a file."""
+def write_page(folder: Path, results: Results) -> Path:
+    """The report of results, as a file."""
     path = folder / "report.html"
-    path.write_text(page(report_data(**made)), encoding="utf-8")
+    path.write_text(page(report_data(results)), encoding="utf-8")
     return path
 
 
@@ -74,56 +135,139 @@ def score(number: int, model: int) -> float:
     return ((7 * number + 5 * model) % 11) / 10
 
 
-def _sample(number: int, lines: int) -> dict[str, str]:
-    told = random.Random(number)
-    talk = [f"{('Ana', 'Zoë')[line % 2]}: {' '.join(told.choices(WORDS, k=8))}\n" for line in range(lines)]
-    return {
-        "id": f"s{number}",
-        "input": "".join(talk) + f"Ana: that was number{number}",
-        "reference": f"They meet at {number}.",
+def mean(value: float, scored: int = 12) -> MeanScore:
+    """A mean with an interval of 0.05 to either side."""
+    return MeanScore(value, value - 0.05, value + 0.05, scored)
+
+
+# ---------------------------------------------------------------- further parts
+
+
+def with_lengths(results: Results) -> Results:
+    """The results with a metric without an upper bound of which less is better: words, each model's gate at most 20."""
+    suite = suite_of(results)
+    words = MetricFacts("words", {"tokenizer": "unicode"}, False, (0.0, None), "words", 1)
+    models = {
+        key: replace(
+            model,
+            scores={**model.scores, "words": MeanScore(18.0 + 5 * m, 16.0 + 5 * m, 20.0 + 5 * m, 11)},
+            gates={**model.gates, "words": Gate(20.0, m == 0)},
+        )
+        for m, (key, model) in enumerate(suite.models.items())
     }
+    predictions = tuple(
+        replace(each, scores={**each.scores, "words": 10.0 + number % 7}) if each.failure is None else each
+        for number, each in enumerate(suite.predictions)
+    )
+    return changed(results, metrics={**suite.metrics, "words": words}, models=models, predictions=predictions)
 
 
-def _prediction(rows: list[dict[str, str]], number: int, m: int, key: str, failed: int) -> dict[str, Any]:
-    sample = rows[number]
-    told = {"model": key, "sample": sample["id"], "reference": sample["reference"]}
+def with_slices(results: Results) -> Results:
+    """The results with two topics, of which small talk misses the slice gate of the first model, and a small one."""
+    suite = suite_of(results)
+    topics = {key: ("travel", "small talk", "law")[number % 3] for number, key in enumerate(suite.samples)}
+    samples = {key: replace(sample, slices={"topic": topics[key]}) for key, sample in suite.samples.items()}
+    slices = tuple(
+        Slice("topic", topic, count, 0, dict.fromkeys(METRICS, mean(value, count)), count >= 20, missed)
+        for topic, count, value, missed in (
+            ("travel", 31, 0.5, ()),
+            ("small talk", 24, 0.2, ("rougeL",)),
+            ("law", 3, 0.1, ()),
+        )
+    )
+    first = next(iter(suite.models))
+    models = {**suite.models, first: replace(suite.models[first], slices=slices, slice_gates={"rougeL": Gate(0.3, False)})}
+    by_slice = tuple(
+        SliceDifference("topic", topic, {"rougeL": PairedDifference(value, value - 0.1, value + 0.1, 20)})
+        for topic, value in (("travel", 0.1), ("small talk", -0.05))
+    )
+    comparisons = {key: replace(it, slices=by_slice) for key, it in suite.comparisons.items()}
+    return changed(results, models=models, samples=samples, comparisons=comparisons)
+
+
+def with_against(results: Results) -> Results:
+    """The results beside those of `main`, where the first model answered every sample better by 0.01 times its number."""
+    suite = suite_of(results)
+    first = next(iter(suite.models))
+    answered = [each for each in suite.predictions if each.model == first and each.failure is None]
+    pairs = tuple(
+        AgainstPair(first, each.sample, f"They met {each.sample}", each.text, _lost(each.scores, n / 100))
+        for n, each in enumerate(answered)
+    )
+    worse = PairedDifference(-0.05, -0.06, -0.04, len(pairs), kind="max_drop", bound=0.02, verdict="failed", passed=False)
+    models = {first: AgainstModel({"rouge1": worse}, added=2)}
+    against = AgainstResults(
+        "main", "0123456789abcdef0123", "90%", models, pairs, ("third is new: there is nothing to compare",)
+    )
+    return changed(results, against=against)
+
+
+def _lost(scores: Mapping[str, float], loss: float) -> dict[str, tuple[float, float]]:
+    return {name: (value + loss, value) for name, value in scores.items()}
+
+
+def with_mutants(results: Results) -> Results:
+    """The results with a study of two gates: negation is noticed by one at 50%, a harmless quote by the other."""
+    suite = suite_of(results)
+    first = next(iter(suite.models))
+    gates = [mean_gate("rouge1", 0.3), mean_gate("rougeL", 0.2)]
+    noticed, missed = (
+        {0.25: (0.4,) * 20, 0.5: (0.1,) * 20, 1.0: (0.1,) * 20},
+        {0.25: (0.4,) * 20, 0.5: (0.4,) * 20, 1.0: (0.4,) * 20},
+    )
+    operators = (
+        OperatorStudy("negate", True, 9, 11, (Noticing(gates[0], 0.4, noticed), Noticing(gates[1], 0.4, missed))),
+        OperatorStudy("quotes", False, 11, 11, (Noticing(gates[0], 0.4, missed), Noticing(gates[1], 0.4, noticed))),
+    )
+    example = Example("s0", "They will meet 0 of base", "They will not meet 0 of base")
+    study = Study(0.25, operators, tuple(gates), ())
+    return changed(results, mutants={first: ModelMutants(first, study, {"negate": example})})
+
+
+# ---------------------------------------------------------------- what it is made of
+
+
+def _sample(number: int, lines: int) -> SampleFacts:
+    chance = random.Random(number)
+    talk = [f"{('Ana', 'Zoë')[line % 2]}: {' '.join(chance.choices(WORDS, k=8))}\n" for line in range(lines)]
+    return SampleFacts(f"s{number}", "".join(talk) + f"Ana: that was number{number}", (f"They meet at {number}.",))
+
+
+def _prediction(rows: list[SampleFacts], number: int, m: int, key: str, failed: int) -> PredictionFacts:
+    sample = rows[number].id
     if number >= len(rows) - failed:
-        return {**told, "prediction": "", "failure": "the model refused: I'd rather not"}
+        return PredictionFacts(key, sample, "", "the model refused: I'd rather not")
     scores = {"rouge1": score(number, m), "rougeL": score(number, m) / 2}
-    return {**told, "prediction": f"They will meet {number} of {key}", "truncated": number == 0, **scores}
+    return PredictionFacts(key, sample, f"They will meet {number} of {key}", None, number == 0, scores)
 
 
-def _model(key: str, found: list[dict[str, Any]]) -> dict[str, Any]:
-    failures = {one["sample"]: one["failure"] for one in found if "failure" in one}
-    answered = len(failures) < len(found)
-    return {
-        "served": f"{key}-2026",
-        "kind": "finetuned" if key == "tuned" else "baseline",
-        "samples": len(found),
-        "failed": len(failures),
-        "failures": failures,
-        "truncated": int(answered),
-        "scores": dict.fromkeys(METRICS, _interval(0.4)) if answered else {},
-        "gates": {"rouge1": {"threshold": 0.3, "passed": answered}, "rougeL": {"threshold": 0.45, "passed": False}},
-        "usage": {"prompt_tokens": 120 * len(found), "completion_tokens": 20 * len(found)},
-        "cost_usd": None if key == "third" else 0.001 * len(found),
-    }
+def _model(key: str, predictions: list[PredictionFacts]) -> ModelResults:
+    failures = {each.sample: each.failure for each in predictions if each.failure is not None}
+    answered = len(failures) < len(predictions)
+    scored = len(predictions) - len(failures)
+    return ModelResults(
+        key,
+        f"{key}-2026",
+        "finetuned" if key == "tuned" else "baseline",
+        len(predictions),
+        len(predictions),
+        failures,
+        int(answered),
+        dict.fromkeys(METRICS, mean(0.4, scored)) if answered else {},
+        {"rouge1": Gate(0.3, answered), "rougeL": Gate(0.45, False)},
+        Usage(120 * len(predictions), 20 * len(predictions)),
+        None if key == "third" else 0.001 * len(predictions),
+    )
 
 
-def _interval(mean: float) -> dict[str, float]:
-    return {"mean": mean, "low": mean - 0.05, "high": mean + 0.05}
+def _comparison(models: tuple[str, ...]) -> ComparisonResults:
+    difference = PairedDifference(
+        0.1, 0.02, 0.18, 11, kind="min_gain", bound=0.05, verdict="inconclusive", passed=False, remark="about 80 samples"
+    )
+    return ComparisonResults("gain", models[0], models[1], 0.95, "90%", {"rougeL": difference})
 
 
-def _difference() -> dict[str, Any]:
-    told = {"difference": 0.1, "low": 0.02, "high": 0.18, "confidence": 0.95}
-    return {**told, "samples": 11, "verdict": "inconclusive", "passed": False}
-
-
-def _job() -> dict[str, Any]:
-    return {"id": "ftjob-1", "status": "succeeded", "tuned_model": "ft:base:x", "trained_tokens": 21_000}
-
-
-def _training() -> dict[str, Any]:
+def _job() -> JobResults:
     metrics = [{"step": step, "train_loss": 3 / step, "valid_loss": 2.5 if step % 4 else None} for step in range(1, 21)]
     events = [{"created_at": 1_700_000_000 + 70 * n, "level": "info", "message": f"step {n}"} for n in range(3)]
-    return {"base": "base", "metrics": metrics, "events": events}
+    return JobResults("tuned", "ftjob-1", "succeeded", "base", "ft:base:x", 21_000, None, tuple(metrics), tuple(events))

@@ -44,12 +44,15 @@ seed = 7
 hyperparameters = { n_epochs = 1 }
 poll_seconds = 0.1
 gates = { rouge1 = 0.9 }
-
+"""
+COMPARISON = """
 [compare.tuning-helps]
 baseline = "small"
 candidate = "tuned"
 min_gain = { rouge1 = 0.02 }
 """
+TWELVE_ROWS = [*ROWS, *({**row, "id": f"{row['id']}b", "dialogue": f"{row['dialogue']}!"} for row in ROWS)]
+"""As many as a comparison takes to pass; answered and scored like the six."""
 BRISK = Patience(
     read_s=1.0, poll_s=1.0, order_s=1.0, look_s=0.6, look_every_s=0.05, rivals_s=2.0, settle_s=0.1, unknown_s=0.3, extra_s=0.5,
     first_backoff_s=0.02, longest_backoff_s=0.2, longest_retry_after_s=0.3,
@@ -196,9 +199,5 @@ class TuningProject(Project):
         return project
 
     def results_of(self, *args: str) -> Any:
-        """The results file of a run."""
-        path = self.root / "results.json"
-        path.unlink(missing_ok=True)
-        run = self.run("evals", "--results", str(path), *args)
-        assert path.exists(), run.output
-        return json.loads(path.read_text())
+        """What the results file of a run says of the suite."""
+        return self._results("evals", *args)["suites"]["chats"]

@@ -17,7 +17,7 @@ from evaltape.against.tree import Unreadable
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.names import shown
 from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange, canonical, difference
+from evaltape.recording.cassettes import Exchange, canonical, differences
 from evaltape.recording.folder import ENDPOINT, recorded_on
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
 from evaltape.samples.dataset import load_samples
@@ -201,5 +201,5 @@ def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample
             return ""
         recorded = requests[sample.id]
         if canonical(asked) != canonical(recorded):
-            return difference(ENDPOINT, asked, Exchange("POST", ENDPOINT, recorded, 200, None))
+            return "; ".join(differences(ENDPOINT, asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
     return ""

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
-from evaltape.against.decide import CONFIDENCE, decide, difference_of, in_short
+from evaltape.against.decide import decide, difference_of, in_short
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
@@ -163,27 +162,6 @@ class ModelAgainst:
         if metric is not None and metric in self.max_drop:
             yield "max_drop", self.max_drop[metric]
         yield "samples", len(self.pairs)
-
-    def as_result(self, asserted: Mapping[tuple[str, str], bool]) -> dict[str, Any]:
-        """Return what the results file holds of it, by metric; `asserted` are the outcomes of tests by model and metric."""
-        return {metric: self._result(metric, asserted.get((self.model.key, metric))) for metric in self.metrics}
-
-    def _result(self, metric: str, passed: bool | None) -> dict[str, Any]:
-        difference, (verdict, why) = self.differences.get(metric), self._decided(metric)
-        return {
-            "difference": difference and difference.mean,
-            "low": difference and difference.low,
-            "high": difference and difference.high,
-            "confidence": CONFIDENCE,
-            "samples": difference.samples if difference else 0,
-            "added": len(self.samples.added),
-            "dropped": len(self.samples.dropped),
-            "changed": len(self.samples.changed),
-            "max_drop": self.max_drop.get(metric),
-            "verdict": NOT_CHECKED if passed is None else verdict,
-            "passed": passed,
-            "why": why,
-        }
 
     # ------------------------------------------------------------ messages
 

@@ -1,7 +1,7 @@
 """Training rows that repeat, and training rows that are also evaluated.
 
-Texts are compared by their words alone, in lower case and one Unicode form. Two texts are the same where their words
-are; they are near where at least half of the word 5-grams of the shorter one are also in the other.
+Texts are compared by their words alone, in lower case and one Unicode form. Two texts are the same if their words are; they
+are near if at least half of the shorter one's word 5-grams are also in the other.
 """
 
 import re
@@ -17,11 +17,12 @@ NEAR = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A training row and the row it overlaps with; `share` of 5-grams, 1.0 where the texts are the same."""
+    """A training row and the row it overlaps with."""
 
     row: str
     other: str
     share: float
+    """Of the shorter text's 5-grams, those that the other has, too; 1.0 only if the texts are the same."""
 
     @property
     def exact(self) -> bool:
@@ -33,18 +34,18 @@ class Overlap:
 
 
 def duplicates(training: Mapping[str, str]) -> list[Overlap]:
-    """Training rows that say what an earlier one says, by id."""
+    """Return the training rows that say what an earlier one says. `training` maps ids to texts."""
     first: dict[tuple[str, ...], str] = {}
-    found = []
+    repeated = []
     for row, text in training.items():
         other = first.setdefault(_words(text), row)
         if other != row:
-            found.append(Overlap(row, other, 1.0))
-    return found
+            repeated.append(Overlap(row, other, 1.0))
+    return repeated
 
 
 def leaks(training: Mapping[str, str], evaluated: Mapping[str, str]) -> list[Overlap]:
-    """For each training row that leaks, the evaluated row that it is or is nearest to. Both map ids to texts."""
+    """Return for each training row that leaks the evaluated row that it is, or is nearest to. Both map ids to texts."""
     words = {row: _words(text) for row, text in evaluated.items()}
     same = {text: row for row, text in reversed(words.items())}
     grams = {row: set(_grams(text)) for row, text in words.items()}
@@ -52,30 +53,30 @@ def leaks(training: Mapping[str, str], evaluated: Mapping[str, str]) -> list[Ove
     for row, its_grams in grams.items():
         for gram in its_grams:
             index[gram].append(row)
-    found = []
+    leaking = []
     for row, text in training.items():
-        mine = _words(text)
-        overlap = Overlap(row, same[mine], 1.0) if mine in same else _nearest(row, set(_grams(mine)), grams, index)
+        own = _words(text)
+        overlap = Overlap(row, same[own], 1.0) if own in same else _nearest(row, set(_grams(own)), grams, index)
         if overlap is not None:
-            found.append(overlap)
-    return found
+            leaking.append(overlap)
+    return leaking
 
 
 def _nearest(
     row: str,
-    mine: set[tuple[str, ...]],
+    own: set[tuple[str, ...]],
     grams: Mapping[str, set[tuple[str, ...]]],
     index: Mapping[tuple[str, ...], list[str]],
 ) -> Overlap | None:
-    shared = Counter(other for gram in mine for other in index.get(gram, ()))
-    shares = [(count / min(len(mine), len(grams[other])), other) for other, count in shared.items()]
+    shared = Counter(other for gram in own for other in index.get(gram, ()))
+    shares = [(count / min(len(own), len(grams[other])), other) for other, count in shared.items()]
     share, other = max(shares, default=(0.0, ""))
     return Overlap(row, other, min(share, 0.999)) if share >= NEAR else None
 
 
 def _words(text: str) -> tuple[str, ...]:
     normal = unicodedata.normalize("NFKC", text).casefold()
-    # Two texts of emoji alone are not the same for want of words.
+    # Two texts of nothing but emoji have no words, and are not the same for that.
     return tuple(re.findall(r"\w+", normal)) or (normal.strip(),)
 
 

@@ -1,7 +1,7 @@
 """The training file: the train split as chat JSONL, checked before a cent is spent.
 
-The user prompt is exactly that of the evaluation, the reference is the assistant's turn. The bytes depend on nothing
-but rows, prompt and selection, so that their SHA-256 identifies the file.
+The user prompt is exactly that of the evaluation, the reference is the assistant's turn. The bytes depend on nothing but rows,
+prompt and selection, so their SHA-256 identifies the file.
 """
 
 import hashlib
@@ -25,14 +25,19 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class TrainingFile:
-    """The bytes to upload and what was found out about them."""
+    """What is uploaded, and what is known about its rows."""
 
     text: str
     rows: int
+    """How many examples it has."""
     dropped: tuple[Overlap, ...] = ()
+    """Rows that are left out because they are evaluated, too."""
     near: tuple[Overlap, ...] = ()
+    """Rows that are kept although an evaluated one is near."""
     repeated: tuple[Overlap, ...] = ()
+    """Rows that are kept although an earlier one says the same."""
     remarks: tuple[str, ...] = ()
+    """What a person should know of the data."""
 
     @property
     def content(self) -> bytes:
@@ -46,14 +51,14 @@ class TrainingFile:
 
     @property
     def name(self) -> str:
-        """The name it is uploaded under, by which an identical file is found again."""
+        """The name it is uploaded under, by which an identical file is recognised."""
         return f"evaltape-{self.sha256[:32]}.jsonl"
 
     def notes(self) -> Iterator[str]:
-        """What a person should know of the file, a line each."""
+        """Return what the user should know about the file, a line each."""
         yield f"{counted(self.rows, 'training row')}, {len(self.content):,} bytes, sha256 {self.sha256[:12]}"
         for overlaps, what in (
-            (self.dropped, "left out, for being evaluated, too"),
+            (self.dropped, "left out, because they are evaluated, too"),
             (self.near, f"kept, though near an evaluated one ({NEAR:.0%} or more of the shorter's word {NGRAM}-grams)"),
             (self.repeated, "kept, though repeating an earlier one"),
         ):
@@ -64,10 +69,10 @@ class TrainingFile:
 
 
 def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> TrainingFile:
-    """Load the train split and make its file. Raises `UserError`, naming the row, for what must not be trained on."""
+    """Load the train split and build its file. Raise `UserError`, naming the row, for what must not be trained on."""
     rows, remarks = _training_samples(suite, job, job.train)
-    found = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
-    exact = {overlap.row: overlap for overlap in found if overlap.exact}
+    leaking = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
+    exact = {overlap.row: overlap for overlap in leaking if overlap.exact}
     if exact and job.leaks == "error":
         raise UserError(_leaking(suite, job, list(exact.values())))
     kept = [row for row in rows if row.id not in exact]
@@ -75,7 +80,7 @@ def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> T
         text="".join(_line(job, row) for row in kept),
         rows=len(kept),
         dropped=tuple(exact.values()),
-        near=tuple(overlap for overlap in found if not overlap.exact),
+        near=tuple(overlap for overlap in leaking if not overlap.exact),
         repeated=tuple(duplicates({row.id: row.input for row in kept})),
         remarks=tuple(remarks),
     )
@@ -84,7 +89,7 @@ def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> T
 
 
 def build_validation_file(suite: Suite, job: Finetune) -> TrainingFile | None:
-    """The file of the job's validation split, if it has one."""
+    """Build the file of the job's validation split, if it has one. Raises as `build_training_file`."""
     if job.validation is None:
         return None
     rows, remarks = _training_samples(suite, job, job.validation)
@@ -98,7 +103,7 @@ def _training_samples(suite: Suite, job: Finetune, split: Split) -> Loaded:
 
 
 def _evaluated(suite: Suite, job: Finetune, samples: list[Sample]) -> dict[str, str]:
-    """Texts that must not be trained on, by the name that messages give their rows."""
+    """Return the texts that must not be trained on, by the name that messages give their rows."""
     validation = _training_samples(suite, job, job.validation)[0] if job.validation else []
     named = {f"sample {sample.id}": sample.input for sample in samples}
     return {**named, **{f"validation row {row.id}": row.input for row in validation}}
@@ -123,27 +128,27 @@ def _place(suite: Suite, job: Finetune) -> str:
 
 
 def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str) -> None:
-    """Check the very lines that will be uploaded, as the API will."""
+    """Check the lines that will be uploaded as the API will."""
     place = _place(suite, job)
     if kind == "training" and file.rows < FEWEST_EXAMPLES:
-        left = f", with {len(file.dropped)} left out for being evaluated, too" if file.dropped else ""
+        left = f", with {len(file.dropped)} left out that are evaluated, too" if file.dropped else ""
         rows_left = f"{counted(file.rows, 'training row')}{left}"
         raise UserError(f"{place} {rows_left}; the API asks for {FEWEST_EXAMPLES} or more")
     if len(file.content) > LARGEST_BYTES:
         raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {LARGEST_BYTES:,}")
     for row, line in zip(rows, file.text.split("\n"), strict=False):
         roles = [turn["role"] for turn in job.base.prompt.render(row)] + ["assistant"]
-        fault = fault_of(line, roles)
-        if fault:
-            raise UserError(f"{place} {kind} row {row.id}: {fault}")
+        problem = problem_of(line, roles)
+        if problem:
+            raise UserError(f"{place} {kind} row {row.id}: {problem}")
 
 
-def fault_of(line: str, roles: list[str]) -> str | None:
-    """What the API would refuse a line of a training file for: other `roles`, an empty turn, too many tokens."""
+def problem_of(line: str, roles: list[str]) -> str | None:
+    """Return why the API would refuse a line of a training file: other `roles`, an empty turn, too many tokens."""
     turns: list[dict[str, str]] = json.loads(line)["messages"]
-    found, size = [turn["role"] for turn in turns], len(line.encode())
-    if found != roles:
-        return f"its turns are by {', '.join(found)}; an example has {', '.join(roles)}"
+    by, size = [turn["role"] for turn in turns], len(line.encode())
+    if by != roles:
+        return f"its turns are by {', '.join(by)}; an example has {', '.join(roles)}"
     if not all(turn["content"].strip() for turn in turns):
         return "a turn is empty"
     if size > LONGEST_TOKENS * BYTES_PER_TOKEN:

@@ -72,6 +72,16 @@ def is_gate(item: pytest.Item) -> bool:
     return case is not None and case.is_gate
 
 
+def sample_tests(items: Iterable[pytest.Item]) -> dict[tuple[str, str, str], str]:
+    """Return the id of the first test of each sample, by suite, model and sample."""
+    tests: dict[tuple[str, str, str], str] = {}
+    for item in items:
+        case = case_of(item)
+        if case is not None and case.subject == PREDICTION and case.model is not None and case.sample is not None:
+            tests.setdefault((case.suite, case.model.key, case.sample.id), item.nodeid)
+    return tests
+
+
 def reaches(name: str, fixture_definitions: Any) -> bool:
     """Return whether a test that asks for `name` reaches our fixture function of that name.
 

@@ -1,19 +1,19 @@
 """The controller of a session: the hooks that record ahead of the tests, keep what they found out, and write and print it."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from evaltape.hooks.collect import collect
+from evaltape.hooks.output import write_all
 from evaltape.hooks.selection import selection
-from evaltape.hooks.suite_run import SuiteRun
 from evaltape.options import as_usage_error
 from evaltape.recorder.outcomes import Selection
 from evaltape.recorder.process import RecorderProcess
 from evaltape.reporting import progress, terminal
-from evaltape.reporting.html import write_report
-from evaltape.reporting.results import write_results
-from evaltape.reporting.step_summary import write_step_summary
+from evaltape.reporting.results import Results
 from evaltape.session import Session
 
 
@@ -25,7 +25,10 @@ class Controller:
         self.recorder: RecorderProcess | None = None
         self._has_begun = False
         self._unwritten: list[str] = []
+        self.results: Results | None = None
+        """What the session found out, once it has ended."""
         session.before_freezing = self.start_recorder
+        session.before_gates = self.finish_recording
 
     # ------------------------------------------------------------ recording
 
@@ -75,31 +78,24 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test found out, here or in a worker."""
         finding = getattr(report, "evaltape", None)
-        if finding:
-            self.session.findings.receive(finding, report.nodeid, report.outcome)
+        if finding or (finding is None and report.failed):
+            self.session.findings.receive(finding or {}, report.nodeid, report.outcome)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Stop what is still being recorded: the session ended early. Write the files that were asked for."""
         progress.announce_wait(session.config, self.recording)
         self.finish_recording("the session has ended")
-        for run in self._runs():
-            for write in (write_results, write_report, write_step_summary) if run.evidence.predictions else ():
-                try:
-                    write(run)
-                except OSError as error:
-                    self._unwritten.append(f"{error.filename2 or error.filename} can't be written: {error.strerror}")
-                    session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        is_red = session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        self.results = collect(self.session, self.recording, is_red)
+        self._unwritten = list(write_all(self.results, self.session.settings))
+        if self._unwritten:
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+            self.results = replace(self.results, is_red=True)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the score table, or what became of a recording that yielded none."""
-        for run in self._runs() if not self.session.settings.mutate else ():
-            if run.evidence.predictions or self.recording:
-                terminal.print_summary(terminalreporter, run)
+        """Print what the session found out, or what became of a recording that yielded nothing."""
+        if self.results is not None and not self.session.settings.mutate:
+            terminal.print_results(terminalreporter, self.results)
         for line in self._unwritten:
             terminalreporter.write_line(line, red=True)
-
-    def _runs(self) -> list[SuiteRun]:
-        if not self.session.findings.predictions and self.recording is None:
-            return []
-        return [SuiteRun(self.session, workspace, self.recording) for workspace in self.session.workspaces.values()]

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
+from evaltape.hooks.retirement import retirements
 from evaltape.hooks.selection import selected_calls
-from evaltape.hooks.suite_run import SuiteRun
 from evaltape.options import as_usage_error
 from evaltape.recorder.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
+from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.terminal import print_wrapped
 from evaltape.session import Selected, Session
+from evaltape.workspace import Workspace
 
 
 def start_no_workers(config: pytest.Config) -> None:
@@ -40,7 +42,7 @@ class Listing:
         selected = selected_calls(session.items)
         with as_usage_error():
             for workspace in self.session.workspaces.values():
-                lines = self._lines(SuiteRun(self.session, workspace, None), selected)
+                lines = self._lines(workspace, selected)
                 _print(session.config, f"{title}: {workspace.name}", lines)
         return True
 
@@ -49,11 +51,11 @@ class Listing:
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 
-    def _lines(self, run: SuiteRun, selected: Selected) -> list[str]:
+    def _lines(self, workspace: Workspace, selected: Selected) -> list[str]:
         if self.session.settings.retiring:
-            return ask_all(run)
+            return retirement_lines(retirements(workspace, ask_all(workspace)))
         other_side = self.session.other_side if self.session.settings.against is not None else None
-        return list(estimate(run, [call for call in selected if call[0].suite == run.suite.name], other_side))
+        return list(estimate(workspace, [call for call in selected if call[0].suite == workspace.name], other_side))
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:

@@ -4,14 +4,22 @@ A run sees one suite of many, and perhaps no gate, so an accepted score that nob
 a suffix of their own, which syrupy's search for unused snapshots leaves out; snapshots of the user's are not touched by it.
 """
 
+import json
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evaltape.hooks.findings import ACCEPTED
+from evaltape.reporting.accepted import changes, difference_lines
 from evaltape.scoring.scores import ModelScores
+from evaltape.suite.commands import Commands
 
 SUFFIX = "scores"
+SCORES = "evaltape_scores"
+"""The attribute of our snapshots that holds the scores they are compared with."""
 
 
 def leave_to_us(config: pytest.Config) -> None:
@@ -19,7 +27,7 @@ def leave_to_us(config: pytest.Config) -> None:
     config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or []), SUFFIX]
 
 
-def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder: Path | None) -> Any:
+def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder: Path | None, commands: Commands) -> Any:
     """Return syrupy's snapshot of a model's scores, in `folder` or beside the test file."""
     if not request.config.pluginmanager.hasplugin("syrupy"):
         pytest.fail("accepted scores are kept by syrupy, which -p no:syrupy has switched off", pytrace=False)
@@ -41,4 +49,43 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
         def matches_test_location(cls, *, test_location: Any, snapshot_location: str) -> bool:
             return True
 
-    return request.getfixturevalue("snapshot").use_extension(AcceptedScores)
+        def serialize(self, data: Any, **options: Any) -> Any:
+            _refuse_no_scores(data, scores)
+            return super().serialize(data, **options)
+
+    snapshot = request.getfixturevalue("snapshot").use_extension(AcceptedScores)
+    values = _read(Path(AcceptedScores.get_location(test_location=snapshot.test_location, index=0)))
+    is_update = bool(request.config.getoption("update_snapshots"))
+    request.node.stash[ACCEPTED] = {"values": values, "is_update": is_update}
+    setattr(snapshot, SCORES, (scores, values, commands.accept([request.node.nodeid])))
+    return snapshot
+
+
+def explain(right: object) -> Iterator[str]:
+    """Yield how scores differ from the accepted ones that they were compared with; nothing for other comparisons."""
+    if SCORES in getattr(right, "__dict__", {}):
+        scores, values, command = getattr(right, SCORES)
+        decimals = {name: metric.decimals for name, metric in scores.metrics.items()}
+        yield from difference_lines(scores.model.key, changes(values, scores.accepted), values is not None, command, decimals)
+
+
+def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
+    """Fail a test that would compare, and with --snapshot-update accept, the scores of a model that has none."""
+    if not isinstance(data, Mapping):
+        return
+    unusable = [name for name, value in data.items() if isinstance(value, float) and not math.isfinite(value)]
+    if unusable or not scores.intervals:
+        what = f"{', '.join(unusable)} is no number" if unusable else "no sample was scored"
+        why = f". {scores.failed_in_short}" if scores.failures else ""
+        pytest.fail(f"0 scores to accept: {scores.model.key}: {what}{why}", pytrace=False)
+
+
+def _read(path: Path) -> dict[str, float] | None:
+    """Return what a file of accepted scores holds; None if there is none that can be read."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(values, dict):
+        return None
+    return {name: value for name, value in values.items() if isinstance(value, int | float) and math.isfinite(value)}

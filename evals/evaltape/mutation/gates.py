@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evaltape.scoring import statistics
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -122,7 +120,7 @@ def paired_gate(
 
 
 def _means(scores: "Floats") -> list[float]:
-    return [statistics.mean(draw) for draw in scores.tolist()]
+    return [math.fsum(draw) / len(draw) for draw in scores.tolist()]  # nan if a mutant couldn't be scored
 
 
 def _gains(scores: "Floats", baseline: Sequence[float | None], sign: int) -> "Floats":

@@ -20,7 +20,7 @@ from evaltape.recorder.calls import Calls, request_of
 from evaltape.recorder.client import Endpoint
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.outcomes import GRACE_S, Ended, Outcomes
-from evaltape.recorder.tally import LaneTally, Tally
+from evaltape.recorder.tally import LaneTally, Tally, place_of
 from evaltape.recorder.throttle import Throttle
 from evaltape.recording import cassettes
 from evaltape.recording.folder import Recordings
@@ -180,7 +180,7 @@ class Recorder:
 
     def _note_what_is_left(self) -> None:
         if self.tally.stopped:
-            self.tally.left = {lane.model.key: [call.sample.id for call in lane.left()] for lane in self.lanes}
+            self.tally.left = {place_of(lane.model): [call.sample.id for call in lane.left()] for lane in self.lanes}
 
     def _finish(self) -> None:
         """Write what fresh recordings still have to ask for, or remove what they make obsolete."""

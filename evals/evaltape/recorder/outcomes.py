@@ -56,6 +56,11 @@ class Outcomes:
         """Why the recording ended early, if it did."""
         return self._stopped
 
+    def error_of(self, call: CallKey) -> str | None:
+        """Return the error of a call that has ended without being recorded; None for any other."""
+        with self._changed:
+            return self._errors.get(call)
+
     def wait(self, call: CallKey) -> str | None:
         """Wait until a call has ended; return its error. Raises `Stopped`."""
         with self._changed:

@@ -16,6 +16,7 @@ from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Selection
 from evaltape.recorder.shutdown_dates import ask
+from evaltape.recorder.tally import place_of
 from evaltape.recording import cassettes
 from evaltape.recording.folder import FETCH
 from evaltape.recording.lock import unwritable
@@ -174,7 +175,7 @@ class ModelPlan:
 
     async def _ask_end(self) -> None:
         served = self.workspace.jobs.served(self.model)
-        self.recorder.tally.notices[self.model.key] = asdict(await ask(self.endpoint, served))
+        self.recorder.tally.notices[place_of(self.model)] = asdict(await ask(self.endpoint, served))
 
     def _add_job(self, prepared: PreparedJob) -> None:
         async def drive(recorder: Recorder) -> None:

@@ -5,15 +5,12 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.client import CallFailed, Endpoint, endpoint_of
-from evaltape.reporting.retirement import Notice, notice_lines
+from evaltape.recorder.notice import Notice
 from evaltape.suite.definition import Model
-
-if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
+from evaltape.workspace import Workspace
 
 PATIENCE_S = 10.0
 
@@ -35,11 +32,11 @@ async def ask(endpoint: Endpoint, served: str) -> Notice:
         return Notice(served, problem=type(error).__name__)
 
 
-def ask_all(session: "SuiteRun") -> list[str]:
-    """Ask for every model of the suite, and tell it a line each. Raises `UserError` where there is no key for one."""
-    models = {key: model for key, model in session.suite.models.items() if model.predictions is None}
-    asked = [(_served(session, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
-    return notice_lines(session, dict(zip(models, asyncio.run(_ask_each(asked)), strict=True)))
+def ask_all(workspace: Workspace) -> dict[str, Notice]:
+    """Ask for every model of the suite; return the notices by key. Raises `UserError` if there is no key for one."""
+    models = {key: model for key, model in workspace.suite.models.items() if model.predictions is None}
+    asked = [(_served(workspace, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
+    return dict(zip(models, asyncio.run(_ask_each(asked)), strict=True))
 
 
 async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:
@@ -52,9 +49,9 @@ async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:
     return list(await asyncio.gather(*(one(served, endpoint) for served, endpoint in asked)))
 
 
-def _served(session: "SuiteRun", model: Model) -> str:
+def _served(workspace: Workspace, model: Model) -> str:
     """The name to ask for; empty for a tuned model that there is none of yet."""
     try:
-        return session.jobs.served(model)
+        return workspace.jobs.served(model)
     except (RecordingError, UserError):
         return ""

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from evaltape.suite.definition import Model
 from evaltape.text import counted
+
+
+def place_of(model: Model) -> str:
+    """Return what names a model among those of all suites: `chats/gpt-4o-mini`."""
+    return f"{model.suite}/{model.key}"
 
 
 @dataclass
@@ -35,7 +41,7 @@ class Tally:
     """What each model that isn't asked for a while waits for, by its key."""
     notes: list[str] = field(default_factory=list)
     notices: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """When the API retires each model, by its key."""
+    """When the API retires each model, by its `place_of`."""
     job_cost_usd: float = 0.0
     perhaps_usd: float = 0.0
     """What calls may have cost beyond what the API said: those that broke off, and those it didn't say it of."""
@@ -45,7 +51,7 @@ class Tally:
     """Calls that were answered without token counts."""
     stopped: str | None = None
     left: dict[str, list[str]] = field(default_factory=dict)
-    """The samples that a recording which `stopped` early has not asked for, by model."""
+    """The samples that a recording which `stopped` early has not asked for, by their model's `place_of`."""
 
     @property
     def total(self) -> int:

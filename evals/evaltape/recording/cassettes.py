@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from evaltape.errors import NotFetched, RecordingError
+from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
 from evaltape.files import write_whole
 from evaltape.names import shown
 from evaltape.recording.redaction import holds_secret
@@ -68,7 +68,9 @@ def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Exchange:
     recorded = read(path)
     exchange = next((exchange for exchange in recorded if matches(exchange, endpoint, asked)), None)
     if exchange is None:
-        raise RecordingError(f"{shown(path)}: recorded with {difference(endpoint, asked, recorded[0])}")
+        changes = differences(endpoint, asked, recorded[0])
+        what = " and ".join(change.split(" (")[0] for change in changes)
+        raise RecordedOtherwise(f"{shown(path)}: recorded with {'; '.join(changes)}", what)
     if not 200 <= exchange.status < 300:
         raise RecordingError(f"{shown(path)}: recorded with HTTP status {exchange.status}, which is no answer")
     return exchange
@@ -85,7 +87,7 @@ def _load(path: Path) -> list[Interaction]:
             raise NotFetched(f"{shown(path)}: a Git LFS pointer, which stands for a recording that isn't on this machine")
         interactions = interactions_of(data.decode())
     except FileNotFoundError:
-        raise RecordingError(f"{shown(path)}: there is no such recording") from None
+        raise NotRecorded(f"{shown(path)}: there is no such recording") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         reason = visible(" ".join(str(error).split())[:200])
         raise RecordingError(f"{shown(path)}: not a readable cassette ({type(error).__name__}: {reason})") from None
@@ -145,17 +147,17 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def difference(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> str:
+def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> list[str]:
     """Return how a recorded call differs from the one asked for, in the words of the suite file."""
     if not recorded.path.endswith(endpoint) or not isinstance(recorded.asked, dict):
-        return f"a call to {cut(recorded.path, 100)}, not to {endpoint}"
+        return [f"a call to {cut(recorded.path, 100)}, not to {endpoint}"]
     changes = []
     for key in dict.fromkeys([*asked, *recorded.asked]):
         now, then = asked.get(key), recorded.asked.get(key)
         if key in asked and key in recorded.asked and canonical(now) == canonical(then):
             continue
         changes.append(_change(key, key in asked, now, key in recorded.asked, then))
-    return "; ".join(changes) or f"another method ({cut(recorded.method, 20)}; the suite asks with POST)"
+    return changes or [f"another method ({cut(recorded.method, 20)}; the suite asks with POST)"]
 
 
 def _change(key: str, is_asked: bool, now: Any, was_asked: bool, then: Any) -> str:

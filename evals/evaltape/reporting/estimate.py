@@ -18,7 +18,7 @@ from evaltape.suite.tokens import Count, bytes_of, counter_of
 from evaltape.text import counted, cut, usd
 
 if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
+    from evaltape.workspace import Workspace
 
 NAME = 24
 COLUMNS = f"  {{:<{NAME}}}{{:>7}}{{:>15}}{{:>15}}{{:>13}}"
@@ -63,7 +63,7 @@ class JobEstimate:
 
 
 def estimate(
-    session: "SuiteRun", selected: Iterable[tuple[Model, Sample]], other_side: OtherSide | None = None
+    session: "Workspace", selected: Iterable[tuple[Model, Sample]], other_side: OtherSide | None = None
 ) -> Iterator[str]:
     """What recording the selected samples would ask and cost, and what comparisons of them can decide, in lines."""
     asked: dict[str, list[Sample]] = {}
@@ -75,7 +75,7 @@ def estimate(
     option = "--record-missing" if session.settings.mode == RECORD_MISSING else "--record"
     if not models and not jobs:
         yield f"{option} would call nothing: {'nothing is missing' if asked else 'no sample test is selected'}."
-        yield from decidable_lines(session.workspace, asked, other_side)
+        yield from decidable_lines(session, asked, other_side)
         return
     yield COLUMNS.format(option, "calls", "prompt tokens", "answer tokens", "at most")
     for one in models:
@@ -84,10 +84,10 @@ def estimate(
         yield _job_line(one_job)
     yield from _total(models, jobs)
     yield from _basis(session, models, jobs)
-    yield from decidable_lines(session.workspace, asked, other_side)
+    yield from decidable_lines(session, asked, other_side)
 
 
-def _of_model(session: "SuiteRun", model: Model, samples: list[Sample]) -> ModelEstimate:
+def _of_model(session: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
     count = counter_of(served)
     calls = session.calls_of(model, samples)
@@ -98,11 +98,11 @@ def _of_model(session: "SuiteRun", model: Model, samples: list[Sample]) -> Model
     return ModelEstimate(model, len(calls), prompts, answers, count is not None, is_limited)
 
 
-def _is_due(session: "SuiteRun", job: Finetune) -> bool:
+def _is_due(session: "Workspace", job: Finetune) -> bool:
     return session.settings.mode != RECORD_MISSING or not session.jobs.is_recorded(job.key)
 
 
-def _of_job(session: "SuiteRun", job: Finetune) -> JobEstimate:
+def _of_job(session: "Workspace", job: Finetune) -> JobEstimate:
     try:
         training = session.jobs.prepare(job.key).training
     except (UserError, ImportError) as error:
@@ -143,7 +143,7 @@ def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str
         yield "No price: the suite states none, as in price = { input = 0.15, output = 0.60 } (USD per million tokens)."
 
 
-def _basis(session: "SuiteRun", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+def _basis(session: "Workspace", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
     bounded = [one.model.key for one in models if not one.is_counted]
     unlimited = [one.model.key for one in models if not one.is_limited]
     if len(bounded) < len(models):

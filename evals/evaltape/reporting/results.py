@@ -1,150 +1,227 @@
-"""The results file: what a session found out, as JSON. Numbers are exact; nothing is rounded."""
+"""The results of a session: what its tests found out, as dataclasses, and as the results file's JSON.
 
-import json
-import re
-from collections import Counter
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+Everything that terminal, Markdown and report show is made of these, and so is the results file. `hooks.collect` builds them;
+nothing here knows a session. Numbers are exact; they are rounded only when shown.
+"""
 
-from evaltape.files import write_whole
-from evaltape.scoring import rouge
-from evaltape.scoring.noise import noise_of_model
-from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores, PairedScores, limits
-from evaltape.scoring.statistics import Interval, interval
-from evaltape.suite.pricing import call_usd, training_usd
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
+from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.reporting.facts import Json, MetricFacts, json_of
+from evaltape.reporting.model_results import Computed, JobResults, ModelResults
+from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
+from evaltape.suite.commands import Commands
 
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half a character, which JSON can hold and UTF-8 can't: some model will write one."""
-LEAD = "first three lines"
+VERSION = 2
 
 
-def write_results(session: "SuiteRun") -> None:
-    """Write the results file, if the session was asked for one."""
-    path = session.settings.results
-    if path is not None:
-        text = json.dumps(results(session), indent=1, ensure_ascii=False, allow_nan=False)
-        write_whole(path, LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n")
+@dataclass(frozen=True, slots=True)
+class SampleFacts:
+    """A sample that the session looked at."""
+
+    id: str
+    """Unique in its suite."""
+    input: str
+    """The text that models were asked about."""
+    references: tuple[str, ...]
+    """What answers are compared with."""
+    slices: Mapping[str, str] = field(default_factory=dict)
+    """Per slice column its value, as text."""
 
 
-def results(session: "SuiteRun") -> dict[str, Any]:
-    """The results as builtins: for the end of a session, so they are put together once."""
-    if session.results is None:
-        session.results = _results(session)
-    return session.results
+@dataclass(frozen=True, slots=True)
+class PredictionFacts:
+    """A model's answer to one sample."""
+
+    model: str
+    """The model's key."""
+    sample: str
+    """The sample's id."""
+    text: str
+    """The answer; may be empty for a failed sample."""
+    failure: str | None = None
+    """Why there is none; None for an answered sample."""
+    truncated: bool = False
+    """Whether it was cut at the length limit."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Per metric that scored it."""
+    unscored: Mapping[str, str] = field(default_factory=dict)
+    """Per metric that couldn't, the reason."""
+    test: str | None = None
+    """The id of a test of it, to run again; None if none was collected."""
+
+    def as_json(self, references: tuple[str, ...]) -> Json:
+        """Return it as the results file holds it, with its sample's references."""
+        facts: Json = {"model": self.model, "sample": self.sample, "prediction": self.text, "references": list(references)}
+        if self.failure is not None:
+            return {**facts, "failure": self.failure}
+        unscored = {"unscored": dict(self.unscored)} if self.unscored else {}
+        return {**facts, "truncated": self.truncated, **unscored, **self.scores}
 
 
-def _results(session: "SuiteRun") -> dict[str, Any]:
-    suite, evidence = session.suite, session.evidence
-    found = [session.of_model(model) for model in suite.models.values()]
-    looked_at = {scores.model.key: scores for scores in found if scores.predictions}
-    pairs = [
-        PairedScores(comparison, session.metrics, looked_at[comparison.baseline], looked_at[comparison.candidate])
-        for comparison in suite.comparisons.values()
-        if comparison.baseline in looked_at and comparison.candidate in looked_at
-    ]
-    return {
-        "suite": suite.name,
-        "mode": session.settings.mode,
-        "rouge": {"package": rouge.package(), "stemmer": any(spec.options.get("stemmer") for spec in suite.metrics.values())},
-        "models": {key: _model(scores, evidence.gates) for key, scores in looked_at.items()},
-        "computed": _lead(session, looked_at.values()),
-        "jobs": _jobs(session, looked_at.values()),
-        "comparisons": {pair.comparison.name: _comparison(pair) for pair in pairs},
-        **({"mutants": {key: found.as_result() for key, found in session.mutants.items()}} if session.mutants else {}),
-        **_against(session),
-        "noise": {key: noise for key, scores in looked_at.items() if (noise := _noise(session, scores))},
-        "predictions": [_prediction(session, item) for scores in looked_at.values() for item in scores.predictions],
-    }
+@dataclass(frozen=True, slots=True)
+class OwnGate:
+    """A test of the user's own that asserts on all samples of a model."""
+
+    id: str
+    """The test's id."""
+    model: str
+    """The model's key."""
+    passed: bool | None
+    """None if it was skipped."""
+
+    def as_json(self) -> Json:
+        """Return it as the results file holds it."""
+        return {"model": self.model, "passed": self.passed}
 
 
-def _against(session: "SuiteRun") -> dict[str, Any]:
-    """Each model beside the other side, if the session has one."""
-    if not session.against:
-        return {}
-    side = next(iter(session.against.values())).side
-    models = {key: found.as_result(session.evidence.against) for key, found in session.against.items()}
-    return {"against": {"ref": side.ref, "commit": side.commit, "models": models}}
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why samples failed: one for all that failed alike."""
+
+    text: str
+    """With the number first: `80 recordings are of another prompt`."""
+    command: str | None
+    """What helps, to be pasted into a shell; None if nothing does."""
+    predictions: tuple[tuple[str, str], ...]
+    """The samples, as (model, sample)."""
 
 
-def _model(scores: ModelScores, gates: dict[tuple[str, str], bool]) -> dict[str, Any]:
-    model = scores.model
-    served = Counter(prediction.served for prediction in scores.predictions if prediction.served)
-    usage = {
-        "prompt_tokens": sum(prediction.prompt_tokens for prediction in scores.predictions),
-        "completion_tokens": sum(prediction.completion_tokens for prediction in scores.predictions),
-    }
-    return {
-        "served": served.most_common(1)[0][0] if served else model.served,
-        "kind": model.kind,
-        "samples": len(scores.predictions),
-        "failed": len(scores.failures),
-        "failures": {prediction.sample: prediction.failure for prediction in scores.failures},
-        "truncated": scores.truncated,
-        "scores": {metric: _interval(interval) for metric, interval in scores.intervals.items()},
-        "gates": {
-            metric: {"threshold": threshold, "passed": gates.get((model.key, metric))}
-            for metric, threshold in model.gates.items()
-        },
-        "usage": usage,
-        "cost_usd": call_usd(model.price, usage["prompt_tokens"], usage["completion_tokens"]) if model.price else None,
-    }
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """A model that the API will shut down, or did."""
+
+    text: str
+    """Which model, when, and how much of it is not recorded."""
+    command: str | None = None
+    """What records the rest; None if all of it is recorded."""
 
 
-def _jobs(session: "SuiteRun", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
-    """The recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
-    jobs = [scores.model.job for scores in looked_at if scores.model.job]
-    recorded = {job.key: (job, session.jobs.job(job.key)) for job in jobs if session.jobs.is_recorded(job.key)}
-    return {
-        key: {**found.as_result(), "cost_usd": training_usd(job.price, found.trained_tokens)}
-        for key, (job, found) in recorded.items()
-    }
+@dataclass(frozen=True, slots=True)
+class LeftOver:
+    """What a recording that stopped early has not asked for."""
+
+    calls: int
+    """How many calls."""
+    most_usd: float
+    """An upper bound of what they can cost; 0 if it can't be given."""
+    command: str
+    """What asks for them."""
 
 
-def _noise(session: "SuiteRun", scores: ModelScores) -> dict[str, Any]:
-    """The noise of each mean, where samples were asked repeatedly."""
-    found = noise_of_model(session, scores)
-    return {metric: noise.as_result(scores.model.gates.get(metric)) for metric, noise in found.items()}
+@dataclass(frozen=True, slots=True)
+class SuiteResults:
+    """One suite: what the session found out about its models."""
 
+    name: str
+    """The suite's name."""
+    mode: str
+    """`replay`, `record` or `record-missing`."""
+    metrics: Mapping[str, MetricFacts]
+    """By name, in the order of the suite; `words` last if the suite doesn't name it."""
+    models: Mapping[str, ModelResults]
+    """The models that were looked at, by key, in the order of the suite."""
+    samples: Mapping[str, SampleFacts]
+    """The samples that were looked at, by id, in their order."""
+    predictions: tuple[PredictionFacts, ...]
+    """What was looked at, by model and sample."""
+    commands: Commands
+    """Writes the commands that messages end with."""
+    computed: tuple[Computed, ...] = ()
+    """What costs nothing, on the same samples."""
+    jobs: Mapping[str, JobResults] = field(default_factory=dict)
+    """The recorded jobs of the tuned models that were looked at, by key."""
+    comparisons: Mapping[str, ComparisonResults] = field(default_factory=dict)
+    """The comparisons whose models were both looked at, by name."""
+    against: AgainstResults | None = None
+    """The models beside another commit's, with `--against`."""
+    mutants: Mapping[str, ModelMutants] = field(default_factory=dict)
+    """By model, with `--mutate`."""
+    tests: tuple[OwnGate, ...] = ()
+    """The gates that users wrote."""
+    other_failures: int = 0
+    """Failed tests of the suite that nothing else here stands for: on single samples that were answered, on jobs."""
+    causes: tuple[Cause, ...] = ()
+    """Why samples failed."""
+    orphans: tuple[str, ...] = ()
+    """Recordings of no model or sample of the suite: paths as a person would type them."""
+    retirements: tuple[Retirement, ...] = ()
+    """Models that were recorded and end soon."""
+    left: tuple[LeftOver, ...] = ()
+    """What a recording that stopped early has not asked for, by kind of model."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the suite's data."""
 
-def _lead(session: "SuiteRun", looked_at: Iterable[ModelScores]) -> dict[str, Any]:
-    """The scores of the input's first three lines, on the samples that were looked at: computed, not recorded."""
-    seen = {prediction.sample for scores in looked_at for prediction in scores.predictions}
-    samples = [sample for sample in session.samples if sample.id in seen]
-    if not samples:
-        return {}
-    rows = [session.lead(sample) for sample in samples]
-    names = [metric for metric in session.text_metrics if all(metric in row for row in rows)]
-    found = {name: _interval(interval([row[name] for row in rows], bounds=limits(session.metrics[name]))) for name in names}
-    return {LEAD: {"samples": len(samples), "scores": found}}
+    @property
+    def named_metrics(self) -> list[MetricFacts]:
+        """The metrics that the suite names."""
+        return [metric for metric in self.metrics.values() if metric.is_named]
 
+    @property
+    def acceptance(self) -> str | None:
+        """What accepts the scores that changed, to be pasted into a shell; None if there are none to accept."""
+        tests = [model.accepted.test for model in self.models.values() if model.can_be_accepted and model.accepted]
+        return self.commands.accept(tests) if tests else None
 
-def _comparison(pair: PairedScores) -> dict[str, Any]:
-    return {
-        metric: {
-            "difference": difference.mean,
-            "low": difference.low,
-            "high": difference.high,
-            "confidence": difference.confidence,
-            "samples": difference.samples,
-            "verdict": pair.verdict(metric),
-            "passed": pair.verdict(metric) == "passed",
+    def as_json(self) -> Json:
+        """Return it as the results file holds it."""
+        against = {} if self.against is None else {"against": self.against.as_json()}
+        mutants = {"mutants": {key: each.as_result() for key, each in self.mutants.items()}} if self.mutants else {}
+        return {
+            "mode": self.mode,
+            "metrics": {name: dict(metric.description) for name, metric in self.metrics.items()},
+            "models": json_of(self.models),
+            "computed": json_of({each.name: each for each in self.computed}),
+            "jobs": json_of(self.jobs),
+            "comparisons": json_of(self.comparisons),
+            **against,
+            **mutants,
+            "tests": json_of({test.id: test for test in self.tests}),
+            "predictions": [each.as_json(self.samples[each.sample].references) for each in self.predictions],
         }
-        for metric, difference in pair.differences.items()
-        if metric in pair.comparison.bounds
-    }
 
 
-def _interval(interval: Interval) -> dict[str, float | None]:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What the session's own calls cost."""
+
+    usd: float = 0.0
+    """By the API's counts and the suites' prices."""
+    perhaps_usd: float = 0.0
+    """What may have been billed beyond that."""
+    doubt: str = ""
+    """Why that is in doubt: `3 calls broke off`."""
+    budget_usd: float | None = None
+    """What `--budget` allowed."""
 
 
-def _prediction(session: "SuiteRun", prediction: Prediction) -> dict[str, Any]:
-    sample = session.sample(prediction.sample)
-    told = {"model": prediction.model, "sample": sample.id, "prediction": prediction.text, "reference": sample.references[0]}
-    if not prediction.answered:
-        return {**told, "failure": prediction.failure}
-    return {**told, "truncated": prediction.truncated, **prediction.scores}
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The results of a session."""
+
+    suites: Mapping[str, SuiteResults]
+    """By name, in the order of the session."""
+    is_red: bool = False
+    """Whether the session fails: its exit code isn't 0."""
+    other_failures: int = 0
+    """Failed tests that are no suite's."""
+    spend: Spend = field(default_factory=Spend)
+    """What the session's own calls cost."""
+    stopped: str | None = None
+    """Why a recording ended early; None if it didn't, or if nothing was recorded."""
+    notes: tuple[str, ...] = ()
+    """What the recorder noted."""
+
+    def __iter__(self) -> Iterator[SuiteResults]:
+        """Yield each suite's results."""
+        return iter(self.suites.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no sample was looked at."""
+        return not any(suite.predictions for suite in self)
+
+    def as_json(self) -> Json:
+        """Return the content of the results file, as builtins: no number in it is infinite or NaN."""
+        return {"version": VERSION, "suites": {suite.name: suite.as_json() for suite in self if suite.predictions}}

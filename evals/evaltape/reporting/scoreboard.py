@@ -1,117 +1,202 @@
-"""The score table, before it is drawn: groups of lines, one group per model and comparison, made of the results."""
+"""The score table before it is drawn: groups of lines, made of the results, for terminal and Markdown alike."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from evaltape.scoring.paired import two_sided
+from evaltape.reporting.facts import Gate, MeanScore, MetricFacts, Slice
+from evaltape.reporting.model_results import ModelResults
+from evaltape.reporting.numbers import bound_text, difference_beside, gate_text, interval, mean_beside
+from evaltape.reporting.pair_results import ComparisonResults, PairedDifference
+from evaltape.reporting.results import OwnGate, SuiteResults
+from evaltape.reporting.verdicts import FAILED, NOT_CHECKED, PASSED, Verdict, verdict_on
 from evaltape.text import counted
 
-if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
-
-DECIMALS = 4
-MOST_DECIMALS = 15
-PASSED, FAILED, INCONCLUSIVE, NOT_CHECKED = "passed", "failed", "inconclusive", "not checked"
-
-Results = Mapping[str, Any]
+MOST_SLICES = 20
+"""As many slices of a column are shown, the worst first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric: a mean or a difference with its interval, and, where one is set, its bound and the verdict."""
+    """One metric: a mean or a difference with its interval and, if there is one, its bound and the verdict."""
 
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    bound_kind: str = ""
-    bound: float | None = None
-    verdict: str = ""
-    signed: bool = False
-
-    @property
-    def shown_value(self) -> str:
-        """The value, with as many decimals as it takes to differ from a bound that it misses."""
-        digits, floor = DECIMALS, self.floor
-        if floor is not None and self.value < floor:
-            while digits < MOST_DECIMALS and round(self.value, digits) >= round(floor, digits):
-                digits += 1
-        return self._number(self.value, digits)
-
-    @property
-    def shown_interval(self) -> str:
-        """Both ends."""
-        return f"{self._number(self.low, DECIMALS)} to {self._number(self.high, DECIMALS)}"
-
-    @property
-    def shown_bound(self) -> str:
-        """The bound as the suite file has it."""
-        return "" if self.bound is None else f"{self.bound_kind} {self.bound:g}".strip()
-
-    @property
-    def floor(self) -> float | None:
-        """The bound as the least value that holds it."""
-        return -self.bound if self.bound is not None and self.bound_kind == "max_drop" else self.bound
-
-    def _number(self, value: float | None, digits: int) -> str:
-        if value is None:
-            return "unknown"
-        return f"{value:+.{digits}f}" if self.signed else f"{value:.{digits}f}"
+    name: str
+    """The metric; in a group of slices the slice, in one of tests the test."""
+    value: str = ""
+    interval: str = ""
+    bound: str = ""
+    verdict: Verdict | None = None
+    """None without a bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One model, or one comparison. `facts` are short; `alarming` ones among them want to be seen."""
+    """A model, a comparison, or the slices of a model."""
 
     title: str
-    facts: list[str]
-    lines: list[Line]
-    alarming: list[str] = field(default_factory=list)
+    """What it is, in a few words."""
+    facts: tuple[str, ...]
+    """Counts and dates, a few words each."""
+    lines: tuple[Line, ...]
+    """A line each."""
+    alarming: tuple[str, ...] = ()
+    """Facts that want to be seen."""
+    tests: tuple[Line, ...] = ()
+    """Gates that users wrote; their names are too long for a column."""
+    model: str = ""
+    """The model's key, of a group that is about one."""
 
 
-def model_groups(session: "SuiteRun", found: Results) -> Iterator[Group]:
-    """What costs nothing, then each model that was looked at."""
-    for name, computed in found["computed"].items():
-        lines = [_line(metric, score) for metric, score in computed["scores"].items()]
-        yield Group(f"{name} (computed, not recorded)", ["what a model has to beat"], lines)
-    for key, told in found["models"].items():
-        lines = [_line(metric, score, told["gates"].get(metric)) for metric, score in told["scores"].items()]
-        failed = _failed(told, session.suite.models[key].allow_failed)
-        yield Group(key, _facts(told, len(session.samples)), lines, failed)
+# ---------------------------------------------------------------- models
 
 
-def comparison_groups(session: "SuiteRun", found: Results) -> Iterator[Group]:
-    """Each comparison of two models that were looked at."""
-    for name, metrics in found["comparisons"].items():
-        asked = session.suite.comparisons[name]
-        title = f"{name}: {asked.candidate} less {asked.baseline}"
-        lines = []
-        for metric, told in metrics.items():
-            kind, bound = ("min_gain", asked.min_gain) if metric in asked.min_gain else ("max_drop", asked.max_drop)
-            checked = (name, metric) in session.evidence.comparisons
-            verdict = told["verdict"] if checked else NOT_CHECKED
-            ends = told["difference"], told["low"], told["high"]
-            lines.append(Line(metric, *ends, kind, bound[metric], verdict, signed=True))
-        samples = [counted(told["samples"], "sample") for told in metrics.values()][:1]
-        interval = [f"{two_sided(asked.confidence)} interval"]
-        nothing = [] if metrics else ["no sample was answered by both"]
-        yield Group(title, samples + interval, lines, nothing)
+def model_groups(suite: SuiteResults) -> Iterator[Group]:
+    """Yield what costs nothing, then each model that was looked at."""
+    for computed in suite.computed:
+        lines = tuple(_mean_line(suite.metrics[name], score) for name, score in computed.scores.items())
+        yield Group(f"{computed.name} (computed, not recorded)", ("what a model has to beat",), lines)
+    for model in suite.models.values():
+        tests = tuple(_test_line(test) for test in suite.tests if test.model == model.key)
+        yield Group(
+            model.key, tuple(_facts(model)), tuple(_model_lines(suite, model)), tuple(_alarming(model)), tests, model.key
+        )
 
 
-def _line(metric: str, score: Mapping[str, float], gate: Mapping[str, Any] | None = None) -> Line:
-    ends = score["mean"], score["low"], score["high"]
+def _model_lines(suite: SuiteResults, model: ModelResults) -> Iterator[Line]:
+    for name, metric in suite.metrics.items():
+        score, gate = model.scores.get(name), model.gates.get(name)
+        if score is not None or gate is not None:
+            yield _mean_line(metric, score, gate)
+
+
+def _mean_line(metric: MetricFacts, score: MeanScore | None, gate: Gate | None = None) -> Line:
+    ends = interval(score.low, score.high, metric) if score else interval(None, None, metric)
     if gate is None:
-        return Line(metric, *ends)
-    verdict = {True: PASSED, False: FAILED, None: NOT_CHECKED}[gate["passed"]]
-    return Line(metric, *ends, "", gate["threshold"], verdict)
+        return Line(metric.name, mean_beside(score, None, metric), ends)
+    bound = gate_text(gate.threshold, metric)
+    return Line(metric.name, mean_beside(score, gate.threshold, metric), ends, bound, gate.verdict)
 
 
-def _facts(told: Mapping[str, Any], samples: int) -> list[str]:
-    number = told["samples"]
-    facts = [counted(number, "sample") if number == samples else f"{number} of {counted(samples, 'sample')}"]
-    return facts + ([f"{told['truncated']} truncated"] if told["truncated"] else [])
+def _test_line(test: OwnGate) -> Line:
+    return Line(test.id, verdict=verdict_on(test.passed))
 
 
-def _failed(told: Mapping[str, Any], allowed: int) -> list[str]:
-    return [f"{told['failed']} failed ({allowed} allowed)"] if told["failed"] else []
+def _facts(model: ModelResults) -> Iterator[str]:
+    yield (
+        counted(model.samples, "sample") if model.samples == model.of else f"{model.samples:,} of {counted(model.of, 'sample')}"
+    )
+    if model.truncated:
+        yield f"{model.truncated:,} truncated"
+    clusters = {score.clusters for score in model.scores.values() if score.clusters is not None}
+    if clusters:
+        yield counted(max(clusters), "cluster")
+    if model.recorded is not None:
+        first, last = model.recorded
+        yield f"recorded {first}" if first == last else f"recorded {first} to {last}"
+
+
+def _alarming(model: ModelResults) -> Iterator[str]:
+    if model.failed:
+        yield f"{model.failed:,} failed ({model.allow_failed:,} allowed)"
+    for metric, reasons in model.unscored.items():
+        if reasons:
+            yield f"{len(reasons):,} not scored by {metric}"
+    if model.unfinished:
+        yield f"recording unfinished: {model.unfinished.to_come:,} of {model.unfinished.selected:,} to come"
+    if len(model.versions) > 1:
+        yield f"served by {len(model.versions)} versions: {', '.join(model.versions)}"
+
+
+# ---------------------------------------------------------------- slices
+
+
+def slice_groups(suite: SuiteResults, everything: bool = False) -> Iterator[Group]:
+    """Yield the slices of each model by column: of the metrics that slices are gated on, or of the suite's first.
+
+    With `everything`, of all metrics that the suite names, and however many slices there are.
+    """
+    for model in suite.models.values():
+        columns: dict[str, list[Slice]] = {}
+        for each in model.slices:
+            columns.setdefault(each.column, []).append(each)
+        named = [metric.name for metric in suite.named_metrics]
+        for name in named if everything else list(model.slice_gates) or named[:1]:
+            for column, slices in columns.items():
+                yield _slice_group(suite.metrics[name], model, column, slices, everything)
+
+
+def _slice_group(metric: MetricFacts, model: ModelResults, column: str, slices: list[Slice], everything: bool) -> Group:
+    gate = model.slice_gates.get(metric.name)
+    ordered = sorted(slices, key=lambda each: _badness(each, metric))
+    shown = ordered if everything else ordered[:MOST_SLICES]
+    small = sum(not each.is_gated for each in slices)
+    facts = [counted(len(slices), "slice")]
+    facts += [f"the {len(shown)} worst are shown"] if len(shown) < len(slices) else []
+    facts += [f"{small} too small for a gate"] if gate and small else []
+    lines = tuple(_slice_line(each, metric, gate) for each in shown)
+    return Group(f"{model.key} {metric.name} by {column}", tuple(facts), lines)
+
+
+def _badness(each: Slice, metric: MetricFacts) -> float:
+    score = each.scores.get(metric.name)
+    if score is None:
+        return float("-inf")
+    return score.mean if metric.higher_is_better else -score.mean
+
+
+def _slice_line(each: Slice, metric: MetricFacts, gate: Gate | None) -> Line:
+    score = each.scores.get(metric.name)
+    ends = interval(score.low, score.high, metric) if score else interval(None, None, metric)
+    name = f"{each.value} ({each.samples:,})"
+    if gate is None or not each.is_gated:
+        return Line(name, mean_beside(score, None, metric), ends)
+    verdict: Verdict = NOT_CHECKED if gate.passed is None else FAILED if metric.name in each.missed else PASSED
+    return Line(name, mean_beside(score, gate.threshold, metric), ends, gate_text(gate.threshold, metric), verdict)
+
+
+# ---------------------------------------------------------------- pairs
+
+
+def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
+    """Yield each comparison of two models that were looked at; the answers' length stands beside the scores."""
+    for comparison in suite.comparisons.values():
+        words = {name: each for name, each in comparison.beside.items() if name == "words"}
+        title = f"{comparison.name}: {comparison.candidate} less {comparison.baseline}"
+        lines = _pair_lines(suite, {**comparison.metrics, **words})
+        samples = max((each.samples for each in comparison.metrics.values()), default=0)
+        yield Group(title, (counted(samples, "sample"), *_pair_facts(comparison)), lines, _unpaired(samples))
+
+
+def against_groups(suite: SuiteResults) -> Iterator[Group]:
+    """Yield each model beside its recording at another commit."""
+    if suite.against is None:
+        return
+    for key, model in suite.against.models.items():
+        if model.why:  # The notes say it.
+            continue
+        samples = max((each.samples for each in model.metrics.values()), default=0)
+        counts = {"added": model.added, "dropped": model.dropped, "changed": model.changed}
+        facts = [counted(samples, "sample"), *(f"{count:,} {word}" for word, count in counts.items() if count)]
+        facts.append(f"{suite.against.label} interval")
+        title = f"{key} against {suite.against.ref}"
+        yield Group(title, tuple(facts), _pair_lines(suite, model.metrics), _unpaired(samples), model=key)
+
+
+def _pair_facts(comparison: ComparisonResults) -> Iterable[str]:
+    clusters = {each.clusters for each in comparison.metrics.values() if each.clusters is not None}
+    if clusters:
+        yield counted(max(clusters), "cluster")
+    yield f"{comparison.label} interval"
+
+
+def _pair_lines(suite: SuiteResults, metrics: Mapping[str, PairedDifference]) -> tuple[Line, ...]:
+    return tuple(_pair_line(suite.metrics[name], each) for name, each in metrics.items())
+
+
+def _pair_line(metric: MetricFacts, each: PairedDifference) -> Line:
+    ends = interval(each.low, each.high, metric, signed=True)
+    verdict = None if each.bound is None else each.verdict
+    return Line(metric.name, difference_beside(each, metric), ends, bound_text(each), verdict)
+
+
+def _unpaired(samples: int) -> tuple[str, ...]:
+    return () if samples else ("no sample was scored on both sides",)

@@ -1,150 +1,207 @@
-"""What the terminal shows at the end of a run: the score table, and for what doesn't hold the samples behind it.
+"""What the terminal shows at the end of a run: per suite the verdict, the score table, and the samples behind what fails.
 
-It is right in 80 columns and without colour. `-q` leaves the table, `-qq` nothing; `-v` cuts no text and tells more.
+It is right in 80 columns and without colour. `-q` leaves the tables, `-qq` nothing; `-v` cuts no text and says more.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evaltape.names import shown
-from evaltape.reporting.against import against_groups, against_notes
-from evaltape.reporting.results import results
-from evaltape.reporting.retirement import near_ends
-from evaltape.reporting.scoreboard import DECIMALS, FAILED, PASSED, Group, Line, Results, comparison_groups, model_groups
-from evaltape.reporting.spend import left_lines, spend_lines
+from evaltape.reporting.facts import NoiseFacts
+from evaltape.reporting.model_results import JobResults
+from evaltape.reporting.numbers import shown
+from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.retirement import retirement_lines
+from evaltape.reporting.scoreboard import Group, Line, against_groups, comparison_groups, model_groups, slice_groups
+from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
+from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
+from evaltape.reporting.verdicts import FAILED, PASSED
 from evaltape.reporting.worst import Case, Worst, worst_samples
 from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
-from evaltape.text import counted, cut, visible, wrapped
+from evaltape.text import columns, counted, cut, visible, wrapped
 
-if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
-
-COLUMNS = "  {:<9}  {:>8}  {:<18}  {:<13}  "
-NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
-COLOURS = {PASSED: {"green": True}, FAILED: {"red": True}, "": {}}
+COLOURS = {PASSED: {"green": True}, FAILED: {"red": True}}
 DOUBT = {"yellow": True}
+LEAST_WIDTHS = (9, 8, 18, 13)
+"""Of the columns of a table: name, value, interval, bound."""
+WIDEST_NAME = 28
+NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
+CASE_INDENT = 14
 
 
-def print_summary(reporter: pytest.TerminalReporter, session: "SuiteRun") -> None:
+def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
     """Print what the session found out, as far as the verbosity asks for it."""
     if reporter.verbosity < -1:
         return
-    found = results(session)
-    reporter.write_sep("=", f"scores: {session.suite.name} ({session.settings.mode})")
-    _print_table(reporter, session, found)
-    _print_against(reporter, session)
+    for suite in results:
+        _print_suite(reporter, suite, results)
     if reporter.verbosity < 0:
         return
-    for line in _remarks(session, found, verbose=reporter.verbosity > 0):
+    for line in _session_lines(results):
         print_wrapped(reporter, line)
-    for worst in worst_samples(session, found):
+
+
+def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results: Results) -> None:
+    reporter.write_sep("=", f"scores: {suite.name} ({suite.mode})")
+    if suite.predictions:
+        verdict = verdict_of(suite, results)
+        for line in wrapped(verdict.text, _width(reporter), "  "):
+            reporter.write_line(line, bold=True, **COLOURS.get(verdict.state, {}))
+        _print_tables(reporter, suite)
+    if reporter.verbosity < 0:
+        return
+    for line in _remarks(suite, verbose=reporter.verbosity > 0):
+        print_wrapped(reporter, line)
+    for worst in worst_samples(suite):
         _print_worst(reporter, worst)
+    for cause in suite.causes:
+        print_wrapped(reporter, f"{cause.text}{f': {cause.command}' if cause.command else ''}", red=True)
 
 
-# ---------------------------------------------------------------- the table
+# ---------------------------------------------------------------- tables
 
 
-def _print_table(reporter: pytest.TerminalReporter, session: "SuiteRun", found: Results) -> None:
-    models, comparisons = list(model_groups(session, found)), list(comparison_groups(session, found))
-    if models:
-        reporter.write_line(COLUMNS.format("", "mean", "95% interval", "gate") + "verdict")
-    for group in models:
-        _print_group(reporter, group)
-    if comparisons:
-        reporter.write_line(COLUMNS.format("", "change", "interval", "bound") + "verdict")
-    for group in comparisons:
-        _print_group(reporter, group)
+def _print_tables(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
+    slices = list(slice_groups(suite, everything=reporter.verbosity > 0))
+    _print_table(reporter, ("", "mean", "95% interval", "gate"), list(model_groups(suite)))
+    _print_table(reporter, ("", "mean", "95% interval", "slice gate"), slices)
+    _print_table(reporter, ("", "change", "interval", "bound"), list(comparison_groups(suite)))
+    _print_table(reporter, ("", "change", "interval", "bound"), list(against_groups(suite)))
 
 
-def _print_group(reporter: pytest.TerminalReporter, group: Group) -> None:
-    facts = ", ".join([*group.facts, *group.alarming])
-    for line in wrapped(f"{group.title}: {facts}", _width(reporter), "    "):
-        reporter.write_line(line, bold=True, red=bool(group.alarming))
-    for one in group.lines:
-        _print_line(reporter, one)
-
-
-def _print_line(reporter: pytest.TerminalReporter, line: Line) -> None:
-    text = COLUMNS.format(line.metric, line.shown_value, line.shown_interval, line.shown_bound)
-    reporter.write(text if line.verdict else text.rstrip())
-    reporter.write_line(line.verdict, **COLOURS.get(line.verdict, DOUBT))
-
-
-def _print_against(reporter: pytest.TerminalReporter, session: "SuiteRun") -> None:
-    groups = list(against_groups(session.against, session.evidence.against))
-    if groups:
-        side = next(iter(session.against.values())).side
-        reporter.write_line(COLUMNS.format("", "change", "90% interval", "bound") + "verdict")
-        reporter.write_line(cut(f"against {side.title}", _width(reporter)), bold=True)
+def _print_table(reporter: pytest.TerminalReporter, titles: tuple[str, str, str, str], groups: list[Group]) -> None:
+    if not groups:
+        return
+    widths = _widths(titles, [line for group in groups for line in group.lines])
+    reporter.write_line(f"{_row(titles, widths)}verdict")
     for group in groups:
-        _print_group(reporter, group)
-    for note in against_notes(session.against) if reporter.verbosity >= 0 else ():
-        print_wrapped(reporter, note)
+        facts = ", ".join([*group.facts, *group.alarming])
+        for text in wrapped(f"{group.title}: {facts}", _width(reporter), "    "):
+            reporter.write_line(text, bold=True, red=bool(group.alarming))
+        for line in group.lines:
+            cells = (line.name, line.value, line.interval, line.bound)
+            _print_row(reporter, _row(cells, widths), line)
+        for line in group.tests:
+            _print_row(reporter, f"  {_filled(line.name, sum(widths) + 6)}  ", line)
+
+
+def _widths(titles: tuple[str, ...], lines: list[Line]) -> list[int]:
+    """Return how wide the columns are: as wide as what is in them, the names not wider than leaves room."""
+    cells = [titles, *((line.name, line.value, line.interval, line.bound) for line in lines)]
+    widest = [max(columns(visible(row[place])) for row in cells) for place in range(4)]
+    widest[0] = min(widest[0], WIDEST_NAME)
+    return [max(pair) for pair in zip(widest, LEAST_WIDTHS, strict=True)]
+
+
+def _row(cells: tuple[str, str, str, str], widths: list[int]) -> str:
+    name, value, interval, bound = cells
+    return f"  {_filled(name, widths[0])}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {bound:<{widths[3]}}  "
+
+
+def _filled(text: str, width: int) -> str:
+    text = cut(text, width)
+    return text + " " * (width - columns(text))
+
+
+def _print_row(reporter: pytest.TerminalReporter, text: str, line: Line) -> None:
+    if line.verdict is None:
+        reporter.write_line(text.rstrip())
+        return
+    reporter.write(text)
+    reporter.write_line(line.verdict, **COLOURS.get(line.verdict, DOUBT))
 
 
 # ---------------------------------------------------------------- remarks
 
 
-def _remarks(session: "SuiteRun", found: Results, verbose: bool) -> Iterator[str]:
-    """What is said beneath the table, a paragraph each."""
-    yield from _more(found) if verbose else ()
-    yield from (f"job {key}: {_job(job)}" for key, job in found["jobs"].items())
-    yield from _noise(found)
-    yield from near_ends(session)
-    yield from spend_lines(session, found)
-    yield from session.notes
-    yield from _orphans(session)
-    if session.recorder is not None:
-        yield from session.recorder.tally.notes
-    yield from left_lines(session)
+def _remarks(suite: SuiteResults, verbose: bool) -> Iterator[str]:
+    """Yield what is said beneath the tables, a paragraph each."""
+    yield from _more(suite) if verbose else ()
+    yield from (f"job {key}: {_job(job)}" for key, job in suite.jobs.items())
+    yield from _noise(suite)
+    yield from _pair_remarks(suite)
+    yield from _changes(suite)
+    yield from filter(None, [mutation_line(suite)])
+    yield from retirement_lines(suite.retirements)
+    yield from recording_lines(suite)
+    yield from suite.notes
+    yield from _orphans(suite)
 
 
-def _orphans(session: "SuiteRun") -> Iterator[str]:
-    paths = session.recordings.orphans(session.samples)
-    if paths:
-        named = ", ".join(shown(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
+def _more(suite: SuiteResults) -> Iterator[str]:
+    for key, model in suite.models.items():
+        tokens = f"{model.usage.prompt_tokens:,} + {model.usage.completion_tokens:,} tokens"
+        yield f"{key}: served as {model.served}, {tokens}"
+        yield from (f"{key} {sample}: failed: {reason}" for sample, reason in model.failures.items())
+        for metric, reasons in model.unscored.items():
+            yield from (f"{key} {sample}: not scored by {metric}: {reason}" for sample, reason in reasons.items())
+
+
+def _job(job: JobResults) -> str:
+    return f"{job.id}, {job.status}, {counted(job.trained_tokens, 'trained token')}, {job.tuned_model}"
+
+
+def _noise(suite: SuiteResults) -> Iterator[str]:
+    for key, model in suite.models.items():
+        if not model.noise:
+            continue
+        first = next(iter(model.noise.values()))
+        samples = counted(first.samples, "sample") if first.samples == first.of else f"{first.samples} of {first.of} samples"
+        yield f"Noise of {key}, from {first.runs} answers to each of {samples}:"
+        yield NOISE_COLUMNS.format("", "sd of a mean", "smallest drop", "1-in-100 gate")
+        for name, noise in model.noise.items():
+            numbers = (noise.sd, noise.smallest_drop, noise.gate_1_in_100)
+            yield NOISE_COLUMNS.format(name, *(shown(number, suite.metrics[name]) for number in numbers))
+        if any(noise.gate_1_in_100 is None for noise in model.noise.values()):
+            least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
+            yield f"  -: it takes {least} to judge a gate"
+        inside = [(name, noise) for name, noise in model.noise.items() if noise.gate_inside_noise]
+        yield from (_inside(key, name, noise, model.gates[name].threshold) for name, noise in inside)
+
+
+def _inside(key: str, name: str, noise: NoiseFacts, gate: float) -> str:
+    return (
+        f"Warning: gate {name} = {gate:g} lies inside the noise: a new recording of the unchanged {key} fails it in "
+        f"about {noise.chance_to_fail_gate or 0.0:.0%} of all cases"
+    )
+
+
+def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
+    for comparison in suite.comparisons.values():
+        for name, pair in comparison.metrics.items():
+            if pair.remark:
+                yield f"{comparison.name} {name} is {pair.verdict}: {pair.remark}"
+    if suite.against is not None:
+        yield from suite.against.notes
+        for key, model in suite.against.models.items():
+            for name, pair in model.metrics.items():
+                if pair.remark:
+                    yield f"{key} {name} against {suite.against.ref} is {pair.verdict}: {pair.remark}"
+
+
+def _changes(suite: SuiteResults) -> Iterator[str]:
+    """Yield the command that accepts all scores that differ from the accepted ones; the tests' failures show which."""
+    if suite.acceptance:
+        keys = [model.key for model in suite.models.values() if model.can_be_accepted]
+        models = f"{counted(len(keys), 'model')} with scores that are not accepted: {', '.join(keys)}"
+        yield f"{models}. Accept them: {suite.acceptance}"
+
+
+def _orphans(suite: SuiteResults) -> Iterator[str]:
+    if suite.orphans:
+        named = ", ".join(suite.orphans[:3]) + (", ..." if len(suite.orphans) > 3 else "")
         yield (
-            f"{counted(len(paths), 'recording')} of no model or sample of the suite: {named}. "
+            f"{counted(len(suite.orphans), 'recording')} of no model or sample of the suite: {named}. "
             "--record removes those of the models that it records"
         )
 
 
-def _more(found: Results) -> Iterator[str]:
-    for key, told in found["models"].items():
-        usage = told["usage"]
-        yield f"{key}: served as {told['served']}, {usage['prompt_tokens']:,} + {usage['completion_tokens']:,} tokens"
-        yield from (f"{key} {sample}: failed: {reason}" for sample, reason in told["failures"].items())
-
-
-def _job(job: dict[str, Any]) -> str:
-    return f"{job['id']}, {job['status']}, {counted(job['trained_tokens'], 'trained token')}, {job['tuned_model']}"
-
-
-def _noise(found: Results) -> Iterator[str]:
-    for key, metrics in found["noise"].items():
-        first = next(iter(metrics.values()))
-        samples, of = first["samples"], first["of"]
-        share = counted(samples, "sample") if samples == of else f"{samples} of {counted(of, 'sample')}"
-        yield f"Noise of {key}, from {first['runs']} answers to each of {share}:"
-        yield NOISE_COLUMNS.format("", "sd of a mean", "smallest drop", "1-in-100 gate")
-        for metric, told in metrics.items():
-            yield NOISE_COLUMNS.format(metric, *map(_number, (told["sd"], told["smallest_drop"], told["gate_1_in_100"])))
-        if any(told["gate_1_in_100"] is None for told in metrics.values()):
-            least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
-            yield f"  -: it takes {least} to judge a gate"
-        for metric, told in metrics.items():
-            if told.get("gate_inside_noise"):
-                gate = found["models"][key]["gates"][metric]["threshold"]
-                yield (
-                    f"Warning: gate {metric} = {gate:g} lies inside the noise: a new recording of the unchanged {key} "
-                    f"fails it in about {told['chance_to_fail_gate']:.0%} of all cases"
-                )
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.{DECIMALS}f}"
+def _session_lines(results: Results) -> Iterator[str]:
+    if len(results.suites) > 1:
+        yield from (part.text for part in failures_elsewhere(results))
+    yield from spent_lines(results)
+    yield from results.notes
+    yield from left_lines(results)
 
 
 # ---------------------------------------------------------------- what hurt most
@@ -156,21 +213,24 @@ def _print_worst(reporter: pytest.TerminalReporter, worst: Worst) -> None:
         reporter.write_line(cut(f"{case.sample}  {case.score}", _width(reporter)), bold=True)
         for line in _texts(case, _width(reporter), uncut=reporter.verbosity > 0):
             reporter.write_line(line)
-    reporter.write_line(f"Run them again: {worst.command}")
+    if worst.command:
+        reporter.write_line(f"Run them again: {worst.command}")
 
 
 def _texts(case: Case, width: int, uncut: bool) -> Iterable[str]:
     for name, text in case.texts.items():
-        line = f"  {name + ':':<12}{visible(text)}"
-        yield from wrapped(line, width, " " * 14) if uncut else [cut(line, width)]
+        line = f"  {name + ':':<{CASE_INDENT - 2}}{visible(text)}"
+        yield from wrapped(line, width, " " * CASE_INDENT) if uncut else [cut(line, width)]
 
 
-def print_wrapped(reporter: pytest.TerminalReporter, text: str) -> None:
-    """Print a line within the width, except for what is to be copied in one piece: a command behind a colon."""
+def print_wrapped(reporter: pytest.TerminalReporter, text: str, red: bool = False) -> None:
+    """Print a text within the width, except for what is to be copied in one piece: a command behind a colon."""
     before, colon, command = text.rpartition(": pytest ")
+    if columns(visible(text)) <= _width(reporter):
+        before, colon = text, ""
     indent = " " * (len(text) - len(text.lstrip()) + 2)
     for line in wrapped(f"{before}:" if colon else text, _width(reporter), indent):
-        reporter.write_line(line)
+        reporter.write_line(line, red=red)
     if colon:
         reporter.write_line(f"{indent}pytest {command}")
 

@@ -1,98 +1,219 @@
-"""The verdict of a session in one line, and a line for each gate and comparison that doesn't hold.
+"""The verdict on a session: what is said first, and a line for everything that doesn't hold.
 
-Both are made of the results alone and name no date, so that the same recordings give the same words.
+It is made of the results alone and names no date, so that the same recordings give the same words.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Final, Literal
 
-Results = Mapping[str, Any]
+from evaltape.reporting.facts import Gate, MeanScore, MetricFacts
+from evaltape.reporting.model_results import ModelResults
+from evaltape.reporting.numbers import bound_text, difference_beside, distance, gate_text, interval, mean_beside, misses
+from evaltape.reporting.pair_results import PairedDifference
+from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.verdicts import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED
+from evaltape.text import counted
 
-PASSED, FAILED, OPEN = "passed", "failed", "open"
-"""`open`: nothing was asserted, or nothing of it was checked."""
+State = Literal["passed", "failed", "open"]
+OPEN: Final = "open"
+"""Nothing was asserted, or nothing of it was decided."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is said first: (text, state) of gates, comparisons and failed predictions; what doesn't hold and why."""
+class Part:
+    """One thing that is said first, as `All 4 gates hold`."""
 
-    parts: Sequence[tuple[str, str]]
-    reasons: Sequence[str]
+    text: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteVerdict:
+    """The verdict on a suite."""
+
+    parts: tuple[Part, ...]
+    """What is said first: of gates, comparisons, accepted scores, samples and other tests."""
+    reasons: tuple[str, ...]
+    """A line for each assertion that doesn't hold."""
 
     @property
     def text(self) -> str:
         """The verdict in a line."""
-        return "; ".join(text for text, _ in self.parts)
+        return "; ".join(part.text for part in self.parts)
+
+    @property
+    def state(self) -> State:
+        """`failed` if a part failed, else `passed` if one passed."""
+        states = {part.state for part in self.parts}
+        return "failed" if "failed" in states else "passed" if "passed" in states else OPEN
 
 
-def verdict_of(results: Results) -> Verdict:
-    """The verdict on the results of a session (F1 scores in 0..1)."""
-    parts = [*_gates(results), *_comparisons(results), *_failed(results)]
-    return Verdict(parts, [*_gate_reasons(results), *_comparison_reasons(results)])
+def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
+    """Return the verdict on a suite of a session. Nothing "all holds" in a session that fails."""
+    parts = [
+        _gates(suite, results.is_red),
+        *_comparisons(suite),
+        *_against(suite),
+        *_accepted(suite),
+        *_failed_samples(suite, results.is_red),
+        *_failed_tests(suite.other_failures, "other test of the suite", "other tests of the suite"),
+        *(failures_elsewhere(results) if len(results.suites) == 1 else ()),
+    ]
+    return SuiteVerdict(tuple(parts), tuple(_reasons(suite)))
 
 
-def _gates(results: Results) -> Iterator[tuple[str, str]]:
-    passed = [gate["passed"] for model in results["models"].values() for gate in model["gates"].values()]
-    checked = [one for one in passed if one is not None]
+def failures_elsewhere(results: Results) -> Iterator[Part]:
+    """Yield what is said of failed tests that are no suite's; with one suite, its verdict has it."""
+    return _failed_tests(results.other_failures, "test of no suite", "tests of no suite")
+
+
+def mutation_line(suite: SuiteResults) -> str | None:
+    """Return the mutation score in a line; None without `--mutate`."""
+    studies = [(key, result.study) for key, result in suite.mutants.items() if result.study.applicable]
+    if not studies:
+        return None
+    scores = [f"{len(study.noticed)} of {len(study.applicable)} for {key}" for key, study in studies]
+    return f"Kinds of damage that the gates notice at {studies[0][1].noticed_at:.0%} of the answers: {', '.join(scores)}."
+
+
+# ---------------------------------------------------------------- what is said first
+
+
+def _gates(suite: SuiteResults, is_red: bool) -> Part:
+    passed = [gate.passed for model in suite.models.values() for gate in model.all_gates]
+    passed += [test.passed for test in suite.tests]
     if not passed:
-        yield "No gates are set", OPEN
-    elif not checked:
-        yield f"{_count(len(passed), 'gate')}, not checked in this run", OPEN
-    else:
-        yield _hold(sum(checked), len(checked)), PASSED if all(checked) else FAILED
-        if len(checked) < len(passed):
-            yield f"{len(passed) - len(checked)} more not checked in this run", OPEN
+        return Part("No gates are set", OPEN)
+    return _held(passed, "gate", is_red)
 
 
-def _hold(held: int, checked: int) -> str:
-    if held == checked > 1:
-        return f"All {checked} gates hold"
-    return f"{held} of {_count(checked, 'gate')} {'holds' if held == 1 else 'hold'}"
+def _held(passed: list[bool | None], noun: str, is_red: bool) -> Part:
+    checked = [each for each in passed if each is not None]
+    left = len(passed) - len(checked)
+    if not checked:
+        return Part(f"{counted(left, noun)}, not checked in this run", OPEN)
+    held = sum(checked)
+    verb = "holds" if 1 in (held, len(checked)) else "hold"
+    text = f"All {held} {noun}s hold" if held == len(checked) > 1 and not is_red else None
+    text = text or f"{held} of {counted(len(checked), noun)} {verb}"
+    return Part(text + (f", {left} more not checked in this run" if left else ""), PASSED if all(checked) else FAILED)
 
 
-def _comparisons(results: Results) -> Iterator[tuple[str, str]]:
-    told = [[found["verdict"] for found in metrics.values()] or [FAILED] for metrics in results["comparisons"].values()]
-    verdicts = [verdict for metrics in told for verdict in metrics]
-    if verdicts:
-        unsure = verdicts.count("inconclusive")
-        text = f"{verdicts.count(PASSED)} of {_count(len(verdicts), 'comparison')} passed"
-        yield text + (f", {unsure} inconclusive" if unsure else ""), PASSED if set(verdicts) == {PASSED} else FAILED
+def _comparisons(suite: SuiteResults) -> Iterator[Part]:
+    metrics = [each for comparison in suite.comparisons.values() for each in comparison.metrics.values()]
+    if metrics:
+        yield Part(*_passed(metrics, "comparison"))
 
 
-def _failed(results: Results) -> Iterator[tuple[str, str]]:
-    models = results["models"].values()
-    failed = sum(model["failed"] for model in models)
+def _against(suite: SuiteResults) -> Iterator[Part]:
+    if suite.against is None:
+        return
+    bounded = [each for model in suite.against.models.values() for each in model.metrics.values() if each.bound is not None]
+    if bounded:
+        text, state = _passed(bounded, "bound")
+        yield Part(f"against {suite.against.ref}: {text}", state)
+
+
+def _passed(metrics: list[PairedDifference], noun: str) -> tuple[str, State]:
+    checked = [each for each in metrics if each.verdict != NOT_CHECKED]
+    left = len(metrics) - len(checked)
+    if not checked:
+        return f"{counted(left, noun)}, not checked in this run", OPEN
+    unsure = sum(each.verdict == INCONCLUSIVE for each in checked)
+    text = f"{sum(each.verdict == PASSED for each in checked)} of {counted(len(checked), noun)} passed"
+    text += f", {unsure} inconclusive" if unsure else ""
+    text += f", {left} more not checked in this run" if left else ""
+    failed = any(each.passed is False for each in checked)
+    return text, FAILED if failed else OPEN if unsure else PASSED
+
+
+def _accepted(suite: SuiteResults) -> Iterator[Part]:
+    scored = [model.accepted for model in suite.models.values() if model.accepted and model.scores]
+    failed = [accepted for accepted in scored if accepted.passed is False]
+    new = sum(not accepted.exists for accepted in failed)
+    if len(failed) > new:
+        yield Part(f"accepted scores of {counted(len(failed) - new, 'model')} changed", FAILED)
+    if new:
+        yield Part(f"no scores of {counted(new, 'model')} are accepted yet", FAILED)
+
+
+def _failed_samples(suite: SuiteResults, is_red: bool) -> Iterator[Part]:
+    models = suite.models.values()
+    failed = sum(model.failed for model in models)
     if failed:
-        yield f"{failed} of {_count(sum(model['samples'] for model in models), 'prediction')} failed", FAILED
+        state: State = FAILED if is_red or any(model.too_many_failed for model in models) else OPEN
+        yield Part(f"{failed:,} of {counted(sum(model.samples for model in models), 'prediction')} failed", state)
+    for model in models:
+        if model.unfinished:
+            unfinished = model.unfinished
+            yield Part(
+                f"recording of {model.key} unfinished: {unfinished.to_come:,} of {unfinished.selected:,} to come", FAILED
+            )
 
 
-def _gate_reasons(results: Results) -> Iterator[str]:
-    for key, model in results["models"].items():
-        for metric, gate in model["gates"].items():
-            if gate["passed"] is False:
-                yield f"{key} {metric}: {_gate_reason(model, model['scores'].get(metric), gate['threshold'])}"
+def _failed_tests(failed: int, one: str, several: str) -> Iterator[Part]:
+    if failed:
+        yield Part(f"{failed:,} {one if failed == 1 else several} failed", FAILED)
 
 
-def _gate_reason(model: Mapping[str, Any], score: Mapping[str, float] | None, threshold: float) -> str:
+# ---------------------------------------------------------------- why
+
+
+def _reasons(suite: SuiteResults) -> Iterator[str]:
+    for model in suite.models.values():
+        yield from (f"{model.key} {metric}: {reason}" for metric, reason in _gate_reasons(suite, model))
+        yield from _slice_reasons(suite, model)
+    yield from (f"{test.id} failed" for test in suite.tests if test.passed is False)
+    for comparison in suite.comparisons.values():
+        names = {metric: f"{comparison.name} {metric}" for metric in comparison.metrics}
+        yield from _pair_reasons(suite, names, comparison.metrics.items(), comparison.label)
+    for key, against in suite.against.models.items() if suite.against else ():
+        names = {metric: f"{key} {metric} against {suite.against.ref}" for metric in against.metrics}  # type: ignore[union-attr]
+        yield from _pair_reasons(suite, names, against.metrics.items(), suite.against.label)  # type: ignore[union-attr]
+
+
+def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[tuple[str, str]]:
+    for name, gate in model.gates.items():
+        if gate.passed is False:
+            yield name, _gate_reason(model, model.scores.get(name), gate, suite.metrics[name])
+
+
+def _gate_reason(model: ModelResults, score: MeanScore | None, gate: Gate, metric: MetricFacts) -> str:
     if score is None:
-        return f"no sample was answered, gate {threshold:g}"
-    if score["mean"] >= threshold:
-        failed = f"{model['failed']} of {_count(model['samples'], 'sample')} failed"
-        return f"mean {score['mean']:.4f} is over its gate {threshold:g}, but {failed}"
-    ends = f"95% interval {score['low']:.4f} to {score['high']:.4f}"
-    return f"mean {score['mean']:.4f} is {threshold - score['mean']:.4f} under its gate {threshold:g} ({ends})"
+        return f"no sample was scored, gate {gate_text(gate.threshold, metric)}"
+    mean = mean_beside(score, gate.threshold, metric)
+    if misses(score.mean, gate.threshold, metric):
+        side = "under" if metric.higher_is_better else "over"
+        by, ends = distance(score.mean, gate.threshold, metric), interval(score.low, score.high, metric)
+        return f"mean {mean} is {by} {side} its gate {gate.threshold:g} (95% interval {ends})"
+    unscored = len(model.unscored.get(metric.name, ()))
+    why = [f"{model.failed} of {counted(model.samples, 'sample')} failed"] if model.too_many_failed else []
+    why += [f"{counted(unscored, 'answer')} could not be scored"] if unscored else []
+    why += ["the recording is unfinished"] if model.unfinished else []
+    return f"mean {mean} holds its gate {gate_text(gate.threshold, metric)}, but {' and '.join(why) or 'its test failed'}"
 
 
-def _comparison_reasons(results: Results) -> Iterator[str]:
-    for name, metrics in results["comparisons"].items():
-        if not metrics:
-            yield f"{name}: no sample was answered by both models"
-        for metric, found in metrics.items():
-            if found["verdict"] != PASSED:
-                ends = f"interval {found['low']:+.4f} to {found['high']:+.4f}"
-                yield f"{name} {metric}: difference {found['difference']:+.4f} ({ends}), {found['verdict']}"
+def _slice_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[str]:
+    for name, gate in model.slice_gates.items():
+        if gate.passed is False:
+            missed = [each for each in model.slices if name in each.missed]
+            named = ", ".join(f"{each.column} {each.value}" for each in missed[:3]) + (", ..." if len(missed) > 3 else "")
+            side = "under" if suite.metrics[name].higher_is_better else "over"
+            slices = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.threshold:g}: {named}"
+            yield f"{model.key} {name}: {slices if missed else 'the test of its slices failed'}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _pair_reasons(
+    suite: SuiteResults, names: dict[str, str], metrics: Iterable[tuple[str, PairedDifference]], label: str
+) -> Iterator[str]:
+    for name, pair in metrics:
+        if pair.verdict not in (FAILED, INCONCLUSIVE):
+            continue
+        if pair.difference is None:
+            yield f"{names[name]}: no sample was scored on both sides"
+            continue
+        metric = suite.metrics[name]
+        ends = f"{label} interval {interval(pair.low, pair.high, metric, signed=True)}"
+        remark = f": {pair.remark}" if pair.remark else ""
+        yield f"{names[name]}: {difference_beside(pair, metric)} ({ends}), {bound_text(pair)}, {pair.verdict}{remark}"

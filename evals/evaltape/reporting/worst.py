@@ -1,97 +1,180 @@
 """The samples that hurt a failed gate or comparison most: what a person looks at first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from evaltape.reporting.scoreboard import DECIMALS, FAILED, INCONCLUSIVE
-
-if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
+from evaltape.reporting.facts import MetricFacts
+from evaltape.reporting.model_results import ModelResults
+from evaltape.reporting.numbers import misses, shown
+from evaltape.reporting.pair_results import AgainstPair, AgainstResults
+from evaltape.reporting.results import PredictionFacts, SuiteResults
+from evaltape.reporting.verdicts import FAILED, INCONCLUSIVE
 
 MOST = 5
-
-Results = Mapping[str, Any]
-Predictions = list[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One sample: its score in a few words, and its texts by name, as they are."""
+    """One sample."""
 
     sample: str
+    """Its id."""
     score: str
+    """What it scored, in a few words."""
     texts: dict[str, str]
+    """Reference and answers by what they are, as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """A gate or comparison that doesn't hold, the cases behind it, worst first, and the command that reruns them."""
+    """The samples behind something that doesn't hold."""
 
     title: str
-    cases: list[Case]
-    command: str
+    """What doesn't hold."""
+    cases: tuple[Case, ...]
+    """Worst first."""
+    command: str | None
+    """What runs their tests again; None if none was collected."""
 
 
-def worst_samples(session: "SuiteRun", found: Results) -> Iterator[Worst]:
-    """For each failed gate and comparison the samples that hurt most."""
-    of_model: dict[str, Predictions] = {key: [] for key in found["models"]}
-    for prediction in found["predictions"]:
-        of_model[prediction["model"]].append(prediction)
-    yield from _of_gates(session, found, of_model)
-    yield from _of_comparisons(session, found, of_model)
+def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
+    """Yield the worst samples of each failed gate and comparison, and what failed of models that fail for it."""
+    for model in suite.models.values():
+        yield from _of_gates(suite, model)
+        yield from _failed(suite, model)
+    for comparison in suite.comparisons.values():
+        for name, pair in comparison.metrics.items():
+            title = f"{comparison.name} {name}: where {comparison.candidate} lost most"
+            if pair.verdict in (FAILED, INCONCLUSIVE):
+                before, after = (_answered(suite, key) for key in (comparison.baseline, comparison.candidate))
+                yield from _of_pair(suite, title, suite.metrics[name], before, after)
+    yield from _of_against(suite)
 
 
-def _of_gates(session: "SuiteRun", found: Results, of_model: Mapping[str, Predictions]) -> Iterator[Worst]:
-    for key, told in found["models"].items():
-        for metric, gate in told["gates"].items():
-            if gate["passed"] is False:
-                cases = [_case(one, metric) for one in _worst(told, of_model[key], metric)]
-                if cases:
-                    yield Worst(f"{key} {metric}: what hurt most", cases, _rerun(session, key, cases))
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A sample that an earlier recording answered better."""
+
+    model: str
+    """The model's key."""
+    sample: str
+    """The sample's id."""
+    score: str
+    """Before and after, in a few words."""
+    texts: tuple[str, str, str]
+    """Its first reference, the answer before, the answer after."""
 
 
-def _worst(told: Mapping[str, Any], predictions: Predictions, metric: str) -> Predictions:
-    """The lowest scores, where the mean is too low; else the failed samples, for which alone the gate doesn't hold."""
-    answered = [one for one in predictions if "failure" not in one]
-    failed = [one for one in predictions if "failure" in one]
-    if metric in told["scores"] and told["scores"][metric]["mean"] < told["gates"][metric]["threshold"]:
-        return sorted(answered, key=lambda one: float(one[metric]))[:MOST]
-    return failed[:MOST]
+def lost_most(suite: SuiteResults, most: int) -> list[Loss]:
+    """Return the samples that lost most against an earlier recording, by the suite's first metric."""
+    if suite.against is None or not suite.named_metrics:
+        return []
+    metric = suite.named_metrics[0]
+    pairs = [pair for pair in suite.against.pairs if metric.name in pair.scores]
+    gains = [(_gain(metric, *pair.scores[metric.name]), pair) for pair in pairs]
+    lost = sorted((each for each in gains if each[0] < 0), key=lambda each: each[0])[:most]
+    return [_loss(suite, metric, pair) for _, pair in lost]
 
 
-def _of_comparisons(session: "SuiteRun", found: Results, of_model: Mapping[str, Predictions]) -> Iterator[Worst]:
-    for name, metrics in found["comparisons"].items():
-        asked = session.suite.comparisons[name]
-        before = {one["sample"]: one for one in of_model[asked.baseline] if "failure" not in one}
-        after = [one for one in of_model[asked.candidate] if "failure" not in one and one["sample"] in before]
-        for metric, told in metrics.items():
-            if (name, metric) in session.evidence.comparisons and told["verdict"] in (FAILED, INCONCLUSIVE):
-                cases = _paired_cases(before, after, metric)
-                title = f"{name} {metric}: where {asked.candidate} lost most"
-                yield Worst(title, cases, _rerun(session, asked.candidate, cases))
+def _loss(suite: SuiteResults, metric: MetricFacts, pair: AgainstPair) -> Loss:
+    reference = next(iter(suite.samples[pair.sample].references), "")
+    score = f"{metric.name} {_change(metric, *pair.scores[metric.name])}"
+    return Loss(pair.model, pair.sample, score, (reference, pair.before, pair.after))
 
 
-def _case(told: Mapping[str, Any], metric: str) -> Case:
-    if "failure" in told:
-        return Case(told["sample"], "failed", {"reference": told["reference"], "reason": told["failure"]})
-    texts = {"reference": told["reference"], "prediction": told["prediction"]}
-    return Case(told["sample"], f"{told[metric]:.{DECIMALS}f}", texts)
+# ---------------------------------------------------------------- gates
 
 
-def _paired_cases(before: Mapping[str, Any], after: Predictions, metric: str) -> list[Case]:
-    lowest = sorted(after, key=lambda one: float(one[metric] - before[one["sample"]][metric]))
-    return [_paired_case(before[one["sample"]], one, metric) for one in lowest[:MOST]]
+def _of_gates(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
+    for name, gate in model.gates.items():
+        score, metric = model.scores.get(name), suite.metrics[name]
+        if gate.passed is False and score is not None and misses(score.mean, gate.threshold, metric):
+            scored = [each for each in _answered(suite, model.key) if name in each.scores]
+            scored.sort(key=lambda each: each.scores[name], reverse=not metric.higher_is_better)
+            worst = scored[:MOST]
+            cases = (Case(each.sample, shown(each.scores[name], metric), _texts(suite, each)) for each in worst)
+            yield Worst(f"{model.key} {name}: what hurt most", tuple(cases), _rerun(suite, worst))
 
 
-def _paired_case(before: Mapping[str, Any], after: Mapping[str, Any], metric: str) -> Case:
-    was, now = before[metric], after[metric]
-    score = f"{now - was:+.{DECIMALS}f} ({was:.{DECIMALS}f} to {now:.{DECIMALS}f})"
-    texts = {"reference": after["reference"], "baseline": before["prediction"], "candidate": after["prediction"]}
-    return Case(after["sample"], score, texts)
+def _failed(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
+    """Yield failed samples that only their answers explain: what a command mends is said in one line elsewhere."""
+    mended = {key for cause in suite.causes if cause.command for key in cause.predictions}
+    failed = [each for each in suite.predictions if each.model == model.key and each.failure is not None]
+    failed = [each for each in failed if (each.model, each.sample) not in mended][:MOST]
+    if failed and model.too_many_failed:
+        cases = (Case(each.sample, "failed", _texts(suite, each)) for each in failed)
+        yield Worst(f"{model.key}: failed samples", tuple(cases), _rerun(suite, failed))
 
 
-def _rerun(session: "SuiteRun", model: str, cases: list[Case]) -> str:
-    kind, names = session.suite.models[model].kind, [session.sample(case.sample).name for case in cases]
-    ids = (f"{session.suite.name}-{model}-{name}" for name in names)
-    return session.commands.replay(f"evals/test_{kind}.py::test_sample[{one}]" for one in ids)
+def _answered(suite: SuiteResults, model: str) -> list[PredictionFacts]:
+    return [each for each in suite.predictions if each.model == model and each.failure is None]
+
+
+def _texts(suite: SuiteResults, prediction: PredictionFacts) -> dict[str, str]:
+    texts = _references(suite, prediction.sample)
+    if prediction.failure is not None:
+        return {**texts, "reason": prediction.failure}
+    return {**texts, "prediction": prediction.text}
+
+
+def _references(suite: SuiteResults, sample: str) -> dict[str, str]:
+    references = suite.samples[sample].references
+    if len(references) == 1:
+        return {"reference": references[0]}
+    return {f"reference {number}": text for number, text in enumerate(references, 1)}
+
+
+# ---------------------------------------------------------------- pairs
+
+
+def _of_pair(
+    suite: SuiteResults, title: str, metric: MetricFacts, before: Iterable[PredictionFacts], after: Iterable[PredictionFacts]
+) -> Iterator[Worst]:
+    earlier = {each.sample: each for each in before if metric.name in each.scores}
+    pairs = [(earlier[each.sample], each) for each in after if each.sample in earlier and metric.name in each.scores]
+    pairs.sort(key=lambda pair: _gain(metric, *(each.scores[metric.name] for each in pair)))
+    cases = tuple(_paired_case(suite, metric, *pair) for pair in pairs[:MOST])
+    if cases:
+        yield Worst(title, cases, _rerun(suite, [now for _, now in pairs[:MOST]]))
+
+
+def _gain(metric: MetricFacts, before: float, after: float) -> float:
+    return after - before if metric.higher_is_better else before - after
+
+
+def _paired_case(suite: SuiteResults, metric: MetricFacts, before: PredictionFacts, after: PredictionFacts) -> Case:
+    texts = {**_references(suite, after.sample), "baseline": before.text, "candidate": after.text}
+    return Case(after.sample, _change(metric, before.scores[metric.name], after.scores[metric.name]), texts)
+
+
+def _change(metric: MetricFacts, before: float, after: float) -> str:
+    return f"{shown(after - before, metric, signed=True)} ({shown(before, metric)} to {shown(after, metric)})"
+
+
+def _of_against(suite: SuiteResults) -> Iterator[Worst]:
+    if suite.against is None:
+        return
+    for key, model in suite.against.models.items():
+        for name, pair in model.metrics.items():
+            if pair.verdict in (FAILED, INCONCLUSIVE):
+                yield from _of_past(suite, suite.against, key, suite.metrics[name])
+
+
+def _of_past(suite: SuiteResults, against: AgainstResults, model: str, metric: MetricFacts) -> Iterator[Worst]:
+    pairs = [pair for pair in against.pairs if pair.model == model and metric.name in pair.scores]
+    pairs.sort(key=lambda pair: _gain(metric, *pair.scores[metric.name]))
+    cases = tuple(
+        Case(
+            pair.sample,
+            _change(metric, *pair.scores[metric.name]),
+            {**_references(suite, pair.sample), "before": pair.before, "after": pair.after},
+        )
+        for pair in pairs[:MOST]
+    )
+    if cases:
+        yield Worst(f"{model} {metric.name}: what {against.ref} answered better", cases, None)
+
+
+def _rerun(suite: SuiteResults, predictions: Iterable[PredictionFacts]) -> str | None:
+    tests = [each.test for each in predictions]
+    return suite.commands.replay([test for test in tests if test is not None]) if None not in tests else None

@@ -16,17 +16,11 @@ Source: F. E. Satterthwaite, An approximate distribution of estimates of varianc
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from evaltape.errors import RecordingError
-from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.statistics import mean
 from evaltape.scoring.student_t import t_quantile, upper_tail
-
-if TYPE_CHECKING:
-    from evaltape.hooks.suite_run import SuiteRun
 
 ALARMS = 0.01
 """How often a new recording of the unchanged model may fail the suggested gate."""
@@ -36,8 +30,6 @@ LEAST_SAMPLES, LEAST_SHARE = 20, 0.5
 """Asked repeatedly, to judge a gate by: simulated, the suggested gate fails up to 8% of the time with 10 samples."""
 LEAST_ALIKE_SAMPLES = 50
 """Asked repeatedly if every answer scored the same each time: 1 sample in 10 that varies is missed by 20 in 12% of cases."""
-
-Scores = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +89,6 @@ class Noise:
         """
         return abs(self.mean - gate) < self._margin if self.is_enough else None
 
-    def as_result(self, gate: float | None) -> dict[str, Any]:
-        """Return the noise for the results file, with what it means for a gate where one is set."""
-        result: dict[str, Any] = {
-            "runs": self.runs,
-            "samples": self.samples,
-            "of": self.of,
-            "mean": self.mean,
-            "sd": self.sd,
-            "smallest_drop": self.smallest_drop,
-            "gate_1_in_100": self.gate,
-        }
-        if gate is not None:
-            result |= {"chance_to_fail_gate": self.chance_to_fail(gate), "gate_inside_noise": self.holds_inside(gate)}
-        return result
-
     @property
     def _margin(self) -> float:
         return t_quantile(1 - ALARMS, self.freedom) * self.sd_of_next if self.sd > 0 else 0.0
@@ -152,30 +129,3 @@ def _freedom(variances: Sequence[float], runs: Sequence[int]) -> float:
     total = math.fsum(variances)
     squares = math.fsum(variance**2 / (count - 1) for variance, count in zip(variances, runs, strict=True))
     return total**2 / squares if squares > 0 else 0.0
-
-
-def noise_of_model(session: "SuiteRun", scores: ModelScores) -> dict[str, Noise]:
-    """The noise of each metric's mean, from the repeats that are recorded of a model; empty where there are none."""
-    answers = _answers(session, scores)
-    found = {
-        metric: noise_of([[one[metric] for one in told if metric in one] for told in answers], scores.higher_is_better(metric))
-        for metric in scores.metrics
-    }
-    return {metric: noise for metric, noise in found.items() if noise is not None}
-
-
-def _answers(session: "SuiteRun", scores: ModelScores) -> list[list[Scores]]:
-    """Per answered sample the scores of its first answer and of every further one that is validly recorded."""
-    repeats = session.recordings.repeats(scores.model)
-    answers: list[list[Scores]] = []
-    for first in scores.answered:
-        sample = session.sample(first.sample)
-        answers.append([first.scores])
-        for repeat in repeats.get(sample.name, ()):
-            try:
-                again = session.scored(sample, session.recordings.valid_prediction(scores.model, sample, repeat))
-            except RecordingError:
-                continue
-            if again.answered:
-                answers[-1].append(again.scores)
-    return answers

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from evaltape.scoring.prediction import Prediction
-from evaltape.text import counted, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +29,7 @@ class RecordingDates:
     last: str | None
     """The day of the last call."""
     versions: tuple[ServedVersion, ...]
-    """What was served, in the order of time; several if it changed midway."""
-
-    @property
-    def has_changed(self) -> bool:
-        """Whether what was served changed midway: the mean is then not that of one model."""
-        return len(self.versions) > 1
-
-    @property
-    def in_short(self) -> str:
-        """When it was recorded, and what was served when if that changed; empty if nothing is known."""
-        if not self.has_changed:
-            return f"recorded {_days(self.first, self.last)}" if self.first is not None else ""
-        parts = []
-        for version in self.versions:
-            days = f", {_days(version.first, version.last)}" if version.first is not None else ""
-            parts.append(f"{visible(version.name)} ({counted(version.answers, 'answer')}{days})")
-        return f"what was served changed while it was recorded: {', then '.join(parts)}"
+    """What was served, in the order of time; several if it changed midway, and the mean is then not that of one model."""
 
 
 def recording_dates(predictions: Iterable[Prediction]) -> RecordingDates:
@@ -66,7 +49,3 @@ def _version(name: str, answers: list[Prediction]) -> ServedVersion:
 def _ends(predictions: list[Prediction]) -> tuple[str | None, str | None]:
     days = sorted(prediction.recorded for prediction in predictions if prediction.recorded is not None)
     return (days[0], days[-1]) if days else (None, None)
-
-
-def _days(first: str | None, last: str | None) -> str:
-    return f"{first}" if first == last else f"{first} to {last}"

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from evaltape.scoring import statistics
+from evaltape.scoring.bounds import decimals_apart
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired import Difference, difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Bounds, Interval, interval
 from evaltape.suite.definition import Comparison, Model
+from evaltape.text import split_command
 
 NAMED = 3
 """How many failed samples a message names."""
@@ -103,23 +105,27 @@ class ModelScores:
     @property
     def failed_in_short(self) -> str:
         """The failed samples in a line: how many, how many are allowed, and the first with their reasons."""
+        reasons = {failure.sample: split_command(failure.failure or "")[0] for failure in self.failures}
         counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
-        return f"{self.model.key}: {counts}: {_named({one.sample: one.failure or '' for one in self.failures})}"
+        return f"{counts}: {self.model.key}: {_named(reasons)}"
 
     def unscored_in_short(self, metric: str) -> str:
         """Return the samples that a metric could not score in a line, the first with their reasons."""
         lacking = self.unscored(metric)
-        reasons = {one.sample: one.unscored.get(metric, f"its recording holds no {metric}") for one in lacking}
-        return f"{self.model.key} {metric}: {len(lacking)} of {len(self.answered)} answers not scored: {_named(reasons)}"
+        reasons = {each.sample: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
+        return f"{len(lacking)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {_named(reasons)}"
 
     def gate_in_short(self, metric: str) -> str:
-        """Return the mean of a metric beside its gate in a line."""
-        score, gate = self.intervals.get(metric), self.model.gates[metric]
+        """Return the mean of a metric beside its gate in a line, the numbers first."""
+        score, gate, better = self.intervals.get(metric), self.model.gates[metric], self.higher_is_better(metric)
         if score is None:
-            return f"{self.model.key} {metric}: no sample was answered, gate {gate:g}"
-        side = "under" if self.higher_is_better(metric) else "over"
-        ends = f"95% interval {shown_end(score.low)} to {shown_end(score.high)}, {len(self.scored(metric))} samples"
-        return f"{self.model.key} {metric}: mean {score.mean:.4f} {side} gate {gate:g} ({ends})"
+            return f"no sample was answered: {self.model.key} {metric}, gate {gate:g}"
+        decimals = self.metrics[metric].decimals
+        mean = f"{score.mean:.{decimals_apart(score.mean, gate, decimals, better)}f}"
+        ends = f"{shown_end(score.low, decimals=decimals)} to {shown_end(score.high, decimals=decimals)}"
+        interval = f"95% interval {ends}, {len(self.scored(metric))} samples"
+        side = "under" if better else "over"
+        return f"{mean} {'<' if better else '>'} {gate:g}: {self.model.key} {metric}: mean {side} its gate ({interval})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -185,24 +191,27 @@ class PairedScores:
         yield from (("bound", self.comparison.bounds[metric]), ("samples", len(self.scored(metric))))
 
     def in_short(self, metric: str) -> str:
-        """Return the difference beside its bound in a line, with what would settle an inconclusive one."""
-        sides = f"{self.comparison.name} {metric}: {self.comparison.candidate} less {self.comparison.baseline}"
-        found = self.differences.get(metric)
+        """Return the difference beside its bound in a line, the number first, with what would settle an inconclusive one."""
+        asked, found = self.comparison, self.differences.get(metric)
+        sides = f"{asked.name} {metric}: {asked.candidate} less {asked.baseline}"
         if found is None:
             unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
             why = f". {unanswered.failed_in_short}" if unanswered else ""
-            return f"{sides}: no sample was answered by both{why}"
-        bound, higher = self.bound(metric), self.higher_is_better(metric)
-        asked = self.comparison
+            return f"0 samples answered by both: {sides}{why}"
         kind = f"min_gain {asked.min_gain[metric]:g}" if metric in asked.min_gain else f"max_drop {asked.max_drop[metric]:g}"
-        ends = f"{shown_end(found.low, '+z')} to {shown_end(found.high, '+z')}"
-        verdict = found.verdict(bound, higher)
-        line = f"{sides} is {found.mean:+z.4f} ({found.label} interval {ends}, {found.samples} samples), {kind}: {verdict}"
-        if verdict == "inconclusive":
-            needed = found.pairs_to_settle(bound, higher)
-            line += f": {found.reason(bound, higher)}"
-            line += f"; about {needed} samples would settle it" if needed else "; no number of samples would settle it"
-        return line
+        decimals = self.metrics[metric].decimals
+        ends = " to ".join(shown_end(end, "+z", decimals) for end in (found.low, found.high))
+        verdict = found.verdict(self.bound(metric), self.higher_is_better(metric))
+        interval = f"{found.label} interval {ends}, {found.samples} samples"
+        line = f"{found.mean:+z.{decimals}f} {verdict}: {sides} ({interval}), {kind}"
+        return f"{line}: {self.what_settles(metric)}" if verdict == "inconclusive" else line
+
+    def what_settles(self, metric: str) -> str:
+        """Return why a comparison is inconclusive, and how many samples would settle it."""
+        found, bound, higher = self.differences[metric], self.bound(metric), self.higher_is_better(metric)
+        needed = found.pairs_to_settle(bound, higher)
+        samples = f"about {needed} samples would settle it" if needed else "no number of samples would settle it"
+        return f"{found.reason(bound, higher)}; {samples}"
 
 
 def limits(metric: Metric) -> Bounds:
@@ -216,9 +225,9 @@ def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Pre
     return None if clusters is None else [clusters[prediction.sample] for prediction in predictions]
 
 
-def shown_end(end: float | None, sign: str = "") -> str:
-    """Return an end of an interval with four decimals; `unknown` if the scores give none."""
-    return "unknown" if end is None else f"{end:{sign}.4f}"
+def shown_end(end: float | None, sign: str = "", decimals: int = 4) -> str:
+    """Return an end of an interval; `unknown` if the scores give none."""
+    return "unknown" if end is None else f"{end:{sign}.{decimals}f}"
 
 
 def _named(reasons: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, shown_end
 from evaltape.suite.definition import Model
+from evaltape.text import counted
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,7 +59,9 @@ class SliceScores:
         gate = self.model.slice_gates[metric]
         parts = [self._part(column, value, metric) for column, value in self.short_of(metric, gate)]
         side = "under" if self.scores.higher_is_better(metric) else "over"
-        return f"{self.model.key} {metric}: {len(parts)} slices wholly {side} slice gate {gate:g}: {'; '.join(parts)}"
+        return (
+            f"{counted(len(parts), 'slice')} wholly {side} slice gate {gate:g}: {self.model.key} {metric}: {'; '.join(parts)}"
+        )
 
     def _part(self, column: str, value: str, metric: str) -> str:
         scores = self.columns[column][value]

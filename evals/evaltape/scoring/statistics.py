@@ -185,10 +185,12 @@ def _by_cluster(deviations: Sequence[float], labels: Sequence[Hashable]) -> tupl
 def _error(influences: Iterable[float]) -> tuple[float, float]:
     """Return the standard error and the skewness of a sum from what each cluster adds to its deviation."""
     parts = list(influences)
-    squares = math.fsum(part * part for part in parts)
-    if squares == 0:
+    largest = max(map(abs, parts), default=0.0)
+    if largest == 0:
         return 0.0, 0.0
-    return math.sqrt(squares), math.fsum(part**3 for part in parts) / squares**1.5
+    scaled = [part / largest for part in parts]  # Squares and cubes of tiny parts would be lost to underflow.
+    squares = math.fsum(part * part for part in scaled)
+    return largest * math.sqrt(squares), math.fsum(part**3 for part in scaled) / squares**1.5
 
 
 def _reach(quantile: float, skewness: float) -> float:

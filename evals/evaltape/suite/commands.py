@@ -38,5 +38,9 @@ class Commands:
         """Return what runs these tests again, from their recordings."""
         return self._pytest(*test_ids)
 
+    def accept(self, test_ids: Iterable[str]) -> str:
+        """Return what accepts the scores that these tests compare."""
+        return self._pytest(*test_ids, "--snapshot-update")
+
     def _pytest(self, *words: str) -> str:
         return shlex.join(["pytest", *words, *self._options])

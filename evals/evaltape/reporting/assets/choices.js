@@ -1,14 +1,27 @@
-/* What sections share: the chosen metric, baseline and candidate, and what a sample scored under them. */
+/* What sections share: the suite, the chosen metric, baseline and candidate, and what a sample scored under them. */
 
-const modelAt = new Map(data.models.map((model, i) => [model.key, i]));
-const pairs = knownPairs();
-const bounded = data.comparisons.flatMap((comparison) => comparison.metrics)[0];
-const choice = {
-  metric: bounded ? data.metrics.indexOf(bounded.metric) : 0,
-  baseline: pairs.length ? pairs[0][0] : null,
-  candidate: pairs.length ? pairs[0][1] : null,
-};
-const redraws = [];
+const FLAT = { decimals: 4, higher: true, bounds: [0, 1], unit: "", named: true };
+let modelAt = new Map();
+let metricAt = new Map();
+let pairs = [];
+let choice = {};
+let redraws = [];
+
+/** Look at a suite: nothing of what was chosen in another one stays. */
+function startSuite(suite) {
+  data = suite;
+  modelAt = new Map(data.models.map((model, i) => [model.key, i]));
+  metricAt = new Map(data.metrics.map((metric, i) => [metric.name, i]));
+  pairs = knownPairs();
+  const bounded = data.comparisons.flatMap((comparison) => comparison.metrics)[0];
+  choice = {
+    metric: bounded ? metricAt.get(bounded.metric) : 0,
+    baseline: pairs.length ? pairs[0][0] : null,
+    candidate: pairs.length ? pairs[0][1] : null,
+  };
+  redraws = [];
+  startSamples();
+}
 
 /** [baseline, candidate] of each comparison and job, as positions; of the first two models where there is neither. */
 function knownPairs() {
@@ -32,17 +45,31 @@ function choose(changes) {
   for (const redraw of redraws) redraw();
 }
 
-/** Buttons to choose the metric with, the same choice in every section; nothing where there is only one. */
+/** The metric of a name. */
+function metricNamed(name) {
+  return data.metrics[metricAt.get(name)] || FLAT;
+}
+
+function chosenMetric() {
+  return data.metrics[choice.metric];
+}
+
+/** Which axis a metric's scores stand on: those from 0 to 1 share one. */
+function scaleOf(metric) {
+  return metric.bounds[0] === 0 && metric.bounds[1] === 1 ? "share" : metric.name;
+}
+
+/** Buttons to choose one of the suite's own metrics with, the same choice in every section; nothing for a single one. */
 function metricChooser(name) {
-  if (data.metrics.length < 2) return null;
-  const inputs = data.metrics.map((metric, i) =>
-    h("input", { type: "radio", name, value: i, change: () => choose({ metric: i }) }),
-  );
-  redraws.push(() => {
-    inputs[choice.metric].checked = true;
-  });
-  inputs[choice.metric].checked = true;
-  const labels = inputs.map((input, i) => h("label", {}, input, h("span", {}, data.metrics[i])));
+  const named = data.metrics.map((_, i) => i).filter((i) => data.metrics[i].named);
+  if (named.length < 2) return null;
+  const inputs = named.map((i) => h("input", { type: "radio", name, value: i, change: () => choose({ metric: i }) }));
+  const check = () => {
+    inputs[named.indexOf(choice.metric)].checked = true;
+  };
+  redraws.push(check);
+  check();
+  const labels = inputs.map((input, i) => h("label", {}, input, h("span", {}, data.metrics[named[i]].name)));
   return h("fieldset", { class: "segments" }, h("legend", {}, "Metric"), labels);
 }
 
@@ -69,7 +96,8 @@ function choosePair(side, model) {
 /** The score of a model's prediction for a sample in the chosen metric; undefined where there is none. */
 function scoreOf(sample, model, metric = choice.metric) {
   const prediction = sample.predictions[model];
-  return prediction && prediction.scores ? prediction.scores[metric] : undefined;
+  const score = prediction && prediction.scores ? prediction.scores[metric] : undefined;
+  return isNumber(score) ? score : undefined;
 }
 
 /** Candidate less baseline in the chosen metric; undefined where one of them has no score. */
@@ -79,9 +107,15 @@ function gainOf(sample, metric = choice.metric, pair = [choice.baseline, choice.
   return before === undefined || after === undefined ? undefined : after - before;
 }
 
-/** What a gain is called; differences of rounding are none. */
-function directionOf(gain) {
-  return Math.abs(gain) < 1e-9 ? "same" : gain > 0 ? "better" : "worse";
+/** What a change is called; differences of rounding are none, nor those of a metric that the suite doesn't name. */
+function directionOf(change, metric = chosenMetric()) {
+  if (Math.abs(change) < 1e-9 || !metric.named) return "same";
+  return change > 0 === metric.higher ? "better" : "worse";
+}
+
+/** A change as a gain: over 0 where it is for the better. */
+function goodOf(change, metric = chosenMetric()) {
+  return metric.higher ? change : -change;
 }
 
 /** Where a text is shown in one line. */

@@ -3,7 +3,9 @@
 /* What every section is built with: elements, numbers as they are shown, axes, tables.
    Texts become text nodes, never markup. */
 
-const data = JSON.parse(document.getElementById("data").textContent);
+const report = JSON.parse(document.getElementById("data").textContent);
+/** The suite that is looked at. */
+let data = null;
 
 /** An HTML element. Functions among the attributes are listeners; strings among the children are texts. */
 function h(tag, attributes, ...children) {
@@ -40,17 +42,35 @@ function visible(text) {
 /* ---------------------------------------------------------------- numbers, rounded only here */
 
 const WHOLE = new Intl.NumberFormat("en-US");
+const NONE = "\u2013";
 const shown = {
-  score: (value) => value.toFixed(3),
-  change: (value) => {
-    const text = Math.abs(value).toFixed(3);
+  /** A score of a metric. */
+  score: (value, metric) => (isNumber(value) ? value.toFixed(decimalsOf(metric)) : NONE),
+  /** A difference of scores of a metric. */
+  change: (value, metric) => {
+    if (!isNumber(value)) return NONE;
+    const text = Math.abs(value).toFixed(decimalsOf(metric));
     return Number(text) === 0 ? text : (value < 0 ? "\u2212" : "+") + text;
+  },
+  /** Both ends of an interval, by one of the above; an end that isn't known is a question mark. */
+  ends: (it, metric, one = shown.score) => {
+    if (!isNumber(it.low) && !isNumber(it.high)) return NONE;
+    return [it.low, it.high].map((end) => (isNumber(end) ? one(end, metric) : "?")).join(" to ");
   },
   count: (value) => WHOLE.format(value),
   usd: (value) => "$" + (value === 0 || value >= 1 ? value.toFixed(2) : value.toPrecision(value < 0.0001 ? 1 : 3)),
   /** Exact but for the last digits of the arithmetic: 99.8% is never 100%. */
   percent: (value) => Number((100 * value).toPrecision(12)) + "%",
 };
+
+function isNumber(value) {
+  return typeof value === "number";
+}
+
+/** A reader is shown one digit less of a share than the files hold; of counts and seconds as many as they have. */
+function decimalsOf(metric) {
+  return metric.decimals === 4 ? 3 : metric.decimals;
+}
 
 /** "3 samples", "1 sample". */
 function counted(number, noun) {
@@ -81,7 +101,17 @@ function axisOver(values, wanted = 5) {
   const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, i) =>
     Number((low + i * step).toPrecision(12)),
   );
-  return { low, high, ticks, at: (value) => percent((value - low) / (high - low || 1)) };
+  const share = (value) => (value - low) / (high - low || 1);
+  const span = (from, to) => percent(Math.abs(share(to) - share(from)));
+  return {
+    low,
+    high,
+    ticks,
+    share,
+    span,
+    at: (value) => percent(share(value)),
+    up: (value) => percent(1 - share(value)),
+  };
 }
 
 function roundStep(rough) {

@@ -1,4 +1,4 @@
-/* The page: facts, sections in order, and the list of contents. */
+/* The page: the choice of a suite, its facts, sections in order, and the list of contents. */
 
 const MODES = {
   replay: "replayed from recordings",
@@ -6,31 +6,49 @@ const MODES = {
   "record-missing": "replayed, and what was missing recorded in this run",
 };
 
-document
-  .getElementById("facts")
-  .append(
-    visible(
-      [
-        counted(data.models.length, "model"),
-        counted(data.samples.length, "sample"),
-        MODES[data.mode] || data.mode,
-      ].join(" \u00b7 "),
-    ),
+/** Draw one suite in place of what is there. */
+function openSuite(at) {
+  startSuite(report.suites[at]);
+  const facts = [counted(data.models.length, "model"), counted(data.samples.length, "sample"), ...recordedWords()];
+  document.getElementById("facts").replaceChildren(visible([...facts, MODES[data.mode] || data.mode].join(" \u00b7 ")));
+  const sections = [
+    scoresSection(),
+    slicesSection(),
+    comparisonsSection(),
+    sidesSection(),
+    againstSection(openSample),
+    mutantsSection(),
+    distributionSection(),
+    pairsSection(openSample),
+    trainingSection(),
+    costSection(),
+    samplesSection(),
+  ].filter(Boolean);
+  document.getElementById("main").replaceChildren(...sections);
+  document
+    .getElementById("contents")
+    .replaceChildren(...sections.map((it) => h("a", { href: "#" + it.id }, it.querySelector("h2").textContent)));
+}
+
+/** When the recordings were made, over all models. */
+function recordedWords() {
+  const days = data.models.flatMap((model) => model.recorded || []).sort();
+  if (!days.length) return [];
+  const [first, last] = [days[0], days[days.length - 1]];
+  return [first === last ? `recorded ${first}` : `recorded ${first} to ${last}`];
+}
+
+/** Buttons to choose the suite with; nothing where there is only one. */
+function suiteChooser() {
+  if (report.suites.length < 2) return [];
+  const inputs = report.suites.map((_, i) =>
+    h("input", { type: "radio", name: "suite", value: i, change: () => openSuite(i) }),
   );
+  inputs[0].checked = true;
+  const labels = inputs.map((input, i) => h("label", {}, input, h("span", {}, report.suites[i].suite)));
+  return [h("fieldset", { class: "segments" }, h("legend", {}, "Suite"), labels)];
+}
 
-const sections = [
-  scoresSection(),
-  comparisonsSection(),
-  sidesSection(),
-  distributionSection(),
-  pairsSection(openSample),
-  trainingSection(),
-  costSection(),
-  samplesSection(),
-].filter(Boolean);
-
-document.getElementById("main").append(...sections);
-document
-  .getElementById("contents")
-  .append(...sections.map((it) => h("a", { href: "#" + it.id }, it.querySelector("h2").textContent)));
+document.getElementById("suites").replaceChildren(...suiteChooser());
+openSuite(0);
 performance.mark("drawn");

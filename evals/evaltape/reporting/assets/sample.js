@@ -1,4 +1,4 @@
-/* One opened sample: its input, its reference and every prediction. */
+/* One opened sample: its input, its references and every prediction. */
 
 function detailRow(sample, at, columns) {
   const input = h(
@@ -6,29 +6,41 @@ function detailRow(sample, at, columns) {
     { class: "input" },
     h("h3", {}, "Input"),
     h("p", { class: "text", dir: "auto" }, sample.input),
+    sliceWords(sample),
   );
-  const reference = h(
-    "div",
-    { class: "answer" },
-    h("h3", {}, "Reference"),
-    h("p", { class: "text", dir: "auto" }, sample.reference),
-  );
-  const answers = data.models.map((model, i) => answer(model, sample.predictions[i], sample.reference)).filter(Boolean);
+  const answers = data.models.map((model, i) => answer(model, sample.predictions[i], sample.references)).filter(Boolean);
   return h(
     "tr",
     { class: "detail", id: `detail-${at}` },
     h(
       "td",
       { colspan: columns },
-      h("div", { class: "detail-parts" }, input, h("div", { class: "answers" }, reference, answers)),
+      h("div", { class: "detail-parts" }, input, h("div", { class: "answers" }, references(sample), answers)),
     ),
   );
 }
 
-function answer(model, prediction, reference) {
+function sliceWords(sample) {
+  const words = Object.entries(sample.slices).map(([column, value]) => `${column}: ${value}`);
+  return words.length ? h("p", { class: "quiet" }, words.join(", ")) : null;
+}
+
+/** Every reference of a sample. */
+function references(sample) {
+  const title = (i) => (sample.references.length === 1 ? "Reference" : `Reference ${i + 1}`);
+  return sample.references.map((text, i) =>
+    h("div", { class: "answer reference" }, h("h3", {}, title(i)), h("p", { class: "text", dir: "auto" }, text)),
+  );
+}
+
+function answer(model, prediction, wanted) {
   if (!prediction) return null;
-  const scores = (prediction.scores || []).map((score, i) =>
-    h("span", { class: "chip" }, `${data.metrics[i]} ${shown.score(score)}`),
+  const scores = (prediction.scores || [])
+    .map((score, i) => [data.metrics[i], score])
+    .filter(([, score]) => isNumber(score))
+    .map(([metric, score]) => h("span", { class: "chip" }, `${metric.name} ${shown.score(score, metric)}`));
+  const unscored = Object.entries(prediction.unscored || {}).map(([name, reason]) =>
+    h("p", { class: "failed" }, `Not scored by ${name}: ${reason}`),
   );
   const title = h("h3", {}, model.key, model.kind === "finetuned" ? h("span", { class: "quiet" }, " tuned") : null);
   const cut = prediction.truncated ? h("p", { class: "quiet" }, "Cut short at the length limit.") : null;
@@ -39,16 +51,21 @@ function answer(model, prediction, reference) {
     title,
     h("p", { class: "chips" }, scores),
     failure,
-    prediction.failure && !prediction.text ? null : predictionText(prediction, reference),
+    unscored,
+    prediction.failure && !prediction.text ? null : predictionText(prediction, wanted),
     cut,
   );
 }
 
-function predictionText(prediction, reference) {
+/** A prediction beside the reference that shares most words with it. */
+function predictionText(prediction, wanted) {
   if (!prediction.text.trim()) return [h("p", { class: "quiet" }, "The prediction is empty.")];
-  const { marked, missed } = compared(reference, prediction.text);
-  const text = h("p", { class: "text", dir: "auto" }, marked);
-  return missed.length
-    ? [text, h("p", { class: "quiet missed" }, "Not in it: ", h("span", { dir: "auto" }, missed.join(" ")))]
+  if (!wanted.length) return [h("p", { class: "text", dir: "auto" }, prediction.text)];
+  const sides = wanted.map((reference) => compared(reference, prediction.text));
+  const best = sides.reduce((one, other) => (other.common > one.common ? other : one));
+  const text = h("p", { class: "text", dir: "auto" }, best.marked);
+  const among = wanted.length > 1 ? ` (beside reference ${sides.indexOf(best) + 1})` : "";
+  return best.missed.length
+    ? [text, h("p", { class: "quiet missed" }, `Not in it${among}: `, h("span", { dir: "auto" }, best.missed.join(" ")))]
     : [text];
 }

@@ -1,7 +1,7 @@
 /* The table of all samples: searched, filtered, sorted, and opened one by one. */
 
 const MORE_ROWS = 200;
-const parts = {};
+let parts = {};
 
 /** The table with its controls. */
 function samplesSection() {
@@ -71,6 +71,7 @@ function filters() {
     ...(choice.baseline === null ? [] : directions),
     ["failed", "failed"],
     ["truncated", "cut short"],
+    ...(data.samples.some((sample) => sample.predictions.some((it) => it && it.unscored)) ? [["unscored", "not scored"]] : []),
   ];
 }
 
@@ -99,7 +100,7 @@ function drawSamples() {
 function changeWords() {
   if (choice.baseline === null) return "";
   const [before, after] = [choice.baseline, choice.candidate].map((model) => data.models[model].key);
-  return `. Change is ${after} less ${before}, ${data.metrics[choice.metric]}.`;
+  return `. Change is ${after} less ${before}, ${chosenMetric().name}.`;
 }
 
 function resetButton() {
@@ -181,7 +182,7 @@ function sampleRows(at) {
     h(
       "th",
       { scope: "row" },
-      h("div", { class: "sample" }, button, h("span", { class: "excerpt", dir: "auto" }, excerpt(sample.reference))),
+      h("div", { class: "sample" }, button, h("span", { class: "excerpt", dir: "auto" }, excerpt(sample.references[0] || sample.input))),
     ),
     cells,
   );
@@ -190,8 +191,10 @@ function sampleRows(at) {
 
 function scoreCell(sample, model) {
   const prediction = sample.predictions[model];
-  if (!prediction) return h("span", { class: "quiet", title: "not looked at in this run" }, "\u2013");
-  return prediction.scores ? shown.score(prediction.scores[choice.metric]) : h("span", { class: "failed" }, "failed");
+  if (!prediction) return h("span", { class: "quiet", title: "not looked at in this run" }, NONE);
+  if (!prediction.scores) return h("span", { class: "failed" }, "failed");
+  const score = prediction.scores[choice.metric];
+  return isNumber(score) ? shown.score(score, chosenMetric()) : h("span", { class: "quiet" }, "not scored");
 }
 
 function gainCell(gain) {
@@ -199,7 +202,7 @@ function gainCell(gain) {
   return h(
     "td",
     { class: `number ${kind}`, "data-column": "change" },
-    gain === undefined ? "\u2013" : shown.change(gain),
+    shown.change(gain, chosenMetric()),
   );
 }
 

@@ -1,14 +1,12 @@
 /* Means: scores against gates, in tables whose charts show what their numbers say. */
 
+const SCORE_COLUMNS = 6;
+
 /** Scores of each model per metric, with the computed baseline, intervals and gates. */
 function scoresSection() {
-  const axis = axisOver([0, 0.1, ...scoreEnds()]);
-  const { package: computedBy, stemmer } = data.rouge;
-  const note =
-    `Mean ROUGE F1 per sample, from 0 to 1, higher is better (${computedBy}, ` +
-    `${stemmer ? "with" : "without"} stemming). ` +
-    "Intervals are two-sided, 95%, of the mean over samples. A failed sample is counted, not scored.";
-  const bodies = data.metrics.map((metric) => scoreRows(metric, axis));
+  const axes = scoreAxes();
+  const bodies = data.metrics.map((metric) => [scoreRows(metric, axes.get(scaleOf(metric))), axes.get(scaleOf(metric))]);
+  if (data.tests.length) bodies.push([testRows(), null]);
   const head = [
     ["Model"],
     ["", "chart"],
@@ -20,33 +18,51 @@ function scoresSection() {
   return section(
     "scores",
     "Scores",
-    note,
+    "Mean score per sample. Intervals are 95%, two-sided. A failed sample is counted, not scored.",
     null,
     scoreLegend(),
-    figures("Mean scores with intervals and gates", head, bodies, axis),
+    figures("Mean scores with intervals and gates", head, bodies),
   );
 }
 
-/** A table whose second column holds charts over one axis. A column without a title is named, unseen, by its class. */
-function figures(caption, head, bodies, axis) {
+/** A table whose second column holds charts. `bodies` are [rows, axis]; the numbers of an axis follow its last rows.
+    A column without a title is named, unseen, by its class. */
+function figures(caption, head, bodies) {
   const titles = head.map(([title, kind]) =>
     h("th", { scope: "col", class: kind }, title || h("span", { class: "unseen" }, kind)),
   );
-  const under = [h("td", {}), h("td", { class: "chart" }, axisNumbers(axis)), h("td", { colspan: head.length - 2 })];
+  const parts = bodies.flatMap(([rows, axis], i) =>
+    axis === null || (bodies[i + 1] && bodies[i + 1][1] === axis) ? [rows] : [rows, axisRow(axis, head.length)],
+  );
   return h(
     "table",
     { class: "figures" },
     h("caption", { class: "unseen" }, caption),
     h("thead", {}, h("tr", {}, titles)),
-    bodies,
-    h("tfoot", { "aria-hidden": "true" }, h("tr", {}, under)),
+    parts,
   );
 }
 
-function scoreEnds() {
-  const intervals = [...data.models, ...data.computed].flatMap((model) => Object.values(model.scores));
-  const gates = data.models.flatMap((model) => Object.values(model.gates));
-  return [...intervals.map((interval) => interval.high), ...gates.map((gate) => gate.threshold)];
+function axisRow(axis, columns) {
+  const cells = [h("td", {}), h("td", { class: "chart" }, axisNumbers(axis)), h("td", { colspan: columns - 2 })];
+  return h("tbody", { class: "under", "aria-hidden": "true" }, h("tr", {}, cells));
+}
+
+/** An axis for each scale of the suite's metrics. */
+function scoreAxes() {
+  const axes = new Map();
+  for (const scale of new Set(data.metrics.map(scaleOf))) {
+    const ends = data.metrics.filter((metric) => scaleOf(metric) === scale).flatMap(scoreEnds);
+    axes.set(scale, axisOver([0, ...(scale === "share" ? [0.1] : []), ...ends]));
+  }
+  return axes;
+}
+
+function scoreEnds(metric) {
+  const scores = [...data.models, ...data.computed].map((model) => model.scores[metric.name]).filter(Boolean);
+  const gates = data.models.map((model) => gateOf(model, metric.name)).filter(Boolean);
+  const ends = scores.flatMap((score) => [score.mean, score.low, score.high]).filter(isNumber);
+  return [...ends, ...gates.map((gate) => gate.threshold)];
 }
 
 function scoreLegend() {
@@ -68,13 +84,35 @@ function scoreLegend() {
 }
 
 function scoreRows(metric, axis) {
-  const leads = data.computed.map((lead) => lead.scores[metric]).filter(Boolean);
-  const title = h("tr", { class: "group" }, h("th", { colspan: 6, scope: "rowgroup" }, metric));
+  const leads = data.computed.map((lead) => lead.scores[metric.name]).filter(Boolean);
   const models = data.models.map((model) =>
-    scoreRow(model.key, model.scores[metric], gateOf(model, metric), axis, leads),
+    scoreRow(model.key, model.scores[metric.name], gateOf(model, metric.name), metric, axis, leads),
   );
-  const computed = data.computed.map((lead) => scoreRow(lead.name, lead.scores[metric], null, axis, leads, "computed"));
-  return h("tbody", {}, title, models, computed);
+  const computed = data.computed
+    .filter((lead) => lead.scores[metric.name])
+    .map((lead) => scoreRow(lead.name, lead.scores[metric.name], null, metric, axis, leads, "computed"));
+  return h("tbody", {}, groupRow(metric.name, metricWords(metric), SCORE_COLUMNS), models, computed);
+}
+
+/** A heading within a table. */
+function groupRow(title, words, columns) {
+  const quiet = words ? h("span", { class: "quiet" }, ` ${words}`) : null;
+  return h("tr", { class: "group" }, h("th", { colspan: columns, scope: "rowgroup" }, title, quiet));
+}
+
+/** What a reader should know of a metric: its unit, its direction, what it depends on. */
+function metricWords(metric) {
+  const { package: computedBy, tokenizer, stemmer, references } = metric.description;
+  return [
+    metric.unit && metric.unit !== metric.name ? `in ${metric.unit}` : null,
+    metric.higher ? "higher is better" : metric.name === "words" && !metric.named ? "of the answers" : "lower is better",
+    computedBy,
+    tokenizer && tokenizer !== "rouge" ? `${tokenizer} words` : null,
+    stemmer ? "with stemming" : null,
+    references ? `${references} over references` : null,
+  ]
+    .filter((it) => typeof it === "string" && it)
+    .join(", ");
 }
 
 function hasGates(model) {
@@ -83,44 +121,54 @@ function hasGates(model) {
 
 function gateOf(model, metric) {
   const gate = Object.hasOwn(model.gates, metric) ? model.gates[metric] : null;
-  return gate && { ...gate, failed: model.failed };
+  return gate && { ...gate, failed: model.failed, unscored: model.unscored[metric] || 0 };
 }
 
-function scoreRow(name, score, gate, axis, leads, kind) {
+function scoreRow(name, score, gate, metric, axis, leads, kind) {
   return h(
     "tr",
     { class: kind },
     h("th", { scope: "row" }, name),
     h("td", { class: "chart" }, scoreChart(score, gate, axis, leads)),
-    h("td", { class: "number" }, score ? shown.score(score.mean) : "\u2013"),
-    h("td", { class: "number wide" }, score ? `${shown.score(score.low)} to ${shown.score(score.high)}` : "\u2013"),
-    h("td", { class: "number gate" }, gate ? String(gate.threshold) : ""),
+    h("td", { class: "number" }, score ? shown.score(score.mean, metric) : NONE),
+    h("td", { class: "number wide" }, score ? shown.ends(score, metric) : NONE),
+    h("td", { class: "number gate" }, gate ? gateWords(gate, metric) : ""),
     h(
       "td",
       { class: "verdict" },
-      gate ? gateVerdict(score, gate) : score ? "" : h("span", { class: "quiet" }, "none answered"),
+      gate ? gateVerdict(score, gate, metric) : score ? "" : h("span", { class: "quiet" }, "none scored"),
     ),
   );
 }
 
-function gateVerdict(score, gate) {
+/** A gate as the suite states it; where lower is better it is the most. */
+function gateWords(gate, metric) {
+  return metric.higher ? String(gate.threshold) : `\u2264 ${gate.threshold}`;
+}
+
+function gateVerdict(score, gate, metric) {
   if (gate.passed === null) return verdictMark("open", "not checked");
   if (gate.passed) return verdictMark("passed", "holds");
-  if (!score) return verdictMark("failed", "none answered");
-  return verdictMark(
-    "failed",
-    score.mean >= gate.threshold ? `${gate.failed} failed` : `${shown.score(gate.threshold - score.mean)} short`,
-  );
+  if (!score) return verdictMark("failed", "none scored");
+  const distance = metric.higher ? gate.threshold - score.mean : score.mean - gate.threshold;
+  if (distance > 0) return verdictMark("failed", `${shown.score(distance, metric)} ${metric.higher ? "short" : "over"}`);
+  return verdictMark("failed", gate.unscored ? `${gate.unscored} not scored` : `${gate.failed} failed`);
 }
 
 function scoreChart(score, gate, axis, leads) {
-  const bar = score ? [s("rect", { class: "bar", x: 0, width: axis.at(score.mean), y: 10, height: 10 })] : [];
-  const ends = score ? whisker(axis.at(score.low), axis.at(score.high), 15) : [];
+  const from = score ? axis.at(Math.min(0, score.mean)) : null;
+  const bar = score ? [s("rect", { class: "bar", x: from, width: axis.span(0, score.mean), y: 10, height: 10 })] : [];
+  const ends = score ? intervalMark(score, axis) : [];
   const lines = leads.map((lead) =>
     s("line", { class: "lead", x1: axis.at(lead.mean), x2: axis.at(lead.mean), y1: 0, y2: "100%" }),
   );
   const mark = gate ? gateMark(axis.at(gate.threshold), 30) : [];
   return s("svg", { class: "plot", height: 30, "aria-hidden": "true" }, gridLines(axis), bar, lines, ends, mark);
+}
+
+/** The whisker of an interval whose ends are both known. */
+function intervalMark(it, axis) {
+  return isNumber(it.low) && isNumber(it.high) ? whisker(axis.at(it.low), axis.at(it.high), 15) : [];
 }
 
 function whisker(from, to, y) {
@@ -134,4 +182,19 @@ function gateMark(x, height) {
     s("line", { class: "gate-line", x1: x, x2: x, y1: 0, y2: height }),
     s("svg", { x, overflow: "visible" }, head),
   ];
+}
+
+/** The gates that users wrote. */
+function testRows() {
+  const verdict = (passed) =>
+    passed === null ? verdictMark("open", "not checked") : passed ? verdictMark("passed", "holds") : verdictMark("failed", "fails");
+  const rows = data.tests.map((test) =>
+    h(
+      "tr",
+      { class: "test" },
+      h("th", { scope: "row", colspan: SCORE_COLUMNS - 1 }, test.id),
+      h("td", { class: "verdict" }, verdict(test.passed)),
+    ),
+  );
+  return h("tbody", {}, groupRow("Gates of your own", "", SCORE_COLUMNS), rows);
 }

@@ -1,16 +1,15 @@
 /* Which samples the table shows, in which order: search, filters and sorting. */
 
 const FIRST_ROWS = 50;
-const view = {
-  search: "",
-  show: "all",
-  model: null,
-  sort: "order",
-  descending: false,
-  limit: FIRST_ROWS,
-  open: new Set(),
-};
+let view = {};
 let haystacks = null;
+
+/** Look at a suite's samples from the start. */
+function startSamples() {
+  view = { search: "", show: "all", model: null, sort: "order", descending: false, limit: FIRST_ROWS, open: new Set() };
+  haystacks = null;
+  parts = {};
+}
 
 function shownModels() {
   return view.model === null ? data.models.map((_, i) => i) : [view.model];
@@ -33,6 +32,7 @@ function passesFilter(sample) {
   if (view.show === "all") return true;
   if (view.show === "failed") return shownHere.some((prediction) => prediction.failure);
   if (view.show === "truncated") return shownHere.some((prediction) => prediction.truncated);
+  if (view.show === "unscored") return shownHere.some((prediction) => prediction.unscored);
   const gain = gainOf(sample);
   return gain !== undefined && directionOf(gain) === view.show;
 }
@@ -49,7 +49,7 @@ function searchable(sample) {
     .map((model) => sample.predictions[model])
     .filter(Boolean);
   return folded(
-    [sample.id, sample.input, sample.reference, ...predictions.flatMap((it) => [it.text, it.failure || ""])].join("\n"),
+    [sample.id, sample.input, ...sample.references, ...predictions.flatMap((it) => [it.text, it.failure || ""])].join("\n"),
   );
 }
 

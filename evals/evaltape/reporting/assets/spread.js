@@ -6,17 +6,18 @@ const BINS = 25;
 function distributionSection() {
   const body = h("div", {});
   whenChosen(() => body.replaceChildren(...distribution()));
-  const note = "How many samples scored how much, in steps of 0.04. The line is the median, the band the middle half.";
+  const note = "How many samples scored how much. The line is the median, the band the middle half.";
   return section("distribution", "Distribution of scores", note, null, metricChooser("metric-distribution"), body);
 }
 
 function distribution() {
+  const metric = chosenMetric();
   const columns = data.models.map((_, model) =>
     data.samples.map((sample) => scoreOf(sample, model)).filter((value) => value !== undefined),
   );
-  const counts = columns.map(histogram);
+  const axis = scoreAxis(metric, columns.flat(), 10);
+  const counts = columns.map((values) => histogram(values, axis));
   const tallest = Math.max(1, ...counts.flat());
-  const axis = axisOver([0, 1], 10);
   const rows = data.models.map((model, i) =>
     histogramRow(
       model.key,
@@ -24,43 +25,52 @@ function distribution() {
       counts[i],
       tallest,
       axis,
+      metric,
     ),
   );
   const under = h("div", { class: "strip" }, h("span", {}), axisNumbers(axis));
-  return [...rows, under, numbers("The distribution in numbers", () => distributionTable(columns))];
+  return [...rows, under, numbers("The distribution in numbers", () => distributionTable(columns, metric))];
 }
 
-/** How many values fall into each of BINS equal parts of 0..1; the last holds 1, too. */
-function histogram(values) {
+/** The axis of single scores: the metric's bounds if it has both, else as far as there are values. */
+function scoreAxis(metric, values, wanted) {
+  const [low, high] = metric.bounds;
+  return isNumber(low) && isNumber(high) ? axisOver([low, high], wanted) : axisOver(values.length ? values : [0, 1], wanted);
+}
+
+/** How many values fall into each of BINS equal parts of the axis; the last holds its end, too. */
+function histogram(values, axis) {
   const counts = new Array(BINS).fill(0);
-  for (const value of values) counts[Math.min(BINS - 1, Math.floor(value * BINS + 1e-9))] += 1;
+  for (const value of values)
+    counts[Math.min(BINS - 1, Math.max(0, Math.floor(axis.share(value) * BINS + 1e-9)))] += 1;
   return counts;
 }
 
-function histogramRow(name, sorted, counts, tallest, axis) {
+function histogramRow(name, sorted, counts, tallest, axis, metric) {
   if (!sorted.length)
     return h(
       "div",
       { class: "strip" },
       h("span", { class: "name" }, name),
-      h("span", { class: "quiet" }, "no sample was answered"),
+      h("span", { class: "quiet" }, "no sample was scored"),
     );
   const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantile(sorted, share));
-  const half = `middle half ${shown.score(low)} to ${shown.score(high)}`;
-  const words = `${name}: ${counted(sorted.length, "score")}, median ${shown.score(middle)}, ${half}`;
-  const bars = counts.map((count, i) => histogramBar(count, i, tallest));
-  const band = s("rect", { class: "band", x: axis.at(low), width: percent(high - low), y: 0, height: "100%" });
+  const half = `middle half ${shown.score(low, metric)} to ${shown.score(high, metric)}`;
+  const words = `${name}: ${counted(sorted.length, "score")}, median ${shown.score(middle, metric)}, ${half}`;
+  const bars = counts.map((count, i) => histogramBar(count, i, tallest, axis));
+  const band = s("rect", { class: "band", x: axis.at(low), width: axis.span(low, high), y: 0, height: "100%" });
   const line = s("line", { class: "median", x1: axis.at(middle), x2: axis.at(middle), y1: 0, y2: "100%" });
   return h(
     "div",
     { class: "strip" },
-    h("span", { class: "name" }, name, h("span", { class: "quiet" }, `median ${shown.score(middle)}`)),
+    h("span", { class: "name" }, name, h("span", { class: "quiet" }, `median ${shown.score(middle, metric)}`)),
     s("svg", { class: "plot histogram", role: "img", "aria-label": words }, band, gridLines(axis), bars, line),
   );
 }
 
-function histogramBar(count, i, tallest) {
-  const words = `${(i / BINS).toFixed(2)} to ${((i + 1) / BINS).toFixed(2)}: ${counted(count, "sample")}`;
+function histogramBar(count, i, tallest, axis) {
+  const edge = (at) => Number((axis.low + (at / BINS) * (axis.high - axis.low)).toPrecision(3));
+  const words = `${edge(i)} to ${edge(i + 1)}: ${counted(count, "sample")}`;
   const height = count / tallest;
   const place = {
     x: percent((i + 0.06) / BINS),
@@ -71,7 +81,7 @@ function histogramBar(count, i, tallest) {
   return s("rect", { class: "bar", ...place }, s("title", {}, words));
 }
 
-function distributionTable(columns) {
+function distributionTable(columns, metric) {
   const shares = [
     ["lowest", 0],
     ["10%", 0.1],
@@ -85,9 +95,9 @@ function distributionTable(columns) {
   const rows = data.models.map((model, i) => [
     model.key,
     shown.count(columns[i].length),
-    ...shares.map(([, share]) => (columns[i].length ? shown.score(quantile(columns[i], share)) : "\u2013")),
+    ...shares.map(([, share]) => (columns[i].length ? shown.score(quantile(columns[i], share), metric) : NONE)),
   ]);
-  return scrolled("Quantiles", table("plain", `Quantiles of ${data.metrics[choice.metric]}`, head, rows));
+  return scrolled("Quantiles", table("plain", `Quantiles of ${metric.name}`, head, rows));
 }
 
 /* ---------------------------------------------------------------- baseline against candidate */
@@ -97,7 +107,7 @@ function pairsSection(openSample) {
   if (choice.baseline === null) return null;
   const body = h("div", { class: "scatter-and-lists" });
   whenChosen(() => body.replaceChildren(...pairedViews(openSample)));
-  const note = "A point is a sample. Over the line the candidate scored higher, under it lower.";
+  const note = "A point is a sample. Over the line the candidate scored higher, under it lower; blue is better, orange worse.";
   const how =
     "Hover or move with the arrow keys, from most lost to most gained, to read a point; click or press Enter to open.";
   return section(
@@ -120,8 +130,8 @@ function pairedViews(openSample) {
       gain: gainOf(sample),
     }))
     .filter((point) => point.gain !== undefined)
-    .sort((a, b) => a.gain - b.gain || a.at - b.at);
-  if (!points.length) return [h("p", { class: "quiet" }, "No sample was answered by both models.")];
+    .sort((a, b) => goodOf(a.gain) - goodOf(b.gain) || a.at - b.at);
+  if (!points.length) return [h("p", { class: "quiet" }, "No sample was scored for both models.")];
   const lists = [
     changeList("Most lost", points.filter((point) => directionOf(point.gain) === "worse").slice(0, 5), openSample),
   ];
@@ -144,15 +154,15 @@ function changeList(title, points, openSample) {
       "li",
       {},
       h("button", { class: "link", click: () => openSample(point.at) }, point.sample.id),
-      h("span", { class: `change ${directionOf(point.gain)}` }, shown.change(point.gain)),
-      h("span", { class: "quiet", dir: "auto" }, excerpt(point.sample.reference)),
+      h("span", { class: `change ${directionOf(point.gain)}` }, shown.change(point.gain, chosenMetric())),
+      h("span", { class: "quiet", dir: "auto" }, excerpt(point.sample.references[0] || point.sample.input)),
     ),
   );
   return h("div", {}, h("h3", {}, title), rows.length ? h("ol", {}, rows) : h("p", { class: "quiet" }, "None."));
 }
 
 function scatter(points, openSample) {
-  const axis = axisOver([0, 1]);
+  const axis = scoreAxis(chosenMetric(), points.flatMap((point) => [point.x, point.y]), 5);
   const [before, after] = [choice.baseline, choice.candidate].map((model) => data.models[model].key);
   const readout = h("p", { class: "readout", "aria-hidden": "true" }, `${counted(points.length, "sample")}`);
   const dots = points.map((point, i) => dotOf(point, i, axis));
@@ -164,7 +174,7 @@ function scatter(points, openSample) {
       "aria-label": `${counted(points.length, "sample")}, ${before} against ${after}`,
     },
     gridLines(axis),
-    axis.ticks.map((tick) => s("line", { class: "grid", y1: axis.at(tick), y2: axis.at(tick), x1: 0, x2: "100%" })),
+    axis.ticks.map((tick) => s("line", { class: "grid", y1: axis.up(tick), y2: axis.up(tick), x1: 0, x2: "100%" })),
     s("line", { class: "zero", x1: 0, y1: "100%", x2: "100%", y2: 0 }),
     dots,
   );
@@ -179,7 +189,7 @@ function scatter(points, openSample) {
   const side = s(
     "svg",
     { class: "axis side", width: 28, "aria-hidden": "true" },
-    axis.ticks.map((tick) => s("text", { x: 22, y: percent(1 - tick), dy: 4, "text-anchor": "end" }, String(tick))),
+    axis.ticks.map((tick) => s("text", { x: 22, y: axis.up(tick), dy: 4, "text-anchor": "end" }, String(tick))),
   );
   return h(
     "figure",
@@ -194,9 +204,10 @@ function scatter(points, openSample) {
 }
 
 function dotOf(point, i, axis) {
-  const numbers = [shown.score(point.x), shown.score(point.y), shown.change(point.gain)];
+  const metric = chosenMetric();
+  const numbers = [shown.score(point.x, metric), shown.score(point.y, metric), shown.change(point.gain, metric)];
   const words = `${point.sample.id}: ${numbers.join(", ")}`;
-  const place = { cx: axis.at(point.x), cy: percent(1 - point.y), r: 4 };
+  const place = { cx: axis.at(point.x), cy: axis.up(point.y), r: 4 };
   return s("circle", {
     class: directionOf(point.gain),
     ...place,
@@ -208,8 +219,10 @@ function dotOf(point, i, axis) {
 }
 
 function pointWords(point, before, after) {
-  const scores = `${before} ${shown.score(point.x)}, ${after} ${shown.score(point.y)} (${shown.change(point.gain)})`;
-  return `${point.sample.id}: ${scores}. ${excerpt(point.sample.reference, 90)}`;
+  const metric = chosenMetric();
+  const scores = [`${before} ${shown.score(point.x, metric)}`, `${after} ${shown.score(point.y, metric)}`].join(", ");
+  const text = excerpt(point.sample.references[0] || point.sample.input, 90);
+  return `${point.sample.id}: ${scores} (${shown.change(point.gain, metric)}). ${text}`;
 }
 
 /** One stop of the Tab key for all points; arrow keys move between them. */

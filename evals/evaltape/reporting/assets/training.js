@@ -1,4 +1,4 @@
-/* Fine-tuning jobs, and what everything cost. */
+/* Fine-tuning jobs. */
 
 /** Each job: what it is, its loss by step, its events. */
 function trainingSection() {
@@ -52,14 +52,14 @@ function lossFigure(it) {
     "svg",
     { class: "plot loss", role: "img", "aria-label": words },
     up.ticks.map((tick) =>
-      s("line", { class: "grid", x1: 0, x2: "100%", y1: fromTop(up, tick), y2: fromTop(up, tick) }),
+      s("line", { class: "grid", x1: 0, x2: "100%", y1: up.up(tick), y2: up.up(tick) }),
     ),
     lines.map((line, i) => lossLine(line, i, across, up)),
   );
   const side = s(
     "svg",
     { class: "axis side", width: 36, "aria-hidden": "true" },
-    up.ticks.map((tick) => s("text", { x: 30, y: fromTop(up, tick), dy: 4, "text-anchor": "end" }, String(tick))),
+    up.ticks.map((tick) => s("text", { x: 30, y: up.up(tick), dy: 4, "text-anchor": "end" }, String(tick))),
   );
   const legend = h(
     "ul",
@@ -91,24 +91,20 @@ function lossFigure(it) {
   ];
 }
 
-function fromTop(axis, value) {
-  return percent(1 - (value - axis.low) / (axis.high - axis.low || 1));
-}
-
 function lossWords(line) {
   const [[from, first], [to, last]] = [line.points[0], line.points[line.points.length - 1]];
   return from === to
-    ? `${line.name} ${shown.score(first)} at step ${from}`
-    : `${line.name} ${shown.score(first)} at step ${from} to ${shown.score(last)} at step ${to}`;
+    ? `${line.name} ${first.toFixed(3)} at step ${from}`
+    : `${line.name} ${first.toFixed(3)} at step ${from} to ${last.toFixed(3)} at step ${to}`;
 }
 
 /** The line stretches with the page: a unit square without aspect ratio, its stroke kept. */
 function lossLine(line, i, across, up) {
-  const at = line.points.map(([step, loss]) => `${parseFloat(across.at(step))},${parseFloat(fromTop(up, loss))}`);
+  const at = line.points.map(([step, loss]) => `${parseFloat(across.at(step))},${parseFloat(up.up(loss))}`);
   const path = s("path", { class: `curve c${i}`, d: "M" + at.join("L"), "vector-effect": "non-scaling-stroke" });
   const few = line.points.length <= 12 ? line.points : [];
   const dots = few.map(([step, loss]) =>
-    s("circle", { class: `curve-dot c${i}`, cx: across.at(step), cy: fromTop(up, loss), r: 3 }),
+    s("circle", { class: `curve-dot c${i}`, cx: across.at(step), cy: up.up(loss), r: 3 }),
   );
   return [
     s(
@@ -158,82 +154,4 @@ function eventTable(events) {
     ),
     true,
   );
-}
-
-/* ---------------------------------------------------------------- cost and tokens */
-
-/** Calls, tokens and cost per model and job. */
-function costSection() {
-  const note =
-    (data.mode === "replay"
-      ? "What the recorded calls took when they were made; this run called nothing. "
-      : "What the recorded calls took. ") + "Cost is tokens times the suite's prices.";
-  const head = [
-    ["Model", ""],
-    ["Served as", "served"],
-    ["Samples", "number"],
-    ["Failed", "number"],
-    ["Cut short", "number"],
-    ["Prompt tokens", "number"],
-    ["Completion tokens", "number"],
-    ["Cost", "number"],
-    ["Per 1,000 samples", "number"],
-  ];
-  return section(
-    "cost",
-    "Cost and tokens",
-    note,
-    null,
-    scrolled(
-      "Tokens and cost",
-      table("plain", "Tokens and cost per model", head, [...data.models.map(costRow), ...totalRow()]),
-    ),
-    trainingCosts(),
-  );
-}
-
-function costRow(model) {
-  const priced = typeof model.cost_usd === "number";
-  return [
-    model.key,
-    model.served || "\u2013",
-    ...[model.samples, model.failed, model.truncated, model.usage.prompt_tokens, model.usage.completion_tokens].map(
-      shown.count,
-    ),
-    priced ? shown.usd(model.cost_usd) : h("span", { class: "quiet" }, "no price"),
-    priced && model.samples ? shown.usd((1000 * model.cost_usd) / model.samples) : "",
-  ];
-}
-
-function totalRow() {
-  if (data.models.length < 2) return [];
-  const total = (value) => data.models.reduce((sum, model) => sum + value(model), 0);
-  const unpriced = data.models.filter((model) => typeof model.cost_usd !== "number").length;
-  const cost =
-    unpriced === data.models.length
-      ? ""
-      : (unpriced ? "at least " : "") + shown.usd(total((model) => model.cost_usd || 0));
-  return [
-    [
-      "All",
-      "",
-      shown.count(total((model) => model.samples)),
-      shown.count(total((model) => model.failed)),
-      shown.count(total((model) => model.truncated)),
-      shown.count(total((model) => model.usage.prompt_tokens)),
-      shown.count(total((model) => model.usage.completion_tokens)),
-      cost,
-      "",
-    ],
-  ];
-}
-
-function trainingCosts() {
-  const lines = data.jobs
-    .filter((it) => typeof it.trained_tokens === "number")
-    .map((it) => {
-      const cost = typeof it.cost_usd === "number" ? `, ${shown.usd(it.cost_usd)}` : "";
-      return h("li", {}, `Training ${it.key}: ${shown.count(it.trained_tokens)} tokens${cost}`);
-    });
-  return lines.length ? h("ul", { class: "plain-list" }, lines) : null;
 }

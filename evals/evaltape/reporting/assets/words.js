@@ -59,7 +59,7 @@ function compared(reference, prediction) {
   );
   const extra = new Set(foundWords.filter((_, i) => !kept.has(i)));
   const missed = wantedWords.filter((_, i) => !hit.has(i)).map((piece) => piece.segment);
-  return { marked: markRuns(found, extra), missed };
+  return { marked: markRuns(found, extra), missed, common: kept.size };
 }
 
 /** Texts and <mark> elements; neighbouring marked words share one mark. */

@@ -1,0 +1,118 @@
+"""Builds the results of a session from what it found out, what is on disk and what the recorder counted.
+
+The only place that knows both a session and its results.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+from evaltape.errors import RecordingError, UserError
+from evaltape.hooks.collect_causes import causes
+from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
+from evaltape.hooks.collect_pairs import against_results, comparison_results
+from evaltape.hooks.retirement import retirements
+from evaltape.names import shown
+from evaltape.recorder.notice import Notice
+from evaltape.recorder.process import RecorderProcess
+from evaltape.recorder.tally import Tally, place_of
+from evaltape.reporting.results import LeftOver, OwnGate, PredictionFacts, Results, SampleFacts, Spend, SuiteResults
+from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import Prediction
+from evaltape.session import Session
+from evaltape.suite.pricing import most_usd
+from evaltape.workspace import Workspace
+
+
+def collect(session: Session, recorder: RecorderProcess | None, is_red: bool) -> Results:
+    """Return the results of a session; `is_red` says that it fails. A session that looked at nothing has no suites."""
+    if not session.findings.predictions and recorder is None and not session.findings.unasked:
+        return Results({}, is_red)
+    tally = recorder.tally if recorder else Tally()
+    suites = (_suite(session, workspace, tally) for workspace in session.workspaces.values())
+    return Results(
+        {suite.name: suite for suite in suites},
+        is_red,
+        other_failures=sum(not suite for suite in session.findings.failures.values()),
+        spend=_spend(tally, session.settings.budget_usd),
+        stopped=tally.stopped,
+        notes=tuple(tally.notes),
+    )
+
+
+def _spend(tally: Tally, budget_usd: float | None) -> Spend:
+    return Spend(tally.spent_usd, tally.perhaps_usd, tally.doubt, budget_usd)
+
+
+def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults:
+    view = SuiteView(session, workspace)
+    findings = session.findings
+    return SuiteResults(
+        workspace.name,
+        session.settings.mode,
+        metrics={name: metric_facts(view, metric) for name, metric in view.metrics.items()},
+        models={key: model_results(view, scores) for key, scores in view.looked_at.items()},
+        samples={sample.id: _sample(view, sample) for sample in view.samples},
+        predictions=tuple(_prediction(view, each) for scores in view.looked_at.values() for each in scores.predictions),
+        commands=workspace.commands,
+        computed=tuple(computed(view)),
+        jobs=job_results(view),
+        comparisons=comparison_results(view),
+        against=against_results(view),
+        mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
+        tests=tuple(
+            OwnGate(test_id, test.model, test.passed)
+            for test_id, test in findings.tests.items()
+            if test.suite == workspace.name
+        ),
+        other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
+        causes=tuple(causes(view)),
+        orphans=tuple(shown(path) for path in workspace.recordings.orphans(workspace.samples)),
+        retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
+        left=tuple(_left(workspace, tally)),
+        notes=tuple(workspace.notes),
+    )
+
+
+def _sample(view: SuiteView, sample: Sample) -> SampleFacts:
+    slices = {column: sample.slice_of(column) for column in view.workspace.suite.dataset.slices}
+    known = {column: value for column, value in slices.items() if value is not None}
+    return SampleFacts(sample.id, sample.input, sample.references, known)
+
+
+def _prediction(view: SuiteView, prediction: Prediction) -> PredictionFacts:
+    test = view.session.findings.test_ids.get((view.workspace.name, prediction.model, prediction.sample))
+    return PredictionFacts(
+        prediction.model,
+        prediction.sample,
+        prediction.text,
+        prediction.failure,
+        prediction.truncated,
+        prediction.scores,
+        prediction.unscored,
+        test,
+    )
+
+
+def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:
+    """Return the notices of the suite's models that were recorded in this session and end soon."""
+    models = workspace.suite.models.values()
+    notices = {model.key: Notice(**tally.notices[place_of(model)]) for model in models if place_of(model) in tally.notices}
+    return {key: notice for key, notice in notices.items() if notice.is_near}
+
+
+def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:
+    """Yield what the recording that stopped has not asked for, by kind of model."""
+    models = workspace.suite.models
+    left = {key: tally.left.get(place_of(model), []) for key, model in models.items()}
+    for kind in ("baseline", "finetuned"):
+        calls = [(key, sample) for key, samples in left.items() if models[key].kind == kind for sample in samples]
+        if calls:
+            most = sum(_most_usd(workspace, key, sample) for key, sample in calls)
+            yield LeftOver(len(calls), most, workspace.commands.record_all(kind, missing=True))
+
+
+def _most_usd(workspace: Workspace, key: str, sample: str) -> float:
+    model = workspace.suite.models[key]
+    with contextlib.suppress(RecordingError, UserError):  # Its job has no tuned model yet.
+        return most_usd(model, workspace.recordings.request(model, workspace.sample(sample)))
+    return 0.0

@@ -1,0 +1,260 @@
+"""Builds the results of single models and of jobs."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from evaltape.errors import RecordingError
+from evaltape.reporting.accepted import changes
+from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, NoiseFacts, Slice, Unfinished, Usage
+from evaltape.reporting.model_results import Computed, JobResults, ModelResults
+from evaltape.samples.sample import Sample
+from evaltape.scoring.metrics import Metric, MetricSpec, build_metrics
+from evaltape.scoring.noise import Noise, noise_of
+from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.recording_dates import recording_dates
+from evaltape.scoring.scores import ModelScores
+from evaltape.scoring.slices import SliceScores, slice_scores
+from evaltape.scoring.statistics import Interval
+from evaltape.scoring.tokenizers import unicode_words
+from evaltape.session import Session
+from evaltape.suite.definition import Model
+from evaltape.suite.pricing import call_usd, training_usd
+from evaltape.workspace import Workspace
+
+LEAD = "first three lines"
+WORDS = "words"
+"""A metric that is shown beside the suite's whether the suite names it or not: scores move with an answer's length."""
+
+
+class SuiteView:
+    """One suite of a session: its workspace, with what was found out about it."""
+
+    def __init__(self, session: Session, workspace: Workspace) -> None:
+        self.session = session
+        self.workspace = workspace
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The suite's metrics, and the answers' length."""
+        named = self.workspace.metrics
+        return named if WORDS in named else {**named, **build_metrics({WORDS: MetricSpec(WORDS, WORDS)}, "", self._root)}
+
+    @property
+    def _root(self):  # type: ignore[no-untyped-def]
+        return self.workspace.settings.root
+
+    @cached_property
+    def looked_at(self) -> dict[str, ModelScores]:
+        """The scores of each model on the samples that the session has looked at, by key; models without any left out."""
+        scores = (self._scores(model) for model in self.workspace.suite.models.values())
+        return {each.model.key: each for each in scores if each.predictions}
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The samples that were looked at."""
+        seen = {prediction.sample for scores in self.looked_at.values() for prediction in scores.predictions}
+        return [sample for sample in self.workspace.samples if sample.id in seen] if seen else []
+
+    def _scores(self, model: Model) -> ModelScores:
+        known, suite = self.session.findings.predictions, self.workspace.name
+        predictions = (known.get((suite, model.key, sample.id)) for sample in self.workspace.samples)
+        counted = [self._counted(each) for each in predictions if each is not None]
+        return ModelScores(model, self.metrics, counted, self.workspace.clusters)
+
+    def _counted(self, prediction: Prediction) -> Prediction:
+        if not prediction.answered or WORDS in self.workspace.metrics:
+            return prediction
+        return replace(prediction, scores={**prediction.scores, WORDS: float(len(unicode_words(prediction.text)))})
+
+
+def metric_facts(view: SuiteView, metric: Metric) -> MetricFacts:
+    """Return a metric as readers of its scores need it."""
+    return MetricFacts(
+        metric.name,
+        metric.describe(view.samples),
+        metric.higher_is_better,
+        metric.bounds,
+        metric.unit,
+        metric.decimals,
+        is_named=metric.name in view.workspace.metrics,
+    )
+
+
+def mean_score(interval: Interval, scored: int) -> MeanScore:
+    """Return a mean with its interval."""
+    return MeanScore(interval.mean, interval.low, interval.high, scored, interval.clusters)
+
+
+def mean_scores(scores: ModelScores) -> dict[str, MeanScore]:
+    """Return a model's means, of each metric that has scored a sample."""
+    return {name: mean_score(interval, len(scores.scored(name))) for name, interval in scores.intervals.items()}
+
+
+def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
+    """Return what the session found out about one model."""
+    model, findings, suite = scores.model, view.session.findings, view.workspace.name
+    dates = recording_dates(scores.predictions)
+    served = {version.name: version.answers for version in dates.versions}
+    usage = _usage(scores)
+    return ModelResults(
+        model.key,
+        served=max(served, key=lambda name: served[name]) if served else model.served,
+        kind=model.kind,
+        samples=len(scores.predictions),
+        of=len(view.workspace.samples),
+        failures={prediction.sample: prediction.failure or "" for prediction in scores.failures},
+        truncated=scores.truncated,
+        scores=mean_scores(scores),
+        gates=_gates(model.gates, {key[1:]: passed for key, passed in findings.gates.items() if key[0] == suite}, model),
+        usage=usage,
+        cost_usd=call_usd(model.price, usage.prompt_tokens, usage.completion_tokens) if model.price else None,
+        allow_failed=model.allow_failed,
+        versions=served,
+        recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
+        unscored={metric: reasons for metric in view.workspace.metrics if (reasons := _unscored(scores, metric))},
+        slices=tuple(_slices(view, scores)),
+        slice_gates=_gates(
+            model.slice_gates, {key[1:]: passed for key, passed in findings.slice_gates.items() if key[0] == suite}, model
+        ),
+        accepted=_accepted(view, scores),
+        noise=_noise(view.workspace, scores),
+        unfinished=_unfinished(view.workspace, model),
+    )
+
+
+def _gates(thresholds: Mapping[str, float], outcomes: Mapping[tuple[str, ...], bool | None], model: Model) -> dict[str, Gate]:
+    return {name: Gate(threshold, outcomes.get((model.key, name))) for name, threshold in thresholds.items()}
+
+
+def _usage(scores: ModelScores) -> Usage:
+    prompt = sum(prediction.prompt_tokens for prediction in scores.predictions)
+    return Usage(prompt, sum(prediction.completion_tokens for prediction in scores.predictions))
+
+
+def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:
+    lacking = scores.unscored(metric)
+    return {each.sample: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
+
+
+def _unfinished(workspace: Workspace, model: Model) -> Unfinished | None:
+    """Return what a fresh recording that was cut short has still to ask for; None if its file is damaged, too."""
+    with contextlib.suppress(RecordingError):
+        to_come = workspace.still_to_come(model)
+        return Unfinished(to_come, len(workspace.samples)) if to_come else None
+    return None
+
+
+def _slices(view: SuiteView, scores: ModelScores) -> Iterator[Slice]:
+    data = view.workspace.suite.dataset
+    if not data.slices:
+        return
+    by_slice = slice_scores(scores, view.workspace.samples_by_id, data.slices, data.slice_min)
+    for column, value, each in by_slice:
+        samples = len(each.predictions)
+        yield Slice(
+            column,
+            value,
+            samples,
+            len(each.failures),
+            mean_scores(each),
+            is_gated=samples >= data.slice_min,
+            missed=_missed(by_slice, column, value),
+        )
+
+
+def _missed(slices: SliceScores, column: str, value: str) -> tuple[str, ...]:
+    gates = slices.model.slice_gates
+    return tuple(metric for metric, gate in gates.items() if (column, value) in slices.short_of(metric, gate))
+
+
+def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
+    test = view.session.findings.accepted.get((view.workspace.name, scores.model.key))
+    if test is None:
+        return None
+    now = ModelScores(scores.model, view.workspace.metrics, scores.predictions).accepted
+    return Accepted(test.passed, changes(test.values, now), test.values is not None, test.id, test.is_update)
+
+
+# ---------------------------------------------------------------- noise
+
+
+def _noise(workspace: Workspace, scores: ModelScores) -> dict[str, NoiseFacts]:
+    """Return the noise of each metric's mean, from the repeats that are recorded of a model."""
+    answers = _repeated_answers(workspace, scores)
+    if not any(len(each) > 1 for each in answers):
+        return {}
+    columns = {name: [[each[name] for each in sample if name in each] for sample in answers] for name in workspace.metrics}
+    scored = {name: [sample for sample in column if sample] for name, column in columns.items()}
+    noise = {name: noise_of(column, workspace.metrics[name].higher_is_better) for name, column in scored.items()}
+    return {name: _noise_facts(each, scores.model.gates.get(name)) for name, each in noise.items() if each is not None}
+
+
+def _noise_facts(noise: Noise, gate: float | None) -> NoiseFacts:
+    return NoiseFacts(
+        noise.runs,
+        noise.samples,
+        noise.of,
+        noise.mean,
+        noise.sd,
+        noise.smallest_drop,
+        noise.gate,
+        None if gate is None else noise.chance_to_fail(gate),
+        None if gate is None else noise.holds_inside(gate),
+    )
+
+
+def _repeated_answers(workspace: Workspace, scores: ModelScores) -> list[list[Mapping[str, float]]]:
+    """Return per answered sample the scores of its first answer and of every further one that is validly recorded."""
+    repeats = workspace.recordings.repeats(scores.model)
+    answers: list[list[Mapping[str, float]]] = []
+    for first in scores.answered:
+        sample = workspace.sample(first.sample)
+        answers.append([first.scores])
+        for repeat in repeats.get(sample.name, ()):
+            try:
+                again = workspace.scored(sample, workspace.recordings.valid_prediction(scores.model, sample, repeat))
+            except RecordingError:
+                continue
+            if again.answered:
+                answers[-1].append(again.scores)
+    return answers
+
+
+# ---------------------------------------------------------------- what isn't a model
+
+
+def computed(view: SuiteView) -> Iterator[Computed]:
+    """Yield the scores of each input's first three lines: computed, not recorded."""
+    rows = [view.session.lead(view.workspace.name, sample) for sample in view.samples]
+    names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
+    if not names:
+        return
+    predictions = [
+        Prediction("", sample.id, scores={name: row[name] for name in names})
+        for sample, row in zip(view.samples, rows, strict=True)
+    ]
+    metrics = {name: view.metrics[name] for name in names}
+    scores = ModelScores(Model("", view.workspace.name, ""), metrics, predictions, view.workspace.clusters)
+    yield Computed(LEAD, len(rows), mean_scores(scores))
+
+
+def job_results(view: SuiteView) -> dict[str, JobResults]:
+    """Return the recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
+    jobs = [scores.model.job for scores in view.looked_at.values() if scores.model.job]
+    recorded = [(job, view.workspace.jobs.job(job.key)) for job in jobs if view.workspace.jobs.is_recorded(job.key)]
+    return {
+        job.key: JobResults(
+            job.key,
+            known.id,
+            known.status,
+            job.base.key,
+            known.tuned_model,
+            known.trained_tokens,
+            training_usd(job.price, known.trained_tokens),
+            tuple(known.metrics),
+            tuple(known.events),
+        )
+        for job, known in recorded
+    }

@@ -1,0 +1,32 @@
+"""Which models the API retires, and what of them is not recorded: for `--retiring`, and for a recording's summary."""
+
+from collections.abc import Iterator, Mapping
+
+from evaltape.errors import UserError
+from evaltape.recorder.notice import Notice
+from evaltape.reporting.results import Retirement
+from evaltape.suite.definition import Model
+from evaltape.text import counted, visible
+from evaltape.workspace import Workspace
+
+
+def retirements(workspace: Workspace, notices: Mapping[str, Notice]) -> Iterator[Retirement]:
+    """Yield each model of which the API said when it ends, with how much of it is not recorded."""
+    for key, notice in notices.items():
+        model = workspace.suite.models[key]
+        missing, total = _missing(workspace, model)
+        samples = counted(total, "sample") if total else "samples"
+        recorded = f"all {samples} recorded" if not missing else f"{missing:,} of {samples} not recorded"
+        name = key if notice.served in ("", key) else f"{key} ({visible(notice.served)})"
+        text = f"{name}: {notice.in_short()}; {recorded if total else 'nothing of it is recorded'}"
+        command = workspace.commands.record_all(model.kind, missing=True) if missing or not total else None
+        yield Retirement(text, command)
+
+
+def _missing(workspace: Workspace, model: Model) -> tuple[int, int]:
+    """Return how many samples are not recorded, of how many; of 0 if nothing of the suite is."""
+    try:
+        samples = workspace.samples
+        return sum(not workspace.is_recorded(model, sample) for sample in samples), len(samples)
+    except UserError:
+        return 0, 0

@@ -1,0 +1,224 @@
+"""Results in Markdown: the summary of a GitHub Actions step, and one comment on a pull request that is updated in place.
+
+One renderer makes both: the verdict first, then why, then numbers, samples and money. It fits its limit for any number of
+suites and models, leaving out what matters least; the texts of models and data are shown as texts.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from evaltape.files import write_output
+from evaltape.reporting.accepted import FEW_DECIMALS
+from evaltape.reporting.accepted import cells as accepted_cells
+from evaltape.reporting.markdown_tables import cells, code, folded, table
+from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.retirement import retirement_lines
+from evaltape.reporting.scoreboard import Group, Line, against_groups, comparison_groups, model_groups, slice_groups
+from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
+from evaltape.reporting.verdict import State, failures_elsewhere, mutation_line, verdict_of
+from evaltape.reporting.worst import Worst, lost_most, worst_samples
+from evaltape.text import counted, markdown
+
+MARKER = "<!-- evaltape -->"
+"""The first line of a comment, by which the next run finds the one to update."""
+LONGEST_COMMENT = 65_536
+"""GitHub refuses a longer comment."""
+LONGEST_SUMMARY = 2**20
+"""GitHub refuses a longer summary of a step, in bytes."""
+MOST_REASONS = 10
+LOST_MOST = 3
+SIGNS: Mapping[str, str] = {"passed": "✅", "failed": "❌"}
+DOUBT = "❔"
+
+Environment = Mapping[str, str]
+Render = Callable[[SuiteResults], Iterable[str]]
+
+
+def write_comment(results: Results, path: Path, environment: Environment) -> None:
+    """Write the comment. Raises `OSError` if it can't be written."""
+    write_output(path, comment(results, environment).encode(errors="backslashreplace").decode())
+
+
+def append_summary(results: Results, path: str, environment: Environment) -> None:
+    """Append the summary to the file of a step. Raises `OSError` if it can't be written."""
+    text = summary(results, environment)
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+
+
+def comment(results: Results, environment: Environment) -> str:
+    """Return the comment: at most as long as GitHub takes."""
+    return _fitting(_Page(results, environment, MARKER), LONGEST_COMMENT, _characters)
+
+
+def summary(results: Results, environment: Environment) -> str:
+    """Return the summary of a step: at most as long as GitHub takes."""
+    return _fitting(_Page(results, environment), LONGEST_SUMMARY, lambda text: len(text.encode(errors="backslashreplace")))
+
+
+def _characters(text: str) -> int:
+    """Return how many characters JavaScript counts."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+class _Page:
+    """The parts of a page, each made once."""
+
+    def __init__(self, results: Results, environment: Environment, marker: str = "") -> None:
+        suites = [suite for suite in results if suite.predictions]
+        self._top = [marker] if marker else []
+        self._top += _overall(results, suites) if len(suites) > 1 else []
+        level = "###" if len(suites) > 1 else "##"
+        self._suites = [[list(_headline(suite, results, level)), *(list(part(suite)) for part in PARTS)] for suite in suites]
+        self._end = [f"\n{markdown(line)}" for line in (*spent_lines(results), *left_lines(results))]
+        self._end += [f"\n{link}" for link in _link(environment)]
+
+    def lines(self, parts: int) -> list[str]:
+        """Return the page with so many parts of each suite, beside its headline."""
+        suites = [line for suite in self._suites for part in suite[: parts + 1] for line in part]
+        return [*self._top, *suites, *self._end]
+
+
+def _fitting(page: _Page, longest: int, size: Callable[[str], int]) -> str:
+    """Return the fullest page that fits; if even the shortest doesn't, its first lines."""
+    for parts in range(len(PARTS), -1, -1):
+        lines = page.lines(parts)
+        text = "\n".join(lines) + "\n"
+        if size(text) <= longest:
+            return text
+    note = "\nThis is cut to what GitHub takes."
+    while lines and size("\n".join([*lines, note, ""])) > longest:
+        lines = lines[: len(lines) * 9 // 10]
+    return "\n".join([*lines, note, ""])
+
+
+# ---------------------------------------------------------------- the verdict
+
+
+def _overall(results: Results, suites: list[SuiteResults]) -> Iterator[str]:
+    states = [verdict_of(suite, results).state for suite in suites]
+    failed = states.count("failed")
+    state: State = "failed" if failed or results.is_red else "passed" if "passed" in states else "open"
+    text = f"{failed} of {len(suites)} suites failed" if failed else f"{len(suites)} suites, none failed"
+    elsewhere = "".join(f"; {part.text}" for part in failures_elsewhere(results))
+    yield f"## {SIGNS.get(state, DOUBT)} {text}{elsewhere}\n"
+
+
+def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str]:
+    verdict = verdict_of(suite, results)
+    yield f"{level} {SIGNS.get(verdict.state, DOUBT)} {markdown(suite.name)}: {markdown(verdict.text)}"
+    if verdict.reasons or suite.causes:
+        yield ""
+    yield from (f"- {markdown(reason, 400)}" for reason in verdict.reasons[:MOST_REASONS])
+    if len(verdict.reasons) > MOST_REASONS:
+        yield f"- and {len(verdict.reasons) - MOST_REASONS:,} more"
+    for cause in suite.causes:
+        yield f"- {markdown(cause.text, 400)}"
+        yield from [code(cause.command)] if cause.command else []
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _scores(suite: SuiteResults) -> Iterator[str]:
+    changes = {group.model: {line.name: line for line in group.lines} for group in against_groups(suite)}
+    change = [f"change to {markdown(suite.against.ref)}"] if suite.against else []
+    rows = [row for group in model_groups(suite) for row in _model_rows(group, changes if suite.against else None)]
+    yield from table(("model", "metric", "mean", "95% interval", *change, "gate", "verdict"), rows)
+
+
+def _model_rows(group: Group, changes: Mapping[str, Mapping[str, Line]] | None) -> Iterator[list[str]]:
+    title = _title(group)
+    for line in (*group.lines, *group.tests, *([] if group.lines or group.tests else [Line("")])):
+        change = [] if changes is None else [_change(changes.get(group.model, {}).get(line.name))]
+        yield [title, markdown(line.name), line.value, line.interval, *change, line.bound, _verdict(line)]
+        title = ""
+
+
+def _change(line: Line | None) -> str:
+    return f"{line.value} ({line.interval}) {_verdict(line)}".strip() if line else ""
+
+
+def _pairs(suite: SuiteResults) -> Iterator[str]:
+    rows = [row for group in comparison_groups(suite) for row in _rows(group)]
+    if rows:
+        yield from table(("comparison", "metric", "change", "interval", "bound", "verdict"), rows)
+
+
+def _slices(suite: SuiteResults) -> Iterator[str]:
+    rows = [row for group in slice_groups(suite) for row in _rows(group)]
+    if rows:
+        lines = table(("slices", "slice", "mean", "95% interval", "gate", "verdict"), rows)
+        yield from folded("Slices", lines)
+
+
+def _rows(group: Group) -> Iterator[list[str]]:
+    title = _title(group)
+    for line in group.lines:
+        yield [title, markdown(line.name), line.value, line.interval, line.bound, _verdict(line)]
+        title = ""
+
+
+def _title(group: Group) -> str:
+    return f"**{markdown(group.title)}**<br>{markdown(', '.join([*group.facts, *group.alarming]))}"
+
+
+def _verdict(line: Line) -> str:
+    return "" if line.verdict is None else f"{SIGNS.get(line.verdict, DOUBT)} {line.verdict}"
+
+
+def _accepted(suite: SuiteResults) -> Iterator[str]:
+    """Yield what differs from the accepted scores, model by model."""
+    rows = []
+    for key, model in suite.models.items():
+        for name, pair in model.accepted.changes.items() if model.accepted else ():
+            metric = suite.metrics.get(name)
+            rows.append([*cells([key, name]), *accepted_cells(*pair, metric.decimals if metric else FEW_DECIMALS)])
+    if rows:
+        yield from table(("model", "against the accepted scores", "accepted", "now", "change"), rows)
+    if suite.acceptance:
+        yield f"\nAccept them:\n{code(suite.acceptance)}"
+
+
+# ---------------------------------------------------------------- samples and remarks
+
+
+def _lost(suite: SuiteResults) -> Iterator[str]:
+    lost = lost_most(suite, LOST_MOST)
+    if lost:
+        head = ("model", "sample", "score", "reference", "before", "after")
+        rows = [cells([each.model, each.sample, each.score, *each.texts]) for each in lost]
+        yield from folded(f"The {counted(len(rows), 'sample')} that lost most", table(head, rows))
+
+
+def _worst(suite: SuiteResults) -> Iterator[str]:
+    for worst in worst_samples(suite):
+        yield from folded(worst.title, _worst_lines(worst))
+
+
+def _worst_lines(worst: Worst) -> Iterator[str]:
+    names = list(dict.fromkeys(name for case in worst.cases for name in case.texts))
+    rows = [cells([case.sample, case.score, *(case.texts.get(name, "") for name in names)]) for case in worst.cases]
+    yield from table(("sample", "score", *names), rows)
+    if worst.command:
+        yield f"\nRun them again:\n{code(worst.command)}"
+
+
+def _remarks(suite: SuiteResults) -> Iterator[str]:
+    lines = [line for line in [mutation_line(suite)] if line]
+    lines += [*(suite.against.notes if suite.against else ()), *suite.notes]
+    lines += [*recording_lines(suite), *retirement_lines(suite.retirements)]
+    yield from (f"\n{markdown(line)}" for line in lines)
+
+
+PARTS: tuple[Render, ...] = (_scores, _pairs, _accepted, _remarks, _lost, _slices, _worst)
+"""The parts of a suite in their order: the last is left out first if a page gets too long."""
+
+
+def _link(environment: Environment) -> Iterator[str]:
+    """Yield a link to the run, if this is one of GitHub Actions'."""
+    server, repository, run = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    known = re.fullmatch(r"https?://[\w.:-]+", server) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository)
+    if known and run.isdecimal():
+        yield f"[The run with its files]({server}/{repository}/actions/runs/{run})"

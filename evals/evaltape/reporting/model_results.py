@@ -1,0 +1,152 @@
+"""What a session found out about single models, and about the jobs that tuned them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evaltape.reporting.facts import Accepted, Gate, Json, MeanScore, NoiseFacts, Slice, Unfinished, Usage, json_of
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResults:
+    """One model under test."""
+
+    key: str
+    """Its key in the suite."""
+    served: str
+    """The name that the API says it served: of most answers if they differ."""
+    kind: str
+    """`baseline`, or `finetuned` for a tuned model."""
+    samples: int
+    """How many samples the session looked at, failed ones included."""
+    of: int
+    """How many samples the suite has."""
+    failures: Mapping[str, str]
+    """The failed samples with their reasons."""
+    truncated: int
+    """How many answers were cut at the length limit."""
+    scores: Mapping[str, MeanScore]
+    """Per metric that scored a sample."""
+    gates: Mapping[str, Gate]
+    """Per metric of `gates`."""
+    usage: Usage
+    """Over all recorded answers."""
+    cost_usd: float | None
+    """What they cost by the suite's prices; None if it states none."""
+    allow_failed: int = 0
+    """How many failed samples its gates put up with."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Every name that the API says it served, with the number of answers. Several: it changed while it was recorded."""
+    recorded: tuple[str, str] | None = None
+    """The days of its first and its last recorded call, such as `2026-11-24`; None if the recordings don't say."""
+    unscored: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Per metric the answered samples that it couldn't score, with the reasons."""
+    slices: tuple[Slice, ...] = ()
+    """By column, in the order of the samples."""
+    slice_gates: Mapping[str, Gate] = field(default_factory=dict)
+    """Per metric of `slice_gates`."""
+    accepted: Accepted | None = None
+    """Its scores beside the accepted ones; None if no test looked at them."""
+    noise: Mapping[str, NoiseFacts] = field(default_factory=dict)
+    """Per metric, if samples were asked repeatedly."""
+    unfinished: Unfinished | None = None
+    """A fresh recording that isn't complete; its gates fail until it is."""
+
+    @property
+    def failed(self) -> int:
+        """How many samples failed."""
+        return len(self.failures)
+
+    @property
+    def too_many_failed(self) -> bool:
+        """Whether its gates fail for its failed samples alone."""
+        return self.failed > self.allow_failed
+
+    @property
+    def can_be_accepted(self) -> bool:
+        """Whether its scores differ from the accepted ones, and are of answers that are as they should be."""
+        differs = self.accepted is not None and self.accepted.passed is False
+        return differs and bool(self.scores) and not self.too_many_failed and self.unfinished is None
+
+    @property
+    def all_gates(self) -> Iterator[Gate]:
+        """Yield its gates and its slice gates."""
+        yield from self.gates.values()
+        yield from self.slice_gates.values()
+
+    def as_json(self) -> Json:
+        """Return it as the results file holds it; what a model has none of is left out."""
+        return {
+            "served": self.served,
+            "kind": self.kind,
+            "samples": self.samples,
+            "failed": self.failed,
+            "failures": dict(self.failures),
+            "truncated": self.truncated,
+            "recorded": None if self.recorded is None else list(self.recorded),
+            "scores": json_of(self.scores),
+            "gates": json_of(self.gates),
+            **self._optional_json(),
+            "usage": self.usage.as_json(),
+            "cost_usd": self.cost_usd,
+        }
+
+    def _optional_json(self) -> Json:
+        slices: Json = {}
+        for each in self.slices:
+            slices.setdefault(each.column, {})[each.value] = each.as_json()
+        optional: Json = {
+            "versions": dict(self.versions) if len(self.versions) > 1 else {},
+            "unscored": {metric: dict(reasons) for metric, reasons in self.unscored.items()},
+            "slices": slices,
+            "slice_gates": json_of(self.slice_gates),
+            "accepted": self.accepted.as_json() if self.accepted else {},
+            "noise": json_of(self.noise),
+            "unfinished": self.unfinished.as_json() if self.unfinished else {},
+        }
+        return {key: value for key, value in optional.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Scores of what costs nothing, on the samples that were looked at: what a model has to beat."""
+
+    name: str
+    """`first three lines`."""
+    samples: int
+    """How many samples."""
+    scores: Mapping[str, MeanScore]
+    """Per metric of the text alone."""
+
+    def as_json(self) -> Json:
+        """Return it as the results file holds it."""
+        return {"samples": self.samples, "scores": json_of(self.scores)}
+
+
+@dataclass(frozen=True, slots=True)
+class JobResults:
+    """A recorded fine-tuning job."""
+
+    key: str
+    """Its key in the suite, and that of its tuned model."""
+    id: str
+    """The API's id of it."""
+    status: str
+    """The API's word: `succeeded`."""
+    base: str
+    """The key of the model that was tuned."""
+    tuned_model: str
+    """The name that the tuned model is asked by."""
+    trained_tokens: int
+    """How many tokens were trained on, over all epochs."""
+    cost_usd: float | None
+    """What it cost by the suite's price; None if it states none for training."""
+    metrics: tuple[Mapping[str, float | None], ...] = ()
+    """A row per step: `step`, `train_loss`, `valid_loss`; for the report."""
+    events: tuple[Mapping[str, Any], ...] = ()
+    """The API's messages, oldest first: `created_at`, `level`, `message`; for the report."""
+
+    def as_json(self) -> Json:
+        """Return it as the results file holds it."""
+        names = ("id", "status", "tuned_model", "trained_tokens", "cost_usd")
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,238 @@
+"""What the report's page shows, as builtins: every text once, every number exact."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from evaltape.mutation.findings import OperatorStudy
+from evaltape.mutation.model_mutants import Example, ModelMutants
+from evaltape.reporting.facts import Gate, MetricFacts
+from evaltape.reporting.model_results import JobResults, ModelResults
+from evaltape.reporting.pair_results import (
+    AgainstPair,
+    AgainstResults,
+    ComparisonResults,
+    PairedDifference,
+)
+from evaltape.reporting.results import PredictionFacts, Results, SuiteResults
+from evaltape.reporting.verdict import verdict_of
+
+Data = dict[str, Any]
+
+
+def report_data(results: Results) -> Data:
+    """Return what the page shows of a session."""
+    return {"suites": [_suite(suite, results) for suite in results if suite.predictions]}
+
+
+def _suite(suite: SuiteResults, results: Results) -> Data:
+    verdict = verdict_of(suite, results)
+    return {
+        "suite": suite.name,
+        "mode": suite.mode,
+        "verdict": {
+            "text": verdict.text,
+            "parts": [[part.text, part.state] for part in verdict.parts],
+            "reasons": list(verdict.reasons),
+        },
+        "metrics": [_metric(metric) for metric in suite.metrics.values()],
+        "models": [_model(model) for model in suite.models.values()],
+        "computed": [{"name": each.name, **each.as_json()} for each in suite.computed],
+        "comparisons": [_comparison(each) for each in suite.comparisons.values()],
+        "against": None if suite.against is None else _against(suite, suite.against),
+        "mutants": [_mutants(key, each) for key, each in suite.mutants.items()],
+        "tests": [{"id": test.id, "model": test.model, "passed": test.passed} for test in suite.tests],
+        "jobs": [_job(job) for job in suite.jobs.values()],
+        "causes": [{"text": cause.text, "command": cause.command} for cause in suite.causes],
+        "notes": list(suite.notes),
+        "samples": list(_samples(suite)),
+    }
+
+
+def _metric(metric: MetricFacts) -> Data:
+    return {
+        "name": metric.name,
+        "higher": metric.higher_is_better,
+        "bounds": list(metric.bounds),
+        "unit": metric.unit,
+        "decimals": metric.decimals,
+        "named": metric.is_named,
+        "description": dict(metric.description),
+    }
+
+
+# ---------------------------------------------------------------- models
+
+
+def _model(model: ModelResults) -> Data:
+    return {
+        "key": model.key,
+        "served": model.served,
+        "kind": model.kind,
+        "samples": model.samples,
+        "of": model.of,
+        "failed": model.failed,
+        "allow_failed": model.allow_failed,
+        "truncated": model.truncated,
+        "recorded": None if model.recorded is None else list(model.recorded),
+        "versions": list(model.versions),
+        "scores": {name: score.as_json() for name, score in model.scores.items()},
+        "unscored": {name: len(reasons) for name, reasons in model.unscored.items()},
+        "gates": _gates(model.gates),
+        "slice_gates": _gates(model.slice_gates),
+        "slices": [
+            {"column": each.column, "value": each.value, "missed": list(each.missed), **each.as_json()} for each in model.slices
+        ],
+        "accepted": _accepted(model),
+        "noise": {name: noise.as_json() for name, noise in model.noise.items()},
+        "usage": model.usage.as_json(),
+        "cost_usd": model.cost_usd,
+    }
+
+
+def _gates(gates: Mapping[str, Gate]) -> Data:
+    return {name: gate.as_json() for name, gate in gates.items()}
+
+
+def _accepted(model: ModelResults) -> Data | None:
+    if model.accepted is None or not model.accepted.changes:
+        return None
+    rows = [[name, before, now] for name, (before, now) in model.accepted.changes.items()]
+    return {"exists": model.accepted.exists, "verdict": model.accepted.verdict, "changes": rows}
+
+
+def _job(job: JobResults) -> Data:
+    """Return a job with the metrics of known steps; a loss that isn't finite, as of a run that diverged, is None."""
+    rows = [{key: _finite(value) for key, value in row.items()} for row in job.metrics]
+    metrics = [row for row in rows if row.get("step") is not None]
+    return {
+        "key": job.key,
+        **job.as_json(),
+        "base": job.base,
+        "metrics": metrics,
+        "events": [dict(each) for each in job.events],
+    }
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# ---------------------------------------------------------------- pairs
+
+
+def _comparison(comparison: ComparisonResults) -> Data:
+    return {
+        "name": comparison.name,
+        "baseline": comparison.baseline,
+        "candidate": comparison.candidate,
+        "label": comparison.label,
+        "metrics": [_difference(name, each) for name, each in comparison.metrics.items()],
+        "beside": [_difference(name, each) for name, each in comparison.beside.items()],
+        "slices": [
+            {
+                "column": each.column,
+                "value": each.value,
+                "metrics": [_difference(name, pair) for name, pair in each.metrics.items()],
+            }
+            for each in comparison.slices
+        ],
+    }
+
+
+def _difference(name: str, pair: PairedDifference) -> Data:
+    return {
+        "metric": name,
+        **pair.as_json(),
+        "kind": pair.kind,
+        "bound": pair.bound,
+        "required": pair.required,
+        "remark": pair.remark,
+    }
+
+
+def _against(suite: SuiteResults, against: AgainstResults) -> Data:
+    models = {key: place for place, key in enumerate(suite.models)}
+    samples = {key: place for place, key in enumerate(suite.samples)}
+    answers = {(each.model, each.sample): each.text for each in suite.predictions}
+    return {
+        "ref": against.ref,
+        "commit": against.commit,
+        "label": against.label,
+        "notes": list(against.notes),
+        "models": [
+            {
+                "key": key,
+                "added": model.added,
+                "dropped": model.dropped,
+                "changed": model.changed,
+                "metrics": [] if model.why else [_difference(name, each) for name, each in model.metrics.items()],
+            }
+            for key, model in against.models.items()
+        ],
+        "pairs": [
+            _pair(pair, models[pair.model], samples[pair.sample], answers.get((pair.model, pair.sample)))
+            for pair in against.pairs
+            if pair.model in models and pair.sample in samples
+        ],
+    }
+
+
+def _pair(pair: AgainstPair, model: int, sample: int, answer: str | None) -> Data:
+    """Return both answers to a sample; the present one only if it isn't the prediction that the page has already."""
+    after = {} if pair.after == answer else {"after": pair.after}
+    scores = {name: list(both) for name, both in pair.scores.items()}
+    return {"model": model, "at": sample, "before": pair.before, **after, "scores": scores}
+
+
+def _mutants(key: str, result: ModelMutants) -> Data:
+    study = result.study
+    return {
+        "model": key,
+        "noticed_at": study.noticed_at,
+        "noticed": len(study.noticed),
+        "applicable": len(study.applicable),
+        "gates": [gate.name for gate in study.gates],
+        "operators": [_operator(each, study.noticed_at, result.examples.get(each.operator)) for each in study.hardest_first],
+        "left_out": [f"{each.gate.name}: {each.reason}" for each in study.left_out],
+    }
+
+
+def _operator(study: OperatorStudy, noticed_at: float, example: Example | None) -> Data:
+    shown = {} if example is None else {"example": {"sample": example.sample, "before": example.before, "after": example.after}}
+    return {
+        "name": study.operator,
+        "harmful": study.harmful,
+        "applies_to": study.applies_to,
+        "answers": study.answers,
+        "noticed": study.is_noticed(noticed_at),
+        "shares": [each.share for each in study.noticing],
+        **shown,
+    }
+
+
+# ---------------------------------------------------------------- samples
+
+
+def _samples(suite: SuiteResults) -> Iterator[Data]:
+    """Yield every sample that was looked at, with a prediction (or None) per model, in the order of the models."""
+    predictions = {(each.sample, each.model): each for each in suite.predictions}
+    for sample in suite.samples.values():
+        answers = [_prediction(predictions.get((sample.id, key)), suite) for key in suite.models]
+        yield {
+            "id": sample.id,
+            "input": sample.input,
+            "references": list(sample.references),
+            "slices": dict(sample.slices),
+            "predictions": answers,
+        }
+
+
+def _prediction(prediction: PredictionFacts | None, suite: SuiteResults) -> Data | None:
+    if prediction is None:
+        return None
+    if prediction.failure is not None:
+        return {"text": prediction.text, "failure": prediction.failure}
+    data: Data = {"text": prediction.text, "scores": [prediction.scores.get(name) for name in suite.metrics]}
+    data |= {"unscored": dict(prediction.unscored)} if prediction.unscored else {}
+    return {**data, "truncated": True} if prediction.truncated else data

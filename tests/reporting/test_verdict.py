@@ -1,0 +1,187 @@
+"""The verdict on a session: what is said first, and why."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, Unfinished
+from evaltape.reporting.pair_results import PairedDifference
+from evaltape.reporting.results import OwnGate, Results
+from evaltape.reporting.verdict import verdict_of
+
+from tests.support.report_facts import (
+    changed,
+    facts,
+    suite_of,
+    with_against,
+    with_lengths,
+    with_model,
+    with_mutants,
+    with_slices,
+    without,
+)
+
+DIFFERENCE = PairedDifference(0.1, 0.0, 0.2, 11, kind="min_gain", bound=0.05)
+
+
+def parts(results: Results) -> list[tuple[str, str]]:
+    return [(part.text, part.state) for part in verdict_of(suite_of(results), results).parts]
+
+
+def reasons(results: Results) -> list[str]:
+    return list(verdict_of(suite_of(results), results).reasons)
+
+
+def session(*passed: bool | None, is_red: bool = False, failed: int = 0, **changes: Any) -> Results:
+    """A session of one model with gates that passed, failed or weren't checked."""
+    made = without(facts(samples=9, models=("base",), failed=failed), "gates")
+    metrics = {f"rouge{n}": MetricFacts(f"rouge{n}") for n in range(len(passed))}
+    made = changed(made, metrics={**suite_of(made).metrics, **metrics})
+    made = with_model(made, "base", gates={name: Gate(0.3, each) for name, each in zip(metrics, passed, strict=True)})
+    return replace(changed(made, **changes), is_red=is_red)
+
+
+@pytest.mark.parametrize(
+    ("passed", "text", "state"),
+    [
+        ((), "No gates are set", "open"),
+        ((None, None), "2 gates, not checked in this run", "open"),
+        ((True,), "1 of 1 gate holds", "passed"),
+        ((True, True), "All 2 gates hold", "passed"),
+        ((True, True, True, False), "3 of 4 gates hold", "failed"),
+        ((True, False, None), "1 of 2 gates holds, 1 more not checked in this run", "failed"),
+    ],
+)
+def test_the_verdict_counts_gates(passed, text, state):
+    assert parts(session(*passed)) == [(text, state)]
+
+
+def test_gates_that_users_wrote_count_as_others_do():
+    own = (
+        OwnGate("evals/test_own.py::test_gate[made-base]", "base", False),
+        OwnGate("b", "base", True),
+        OwnGate("c", "base", None),
+    )
+    made = session(True, True, is_red=True, tests=own)
+    assert parts(made) == [("3 of 4 gates hold, 1 more not checked in this run", "failed")]
+    assert reasons(made) == ["evals/test_own.py::test_gate[made-base] failed"]
+
+
+def test_slice_gates_count_as_others_do():
+    made = with_slices(session(True, True))
+    assert parts(made)[0] == ("2 of 3 gates hold", "failed")
+    assert reasons(made) == ["base rougeL: 1 slice wholly under the slice gate 0.3: topic small talk"]
+
+
+def test_a_session_that_fails_never_says_that_all_gates_hold():
+    assert parts(session(True, True, is_red=True, other_failures=2)) == [
+        ("2 of 2 gates hold", "passed"),
+        ("2 other tests of the suite failed", "failed"),
+    ]
+    elsewhere = replace(session(True, True, is_red=True), other_failures=1)
+    assert parts(elsewhere) == [("2 of 2 gates hold", "passed"), ("1 test of no suite failed", "failed")]
+
+
+def compared(*metrics: PairedDifference) -> Results:
+    made = without(facts(models=("base", "tuned"), failed=0), "gates")
+    comparison = suite_of(made).comparisons["gain"]
+    return changed(made, comparisons={"gain": replace(comparison, metrics={"rouge1": metrics[0], "rougeL": metrics[-1]})})
+
+
+def decided(verdict: Any, passed: bool | None) -> PairedDifference:
+    return replace(DIFFERENCE, verdict=verdict, passed=passed)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "text", "state"),
+    [
+        ((decided("passed", True),), "2 of 2 comparisons passed", "passed"),
+        ((decided("passed", True), decided("failed", False)), "1 of 2 comparisons passed", "failed"),
+        ((decided("passed", True), decided("inconclusive", False)), "1 of 2 comparisons passed, 1 inconclusive", "failed"),
+        ((decided("passed", True), decided("inconclusive", None)), "1 of 2 comparisons passed, 1 inconclusive", "open"),
+        ((decided("not checked", None),), "2 comparisons, not checked in this run", "open"),
+        ((decided("passed", True), DIFFERENCE), "1 of 1 comparison passed, 1 more not checked in this run", "passed"),
+    ],
+)
+def test_the_verdict_counts_comparisons(metrics, text, state):
+    assert parts(compared(*metrics))[1] == (text, state)
+
+
+def test_bounds_against_another_commit_are_counted_and_named():
+    made = with_against(session(True))
+    assert parts(made)[1] == ("against main: 0 of 1 bound passed", "failed")
+    assert reasons(made) == ["base rouge1 against main: -0.0500 (90% interval -0.0600 to -0.0400), max_drop 0.02, failed"]
+
+
+def test_accepted_scores_that_changed_or_are_missing_are_told():
+    made = facts(samples=9, models=("base", "other"), failed=0)
+    made = with_model(without(made, "gates", "comparisons"), "base", accepted=Accepted(False, {"rouge1": (0.5, 0.4)}))
+    assert parts(made)[1:] == [("accepted scores of 1 model changed", "failed")]
+    made = with_model(made, "other", accepted=Accepted(False, {"rouge1": (None, 0.4)}, exists=False))
+    assert parts(made)[1:] == [
+        ("accepted scores of 1 model changed", "failed"),
+        ("no scores of 1 model are accepted yet", "failed"),
+    ]
+
+
+def test_failed_predictions_are_counted_and_fail_only_what_does_not_allow_them():
+    assert parts(session(True, True, failed=2, is_red=True))[1] == ("2 of 9 predictions failed", "failed")
+    allowed = with_model(session(True, True, failed=2), "base", allow_failed=2)
+    assert parts(allowed)[1] == ("2 of 9 predictions failed", "open")
+
+
+def test_an_unfinished_recording_is_told():
+    made = with_model(session(False), "base", unfinished=Unfinished(83, 200))
+    assert parts(made)[1] == ("recording of base unfinished: 83 of 200 to come", "failed")
+
+
+# ---------------------------------------------------------------- why
+
+
+def test_each_gate_and_comparison_that_does_not_hold_is_named():
+    assert reasons(facts(models=("base", "tuned"))) == [
+        "base rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
+        "tuned rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
+        "gain rougeL: +0.1000 (90% interval +0.0200 to +0.1800), min_gain 0.05, inconclusive: about 80 samples",
+    ]
+
+
+def test_where_less_is_better_a_mean_is_over_its_gate():
+    made = with_lengths(without(facts(models=("base", "tuned")), "gates", "comparisons"))
+    assert reasons(made) == ["tuned words: mean 23.0 is 3.0 over its gate 20 (95% interval 21.0 to 25.0)"]
+
+
+def test_a_gate_that_its_mean_holds_tells_of_failed_samples_and_unscored_answers():
+    made = with_model(facts(models=("base",), failed=2), "base", gates={"rouge1": Gate(0.3, False)})
+    assert reasons(made) == ["base rouge1: mean 0.4000 holds its gate 0.3, but 2 of 12 samples failed"]
+    made = with_model(made, "base", allow_failed=2, unscored={"rouge1": {"s1": "no words"}})
+    assert reasons(made) == ["base rouge1: mean 0.4000 holds its gate 0.3, but 1 answer could not be scored"]
+
+
+def test_where_nothing_was_answered_the_verdict_says_so():
+    made = facts(models=("base", "tuned"), failed=12)
+    comparison = suite_of(made).comparisons["gain"]
+    nothing = PairedDifference(None, None, None, 0, kind="min_gain", bound=0.05, verdict="failed", passed=False)
+    made = changed(made, comparisons={"gain": replace(comparison, metrics={"rougeL": nothing})})
+    assert reasons(made) == [
+        "base rouge1: no sample was scored, gate 0.3",
+        "base rougeL: no sample was scored, gate 0.45",
+        "tuned rouge1: no sample was scored, gate 0.3",
+        "tuned rougeL: no sample was scored, gate 0.45",
+        "gain rougeL: no sample was scored on both sides",
+    ]
+
+
+def test_the_mutation_score_is_a_line():
+    from evaltape.reporting.verdict import mutation_line
+
+    assert mutation_line(suite_of(facts())) is None
+    assert mutation_line(suite_of(with_mutants(facts()))) == (
+        "Kinds of damage that the gates notice at 25% of the answers: 0 of 1 for base."
+    )
+
+
+def test_a_mean_just_under_its_gate_never_looks_like_it():
+    score = MeanScore(0.3799996, 0.3, 0.5, 9)
+    made = with_model(session(), "base", scores={"rouge1": score}, gates={"rouge1": Gate(0.38, False)})
+    assert reasons(made) == ["base rouge1: mean 0.3799996 is 0.0000004 under its gate 0.38 (95% interval 0.3000 to 0.5000)"]
