@@ -22,6 +22,7 @@ from evaltape.scoring.prediction import TestedPrediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.session import Session
+from evaltape.suite.definition import Model
 
 if TYPE_CHECKING:
     from evaltape.mutation.advice import TestedMutants
@@ -158,26 +159,16 @@ def prediction(request: pytest.FixtureRequest) -> TestedPrediction:
 @pytest.fixture
 def scores(request: pytest.FixtureRequest) -> ModelScores:
     """A model's predictions for every sample of its suite."""
-    case: Case = request.param
-    model = case.model
-    assert model is not None
-    _skip_unless_all(request)
-    if model.job:
-        request.getfixturevalue("job")
+    model = _model_of_gate(request)
     found = _unless_stopped(request, lambda session: session.scores(model))
-    request.node.user_properties.extend(found.properties(case.metric))
+    request.node.user_properties.extend(found.properties(request.param.metric))
     return found
 
 
 @pytest.fixture
 def slices(request: pytest.FixtureRequest) -> SliceScores:
     """A model's scores by the values of the suite's slice columns."""
-    case: Case = request.param
-    model = case.model
-    assert model is not None
-    _skip_unless_all(request)
-    if model.job:
-        request.getfixturevalue("job")
+    model = _model_of_gate(request)
     return _unless_stopped(request, lambda session: session.slices(model))
 
 
@@ -263,6 +254,16 @@ def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Session], Val
     except Stopped as reason:
         request.session.shouldstop = str(reason)
         pytest.skip(f"not asked: {reason}")
+
+
+def _model_of_gate(request: pytest.FixtureRequest) -> Model:
+    """Return the model that a gate is about, once its job is waited for; skip a gate that this run can't decide."""
+    case: Case = request.param
+    assert case.model is not None
+    _skip_unless_all(request)
+    if case.model.job:
+        request.getfixturevalue("job")
+    return case.model
 
 
 def _skip_unless_all(request: pytest.FixtureRequest) -> None:

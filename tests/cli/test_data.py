@@ -218,11 +218,11 @@ def test_of_a_folder_the_validation_split_is_taken(tmp_path: Path) -> None:
     [
         ("talks.jsonl", '{"dialogue": "a"}\n', "Columns there: dialogue (text)"),
         ("talks.jsonl", '{"text": "a", "label": 1}\n', "Columns there: text (text), label (numbers)"),
-        ("talks.jsonl", '{"dialogue": "a"\n', "talks.jsonl: not a readable .jsonl file: line 1: "),
-        ("talks.jsonl", "[1]\n", "talks.jsonl: row 1 is not an object with columns"),
+        ("talks.jsonl", '{"dialogue": "a"\n', "talks.jsonl: not a readable .jsonl data set: line 1: "),
+        ("talks.jsonl", "[1]\n", "talks.jsonl: not a readable .jsonl data set: item 1: not an object"),
         ("talks.jsonl", "", "--data talks.jsonl: there are no rows in it"),
-        ("talks.json", '{"a": 1}', "talks.json: not a readable .json file: it takes an array of objects"),
-        ("talks.parquet", "no", "talks.parquet: not a readable .parquet file: "),
+        ("talks.json", '"a"', "talks.json: not a readable .json data set: "),
+        ("talks.parquet", "no", "talks.parquet: not a readable .parquet data set: "),
         ("talks.txt", "no", "it takes a .jsonl, .json, .csv, .parquet file, a folder of them, or a Hub data set"),
         ("talks.jsonl", '{"dialogue": "a", "summary": "b"}\n' * 2, "rows 1 and 2 have the same 'dialogue' and there is no column of ids"),
         (

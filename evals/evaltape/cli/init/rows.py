@@ -1,15 +1,14 @@
 """Reads the rows of a user's data set: a local file, a folder with a file per split, or a data set of the Hub."""
 
-import csv
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evaltape.errors import UserError
 from evaltape.names import nearest, shown
+from evaltape.samples.hub import hub_rows
+from evaltape.samples.local_files import Rows, read_rows
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 SPLITS = ("validation", "valid", "dev", "test", "train")
@@ -45,9 +44,9 @@ def read_source(name: str, folder: Path) -> Source:
     path = folder / name
     if path.is_dir():
         file = _file_of_a_split(name, path)
-        source = Source(name, list(_from_file(file)), path, file.stem)
+        source = Source(name, _from_file(file), path, file.stem)
     elif path.is_file():
-        source = Source(name, list(_from_file(path)), path)
+        source = Source(name, _from_file(path), path)
     elif _HUB.fullmatch(name) and path.suffix not in SUFFIXES:
         split, rows = _from_hub(name)
         source = Source(name, rows, None, split)
@@ -68,54 +67,23 @@ def _file_of_a_split(name: str, folder: Path) -> Path:
     return min(files, key=lambda path: ranks.get(path.stem, len(ranks)))
 
 
-def _from_file(file: Path) -> Iterator[dict[str, Any]]:
-    readers = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}
-    if file.suffix not in readers:
+def _from_file(file: Path) -> list[dict[str, Any]]:
+    if file.suffix not in SUFFIXES:
         raise UserError(f"--data {shown(file)}: it takes a {', '.join(SUFFIXES)} file, a folder of them, or a Hub data set")
-    try:
-        for number, row in enumerate(readers[file.suffix](file), 1):
-            if not isinstance(row, dict):
-                raise UserError(f"{shown(file)}: row {number} is not an object with columns")
-            yield row
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{shown(file)}: not a readable {file.suffix} file: {error}") from None
+    return _all(read_rows(file))
 
 
-def _jsonl(file: Path) -> Iterator[Any]:
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), 1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from None
-
-
-def _json(file: Path) -> Iterator[Any]:
-    rows = json.loads(file.read_text(encoding="utf-8-sig"))
-    if not isinstance(rows, list):
-        raise ValueError("it takes an array of objects")
-    return iter(rows)
-
-
-def _csv(file: Path) -> Iterator[Any]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        yield from csv.DictReader(lines)
-
-
-def _parquet(file: Path) -> Iterator[Any]:
-    import pyarrow.parquet
-
-    yield from pyarrow.parquet.read_table(file).to_pylist()
+def _all(rows: Rows) -> list[dict[str, Any]]:
+    return rows.pick(range(rows.count), rows.columns)
 
 
 def _from_hub(name: str) -> tuple[str, list[dict[str, Any]]]:
     import datasets
 
-    datasets.disable_progress_bars()
     try:
         splits = datasets.get_dataset_split_names(name)
         split = min(splits, key=lambda split: SPLITS.index(split) if split in SPLITS else len(SPLITS))
-        return split, list(datasets.load_dataset(name, split=split))
+        return split, _all(hub_rows(name, None, split))
     except Exception as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--data {name}: there is no such file, and the Hub's data set can't be loaded: {reason}") from None
