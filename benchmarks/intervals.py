@@ -1,9 +1,9 @@
 """How often intervals hold the mean and verdicts are wrong, by simulation: the tables of docs/statistics.md.
 
-    python -m benchmarks.intervals             # about 3 minutes
+    python -m benchmarks.intervals             # about 4 minutes
 
-Beside ours, in brackets, is the percentile bootstrap on the same values at the same nominal rate. What breaks a promise is
-marked; what is in *italics* was promised nothing.
+Beside ours, in brackets, are Student's t, the expanded percentile bootstrap and the percentile bootstrap, on the same values at
+the same nominal rate. What breaks a promise is bold; what is in italics was promised nothing.
 """
 
 import argparse
@@ -11,31 +11,30 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from evaltape.scoring.noise import noise_of
-from evaltape.scoring.paired import LEAST_PAIRS, difference
+from evaltape.scoring.paired import difference
 from evaltape.scoring.power import smallest_difference
 from evaltape.scoring.statistics import interval, mean
-from evaltape.scoring.student_t import normal_quantile
+from evaltape.scoring.student_t import normal_quantile, t_quantile
 
 from benchmarks import shapes
 from benchmarks.shapes import Shape
+from tests.support.recorded import Draw, mixed
 
 SIZES = (10, 20, 50, 200)
 FEW = (2, 3, 5, 8)
+CLUSTERS = (10, 20, 40, 100)
+OTHERS = "Student's t, expanded percentile, percentile bootstrap"
 RESAMPLES = 1_000
 CONFIDENCES = (0.95, 0.99)
 ROUNDING = 1e-12
 LEAST_COVERAGE, COVERS_FROM = 0.94, 20
 MOST_OVER_NOMINAL = 0.01
-NOISES: dict[str, Callable[[random.Random], float]] = {
-    "every answer varies alike": lambda rng: 0.05,
-    "6 in 10 samples never vary": lambda rng: 0.0 if rng.random() < 0.6 else rng.uniform(0.02, 0.2),
-    "9 in 10 samples never vary": lambda rng: 0.0 if rng.random() < 0.9 else rng.uniform(0.02, 0.2),
-}
-Rates = dict[tuple[str, int], dict[tuple[float, str], tuple[float, float]]]
+Rates = dict[tuple[float, str], list[float]]
 
 
 def show(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -48,11 +47,21 @@ def show(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None
 # ---------------------------------------------------------------- what is measured
 
 
-def bootstrap(rows: list[list[float]], tails: Sequence[float]) -> Any:
-    """The percentile bootstrap's ends of each row, of shape (2 * tails, rows): the lower ones, then the upper ones."""
-    counts, shares = _counts(len(rows[0])), [*tails, *(1 - tail for tail in tails)]
-    means = (np.array(rows[start : start + 1000]) @ counts for start in range(0, len(rows), 1000))
-    return np.concatenate([np.quantile(part, shares, axis=1) for part in means], axis=1)
+def others(rows: list[list[float]], tail: float) -> list[Any]:
+    """The ends of each row by Student's t, by the expanded percentile bootstrap and by the percentile bootstrap."""
+    values, size = np.array(rows), len(rows[0])
+    quantile = t_quantile(1 - tail, size - 1)
+    reach = quantile * values.std(axis=1, ddof=1) / math.sqrt(size)
+    middle = values.mean(axis=1)
+    expanded = NormalDist().cdf(-math.sqrt(size / (size - 1)) * quantile)
+    parts = [_bootstrap(values[start : start + 1000], [expanded, tail]) for start in range(0, len(rows), 1000)]
+    low, plain_low, high, plain_high = np.concatenate(parts, axis=1)
+    return [(middle - reach, middle + reach), (low, high), (plain_low, plain_high)]
+
+
+def _bootstrap(values: Any, tails: Sequence[float]) -> Any:
+    """The quantiles of resampled means, of shape (2 * tails, rows): the lower ones, then the upper ones."""
+    return np.quantile(values @ _counts(values.shape[1]), [*tails, *(1 - tail for tail in tails)], axis=1)
 
 
 @cache
@@ -65,29 +74,31 @@ def drawn(shape: Shape, size: int, trials: int) -> list[list[float]]:
     return [shape.sample(rng, size) for _ in range(trials)]
 
 
-def coverage(shape: Shape, size: int, trials: int) -> tuple[float, float, float]:
-    """How often 95% intervals hold the mean: ours, the bootstrap's, and the ratio of their mean widths."""
+def coverage(shape: Shape, size: int, trials: int) -> tuple[list[float], float]:
+    """How often 95% intervals hold the mean, ours and the others; and how wide ours are, as a ratio to Student's t."""
     rows = drawn(shape, size, trials)
     found = [interval(row, bounds=shape.bounds) for row in rows]
     ours = np.array([(_or(one.low, -math.inf), _or(one.high, math.inf)) for one in found]).T
-    plain = bootstrap(rows, [0.025])
-    held = [float(np.mean((low <= shape.mean + ROUNDING) & (high >= shape.mean - ROUNDING))) for low, high in (ours, plain)]
-    widths = [float(np.mean((high - low)[np.isfinite(high - low)])) for low, high in (ours, plain)]
-    return held[0], held[1], widths[0] / widths[1]
+    ways = [ours, *others(rows, 0.025)]
+    held = [float(np.mean((low <= shape.mean + ROUNDING) & (high >= shape.mean - ROUNDING))) for low, high in ways]
+    widths = [float(np.mean((high - low)[np.isfinite(high - low)])) for low, high in ways[:2]]
+    return held, widths[0] / widths[1]
 
 
 def _or(end: float | None, other: float) -> float:
     return other if end is None else end
 
 
-def wrong_verdicts(shape: Shape, size: int, trials: int) -> dict[tuple[float, str], tuple[float, float]]:
-    """The rates of each (confidence, verdict) where the true difference is the bound: ours, the bootstrap's."""
-    rows, bound, rates = drawn(shape, size, trials), shape.mean, {}
-    ends = bootstrap(rows, [1 - confidence for confidence in CONFIDENCES])
-    for confidence, low, high in zip(CONFIDENCES, ends[:2], ends[2:], strict=True):
+def wrong_verdicts(shape: Shape, size: int, trials: int) -> Rates:
+    """The rates of each (confidence, verdict) where the true difference is the bound: ours and the others."""
+    rows, bound, rates = drawn(shape, size, trials), shape.mean, Rates()
+    for confidence in CONFIDENCES:
         found = [_verdict(shape, row, confidence, bound) for row in rows]
-        plain = {"passed": np.mean(low >= bound - ROUNDING), "failed": np.mean(high < bound - ROUNDING)}
-        rates.update({(confidence, name): (found.count(name) / trials, float(rate)) for name, rate in plain.items()})
+        ends = others(rows, 1 - confidence)
+        passed = [float(np.mean(low >= bound - ROUNDING)) for low, _ in ends]
+        failed = [float(np.mean(high < bound - ROUNDING)) for _, high in ends]
+        rates[confidence, "passed"] = [found.count("passed") / trials, *passed]
+        rates[confidence, "failed"] = [found.count("failed") / trials, *failed]
     return rates
 
 
@@ -100,36 +111,53 @@ def power(shape: Shape, size: int, trials: int, sd: float) -> float:
 
 
 def _verdict(shape: Shape, changes: list[float], confidence: float, bound: float) -> str:
-    before = [float(shape.is_two_valued and change <= 0) for change in changes]
+    # Scores of which none is 0 or 1, unless all of them have to be.
+    before = [float(change <= 0) if shape.is_two_valued else 0.25 for change in changes]
     after = [start + change for start, change in zip(before, changes, strict=True)]
     return difference(before, after, confidence=confidence, bounds=shape.bounds).verdict(bound)
 
 
-def clustered(clusters: int, largest: int, trials: int, by_cluster: bool) -> float:
-    """How often a gain that is the bound passes, in clusters of 1 to `largest` pairs that mostly change together."""
-    rng, passed = random.Random(clusters), 0
+def clustered(clusters: int, largest: int, is_skewed: bool, trials: int) -> list[float]:
+    """How often a gain that is the bound passes, with and without naming the clusters of pairs that change together."""
+    rng, passed = random.Random(f"{clusters} {largest} {is_skewed}"), [0, 0]
     for _ in range(trials):
         rows = []
         for label in range(clusters):
-            level = rng.gauss(0, 1)
+            level = 1 - rng.expovariate(1) if is_skewed else rng.gauss(0, 1)
             rows += [(level + rng.gauss(0, 0.3), label) for _ in range(rng.randint(1, largest))]
         changes, labels = [change for change, _ in rows], [label for _, label in rows]
-        found = difference([0.0] * len(rows), changes, clusters=labels if by_cluster else None)
-        passed += found.verdict(0.0) == "passed"
-    return passed / trials
+        for way, named in enumerate((labels, None)):
+            passed[way] += difference([0.0] * len(rows), changes, clusters=named).verdict(0.0) == "passed"
+    return [count / trials for count in passed]
 
 
-def alarms(noise: Callable[[random.Random], float], samples: int, runs: int, trials: int) -> tuple[float, float]:
-    """How often an unchanged model fails the suggested gate: ours, and one by the quantile of the normal distribution."""
-    rng, ours, plain = random.Random(samples + runs), 0, 0
+def alarms(noise: Callable[[random.Random], Draw], samples: int, runs: int, trials: int) -> list[float]:
+    """How often an unchanged model fails the suggested gate: ours, and one by the quantile of the normal distribution.
+
+    Ours is computed here as `Noise.gate` does, which suggests none for few samples.
+    """
+    rng, failed = random.Random(f"{samples} {runs}"), [0, 0]
     for _ in range(trials):
-        noises = [noise(rng) for _ in range(samples)]
-        found = noise_of([[rng.gauss(0, sd) for _ in range(runs)] for sd in noises])
+        draws = [noise(rng) for _ in range(samples)]
+        found = noise_of([[draw(rng) for _ in range(runs)] for draw in draws])
         assert found is not None
-        again = mean([rng.gauss(0, sd) for sd in noises])
-        ours += found.gate is not None and again < found.gate
-        plain += again < found.mean - normal_quantile(0.99) * found.sd_of_next
-    return ours / trials, plain / trials
+        again = mean([draw(rng) for draw in draws])
+        for way, quantile in enumerate((t_quantile(0.99, found.freedom), normal_quantile(0.99))):
+            margin = quantile * found.sd_of_next if found.sd else 0.0
+            failed[way] += again < found.mean - margin - ROUNDING
+    return [count / trials for count in failed]
+
+
+def varying(sd: float) -> Draw:
+    return lambda rng: rng.gauss(0, sd)
+
+
+NOISES: dict[str, Callable[[random.Random], Draw]] = {
+    "every answer varies alike": lambda rng: varying(0.05),
+    "6 in 10 samples never vary": lambda rng: varying(0.0 if rng.random() < 0.6 else rng.uniform(0.02, 0.2)),
+    "9 in 10 samples never vary": lambda rng: varying(0.0 if rng.random() < 0.9 else rng.uniform(0.02, 0.2)),
+    "1 answer in 10 is worse by 0.3": lambda rng: mixed(0.1, shapes.zero, lambda rng: -0.3),
+}
 
 
 # ---------------------------------------------------------------- the tables
@@ -138,29 +166,30 @@ def alarms(noise: Callable[[random.Random], float], samples: int, runs: int, tri
 def coverage_row(shape: Shape, sizes: Sequence[int], trials: int) -> list[str]:
     cells, ratio = [], 0.0
     for size in sizes:
-        ours, plain, ratio = coverage(shape, size, trials)
-        broken = shape.is_promised and not shape.is_two_valued and size >= COVERS_FROM and ours < LEAST_COVERAGE
-        cells.append(_cell(ours, plain, broken))
+        held, ratio = coverage(shape, size, trials)
+        is_promised = shape.is_promised and not shape.is_two_valued and size >= COVERS_FROM
+        cells.append(_cell(held, is_promised and held[0] < LEAST_COVERAGE))
     return [_name(shape), *cells, f"{ratio:.2f}"]
 
 
-def verdict_rows(differences: list[Shape], rates: Rates, confidence: float, verdict: str) -> Iterator[list[str]]:
+def verdict_rows(rates: list[tuple[Shape, list[Rates]]], confidence: float, verdict: str) -> Iterator[list[str]]:
     most = 1 - confidence + MOST_OVER_NOMINAL
-    for shape in differences:
-        pairs = [rates[shape.name, size][confidence, verdict] for size in SIZES]
+    for shape, found in rates:
         is_promised = shape.is_promised and verdict == "passed"
-        yield [_name(shape), *(_cell(ours, plain, is_promised and ours > most) for ours, plain in pairs)]
+        ways = [one[confidence, verdict] for one in found]
+        yield [_name(shape), *(_cell(way, is_promised and way[0] > most) for way in ways)]
 
 
 def power_row(shape: Shape, trials: int) -> list[str]:
     values = shape.sample(random.Random(1), 100_000)
     sd = math.sqrt(mean([(value - shape.mean) ** 2 for value in values]))
-    return [_name(shape), *(f"{power(shape, size, trials, sd):.0%}" for size in SIZES)]
+    return [_name(shape), *(f"{100 * power(shape, size, trials, sd):.0f}" for size in SIZES)]
 
 
-def _cell(ours: float, plain: float, is_broken: bool) -> str:
+def _cell(ways: Sequence[float], is_broken: bool = False) -> str:
     mark = "**" if is_broken else ""
-    return f"{mark}{100 * ours:.1f}{mark} ({100 * plain:.1f})"
+    ours, *rest = (f"{100 * way:.1f}" for way in ways)
+    return f"{mark}{ours}{mark} ({', '.join(rest)})"
 
 
 def _name(shape: Shape) -> str:
@@ -171,21 +200,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
     trials = parser.parse_args().trials
-    n = [f"n = {size}" for size in SIZES]
+    n, few = [f"n = {size}" for size in SIZES], [f"n = {size}" for size in FEW]
     scores, differences = list(shapes.scores()), list(shapes.differences())
-    print(f"\n### `python -m benchmarks.intervals --trials {trials}`\n\nIn percent of {trials:,} cases each.")
-    title = "95% intervals that hold the mean (the bootstrap's); the last column is the ratio of widths at n = 200"
+    print(f"\n### `python -m benchmarks.intervals --trials {trials}`\n\nIn percent of {trials:,} cases each: ours ({OTHERS}).")
+    width = "; the last column is how wide ours are beside Student's t at the largest n"
+    title = f"95% intervals that hold the mean{width}"
     show(title, ["scores", *n, "width"], (coverage_row(shape, SIZES, trials) for shape in scores))
-    title = "The same of few samples; the last column is the ratio of widths at n = 8"
-    measured = [shape for shape in scores if "smollm2" in shape.name or shape.is_two_valued]
-    show(title, ["scores", *(f"n = {size}" for size in FEW), "width"], (coverage_row(one, FEW, trials) for one in measured))
-    rates = {(shape.name, size): wrong_verdicts(shape, size, trials) for shape in differences for size in SIZES}
-    for confidence in CONFIDENCES:
-        title = f"False passes at confidence {confidence:g}: the true difference is the bound (the bootstrap's)"
-        show(title, ["differences", *n], verdict_rows(differences, rates, confidence, "passed"))
-    title = "False failures at confidence 0.95: the true difference is the bound (the bootstrap's)"
-    show(title, ["differences", *n], verdict_rows(differences, rates, 0.95, "failed"))
-    title = "Passes where the true difference is as far over the bound as is said to be decided in 80% of cases"
+    few_of = [shape for shape in scores if shape.is_bounded]
+    show(f"The same of few scores{width}", ["scores", *few, "width"], (coverage_row(one, FEW, trials) for one in few_of))
+    rates = [(shape, [wrong_verdicts(shape, size, trials) for size in SIZES]) for shape in differences]
+    for verdict, confidence in (("passed", 0.95), ("passed", 0.99), ("failed", 0.95)):
+        title = f"Differences that are the bound and {verdict}, at confidence {confidence:g}"
+        show(title, ["differences", *n], verdict_rows(rates, confidence, verdict))
+    title = "Passes where the difference is as far over the bound as is said to be decided in 80% of cases (ours)"
     show(title, ["differences", *n], (power_row(shape, max(1, trials // 5)) for shape in differences if shape.is_promised))
     _show_clusters(max(1, trials // 5))
     _show_noise(max(1, trials // 5))
@@ -193,25 +220,22 @@ def main() -> None:
 
 def _show_clusters(trials: int) -> None:
     rows = (
-        [
-            f"of 1 to {largest} pairs",
-            *(_cell(*(clustered(g, largest, trials, by) for by in (True, False)), False) for g in numbers),
-        ]
+        [f"of 1 to {largest} pairs{', skewed' * skewed}", *(_cell(clustered(g, largest, skewed, trials)) for g in CLUSTERS)]
+        for skewed in (False, True)
         for largest in (1, 5, 20)
-        for numbers in [(LEAST_PAIRS, 20, 40, 100)]
     )
-    title = f"False passes at confidence 0.95 with clusters (without naming them), {trials:,} cases"
-    show(title, ["clusters", "10", "20", "40", "100"], rows)
+    title = f"Differences that are the bound and passed, at confidence 0.95, with clusters named (and not), {trials:,} cases"
+    show(title, ["clusters", *map(str, CLUSTERS)], rows)
 
 
 def _show_noise(trials: int) -> None:
     rows = (
-        [name, str(runs), *(_cell(*alarms(noise, samples, runs, trials), False) for samples in (20, 50, 200))]
+        [name, str(runs), *(_cell(alarms(noise, samples, runs, trials)) for samples in SIZES)]
         for name, noise in NOISES.items()
         for runs in (2, 3, 5)
     )
     title = f"Recordings of an unchanged model that fail the suggested gate (one by the normal quantile), {trials:,} cases"
-    show(title, ["noise", "runs", "20 samples", "50", "200"], rows)
+    show(title, ["noise", "runs", *(f"{samples} samples" for samples in SIZES)], rows)
 
 
 if __name__ == "__main__":

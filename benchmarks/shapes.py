@@ -68,7 +68,7 @@ def differences() -> Iterator[Shape]:
     yield Shape("80% zeros, else normal", mixed(0.8, lambda rng: rng.gauss(0, 0.3), zero), 0.0)
     for share in (0.5, 0.7):
         name, draw = f"{share:.0%} zeros, else -1 to 0", mixed(share, lambda rng: -rng.random(), zero)
-        yield Shape(name, draw, (share - 1) / 2)
+        yield Shape(name, draw, (share - 1) / 2, is_promised=share == 0.5)
     for differing, change in ((0.1, 0.0), (0.3, 0.0), (0.3, 0.1), (0.3, -0.1), (0.5, 0.0)):
         name = f"two-valued, {differing:.0%} differ, by {change:+g}"
         yield Shape(name, _changed(differing, change), change, is_two_valued=True)

@@ -37,6 +37,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--repeat", metavar="N", type=int, default=1, help="with --record: ask each sample N times, to measure noise")
     add("--retiring", action="store_true", help="list which of the suites' models the API retires, and when")
     add("--mutate", action="store_true", help="damage recorded answers in known ways, show how much of it each gate notices")
+    add("--against", metavar="REF", help="compare each model with its recording at a git ref, or in a folder")
     add("--results", metavar="PATH", help="write the results as JSON")
     add("--report", metavar="PATH", help="write the report: one self-contained HTML file")
     add("--comment", metavar="PATH", help="write Markdown for a comment on a pull request, to be updated in place")
@@ -68,6 +69,7 @@ def read_settings(config: pytest.Config) -> Settings:
         budget_usd=option.budget,
         repeat=option.repeat,
         samples=option.samples,
+        against=option.against,
         mutate=option.mutate,
         results=here / option.results if option.results else None,
         report=here / option.report if option.report else None,
@@ -110,6 +112,8 @@ def _check(option: Any) -> None:
         )
     if option.estimate and option.retiring:
         raise UserError("--estimate lists what a recording costs, --retiring which models end: use one of them")
+    if option.against is not None and option.retiring:
+        raise UserError("--against compares recordings, --retiring lists which models end: use one of them")
     if option.budget is not None and not (option.record or option.record_missing):
         raise UserError("--budget bounds what a recording spends; replay spends nothing: add --record or --record-missing")
     if option.budget is not None and not option.budget > 0:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from evaltape.against.findings import NOT_CHECKED, ModelAgainst
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.recorded_job import Job
-from evaltape.hooks.cases import NOTHING, Case, case_of, is_gate, parametrize, sample_tests, subject_of
+from evaltape.hooks.cases import NOTHING, PARTIAL, Case, case_of, is_gate, parametrize, sample_tests, subject_of
 from evaltape.hooks.findings import finding_of
 from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
@@ -57,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
     with as_usage_error():
         session = Session(read_settings(config), is_controller=not hasattr(config, "workerinput"))
+        session.check_other_side()
     config.stash[SESSION] = session
     if config.pluginmanager.hasplugin("syrupy"):
         from evaltape.hooks.snapshots import leave_to_us
@@ -180,8 +182,18 @@ def slices(request: pytest.FixtureRequest) -> SliceScores:
 
 
 @pytest.fixture
-def against(request: pytest.FixtureRequest) -> None:
-    """A model's scores beside those of its recording at another commit."""
+def against(request: pytest.FixtureRequest) -> ModelAgainst:
+    """A model beside its recording at the commit or in the folder that `--against` names, sample by sample."""
+    case: Case = request.param
+    model = case.model
+    assert model is not None
+    if model.job:
+        request.getfixturevalue("job")
+    found = _unless_stopped(request, lambda session: session.against(model))
+    if found.not_compared:
+        pytest.skip(f"{NOT_CHECKED}: {found.not_compared}")
+    request.node.user_properties.extend(found.properties(case.metric))
+    return found
 
 
 @pytest.fixture
@@ -257,7 +269,7 @@ def _skip_unless_all(request: pytest.FixtureRequest) -> None:
     """Skip a gate that this run can't decide: it looks at a part of the samples."""
     session = request.config.stash[SESSION]
     if session.settings.samples is not None:
-        pytest.skip(f"not checked: --samples {session.settings.samples} looks at a part of the samples")
+        pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(session.settings.samples)}")
 
 
 # ---------------------------------------------------------------- reports

@@ -26,6 +26,10 @@ from evaltape.workspace import Workspace, read_suites
 if TYPE_CHECKING:
     from evaltape.mutation.model_mutants import ModelMutants
 
+if TYPE_CHECKING:
+    from evaltape.against.findings import ModelAgainst
+    from evaltape.against.other_side import OtherSide
+
 Selected = list[tuple[Model, Sample]]
 
 
@@ -61,6 +65,20 @@ class Session:
         if self.is_controller:
             check_ids([(workspace.suite, workspace.samples) for workspace in self.workspaces.values()])
         return self.workspaces
+
+    @cached_property
+    def other_side(self) -> "OtherSide":
+        """What `--against` names, for the controller alone. Raises `UserError` if there is no such ref or folder."""
+        from evaltape.against.other_side import OtherSide
+        from evaltape.against.tree import find_tree
+
+        assert self.settings.against is not None
+        return OtherSide(find_tree(self.settings.against, self.settings.root))
+
+    def check_other_side(self) -> None:
+        """Raise `UserError` if `--against` names what isn't there: before anything is run or paid."""
+        if self.settings.against is not None and self.is_controller:
+            self.other_side  # noqa: B018
 
     def models(self) -> list[Model]:
         """Return the models under test of all suites, in the order of the files."""
@@ -144,6 +162,32 @@ class Session:
         workspace = self.workspaces[model.suite]
         data = workspace.suite.dataset
         return slice_scores(self.scores(model), workspace.samples_by_id, data.slices, data.slice_min)
+
+    def against(self, model: Model) -> "ModelAgainst":
+        """Return a model on every sample of its suite beside its recording on the other side."""
+        self.before_gates()
+        return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
+
+    def looked_at_against(self, suite: str) -> dict[str, "ModelAgainst"]:
+        """Return a suite's models that were looked at beside the other side, by key; none without `--against`.
+
+        A model of which only some samples were looked at isn't compared.
+        """
+        if self.settings.against is None:
+            return {}
+        workspace = self.workspaces[suite]
+        known = {model.key: self._looked_at(model) for model in workspace.suite.models.values()}
+        return {key: self._against(workspace, key, number) for key, number in known.items() if number}
+
+    def _looked_at(self, model: Model) -> int:
+        samples = self.workspaces[model.suite].samples
+        return sum((model.suite, model.key, sample.id) in self.findings.predictions for sample in samples)
+
+    def _against(self, workspace: Workspace, key: str, looked_at: int) -> "ModelAgainst":
+        model, samples = workspace.suite.models[key], len(workspace.samples)
+        if looked_at == samples:
+            return self.against(model)
+        return self.other_side.not_compared(workspace, model, f"{looked_at} of {counted(samples, 'sample')} were looked at")
 
     def paired_scores(self, comparison: Comparison) -> PairedScores:
         """Return the scores of a comparison's two models on every sample of their suite."""

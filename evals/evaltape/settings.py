@@ -33,6 +33,7 @@ class Settings:
     budget_usd: float | None
     repeat: int
     samples: int | None
+    against: str | None
     mutate: bool
     results: Path | None
     report: Path | None

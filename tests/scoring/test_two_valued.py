@@ -23,6 +23,23 @@ def test_a_share_has_wilsons_interval(ones: int, samples: int, low: float, high:
     assert two_valued.wilson(ones, samples, 0.025) == pytest.approx((low, high), abs=5e-5)
 
 
+@pytest.mark.parametrize(("samples", "average", "least"), [(20, 0.953, 0.927), (50, 0.952, 0.931), (200, 0.951, 0.940)])
+def test_wilsons_interval_holds_a_share_in_95_percent_of_cases_on_average(samples: int, average: float, least: float) -> None:
+    # Exact, over all counts there can be: a share that is counted can't be covered evenly.
+    ends = [two_valued.wilson(ones, samples, 0.025) for ones in range(samples + 1)]
+    shares = [n / 1000 for n in range(1, 1000)]
+    covered = {
+        share: sum(
+            comb(samples, ones) * share**ones * (1 - share) ** (samples - ones)
+            for ones, (low, high) in enumerate(ends)
+            if low <= share <= high
+        )
+        for share in shares
+    }
+    assert sum(covered.values()) / len(covered) == pytest.approx(average, abs=1e-3)
+    assert min(covered[share] for share in shares[99:900]) == pytest.approx(least, abs=1e-3)
+
+
 def test_two_paired_shares_have_tangos_interval() -> None:
     # Airway hyper-responsiveness before and after a transplantation: Fagerland, Lydersen and Laake, Statistics in Medicine
     # 33 (2014), 2850-2875: -0.517 to -0.026.

@@ -22,6 +22,8 @@ SUBJECTS = (PREDICTION, SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JOB_KEY)
 GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS}
 """What makes a test a gate: it asserts on all samples of a model, so it runs in the controller, after all sample tests."""
 PLUGIN = "evaltape.plugin"
+NO_REF = "not checked: no --against REF to compare with"
+PARTIAL = "--samples {} looks at a part of the samples"
 NOT_MUTATED = "not checked: --mutate damages recorded answers to see which gate notices"
 
 
@@ -165,6 +167,16 @@ def _mutants(session: Session, _: bool) -> Iterator[Case]:
                 yield Case(MUTANTS, workspace.name, model, operator=operator, id=case_id)
 
 
+def _against(session: Session, with_metric: bool) -> Iterator[Case]:
+    for model in session.models():
+        against = session.workspaces[model.suite].suite.against
+        base = f"{model.suite}-{model.key}"
+        if not with_metric:
+            yield Case(AGAINST, model.suite, model, id=base)
+        for metric in against.max_drop if with_metric and against is not None else ():
+            yield Case(AGAINST, model.suite, model, metric=metric, id=f"{base}-{metric}")
+
+
 def _jobs(session: Session, _: bool) -> Iterator[Case]:
     for model in session.models():
         if model.job:
@@ -176,7 +188,7 @@ _CASES: dict[str, Callable[[Session, bool], Iterable[Case]]] = {
     SCORES: _scores,
     SLICES: _slices,
     COMPARISON: _comparisons,
-    AGAINST: lambda session, _: (),
+    AGAINST: _against,
     MUTANTS: _mutants,
     JOB_KEY: _jobs,
 }
@@ -208,5 +220,16 @@ def _suites_of(definition: pytest.Item, session: Session) -> set[str]:
 def _marks(case: Case, session: Session) -> list[pytest.MarkDecorator]:
     kind = pytest.mark.finetuned if _kind(case, session) == "finetuned" else pytest.mark.baseline
     more = {PREDICTION: [pytest.mark.sample], JOB_KEY: []}.get(case.subject, [pytest.mark.gate])
-    skip = [pytest.mark.skip(NOT_MUTATED)] if case.subject == MUTANTS and not session.settings.mutate else []
-    return [kind, *more, *skip]
+    return [kind, *more, *_skips(case, session)]
+
+
+def _skips(case: Case, session: Session) -> list[pytest.MarkDecorator]:
+    """Skip what this run surely can't decide by a mark: then nothing is started for it."""
+    settings, reasons = session.settings, []
+    if case.subject == MUTANTS and not settings.mutate:
+        reasons.append(NOT_MUTATED)
+    if case.subject == AGAINST and settings.against is None:
+        reasons.append(NO_REF)
+    if case.subject == AGAINST and settings.samples is not None:
+        reasons.append(f"not checked: {PARTIAL.format(settings.samples)}")
+    return [pytest.mark.skip(reason) for reason in reasons[:1]]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from evaltape.errors import RecordingError, UserError
 from evaltape.hooks.collect_causes import causes
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
-from evaltape.hooks.collect_pairs import comparison_results
+from evaltape.hooks.collect_pairs import against_results, comparison_results
 from evaltape.hooks.retirement import retirements
 from evaltape.names import shown
 from evaltape.recorder.notice import Notice
@@ -57,6 +57,7 @@ def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults
         computed=tuple(computed(view)),
         jobs=job_results(view),
         comparisons=comparison_results(view),
+        against=against_results(view),
         mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
         tests=tuple(
             OwnGate(test_id, test.model, test.passed)

@@ -1,7 +1,6 @@
 """Builds the results of single models and of jobs."""
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from evaltape.samples.sample import Sample
 from evaltape.scoring.metrics import Metric, MetricSpec, build_metrics
 from evaltape.scoring.noise import Noise, noise_of
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.scoring.statistics import Interval
@@ -95,11 +95,12 @@ def mean_scores(scores: ModelScores) -> dict[str, MeanScore]:
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
     """Return what the session found out about one model."""
     model, findings, suite = scores.model, view.session.findings, view.workspace.name
-    served = Counter(prediction.served for prediction in scores.predictions if prediction.served)
+    dates = recording_dates(scores.predictions)
+    served = {version.name: version.answers for version in dates.versions}
     usage = _usage(scores)
     return ModelResults(
         model.key,
-        served=served.most_common(1)[0][0] if served else model.served,
+        served=max(served, key=lambda name: served[name]) if served else model.served,
         kind=model.kind,
         samples=len(scores.predictions),
         of=len(view.workspace.samples),
@@ -110,8 +111,8 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         usage=usage,
         cost_usd=call_usd(model.price, usage.prompt_tokens, usage.completion_tokens) if model.price else None,
         allow_failed=model.allow_failed,
-        versions=dict(served),
-        recorded=_recorded(scores),
+        versions=served,
+        recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
         unscored={metric: reasons for metric in view.workspace.metrics if (reasons := _unscored(scores, metric))},
         slices=tuple(_slices(view, scores)),
         slice_gates=_gates(
@@ -135,12 +136,6 @@ def _usage(scores: ModelScores) -> Usage:
 def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:
     lacking = scores.unscored(metric)
     return {each.sample: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
-
-
-def _recorded(scores: ModelScores) -> tuple[str, str] | None:
-    """Return the days of the first and the last recorded call; None if no recording says."""
-    days = sorted(day for each in scores.predictions if (day := each.recorded))
-    return (days[0], days[-1]) if days else None
 
 
 def _unfinished(workspace: Workspace, model: Model) -> Unfinished | None:

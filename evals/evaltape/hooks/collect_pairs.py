@@ -1,9 +1,21 @@
-"""Builds the results of comparisons."""
+"""Builds the results of comparisons, and of models beside their recordings on the other side."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from evaltape.against.decide import CONFIDENCE
+from evaltape.against.findings import UNCHANGED, ModelAgainst
 from evaltape.hooks.collect_models import SuiteView
-from evaltape.reporting.pair_results import MAX_DROP, MIN_GAIN, ComparisonResults, PairedDifference, SliceDifference
+from evaltape.reporting.pair_results import (
+    MAX_DROP,
+    MIN_GAIN,
+    AgainstModel,
+    AgainstPair,
+    AgainstResults,
+    ComparisonResults,
+    PairedDifference,
+    SliceDifference,
+)
 from evaltape.reporting.verdicts import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Verdict
 from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.scores import ModelScores, PairedScores
@@ -73,6 +85,68 @@ def _verdict(by_scores: str, passed: bool | None) -> Verdict:
     if passed is None:
         return NOT_CHECKED
     return PASSED if passed else FAILED
+
+
+# ---------------------------------------------------------------- the other side
+
+
+def against_results(view: SuiteView) -> AgainstResults | None:
+    """Return the models that were looked at beside the other side; None without `--against`, or if none was."""
+    models = view.session.looked_at_against(view.workspace.name)
+    if not models:
+        return None
+    side = view.session.other_side.side
+    return AgainstResults(
+        side.ref,
+        side.commit or "",
+        two_sided(CONFIDENCE),
+        {key: _against(view, model) for key, model in models.items()},
+        tuple(pair for model in models.values() for pair in _pairs(model)),
+        (f"Compared with {side.title}.", *(note for model in models.values() for note in _notes(model))),
+    )
+
+
+def _against(view: SuiteView, found: ModelAgainst) -> AgainstModel:
+    return AgainstModel(
+        {name: _bounded(view, found, name) for name in found.metrics},
+        len(found.samples.added),
+        len(found.samples.dropped),
+        len(found.samples.changed),
+        found.not_compared,
+    )
+
+
+def _bounded(view: SuiteView, found: ModelAgainst, name: str) -> PairedDifference:
+    difference, higher_is_better = found.differences.get(name), found.metrics[name].higher_is_better
+    nothing = PairedDifference(None, None, None, 0, higher_is_better)
+    pair = nothing if difference is None else _of_difference(difference, higher_is_better)
+    if name not in found.max_drop:
+        return pair
+    key, outcomes = (view.workspace.name, found.model.key, name), view.session.findings.against
+    verdict = _verdict(found.verdict(name), outcomes[key]) if key in outcomes else NOT_CHECKED
+    remark = found.why(name) if verdict == INCONCLUSIVE else ""
+    bound, passed = found.max_drop[name], outcomes.get(key)
+    return replace(pair, kind=MAX_DROP, bound=bound, verdict=verdict, passed=passed, remark=remark)
+
+
+def _pairs(found: ModelAgainst) -> Iterator[AgainstPair]:
+    """Yield the samples that both sides answered."""
+    for pair in found.pairs:
+        if pair.is_answered:
+            both = [name for name in pair.before.scores if name in pair.after.scores]
+            scores = {name: (pair.before.scores[name], pair.after.scores[name]) for name in both}
+            yield AgainstPair(found.model.key, pair.sample, pair.before.text, pair.after.text, scores)
+
+
+def _notes(found: ModelAgainst) -> Iterator[str]:
+    if found.not_compared:
+        yield f"{found.model.key} isn't compared: {found.not_compared}."
+    notes = [*([UNCHANGED] if found.is_unchanged else []), *found.notes]
+    if notes:
+        yield f"{found.model.key}: {'; '.join(notes)}"
+
+
+# ---------------------------------------------------------------- slices
 
 
 def _slices(view: SuiteView, comparison: Comparison) -> tuple[SliceDifference, ...]:

@@ -38,18 +38,19 @@ def _unasked(case: Case, report: pytest.TestReport) -> dict[str, Any]:
 
 def _gate(item: pytest.Item, case: Case) -> dict[str, Any]:
     subject = case.comparison.name if case.comparison else case.model.key if case.model else ""
+    if _is_own_gate(item, case):
+        return {"test": [case.suite, subject]}
     if case.subject in _KINDS:
         return {_KINDS[case.subject]: [case.suite, subject, case.metric]}
     if case.subject != SCORES:
         return {"suite": case.suite}
     if case.metric is not None:
         return {"gate": [case.suite, subject, case.metric]}
-    if _is_own_gate(item, case):
-        return {"test": [case.suite, subject]}
     accepted: dict[str, Any] = item.stash.get(ACCEPTED, {"values": None, "is_update": False})
     return {"accepted": [case.suite, subject], **accepted}
 
 
 def _is_own_gate(item: pytest.Item, case: Case) -> bool:
-    """Whether a test asserts on a model's scores as only its user knows."""
-    return case.subject == SCORES and case.metric is None and "accepted" not in getattr(item, "fixturenames", ())
+    """Whether a test asserts on a model's scores, or on them beside another side's, as only its user knows."""
+    is_accepted = "accepted" in getattr(item, "fixturenames", ())
+    return case.metric is None and (case.subject == AGAINST or (case.subject == SCORES and not is_accepted))

@@ -54,7 +54,8 @@ class Listing:
     def _lines(self, workspace: Workspace, selected: Selected) -> list[str]:
         if self.session.settings.retiring:
             return retirement_lines(retirements(workspace, ask_all(workspace)))
-        return list(estimate(workspace, [call for call in selected if call[0].suite == workspace.name]))
+        other_side = self.session.other_side if self.session.settings.against is not None else None
+        return list(estimate(workspace, [call for call in selected if call[0].suite == workspace.name], other_side))
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evaltape.against.other_side import OtherSide
 from evaltape.errors import UserError
 from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
+from evaltape.reporting.decidable import decidable_lines
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite import prompt
@@ -60,8 +62,10 @@ class JobEstimate:
         return None if self.problem else training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
 
 
-def estimate(session: "Workspace", selected: Iterable[tuple[Model, Sample]]) -> Iterator[str]:
-    """What recording the selected samples would ask and cost, in lines."""
+def estimate(
+    session: "Workspace", selected: Iterable[tuple[Model, Sample]], other_side: OtherSide | None = None
+) -> Iterator[str]:
+    """What recording the selected samples would ask and cost, and what comparisons of them can decide, in lines."""
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
         asked.setdefault(model.key, []).append(sample)
@@ -71,6 +75,7 @@ def estimate(session: "Workspace", selected: Iterable[tuple[Model, Sample]]) -> 
     option = "--record-missing" if session.settings.mode == RECORD_MISSING else "--record"
     if not models and not jobs:
         yield f"{option} would call nothing: {'nothing is missing' if asked else 'no sample test is selected'}."
+        yield from decidable_lines(session, asked, other_side)
         return
     yield COLUMNS.format(option, "calls", "prompt tokens", "answer tokens", "at most")
     for one in models:
@@ -79,6 +84,7 @@ def estimate(session: "Workspace", selected: Iterable[tuple[Model, Sample]]) -> 
         yield _job_line(one_job)
     yield from _total(models, jobs)
     yield from _basis(session, models, jobs)
+    yield from decidable_lines(session, asked, other_side)
 
 
 def _of_model(session: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:

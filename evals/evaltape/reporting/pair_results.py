@@ -101,6 +101,8 @@ class AgainstModel:
     """Samples that were only there then."""
     changed: int = 0
     """Samples whose input or references differ."""
+    why: str = ""
+    """Why it isn't compared; empty if it is."""
 
     def as_json(self) -> Json:
         """Return it as the results file holds it."""

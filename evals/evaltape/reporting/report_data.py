@@ -166,7 +166,7 @@ def _against(suite: SuiteResults, against: AgainstResults) -> Data:
                 "added": model.added,
                 "dropped": model.dropped,
                 "changed": model.changed,
-                "metrics": [_difference(name, each) for name, each in model.metrics.items()],
+                "metrics": [] if model.why else [_difference(name, each) for name, each in model.metrics.items()],
             }
             for key, model in against.models.items()
         ],

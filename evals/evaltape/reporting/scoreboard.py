@@ -171,6 +171,8 @@ def against_groups(suite: SuiteResults) -> Iterator[Group]:
     if suite.against is None:
         return
     for key, model in suite.against.models.items():
+        if model.why:  # The notes say it.
+            continue
         samples = max((each.samples for each in model.metrics.values()), default=0)
         counts = {"added": model.added, "dropped": model.dropped, "changed": model.changed}
         facts = [counted(samples, "sample"), *(f"{count:,} {word}" for word, count in counts.items() if count)]

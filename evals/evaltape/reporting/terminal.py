@@ -173,6 +173,10 @@ def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
                 yield f"{comparison.name} {name} is {pair.verdict}: {pair.remark}"
     if suite.against is not None:
         yield from suite.against.notes
+        for key, model in suite.against.models.items():
+            for name, pair in model.metrics.items():
+                if pair.remark:
+                    yield f"{key} {name} against {suite.against.ref} is {pair.verdict}: {pair.remark}"
 
 
 def _changes(suite: SuiteResults) -> Iterator[str]:

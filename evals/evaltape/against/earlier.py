@@ -1,0 +1,205 @@
+"""What was recorded on the other side: a suite's samples, and its models' answers.
+
+Nothing of it is checked against what the suite asks for today: a changed prompt is why the two are compared.
+"""
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evaltape.against.places import New, Places
+from evaltape.against.tree import Unreadable
+from evaltape.errors import NotFetched, RecordingError, UserError
+from evaltape.names import shown
+from evaltape.recording import cassettes
+from evaltape.recording.cassettes import Exchange, canonical, differences
+from evaltape.recording.folder import ENDPOINT, recorded_on
+from evaltape.recording.unfinished import UNFINISHED, read_unfinished
+from evaltape.samples.dataset import load_samples
+from evaltape.samples.frozen import SAMPLES
+from evaltape.samples.predictions_file import read_predictions
+from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import Prediction, read_completion
+from evaltape.suite.definition import Model
+from evaltape.suite.reader import load_suite
+from evaltape.workspace import Workspace
+
+Content = tuple[str, tuple[str, ...]]
+"""What makes a sample the same on both sides: its input and its references."""
+
+
+def content_of(sample: Sample) -> Content:
+    """Return what a sample is compared by."""
+    return sample.input, tuple(sample.references)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was recorded of one model."""
+
+    predictions: Mapping[str, Prediction]
+    """By sample, for each that was asked for; without scores."""
+    requests: Mapping[str, Any]
+    """By sample the JSON body that the model was asked with; empty for answers from a file."""
+
+
+class Earlier:
+    """One suite on the other side."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._tree = places.tree
+
+    @cached_property
+    def samples(self) -> Mapping[str, Content]:
+        """The samples by id. Raises `Unreadable`."""
+        frozen = f"{self._places.recordings}/{SAMPLES}"
+        return self._frozen(frozen) if frozen in self._places.files else self._loaded()
+
+    def answers(self, model: Model, samples: Sequence[Sample]) -> Answers:
+        """Return what was recorded of a model for some samples. Raises `New` if there is no such model, and `Unreadable`."""
+        key = model.key
+        if key not in self._places.models:
+            raise New(f"{self._tree.ref} has no model {key}")
+        predictions = self._places.models[key]
+        if predictions is not None:
+            return self._from_file(key, predictions, samples)
+        if not any(path.endswith(".yaml") for path in self._places.cassettes(key)):
+            raise Unreadable(f"nothing of {key} is recorded at {self._tree.ref}")
+        return self._recorded(key, samples)
+
+    # ------------------------------------------------------------ samples
+
+    def _frozen(self, path: str) -> dict[str, Content]:
+        """Read frozen samples of any version: the first one had one `reference` each."""
+        with self._copied([path]) as root:
+            lines = (root / path).read_bytes().decode(errors="replace").split("\n")
+        samples = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line) if line.strip() else None
+                if row is not None:
+                    samples[str(row["id"])] = str(row["input"]), _references(row)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                raise Unreadable(f"{self._tree.name_of(path)}, line {number}: not a frozen sample") from None
+        return samples
+
+    def _loaded(self) -> dict[str, Content]:
+        """Load the samples from their data set: with nothing to record none need be frozen."""
+        suite, ref = self._places.suite, self._tree.ref
+        place = self._places.data if suite is not None else ""
+        data = [file for file in self._tree.files(place) if place in (file, posixpath.dirname(file))] if place else []
+        if suite is None or not data:
+            raise Unreadable(f"the samples of {ref} are neither frozen there nor in a local data set")
+        with self._copied([suite, *data]) as root:
+            samples, _ = load_samples(load_suite(root / suite))
+        return {sample.id: content_of(sample) for sample in samples}
+
+    # ------------------------------------------------------------ answers
+
+    def _from_file(self, key: str, path: str, samples: Sequence[Sample]) -> Answers:
+        if path not in self._tree.files(path):
+            raise Unreadable(f"{self._tree.name_of(path)} isn't there, which has the predictions of {key}")
+        with self._copied([path]) as root:
+            file = read_predictions(root / path)
+            answers = {sample.id: file.answer(sample) for sample in samples}
+            named = {name: (text, why and self._named(why, root)) for name, (text, why) in answers.items()}
+        return Answers({name: Prediction(key, name, text, why) for name, (text, why) in named.items()}, {})
+
+    def _recorded(self, key: str, samples: Sequence[Sample]) -> Answers:
+        paths = self._needed(key, samples)
+        predictions, requests = {}, {}
+        with self._copied(paths) as root:
+            refuse_unfinished(root / str(self._places.recordings), key, f"the recording of {key} at {self._tree.ref}")
+            for sample in samples:
+                path = f"{self._places.recordings}/{key}/{sample.name}.yaml"
+                try:
+                    exchange = _call(root / path)
+                    predictions[sample.id] = _prediction(key, sample.id, exchange)
+                    requests[sample.id] = exchange.asked
+                except NotFetched as error:
+                    raise Unreadable(self._named(str(error), root)) from None
+                except (RecordingError, ValueError) as error:
+                    why = self._named(str(error), root)
+                    predictions[sample.id] = Prediction(key, sample.id, failure=why)
+        return Answers(predictions, requests)
+
+    def _needed(self, key: str, samples: Sequence[Sample]) -> list[str]:
+        """Return the recordings of a model that have to be read: all of them only if they may be unfinished."""
+        paths = self._places.cassettes(key)
+        if any(path.endswith(f"/{UNFINISHED}") for path in paths):
+            return paths
+        names = {f"{self._places.recordings}/{key}/{sample.name}.yaml" for sample in samples}
+        return [path for path in paths if path in names]
+
+    @contextmanager
+    def _copied(self, paths: Sequence[str]) -> Iterator[Path]:
+        """As the tree's, and what goes wrong in it is `Unreadable`, naming files by their names on the other side."""
+        with self._tree.copied(paths) as root:
+            try:
+                yield root
+            except (UserError, RecordingError, OSError) as error:
+                raise Unreadable(self._named(str(error), root)) from None
+
+    def _named(self, message: str, root: Path) -> str:
+        return message.replace(f"{shown(root)}/", self._tree.prefix)
+
+
+def _references(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(map(str, row["references"])) if "references" in row else (str(row["reference"]),)
+
+
+def refuse_unfinished(folder: Path, model: str, whose: str) -> None:
+    """Raise `Unreadable` if a suite's `folder` holds a fresh recording of a model that isn't complete.
+
+    Raises `RecordingError` if that can't be told.
+    """
+    unfinished = read_unfinished(folder, model)
+    left = len(unfinished.still_to_come()) if unfinished is not None else 0
+    if unfinished is not None and left:
+        raise Unreadable(f"{whose} is unfinished: {unfinished.selected - left} of {unfinished.selected}")
+
+
+def _call(path: Path) -> Exchange:
+    """Return the recorded chat completion: the last one that was answered. Raises `RecordingError`."""
+    calls = [call for call in cassettes.read(path) if call.path.endswith(ENDPOINT) and 200 <= call.status < 300]
+    if not calls:
+        raise RecordingError(f"{shown(path)}: no answer is recorded in it")
+    return calls[-1]
+
+
+def _prediction(key: str, sample: str, exchange: Exchange) -> Prediction:
+    answer = read_completion(exchange.answered)
+    return Prediction(
+        model=key,
+        sample=sample,
+        text=answer.text,
+        failure=answer.failure,
+        truncated=answer.truncated,
+        served=answer.served,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        latency_s=exchange.latency_s,
+        cost_usd=exchange.cost_usd,
+        recorded=recorded_on(exchange),
+    )
+
+
+def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]) -> str:
+    """Return how the model is asked today in another way than it was, in the words of the suite; empty if in none."""
+    for sample in samples:
+        if sample.id not in requests:
+            continue
+        try:
+            asked = workspace.recordings.request(model, sample)
+        except RecordingError:
+            return ""
+        recorded = requests[sample.id]
+        if canonical(asked) != canonical(recorded):
+            return "; ".join(differences(ENDPOINT, asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
+    return ""

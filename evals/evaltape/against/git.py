@@ -1,0 +1,92 @@
+"""The few git commands that read what was committed: nothing is checked out, written or fetched."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaltape.errors import UserError
+from evaltape.names import shown
+from evaltape.text import cut
+
+LONGEST = 300
+"""Columns of what git says that a message repeats."""
+OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+"""Set for what a git hook runs; the repository is found by its folder instead."""
+SETTINGS = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
+"""Messages in English, and neither a lock nor a question nor a call to a server."""
+
+
+class GitError(Exception):
+    """What git said when a command failed."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository, by the top folder of its work tree."""
+
+    top: Path
+
+    def run(self, *args: str, given: bytes | None = None) -> bytes:
+        """Return what a git command prints, with `given` as its input. Raises `GitError` if it fails."""
+        return _git(self.top, *args, given=given)
+
+    def line(self, *args: str) -> str | None:
+        """Return the first line that a git command prints; None if it fails or prints nothing."""
+        try:
+            return (self.run(*args).decode(errors="replace").splitlines() or [None])[0]  # type: ignore[list-item]
+        except GitError:
+            return None
+
+    def files(self, commit: str, paths: Sequence[str]) -> dict[str, str]:
+        """Return the files below some paths of a commit: their paths, relative to the top, with the ids of their content.
+
+        Links and submodules are left out. Raises `GitError`.
+        """
+        listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *paths) if paths else b""
+        entries = (entry.split("\t", 1) for entry in os.fsdecode(listed).split("\0") if entry)
+        return {path: about.split()[2] for about, path in entries if about.startswith("100")}
+
+    def contents(self, ids: Sequence[str]) -> list[bytes | None]:
+        """Return the content of files by their ids; None for one that isn't in this clone. Raises `GitError`."""
+        printed = self.run("cat-file", "--batch", given="".join(f"{name}\n" for name in ids).encode()) if ids else b""
+        contents: list[bytes | None] = []
+        start = 0
+        for _ in ids:
+            end = printed.index(b"\n", start)
+            about, start = printed[start:end].split(), end + 1
+            if len(about) != 3:  # `<id> missing`
+                contents.append(None)
+                continue
+            size = int(about[2])
+            contents.append(printed[start : start + size])
+            start += size + 1
+        return contents
+
+
+def find_repository(folder: Path, ref: str) -> Repository:
+    """Return the repository that a folder lies in. Raises `UserError`, which names `ref`, if there is none to be read."""
+    try:
+        return Repository(Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))))
+    except GitError as error:
+        reason = str(error)
+    if "not a git repository" in reason:
+        reason = f"{shown(folder)} is not in a git repository, so there is nothing to compare with"
+    raise UserError(f"--against {ref}: {reason}. It also takes a folder of recordings: --against FOLDER")
+
+
+def _git(folder: Path, *args: str, given: bytes | None = None) -> bytes:
+    environment = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
+    try:
+        done = subprocess.run(
+            ["git", *args], cwd=folder, env={**environment, **SETTINGS}, input=given or b"", capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        raise GitError("git is not installed") from None
+    except OSError as error:
+        raise GitError(f"git can't be run: {error.strerror or error}") from None
+    if done.returncode != 0:
+        said = " ".join(done.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
+        raise GitError(f"git {args[0]}: {cut(said, LONGEST)}" if said else f"git {args[0]} failed")
+    return done.stdout

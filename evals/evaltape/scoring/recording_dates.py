@@ -1,0 +1,51 @@
+"""When a model was recorded, and whether what was served under its name changed meanwhile."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from evaltape.scoring.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """What an API said that it served, and when."""
+
+    name: str
+    """By the answers' `model`."""
+    answers: int
+    """How many answers it gave."""
+    first: str | None
+    """The day of the first of them, as `2026-11-24`; None if their recordings don't say."""
+    last: str | None
+    """The day of the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDates:
+    """The time of a model's recorded calls."""
+
+    first: str | None
+    """The day of the first call, as `2026-11-24`; None if no recording says."""
+    last: str | None
+    """The day of the last call."""
+    versions: tuple[ServedVersion, ...]
+    """What was served, in the order of time; several if it changed midway, and the mean is then not that of one model."""
+
+
+def recording_dates(predictions: Iterable[Prediction]) -> RecordingDates:
+    """Return when the recorded calls of some predictions were made, and what was served."""
+    recorded = list(predictions)
+    names = dict.fromkeys(prediction.served for prediction in recorded if prediction.served)
+    versions = [_version(name, [one for one in recorded if one.served == name]) for name in names]
+    # Those of unknown days come last, all else by when they began; sorting keeps the order of the samples.
+    versions.sort(key=lambda version: (version.first is None, version.first or "", version.last or ""))
+    return RecordingDates(*_ends(recorded), tuple(versions))
+
+
+def _version(name: str, answers: list[Prediction]) -> ServedVersion:
+    return ServedVersion(name, len(answers), *_ends(answers))
+
+
+def _ends(predictions: list[Prediction]) -> tuple[str | None, str | None]:
+    days = sorted(prediction.recorded for prediction in predictions if prediction.recorded is not None)
+    return (days[0], days[-1]) if days else (None, None)

@@ -1,0 +1,122 @@
+"""A model beside its other side: pairs, differences, verdicts and what is said of them."""
+
+import pytest
+from evaltape.against.findings import ModelAgainst, Pair, SampleChanges, Side
+from evaltape.scoring.prediction import Prediction
+from evaltape.suite.definition import Model
+
+from tests.support.metrics import metrics
+
+SIDE = Side("main", "1a2b3c4d5e6f", "main (1a2b3c4d5e of 2026-11-24)")
+LOSSES = [0.0, 0.25, -0.125, 0.125, 0.25, 0.0, 0.125, -0.25, 0.25, 0.375, 0.0, 0.125]
+
+
+def answer(name, score, text="then"):
+    """A prediction with one score; None for one that failed."""
+    if score is None:
+        return Prediction("small", name, failure="it broke")
+    return Prediction("small", name, text, scores=score if isinstance(score, dict) else {"exact": score})
+
+
+def against(before, after, metric="exact", max_drop=0.02, **more):
+    """A model with its scores on both sides, sample by sample."""
+    names = [f"s{number:02d}" for number in range(len(before))]
+    pairs = [Pair(answer(name, was), answer(name, now, "now")) for name, was, now in zip(names, before, after, strict=True)]
+    bounds = {} if max_drop is None else {metric: max_drop}
+    return ModelAgainst(Model("small", "chats", "small"), metrics({metric: {}}), bounds, SIDE, pairs=pairs, **more)
+
+
+def test_the_difference_is_today_less_then_pair_by_pair():
+    found = against([0.5] * 12, [0.5 - loss for loss in LOSSES])
+    difference = found.differences["exact"]
+    assert difference.mean == pytest.approx(-sum(LOSSES) / 12)
+    assert difference.low < difference.mean < difference.high
+    assert (difference.samples, difference.confidence) == (12, 0.95)
+
+
+def test_a_drop_beyond_the_bound_fails_and_a_gain_passes():
+    assert against([0.9] * 12, [0.4 - loss for loss in LOSSES]).verdict("exact") == "failed"
+    assert against([0.1] * 12, [0.6 - loss for loss in LOSSES]).verdict("exact") == "passed"
+    assert against([0.5] * 12, [0.5 - loss for loss in LOSSES]).verdict("exact") == "inconclusive"
+
+
+def test_where_less_is_better_more_is_the_drop():
+    def lengths(before, after):
+        pairs = zip(before, after, strict=True)
+        sides = [({"words": was}, {"words": now + 8 * loss}) for (was, now), loss in zip(pairs, LOSSES, strict=True)]
+        return against([was for was, _ in sides], [now for _, now in sides], "words", max_drop=2)
+
+    assert lengths([20.0] * 12, [30.0] * 12).verdict("words") == "failed"
+    assert lengths([30.0] * 12, [20.0] * 12).verdict("words") == "passed"
+    found = lengths([30.0] * 12, [20.0] * 12)
+    assert found.in_short("words").startswith("small words against main (1a2b3c4d5e of 2026-11-24): -9.2 (90% interval -")
+    assert lengths([20.0] * 12, [30.0] * 12).most_lost("words")[0].sample == "s09"
+
+
+def test_without_a_bound_nothing_is_decided():
+    found = against([0.9] * 12, [0.4] * 12, max_drop=None)
+    assert found.verdict("exact") == "not checked"
+    assert ", max_drop" not in found.in_short("exact")
+
+
+def test_unchanged_answers_pass_and_equal_scores_of_other_answers_do_not():
+    found = against([0.5] * 3, [0.5] * 3)
+    assert (found.verdict("exact"), found.is_unchanged) == ("inconclusive", False)
+    pairs = [Pair(pair.before, answer(pair.sample, 0.5)) for pair in found.pairs]
+    same = ModelAgainst(found.model, found.metrics, found.max_drop, SIDE, pairs=pairs)
+    assert (same.verdict("exact"), same.why("exact")) == ("passed", "nothing changed")
+    difference = same.differences["exact"]
+    assert (difference.low, difference.mean, difference.high) == (0.0, 0.0, 0.0)
+
+
+def test_equal_answers_to_another_request_are_no_unchanged_model():
+    pairs = [Pair(answer(f"s{n}", 0.5), answer(f"s{n}", 0.5)) for n in range(3)]
+    model, kinds = Model("small", "chats", "small"), metrics({"exact": {}})
+    found = ModelAgainst(model, kinds, {"exact": 0.02}, SIDE, pairs=pairs, request="another prompt (line 1 differs)")
+    assert found.verdict("exact") == "inconclusive"
+    assert "recorded with another prompt (line 1 differs)" in found.in_short("exact")
+
+
+def test_a_sample_that_one_side_has_not_answered_or_scored_is_no_pair_of_the_metric():
+    found = against([0.5, None, 0.5, {}], [0.25, 0.5, None, 0.5])
+    assert [pair.sample for pair in found.scored("exact")] == ["s00"]
+    assert found.differences["exact"].samples == 1
+    assert found.notes == ["1 sample answered then and not now (s02)", "1 sample answered now and not then (s01)"]
+
+
+def test_with_no_pair_a_bound_fails_and_says_why():
+    found = against([0.5, 0.5], [None, None])
+    assert found.verdict("exact") == "failed"
+    assert found.in_short("exact") == (
+        "small exact against main (1a2b3c4d5e of 2026-11-24): failed: no sample is scored by exact on both sides"
+    )
+
+
+def test_what_lost_most_begins_with_lost_answers():
+    found = against([0.5, 0.5, 0.5, 0.5], [0.25, None, 0.75, 0.0])
+    assert [pair.sample for pair in found.most_lost("exact")] == ["s01", "s03", "s00"]
+
+
+def test_samples_of_one_cluster_count_as_one():
+    before, after = [0.1] * 12, [0.6 - loss for loss in LOSSES]
+    clusters = {f"s{number:02d}": str(number // 3) for number in range(12)}
+    alone, together = against(before, after), against(before, after, clusters=clusters)
+    assert (alone.verdict("exact"), together.verdict("exact")) == ("passed", "inconclusive")
+    assert together.why("exact").startswith("4 clusters: it takes 10 to pass")
+
+
+def test_samples_are_counted_and_the_first_named():
+    changes = SampleChanges(added=["a"], dropped=[f"d{n}" for n in range(5)], changed=["c1", "c2"])
+    assert changes.in_short == "1 sample added (a); 5 samples dropped (d0, d1, d2, ...); 2 samples changed (c1, c2)"
+    assert SampleChanges().in_short == ""
+
+
+def test_calls_that_took_longer_changed_though_their_answers_did_not():
+    pairs = [
+        Pair(answer(f"s{n:02d}", {"latency_s": 1.0}), answer(f"s{n:02d}", {"latency_s": 3.0 + loss}))
+        for n, loss in enumerate(LOSSES)
+    ]
+    model, kinds = Model("small", "chats", "small"), metrics({"latency_s": {}})
+    found = ModelAgainst(model, kinds, {"latency_s": 0.5}, SIDE, pairs=pairs)
+    assert found.verdict("latency_s") == "failed"
+    assert found.differences["latency_s"].low > 1

@@ -1,0 +1,137 @@
+"""What `--estimate` says of comparisons: what the samples can decide, and how many a bound needs."""
+
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+from evaltape.reporting.decidable import Decidable, Spread
+from evaltape.scoring.power import pairs_needed, smallest_difference
+from evaltape.suite.reader import load_suite
+
+from tests.support.metrics import metrics
+from tests.support.project import ROUGE1
+from tests.support.tuning import COMPARISON
+
+AGAINST = "\n[against]\nmax_drop = { rouge1 = 0.02 }\n"
+REPOSITORY = Path(__file__).parents[2]
+SPREADS = {"rouge1": 0.163, "rougeL": 0.140}
+"""Of the shipped recordings' pairs, a model before and after tuning."""
+
+
+@pytest.fixture
+def compared(tuned):
+    """A project with recordings of both sides of a comparison, six samples each."""
+    tuned.extend_suite(COMPARISON)
+    return tuned
+
+
+def rows(project, *args):
+    """The table's lines after its two headings, as words, and what stands beneath it."""
+    run = project.run("evals", "--estimate", "-p", "no:xdist", *args)
+    assert run.exit_code == 0, run.output
+    lines = run.output.splitlines()
+    start = next((number for number, line in enumerate(lines) if "can decide, in 80% of cases:" in line), None)
+    if start is None:
+        return [], ""
+    end = next(number for number in range(start, len(lines)) if lines[number].startswith("decides: "))
+    assert max(map(len, lines[start:end])) <= 80
+    return [line.split() for line in lines[start + 2 : end]], " ".join(" ".join(lines[end:]).split())
+
+
+def test_without_a_recording_a_spread_is_guessed_and_says_so(project):
+    project.extend_suite(AGAINST)
+    (row,), notes = rows(project)
+    # Six samples decide nothing: no comparison passes on fewer than 10 pairs.
+    assert row == ["small", "rouge1", "(against)", "0.1400", "guessed", "nothing", "max_drop", "0.02", "307"]
+    assert pairs_needed(0.14, 0.02) == 307
+    assert "A spread is guessed where nothing is recorded: 0.14 of the metric's range." in notes
+    assert "Too few samples, so that it will mostly stay inconclusive: small rouge1 (against)." in notes
+
+
+def test_the_spread_of_a_comparison_is_that_of_both_models_recordings(compared):
+    (row,), notes = rows(compared)
+    # The tuned model answers with the references.
+    spread = statistics.stdev(1 - score for score in ROUGE1)
+    assert row[:4] == ["tuning-helps", "rouge1", f"{spread:.4f}", "recorded"]
+    assert row[-3:] == ["min_gain", "0.02", f"{pairs_needed(spread, 0.02):,}"]
+    assert "guessed" not in notes
+
+
+def test_a_changed_prompt_leaves_the_recorded_spread(compared):
+    compared.edit_suite("Summarise this conversation.", "Say what happens.")
+    assert rows(compared)[0][0][3] == "recorded"
+
+
+def test_changed_samples_are_no_part_of_the_spread(compared):
+    before = rows(compared)[0][0][2]
+    text = compared.data.read_text(encoding="utf-8")
+    compared.data.write_text(text.replace("Nobody came.", "Someone came."), encoding="utf-8")
+    assert rows(compared, "--record")[0][0][2] != before
+
+
+def test_a_part_of_the_samples_is_compared_with_nothing(compared):
+    assert rows(compared, "--samples", "3") == ([], "")
+
+
+def test_models_that_are_not_selected_are_not_told_of(compared):
+    compared.extend_suite(AGAINST)
+    assert [row[0] for row in rows(compared, "-m", "baseline")[0]] == ["tuning-helps", "small"]
+
+
+def test_it_is_said_where_nothing_would_be_called_too(compared):
+    lines, _ = rows(compared, "--record-missing")
+    assert [row[0] for row in lines] == ["tuning-helps"]
+
+
+def test_a_metric_without_bounds_has_no_spread_to_guess(project):
+    project.extend_suite("\n[metrics]\nwords = {}\n\n[against]\nmax_drop = { words = 2 }\n")
+    project.edit_suite("gates = { rouge1 = 0.3 }", "")
+    (row,), _ = rows(project)
+    assert row == ["small", "words", "(against)", "unknown", "-", "max_drop", "2", "-"]
+
+
+# ---------------------------------------------------------------- the arithmetic
+
+
+def bound(sd: float, samples: int, per_cluster: float = 1.0) -> Decidable:
+    metric = metrics({"rougeL": {}})["rougeL"]
+    return Decidable("a b", "max_drop", 0.02, samples, 0.95, metric, Spread(sd, "recorded", per_cluster))
+
+
+def test_it_decides_and_needs_what_the_formulas_of_power_say():
+    assert bound(0.14, 200).smallest == smallest_difference(0.14, 200)
+    assert bound(0.14, 200).smallest == pytest.approx(0.0248, abs=5e-5)
+    assert bound(0.14, 200).needed == pairs_needed(0.14, 0.02)
+
+
+def test_so_many_samples_decide_the_bound():
+    needed = bound(0.14, 200).needed
+    assert needed is not None
+    assert (bound(0.14, needed).smallest or math.inf) <= 0.02 < (bound(0.14, needed - 1).smallest or math.inf)
+
+
+def test_samples_in_clusters_decide_less():
+    assert (bound(0.14, 200, per_cluster=10).smallest or 0) > (bound(0.14, 200).smallest or math.inf)
+
+
+# ---------------------------------------------------------------- the suites that are shipped
+
+
+@pytest.mark.parametrize("name", ["chats", "samsum"])
+def test_every_bound_of_the_shipped_suites_can_be_decided_with_its_samples(name):
+    suite = load_suite(REPOSITORY / f"evals/suites/{name}.toml")
+    for comparison in suite.comparisons.values():
+        for metric, value in {**comparison.min_gain, **comparison.max_drop}.items():
+            needed = pairs_needed(SPREADS[metric], value, confidence=comparison.confidence)
+            assert needed is not None and needed <= (suite.dataset.split.samples or 200), (comparison.name, metric)
+
+
+def test_repeated_answers_tell_the_spread_between_two_recordings(recorded):
+    recorded.extend_suite(AGAINST)
+    text = recorded.cassette("t1").read_text()
+    recorded.cassette("t1.repeat-2").write_text(text.replace('"content": "Ben: the red car won"', '"content": "none of it"'))
+    (row,), _ = rows(recorded)
+    # One of six samples has two answers, of 8/11 and 0; their variance stands for that of every sample.
+    spread = math.sqrt(2 * statistics.variance([8 / 11, 0]))
+    assert row[3:5] == [f"{spread:.4f}", "recorded"]

@@ -1,0 +1,52 @@
+"""When a model was recorded, and whether what was served changed midway."""
+
+from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.recording_dates import ServedVersion, recording_dates
+
+
+def answers(*recorded):
+    """Predictions of (served, day)."""
+    return [Prediction("small", f"s{n}", "a", served=served, recorded=day) for n, (served, day) in enumerate(recorded)]
+
+
+def test_the_days_of_the_first_and_the_last_call_whatever_the_order_of_the_samples():
+    dates = recording_dates(answers(("v1", "2026-11-24"), ("v1", "2026-11-20"), ("v1", "2026-11-22")))
+    assert (dates.first, dates.last) == ("2026-11-20", "2026-11-24")
+    assert dates.versions == (ServedVersion("v1", 3, "2026-11-20", "2026-11-24"),)
+
+
+def test_another_version_midway_is_known_with_its_days_in_the_order_of_time():
+    dates = recording_dates(answers(("v2", "2026-11-23"), ("v1", "2026-11-20"), ("v1", "2026-11-22"), ("v2", "2026-11-23")))
+    assert dates.versions == (
+        ServedVersion("v1", 2, "2026-11-20", "2026-11-22"),
+        ServedVersion("v2", 2, "2026-11-23", "2026-11-23"),
+    )
+
+
+def test_recordings_that_say_nothing_say_nothing():
+    dates = recording_dates([*answers(("", None)), Prediction("small", "s9", failure="it broke")])
+    assert (dates.first, dates.last, dates.versions) == (None, None, ())
+
+
+def test_a_failed_call_that_was_recorded_counts_by_its_day():
+    failed = Prediction("small", "s9", failure="the model refused", served="v1", recorded="2026-11-19")
+    assert recording_dates([*answers(("v1", "2026-11-20")), failed]).first == "2026-11-19"
+
+
+def test_versions_of_unknown_days_come_last():
+    dates = recording_dates(answers(("v0", None), ("v2", "2026-11-23")))
+    assert [version.name for version in dates.versions] == ["v2", "v0"]
+
+
+def test_a_run_shows_days_and_versions_in_the_order_of_time(recorded):
+    for number, sample in enumerate(("t1", "t2", "t3", "t4", "t5", "t6")):
+        path = recorded.cassette(sample)
+        text = path.read_text().replace('"created": 1790000000', f'"created": {1790000000 + number * 86400}')
+        version = "small-2026-01-01" if number > 3 else "small-2025-07-01"
+        path.write_text(
+            text.replace('"model": "small-2026-01-01",\n         "choices"', f'"model": "{version}",\n         "choices"')
+        )
+    model = recorded.results("-p", "no:xdist")["models"]["small"]
+    assert model["recorded"] == ["2026-09-21", "2026-09-26"]
+    assert list(model["versions"].items()) == [("small-2025-07-01", 4), ("small-2026-01-01", 2)]
+    assert model["served"] == "small-2025-07-01"
