@@ -50,7 +50,9 @@ def mutate(project: Project, *args: str) -> Run:
 
 def shares(project: Project, model: str = "small") -> dict[str, dict[str, object]]:
     """The results file's table of a model."""
-    mutants: dict[str, dict[str, dict[str, object]]] = json.loads((project.root / "results.json").read_text())["mutants"]
+    mutants: dict[str, dict[str, dict[str, object]]] = json.loads((project.root / "results.json").read_text())["suites"][
+        "chats"
+    ]["mutants"]
     return mutants[model]
 
 
@@ -123,7 +125,7 @@ def test_tests_that_were_selected_choose_the_models(tuned: TuningProject) -> Non
     ):
         run = mutate(tuned, *([args] if args else []))
         assert run.exit_code == 0, run.output
-        assert set(json.loads((tuned.root / "results.json").read_text())["mutants"]) == models
+        assert set(json.loads((tuned.root / "results.json").read_text())["suites"]["chats"]["mutants"]) == models
     run = tuned.run("evals/test_mutants.py", "--mutate")
     assert line(run, "small:") and line(run, "tuned:")
 
@@ -230,7 +232,7 @@ def test_failed_samples_are_left_out_and_their_gate_with_them_unless_they_are_al
     run = mutate(strict)
     assert run.exit_code == 0
     assert shares(strict)["refusal"] == {"applies_to": 5}
-    assert "Left out: rouge1: small: 1 of 6 samples failed, 0 allowed: t3: " in run.output.replace("\n  ", " ")
+    assert "Left out: rouge1: 1 of 6 samples failed, 0 allowed: small: t3: " in run.output.replace("\n  ", " ")
     assert "small: no gate that could notice damage" in run.output
     strict.edit_suite("rouge1 = 0.6 }", "rouge1 = 0.5 }\nallow_failed = 1")
     assert mutate(strict).exit_code == 0
@@ -301,9 +303,7 @@ def test_a_model_that_nothing_is_recorded_of_fails_and_is_not_skipped(strict: Pr
     run = mutate(strict, "-k", "refusal")
     assert run.exit_code == 1
     message = " ".join(run.output.split())
-    assert (
-        "small refusal: there is no answer to damage. No gate can be decided: rouge1: small: 6 of 6 samples failed" in message
-    )
+    assert "small refusal: there is no answer to damage. No gate can be decided: rouge1: 6 of 6 samples failed" in message
     assert "small: there is no answer to damage" in run.output
 
 

@@ -163,7 +163,7 @@ def test_slices_stand_in_a_table_with_their_gate_the_worst_first(show):
     assert [text.replace("\u00a0", " ") for text in rows] == [
         *("law 3 samples", "too few to gate", "small talk 24 samples", "✗ fails", "travel 31 samples", "✓ holds")
     ]
-    page.one("#comparisons details summary").click()
+    page.unfold("#comparisons details summary")
     assert page.texts("#comparisons details tbody tr:last-child td")[1] == "−0.050 (−0.150 to +0.050)"
     page.one(".opener").click()
     assert "topic: travel" in page.one("tr.detail .input").text
@@ -201,7 +201,7 @@ def test_a_comparison_with_another_commit_opens_samples_to_both_answers(show):
     assert "third is new: there is nothing to compare" in page.one("#against").text
     lost = page.texts("#against .pair-id")
     assert lost == [f"s{number}" for number in reversed(range(11))]
-    page.one("#against .pair-fold summary").click()
+    page.unfold("#against .pair-fold summary")
     assert page.texts("#against .pair-texts mark") == ["met s10", "will meet 10 of base"]
     page.one("#against .pair-texts button").click()
     assert page.focused == "s10"
@@ -435,7 +435,7 @@ def test_no_width_needs_scrolling_sideways(show, browser, width):
     look(browser, width)
     page = show(with_mutants(with_against(with_slices(with_lengths(with_text(facts(), "a" * 90))))))
     page.one(".opener").click()
-    page.one("#against .pair-fold summary").click()
+    page.unfold("#against .pair-fold summary")
     assert page.run("return document.documentElement.scrollWidth") <= width
 
 

@@ -102,6 +102,25 @@ def test_some_of_the_samples_are_told_from_all(recorded):
     )
 
 
+def test_a_suite_of_which_nothing_was_selected_is_not_shown(recorded):
+    other = recorded.suite.with_name("other.toml")
+    other.write_text(recorded.suite.read_text().replace("[models.small]", "[models.tiny]"))
+    both = ("--suite", str(recorded.suite), "--suite", str(other))
+    recorded.run("evals", *both, "--record-missing", "--snapshot-update")
+    shown = recorded.run("evals", *both).output
+    assert "scores: chats (replay)" in shown
+    assert "scores: other (replay)" in shown
+    assert "scores: other (replay)" not in recorded.run("evals", *both, "-k", "chats-small").output
+
+
+def test_a_file_that_cannot_be_collected_is_shown_with_and_without_workers(recorded, workers):
+    (recorded.root / "evals/test_broken.py").write_text("import nothing_of_that_name\n")
+    run = recorded.run("evals", workers)
+    assert run.exit_code == 2
+    assert "ERROR collecting evals/test_broken.py" in run.output
+    assert "No module named 'nothing_of_that_name'" in run.output
+
+
 def test_the_days_of_the_recording_are_shown(recorded):
     cassette = recorded.cassette("t2")
     cassette.write_text(re.sub(r'"created": \d+', '"created": 1767225600', cassette.read_text()))

@@ -32,7 +32,7 @@ def test_each_is_recorded_and_failed_with_its_reason_and_again_in_replay(
     run.assert_outcomes(failed=7, passed=1)
     assert api.calls == 6
     assert sorted(failing.recorded()) == ["t1", "t2", "t3", "t4", "t5", "t6"]
-    recorded = json.loads((failing.root / "recorded.json").read_text())
+    recorded = json.loads((failing.root / "recorded.json").read_text())["suites"]["chats"]
 
     replayed = failing.results(workers)
     assert api.calls == 6
@@ -59,7 +59,7 @@ def test_a_failed_sample_is_in_the_predictions_with_its_reason_and_without_a_sco
 
 def test_the_output_names_failed_samples_with_their_reason(failing: Project) -> None:
     run = failing.run("evals", "-m", "baseline", "--record")
-    assert "small: 5 of 6 samples failed, 0 allowed: t1: the model refused: I can't help with that.; t2: " in run.output
+    assert "5 of 6 samples failed, 0 allowed: small: t1: the model refused: I can't help with that.; t2: " in run.output
     assert "; and 2 more" in run.output
     assert "FAILED evals/test_baseline.py::test_sample[chats-small-t1] - " in run.output
 

@@ -52,7 +52,7 @@ def test_each_repeat_has_a_cassette_of_its_own(noisy, api):
 
 def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy, api):
     record(noisy)
-    found = noisy.results()["noise"]["small"]["rouge1"]
+    found = noisy.results()["models"]["small"]["noise"]["rouge1"]
     assert (found["runs"], found["samples"], found["of"]) == (2, 20, 20)
     assert found["mean"] == pytest.approx(MEAN)
     assert found["sd"] == pytest.approx(SD)
@@ -81,7 +81,7 @@ def test_a_repeat_of_another_prompt_does_not_count(noisy):
     record(noisy)
     path = noisy.cassette("s1.repeat-2")
     path.write_text(path.read_text().replace("Summarise this", "Summarise that"))
-    found = noisy.results()["noise"]["small"]["rouge1"]
+    found = noisy.results()["models"]["small"]["noise"]["rouge1"]
     assert (found["samples"], found["of"]) == (19, 20)
 
 
@@ -89,7 +89,7 @@ def test_too_few_repeats_judge_no_gate(noisy):
     record(noisy)
     for n in range(3, 21):
         noisy.cassette(f"s{n}.repeat-2").unlink()
-    found = noisy.results()["noise"]["small"]["rouge1"]
+    found = noisy.results()["models"]["small"]["noise"]["rouge1"]
     assert (found["samples"], found["of"], found["smallest_drop"], found["gate_1_in_100"]) == (2, 20, None, None)
     shown = noisy.run("evals").output
     assert "Noise of small, from 2 answers to each of 2 of 20 samples:\n" in shown
@@ -98,7 +98,7 @@ def test_too_few_repeats_judge_no_gate(noisy):
 
 
 def test_without_repeats_there_is_nothing_to_tell(recorded):
-    assert recorded.results()["noise"] == {}
+    assert "noise" not in recorded.results()["models"]["small"]
     assert "Noise" not in recorded.run("evals").output
 
 

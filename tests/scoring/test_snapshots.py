@@ -1,6 +1,8 @@
 """Accepted scores: created, accepted, held and refused, the same in every mode."""
 
 import json
+import re
+import shlex
 
 import pytest
 
@@ -15,7 +17,10 @@ def test_scores_that_nobody_accepted_yet_fail_and_say_so(recorded: Project) -> N
     run = recorded.run("evals", "-m", "baseline")
     run.assert_outcomes(passed=7, failed=1)
     assert f"FAILED {TEST}" in run.output
-    assert "does not exist" in run.output
+    assert f"0 scores of small are accepted yet. Accept: pytest '{TEST}' --snapshot-update" in run.output
+    assert (
+        f"\n1 model with scores that are not accepted: small. Accept them:\n  pytest '{TEST}' --snapshot-update\n" in run.output
+    )
     assert not (recorded.snapshots / "small.scores").exists()
 
 
@@ -35,9 +40,52 @@ def test_a_score_that_changed_fails_until_it_is_accepted(recorded: Project, api:
     recorded.edit_suite("rouge1 = 0.3", "rouge1 = 0.1")
     run = recorded.run("evals", "-m", "baseline", "--record", workers)
     run.assert_outcomes(passed=7, failed=1)
-    assert '"rouge1": 0.6405723905723906' in run.output
+    assert re.search(r"E +rouge1 +0\.6406 +0\.\d{4} +[-+]0\.\d{4}\n", run.output)
     recorded.run("evals", "-m", "baseline", "--snapshot-update", workers).assert_outcomes(passed=8)
     recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
+
+
+def test_what_differs_is_a_small_table_and_the_command_below_it_accepts_it(recorded: Project, workers: str) -> None:
+    path = recorded.snapshots / "small.scores"
+    accepted = json.loads(path.read_text())
+    path.write_text(json.dumps({**accepted, "rouge1": 0.7, "rouge2": accepted["rouge2"] + 1e-7, "truncated": 2}))
+    run = recorded.run("evals", "-m", "baseline", workers)
+    run.assert_outcomes(passed=7, failed=1)
+    lines = [line.removeprefix("E").split() for line in run.output.splitlines() if line.startswith("E  ")]
+    assert lines == [
+        f"AssertionError: assert 3 accepted scores of small changed. Accept: pytest '{TEST}' --snapshot-update".split(),
+        ["accepted", "now", "change"],
+        ["truncated", "2", "0", "-2"],
+        ["rouge1", "0.7000", "0.6406", "-0.0594"],
+        ["rouge2", "0.3518520", "0.3518519", "-0.0000001"],
+    ]
+    assert f"FAILED {TEST} - 3 accepted scores o..." in run.output
+    command = re.search("^  pytest (.*--snapshot-update)$", run.output, re.MULTILINE)
+    assert command is not None
+    recorded.run(*shlex.split(command[1])).assert_outcomes(passed=1)
+    assert json.loads(path.read_text()) == accepted
+
+
+def test_the_scores_of_a_model_that_answered_nothing_are_never_accepted(recorded: Project) -> None:
+    path = recorded.snapshots / "small.scores"
+    before = path.read_bytes()
+    for row in ROWS:
+        recorded.cassette(row["id"]).unlink()
+    for options in ([], ["--snapshot-update"]):
+        run = recorded.run("evals", "-k", "test_scores", *options)
+        assert run.outcomes["failed"] == 1, run.output
+        assert "0 scores to accept: small: no sample was scored. 6 of 6 samples failed, 0 allowed: small: t1: " in run.output
+        assert path.read_bytes() == before
+    path.unlink()
+    recorded.run("evals", "-k", "test_scores", "--snapshot-update")
+    assert not path.exists()
+
+
+def test_scores_of_failed_samples_are_not_said_to_be_worth_accepting(recorded: Project) -> None:
+    recorded.cassette("t1").unlink()
+    run = recorded.run("evals", "-m", "baseline")
+    assert "accepted scores of 1 model changed" in run.output
+    assert "Accept them" not in run.output
 
 
 def test_a_score_better_than_accepted_is_a_change_too(recorded: Project, api: ApiServer) -> None:
@@ -45,7 +93,7 @@ def test_a_score_better_than_accepted_is_a_change_too(recorded: Project, api: Ap
     api.answers["small-2026-01-01"] = lambda prompt: references[prompt.split("\n\n")[1].strip()]
     run = recorded.run("evals", "-m", "baseline", "--record")
     run.assert_outcomes(passed=7, failed=1)
-    assert '"rouge1": 1.0' in run.output
+    assert re.search(r"E +rouge1 +0\.6406 +1\.0000 +\+0\.3594\n", run.output)
 
 
 def test_a_run_of_some_tests_leaves_the_accepted_scores_of_others_alone(recorded: Project) -> None:

@@ -16,14 +16,17 @@ def messages(output: str) -> str:
 
 def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(recorded: Project, workers: str) -> None:
     recorded.edit_suite("Summarise this", "Summarize this")
-    run = recorded.run("evals", "-m", "baseline", workers)
+    run = recorded.run("evals", "-m", "baseline", "-vv", workers)
     run.assert_outcomes(failed=8)
     for sample in SAMPLES:
-        told = (
+        message = (
             f"cassettes/chats/small/{sample}.yaml: recorded with another prompt (line 1 differs). "
             "Record it: pytest evals -m baseline --record-missing"
         )
-        assert told in messages(run.output)
+        assert message in messages(run.output)
+    short = recorded.run("evals", "-m", "baseline", workers)
+    short.assert_outcomes(failed=8)
+    assert "\n6 recordings are of another prompt: pytest evals --record-missing\n" in short.output
 
 
 def test_the_command_that_a_failure_names_mends_it(recorded: Project) -> None:
@@ -49,7 +52,9 @@ def test_each_change_is_named(recorded: Project, old: str, new: str, difference:
     recorded.edit_suite(old, new)
     run = recorded.run("evals", "-m", "baseline", "-k", "test_sample")
     assert run.outcomes["failed"] == 6, run.output
-    assert messages(run.output).count(f"recorded with {difference}. Record it: ") >= 6
+    assert messages(run.output).count(f"recorded with {difference}") == 3
+    changed = difference.split(" (")[0]
+    assert f"\n6 recordings are of {changed}: pytest evals --record-missing\n" in run.output
 
 
 def test_the_cassette_of_another_sample_or_model_is_refused(recorded: Project) -> None:
@@ -75,8 +80,8 @@ def test_a_damaged_cassette_fails_its_own_sample_and_no_other(recorded: Project,
 def test_another_gate_or_stemmer_needs_no_new_recording(recorded: Project) -> None:
     recorded.edit_suite("[models.small]", "[metrics]\nrouge1 = { stemmer = true }\n\n[models.small]")
     results = recorded.results()
-    assert results["rouge"]["stemmer"] is True
-    assert list(results["models"]["small"]["scores"]) == ["rouge1"]
+    assert results["metrics"]["rouge1"]["stemmer"] is True
+    assert list(results["models"]["small"]["scores"]) == ["rouge1", "words"]
     assert results["predictions"][5]["rouge1"] == pytest.approx(6 / 8)
 
 

@@ -46,6 +46,15 @@ class Page:
     def one(self, selector: str) -> Any:
         return self.driver.find_element("css selector", selector)
 
+    def unfold(self, selector: str) -> None:
+        """Open what a <summary> folds, and wait until its content is made: browsers say that it is open a moment later."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        summary = self.one(selector)
+        summary.click()
+        made = "return arguments[0].parentElement.children.length > 1"
+        WebDriverWait(self.driver, 30).until(lambda _: self.run(made, summary))
+
     def texts(self, selector: str) -> list[str]:
         script = "return [...document.querySelectorAll(arguments[0])].map((it) => it.textContent)"
         return list(self.run(script, selector))

@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import cached_property
 
 from evaltape.errors import RecordingError
+from evaltape.hooks.collect_noise import model_noise
 from evaltape.reporting.accepted import changes
-from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, NoiseFacts, Slice, Unfinished, Usage
+from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, Slice, Unfinished, Usage
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.samples.sample import Sample
 from evaltape.scoring.metrics import Metric, MetricSpec, build_metrics
-from evaltape.scoring.noise import Noise, noise_of
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
@@ -38,12 +38,8 @@ class SuiteView:
     @cached_property
     def metrics(self) -> dict[str, Metric]:
         """The suite's metrics, and the answers' length."""
-        named = self.workspace.metrics
-        return named if WORDS in named else {**named, **build_metrics({WORDS: MetricSpec(WORDS, WORDS)}, "", self._root)}
-
-    @property
-    def _root(self):  # type: ignore[no-untyped-def]
-        return self.workspace.settings.root
+        named, root = self.workspace.metrics, self.workspace.settings.root
+        return named if WORDS in named else {**named, **build_metrics({WORDS: MetricSpec(WORDS, WORDS)}, "", root)}
 
     @cached_property
     def looked_at(self) -> dict[str, ModelScores]:
@@ -119,7 +115,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
             model.slice_gates, {key[1:]: passed for key, passed in findings.slice_gates.items() if key[0] == suite}, model
         ),
         accepted=_accepted(view, scores),
-        noise=_noise(view.workspace, scores),
+        noise=model_noise(view.workspace, scores),
         unfinished=_unfinished(view.workspace, model),
     )
 
@@ -175,51 +171,6 @@ def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
         return None
     now = ModelScores(scores.model, view.workspace.metrics, scores.predictions).accepted
     return Accepted(test.passed, changes(test.values, now), test.values is not None, test.id, test.is_update)
-
-
-# ---------------------------------------------------------------- noise
-
-
-def _noise(workspace: Workspace, scores: ModelScores) -> dict[str, NoiseFacts]:
-    """Return the noise of each metric's mean, from the repeats that are recorded of a model."""
-    answers = _repeated_answers(workspace, scores)
-    if not any(len(each) > 1 for each in answers):
-        return {}
-    columns = {name: [[each[name] for each in sample if name in each] for sample in answers] for name in workspace.metrics}
-    scored = {name: [sample for sample in column if sample] for name, column in columns.items()}
-    noise = {name: noise_of(column, workspace.metrics[name].higher_is_better) for name, column in scored.items()}
-    return {name: _noise_facts(each, scores.model.gates.get(name)) for name, each in noise.items() if each is not None}
-
-
-def _noise_facts(noise: Noise, gate: float | None) -> NoiseFacts:
-    return NoiseFacts(
-        noise.runs,
-        noise.samples,
-        noise.of,
-        noise.mean,
-        noise.sd,
-        noise.smallest_drop,
-        noise.gate,
-        None if gate is None else noise.chance_to_fail(gate),
-        None if gate is None else noise.holds_inside(gate),
-    )
-
-
-def _repeated_answers(workspace: Workspace, scores: ModelScores) -> list[list[Mapping[str, float]]]:
-    """Return per answered sample the scores of its first answer and of every further one that is validly recorded."""
-    repeats = workspace.recordings.repeats(scores.model)
-    answers: list[list[Mapping[str, float]]] = []
-    for first in scores.answered:
-        sample = workspace.sample(first.sample)
-        answers.append([first.scores])
-        for repeat in repeats.get(sample.name, ()):
-            try:
-                again = workspace.scored(sample, workspace.recordings.valid_prediction(scores.model, sample, repeat))
-            except RecordingError:
-                continue
-            if again.answered:
-                answers[-1].append(again.scores)
-    return answers
 
 
 # ---------------------------------------------------------------- what isn't a model

@@ -141,7 +141,15 @@ class Distribution:
     def _collect(self, session: pytest.Session) -> None:
         session.perform_collect()
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            _show_errors(session.config)
             raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
         self._gates = [item for item in session.items if is_gate(item)]
         self.controller.begin_recording(session)
         session.items = []
+
+
+def _show_errors(config: pytest.Config) -> None:
+    """Show why files couldn't be collected: pytest gives no summary of a session that ends this early."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        reporter.summary_errors()

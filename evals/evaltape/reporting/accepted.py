@@ -9,7 +9,6 @@ Changes = Mapping[str, tuple[float | None, float | None]]
 
 MOST_ROWS = 5
 """With a heading and a command, pytest shows no more lines of an assertion unless it is asked for all."""
-WIDTHS = (12, 10, 10, 10)
 FEW_DECIMALS = 4
 
 
@@ -29,9 +28,9 @@ def difference_lines(model: str, different: Changes, exists: bool, command: str,
         yield f"{counted(len(different), 'accepted score')} of {model} changed. Accept: {command}"
     else:
         yield f"0 scores of {model} are accepted yet. Accept: {command}"
-    yield _row(("", "accepted", "now", "change"))
-    for name, (before, now) in list(different.items())[:MOST_ROWS]:
-        yield _row((name, *cells(before, now, decimals.get(name, FEW_DECIMALS))))
+    shown = list(different.items())[:MOST_ROWS]
+    rows = [(name, *cells(before, now, decimals.get(name, FEW_DECIMALS))) for name, (before, now) in shown]
+    yield from _aligned([("", "accepted", "now", "change"), *rows])
     if len(different) > MOST_ROWS:
         yield f"  and {len(different) - MOST_ROWS} more"
 
@@ -51,6 +50,8 @@ def _number(value: float, decimals: int) -> str:
     return str(value) if isinstance(value, int) else f"{value:.{decimals}f}"
 
 
-def _row(texts: tuple[str, str, str, str]) -> str:
-    name, *numbers = texts
-    return f"  {name:<{WIDTHS[0]}}" + "".join(f"{text:>{width}}" for text, width in zip(numbers, WIDTHS[1:], strict=True))
+def _aligned(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:
+    widths = [max(len(row[place]) for row in rows) for place in range(4)]
+    for name, *numbers in rows:
+        columns = (f"  {text:>{width}}" for text, width in zip(numbers, widths[1:], strict=True))
+        yield f"  {name:<{widths[0]}}{''.join(columns)}"

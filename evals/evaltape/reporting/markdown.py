@@ -22,8 +22,8 @@ from evaltape.text import counted, markdown
 
 MARKER = "<!-- evaltape -->"
 """The first line of a comment, by which the next run finds the one to update."""
-LONGEST_COMMENT = 65_536
-"""GitHub refuses a longer comment."""
+LONGEST_COMMENT = 65_000
+"""GitHub refuses a comment of over 65,536 characters; a workflow may add some of its own."""
 LONGEST_SUMMARY = 2**20
 """GitHub refuses a longer summary of a step, in bytes."""
 MOST_REASONS = 10

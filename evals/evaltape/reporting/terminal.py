@@ -34,7 +34,8 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
     if reporter.verbosity < -1:
         return
     for suite in results:
-        _print_suite(reporter, suite, results)
+        if suite.predictions or suite.causes or results.stopped:
+            _print_suite(reporter, suite, results)
     if reporter.verbosity < 0:
         return
     for line in _session_lines(results):

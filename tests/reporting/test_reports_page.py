@@ -1,0 +1,39 @@
+"""docs/reports.md names every key of the results file, and no other."""
+
+import re
+from dataclasses import replace
+
+from evaltape.reporting.facts import Accepted, NoiseFacts, Unfinished
+
+from tests.support.forked import REPOSITORY
+from tests.support.report_facts import facts, suite_of, with_against, with_model, with_mutants, with_slices
+
+PAGE = (REPOSITORY / "docs/reports.md").read_text(encoding="utf-8")
+
+
+def keys_of(heading: str) -> set[str]:
+    """The keys in the first column of the table after a heading."""
+    table = PAGE.split(heading)[1].split("\n\n")[1]
+    return set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:])))
+
+
+def test_the_page_names_every_key_of_the_results_file():
+    made = with_mutants(with_against(with_slices(facts())))
+    noise = NoiseFacts(3, 12, 12, 0.4, 0.01, 0.04, 0.37, 0.2, True)
+    made = with_model(
+        made,
+        "base",
+        versions={"a": 1, "b": 2},
+        unscored={"rouge1": {"s1": "no words"}},
+        accepted=Accepted(False, {"rouge1": (0.1, 0.2)}),
+        noise={"rouge1": noise},
+        unfinished=Unfinished(1, 12),
+    )
+    suite = replace(made).as_json()["suites"]["made"]
+    assert keys_of("Of a suite:") == set(suite)
+    assert keys_of("Of a model:") == set(suite["models"]["base"])
+
+
+def test_the_line_of_a_cause_is_that_of_a_run():
+    assert "80 recordings are of another prompt: pytest evals --record-missing" in PAGE
+    assert suite_of(facts()).commands.record_missing() == "pytest evals --record-missing"
