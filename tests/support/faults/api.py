@@ -1,8 +1,7 @@
 """What an API or the network does to a call. Many calls of one session each meet a fault of their own."""
 
 import random
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -102,26 +101,28 @@ class Script:
         return frozenset(id(asked) for name, asked in self.served if name not in TRUE)
 
 
-def script(rng: random.Random, kind: str) -> Script:
-    """Return which calls of a session meet which faults of a kind; some meet more of them than a call is tried."""
-    names = [f"p{number:03d}" for number in range(SAMPLES)]
-    times = (1,) if kind in ("hang", "trickle") else (1, 1, 1, 1, 2, 2, 6)
-    struck = rng.sample(names, STRUCK)
-    return Script({name: rng.choices(list(KINDS[kind].items()), k=rng.choice(times)) for name in struck})
+def script(rng: random.Random, faults: Mapping[str, Fault], times: Sequence[int]) -> Script:
+    """Return which calls of a session meet which of these faults, and how many in a row each."""
+    struck = rng.sample([f"p{number:03d}" for number in range(SAMPLES)], STRUCK)
+    return Script({name: rng.choices(list(faults.items()), k=rng.choice(times)) for name in struck})
 
 
-def strike(kind: str, here: Scene, rng: random.Random) -> None:
-    """Record while calls meet faults of a kind, and finish."""
-    faults = script(rng, kind)
-    here.api.add_rule(faults)  # type: ignore[arg-type]
+def strike(faults: Mapping[str, Fault], times: Sequence[int], here: Scene, rng: random.Random) -> None:
+    """Record while calls meet faults, and finish."""
+    scripted = script(rng, faults, times)
+    here.api.add_rule(scripted)  # type: ignore[arg-type]
     here.end(here.start(rng.choice(MODES), "--concurrency", "32", "-o", f"eval_timeout_s={TIMEOUT_S}"))
-    faults.is_over = True
-    here.findings.faults += len(faults.served)
-    here.settle(faults.answered_wrongly())
-    moved = [asked for asked in here.api.requests if re.search("moved", asked.path)]
+    scripted.is_over = True
+    here.findings.faults += len(scripted.served)
+    here.settle(scripted.answered_wrongly())
+    moved = [asked for asked in here.api.requests if asked.path == MOVED]
     if moved:
         here.findings.beyond += len(moved)
         here.findings.report(f"{len(moved)} calls followed a redirect")
 
 
-STRIKES = {kind: partial(strike, kind) for kind in KINDS}
+SLOW = ("hang", "trickle")
+OFTEN = (1, 1, 1, 1, 2, 2, 6)
+"""Faults in a row for one sample: sometimes more than a call is tried."""
+MIXED = {name: fault for kind, faults in KINDS.items() if kind not in SLOW for name, fault in faults.items()}
+STRIKES = {kind: partial(strike, faults, (1,) if kind in SLOW else OFTEN) for kind, faults in KINDS.items()}

@@ -11,9 +11,6 @@ from tests.support.faults.api import MODES
 from tests.support.faults.scene import DEADLINE_S, IN_FLIGHT, SAMPLES, Scene
 from tests.support.project import Running, wait_for
 
-IN_A_ROW = 3
-"""Sessions that are struck until one finishes."""
-
 
 def send_to_group(running: Running, number: int) -> bool:
     """Send a signal to all of a session; whether it was there."""
@@ -35,7 +32,7 @@ def _to(pid: int | None, number: int) -> bool:
 
 def _struck(here: Scene, rng: random.Random, hit: Callable[[Running], bool], allowed: int, *args: str) -> None:
     """Strike sessions, each at a random moment, until all is recorded or so many were; then finish."""
-    for _ in range(IN_A_ROW):
+    for _ in range(here.in_a_row):
         running = here.start(*(args or (rng.choice(MODES),)))
         here.wait_for_moment(rng, running)
         if running.process.is_alive() and hit(running):

@@ -39,6 +39,8 @@ class Scene:
     def __init__(self, root: Path, api: ApiServer, wanted: Undisturbed | None = None) -> None:
         self.api, self.findings = api, Findings()
         self.wanted = wanted
+        self.early, self.in_a_row = 0.2, 3
+        """The share of strikes that come while a session starts; how many sessions are struck until one finishes."""
         self.allowed = 0
         """How many answers may be paid for again: those in flight when a session was struck."""
         self.project = Project(root / "project", api.base_url)
@@ -74,7 +76,7 @@ class Scene:
     def wait_for_moment(self, rng: random.Random, running: Running) -> None:
         """Wait for a random moment of a session: of its start, or after a random number of answers."""
         left = SAMPLES - len(self.project.recorded())
-        if not left or rng.random() < 0.2:
+        if not left or rng.random() < self.early:
             time.sleep(rng.uniform(0, 1.5))
             return
         answered = self.api.answered + rng.randrange(left)
