@@ -1,4 +1,4 @@
-"""A project to measure in: the harness as a user has it, and a suite of as many samples as asked for.
+"""A project to measure in: as a user has it who installed Evaltape, with a suite of as many samples as asked for.
 
 The samples are the embedded data set's over and over, each with an id and a last line of its own.
 """
@@ -15,6 +15,12 @@ from benchmarks.runner import PYTHON
 
 ROOT = Path(__file__).parent.parent
 ROWS = ROOT / "evals/data/chats/validation.jsonl"
+PYTEST_INI = """\
+[pytest]
+testpaths = evals
+eval_suite = suite-200.toml
+addopts = --strict-markers --strict-config -p no:anyio
+"""
 PROMPT = "Summarize the following conversation in one sentence.\n\n"
 SUITE = """
 [dataset]
@@ -37,7 +43,7 @@ gates = {{ rouge1 = 0.05, rouge2 = 0.01, rougeL = 0.05 }}
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with conftest.py, pytest.ini, the tests and the harness."""
+    """A folder with a pytest.ini, the tests and the suites. The plugin is the installed one."""
 
     folder: Path
 
@@ -47,7 +53,7 @@ class Project:
         return [PYTHON, "-m", "pytest", "evals", "-m", "baseline", "-q", "--suite", str(suite), *options]
 
     def record(self, n: int, *options: str) -> list[str]:
-        """The command that records `n` samples anew and accepts their scores."""
+        """The command that records `n` samples afresh and accepts their scores."""
         return self.pytest(n, "--record", "--snapshot-update", *options)
 
     def suite(self, n: int) -> Path:
@@ -84,7 +90,8 @@ def project() -> Iterator[Project]:
     """A project in a temporary folder."""
     with TemporaryDirectory(prefix="evaltape-bench-") as name:
         folder = Path(name)
-        for file in ("conftest.py", "pytest.ini"):
-            shutil.copy(ROOT / file, folder)
-        shutil.copytree(ROOT / "evals", folder / "evals", ignore=shutil.ignore_patterns("__snapshots__", "__pycache__"))
+        (folder / "pytest.ini").write_text(PYTEST_INI)
+        (folder / "evals").mkdir()
+        for file in (ROOT / "evals").glob("test_*.py"):
+            shutil.copy(file, folder / "evals")
         yield Project(folder)

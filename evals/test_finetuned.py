@@ -28,7 +28,9 @@ def test_gate(scores, metric):
 
 @pytest.mark.gate
 def test_slices(slices, metric):
-    gate = slices.model.slice_gates[metric]
+    scores, gate = slices.scores, slices.model.slice_gates[metric]
+    assert len(scores.failures) <= scores.model.allow_failed, scores.failed_in_short
+    assert not scores.unscored(metric), scores.unscored_in_short(metric)
     assert not slices.short_of(metric, gate), slices.in_short(metric)
 
 

@@ -102,6 +102,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         stash[USER_ERROR] = error
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collectreport(report: pytest.CollectReport) -> Generator[None, Any, Any]:
+    """Leave what has nothing to run on out of the number of collected tests."""
+    collected = report.result or []
+    report.result = [node for node in collected if not isinstance(node, pytest.Item) or case_of(node) is not NOTHING]
+    result = yield
+    report.result = collected
+    return result
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, Any]:
     """Report a user's error; put gates behind every sample; workers leave gates to the controller."""
@@ -127,7 +137,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
-    """Fail a gate on a recording that isn't finished, whatever the gate asserts."""
+    """Fail a gate on a recording that isn't finished, whatever it asserts; skip one that the suite lets stay open."""
     case, session = case_of(pyfuncitem), pyfuncitem.config.stash[SESSION]
     if case is not None and case.is_gate:
         session.before_gates()
@@ -138,6 +148,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
                 reason = str(error)
             if reason:
                 pytest.fail(reason, pytrace=False)
+        _skip_if_it_may_stay_open(case, session)
 
 
 # ---------------------------------------------------------------- what tests ask for
@@ -271,6 +282,16 @@ def _skip_unless_all(request: pytest.FixtureRequest) -> None:
     session = request.config.stash[SESSION]
     if session.settings.samples is not None:
         pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(session.settings.samples)}")
+
+
+def _skip_if_it_may_stay_open(case: Case, session: Session) -> None:
+    """Skip a comparison that the scores don't decide if the suite says `inconclusive = "skip"`."""
+    comparison, metric = case.comparison, case.metric
+    if comparison is None or metric is None or comparison.inconclusive != "skip":
+        return
+    paired = session.paired_scores(comparison)
+    if paired.verdict(metric) == "inconclusive":
+        pytest.skip(paired.in_short(metric))
 
 
 # ---------------------------------------------------------------- reports

@@ -17,7 +17,7 @@ from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
-from evaltape.scoring.slices import SliceScores, slice_scores
+from evaltape.scoring.slices import SliceScores
 from evaltape.settings import Settings
 from evaltape.suite.definition import Comparison, Model
 from evaltape.text import counted
@@ -141,7 +141,7 @@ class Session:
         """Return the scores of a model on every sample of its suite."""
         workspace = self.workspaces[model.suite]
         predictions = [self.prediction(model, sample) for sample in workspace.samples]
-        return ModelScores(model, workspace.metrics, predictions, workspace.clusters)
+        return ModelScores(model, workspace.metrics, predictions, workspace.clusters, workspace.slice_values)
 
     def unfinished(self, model: Model) -> str | None:
         """Return what is still to come of a model's fresh recording that was cut short; None if there is nothing.
@@ -161,7 +161,8 @@ class Session:
         """Return the scores of a model by the values of the suite's slice columns."""
         workspace = self.workspaces[model.suite]
         data = workspace.suite.dataset
-        return slice_scores(self.scores(model), workspace.samples_by_id, data.slices, data.slice_min)
+        scores = self.scores(model)
+        return SliceScores(scores, scores.slices, data.slice_min)
 
     def against(self, model: Model) -> "ModelAgainst":
         """Return a model on every sample of its suite beside its recording on the other side."""

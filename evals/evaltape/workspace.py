@@ -24,6 +24,7 @@ from evaltape.scoring import rouge
 from evaltape.scoring.metrics import CallFacts, Metric, build_metrics, check_bound, score_answer
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.reference_check import check_references
+from evaltape.scoring.slices import slice_values
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Model, Suite
@@ -126,6 +127,11 @@ class Workspace:
         """By sample the value of the suite's cluster column; None if it names none."""
         column = self.suite.dataset.cluster
         return None if column is None else {sample.id: str(sample.columns.get(column)) for sample in self.samples}
+
+    @cached_property
+    def slice_values(self) -> dict[str, dict[str, str]]:
+        """By slice column the value of each sample that has one."""
+        return slice_values(self.samples_by_id, self.suite.dataset.slices)
 
     # ------------------------------------------------------------ metrics
 

@@ -249,7 +249,47 @@ def test_skipped_and_parametrized_tests_of_ours_behave_like_any(repository: Repo
         "import pytest\n"
         "@pytest.mark.skip\ndef test_skipped(prediction): pass\n"
         "@pytest.mark.parametrize('word', ['pears', 'Ann'])\ndef test_has(prediction, word): assert word in prediction.text\n"
-        "@pytest.mark.suite('other')\ndef test_other_suite(prediction): raise AssertionError\n"
+        "@pytest.mark.suite('mine')\ndef test_this_suite(prediction): pass\n"
         "@pytest.mark.finetuned\ndef test_tuned_only(prediction): raise AssertionError\n",
     )
-    repository.pytest().assert_outcomes(passed=8, skipped=4)
+    repository.pytest().assert_outcomes(passed=12, skipped=4)
+
+
+@pytest.mark.parametrize("mode", ["-pno:xdist", "-n2"])
+def test_what_has_nothing_to_run_on_is_not_counted_as_collected(repository: Repository, mode: str) -> None:
+    repository.configure()
+    repository.write("test_mine.py", GATE + "def test_slices(slices, metric): pass\ndef test_pair(comparison, metric): pass\n")
+    assert "collected 1 item\n" in repository.pytest(mode).output
+    run = repository.pytest(mode, "test_mine.py::test_gate", "test_mine.py::test_slices")
+    run.assert_outcomes(passed=1)
+
+
+def test_a_mark_that_names_no_suite_is_refused_and_one_for_a_suite_that_is_not_in_the_run_is_not(
+    repository: Repository,
+) -> None:
+    repository.configure()
+    repository.write("checks/other.toml", SUITE)
+    repository.write("test_mine.py", "import pytest\n@pytest.mark.suite('mien')\ndef test_short(prediction): pass\n")
+    run = repository.pytest()
+    run.assert_refused("test_mine.py::test_short: mark.suite: no suite 'mien'. Did you mean 'mine'? Suites: mine")
+    assert repository.pytest("--suite", "checks/other.toml").exit_code == 5
+    repository.write("test_mine.py", "import pytest\n@pytest.mark.suite\ndef test_short(prediction): pass\n")
+    repository.pytest().assert_refused("mark.suite: it takes the names of suites. Suites: mine")
+
+
+def test_scores_have_slices_and_refuse_a_metric_that_the_suite_does_not_have(repository: Repository) -> None:
+    repository.configure()
+    rows = [{**row, "kind": "even" if n % 2 == 0 else "odd"} for n, row in enumerate(ROWS)]
+    repository.write("checks/rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    repository.write("checks/mine.toml", SUITE.replace("\n[metrics]", 'slices = ["kind"]\n[metrics]', 1))
+    repository.write(
+        "test_mine.py",
+        "import pytest\n"
+        "def test_slices_of_scores(scores):\n"
+        "    assert {value: len(each.column('rouge1')) for value, each in scores.slices['kind'].items()} == {'even': 2, 'odd': 2}\n"
+        "    assert scores.slices['kind']['odd'].mean('rouge1') == 1.0\n"
+        "    for ask in (scores.mean, scores.interval, scores.column):\n"
+        "        with pytest.raises(KeyError, match=\"no metric 'rogue1'. Did you mean 'rouge1'. Metrics: rouge1\"):\n"
+        "            ask('rogue1')\n",
+    )
+    repository.pytest().assert_outcomes(passed=1)

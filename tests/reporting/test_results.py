@@ -227,6 +227,17 @@ def test_an_inconclusive_comparison_that_is_skipped_is_null(compared: Project) -
     assert (difference["verdict"], difference["passed"]) == ("inconclusive", None)
 
 
+@pytest.mark.parametrize("mode", ["-pno:xdist", "-n2"])
+def test_a_comparison_that_may_stay_open_is_skipped_with_its_reason(compared: Project, mode: str) -> None:
+    compared.edit_suite("min_gain = { rouge1 = 0.01 }", 'min_gain = { rouge1 = 0.35 }\ninconclusive = "skip"')
+    run = compared.run("evals/test_comparisons.py", mode, "-rs", "--results", "results.json")
+    run.assert_outcomes(skipped=1)
+    assert run.exit_code == 0 and "inconclusive: size-helps rouge1" in run.output
+    results = json.loads((compared.root / "results.json").read_text())
+    difference = results["suites"]["chats"]["comparisons"]["size-helps"]["rouge1"]
+    assert (difference["verdict"], difference["passed"]) == ("inconclusive", None)
+
+
 def test_what_differs_from_the_accepted_scores_is_told(recorded: Project) -> None:
     accepted = recorded.snapshots / "small.scores"
     table = json.loads(accepted.read_text())

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from evaltape.errors import UserError
+from evaltape.names import nearest
 from evaltape.samples.sample import Sample
 from evaltape.session import Session
 from evaltape.suite.definition import Comparison, Model
@@ -212,9 +214,18 @@ def _is_wanted(metafunc: pytest.Metafunc, case: Case, session: Session) -> bool:
 
 
 def _suites_of(definition: pytest.Item, session: Session) -> set[str]:
-    """Return the suites that a test's `suite` marks allow: all without one."""
-    named = [name for mark in definition.iter_markers("suite") for name in mark.args]
-    return set(session.workspaces) if not named else set(named)
+    """Return the suites that a test's `suite` marks allow: all without one.
+
+    Raises `UserError` for a name that no suite has, if all that are configured are there to tell.
+    """
+    marks = list(definition.iter_markers("suite"))
+    named = {name for mark in marks for name in mark.args}
+    known, settings = set(session.workspaces), session.settings
+    strange = sorted(map(str, named - known)) if settings.suites == settings.configured_suites else []
+    if strange or (marks and not named):
+        what = f"no suite {strange[0]!r}.{nearest(strange[0], known)}" if strange else "it takes the names of suites."
+        raise UserError(f"{definition.nodeid}: mark.suite: {what} Suites: {', '.join(sorted(known))}")
+    return named if marks else known
 
 
 def _marks(case: Case, session: Session) -> list[pytest.MarkDecorator]:

@@ -27,6 +27,7 @@ LEAST_WIDTHS = (9, 8, 18, 13)
 WIDEST_NAME = 28
 NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
 CASE_INDENT = 14
+"""The least, of the texts beneath a sample."""
 
 
 def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
@@ -43,6 +44,9 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
 
 
 def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results: Results) -> None:
+    remarks = list(_remarks(suite, verbose=reporter.verbosity > 0))
+    if not (suite.predictions or suite.causes or remarks):
+        return
     reporter.write_sep("=", f"scores: {suite.name} ({suite.mode})")
     if suite.predictions:
         verdict = verdict_of(suite, results)
@@ -51,7 +55,7 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
         _print_tables(reporter, suite)
     if reporter.verbosity < 0:
         return
-    for line in _remarks(suite, verbose=reporter.verbosity > 0):
+    for line in remarks:
         print_wrapped(reporter, line)
     for worst in worst_samples(suite):
         _print_worst(reporter, worst)
@@ -219,9 +223,10 @@ def _print_worst(reporter: pytest.TerminalReporter, worst: Worst) -> None:
 
 
 def _texts(case: Case, width: int, uncut: bool) -> Iterable[str]:
+    indent = max([CASE_INDENT, *(len(name) + 4 for name in case.texts)])
     for name, text in case.texts.items():
-        line = f"  {name + ':':<{CASE_INDENT - 2}}{visible(text)}"
-        yield from wrapped(line, width, " " * CASE_INDENT) if uncut else [cut(line, width)]
+        line = f"  {name + ':':<{indent - 2}}{visible(text)}"
+        yield from wrapped(line, width, " " * indent) if uncut else [cut(line, width)]
 
 
 def print_wrapped(reporter: pytest.TerminalReporter, text: str, red: bool = False) -> None:

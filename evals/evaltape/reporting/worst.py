@@ -132,10 +132,10 @@ def _of_pair(
 ) -> Iterator[Worst]:
     earlier = {each.sample: each for each in before if metric.name in each.scores}
     pairs = [(earlier[each.sample], each) for each in after if each.sample in earlier and metric.name in each.scores]
-    pairs.sort(key=lambda pair: _gain(metric, *(each.scores[metric.name] for each in pair)))
-    cases = tuple(_paired_case(suite, metric, *pair) for pair in pairs[:MOST])
-    if cases:
-        yield Worst(title, cases, _rerun(suite, [now for _, now in pairs[:MOST]]))
+    gains = [(_gain(metric, *(each.scores[metric.name] for each in pair)), pair) for pair in pairs]
+    lost = [pair for _, pair in sorted((each for each in gains if each[0] < 0), key=lambda each: each[0])][:MOST]
+    if lost:
+        yield Worst(title, tuple(_paired_case(suite, metric, *pair) for pair in lost), _rerun(suite, [now for _, now in lost]))
 
 
 def _gain(metric: MetricFacts, before: float, after: float) -> float:
@@ -161,7 +161,8 @@ def _of_against(suite: SuiteResults) -> Iterator[Worst]:
 
 
 def _of_past(suite: SuiteResults, against: AgainstResults, model: str, metric: MetricFacts) -> Iterator[Worst]:
-    pairs = [pair for pair in against.pairs if pair.model == model and metric.name in pair.scores]
+    scored = [pair for pair in against.pairs if pair.model == model and metric.name in pair.scores]
+    pairs = [pair for pair in scored if _gain(metric, *pair.scores[metric.name]) < 0]
     pairs.sort(key=lambda pair: _gain(metric, *pair.scores[metric.name]))
     cases = tuple(
         Case(

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from evaltape.names import nearest
 from evaltape.scoring import statistics
 from evaltape.scoring.bounds import decimals_apart
 from evaltape.scoring.metrics import Metric
@@ -28,6 +29,8 @@ class ModelScores:
     predictions: Sequence[Prediction]
     clusters: Mapping[str, str] | None = None
     """By sample the cluster it belongs to, if the suite names a cluster column: its samples aren't independent."""
+    slice_values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By slice column the value of each sample that has one."""
 
     def __repr__(self) -> str:
         return f"<scores of {self.model.key}>"
@@ -42,13 +45,27 @@ class ModelScores:
         """The samples that were answered."""
         return [prediction for prediction in self.predictions if prediction.answered]
 
+    @cached_property
+    def slices(self) -> dict[str, dict[str, "ModelScores"]]:
+        """By slice column, by value in the order of the samples, the scores of the samples that have it."""
+        return {column: self._by_value(values) for column, values in self.slice_values.items()}
+
+    def _by_value(self, values: Mapping[str, str]) -> dict[str, "ModelScores"]:
+        groups: dict[str, list[Prediction]] = {}
+        for prediction in self.predictions:
+            if prediction.sample in values:
+                groups.setdefault(values[prediction.sample], []).append(prediction)
+        return {value: replace(self, predictions=group, slice_values={}) for value, group in groups.items()}
+
     @property
     def truncated(self) -> int:
         """How many of the answers were cut at the length limit."""
         return sum(prediction.truncated for prediction in self.answered)
 
     def scored(self, metric: str) -> list[Prediction]:
-        """Return the predictions that a metric has scored."""
+        """Return the predictions that a metric has scored. Raises `KeyError` for one that the suite doesn't have."""
+        if metric not in self.metrics:
+            raise KeyError(f"no metric {metric!r}.{nearest(metric, self.metrics)} Metrics: {', '.join(self.metrics)}")
         return [prediction for prediction in self.answered if metric in prediction.scores]
 
     def unscored(self, metric: str) -> list[Prediction]:
@@ -66,7 +83,7 @@ class ModelScores:
 
     def interval(self, metric: str) -> Interval | None:
         """Return a metric's mean with its 95% interval; None if no sample was scored."""
-        return self.intervals.get(metric)
+        return self.intervals.get(metric) if self.scored(metric) else None
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:

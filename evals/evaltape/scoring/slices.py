@@ -1,10 +1,9 @@
 """Slices: the scores of samples that share a column's value, so that a mean doesn't hide a group that does badly."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evaltape.samples.sample import Sample
-from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, shown_end
 from evaltape.suite.definition import Model
 from evaltape.text import counted
@@ -74,15 +73,10 @@ class SliceScores:
 
 def slice_scores(scores: ModelScores, samples: Mapping[str, Sample], columns: tuple[str, ...], smallest: int) -> SliceScores:
     """Return the scores of a model by the values of some columns; `samples` by id."""
-    return SliceScores(scores, {column: _by_value(scores, samples, column) for column in columns}, smallest)
+    return SliceScores(scores, replace(scores, slice_values=slice_values(samples, columns)).slices, smallest)
 
 
-def _by_value(scores: ModelScores, samples: Mapping[str, Sample], column: str) -> dict[str, ModelScores]:
-    groups: dict[str, list[Prediction]] = {}
-    for prediction in scores.predictions:
-        value = samples[prediction.sample].slice_of(column)
-        if value is not None:
-            groups.setdefault(value, []).append(prediction)
-    return {
-        value: ModelScores(scores.model, scores.metrics, predictions, scores.clusters) for value, predictions in groups.items()
-    }
+def slice_values(samples: Mapping[str, Sample], columns: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Return by column the value of each sample that has one; `samples` by id."""
+    found = {column: {key: sample.slice_of(column) for key, sample in samples.items()} for column in columns}
+    return {column: {key: value for key, value in values.items() if value is not None} for column, values in found.items()}
