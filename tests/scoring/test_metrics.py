@@ -6,12 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from evaltape.scoring.metrics import DEFAULT_SPECS, CallFacts, build_metrics, check_bound, score_answer
+from evaltape.scoring.metrics import CallFacts, check_bound, score_answer
+from evaltape.suite.read_metrics import DEFAULT
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from tests.support.metrics import NO_CALL, PLACE, Example, metrics, score
+from tests.support.metrics import NO_CALL, Example, metrics, score
 from tests.support.project import ROUGE1, ROUGE2, ROUGEL, ROWS
 
 ALL = {name: {} for name in ("rouge1", "rouge9", "rougeLsum", "chrf", "bleu", "exact", "words", "latency_s", "cost_usd")}
@@ -23,7 +24,7 @@ REFERENCES = ("the red car won the race", "a red car was first", "red won")
 
 @pytest.mark.parametrize("n", range(len(ROWS)), ids=[row["id"] for row in ROWS])
 def test_without_a_table_the_metrics_are_rouge_1_2_and_l(n: int) -> None:
-    built = build_metrics(DEFAULT_SPECS, PLACE, root=None)  # type: ignore[arg-type]
+    built = metrics({name: {} for name in DEFAULT})
     answer, sample = ROWS[n]["dialogue"].split("\n")[0], Example(references=(ROWS[n]["summary"],))
     scores, unscored = score_answer(built, sample, answer, NO_CALL)
     assert scores == pytest.approx({"rouge1": ROUGE1[n], "rouge2": ROUGE2[n], "rougeL": ROUGEL[n]}, rel=1e-12, abs=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.scoring.metrics import CallFacts, Metric, MetricSpec, build_metrics, score_answer
-from evaltape.scoring.specs import KINDS
+from evaltape.suite.read_metrics import kind_of
 
 PLACE = "evals/suites/chats.toml: [metrics]"
 NO_CALL = CallFacts()
@@ -24,8 +24,7 @@ class Example:
 
 def metrics(table: Mapping[str, Mapping[str, Any]], root: Path = Path("/nowhere")) -> dict[str, Metric]:
     """The metrics of a [metrics] table."""
-    kinds = {name: "function" if "function" in options else KINDS.get(name, name) for name, options in table.items()}
-    return build_metrics({name: MetricSpec(name, kinds[name], options) for name, options in table.items()}, PLACE, root)
+    return build_metrics({name: MetricSpec(name, kind_of(name), options) for name, options in table.items()}, PLACE, root)
 
 
 def score(name: str, answer: str, *references: str, **options: Any) -> float:

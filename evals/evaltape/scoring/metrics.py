@@ -18,12 +18,11 @@ from evaltape.scoring.rouge import RougeScores
 from evaltape.scoring.sacrebleu_scores import SacrebleuScores, is_installed
 from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
 from evaltape.scoring.simple import Exact, Recorded, Words
-from evaltape.scoring.specs import DEFAULT_SPECS, check_spec
 from evaltape.scoring.user_metric import FunctionScores
 from evaltape.suite.definition import MetricSpec
 from evaltape.text import visible
 
-__all__ = ["DEFAULT_SPECS", "CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]
+__all__ = ["CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,6 @@ def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> di
     `place` names the table in messages (`evals/suites/chats.toml: [metrics]`); functions are imported from below `root`.
     Raises `UserError` for whatever can't be computed.
     """
-    for name, spec in specs.items():
-        check_spec(spec, f"{place} {name}")
     rouge = _rouge_scorers(specs, place, root)
     return {name: _metric(spec, rouge, place, root) for name, spec in specs.items()}
 

@@ -43,12 +43,13 @@ def read_bounds(table: Table, key: str, metrics: Metrics) -> dict[str, float]:
     return bounds
 
 
-def _metric(name: str, table: Table) -> MetricSpec:
-    return MetricSpec(name, _kind(name), {option: table.take(option) for option in table.values})
-
-
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
+    """Return the kind of the metric with that name, as in `MetricSpec`."""
     return "function" if name not in BUILT_IN else "rouge" if name.startswith("rouge") else name
+
+
+def _metric(name: str, table: Table) -> MetricSpec:
+    return MetricSpec(name, kind_of(name), {option: table.take(option) for option in table.values})
 
 
 def _check_name(suite: Table, name: str, values: Mapping[str, Any]) -> None:
