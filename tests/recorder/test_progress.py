@@ -48,7 +48,9 @@ def assert_reads_as_without(text, args):
     """pytest's own lines are whole: every sample's dot or word is there, and the hundred percent at the margin."""
     before_scores = text[: text.index("= scores: ")]
     if "-v" in args:
-        passed = re.findall(r"^evals/test_baseline.py::test_sample\[chats-small-s\d+\] PASSED +\[ *\d+%\]$", before_scores, re.M)
+        passed = re.findall(
+            r"^evals/test_baseline.py::test_sample\[chats-small-s\d+\] PASSED +\[ *\d+%\]$", before_scores, re.M
+        )
         assert len(passed) == 30
     else:
         dots = re.search(r"^(evals/test_baseline.py )?\.{32} +\[100%\]$", before_scores, re.M)
