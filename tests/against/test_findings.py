@@ -49,7 +49,9 @@ def test_where_less_is_better_more_is_the_drop():
     assert lengths([20.0] * 12, [30.0] * 12).verdict("words") == "failed"
     assert lengths([30.0] * 12, [20.0] * 12).verdict("words") == "passed"
     found = lengths([30.0] * 12, [20.0] * 12)
-    assert found.in_short("words").startswith("small words against main (1a2b3c4d5e of 2026-11-24): -9.2 (90% interval -")
+    assert found.in_short("words").startswith(
+        "-9.2 passed: small words against main (1a2b3c4d5e of 2026-11-24) (90% interval -"
+    )
     assert lengths([20.0] * 12, [30.0] * 12).most_lost("words")[0].sample == "s09"
 
 
@@ -88,7 +90,7 @@ def test_with_no_pair_a_bound_fails_and_says_why():
     found = against([0.5, 0.5], [None, None])
     assert found.verdict("exact") == "failed"
     assert found.in_short("exact") == (
-        "small exact against main (1a2b3c4d5e of 2026-11-24): failed: no sample is scored by exact on both sides"
+        "failed: small exact against main (1a2b3c4d5e of 2026-11-24): no sample is scored by exact on both sides"
     )
 
 

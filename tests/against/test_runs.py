@@ -97,15 +97,17 @@ def test_the_table_shows_change_interval_bound_and_verdict(repository):
 def test_a_failed_bound_says_what_happened_in_a_line(repository):
     run = on(repository, "worse").run("evals", "--against", "main", "-k", "test_against and rougeL", "-p", "no:xdist")
     message = next(line for line in run.output.splitlines() if line.startswith("E  "))
-    assert message.split("AssertionError: ")[1].startswith("small rougeL against main (merge base ")
-    assert message.endswith(" 40 samples), max_drop 0.02: failed; recorded with another prompt (line 1 differs)")
+    assert message.split("AssertionError: ")[1].startswith("-0.3174 failed: small rougeL against main (merge base ")
+    assert message.endswith(" 40 samples), max_drop 0.02; recorded with another prompt (line 1 differs)")
+    assert "FAILED evals/test_comparisons.py::test_against[chats-small-rougeL] - -0.3174" in run.output
 
 
 def test_an_inconclusive_verdict_says_how_many_samples_would_settle_it(repository):
     for sample in ("t01", "t04"):
         rewrite_answer(repository, sample, "nothing at all")
     run = repository.run("evals", "--against", "HEAD", "-p", "no:xdist", "-k", "test_against and rouge1")
-    assert "max_drop 0.02: inconclusive; the interval straddles the bound; about " in run.output
+    assert " inconclusive: small rouge1 against HEAD (" in run.output
+    assert "max_drop 0.02; the interval straddles the bound; about " in run.output
     assert "samples would settle it (40 decide what is 0." in run.output
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from evaltape.mutation.ends import difference_end, mean_end
 from evaltape.mutation.gates import mean_gate, slice_gate
+from evaltape.scoring.paired import difference
+from evaltape.scoring.statistics import interval
 
 ROWS = np.random.default_rng(7).normal(0.3, 0.1, (3, 200))
 ERRORS = ROWS.std(axis=1, ddof=1) / math.sqrt(200)
@@ -28,6 +30,19 @@ def test_an_end_of_a_mean_is_that_of_its_95_percent_interval() -> None:
 def test_a_row_is_decided_the_same_whatever_stands_beside_it() -> None:
     end = difference_end(0.95, is_lower=True)
     assert end(ROWS) == pytest.approx([end(ROWS[place : place + 1])[0] for place in range(3)], abs=1e-12)
+
+
+def test_what_belongs_together_counts_as_clusters_as_in_the_intervals_of_the_tests() -> None:
+    clusters, rows = [place // 10 for place in range(200)], np.repeat(ROWS[:, ::10], 10, axis=1)
+    for is_lower in (True, False):
+        alone = [interval(row, clusters=clusters) for row in rows.tolist()]
+        assert mean_end(is_lower, clusters=clusters)(rows) == [each.low if is_lower else each.high for each in alone]
+        wider = difference([0.0] * 200, rows[0].tolist(), clusters=clusters)
+        end = difference_end(0.95, is_lower, clusters=clusters)(rows)[0]
+        assert end == pytest.approx(wider.low if is_lower else wider.high)
+        assert abs(end - rows[0].mean()) > 2 * abs(difference_end(0.95, is_lower)(rows)[0] - rows[0].mean())
+    few = [place // 40 for place in range(200)]
+    assert difference_end(0.95, True, clusters=few)(ROWS) == [-math.inf] * 3  # Five clusters pass nothing.
 
 
 def test_many_rows_take_little_memory_and_leave_none() -> None:

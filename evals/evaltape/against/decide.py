@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from evaltape.scoring import paired
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired import Difference
-from evaltape.scoring.scores import limits
+from evaltape.scoring.scores import limits, shown_end
 
 CONFIDENCE = 0.95
 """One-sided, as that of a comparison that names none."""
@@ -32,8 +32,7 @@ def decide(difference: Difference, max_drop: float, metric: Metric) -> tuple[str
     return verdict, f"{difference.reason(bound, is_up)}; {settled}{decided}"
 
 
-def in_short(difference: Difference, decimals: int) -> str:
-    """Return `-0.0312 (90% interval -0.0411 to -0.0209, 40 samples)`."""
-    ends = [f"{end:+z.{decimals}f}" if end is not None else "unknown" for end in (difference.low, difference.high)]
-    about = f"{difference.label} interval {ends[0]} to {ends[1]}, {difference.samples} samples"
-    return f"{difference.mean:+z.{decimals}f} ({about})"
+def interval_of(difference: Difference, decimals: int) -> str:
+    """Return `90% interval -0.0411 to -0.0209, 40 samples`."""
+    ends = " to ".join(shown_end(end, "+z", decimals) for end in (difference.low, difference.high))
+    return f"{difference.label} interval {ends}, {difference.samples} samples"

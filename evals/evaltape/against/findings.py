@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from evaltape.against.decide import decide, difference_of, in_short
+from evaltape.against.decide import decide, difference_of, interval_of
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
@@ -166,14 +166,15 @@ class ModelAgainst:
     # ------------------------------------------------------------ messages
 
     def in_short(self, metric: str) -> str:
-        """Return the change beside its bound in a line, with what would settle an inconclusive one."""
-        begin = f"{self.model.key} {metric} against {self.side.title}"
+        """Return the change beside its bound in a line, the number first, with what would settle an inconclusive one."""
+        about = f"{self.model.key} {metric} against {self.side.title}"
         verdict, why = self._decided(metric)
         difference = self.differences.get(metric)
         if difference is None:
-            return f"{begin}: {verdict}: {why}"
+            return f"{verdict}: {about}: {why}"
+        decimals = self.metrics[metric].decimals
         bound = f", max_drop {self.max_drop[metric]:g}" if metric in self.max_drop else ""
-        line = f"{begin}: {in_short(difference, self.metrics[metric].decimals)}{bound}: {verdict}"
+        line = f"{difference.mean:+z.{decimals}f} {verdict}: {about} ({interval_of(difference, decimals)}){bound}"
         return line + "".join(f"; {note}" for note in (why, *self.notes) if note)
 
     @property

@@ -79,18 +79,21 @@ def slice_gate(
     metric: str,
     threshold: float,
     slices: Sequence[Sequence[int]],
-    deciding_end: Value,
+    deciding_ends: Value | Sequence[Value],
     higher_is_better: bool = True,
     undecided: str | None = None,
 ) -> Gate:
     """Return the gate on the means of slices, which fails if one slice's whole interval is beyond the threshold.
 
-    `slices` are the places of each slice's answers. `deciding_end` takes scores of shape (draws, answers of a slice) and
-    returns the end of each interval that has to reach the threshold: the upper one, or the lower one where lower is better.
+    `slices` are the places of each slice's answers. `deciding_ends`, one for all or one for each slice, takes scores of shape
+    (draws, answers of a slice) and returns the end of each interval that has to reach the threshold: the upper one, or the
+    lower one where lower is better.
     """
 
+    deciding = [deciding_ends] * len(slices) if callable(deciding_ends) else deciding_ends
+
     def value(scores: "Floats") -> Sequence[float]:
-        ends = zip(*(_ends(scores[:, places], deciding_end) for places in slices), strict=True)
+        ends = zip(*(_ends(scores[:, places], end) for places, end in zip(slices, deciding, strict=True)), strict=True)
         return [_worst(slice_ends, higher_is_better) for slice_ends in ends]
 
     return Gate(metric, threshold, value, higher_is_better, (SLICE_GATES,), SLICE_GATES, undecided)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from evaltape.mutation.ends import difference_end, mean_end
 from evaltape.mutation.gates import AGAINST, COMPARISONS, MAX_DROP, MIN_GAIN, Gate, mean_gate, paired_gate, slice_gate
-from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.scores import ModelScores, PairedScores, cluster_labels
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Against
 
@@ -39,7 +39,9 @@ def _slice_gates(slices: SliceScores) -> Iterator[Gate]:
     undecided = None if gated else f"no slice has {slices.smallest} samples"
     for metric, threshold in slices.model.slice_gates.items() if slices.columns else ():
         higher = slices.scores.higher_is_better(metric)
-        yield slice_gate(metric, threshold, groups, mean_end(not higher, _bounds(slices.scores, metric)), higher, undecided)
+        bounds = _bounds(slices.scores, metric)
+        ends = [mean_end(not higher, bounds, cluster_labels(each.clusters, each.answered)) for each in gated]
+        yield slice_gate(metric, threshold, groups, ends, higher, undecided)
 
 
 def _comparison_gates(pair: PairedScores) -> Iterator[Gate]:
@@ -51,16 +53,20 @@ def _comparison_gates(pair: PairedScores) -> Iterator[Gate]:
     baseline = {prediction.sample: prediction.scores for prediction in pair.baseline.answered}
     is_lower = comparison.inconclusive == "fail"
     for metric, bound in comparison.bounds.items():
-        scores = [baseline.get(prediction.sample, {}).get(metric) for prediction in pair.candidate.answered]
+        answered = pair.candidate.answered
+        scores = [baseline.get(prediction.sample, {}).get(metric) for prediction in answered]
+        compared = [prediction for prediction, score in zip(answered, scores, strict=True) if score is not None]
         key = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
         higher = pair.candidate.higher_is_better(metric)
-        end = difference_end(comparison.confidence, is_lower, _bounds(pair.candidate, metric))
+        labels = cluster_labels(pair.baseline.clusters, compared)
+        end = difference_end(comparison.confidence, is_lower, _bounds(pair.candidate, metric), labels)
         yield paired_gate((COMPARISONS, comparison.name), metric, bound, scores, end, higher, key)
 
 
 def _against_gates(scores: ModelScores, against: Against) -> Iterator[Gate]:
     for metric, drop in against.max_drop.items():
-        end = difference_end(AGAINST_CONFIDENCE, True, _bounds(scores, metric))
+        labels = cluster_labels(scores.clusters, scores.scored(metric))
+        end = difference_end(AGAINST_CONFIDENCE, True, _bounds(scores, metric), labels)
         undamaged = [prediction.scores.get(metric) for prediction in scores.answered]
         yield paired_gate((AGAINST,), metric, -drop, undamaged, end, scores.higher_is_better(metric))
 
