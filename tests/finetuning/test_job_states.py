@@ -12,6 +12,7 @@ from evaltape.recorder.jobs.states import State
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
+from evaltape.text import usd
 
 from tests.support.server import Reply, error
 from tests.support.server.jobs import RESULTS
@@ -276,7 +277,7 @@ def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):
     most = priced(tuning)
     driven = tuning.drive(budget_usd=most + 0.5, spent_usd=0.51)
     assert driven.error == (
-        f"[finetune.tuned] it can cost up to ${most:.2f}, more than the budget of ${most + 0.5:g} covers; not started"
+        f"[finetune.tuned] it can cost up to {usd(most)}, more than the budget of ${most + 0.5:g} covers; not started"
     )
     assert (tuning.uploads, tuning.job_ids, driven.recorder.budget.committed_usd) == (0, [], 0.51)
 

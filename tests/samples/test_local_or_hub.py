@@ -46,6 +46,13 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert "[dataset] path = 'talks.tsv' is no file that Evaltape reads: a local data set is a .jsonl, .json, .csv" in message
 
 
+def test_a_split_of_a_single_file_is_refused(tmp_path: Path) -> None:
+    write_data(tmp_path / "talks.jsonl", [TALK])
+    message = refusal(load_samples, suite_in(tmp_path, dataset='split = "test"', path="talks.jsonl"))
+    assert "[dataset] split = 'test': 'talks.jsonl' is one file, which has no splits. Name that split's file" in message
+    assert message.endswith("or a folder with one per split (test.jsonl)")
+
+
 def test_a_hub_data_set_that_cannot_be_had_is_one_message(project: Project) -> None:
     project.edit_suite("../data/talks.jsonl", "nobody/nothing")
     run = project.run_in_new_interpreter(

@@ -31,6 +31,8 @@ Loaded = tuple[list[Sample], list[str]]
 """Samples, and what a person should know of how they came about."""
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
+DEFAULT_SPLIT = "validation"
+"""What `split` is when absent."""
 KINDS = "a local data set is a .jsonl, .json, .csv or .parquet file, or a folder with one per split"
 
 
@@ -39,6 +41,7 @@ def load_samples(suite: Suite) -> Loaded:
 
     Raises `UserError` if the data set, its split or one of its columns is missing, or a row can't be a sample.
     """
+    _refuse_split_of_file(suite)
     rows = _rows(suite, suite.dataset.split)
     check_fields(suite, rows.columns, _whose(suite))
     check_columns(suite, rows.columns, _whose(suite))
@@ -94,6 +97,17 @@ def fewer_rows(suite: Suite, split: Split, count: int) -> list[str]:
     if split.samples is None or split.samples <= count:
         return []
     return [f"{shown(suite.file)}: {split.samples} samples asked for, split {split.name!r} has {count}: all are used"]
+
+
+def _refuse_split_of_file(suite: Suite) -> None:
+    """Refuse a split of a single file, whose rows would all be taken whatever the split is called."""
+    path, split = suite.dataset.path, suite.dataset.split.name
+    file = split_file(suite.dataset, suite.file, split)
+    if split != DEFAULT_SPLIT and file == suite.file.parent / path and file.is_file():
+        raise UserError(
+            f"{shown(suite.file)}: [dataset] split = {split!r}: {path!r} is one file, which has no splits. Name that split's "
+            f"file, or a folder with one per split ({split}{file.suffix})"
+        )
 
 
 def _rows(suite: Suite, split: Split) -> "Rows":

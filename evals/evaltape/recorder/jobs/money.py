@@ -4,6 +4,7 @@ from typing import Protocol
 
 from evaltape.recorder.budget import Budget
 from evaltape.recorder.tally import Tally
+from evaltape.text import usd
 
 
 class OverBudget(Exception):
@@ -42,7 +43,7 @@ class RecorderMoney:
             raise OverBudget("the suite states no price.training of it, so --budget can't bound what it costs; not started")
         most = most_usd or 0.0
         if not self._budget.hold(most):
-            raise OverBudget(f"it can cost up to ${most:.2f}, more than the budget of ${limit_usd:g} covers; not started")
+            raise OverBudget(f"it can cost up to {usd(most)}, more than the budget of ${limit_usd:g} covers; not started")
         self._held_usd = most
 
     def spend(self, amount_usd: float) -> None:
