@@ -12,6 +12,7 @@ from evaltape.recorder.jobs.states import State
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
+from evaltape.suite.pricing import training_tokens
 from evaltape.text import usd
 
 from tests.support.server import Reply, error
@@ -270,7 +271,7 @@ def test_a_date_that_is_none_does_not_matter(tuning, api):
 
 def priced(tuning):
     tuning.edit_suite("poll_seconds", "price = { training = 100, input = 1, output = 1 }\npoll_seconds")
-    return len(tuning.training_file().content) * 100 / 1e6
+    return training_tokens(tuning.training_file().text) * 100 / 1e6
 
 
 def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):

@@ -1,6 +1,5 @@
 """What a recording would ask, and what it can cost at most, before anything is called."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite import prompt
 from evaltape.suite.definition import Finetune, Model
-from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, OVERHEAD_TOKENS, answer_limit, call_usd, most_tokens, training_usd
-from evaltape.suite.tokens import Count, bytes_of, counter_of
+from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, answer_limit, call_usd, most_tokens, training_tokens, training_usd
+from evaltape.suite.tokens import bytes_of, counter_of
 from evaltape.text import counted, cut, usd
 
 if TYPE_CHECKING:
@@ -107,13 +106,8 @@ def _of_job(session: "Workspace", job: Finetune) -> JobEstimate:
         training = session.jobs.prepare(job.key).training
     except (UserError, ImportError) as error:
         return JobEstimate(job, problem=str(error))
-    tokens = _training_tokens(training.text, counter_of(job.base.served) or bytes_of)
+    tokens = training_tokens(training.text, counter_of(job.base.served) or bytes_of)
     return JobEstimate(job, training.rows, tokens)
-
-
-def _training_tokens(text: str, count: Count) -> int:
-    turns = [turn for line in text.split("\n") if line for turn in json.loads(line)["messages"]]
-    return sum(count(turn["content"]) + OVERHEAD_TOKENS for turn in turns)
 
 
 def _row(one: ModelEstimate) -> Iterator[str]:

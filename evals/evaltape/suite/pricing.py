@@ -49,6 +49,12 @@ def most_tokens(body: Mapping[str, Any], count: Count = bytes_of) -> tuple[int, 
     return prompt + sum(count(_text(value)) for value in more), DEFAULT_ANSWER_TOKENS if limit is None else limit
 
 
+def training_tokens(jsonl: str, count: Count = bytes_of) -> int:
+    """Return an upper bound of the tokens that an epoch over a training file has, its texts measured by `count`."""
+    turns = [turn for line in jsonl.split("\n") if line for turn in json.loads(line)["messages"]]
+    return sum(count(_text(turn["content"])) + OVERHEAD_TOKENS for turn in turns)
+
+
 def most_usd(model: Model, body: Mapping[str, Any]) -> float:
     """Return an upper bound of what a call can cost, in USD; 0 if the suite states no price."""
     return call_usd(model.price, *most_tokens(body)) if model.price else 0.0
