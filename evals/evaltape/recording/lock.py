@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from evaltape.errors import UserError
 from evaltape.files import remove_unfinished
 from evaltape.names import shown
@@ -20,6 +18,8 @@ def locked(folder: Path, root: Path, models: Iterable[str], suite_file: Path) ->
 
     Raises `UserError` if it can't be held, is another suite file's, or leads out of `root`.
     """
+    from filelock import FileLock, Timeout  # Only the recorder needs it, and every replay imports this module.
+
     _refuse_links([folder, *(folder / key for key in models)], root)
     check_owner(folder, suite_file)
     lock = FileLock(folder / NAME)

@@ -6,12 +6,15 @@ nothing here knows a session. Numbers are exact; they are rounded only when show
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.reporting.facts import Json, MetricFacts, json_of
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
 from evaltape.suite.commands import Commands
+
+if TYPE_CHECKING:  # Only a run with --mutate needs it.
+    from evaltape.mutation.model_mutants import ModelMutants
 
 VERSION = 2
 
@@ -136,7 +139,7 @@ class SuiteResults:
     """The comparisons whose models were both looked at, by name."""
     against: AgainstResults | None = None
     """The models beside another commit's, with `--against`."""
-    mutants: Mapping[str, ModelMutants] = field(default_factory=dict)
+    mutants: Mapping[str, "ModelMutants"] = field(default_factory=dict)
     """By model, with `--mutate`."""
     tests: tuple[OwnGate, ...] = ()
     """The gates that users wrote."""

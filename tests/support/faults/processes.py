@@ -87,7 +87,8 @@ def interrupted(here: Scene, rng: random.Random) -> None:
 
 
 def interrupted_twice(here: Scene, rng: random.Random) -> None:
-    """The second ends the wait."""
+    """The second ends the wait for calls in flight."""
+    here.api.latency_s = 1.0
 
     def hit(running: Running) -> bool:
         if not send_to_group(running, signal.SIGINT):
