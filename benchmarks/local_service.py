@@ -73,7 +73,7 @@ def main() -> None:
     given = arguments()
     with tempfile.TemporaryDirectory() as scratch:
         state = given.state or Path(scratch) / "state"
-        rows = list(measure("evaltape.local", given, local_service(given.model, state)))
+        rows = list(measure("evaltape serve", given, local_service(given.model, state)))
         if not given.no_peer:
             rows += measure("transformers serve", given, transformers_serve(given.model, state, Path(scratch)))
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, {Path(given.model).name}, ", end="")

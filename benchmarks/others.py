@@ -60,7 +60,7 @@ class Plain:
         self.folder = project.folder / f"plain-{n}"
         self.folder.mkdir(exist_ok=True)
         shutil.copy(HERE / "test_plain.py", self.folder)
-        # A file of settings of its own: the project's, a folder up, registers the harness.
+        # A file of settings of its own: the project's, a folder up, configures a suite.
         (self.folder / "pytest.ini").write_text("[pytest]\n")
 
     def command(self, *options: str) -> list[str]:
@@ -71,7 +71,7 @@ class Plain:
         return {**(server or nowhere), "PYTHONPATH": str(pytest_recording()), "SAMPLES": str(self.samples)}
 
     def record(self, server: Server, *options: str) -> Measured:
-        """Record every sample anew."""
+        """Record every sample again."""
         shutil.rmtree(self.folder / "cassettes", ignore_errors=True)
         (self.folder / "cassettes/test_plain").mkdir(parents=True)  # Two workers that make it at once fail a test.
         return run(self.command("--record-mode=once", "-k", "test_sample", *options), self.folder, self.env(server.env))

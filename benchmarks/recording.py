@@ -15,7 +15,7 @@ TIMES = 3
 
 def rows() -> Iterator[Row]:
     with project() as here:
-        run(here.pytest(200, "--collect-only"), here.folder, code=4)  # compiles the harness
+        run(here.pytest(200, "--collect-only"), here.folder, code=4)  # compiles the package
         with Server(1.0) as server:
             plain = others.Plain(here, 200).record(server, "-n", "8")
         with Server(1.0) as server:

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 
 SAMPLING_S = 0.05
 NOT_A_USERS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
-"""Variables of build machines; with the first, every process would compile every module anew."""
+"""Variables of build machines; with the first, every process would compile every module again."""
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
