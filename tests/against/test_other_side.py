@@ -337,11 +337,11 @@ def test_what_was_left_to_come_and_has_come_is_finished(changed):
 # ---------------------------------------------------------------- while recording, and after tuning
 
 
-def test_a_fresh_recording_is_compared_with_the_one_that_it_replaces(repository, api, workers):
+def test_a_fresh_recording_is_compared_with_the_one_that_it_replaces(repository, api):
     api.answers["small-2026-01-01"] = lambda prompt: "nothing at all"
     text = repository.suite.read_text()
     repository.suite.write_text(re.sub(r'base_url = "[^"]*"', f'base_url = "{api.base_url}"', text))
-    run = repository.run("evals", "--record", "--against", "HEAD", "--results", "results.json", workers)
+    run = repository.run("evals", "--record", "--against", "HEAD", "--results", "results.json", "-n 2")
     found = found_in(repository)["rouge1"]
     assert api.calls == 40
     assert (found["verdict"], found["passed"], found["samples"]) == ("failed", False, 40), run.output

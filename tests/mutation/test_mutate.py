@@ -178,11 +178,11 @@ def pairs(project: Project) -> Project:
     return project
 
 
-def test_comparisons_against_and_slices_are_decided_again(pairs: Project, workers: str) -> None:
+def test_comparisons_against_and_slices_are_decided_again(pairs: Project) -> None:
     # The old one scores 2/6 and 4/7 by turns, so the new one gains 0.548 on average, far over 0.30. Each tenth of the answers
     # that is refused costs it 0.1: of a quarter even the mean is too low, of a tenth the whole interval is in the clear.
     # Against itself it may lose 0.22, likewise.
-    assert mutate(pairs, workers).exit_code == 0
+    assert mutate(pairs, "-n 2").exit_code == 0
     assert shares(pairs, "new")["refusal"] == {
         "applies_to": 60,
         "slice_gates": {"exact": 1.0},  # Half of each slice is 0.5, and chance; of all nothing is left.
@@ -271,18 +271,18 @@ def test_where_the_suite_asks_for_it_each_harmful_operator_is_a_test(strict: Pro
     assert "not checked: swap_names applies to none of the 6 answers of small" in run.output
 
 
-def test_without_mutate_its_tests_are_skipped_and_say_why(strict: Project, workers: str) -> None:
+def test_without_mutate_its_tests_are_skipped_and_say_why(strict: Project) -> None:
     strict.extend_suite("noticed_at = 0.25\n")
-    run = strict.run("evals", "-rs", workers)
+    run = strict.run("evals", "-rs", "-n 2")
     run.assert_outcomes(passed=8, skipped=3)
     assert SKIPPED in run.output
     assert run.exit_code == 0
 
 
-def test_what_no_gate_notices_fails_and_says_what_would_notice_it(strict: Project, workers: str) -> None:
+def test_what_no_gate_notices_fails_and_says_what_would_notice_it(strict: Project) -> None:
     strict.edit_suite("rouge1 = 0.6", "rouge1 = 0.45")
     strict.edit_suite('"swap_names", "other_name", "refusal", "whitespace"]', '"other_name", "whitespace"]\nnoticed_at = 0.5')
-    run = mutate(strict, workers)
+    run = mutate(strict, "-n 2")
     assert run.exit_code == 1
     run.assert_outcomes(failed=1, deselected=8)
     # Of 3 of 6 answers enough draws lose 0.4040 to 0.8056 in all, up to 0.0674 to 0.1343 of the mean.
@@ -325,14 +325,14 @@ def test_a_recording_asks_for_nothing_because_of_a_test_of_mutants(tuning: Tunin
 # ---------------------------------------------------------------- operators of the user's
 
 
-def test_operators_of_the_users_own_are_tried_and_tested_beside_those_that_are_built_in(strict: Project, workers: str) -> None:
+def test_operators_of_the_users_own_are_tried_and_tested_beside_those_that_are_built_in(strict: Project) -> None:
     (strict.root / "acme").mkdir()
     (strict.root / "acme/mutants.py").write_text(OWN)
     strict.edit_suite(
         '"swap_names", "other_name", "refusal", "whitespace"]',
         '"refusal", "acme.mutants:shout", "acme.mutants:mumble"]\nnoticed_at = 0.5',
     )
-    run = mutate(strict, workers, "-v")
+    run = mutate(strict, "-n 2", "-v")
     run.assert_outcomes(passed=1, failed=1, deselected=8)
     assert "test_mutants[chats-small-acme.mutants:shout] FAILED" in run.output
     # Capitals are the same words to ROUGE. What mumbles loses the name, as `other_name` does, and is shorter.

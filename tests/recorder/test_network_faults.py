@@ -136,9 +136,9 @@ def test_a_model_that_disappears_in_mid_run_is_told_and_what_was_answered_is_kep
     assert run.exit_code == 1
 
 
-def test_an_exhausted_quota_ends_the_run_at_once(project: Project, api: ApiServer, workers: str) -> None:
+def test_an_exhausted_quota_ends_the_run_at_once(project: Project, api: ApiServer) -> None:
     api.fault("quota", after=2, times=math.inf)
-    run = record(project, "--concurrency", "1", workers)
+    run = record(project, "--concurrency", "1", "-n 2")
     assert run.exit_code != 0
     assert api.calls == 3
     assert len(project.recorded()) == 2

@@ -145,9 +145,9 @@ def test_whatever_goes_wrong_with_an_answer_its_test_hears_of_it(project: Projec
     assert "the call broke off: NameError(" in run.output
 
 
-def test_cassettes_that_cannot_be_made_are_refused_before_any_call(project: Project, api: ApiServer, workers: str) -> None:
+def test_cassettes_that_cannot_be_made_are_refused_before_any_call(project: Project, api: ApiServer) -> None:
     (project.root / "cassettes").write_text("a file where a folder should be")
-    run = project.run("evals", "-m", "baseline", "--record", workers)
+    run = project.run("evals", "-m", "baseline", "--record", "-n 2")
     run.assert_refused("cassettes/chats: recordings can't be written here: ", "Name another folder with --cassettes")
     assert api.requests == []
 

@@ -70,7 +70,7 @@ def test_no_cookie_of_a_server_is_sent_back_to_it(keyed: Project, api: ApiServer
     assert not [asked for asked in api.requests if "cookie" in asked.headers]
 
 
-def test_errors_that_hold_keys_and_identities_are_told_without(keyed: Project, api: ApiServer, workers: str) -> None:
+def test_errors_that_hold_keys_and_identities_are_told_without(keyed: Project, api: ApiServer) -> None:
     loud = f"Key {KEY} (Bearer {KEY}) of {ORGANISATION}, {PROJECT}, {USER} at {REQUEST}"
     api.fault("401", match="Ben:")
     api.fault(error(400, loud, "bad"), match="Mia:")
@@ -78,7 +78,7 @@ def test_errors_that_hold_keys_and_identities_are_told_without(keyed: Project, a
     api.fault(Reply({"error": f"{KEY} {ORGANISATION}"}, 400), match="Ida:")
     api.fault(Reply({"detail": [{"msg": KEY}, ORGANISATION]}, 422), match="Eva:")
     api.fault(Reply(f"{{'{KEY}': {ORGANISATION}", 200), match="Gus:")
-    run = keyed.run("evals", "-m", "baseline", "--record", *LOUD, workers, key=KEY)
+    run = keyed.run("evals", "-m", "baseline", "--record", *LOUD, "-n 2", key=KEY)
     assert run.outcomes["failed"] == 8, run.output
     assert keyed.recorded() == {}
     assert_clean(keyed, run)

@@ -214,9 +214,9 @@ def test_the_file_names_no_other():
 # ---------------------------------------------------------------- in a run
 
 
-def test_report_option_writes_what_the_results_file_tells(recorded: Project, workers: str, tmp_path: Path):
+def test_report_option_writes_what_the_results_file_tells(recorded: Project, tmp_path: Path):
     report, results = tmp_path / "out" / "report.html", tmp_path / "results.json"
-    recorded.run("evals", "-m", "baseline", f"--report={report}", f"--results={results}", workers)
+    recorded.run("evals", "-m", "baseline", f"--report={report}", f"--results={results}", "-n 2")
     (shown,), suites = data_in(report.read_text(encoding="utf-8"))["suites"], json.loads(results.read_text())["suites"]
     assert shown["models"][0]["scores"] == suites["chats"]["models"]["small"]["scores"]
     texts = [sample["predictions"][0]["text"] for sample in shown["samples"]]

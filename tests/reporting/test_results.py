@@ -188,14 +188,14 @@ def test_a_comparison_that_did_not_run_is_neither_passed_nor_failed(compared: Pr
         assert "1 of 1 comparison passed" not in text
 
 
-def test_gates_that_users_wrote_are_told(recorded: Project, workers: str) -> None:
+def test_gates_that_users_wrote_are_told(recorded: Project) -> None:
     (recorded.root / "evals/test_own.py").write_text(
         "import pytest\n"
         "def test_good(scores):\n    assert scores.mean('rouge1') > 0.5\n"
         "def test_bad(scores):\n    assert scores.mean('rouge1') > 0.9\n"
         "@pytest.mark.skip(reason='not today')\ndef test_skipped(scores):\n    assert False\n"
     )
-    tests = recorded.results(workers)["tests"]
+    tests = recorded.results("-n 2")["tests"]
     assert tests == {
         "evals/test_own.py::test_good[chats-small]": {"model": "small", "passed": True},
         "evals/test_own.py::test_bad[chats-small]": {"model": "small", "passed": False},

@@ -36,10 +36,10 @@ def unwrapped(shown):
     return shown.replace("\n  ", " ")
 
 
-def test_all_models_are_listed_and_none_is_asked_to_chat(project, api, workers):
+def test_all_models_are_listed_and_none_is_asked_to_chat(project, api):
     project.extend_suite(OTHER)
     api.models = {SMALL: in_days(53), "other-2026-01-01": None}
-    assert retiring(project, workers) == [
+    assert retiring(project, "-n 2") == [
         f"small ({SMALL}): shuts down on {in_days(53)}, in 53 days; nothing of it is recorded",
         "other (other-2026-01-01): not stated; nothing of it is recorded",
         "Record what is missing: pytest evals -m baseline --record-missing",

@@ -228,8 +228,8 @@ def test_a_failed_gate_begins_with_what_failed(failing):
     assert len(line) <= 80
 
 
-def test_junit_xml_carries_the_scores(failing, workers):
-    failing.run("evals", "-m", "baseline", "--junit-xml", "junit.xml", workers)
+def test_junit_xml_carries_the_scores(failing):
+    failing.run("evals", "-m", "baseline", "--junit-xml", "junit.xml", "-n 2")
     cases = {case.get("name"): case for case in ElementTree.parse(failing.root / "junit.xml").iter("testcase")}
     told = {name: {one.get("name"): float(one.get("value")) for one in case.iter("property")} for name, case in cases.items()}
     assert [told[f"test_sample[chats-small-t{n}]"]["rouge1"] for n in range(1, 7)] == pytest.approx(ROUGE1)
@@ -266,20 +266,20 @@ def test_short(prediction):
 """
 
 
-def test_gates_that_users_wrote_count_in_the_headline_and_stand_in_the_table(recorded, workers):
+def test_gates_that_users_wrote_count_in_the_headline_and_stand_in_the_table(recorded):
     (recorded.root / "evals/test_own.py").write_text(OWN)
-    run = recorded.run("evals", "-m", "baseline", workers)
+    run = recorded.run("evals", "-m", "baseline", "-n 2")
     shown = scores_of(run.output)
     assert "\n2 of 3 gates hold; 2 other tests of the suite failed\n" in shown
     assert re.search(r"\n  evals/test_own\.py::test_names\[chats-small\] +passed\n", shown)
     assert re.search(r"\n  evals/test_own\.py::test_length\[chats-small\] +failed\n", shown)
 
 
-def test_a_run_that_fails_elsewhere_does_not_say_that_all_gates_hold(recorded, workers):
+def test_a_run_that_fails_elsewhere_does_not_say_that_all_gates_hold(recorded):
     recorded.edit_suite("gates = { rouge1 = 0.3 }", "gates = { rouge1 = 0.3, rouge2 = 0.3 }")
-    assert "\nAll 2 gates hold\n" in scores_of(recorded.run("evals", "-m", "baseline", workers).output)
+    assert "\nAll 2 gates hold\n" in scores_of(recorded.run("evals", "-m", "baseline", "-n 2").output)
     (recorded.root / "evals/test_else.py").write_text("def test_else():\n    assert 1 == 2\n")
-    run = recorded.run("evals", workers)
+    run = recorded.run("evals", "-n 2")
     assert run.exit_code == 1
     assert "\n2 of 2 gates hold; 1 test of no suite failed\n" in scores_of(run.output)
 

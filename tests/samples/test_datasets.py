@@ -63,11 +63,11 @@ def test_more_samples_than_there_are_is_a_note_and_no_warning(tmp_path: Path, re
     assert list(recwarn) == []
 
 
-def test_with_warnings_as_errors_a_recording_of_too_few_rows_passes_and_says_so(project: Project, workers: str) -> None:
+def test_with_warnings_as_errors_a_recording_of_too_few_rows_passes_and_says_so(project: Project) -> None:
     project.edit_suite('path = "../data/talks.jsonl"', 'path = "../data/talks.jsonl"\nsamples = 7')
     imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # By the tests' way to start a run.
     words = ["-m", "baseline", "-k", "test_sample", "--record", "-W", "error::UserWarning", "-W", imported]
-    run = project.run("evals", *words, workers)
+    run = project.run("evals", *words, "-n 2")
     assert " ".join(run.output.split()).count("7 samples asked for, split 'validation' has 6: all are used") == 1
     assert run.outcomes["passed"] == 6, run.output
     assert run.exit_code == 0

@@ -106,11 +106,11 @@ def test_exactly_the_names_that_make_two_ids_alike_are_refused(
         assert "make two tests of the id " in refusal(check_ids, [(suite, samples(*ids)) for suite in read])
 
 
-def test_a_run_with_two_ids_alike_ends_with_one_message(recorded: Project, workers: str) -> None:
+def test_a_run_with_two_ids_alike_ends_with_one_message(recorded: Project) -> None:
     models = '\n[models.small-t]\nmodel = "x"\nbase_url = "BASE_URL"\n'
     recorded.extend_suite(models)
     recorded.write_rows(
         [{**row, "id": sample_id} for row, sample_id in zip(ROWS, ("t-1", "1", "3", "4", "5", "6"), strict=True)]
     )
-    run = recorded.run("evals", "--record-missing", "-m", "baseline", workers)
+    run = recorded.run("evals", "--record-missing", "-m", "baseline", "-n 2")
     run.assert_refused("[models.small] and evals/suites/chats.toml: [models.small-t] make two tests of the id chats-small-t-1")

@@ -123,10 +123,10 @@ def only_predictions(project: Project) -> None:
     write_predictions(project)
 
 
-def test_predictions_are_scored_and_gated_beside_recorded_answers(recorded: Project, workers: str) -> None:
+def test_predictions_are_scored_and_gated_beside_recorded_answers(recorded: Project) -> None:
     recorded.extend_suite("\n" + OLD)
     write_predictions(recorded)
-    results = recorded.results("-k", "not test_scores", workers)
+    results = recorded.results("-k", "not test_scores", "-n 2")
     found = [row["rouge1"] for row in results["predictions"] if row["model"] == "old"]
     assert found == pytest.approx(ROUGE1)
     assert results["models"]["old"]["gates"] == {"rouge1": {"threshold": 0.6, "verdict": "passed", "passed": True}}
@@ -167,10 +167,10 @@ def test_a_bad_file_of_predictions_is_one_message(recorded: Project, mode: str) 
     assert run.output.count(message) == 1
 
 
-def test_surplus_predictions_are_noted_at_the_end_of_a_run(recorded: Project, workers: str) -> None:
+def test_surplus_predictions_are_noted_at_the_end_of_a_run(recorded: Project) -> None:
     recorded.extend_suite("\n" + OLD)
     write_predictions(recorded, [*ROWS, {**ROWS[0], "id": "t8"}])
-    run = recorded.run("evals", "-k", "not test_scores", workers)
+    run = recorded.run("evals", "-k", "not test_scores", "-n 2")
     assert run.exit_code == 0, run.output
     assert run.output.count("evals/data/old.jsonl: 1 prediction of no sample of the suite: 't8'") == 1
 

@@ -227,9 +227,9 @@ def test_whatever_is_in_a_suite_it_is_read_or_refused(tmp_path_factory: pytest.T
 # ---------------------------------------------------------------- on the command line
 
 
-def test_a_mistake_ends_the_run_with_exit_code_4_and_no_traceback(recorded: Project, workers: str) -> None:
+def test_a_mistake_ends_the_run_with_exit_code_4_and_no_traceback(recorded: Project) -> None:
     recorded.edit_suite("rouge1 = 0.3", "rouge_1 = 0.3")
-    run = recorded.run("evals", workers)
+    run = recorded.run("evals", "-n 2")
     message = "evals/suites/chats.toml: [models.small] gates names 'rouge_1', no metric of this suite. Did you mean 'rouge1'?"
     run.assert_refused(message)
     assert run.output.count(message) == 1

@@ -14,9 +14,9 @@ def messages(output: str) -> str:
     return " ".join(line.removeprefix("E").strip() for line in output.splitlines())
 
 
-def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(recorded: Project, workers: str) -> None:
+def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(recorded: Project) -> None:
     recorded.edit_suite("Summarise this", "Summarize this")
-    run = recorded.run("evals", "-m", "baseline", "-vv", workers)
+    run = recorded.run("evals", "-m", "baseline", "-vv", "-n 2")
     run.assert_outcomes(failed=8)
     for sample in SAMPLES:
         message = (
@@ -24,7 +24,7 @@ def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(re
             "Record it: pytest evals -m baseline --record-missing"
         )
         assert message in messages(run.output)
-    short = recorded.run("evals", "-m", "baseline", workers)
+    short = recorded.run("evals", "-m", "baseline", "-n 2")
     short.assert_outcomes(failed=8)
     assert "\n6 recordings are of another prompt: pytest evals --record-missing\n" in short.output
 
