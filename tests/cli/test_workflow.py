@@ -118,7 +118,7 @@ def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Insta
             run = installed.shell(folder, step["run"], environment)
             assert run.exit_code == 0, run.output
             assert "::notice::" not in run.output
-    assert "care-pays" in (tmp_path / "summary.md").read_text()
+    assert "All 3 gates hold; 2 of 2 comparisons passed" in (tmp_path / "summary.md").read_text()
     assert (folder / "report.html").stat().st_size > 1000
     assert "<testsuite" in (folder / "evals.xml").read_text()
     (comment,) = json.loads((tmp_path / "comments.json").read_text())
