@@ -96,15 +96,34 @@ def test_an_interrupt_waits_for_what_is_in_flight_so_that_nothing_is_paid_for_tw
     assert api.answered == SAMPLES
 
 
-def test_two_interrupts_still_leave_whole_files(long: Project, api: ApiServer) -> None:
-    api.latency_s = 3
+@pytest.mark.parametrize("mode", ["-p no:xdist", "-n 2"])
+def test_an_interrupt_while_no_test_waits_any_more_waits_for_what_is_in_flight_too(
+    project: Project, api: ApiServer, mode: str
+) -> None:
+    api.latency_s = 1
+    running = project.start(
+        "evals", "-m", "baseline", "-k", "test_sample", "--record", "--repeat", "2", "--concurrency 6", mode
+    )
+    wait_for(lambda: "......" in running.output and api.in_flight == len(ROWS))
+    os.killpg(running.pid, signal.SIGINT)
+    run = running.wait()
+    assert run.exit_code == 2, run.output
+    assert len(project.recorded()) == api.answered == 2 * len(ROWS)
+
+
+def test_a_second_interrupt_ends_the_wait_without_a_traceback_and_leaves_whole_files_and_no_process(
+    long: Project, api: ApiServer
+) -> None:
+    api.latency_s = 30
     running = start(long, "-p no:xdist")
     wait_for(lambda: api.in_flight == IN_FLIGHT)
     os.kill(running.pid, signal.SIGINT)
     wait_for(lambda: "Waiting for 4 calls in flight" in running.output)
     os.kill(running.pid, signal.SIGINT)
-    running.process.join(60)
-    assert running.process.exitcode not in (None, 0)
+    run = running.wait()
+    assert run.exit_code == 2, run.output
+    assert "Traceback" not in run.output
+    assert running.has_left_nothing()
     assert_whole(long.cassettes)
     finish(long, api)
 

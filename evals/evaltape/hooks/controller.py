@@ -55,6 +55,12 @@ class Controller:
                 self.recorder.stop(reason or "nothing is selected")
             self.recorder.join()
 
+    def end_recording(self) -> None:
+        """End the recording at once: no recorder outlives its session, holding the folders and making calls."""
+        if self.recorder is not None:
+            self.recorder.stop("interrupted twice")
+            self.recorder.end()
+
     @property
     def recording(self) -> RecorderProcess | None:
         """The recorder, if it has something to record."""
@@ -84,8 +90,11 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Stop what is still being recorded: the session ended early. Write the files that were asked for."""
-        progress.announce_wait(session.config, self.recording)
-        self.finish_recording("the session has ended")
+        try:
+            progress.announce_wait(session.config, self.recording)
+            self.finish_recording("the session has ended")
+        except KeyboardInterrupt:  # A second one: nothing is waited for any more.
+            self.end_recording()
         is_red = session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         self.results = collect(self.session, self.recording, is_red)
         self._unwritten = list(write_all(self.results, self.session.settings))

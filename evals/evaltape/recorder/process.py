@@ -41,7 +41,7 @@ class RecorderProcess:
         self.has_begun = False
         self.is_running = False
         self._outcomes = outcomes
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `join`.
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `end`.
         with _ignoring_interrupts():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "evaltape.recorder"],
@@ -78,19 +78,24 @@ class RecorderProcess:
         self._outcomes.stop(reason)
 
     def join(self) -> None:
-        """Wait for its end. One that was stopped waits a minute for calls in flight, for they are paid for."""
-        try:
-            timeout_s = GRACE_S + 1 if self.stopped else None
-            self._pipe.join(timeout_s)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_s)
-        finally:
-            if self._process.poll() is None:  # Only if we were interrupted while we waited, or waited too long.
-                self._process.terminate()
-                self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout, self._errors):
-                with contextlib.suppress(OSError):
-                    cast(IO[bytes], stream).close()
+        """Wait for its end. One that was stopped waits a minute for calls in flight, for they are paid for.
+
+        An interrupt ends the wait alone: whether the recorder goes on is for the caller to decide.
+        """
+        timeout_s = GRACE_S + 1 if self.stopped else None
+        self._pipe.join(timeout_s)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        self.end()
+
+    def end(self) -> None:
+        """End it at once if it still runs, whatever is in flight."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            with contextlib.suppress(OSError):
+                cast(IO[bytes], stream).close()
 
     def _expect(self, kind: str) -> None:
         message = self._pipe.receive() or {"error": self._why_lost()}
