@@ -42,9 +42,8 @@ def test_a_job_of_another_machine_is_found_in_any_state_and_gone_on_with(tuning,
 
 
 @pytest.mark.parametrize("filters", ["yes", "ignored", "refused"])
-@pytest.mark.parametrize("oldest_first", [False, True], ids=["newest first", "oldest first"])
-@pytest.mark.parametrize("metadata", ["kept", "dropped"])
-def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api, filters, oldest_first, metadata):
+@pytest.mark.parametrize(("metadata", "oldest_first"), [("kept", False), ("dropped", False), ("dropped", True)])
+def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api, filters, metadata, oldest_first):
     quirks = api.tuning.quirks
     quirks.filters, quirks.oldest_first, quirks.keeps_metadata = filters, oldest_first, metadata == "kept"
     api.tuning.create(model=BASE)

@@ -237,7 +237,7 @@ def test_a_recording_that_cannot_be_written_keeps_the_job(tuning):
     tuning.job_cassette.mkdir(parents=True)
     error = tuning.drive(retrain=True).error
     assert error is not None
-    assert error.endswith(f"Is a directory. The job itself has succeeded; this records it: {GO_ON}")
+    assert error.endswith(f"Is a directory. ftjob-0002 itself has succeeded, and this records it: {GO_ON}")
     tuning.job_cassette.rmdir()
     assert tuning.drive().error is None
     assert tuning.job_ids == ["ftjob-0002"]

@@ -29,9 +29,11 @@ TICK_S, QUEUE_S, LAG_S = 0.03, 0.06, 0.05
 HANGING_S = 20.0
 """A session that takes longer hangs."""
 QUICK = Patience(
-    read_s=0.5, poll_s=0.5, order_s=0.3, look_s=0.3, look_every_s=0.02, rivals_s=3.0, settle_s=0.04, unknown_s=0.3, extra_s=0.2,
+    read_s=5.0, poll_s=5.0, order_s=0.3, look_s=0.3, look_every_s=0.02, rivals_s=20.0, settle_s=0.04, unknown_s=0.3, extra_s=0.2,
     first_backoff_s=0.005, longest_backoff_s=0.05, longest_retry_after_s=0.05,
 )  # fmt: skip
+"""Short where a wait is sat out, long where only a machine that is busy with other things would reach it."""
+TIMEOUT_S = 1.0
 CALLS = {
     "list": ("GET", r"/fine_tuning/jobs"),
     "order": ("POST", r"/fine_tuning/jobs"),
@@ -313,7 +315,7 @@ class Stage:
         self.tally.sessions += 1
         key, notes, money = f"sk-{session.mode}-on-{session.machine}-{self._keys:08d}", list[str](), NoMoney()
         script = Script(key, session, prepared.cassette.parent, self.tally)
-        endpoint = Endpoint(self._api.base_url, key, 0.4)
+        endpoint = Endpoint(self._api.base_url, key, TIMEOUT_S)
         driver = JobDriver(
             Assignment(prepared, endpoint, money, notes.append, lambda text: None, session.mode == "retrain", patience=QUICK)
         )

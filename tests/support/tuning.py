@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +165,10 @@ class TuningProject(Project):
         recorder = Recorder(Outcomes(), 16, budget_usd)
         recorder.budget.spent_usd = spent_usd
         shown: list[str] = []
+        prepared = self.jobs().prepare("tuned")
         assignment = Assignment(
-            prepared=self.jobs().prepare("tuned"),
+            # Polled more often than in runs of pytest, where the calls to the base are to be seen beside the job.
+            prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5)),
             endpoint=Endpoint(self.base_url, KEY, timeout_s),
             money=RecorderMoney(recorder.budget, recorder.tally),
             note=recorder.tally.notes.append,
