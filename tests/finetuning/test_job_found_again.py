@@ -11,7 +11,7 @@ from evaltape.recorder.jobs.remote import remote_job
 from evaltape.recorder.jobs.search import preferred
 from evaltape.recorder.jobs.states import State
 
-from tests.support.server import error
+from tests.support.server import Reply, error
 from tests.support.tuning import TRAINING
 
 JOBS = "/fine_tuning/jobs"
@@ -307,9 +307,22 @@ def test_an_interrupt_while_an_order_is_out_says_that_a_job_may_be_there(tuning,
 # ---------------------------------------------------------------- two sessions at once
 
 
+class UnlistedUntilBothHaveOrdered:
+    """A rule of the server: no session sees the job of the other before it has ordered its own."""
+
+    fault = Reply({"object": "list", "data": [], "has_more": False})
+
+    def __init__(self, api) -> None:
+        self.api = api
+
+    def applies(self, asked) -> bool:
+        return asked.method == "GET" and asked.path.endswith(JOBS) and len(self.api.asked(JOBS)) < 2
+
+
 def pair(tuning, api, **quirks):
     """Two drives at once, with folders of their own."""
     vars(api.tuning.quirks).update(queue_s=0.05, **quirks)
+    api.add_rule(UnlistedUntilBothHaveOrdered(api))
     other = tuning.copy("other")
     return other, asyncio.run(both(tuning, other))
 
@@ -321,7 +334,6 @@ async def both(tuning, other):
 @pytest.mark.parametrize("metadata", ["kept", "dropped"])
 @pytest.mark.parametrize("lag_s", [0.0, 0.1], ids=["listed at once", "listed late"])
 def test_two_sessions_at_once_use_the_older_job_and_cancel_the_younger(tuning, api, metadata, lag_s):
-    api.fault("late", path=JOBS, times=2)
     other, driven = pair(tuning, api, keeps_metadata=metadata == "kept", lag_s=lag_s)
     assert [one.error for one in driven] == [None, None]
     assert len(tuning.job_ids) == 2
@@ -334,7 +346,6 @@ def test_two_sessions_at_once_use_the_older_job_and_cancel_the_younger(tuning, a
 
 def test_a_younger_job_whose_training_has_begun_is_not_cancelled_and_named(tuning, api):
     api.tuning.states = ("running", "running", "running", "running", "succeeded")
-    api.fault("late", path=JOBS, times=2)
     _, driven = pair(tuning, api)
     notes = [note for one in driven for note in one.notes]
     oldest, younger = sorted(tuning.job_ids)
