@@ -140,6 +140,8 @@ class Tally:
     killed: int = 0
     jobs: Counter[int] = field(default_factory=Counter)
     """Worlds by the number of jobs that were paid."""
+    hidden: int = 0
+    """Worlds in which more jobs were paid than asked for, as `World.unavoidable` allows."""
 
 
 # ---------------------------------------------------------------- strategies
@@ -275,8 +277,9 @@ class Stage:
         self.tally.jobs[len(self._api.tuning.paid)] += 1
         for job in self._api.tuning.jobs.values():
             assert machine_of(job.cancelled_with) in (None, machine_of(job.ordered_with)), "cancelled another session's job"
-        allowed = self._asked_for() + world.unavoidable()
-        assert len(self._api.tuning.alive) <= allowed, f"{self._api.tuning.alive} trained or will, {allowed} allowed"
+        alive, asked_for = self._api.tuning.alive, self._asked_for()
+        self.tally.hidden += len(alive) > asked_for
+        assert len(alive) <= asked_for + world.unavoidable(), f"{alive} trained or will, {asked_for} asked for"
 
     def _asked_for(self) -> int:
         """How many jobs may be paid: one, and one for each session that retrains and ordered one."""
