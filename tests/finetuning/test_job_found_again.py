@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
@@ -12,7 +13,7 @@ from evaltape.recorder.jobs.search import preferred
 from evaltape.recorder.jobs.states import State
 
 from tests.support.server import Reply, error
-from tests.support.tuning import TRAINING
+from tests.support.tuning import BRISK, TRAINING
 
 JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
@@ -355,6 +356,34 @@ def test_a_younger_job_whose_training_has_begun_is_not_cancelled_and_named(tunin
         f"tuned: the same job was ordered twice: using {oldest}; our {younger} is running already and goes on: cancel it at the "
         "API if you don't need it"
     ) in notes
+
+
+class OrderedElsewhere:
+    """A rule of the server: once ours has been looked for twice, another session's job is there, which wins by its id."""
+
+    fault = None
+
+    def __init__(self, api) -> None:
+        self.api = api
+        self.job = ""
+
+    def applies(self, asked) -> bool:
+        if not self.job and len(self.api.asked(JOBS, "GET")) == 4 and asked.path.endswith("/ftjob-5838"):
+            (order,) = self.api.asked(JOBS)
+            metadata = {**order.json["metadata"], "evaltape_order": "another"}
+            self.job = self.api.tuning.create(**{**order.json, "metadata": metadata})["id"]
+        return False
+
+
+def test_a_slow_look_does_not_end_the_comparison_before_its_time(tuning, api):
+    vars(api.tuning.quirks).update(queue_s=0.05, tick_s=3600.0, shuffled_ids=True)
+    api.fault(Reply(late=True, delay_s=0.6), path=JOBS, method="GET", after=3)
+    elsewhere = OrderedElsewhere(api)
+    api.add_rule(elsewhere)
+    assert tuning.drive(patience=replace(BRISK, settle_s=0.5)).error is None
+    assert elsewhere.job == "ftjob-3757"
+    assert read_job(tuning.job_cassette).id == "ftjob-3757"
+    assert api.tuning.paid == ["ftjob-3757"]
 
 
 def test_a_session_goes_on_with_the_other_job_if_its_own_is_cancelled_by_someone(tuning, api):

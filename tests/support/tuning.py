@@ -159,6 +159,7 @@ class TuningProject(Project):
         spent_usd: float = 0.0,
         may_replace: bool = True,
         timeout_s: float = 10.0,
+        patience: Patience = BRISK,
         until: Callable[[list[str]], Any] | None = None,
     ) -> "Driven":
         """The same in a loop that others run in, too; interrupted once `until` holds of the statuses shown so far."""
@@ -175,7 +176,7 @@ class TuningProject(Project):
             show=shown.append,
             retrain=retrain,
             may_replace=may_replace,
-            patience=BRISK,
+            patience=patience,
         )
         task = asyncio.create_task(JobDriver(assignment).drive())
         try:
