@@ -53,9 +53,10 @@ def show(tally: Tally, first: int, seconds: float) -> None:
         print(f"| sessions that ended in `{state}` | {count:,} |")
     for jobs, count in sorted(tally.jobs.items()):
         print(f"| worlds in which {jobs} jobs trained | {count:,} |")
+    print(f"| of these, with a job more than was asked for, because the API hid another | {tally.hidden:,} |")
     for fault, count in sorted(tally.faults.items(), key=lambda item: (item[0].split(" ", 1)[1], -item[1])):
         print(f"| {fault} | {count:,} |")
-    print("| jobs paid beyond what was asked for, sessions that hung | 0 |")
+    print("\nNo further job was paid and no session hung: a world in which one is ends the run.")
 
 
 if __name__ == "__main__":

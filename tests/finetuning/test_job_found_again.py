@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
@@ -11,8 +12,8 @@ from evaltape.recorder.jobs.remote import remote_job
 from evaltape.recorder.jobs.search import preferred
 from evaltape.recorder.jobs.states import State
 
-from tests.support.server import error
-from tests.support.tuning import TRAINING
+from tests.support.server import Reply, error
+from tests.support.tuning import BRISK, TRAINING
 
 JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
@@ -42,9 +43,8 @@ def test_a_job_of_another_machine_is_found_in_any_state_and_gone_on_with(tuning,
 
 
 @pytest.mark.parametrize("filters", ["yes", "ignored", "refused"])
-@pytest.mark.parametrize("oldest_first", [False, True], ids=["newest first", "oldest first"])
-@pytest.mark.parametrize("metadata", ["kept", "dropped"])
-def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api, filters, oldest_first, metadata):
+@pytest.mark.parametrize(("metadata", "oldest_first"), [("kept", False), ("dropped", False), ("dropped", True)])
+def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api, filters, metadata, oldest_first):
     quirks = api.tuning.quirks
     quirks.filters, quirks.oldest_first, quirks.keeps_metadata = filters, oldest_first, metadata == "kept"
     api.tuning.create(model=BASE)
@@ -308,9 +308,22 @@ def test_an_interrupt_while_an_order_is_out_says_that_a_job_may_be_there(tuning,
 # ---------------------------------------------------------------- two sessions at once
 
 
+class UnlistedUntilBothHaveOrdered:
+    """A rule of the server: no session sees the job of the other before it has ordered its own."""
+
+    fault = Reply({"object": "list", "data": [], "has_more": False})
+
+    def __init__(self, api) -> None:
+        self.api = api
+
+    def applies(self, asked) -> bool:
+        return asked.method == "GET" and asked.path.endswith(JOBS) and len(self.api.asked(JOBS)) < 2
+
+
 def pair(tuning, api, **quirks):
     """Two drives at once, with folders of their own."""
     vars(api.tuning.quirks).update(queue_s=0.05, **quirks)
+    api.add_rule(UnlistedUntilBothHaveOrdered(api))
     other = tuning.copy("other")
     return other, asyncio.run(both(tuning, other))
 
@@ -322,7 +335,6 @@ async def both(tuning, other):
 @pytest.mark.parametrize("metadata", ["kept", "dropped"])
 @pytest.mark.parametrize("lag_s", [0.0, 0.1], ids=["listed at once", "listed late"])
 def test_two_sessions_at_once_use_the_older_job_and_cancel_the_younger(tuning, api, metadata, lag_s):
-    api.fault("late", path=JOBS, times=2)
     other, driven = pair(tuning, api, keeps_metadata=metadata == "kept", lag_s=lag_s)
     assert [one.error for one in driven] == [None, None]
     assert len(tuning.job_ids) == 2
@@ -335,7 +347,6 @@ def test_two_sessions_at_once_use_the_older_job_and_cancel_the_younger(tuning, a
 
 def test_a_younger_job_whose_training_has_begun_is_not_cancelled_and_named(tuning, api):
     api.tuning.states = ("running", "running", "running", "running", "succeeded")
-    api.fault("late", path=JOBS, times=2)
     _, driven = pair(tuning, api)
     notes = [note for one in driven for note in one.notes]
     oldest, younger = sorted(tuning.job_ids)
@@ -345,6 +356,34 @@ def test_a_younger_job_whose_training_has_begun_is_not_cancelled_and_named(tunin
         f"tuned: the same job was ordered twice: using {oldest}; our {younger} is running already and goes on: cancel it at the "
         "API if you don't need it"
     ) in notes
+
+
+class OrderedElsewhere:
+    """A rule of the server: once ours has been looked for twice, another session's job is there, which wins by its id."""
+
+    fault = None
+
+    def __init__(self, api) -> None:
+        self.api = api
+        self.job = ""
+
+    def applies(self, asked) -> bool:
+        if not self.job and len(self.api.asked(JOBS, "GET")) == 4 and asked.path.endswith("/ftjob-5838"):
+            (order,) = self.api.asked(JOBS)
+            metadata = {**order.json["metadata"], "evaltape_order": "another"}
+            self.job = self.api.tuning.create(**{**order.json, "metadata": metadata})["id"]
+        return False
+
+
+def test_a_slow_look_does_not_end_the_comparison_before_its_time(tuning, api):
+    vars(api.tuning.quirks).update(queue_s=0.05, tick_s=3600.0, shuffled_ids=True)
+    api.fault(Reply(late=True, delay_s=0.6), path=JOBS, method="GET", after=3)
+    elsewhere = OrderedElsewhere(api)
+    api.add_rule(elsewhere)
+    assert tuning.drive(patience=replace(BRISK, settle_s=0.5)).error is None
+    assert elsewhere.job == "ftjob-3757"
+    assert read_job(tuning.job_cassette).id == "ftjob-3757"
+    assert api.tuning.paid == ["ftjob-3757"]
 
 
 def test_a_session_goes_on_with_the_other_job_if_its_own_is_cancelled_by_someone(tuning, api):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from evaltape.errors import RecordingError
 from evaltape.finetuning.recorded_job import read_job
+from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.jobs.api import surely_refused
 from evaltape.recorder.jobs.states import State
 
 from tests.support.project import wait_for
@@ -154,6 +156,24 @@ def test_an_order_that_stays_refused_for_its_pace_ends_with_the_reason(tuning, a
         tuning.drive().error == "[finetune.tuned] HTTP 429: Rate limit reached in organization [removed] (rate_limit_exceeded)"
     )
     assert not intent_of(tuning).exists()
+
+
+def test_an_order_that_the_api_redirects_is_not_sent_on_and_leaves_nothing_open(tuning, api):
+    api.fault(Reply({}, 307, {"location": "/elsewhere/fine_tuning/jobs"}), path=JOBS)
+    message = str(tuning.drive().error)
+    assert message.startswith("[finetune.tuned] HTTP 307: the API redirects the call to ")
+    assert not intent_of(tuning).exists()
+    assert tuning.drive().error is None
+    assert_paid_once(tuning)
+
+
+@pytest.mark.parametrize(
+    ("status", "billed", "refused"),
+    [(400, False, True), (429, False, True), (408, False, False), (409, False, False), (504, True, False), (None, True, False),
+     (None, False, True)],
+)  # fmt: skip
+def test_an_order_is_surely_refused_if_the_api_says_so_or_it_was_never_sent(status, billed, refused):
+    assert surely_refused(CallFailed("no", status=status, may_be_billed=billed)) is refused
 
 
 # ---------------------------------------------------------------- a lost network and waits

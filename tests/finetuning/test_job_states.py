@@ -8,10 +8,13 @@ import re
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
+from evaltape.recorder.budget import Budget
+from evaltape.recorder.jobs.money import OverBudget, RecorderMoney
 from evaltape.recorder.jobs.states import State
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
+from evaltape.recorder.tally import Tally
 from evaltape.suite.pricing import training_tokens
 from evaltape.text import usd
 
@@ -234,7 +237,7 @@ def test_a_recording_that_cannot_be_written_keeps_the_job(tuning):
     tuning.job_cassette.mkdir(parents=True)
     error = tuning.drive(retrain=True).error
     assert error is not None
-    assert error.endswith(f"Is a directory. The job itself has succeeded; this records it: {GO_ON}")
+    assert error.endswith(f"Is a directory. ftjob-0002 itself has succeeded, and this records it: {GO_ON}")
     tuning.job_cassette.rmdir()
     assert tuning.drive().error is None
     assert tuning.job_ids == ["ftjob-0002"]
@@ -291,11 +294,14 @@ def test_what_a_job_cost_is_counted_where_it_was_started(tuning):
     assert second.recorder.budget.committed_usd == 0.0
 
 
-def test_a_job_without_a_price_is_not_started_where_there_is_a_budget(tuning):
-    assert tuning.drive(budget_usd=0.01).error == (
-        "[finetune.tuned] the suite states no price.training of it, so --budget can't bound what it costs; not started"
-    )
-    assert not tuning.job_ids
+def test_a_job_on_this_machine_costs_nothing_if_it_has_no_price(tuning):
+    driven = tuning.drive(budget_usd=0.01)
+    assert (driven.error, driven.recorder.budget.committed_usd) == (None, 0.0)
+
+
+def test_a_job_without_a_price_is_not_covered_by_a_budget():
+    with pytest.raises(OverBudget, match=r"the suite states no price\.training of it, so --budget can't bound what it costs"):
+        RecorderMoney(Budget(0.01), Tally()).hold(None)
 
 
 def test_a_job_that_may_have_been_created_counts_as_perhaps_spent(tuning, api):
@@ -304,7 +310,8 @@ def test_a_job_that_may_have_been_created_counts_as_perhaps_spent(tuning, api):
     api.tuning.quirks.lag_s = math.inf
     driven = tuning.drive(budget_usd=most + 0.5)
     assert driven.state is State.UNCLEAR
-    assert driven.recorder.budget.committed_usd == pytest.approx(most)
+    budget = driven.recorder.budget
+    assert (budget.perhaps_usd, budget.committed_usd, budget.broke_off) == (pytest.approx(most), pytest.approx(most), 1)
 
 
 def test_a_job_that_an_interrupted_session_leaves_counts_as_perhaps_spent(tuning, api):
@@ -312,7 +319,7 @@ def test_a_job_that_an_interrupted_session_leaves_counts_as_perhaps_spent(tuning
     api.fault("400", path="/ftjob-0002", method="GET")
     driven = tuning.drive(budget_usd=most + 0.5)
     assert driven.state is State.STOPPED
-    assert driven.recorder.budget.committed_usd == pytest.approx(most)
+    assert driven.recorder.budget.perhaps_usd == driven.recorder.budget.committed_usd == pytest.approx(most)
 
 
 def test_an_order_that_the_api_refused_costs_nothing(tuning, api):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,21 +159,24 @@ class TuningProject(Project):
         spent_usd: float = 0.0,
         may_replace: bool = True,
         timeout_s: float = 10.0,
+        patience: Patience = BRISK,
         until: Callable[[list[str]], Any] | None = None,
     ) -> "Driven":
         """The same in a loop that others run in, too; interrupted once `until` holds of the statuses shown so far."""
         recorder = Recorder(Outcomes(), 16, budget_usd)
         recorder.budget.spent_usd = spent_usd
         shown: list[str] = []
+        prepared = self.jobs().prepare("tuned")
         assignment = Assignment(
-            prepared=self.jobs().prepare("tuned"),
+            # Polled more often than in runs of pytest, where the calls to the base are to be seen beside the job.
+            prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5)),
             endpoint=Endpoint(self.base_url, KEY, timeout_s),
             money=RecorderMoney(recorder.budget, recorder.tally),
             note=recorder.tally.notes.append,
             show=shown.append,
             retrain=retrain,
             may_replace=may_replace,
-            patience=BRISK,
+            patience=patience,
         )
         task = asyncio.create_task(JobDriver(assignment).drive())
         try:

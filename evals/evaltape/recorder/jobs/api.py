@@ -154,29 +154,28 @@ class JobApi:
 
     async def _attempt(self, send: Send, timeout_s: float | None = None) -> Exchange:
         """Send a request once; its answer must come within the timeout as a whole."""
-        timeout_s = self.endpoint.timeout_s if timeout_s is None else timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
-                return (await self.endpoint.call(send))[0]
-        except TimeoutError:
-            raise CallFailed(f"no answer within {timeout_s:g} s", transient=True) from None
+            return (await self.endpoint.call(send, timeout_s))[0]
         except CallFailed:
             raise
-        except Exception as error:  # What the client didn't foresee, as an answer that it can't follow.
+        except Exception as error:  # What the client didn't foresee.
             raise CallFailed(f"the call broke off: {self.endpoint.shown(repr(error))}", transient=True) from None
 
     async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
         """Wait before the next attempt, and show for what and how long."""
         pause_s = min(self._patience.pause_s(attempt, failure.retry_after_s), max(left_s, 0.0))
-        longer = failure.asked_to_wait_s is not None and failure.asked_to_wait_s > pause_s
-        asked = f" (the API asks for {duration(failure.asked_to_wait_s or 0)})" if longer else ""
+        asked_s = failure.asked_to_wait_s or 0.0
+        asked = f" (the API asks for {duration(asked_s)})" if asked_s > pause_s else ""
         self._show(f"waiting {duration(pause_s)} for {what}{asked}: {failure.message}")
         await asyncio.sleep(pause_s)
 
 
 def surely_refused(failure: CallFailed) -> bool:
-    """Return whether an order that failed so has surely created no job: the API answered that it refuses it."""
-    return failure.status is not None and 400 <= failure.status < 500 and failure.status not in (408, 409)
+    """Return whether an order that failed so has surely created no job: the API refused it, or it was never sent.
+
+    408 and 409 may speak of an order that arrived.
+    """
+    return not failure.may_be_billed and failure.status not in (408, 409)
 
 
 def _job(value: Any) -> RemoteJob:

@@ -75,16 +75,14 @@ class JobDriver:
             text = f"{shown(drive.prepared.cassette.parent)} can't be written: {failure.strerror or failure}"
         else:
             text = str(failure)
-        if job is None:
-            return text
-        return f"{text}. {drive.messages.has_succeeded(job) if job.has_succeeded else drive.messages.goes_on(job.id)}"
+        return text if job is None else f"{text}. {drive.messages.goes_on(job)}"
 
     def _say_what_goes_on(self) -> None:
         """Say what an interrupt leaves at the API."""
         drive = self._drive
         with contextlib.suppress(UnreadableIntent):
             if drive.job is not None and not drive.job.has_ended:
-                drive.note(drive.messages.goes_on(drive.job.id))
+                drive.note(drive.messages.goes_on(drive.job))
             elif drive.intents.read(drive.digest) is not None:
                 drive.note(drive.messages.may_go_on())
 

@@ -149,7 +149,7 @@ async def _use_recorded(drive: Drive) -> State | None:
 async def _use_listed(drive: Drive) -> State:
     """Use a listed job, or order one if there surely is none or another one is asked for."""
     try:
-        found = await drive.search.find()
+        found = await drive.search.find(drive.intent.files if drive.intent else ())
     except CallFailed as failure:
         if drive.recorded.job is not None and not drive.retrain and not failure.transient:
             return drive.keep_recorded(failure.message)

@@ -81,17 +81,15 @@ class Messages:
             f"{self._retrain}"
         )
 
-    def goes_on(self, job_id: str) -> str:
-        """Say how to go on with a job that this session no longer waits for."""
-        return f"{job_id} goes on at the API, and this goes on with it: {self._go_on}"
+    def goes_on(self, job: RemoteJob) -> str:
+        """Say how to go on with a job that this session no longer waits for, or couldn't record."""
+        if job.has_succeeded:
+            return f"{job.id} itself has succeeded, and this records it: {self._go_on}"
+        return f"{job.id} goes on at the API, and this goes on with it: {self._go_on}"
 
     def may_go_on(self) -> str:
         """Say how to go on after an order that nobody waits for an answer to."""
         return f"a job may have been ordered just now; this looks for it and goes on with it: {self._go_on}"
-
-    def has_succeeded(self, job: RemoteJob) -> str:
-        """Say that a job that couldn't be recorded isn't lost."""
-        return f"The job itself has succeeded; this records it: {self._go_on}"
 
     def _check(self) -> str:
         base = self._prepared.job.base.served

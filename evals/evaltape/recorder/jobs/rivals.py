@@ -52,10 +52,12 @@ class Rivals:
         A failure to look is not an error: the next poll looks again.
         """
         with contextlib.suppress(CallFailed):
+            # A look is as old as its beginning, and what it shows was there at its end: it may take longer than jobs lie apart.
+            begun = time.monotonic()
             found = await self.search.find(self.intent.files)
-            self._looked_at = time.monotonic()
+            self._looked_at = begun
             if self._shown_at is None and any(one.id == job.id for one in found.jobs):
-                self._shown_at = self._looked_at
+                self._shown_at = time.monotonic()
             rivals = self._rivals(job, found)
             winner = job if job.has_succeeded else min(rivals, key=lambda one: one.age)
             for loser in rivals:

@@ -6,6 +6,7 @@ import time
 
 from evaltape.errors import RecordingError
 from evaltape.finetuning.recorded_job import orders_of, write_job, write_origin
+from evaltape.recorder.address import is_local
 from evaltape.recorder.failures import CallFailed
 from evaltape.recorder.jobs.drive import Drive
 from evaltape.recorder.jobs.order import Ordering
@@ -23,7 +24,9 @@ async def order(drive: Drive, state: State) -> State:
     if drive.ordered is not None:
         raise ForbiddenStep("a session orders a job once")
     prepared, job = drive.prepared, drive.prepared.job
-    drive.assignment.money.hold(training_usd(job.price, prepared.most_tokens))
+    most_usd = training_usd(job.price, prepared.most_tokens)
+    is_free = most_usd is None and is_local(drive.assignment.endpoint.base_url)
+    drive.assignment.money.hold(0.0 if is_free else most_usd)
     await _note_retirement(drive)
     drive.intent = None
     placed = await Ordering(prepared, drive.api, drive.intents, drive.patience).place(drive.found, drive.retrain)
