@@ -144,7 +144,7 @@ class Session:
         return ModelScores(model, workspace.metrics, predictions, workspace.clusters, workspace.slice_values)
 
     def unfinished(self, model: Model) -> str | None:
-        """Return what is still to come of a model's fresh recording that was cut short; None if there is nothing.
+        """Return why a model's fresh recording isn't whole: what is still to come, or why its job failed; None if it is.
 
         Until it is finished, old and new answers lie side by side, and no gate may judge them together.
         """
@@ -152,6 +152,9 @@ class Session:
         left = workspace.still_to_come(model)
         if not left:
             return None
+        job_failed = self.outcomes.error_of((model.suite, model.key, "")) if model.job else None
+        if job_failed is not None:  # Its samples can't come before another job is paid for, as the reason says.
+            return f"{model.key}: {job_failed}"
         return (
             f"{model.key}: recording unfinished: {left} of {counted(len(workspace.samples), 'sample')} still to come. "
             f"Finish it: {workspace.commands.record_missing(model.kind)}"

@@ -140,9 +140,9 @@ def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning, a
     assert run.exit_code == 1, run.output
     # The job, six samples and a gate; the baseline's seven tests pass.
     assert (run.outcomes["passed"], run.outcomes["failed"]) == (7, 8), run.output
-    assert (
-        f"\n[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. To pay for another: {RECORD} --retrain\n"
-    ) in run.output
+    reason = f"[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. To pay for another: {RECORD} --retrain\n"
+    assert f"\n{reason}" in run.output
+    assert f"\ntuned: {reason}" in run.output  # its gate
     assert len(tuning.recorded("small")) == 6
     assert not tuning.recorded("tuned")
 
