@@ -33,8 +33,9 @@ def test_a_killed_service_comes_back_and_its_training_goes_on_after_the_last_epo
     step = int(resumed.removeprefix(beginning))
     assert step >= 30 and step % 30 == 0
     trained = [int(event.message.split("/")[0].removeprefix("Step ")) for event in events if event.message.startswith("Step ")]
-    assert set(trained) == set(range(1, 241))
-    assert all(trained.count(early) == 1 for early in range(1, step + 1)), "what was saved isn't trained again"
+    # Until the training notices that the service is gone it may take steps, and even save, with nobody to keep their events.
+    assert set(trained) >= {*range(1, 32), *range(step + 1, 241)}
+    assert all(trained.count(early) <= 1 for early in range(1, step + 1)), "what was saved isn't trained again"
     lines = client.files.content(done.result_files[0]).text.splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, 241)]
     assert [one.step_number for one in client.fine_tuning.jobs.checkpoints.list(job.id)] == [240, 210, 180]

@@ -100,7 +100,7 @@ def test_an_interrupt_waits_for_what_is_in_flight_so_that_nothing_is_paid_for_tw
 def test_an_interrupt_while_no_test_waits_any_more_waits_for_what_is_in_flight_too(
     project: Project, api: ApiServer, mode: str
 ) -> None:
-    api.latency_s = 1
+    api.latency_s = 2
     running = project.start(
         "evals", "-m", "baseline", "-k", "test_sample", "--record", "--repeat", "2", "--concurrency 6", mode
     )
