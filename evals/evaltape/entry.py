@@ -3,8 +3,11 @@
 In a session without a suite nothing else of Evaltape exists: no option, fixture, mark or hook, and no slow import.
 """
 
+import contextlib
+import gc
 import os
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +27,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         parser.addini(key, text, type=kind)  # type: ignore[arg-type]
     config: Any = pluginmanager.getplugin("pytestconfig")
     if not pluginmanager.is_blocked("evaltape") and (config.getini("eval_suite") or names_a_suite(config)):
-        pluginmanager.import_plugin(PLUGIN)
+        with _no_garbage_collection():
+            pluginmanager.import_plugin(PLUGIN)
 
 
 def names_a_suite(config: Any) -> bool:
@@ -33,3 +37,15 @@ def names_a_suite(config: Any) -> bool:
         return True
     words = [*config.invocation_params.args, *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *config.getini("addopts")]
     return any(str(word) == "--suite" or str(word).startswith("--suite=") for word in words)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Import without looking for garbage meanwhile: there is next to none, and the search takes a fiftieth of a replay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from evaltape.against.findings import NOT_CHECKED, ModelAgainst
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.recorded_job import Job
 from evaltape.hooks.cases import NOTHING, PARTIAL, Case, case_of, is_gate, parametrize, sample_tests, subject_of
 from evaltape.hooks.findings import finding_of
 from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
+from evaltape.reporting.verdicts import NOT_CHECKED
 from evaltape.scoring.prediction import TestedPrediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores
@@ -25,6 +25,7 @@ from evaltape.session import Session
 from evaltape.suite.definition import Model
 
 if TYPE_CHECKING:
+    from evaltape.against.findings import ModelAgainst
     from evaltape.mutation.advice import TestedMutants
 
 SESSION = pytest.StashKey[Session]()
@@ -184,7 +185,7 @@ def slices(request: pytest.FixtureRequest) -> SliceScores:
 
 
 @pytest.fixture
-def against(request: pytest.FixtureRequest) -> ModelAgainst:
+def against(request: pytest.FixtureRequest) -> "ModelAgainst":
     """A model beside its recording at the commit or in the folder that `--against` names, sample by sample."""
     case: Case = request.param
     model = case.model

@@ -18,13 +18,13 @@ from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange, canonical, differences
-from evaltape.recording.folder import ENDPOINT, recorded_on
+from evaltape.recording.folder import ENDPOINT, prediction_of
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
 from evaltape.samples.dataset import load_samples
 from evaltape.samples.frozen import SAMPLES
 from evaltape.samples.predictions_file import read_predictions
 from evaltape.samples.sample import Sample
-from evaltape.scoring.prediction import Prediction, read_completion
+from evaltape.scoring.prediction import Prediction
 from evaltape.suite.definition import Model
 from evaltape.suite.reader import load_suite
 from evaltape.workspace import Workspace
@@ -120,7 +120,7 @@ class Earlier:
                 path = f"{self._places.recordings}/{key}/{sample.name}.yaml"
                 try:
                     exchange = _call(root / path)
-                    predictions[sample.id] = _prediction(key, sample.id, exchange)
+                    predictions[sample.id] = prediction_of(exchange, key, sample.id)
                     requests[sample.id] = exchange.asked
                 except NotFetched as error:
                     raise Unreadable(self._named(str(error), root)) from None
@@ -171,23 +171,6 @@ def _call(path: Path) -> Exchange:
     if not calls:
         raise RecordingError(f"{shown(path)}: no answer is recorded in it")
     return calls[-1]
-
-
-def _prediction(key: str, sample: str, exchange: Exchange) -> Prediction:
-    answer = read_completion(exchange.answered)
-    return Prediction(
-        model=key,
-        sample=sample,
-        text=answer.text,
-        failure=answer.failure,
-        truncated=answer.truncated,
-        served=answer.served,
-        prompt_tokens=answer.prompt_tokens,
-        completion_tokens=answer.completion_tokens,
-        latency_s=exchange.latency_s,
-        cost_usd=exchange.cost_usd,
-        recorded=recorded_on(exchange),
-    )
 
 
 def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]) -> str:

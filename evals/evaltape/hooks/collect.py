@@ -5,6 +5,7 @@ The only place that knows both a session and its results.
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.hooks.collect_causes import causes
@@ -13,7 +14,6 @@ from evaltape.hooks.collect_pairs import against_results, comparison_results
 from evaltape.hooks.retirement import retirements
 from evaltape.names import shown
 from evaltape.recorder.notice import Notice
-from evaltape.recorder.process import RecorderProcess
 from evaltape.recorder.tally import Tally, place_of
 from evaltape.reporting.results import LeftOver, OwnGate, PredictionFacts, Results, SampleFacts, Spend, SuiteResults
 from evaltape.samples.sample import Sample
@@ -22,8 +22,11 @@ from evaltape.session import Session
 from evaltape.suite.pricing import most_usd
 from evaltape.workspace import Workspace
 
+if TYPE_CHECKING:
+    from evaltape.recorder.process import RecorderProcess
 
-def collect(session: Session, recorder: RecorderProcess | None, is_red: bool) -> Results:
+
+def collect(session: Session, recorder: "RecorderProcess | None", is_red: bool) -> Results:
     """Return the results of a session; `is_red` says that it fails. A session that looked at nothing has no suites."""
     if not session.findings.predictions and recorder is None and not session.findings.unasked:
         return Results({}, is_red)

@@ -2,19 +2,20 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evaltape.hooks.collect import collect
 from evaltape.hooks.output import write_all
-from evaltape.hooks.selection import selection
 from evaltape.options import as_usage_error
 from evaltape.recorder.outcomes import Selection
-from evaltape.recorder.process import RecorderProcess
 from evaltape.reporting import progress, terminal
 from evaltape.reporting.results import Results
 from evaltape.session import Session
+
+if TYPE_CHECKING:
+    from evaltape.recorder.process import RecorderProcess
 
 
 class Controller:
@@ -35,12 +36,16 @@ class Controller:
     def start_recorder(self) -> None:
         """Start the recorder, which holds the suites' folders from then on. Raises `UserError` if it can't."""
         if self.recorder is None:
+            from evaltape.recorder.process import RecorderProcess
+
             self.recorder = RecorderProcess(self.session.settings, self.session.outcomes)
 
     def begin_recording(self, collected: pytest.Session) -> None:
         """Let the recorder begin with what the selected tests need; with nothing if the collection failed."""
         if self.recorder is None:
             return
+        from evaltape.hooks.selection import selection
+
         failed = collected.testsfailed and not collected.config.option.continue_on_collection_errors
         wanted: Selection = [] if failed else selection(collected.items, self.session)
         self.session.expect(wanted)
@@ -62,7 +67,7 @@ class Controller:
             self.recorder.end()
 
     @property
-    def recording(self) -> RecorderProcess | None:
+    def recording(self) -> "RecorderProcess | None":
         """The recorder, if it has something to record."""
         return self.recorder if self._has_begun else None
 

@@ -10,7 +10,8 @@ from evaltape.errors import UserError
 from evaltape.mutation import harmful, harmless
 from evaltape.mutation.harmful import Answers
 from evaltape.names import nearest, shown
-from evaltape.scoring.functions import FunctionError, UserFunction, load_function
+from evaltape.scoring.functions import UserFunction, load_function
+from evaltape.scoring.scorer import FunctionError
 
 if TYPE_CHECKING:
     from evaltape.samples.sample import Sample

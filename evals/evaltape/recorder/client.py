@@ -190,11 +190,6 @@ class NoCookies(CookieJar):
         """Take none from an answer."""
 
 
-def import_client() -> None:
-    """Import the official client, which takes most of a second, ahead of the first call."""
-    import openai  # noqa: F401
-
-
 def endpoint_of(model: Model, timeout_s: float) -> Endpoint:
     """Return the endpoint a model is asked at. Raises `UserError` if its address can't be used or its key is missing."""
     base_url = base_url_of(model)

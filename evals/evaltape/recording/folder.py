@@ -66,22 +66,9 @@ class Recordings:
         path = self.cassette(model, sample, repeat)
         exchange = cassettes.replay(path, ENDPOINT, self.request(model, sample))
         try:
-            answer = read_completion(exchange.answered)
+            return prediction_of(exchange, model.key, sample.id)
         except ValueError as error:
             raise RecordingError(f"{shown(path)}: {error}") from None
-        return Prediction(
-            model=model.key,
-            sample=sample.id,
-            text=answer.text,
-            failure=answer.failure,
-            truncated=answer.truncated,
-            served=answer.served,
-            prompt_tokens=answer.prompt_tokens,
-            completion_tokens=answer.completion_tokens,
-            latency_s=exchange.latency_s,
-            cost_usd=exchange.cost_usd,
-            recorded=recorded_on(exchange),
-        )
 
     def read_files(self, samples: Iterable[Sample]) -> list[str]:
         """Read and check the predictions of models that are not called; return what a person should know of them."""
@@ -148,6 +135,24 @@ class Recordings:
             if number.isdecimal() and int(number) > 1:
                 numbers.setdefault(name, []).append(int(number))
         return {name: sorted(of_sample) for name, of_sample in numbers.items()}
+
+
+def prediction_of(exchange: Exchange, model: str, sample: str) -> Prediction:
+    """Return what a recorded call says of a sample, not yet scored. Raises `ValueError` if its answer is no completion."""
+    answer = read_completion(exchange.answered)
+    return Prediction(
+        model=model,
+        sample=sample,
+        text=answer.text,
+        failure=answer.failure,
+        truncated=answer.truncated,
+        served=answer.served,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        latency_s=exchange.latency_s,
+        cost_usd=exchange.cost_usd,
+        recorded=recorded_on(exchange),
+    )
 
 
 def recorded_on(exchange: Exchange) -> str | None:

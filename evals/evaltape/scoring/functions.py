@@ -15,6 +15,7 @@ from typing import Any
 
 from evaltape.errors import UserError
 from evaltape.names import nearest, shown
+from evaltape.scoring.scorer import FunctionError
 from evaltape.text import cut, visible
 
 _OWN = Path(__file__).resolve().parents[1]
@@ -22,10 +23,6 @@ _LONGEST = 300
 """Columns of a message that a user's code raised."""
 LARGEST = 1e30
 """No score is greater: squares and sums of such scores are still finite."""
-
-
-class FunctionError(Exception):
-    """A user's function raised, or returned what it shouldn't; the message starts with file and line."""
 
 
 @dataclass(frozen=True)

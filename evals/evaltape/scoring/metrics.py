@@ -1,26 +1,25 @@
 """Metrics: what a suite's [metrics] table names, built once per process and computed per sample.
 
 `build_metrics` turns the table into `Metric`s, `score_answer` gives an answer its scores. Nothing here imports a package that
-scores before the first answer is scored by it.
+scores before the first answer is scored by it, nor a module for a kind of metric that no suite names.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import UserError
 from evaltape.names import nearest
 from evaltape.scoring.bounds import Bounds, spelled, within
-from evaltape.scoring.declared import declaration_of
-from evaltape.scoring.functions import UserFunction, load_function
 from evaltape.scoring.rouge import RougeScores
-from evaltape.scoring.sacrebleu_scores import SacrebleuScores, is_installed
 from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
 from evaltape.scoring.simple import Exact, Recorded, Words
-from evaltape.scoring.user_metric import FunctionScores
 from evaltape.suite.definition import MetricSpec
 from evaltape.text import visible
+
+if TYPE_CHECKING:
+    from evaltape.scoring.functions import UserFunction
 
 __all__ = ["CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]
 
@@ -127,7 +126,7 @@ def _rouge_scorers(specs: Mapping[str, MetricSpec], place: str, root: Path) -> d
     return scorers
 
 
-def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> str | UserFunction:
+def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> "str | UserFunction":
     if name in ("rouge", "unicode"):
         return name
     if ":" not in name:
@@ -138,7 +137,9 @@ def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> str | UserFu
     return _loaded(name, "tokenizer", place, root, ("text",))
 
 
-def _loaded(name: str, option: str, place: str, root: Path, parameters: tuple[str, ...]) -> UserFunction:
+def _loaded(name: str, option: str, place: str, root: Path, parameters: tuple[str, ...]) -> "UserFunction":
+    from evaltape.scoring.functions import load_function
+
     try:
         return load_function(name, root, parameters)
     except UserError as error:
@@ -164,14 +165,17 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
 
 
 def _sacrebleu(name: str, references: str, place: str) -> Metric:
+    from evaltape.scoring.sacrebleu_scores import SacrebleuScores, is_installed
+
     if not is_installed():
         raise UserError(f"{place} {name} needs sacrebleu, which isn't installed. Install it: pip install 'evaltape[metrics]'")
     return Metric(name, SacrebleuScores(name, references), place)
 
 
 def _function(spec: MetricSpec, place: str, root: Path) -> Metric:
-    if "function" not in spec.options:
-        raise UserError(f'{place} {spec.name}: function is missing; it takes "module:function"')
+    from evaltape.scoring.declared import declaration_of
+    from evaltape.scoring.user_metric import FunctionScores
+
     function = _loaded(spec.options["function"], "function", f"{place} {spec.name}", root, ("sample", "answer"))
     declared = declaration_of(function.function)
     scorer = FunctionScores(spec.name, function, declared.bounds)

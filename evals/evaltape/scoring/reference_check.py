@@ -7,14 +7,16 @@ ROUGE's own tokenizer keeps a-z and 0-9 only: an answer in Japanese that repeats
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
-from evaltape.scoring.functions import FunctionError, UserFunction
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.rouge import RougeScores
-from evaltape.scoring.sacrebleu_scores import SacrebleuScores
-from evaltape.scoring.scorer import Sample
+from evaltape.scoring.scorer import FunctionError, Sample
 from evaltape.text import counted, cut, visible
+
+if TYPE_CHECKING:
+    from evaltape.scoring.functions import UserFunction
 
 MOSTLY = 0.5
 """A reference is lost if more than this share of its letters and digits is dropped."""
@@ -43,7 +45,7 @@ def check_references(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -
     for names, metric in _by_tokenizer(metrics):
         assert isinstance(metric.scorer, RougeScores)
         tokenizer = metric.scorer.tokenizer
-        reading = _tried(tokenizer, samples) if isinstance(tokenizer, UserFunction) else _read(tokenizer, samples)
+        reading = _read(tokenizer, samples) if isinstance(tokenizer, str) else _tried(tokenizer, samples)
         if reading.lost and len(reading.lost) > MOST_LOST * reading.samples:
             raise UserError(f"{metric.place} {names}: {visible(reading.refusal)}")
         if reading.lost or reading.dropped.total() > WORTH_A_NOTE * reading.letters:
@@ -130,7 +132,7 @@ def _is_dropped(character: str) -> bool:
     return character.isalnum() and not character.lower().isascii()
 
 
-def _tried(tokenizer: UserFunction, samples: Sequence[Sample]) -> _Reading:
+def _tried(tokenizer: "UserFunction", samples: Sequence[Sample]) -> _Reading:
     """Try a user's tokenizer on the first samples; which letters it drops is its own affair, as long as it keeps some."""
     reading = _Reading(tokenizer.name, min(len(samples), MOST_TRIED), 0, Counter(), {})
     for sample in samples[:MOST_TRIED]:
@@ -146,8 +148,7 @@ def _tried(tokenizer: UserFunction, samples: Sequence[Sample]) -> _Reading:
 
 def _unspaced_bleu(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -> list[str]:
     """Return a note if BLEU, which splits words at spaces, is to compare texts that have none."""
-    bleu = [metric for metric in metrics.values() if isinstance(metric.scorer, SacrebleuScores) and metric.name == "bleu"]
-    unspaced = [sample for sample in samples if any(map(_is_unspaced, sample.references))] if bleu else []
+    unspaced = [sample for sample in samples if any(map(_is_unspaced, sample.references))] if "bleu" in metrics else []
     if not unspaced:
         return []
     return [

@@ -8,11 +8,13 @@ import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evaltape.scoring.functions import FunctionError, UserFunction
-from evaltape.scoring.scorer import CallFacts, Sample, Unscored, combined, references_of
+from evaltape.scoring.scorer import CallFacts, FunctionError, Sample, Unscored, combined, references_of
 from evaltape.scoring.tokenizers import stemmed, unicode_words
+
+if TYPE_CHECKING:
+    from evaltape.scoring.functions import UserFunction
 
 LEAD_LINES = 3
 
@@ -23,7 +25,7 @@ class RougeScores:
 
     metrics: Mapping[str, str]
     """Per metric (`rouge1`, `rougeL`) how several references count: by the `best` of them, or by their `mean`."""
-    tokenizer: str | UserFunction = "rouge"
+    tokenizer: "str | UserFunction" = "rouge"
     """`rouge`, `unicode`, or a function of the user's from a text to its tokens."""
     stemmer: bool = False
 
@@ -54,7 +56,7 @@ class RougeScores:
         return RougeScorer(list(self.metrics), use_stemmer=self.stemmer, tokenizer=tokenizer)
 
     def _tokens(self, text: str) -> list[str]:
-        if isinstance(self.tokenizer, UserFunction):
+        if not isinstance(self.tokenizer, str):
             return self.tokenizer.words(text)
         return stemmed(unicode_words(text)) if self.stemmer else unicode_words(text)
 

@@ -39,6 +39,10 @@ class Unscored(Exception):
     """A metric can't score this sample; the message is the reason, fit to be shown."""
 
 
+class FunctionError(Exception):
+    """A user's function raised, or returned what it shouldn't; the message starts with file and line."""
+
+
 class Scorer(Protocol):
     """Computes the scores of one metric, or of several that share their work."""
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaltape.scoring.bounds import Bounds, spelled, within
-from evaltape.scoring.functions import FunctionError, UserFunction
-from evaltape.scoring.scorer import CallFacts, Sample, Unscored
+from evaltape.scoring.functions import UserFunction
+from evaltape.scoring.scorer import CallFacts, FunctionError, Sample, Unscored
 
 
 @dataclass(frozen=True)
