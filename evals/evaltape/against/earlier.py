@@ -157,7 +157,7 @@ def _references(row: Mapping[str, Any]) -> tuple[str, ...]:
 def refuse_unfinished(folder: Path, model: str, whose: str) -> None:
     """Raise `Unreadable` if a suite's `folder` holds a fresh recording of a model that isn't complete.
 
-    Raises `RecordingError` if that can't be told.
+    Raises `RecordingError` if that is unknown.
     """
     unfinished = read_unfinished(folder, model)
     left = len(unfinished.still_to_come()) if unfinished is not None else 0

@@ -19,7 +19,7 @@ from evaltape.text import cut, split_command, visible
 UNCUT = 2
 """The verbosity from which nothing is shortened."""
 STYLES = ("auto", "line", "no")
-"""Styles of traceback that nobody asks for to read tracebacks."""
+"""Values of --tb with which failures are shown in short: no traceback was asked for."""
 NAMED = 3
 """How many samples a section names."""
 WIDEST = 200

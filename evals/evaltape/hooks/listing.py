@@ -35,7 +35,7 @@ class Listing:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """List, in place of running tests. Whatever was wrong in collection is told first."""
+        """List, in place of running tests. Errors of the collection are shown first."""
         if session.testsfailed or session.config.option.collectonly:
             return None
         title = "retirement" if self.session.settings.retiring else "estimate"

@@ -16,7 +16,7 @@ CallKey = tuple[str, str, str]
 Ended = tuple[str, str, str, str | None]
 """A call that has ended: suite, model, sample, and None if it was recorded, else the error."""
 Selection = Sequence[tuple[str, str, Sequence[str]]]
-"""What to record: suite, model and samples; the job of a tuned model goes without saying."""
+"""What to record: suite, model and samples; the job of a tuned model is recorded with it."""
 CONTROLLER_ENDED = "the controller has ended"
 GRACE_S = 60.0
 """How long a recording that is stopped waits for calls in flight: they are paid for."""

@@ -32,7 +32,7 @@ class LaneTally:
 
 @dataclass
 class Tally:
-    """All of a recording."""
+    """The counts of a whole recording: its calls by model, what it cost, and what is left to do."""
 
     lanes: list[LaneTally] = field(default_factory=list)
     statuses: dict[str, str] = field(default_factory=dict)

@@ -37,7 +37,7 @@ def locked(folder: Path, root: Path, models: Iterable[str], suite_file: Path) ->
     try:
         yield
     finally:
-        # Removed while it is held: whoever waits for a file that is gone gets no lock on it.
+        # Removed while it is held: another session that opened this file then finds it gone, and makes one of its own.
         with contextlib.suppress(OSError):
             Path(lock.lock_file).unlink()
         lock.release()

@@ -42,7 +42,7 @@ class ModelEstimate:
 
 @dataclass(frozen=True)
 class JobEstimate:
-    """One fine-tuning job, with the most tokens it trains on, or the reason why that can't be told."""
+    """One fine-tuning job, with the most tokens it trains on, or the reason why that is unknown."""
 
     job: Finetune
     rows: int = 0

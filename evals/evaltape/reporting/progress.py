@@ -106,7 +106,7 @@ class Progress:
 
 
 class Rate:
-    """Calls that end per second, of late."""
+    """How many calls have ended per second recently."""
 
     def __init__(self, started: float) -> None:
         self._seen: deque[tuple[float, int]] = deque([(started, 0)])

@@ -30,7 +30,7 @@ class _Group:
 
     @property
     def place(self) -> str:
-        """Where the subject stands."""
+        """The suite file and the table in it that the subject is declared in."""
         return f"{shown(self.suite.file)}: [{self.table}.{self.key}]"
 
 

@@ -84,7 +84,7 @@ def score_answer(
 
 
 def check_bound(metric: Metric, bound: float, difference: bool = False) -> str | None:
-    """Return why a gate can't be meant so, to follow its key in a message, or None for a gate within the metric's bounds.
+    """Return why no mean can reach a gate, to follow its key in a message, or None for a gate within the metric's bounds.
 
     For `rouge1` and 38 that is `= 38: a mean of rouge1 is between 0 and 1. Did you mean 0.38?`. With `difference`, `bound`
     is that of a comparison (min_gain, max_drop): from 0 to the distance of the metric's bounds.

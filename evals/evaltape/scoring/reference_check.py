@@ -133,7 +133,7 @@ def _is_dropped(character: str) -> bool:
 
 
 def _tried(tokenizer: "UserFunction", samples: Sequence[Sample]) -> _Reading:
-    """Try a user's tokenizer on the first samples; which letters it drops is its own affair, as long as it keeps some."""
+    """Try a user's tokenizer on the first samples; it may drop letters as it likes, as long as it keeps some."""
     reading = _Reading(tokenizer.name, min(len(samples), MOST_TRIED), 0, Counter(), {})
     for sample in samples[:MOST_TRIED]:
         for reference in sample.references:

@@ -39,7 +39,7 @@ class Assignment:
 
 
 class Drive:
-    """One drive on its way through the states."""
+    """What is known of one job while it is driven through its states."""
 
     def __init__(self, assignment: Assignment) -> None:
         prepared = assignment.prepared

@@ -24,7 +24,7 @@ class JobMoney(Protocol):
         """Count what is held as perhaps spent: the API may charge it, and nobody knows yet."""
 
     def release(self) -> None:
-        """Hold nothing any more; without effect if nothing is held."""
+        """Give back what is held for the job, if anything is."""
 
 
 class RecorderMoney:

@@ -88,7 +88,7 @@ class Messages:
         return f"{job.id} goes on at the API, and this goes on with it: {self._go_on}"
 
     def may_go_on(self) -> str:
-        """Say how to go on after an order that nobody waits for an answer to."""
+        """Say how to go on after an order whose answer this session did not wait for."""
         return f"a job may have been ordered just now; this looks for it and goes on with it: {self._go_on}"
 
     def _check(self) -> str:

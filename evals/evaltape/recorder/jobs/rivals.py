@@ -52,7 +52,7 @@ class Rivals:
         A failure to look is not an error: the next poll looks again.
         """
         with contextlib.suppress(CallFailed):
-            # A look is as old as its beginning, and what it shows was there at its end: it may take longer than jobs lie apart.
+            # A listing may take long, and a job ordered meanwhile may be missing from it: it counts as of its beginning.
             begun = time.monotonic()
             found = await self.search.find(self.intent.files)
             self._looked_at = begun

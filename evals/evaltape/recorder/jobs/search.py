@@ -28,7 +28,7 @@ class Found:
 
 
 class Search:
-    """Finds the jobs that are the same as one that is prepared."""
+    """Finds jobs at the API with the same training data, base and settings as a prepared job."""
 
     def __init__(self, prepared: PreparedJob, api: JobApi) -> None:
         self._prepared = prepared
