@@ -11,7 +11,10 @@ from evaltape.errors import UserError
 from evaltape.names import shown
 
 _OPEN = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)")
-LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LFS_DIGEST = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+FETCH = "git lfs pull"
+"""The command that fetches what pointers stand for."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -55,16 +58,21 @@ def _descriptor(path: Path) -> int:
     return descriptor
 
 
+def is_lfs_pointer(content: bytes) -> bool:
+    """Return whether a file's content is a Git LFS pointer: it holds the address of the content, kept elsewhere."""
+    return content.startswith(_LFS_POINTER)
+
+
 def lfs_digest(content: bytes) -> str | None:
     """Return the SHA-256 of the content that a Git LFS pointer stands for; None for any other file."""
-    match = re.search(rb"^oid sha256:([0-9a-f]{64})$", content, re.MULTILINE) if content.startswith(LFS_POINTER) else None
+    match = _LFS_DIGEST.search(content) if is_lfs_pointer(content) else None
     return match[1].decode() if match else None
 
 
 def refuse_lfs_pointer(path: Path, content: bytes) -> None:
-    """Raise `UserError` for a file whose content Git LFS has not fetched: it holds the content's address alone."""
-    if content.startswith(LFS_POINTER):
-        raise UserError(f"{shown(path)}: a Git LFS pointer and not the file itself. Fetch it: git lfs pull")
+    """Raise `UserError` for a file whose content Git LFS has not fetched."""
+    if is_lfs_pointer(content):
+        raise UserError(f"{shown(path)}: a Git LFS pointer and not the file itself. Fetch it: {FETCH}")
 
 
 def remove_unfinished(folder: Path) -> None:

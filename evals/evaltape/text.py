@@ -3,6 +3,7 @@
 import re
 import textwrap
 import unicodedata
+from collections.abc import Sequence
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
@@ -74,6 +75,11 @@ def split_command(text: str) -> tuple[str, str | None]:
 def counted(number: int, noun: str) -> str:
     """`1 sample`, `2 samples`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(items: Sequence[object], most: int = 3) -> str:
+    """`a, b, c, ...`: the first items, in one line of visible text."""
+    return ", ".join(visible(str(item)) for item in items[:most]) + (", ..." if len(items) > most else "")
 
 
 def usd(amount: float) -> str:

@@ -17,7 +17,6 @@ from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
 from evaltape.recording.unfinished import read_unfinished
 from evaltape.samples.dataset import Loaded
-from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring import rouge
@@ -103,10 +102,6 @@ class Workspace:
                 raise unwritable(self.folder, error) from None
         record, missing = self.commands.record_all(), self.commands.record_missing()
         return replay_samples(self.suite, self.folder, record, missing, staged=self.settings.records)
-
-    def promote_samples(self) -> None:
-        """Move staged samples into place: the first answer to one of them is written."""
-        promote(self.folder)
 
     @property
     def selected_samples(self) -> list[Sample]:

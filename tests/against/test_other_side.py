@@ -187,20 +187,7 @@ def test_frozen_samples_that_cant_be_read_there_are_told_with_their_line(changed
     assert "not checked: then:cassettes/chats/samples.jsonl, line 41: not a frozen sample" in gates(changed, "then").output
 
 
-# ---------------------------------------------------------------- earlier formats
-
-
-def test_the_first_version_is_read_one_reference_a_sample_and_rouge_as_a_table(changed):
-    def old(row):
-        return {"id": row["id"], "input": row["input"], "reference": row["references"][0]}
-
-    rewrite_rows(changed.cassettes / "samples.jsonl", old)
-    (changed.cassettes / "dataset.json").write_text('{"dataset": {"path": "talks.jsonl"}, "sha256": null}')
-    changed.extend_suite('\n[rouge]\nmetrics = ["rouge1"]\nstemmer = false\n')
-    come_back(changed)
-    git(changed.root, "switch", "--quiet", "main")
-    found = small(changed, "then")["rouge1"]
-    assert (found["samples"], found["difference"], found["passed"]) == (40, 0.0, True)
+# ---------------------------------------------------------------- recordings by others, metrics of today
 
 
 def test_a_recording_by_plain_vcrpy_is_read(changed):

@@ -41,9 +41,12 @@ def test_every_command_has_help(tmp_path: Path, command: str) -> None:
         (("--dta", "x.jsonl"), "unrecognized arguments: --dta x.jsonl"),
         (("--data",), "argument --data: expected one argument"),
         (("--base-url", "http://127.0.0.1:8000/v1"), "--base-url says where a model is served: add --model NAME"),
-        (("--model", "m", "--base-url", "127.0.0.1:8000"), "it takes an address without a key, like http://127.0.0.1:8000/v1"),
-        (("--model", "m", "--base-url", "https://me:secret@host/v1"), "it takes an address without a key"),
-        (("--model", "m", "--base-url", "http://host/v1?key=x"), "it takes an address without a key"),
+        (("--model", "m", "--base-url", "127.0.0.1:8000"), "it takes an address like http://127.0.0.1:8000/v1"),
+        (("--model", "m", "--base-url", "https://me:secret@host/v1"), "--base-url holds a user name or password"),
+        (
+            ("--model", "m", "--base-url", "http://host/v1?key=x"),
+            "paths are added behind it, so it takes neither ? nor #; a key goes into api_key_env",
+        ),
         (("--model", "a\nb"), "it takes the name that the API knows the model by"),
     ],
 )

@@ -4,7 +4,8 @@ import re
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.recorder.address import base_url_of, is_local, key_of
+from evaltape.recorder.address import base_url_of, key_of
+from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
 
 from tests.support.asking import answer, failure
@@ -66,8 +67,10 @@ def test_the_suite_s_address_comes_before_the_environment_s(monkeypatch: pytest.
         ("http:///v1", "it takes an address like"),
         ("http://there:port/v1", "it takes an address like"),
         ("http://me:secret@there/v1", "holds a user name or password"),
-        ("http://there/v1?api-version=1", "leave out what follows the path"),
-        ("http://there/v1#x", "leave out what follows the path"),
+        ("http://there/v1?api-key=secret", "paths are added behind it, so it takes neither ? nor #"),
+        ("http://there/v1#secret", "paths are added behind it"),
+        ("me:secret@there/v1", "it takes an address like"),
+        ("there/v1?key=secret", "it takes an address like"),
     ],
 )
 def test_an_address_that_can_not_be_asked_at_is_refused_before_any_call(

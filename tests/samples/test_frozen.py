@@ -150,6 +150,7 @@ def test_a_damaged_origin_is_refused(suite: Suite, folder: Path, text: str) -> N
         "[]", "{}", '{"id": "a", "input": "b", "references": [], "columns": {}}', '{"id": "a", "input": "b", "references": ["c"]}',
         '{"id": 1, "input": "b", "references": ["c"], "columns": {}}', '{"id": "a", "input": "b", "references": [1], "columns": {}}',
         '{"id": "a", "input": "b", "references": ["c"], "columns": []}', "[" * 100_000,
+        '{"id": "a", "input": "b", "references": "alphabet", "columns": {}}',
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_sample_is_named_whatever_the_digest(suite: Suite, folder: Path, line: str) -> None:

@@ -64,6 +64,10 @@ def pointer(folder: Path, sha256: str) -> None:
     (folder / "talks.jsonl").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize 12345\n")
 
 
+def digest_of(folder: Path) -> str:
+    return str(next(iter(json.loads((folder / "dataset.json").read_text())["sources"].values())))
+
+
 def test_replay_needs_no_file_that_git_lfs_has_not_fetched(tmp_path: Path) -> None:
     suite = frozen(tmp_path)
     pointer(tmp_path, digest_of(tmp_path / "frozen"))
@@ -196,76 +200,3 @@ def test_a_prompt_column_without_a_value_is_refused_in_replay(tmp_path: Path) ->
     frozen(tmp_path, 'keep = ["url"]', rows=WITH_COLUMNS)
     suite = suite_in(tmp_path, prompt='user = "{url}: {input}"')
     assert refused(suite).endswith("sample 't1': column 'url' is empty")
-
-
-# ---------------------------------------------------------------- the form of the first version
-
-
-def old_form(folder: Path, path: str, sha256: str | None, columns: bool = False) -> None:
-    """Rewrite frozen samples as the first version wrote them."""
-    lines = [json.loads(line) for line in (folder / "samples.jsonl").read_text(encoding="utf-8").split("\n") if line]
-    old = [{"id": line["id"], "input": line["input"], "reference": line["references"][0]} for line in lines]
-    if columns:
-        old = [{**row, "columns": line["columns"]} for row, line in zip(old, lines, strict=True)]
-    (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in old))
-    fields = {"id": "id", "input": "dialogue", "reference": "summary"}
-    split = {"name": "validation", "samples": None, "seed": None}
-    dataset = {"path": path, "fields": fields, "split": split, "revision": None, "columns": sorted(lines[0]["columns"])}
-    (folder / "dataset.json").write_text(json.dumps({"dataset": dataset, "sha256": sha256}))
-
-
-def digest_of(folder: Path) -> str:
-    return str(next(iter(json.loads((folder / "dataset.json").read_text())["sources"].values())))
-
-
-def test_samples_of_the_first_version_are_refused_with_the_command_that_takes_them_over(tmp_path: Path) -> None:
-    suite = frozen(tmp_path)
-    old_form(tmp_path / "frozen", "talks.jsonl", digest_of(tmp_path / "frozen"))
-    message = refused(suite)
-    assert "samples.jsonl was frozen by an earlier version, without a digest." in message
-    assert message.endswith(f"Take it over, without a call: {MISSING}")
-
-
-@pytest.mark.parametrize("fresh", [False, True])
-@pytest.mark.parametrize("at_hand", [True, False])
-def test_they_are_taken_over_with_the_data_and_without(tmp_path: Path, fresh: bool, at_hand: bool) -> None:
-    suite = frozen(tmp_path, prompt='user = "{tone} {input}"', rows=[{**row, "tone": "warm"} for row in ROWS])
-    wanted = [(tmp_path / "frozen" / name).read_text() for name in ("samples.jsonl", "dataset.json")]
-    old_form(tmp_path / "frozen", "talks.jsonl", digest_of(tmp_path / "frozen"), columns=True)
-    if not at_hand:
-        (tmp_path / "talks.jsonl").unlink()
-        if fresh:
-            assert "'talks.jsonl' is not there" in refusal(stage_samples, suite, tmp_path / "frozen", fresh)
-            return
-    stage_samples(suite, tmp_path / "frozen", fresh)
-    assert [(tmp_path / "frozen" / name).read_text() for name in ("samples.jsonl", "dataset.json")] == wanted
-    assert ids(suite) == IDS
-
-
-def test_a_hub_data_set_is_taken_over_without_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen(tmp_path)
-    old_form(tmp_path / "frozen", "nobody/nothing", None)
-    suite = suite_in(tmp_path, path="nobody/nothing")
-    monkeypatch.setattr("evaltape.samples.suite_samples.load_samples", None)
-    stage_samples(suite, tmp_path / "frozen", fresh=False)
-    assert ids(suite) == IDS
-
-
-def test_changed_data_is_loaded_and_not_taken_over(tmp_path: Path) -> None:
-    suite = frozen(tmp_path)
-    old_form(tmp_path / "frozen", "talks.jsonl", digest_of(tmp_path / "frozen"))
-    write_data(tmp_path / "talks.jsonl", [{**row, "summary": "new"} for row in ROWS])
-    samples, _ = stage_samples(suite, tmp_path / "frozen", fresh=False)
-    assert {sample.references for sample in samples} == {("new",)}
-    assert ids(suite) == IDS
-
-
-def test_record_missing_takes_over_a_recording_of_the_first_version_without_a_call(recorded: Project, api: object) -> None:
-    old_form(recorded.cassettes, "talks.jsonl", digest_of(recorded.cassettes))
-    command = "pytest evals --record-missing"
-    recorded.run("evals").assert_refused(f"Take it over, without a call: {command}")
-    before = {path: path.read_bytes() for path in recorded.cassettes.glob("*/*.yaml")}
-    run = recorded.run(*command.split()[1:])
-    assert run.exit_code == 0, run.output
-    assert {path: path.read_bytes() for path in recorded.cassettes.glob("*/*.yaml")} == before
-    assert recorded.run("evals").exit_code == 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from evaltape.against.git import GitError, Repository
 from evaltape.errors import UserError
 from evaltape.names import nearest
-from evaltape.text import cut
+from evaltape.text import cut, listed
 
 BRANCHES = ("refs/heads/", "refs/remotes/", "FETCH_HEAD")
 """How the full name of what moves on begins; what was just fetched is usually a branch, too."""
@@ -109,8 +109,8 @@ def _remotes(repository: Repository) -> list[str]:
 
 
 def _unknown(repository: Repository, ref: str, names: list[str]) -> str:
-    listed = ", ".join(cut(name, 60) for name in names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
-    message = f"--against {cut(ref, 100)}: no such git ref or folder.{nearest(ref, names)} Refs here: {listed or 'none'}"
+    refs = listed([cut(name, 60) for name in names], MOST_NAMES)
+    message = f"--against {cut(ref, 100)}: no such git ref or folder.{nearest(ref, names)} Refs here: {refs or 'none'}"
     fetch = _fetch(repository, ref)
     if fetch is None:
         return message

@@ -3,7 +3,6 @@
 Nothing of it is checked against what the suite asks for today: a changed prompt is why the two are compared.
 """
 
-import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from evaltape.recording.cassettes import Exchange, canonical, differences
 from evaltape.recording.folder import ENDPOINT, prediction_of
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
 from evaltape.samples.dataset import load_samples
-from evaltape.samples.frozen import SAMPLES
+from evaltape.samples.frozen import SAMPLES, parse_samples
 from evaltape.samples.predictions_file import read_predictions
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
@@ -76,18 +75,9 @@ class Earlier:
     # ------------------------------------------------------------ samples
 
     def _frozen(self, path: str) -> dict[str, Content]:
-        """Read frozen samples of any version: the first one had one `reference` each."""
         with self._copied([path]) as root:
-            lines = (root / path).read_bytes().decode(errors="replace").split("\n")
-        samples = {}
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line) if line.strip() else None
-                if row is not None:
-                    samples[str(row["id"])] = str(row["input"]), _references(row)
-            except (ValueError, KeyError, TypeError, RecursionError):
-                raise Unreadable(f"{self._tree.name_of(path)}, line {number}: not a frozen sample") from None
-        return samples
+            samples = parse_samples(root / path, (root / path).read_bytes())
+        return {sample.id: content_of(sample) for sample in samples}
 
     def _loaded(self) -> dict[str, Content]:
         """Load the samples from their data set: with nothing to record none need be frozen."""
@@ -148,10 +138,6 @@ class Earlier:
 
     def _named(self, message: str, root: Path) -> str:
         return message.replace(f"{shown(root)}/", self._tree.prefix)
-
-
-def _references(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(map(str, row["references"])) if "references" in row else (str(row["reference"]),)
 
 
 def refuse_unfinished(folder: Path, model: str, whose: str) -> None:

@@ -10,7 +10,7 @@ from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import cluster_labels
 from evaltape.suite.definition import Model
-from evaltape.text import counted
+from evaltape.text import counted, listed
 
 NOT_CHECKED = "not checked"
 UNCHANGED = "nothing changed"
@@ -199,4 +199,4 @@ def _sides(pairs: Sequence[Pair]) -> tuple[list[Prediction], list[Prediction]]:
 
 
 def _named(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
+    return listed(ids, NAMED)

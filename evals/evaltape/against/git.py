@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaltape.errors import UserError
+from evaltape.files import lfs_digest
 from evaltape.names import shown
 from evaltape.text import cut
 
@@ -37,6 +38,16 @@ class Repository:
         try:
             return (self.run(*args).decode(errors="replace").splitlines() or [None])[0]  # type: ignore[list-item]
         except GitError:
+            return None
+
+    def fetched(self, pointer: bytes) -> bytes | None:
+        """Return the content that a Git LFS pointer stands for; None if this clone hasn't fetched it."""
+        name, folder = lfs_digest(pointer), self.line("rev-parse", "--git-common-dir")
+        if name is None or folder is None:
+            return None
+        try:
+            return (self.top / folder / "lfs/objects" / name[:2] / name[2:4] / name).read_bytes()
+        except OSError:
             return None
 
     def files(self, commit: str, paths: Sequence[str]) -> dict[str, str]:

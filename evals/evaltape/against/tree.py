@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from evaltape.against.commit import Commit, find_commit
 from evaltape.against.git import GitError, Repository, find_repository
-from evaltape.against.lfs import fetched, is_pointer
 from evaltape.errors import UserError
+from evaltape.files import is_lfs_pointer
 from evaltape.names import shown
 from evaltape.text import visible
 
@@ -95,10 +95,10 @@ class CommitTree(Tree):
         for path, content in zip(paths, contents, strict=True):
             if content is None:
                 raise Unreadable(f"{self.name_of(path)} isn't in this clone. Fetch it: {REFETCH}")
-            yield self._from_lfs(path, content) if is_pointer(content) else content
+            yield self._from_lfs(path, content) if is_lfs_pointer(content) else content
 
     def _from_lfs(self, path: str, pointer: bytes) -> bytes:
-        content = fetched(self._repository, pointer)
+        content = self._repository.fetched(pointer)
         if content is None:
             raise Unreadable(
                 f"{self.name_of(path)} is a Git LFS pointer, and what it stands for isn't on this machine. "

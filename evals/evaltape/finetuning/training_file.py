@@ -15,7 +15,7 @@ from evaltape.names import shown
 from evaltape.samples.dataset import Loaded, load_training_rows
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Finetune, Split, Suite
-from evaltape.text import counted
+from evaltape.text import counted, listed
 
 FEWEST_EXAMPLES = 10
 LONGEST_TOKENS = 65_536
@@ -63,7 +63,7 @@ class TrainingFile:
             (self.repeated, "kept, though repeating an earlier one"),
         ):
             if overlaps:
-                named = ", ".join(map(str, overlaps[:3])) + (", ..." if len(overlaps) > 3 else "")
+                named = listed(overlaps)
                 yield f"{counted(len(overlaps), 'training row')} {what}: {named}"
         yield from self.remarks
 

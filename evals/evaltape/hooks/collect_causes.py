@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError, UserError
+from evaltape.files import FETCH
 from evaltape.hooks.collect_models import SuiteView
-from evaltape.recording.folder import FETCH
 from evaltape.reporting.results import Cause
 from evaltape.scoring.prediction import Prediction
 from evaltape.text import counted, split_command

@@ -1,10 +1,9 @@
 """Where a model is asked, and with which key: what the suite says, or else the environment."""
 
-import ipaddress
 import os
-from urllib.parse import urlsplit
 
 from evaltape.errors import UserError
+from evaltape.suite.address import address_problem, is_local
 from evaltape.suite.definition import Model
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -23,30 +22,10 @@ def base_url_of(model: Model) -> str:
         url, source = named, URL_VARIABLE
     else:
         return DEFAULT_URL
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UserError(f"{source} = {url!r}: it takes an address like http://127.0.0.1:8000/v1")
-    if parts.username or parts.password:
-        raise UserError(f"{source} holds a user name or password; put the key into a variable and name it in api_key_env")
-    if parts.query or parts.fragment:
-        raise UserError(f"{source} = {url!r}: leave out what follows the path; calls would go to another place than it names")
+    problem = address_problem(url)
+    if problem is not None:
+        raise UserError(f"{source} {problem}")
     return url
-
-
-def is_local(url: str) -> bool:
-    """Return whether an address is on this machine."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return ip.is_loopback or ip.is_unspecified
 
 
 def key_of(model: Model, url: str) -> str:

@@ -16,6 +16,7 @@ from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.redaction import holds_secret
 from evaltape.recording.unfinished import cassette_name
+from evaltape.samples.frozen import promote
 from evaltape.scoring.prediction import Answer, read_completion
 from evaltape.suite.pricing import call_usd
 from evaltape.text import counted, duration
@@ -145,4 +146,4 @@ class Calls:
             # The same answer in the same microseconds: a file that didn't change would count as not asked again.
             text = cassettes.as_text([replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
         cassettes.write_text(path, text, secrets=(lane.endpoint.key,))
-        lane.recordings.promote_samples()
+        promote(lane.recordings.folder)

@@ -12,11 +12,12 @@ from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from evaltape.recorder.address import base_url_of, is_local, key_of
+from evaltape.recorder.address import base_url_of, key_of
 from evaltape.recorder.failures import CallFailed as CallFailed
 from evaltape.recorder.failures import headers_of, of_status, words_of
 from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, without_identity
 from evaltape.recording.redaction import without_secrets
+from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
 from evaltape.text import cut
 

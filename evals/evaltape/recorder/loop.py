@@ -22,7 +22,6 @@ from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.outcomes import GRACE_S, Ended, Outcomes
 from evaltape.recorder.tally import LaneTally, Tally, place_of
 from evaltape.recorder.throttle import Throttle
-from evaltape.recording import cassettes
 from evaltape.recording.folder import Recordings
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
@@ -35,8 +34,6 @@ PUBLISH_EVERY_S = 0.02
 """Outcomes are published that often, together: every process of the session receives each."""
 REPORT_EVERY_S = 0.1
 """How often the tally is reported if it has changed."""
-FIRST_ANSWER_S = 0.2
-"""When the first calls are out and usually not answered: the time to import what writing their answers takes."""
 
 JobDriver = Callable[["Recorder"], Awaitable[None]]
 
@@ -141,7 +138,6 @@ class Recorder:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.call_later(FIRST_ANSWER_S, cassettes.prepare_to_write)
         reporting = asyncio.create_task(self._report_often())
         jobs: list[asyncio.Task[None]] = []
         try:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from evaltape.errors import NotFetched, RecordingError, UserError
+from evaltape.files import FETCH
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.names import shown
-from evaltape.recorder.address import is_local
 from evaltape.recorder.client import Endpoint, endpoint_of
 from evaltape.recorder.jobs.drive import Assignment
 from evaltape.recorder.jobs.driver import JobDriver
@@ -18,12 +18,12 @@ from evaltape.recorder.outcomes import Selection
 from evaltape.recorder.shutdown_dates import ask
 from evaltape.recorder.tally import place_of
 from evaltape.recording import cassettes
-from evaltape.recording.folder import FETCH
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
+from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
 from evaltape.suite.pricing import LIMITS, answer_limit
 from evaltape.workspace import Workspace

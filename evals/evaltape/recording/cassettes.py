@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
-from evaltape.files import write_whole
+from evaltape.files import is_lfs_pointer, write_whole
 from evaltape.names import shown
 from evaltape.recording.redaction import holds_secret
 from evaltape.recording.vcr_yaml import Asked, Interaction, interactions_of, json_text, text_of
@@ -24,7 +24,6 @@ REMOVED_KEYS = {"organization_id", "organization", "project_id", "project", "use
 LARGEST_BYTES = 32 * 2**20
 LATENCY, COST = "x-evaltape-latency-s", "x-evaltape-cost-usd"
 """Headers of our own, beside the API's: how long the answer took, and what it cost."""
-_GIT_LFS = b"version https://git-lfs.github.com/spec/"
 _HTTP_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
@@ -83,7 +82,7 @@ def _load(path: Path) -> list[Interaction]:
             data = file.read(min(os.fstat(file.fileno()).st_size, LARGEST_BYTES) + 1)
         if len(data) > LARGEST_BYTES:
             raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
-        if data.startswith(_GIT_LFS):
+        if is_lfs_pointer(data):
             raise NotFetched(f"{shown(path)}: a Git LFS pointer, which stands for a recording that isn't on this machine")
         interactions = interactions_of(data.decode())
     except FileNotFoundError:
@@ -195,7 +194,7 @@ def write(path: Path, exchanges: list[Exchange], secrets: Iterable[str] = ()) ->
 
 def as_text(exchanges: list[Exchange]) -> str:
     """Return the text of a cassette with these calls."""
-    return text_of([_interaction(exchange) for exchange in exchanges])
+    return text_of(map(_interaction, exchanges))
 
 
 def write_text(path: Path, text: str, secrets: Iterable[str] = ()) -> None:
@@ -205,11 +204,6 @@ def write_text(path: Path, text: str, secrets: Iterable[str] = ()) -> None:
     if len(text) > LARGEST_BYTES // 4 and len(text.encode()) > LARGEST_BYTES:  # A character has at most 4 bytes.
         raise RecordingError(f"{shown(path)}: not written, because it would be larger than {LARGEST_BYTES // 2**20} MiB")
     write_whole(path, text)
-
-
-def prepare_to_write() -> None:
-    """Import what the first writing would import."""
-    text_of([])
 
 
 def without_identity(value: Any) -> Any:

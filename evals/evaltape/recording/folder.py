@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.errors import NotFetched, RecordingError
+from evaltape.files import FETCH
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.unfinished import JOB, REPEAT, Call, cassette_name, read_unfinished
-from evaltape.samples.frozen import promote
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction, read_completion
@@ -20,7 +20,6 @@ from evaltape.suite import prompt
 from evaltape.suite.definition import Model, Suite
 
 ENDPOINT = "/chat/completions"
-FETCH = "git lfs pull"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) ")
 
@@ -86,10 +85,6 @@ class Recordings:
             self._files[path] = read_predictions(path)
         text, failure = self._files[path].answer(sample)
         return Prediction(model.key, sample.id, text, failure)
-
-    def promote_samples(self) -> None:
-        """Move staged samples into place: an answer to one of them is written."""
-        promote(self.folder)
 
     # ------------------------------------------------------------ what is to be recorded
 

@@ -6,7 +6,7 @@ and needs no import of vcrpy. Any other, written by vcrpy or edited by hand, is 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 # What a literal block of YAML can't hold; in JSON each has an escape.
@@ -87,15 +87,15 @@ def _by_vcrpy(text: str) -> list[Interaction]:
     from vcr.serialize import deserialize
 
     try:
-        requests, responses = deserialize(text, Serializer)[:2]
+        requests, responses = deserialize(text, _Reader)[:2]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
     asked = [Asked(request.method, request.uri, request.body) for request in requests]
     return list(zip(asked, responses, strict=True))
 
 
-class Serializer:
-    """A serializer for vcrpy: its own YAML reader without tags and aliases, and a writer for readable bodies."""
+class _Reader:
+    """vcrpy's own YAML reader, without tags and aliases."""
 
     @staticmethod
     def deserialize(text: str) -> Any:
@@ -114,37 +114,26 @@ class Serializer:
                 raise ValueError(f"more than {MOST_NODES:,} nodes of YAML")
         return yamlserializer.deserialize(text)
 
-    @staticmethod
-    def serialize(data: dict[str, Any]) -> str:
-        """Return vcrpy's data as a cassette's text."""
-        return "".join(_lines(data["interactions"]))
-
 
 # ---------------------------------------------------------------- writing
 
 
-def text_of(interactions: list[Interaction]) -> str:
+def text_of(interactions: Iterable[Interaction]) -> str:
     """Return the text of a cassette with these calls, whose requests have JSON bodies or none."""
-    from vcr.request import Request
-    from vcr.serialize import serialize
-
-    requests = []
-    for asked, _ in interactions:
-        headers = {} if asked.body is None else {"content-type": "application/json"}
-        requests.append(Request(asked.method, asked.uri, asked.body, headers))
-    return str(serialize({"requests": requests, "responses": [response for _, response in interactions]}, Serializer))
+    return _HEAD + "".join(_written(asked, response) for asked, response in interactions)
 
 
-def _lines(interactions: list[dict[str, Any]]) -> Iterator[str]:
-    yield _HEAD
-    for interaction in interactions:
-        request, response = interaction["request"], interaction["response"]
-        yield f"- request:\n    method: {request['method']}\n    uri: {json_text(request['uri'])}\n"
-        yield f"    headers: {json_text(request['headers'])}\n"
-        yield f"    body:{_block(request['body'], _REQUEST_INDENT)}"
-        yield f"  response:\n    status: {json_text(response['status'])}\n"
-        yield f"    headers: {json_text(response['headers'])}\n"
-        yield f"    body:\n      string:{_block(response['body']['string'], _RESPONSE_INDENT)}"
+def _written(asked: Asked, response: dict[str, Any]) -> str:
+    headers = {} if asked.body is None else {"content-type": ["application/json"]}
+    asked_body = None if asked.body is None else asked.body.decode()
+    return (
+        f"- request:\n    method: {asked.method}\n    uri: {json_text(asked.uri)}\n"
+        f"    headers: {json_text(headers)}\n"
+        f"    body:{_block(asked_body, _REQUEST_INDENT)}"
+        f"  response:\n    status: {json_text(response['status'])}\n"
+        f"    headers: {json_text(response['headers'])}\n"
+        f"    body:\n      string:{_block(response['body']['string'].decode(), _RESPONSE_INDENT)}"
+    )
 
 
 def _block(text: str | None, indent: str) -> str:

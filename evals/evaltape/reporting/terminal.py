@@ -18,7 +18,7 @@ from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdic
 from evaltape.reporting.verdicts import FAILED, PASSED
 from evaltape.reporting.worst import Case, Worst, worst_samples
 from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
-from evaltape.text import columns, counted, cut, visible, wrapped
+from evaltape.text import columns, counted, cut, listed, visible, wrapped
 
 COLOURS = {PASSED: {"green": True}, FAILED: {"red": True}}
 DOUBT = {"yellow": True}
@@ -194,7 +194,7 @@ def _changes(suite: SuiteResults) -> Iterator[str]:
 
 def _orphans(suite: SuiteResults) -> Iterator[str]:
     if suite.orphans:
-        named = ", ".join(suite.orphans[:3]) + (", ..." if len(suite.orphans) > 3 else "")
+        named = listed(suite.orphans)
         yield (
             f"{counted(len(suite.orphans), 'recording')} of no model or sample of the suite: {named}. "
             "--record removes those of the models that it records"

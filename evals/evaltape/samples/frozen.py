@@ -140,10 +140,12 @@ def _json(path: Path) -> Any:
 def _sample(path: Path, number: int, line: str) -> Sample:
     try:
         row = json.loads(line)
-        sample = Sample(row["id"], row["input"], tuple(row["references"]), row["columns"])
+        references = row["references"]
+        sample = Sample(row["id"], row["input"], tuple(references), row["columns"])
         texts = (sample.id, sample.input, *sample.references)
-        if not (sample.references and all(isinstance(text, str) for text in texts) and isinstance(sample.columns, dict)):
-            raise TypeError("id, input and references are texts, columns an object")
+        are_texts = isinstance(references, list) and references and all(isinstance(text, str) for text in texts)
+        if not (are_texts and isinstance(sample.columns, dict)):
+            raise TypeError("id and input are texts, references a list of texts, columns an object")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotFrozen(f"{shown(path)}, line {number}: not a frozen sample ({error!r})") from None
     return sample

@@ -11,7 +11,7 @@ from evaltape.files import refuse_lfs_pointer
 from evaltape.names import shown
 from evaltape.samples.sample import Sample
 from evaltape.samples.values import Literal, as_written
-from evaltape.text import counted, cut, visible
+from evaltape.text import counted, cut, listed, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class PredictionsFile:
         surplus = [name for name in (*self.by_id, *self.by_input) if name in ids or name in inputs]
         if not surplus:
             return []
-        named = ", ".join(cut(repr(name), 40) for name in surplus[:3]) + (", ..." if len(surplus) > 3 else "")
+        named = listed([cut(repr(name), 40) for name in surplus])
         return [f"{shown(self.path)}: {counted(len(surplus), 'prediction')} of no sample of the suite: {named}"]
 
     def _error(self, line: Line, what: str) -> UserError:

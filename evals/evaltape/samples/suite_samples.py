@@ -9,7 +9,6 @@ from pathlib import Path
 
 from evaltape.errors import UserError
 from evaltape.names import shown
-from evaltape.samples import takeover
 from evaltape.samples.checks import check_all, check_columns
 from evaltape.samples.dataset import Loaded, fewer_rows, load_samples, split_file
 from evaltape.samples.frozen import SAMPLES, Frozen, NotFrozen, discard, is_staged, promote, read_frozen, stage
@@ -17,7 +16,7 @@ from evaltape.samples.origin import Origin
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Suite
 from evaltape.suite.prompt import INPUT
-from evaltape.text import counted
+from evaltape.text import counted, listed
 
 
 def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
@@ -29,11 +28,11 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
     Raises `UserError` as `load_samples` does.
     """
     discard(folder)
-    asked, frozen = Origin.asked_by(suite), _frozen(folder, suite)
+    asked, frozen = Origin.asked_by(suite), _frozen(folder)
     if frozen is not None and _is_same(frozen, suite, asked, fresh):
         samples, notes = frozen.samples, _notes(suite, frozen.samples)
         check_all(suite, samples)
-        if frozen.origin.dataset == asked.dataset and not takeover.is_old(folder):
+        if frozen.origin.dataset == asked.dataset:
             return samples, notes
         asked = replace(asked, columns=frozen.origin.columns, sources=asked.sources or frozen.origin.sources)
     else:
@@ -47,7 +46,7 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
 
 def preview_samples(suite: Suite, folder: Path) -> Loaded:
     """Return the samples that a recording would have; nothing is written."""
-    frozen = _frozen(folder, suite)
+    frozen = _frozen(folder)
     if frozen is not None and _is_same(frozen, suite, Origin.asked_by(suite), fresh=False):
         check_all(suite, frozen.samples)
         return frozen.samples, _notes(suite, frozen.samples)
@@ -64,11 +63,6 @@ def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str,
         if suite.calls_nothing:
             return load_samples(suite)
         raise UserError(f"{shown(suite.file)}: no recording of this suite in {shown(folder)} yet. Record it: {record}")
-    if takeover.is_old(folder) and not staged:
-        raise UserError(
-            f"{shown(folder / SAMPLES)} was frozen by an earlier version, without a digest. "
-            f"Take it over, without a call: {record_missing}"
-        )
     try:
         frozen = read_frozen(folder, staged)
     except NotFrozen as error:
@@ -80,12 +74,12 @@ def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str,
 # ---------------------------------------------------------------- recording
 
 
-def _frozen(folder: Path, suite: Suite) -> Frozen | None:
-    """Return what is frozen, in today's form or the first version's; None if there is nothing valid."""
+def _frozen(folder: Path) -> Frozen | None:
+    """Return the frozen samples; None if there is nothing valid."""
     try:
         return read_frozen(folder)
     except NotFrozen:
-        return takeover.read_old(folder, suite.dataset.path)
+        return None
 
 
 def _is_same(frozen: Frozen, suite: Suite, asked: Origin, fresh: bool) -> bool:
@@ -158,7 +152,7 @@ def _refuse_changed_rows(suite: Suite, folder: Path, frozen: list[Sample], comma
     there = {sample.id for sample in now}
     changed += [sample.id for sample in frozen if sample.id not in there]
     if changed or [sample.id for sample in now] != [sample.id for sample in frozen]:
-        named = ", ".join(changed[:3]) + (", ..." if len(changed) > 3 else "") if changed else "their order"
+        named = listed(changed) if changed else "their order"
         raise UserError(
             f"{shown(suite.file)}: {suite.dataset.path!r} changed since it was recorded in {shown(folder)}: "
             f"{len(changed)} of {counted(len(now), 'sample')} differ ({named}). Record what changed: {command}"

@@ -4,16 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from evaltape.names import is_safe_key, nearest
+from evaltape.suite.address import address_problem
 from evaltape.suite.definition import Fields, Finetune, Model, Price
 from evaltape.suite.keys import HYPERPARAMETERS
 from evaltape.suite.prompt import Prompt
 from evaltape.suite.read_dataset import read_split
 from evaltape.suite.read_metrics import Metrics, read_bounds
 from evaltape.suite.read_prompt import read_prompt
-from evaltape.suite.table import Table, value_shown
+from evaltape.suite.table import Table
 
 BESIDE = ("samples.jsonl", "dataset.json", "batches.json", "samples.jsonl.next", "dataset.json.next")
 """Files that lie beside the models' cassette folders."""
@@ -83,19 +83,9 @@ def _merged(request: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 def _base_url(table: Table) -> str | None:
     url: str | None = table.take("base_url")
-    if url is None:
-        return None
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_address = False
-    if not is_address or not url.isprintable() or " " in url:
-        raise table.error("base_url", f"= {value_shown(url)}: it takes an address like http://127.0.0.1:8000/v1")
-    if "@" in parts.netloc:
-        raise table.error("base_url", "holds a user name or password; put the key into a variable and name it in api_key_env")
-    if "?" in url or "#" in url:
-        raise table.error("base_url", f"= {value_shown(url)}: paths are added behind it, so it takes neither ? nor #")
+    problem = address_problem(url) if url is not None else None
+    if problem is not None:
+        raise table.error("base_url", problem)
     return url
 
 

@@ -3,10 +3,10 @@
 import json
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from evaltape.cli.init.data import Guess
 from evaltape.errors import UserError
+from evaltape.suite.address import address_problem, is_local
 
 DEFAULT_MODEL = "gpt-6-luna"
 DEFAULT_REQUEST = 'request = { reasoning_effort = "none" }    # answers at once; leave it out to let it reason'
@@ -37,16 +37,16 @@ class ChosenModel:
     @property
     def is_here(self) -> bool:
         """Whether it is served on this machine, where a call costs nothing and needs no key."""
-        host = urlsplit(self.base_url or "").hostname or ""
-        return host in ("localhost", "::1") or host.startswith("127.")
+        return is_local(self.base_url or "")
 
 
 def chosen_model(name: str | None, base_url: str | None) -> ChosenModel | None:
     """Return the model that the command line names. Raises `UserError` for what can't be one."""
     if base_url is not None and name is None:
         raise UserError("--base-url says where a model is served: add --model NAME")
-    if base_url is not None and (not re.fullmatch(r"https?://[^/@\s?#]+(/[^\s?#]*)?", base_url)):
-        raise UserError(f"--base-url {base_url}: it takes an address without a key, like http://127.0.0.1:8000/v1")
+    problem = address_problem(base_url) if base_url is not None else None
+    if problem is not None:
+        raise UserError(f"--base-url {problem}")
     if name is not None and not (name.strip() and name.isprintable()):
         raise UserError(f"--model {name!r}: it takes the name that the API knows the model by")
     return ChosenModel(name, base_url) if name else None

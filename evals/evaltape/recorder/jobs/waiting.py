@@ -6,7 +6,6 @@ import time
 
 from evaltape.errors import RecordingError
 from evaltape.finetuning.recorded_job import orders_of, write_job, write_origin
-from evaltape.recorder.address import is_local
 from evaltape.recorder.failures import CallFailed
 from evaltape.recorder.jobs.drive import Drive
 from evaltape.recorder.jobs.order import Ordering
@@ -14,6 +13,7 @@ from evaltape.recorder.jobs.remote import DOCUMENTED, PAUSED, RemoteJob
 from evaltape.recorder.jobs.states import ForbiddenStep, State, check_payable
 from evaltape.recorder.shutdown_dates import ask
 from evaltape.recording.cassettes import Exchange
+from evaltape.suite.address import is_local
 from evaltape.suite.pricing import training_usd
 from evaltape.text import counted, duration
 
