@@ -10,9 +10,9 @@ from pathlib import Path
 
 from evaltape.cli.arguments import Parser
 from evaltape.cli.init import messages
-from evaltape.cli.init.own_suite import chosen_model
-from evaltape.cli.init.place import find_place
-from evaltape.cli.init.plan import example_plan, own_plan
+from evaltape.cli.init.own_suite import ChosenModel, chosen_model
+from evaltape.cli.init.place import Place, find_place
+from evaltape.cli.init.plan import Plan, example_plan, imported_plan, own_plan
 from evaltape.errors import UserError
 
 DESCRIPTION = """\
@@ -22,7 +22,8 @@ EPILOG = """\
 examples:
   evaltape init                                                an example that is green at once: pytest evals
   evaltape init --data tickets.jsonl --model gpt-6-luna        a suite for your own rows
-  evaltape init --data owner/name --model llama --base-url http://127.0.0.1:8000/v1"""
+  evaltape init --data owner/name --model llama --base-url http://127.0.0.1:8000/v1
+  evaltape init --from promptfooconfig.yaml                    a suite for what a promptfoo configuration asks"""
 
 
 def parser() -> Parser:
@@ -30,6 +31,7 @@ def parser() -> Parser:
     made = Parser("evaltape init", DESCRIPTION, EPILOG)
     add = made.add_argument
     add("--data", metavar="FILE", help="your rows: a .jsonl, .json, .csv or .parquet file, a folder of them, or a Hub data set")
+    add("--from", dest="config", metavar="FILE", help="a promptfoo configuration: its providers, prompts, tests and assertions")
     add("--model", metavar="NAME", help="the model to evaluate, as its API knows it")
     add("--base-url", metavar="URL", help="where it is served (default: OpenAI)")
     return made
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         model = chosen_model(options.model, options.base_url)
         place = find_place(Path.cwd())
-        plan = own_plan(place, options.data, model) if options.data else example_plan(place, model)
+        plan = _plan(place, options.data, options.config, model)
         for change in plan.changes:
             change.apply()
     except UserError as error:
@@ -49,3 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 4
     print("\n".join(messages.report(place, plan)))
     return 0
+
+
+def _plan(place: Place, data: str | None, config: str | None, model: ChosenModel | None) -> Plan:
+    if config is None:
+        return own_plan(place, data, model) if data else example_plan(place, model)
+    if data or model:
+        raise UserError(f"--from {config} brings its own rows and models: leave {'--data' if data else '--model'} out")
+    return imported_plan(place, config)

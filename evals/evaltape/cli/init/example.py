@@ -28,7 +28,7 @@ def suite_file(place: Place) -> Path:
 
 def example(place: Place, model: ChosenModel | None) -> list[Change]:
     """Return the changes that create the example, with a model to record if there is one."""
-    module, metrics = place.metrics
+    module, metrics = place.metrics_file()
     text = template(f"{SUITE}.toml", metrics=module)
     if model is not None:
         text += f"\n{model_table(model)}"

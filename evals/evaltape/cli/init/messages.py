@@ -20,6 +20,8 @@ def report(place: Place, plan: Plan) -> list[str]:
     lines = [*_written(place, plan)]
     if plan.source and plan.guess:
         lines += ["", *_guessed(place, plan)]
+    if plan.left:
+        lines += ["", "Left for you:", *(line for note in plan.left for line in wrapped(f"  {note}", WIDTH, "    "))]
     for note in notes(place, plan.suite):
         lines += ["", *wrapped(f"note: {note}", WIDTH, "      ")]
     return [*lines, "", "Next:", *_commands(place, plan)]

@@ -31,8 +31,8 @@ class ChosenModel:
 
     @property
     def toml_key(self) -> str:
-        """The key as TOML spells it: quoted if it has dots."""
-        return self.key if re.fullmatch(r"[A-Za-z0-9_-]+", self.key) else _text(self.key)
+        """The key as TOML spells it."""
+        return toml_key(self.key)
 
     @property
     def is_here(self) -> bool:
@@ -55,9 +55,9 @@ def chosen_model(name: str | None, base_url: str | None) -> ChosenModel | None:
 def model_table(model: ChosenModel | None, metric: str = "rougeL") -> str:
     """Return the `[models.KEY]` table of a model that is called, with a gate on *metric* to fill in."""
     chosen = model or ChosenModel(DEFAULT_MODEL)
-    lines = [f"[models.{chosen.toml_key}]", f"model = {_text(chosen.name)}"]
+    lines = [f"[models.{chosen.toml_key}]", f"model = {toml_text(chosen.name)}"]
     if chosen.base_url:
-        lines.append(f"base_url = {_text(chosen.base_url)}")
+        lines.append(f"base_url = {toml_text(chosen.base_url)}")
     if model is None:
         lines.append(DEFAULT_REQUEST)
     if not chosen.is_here:
@@ -68,9 +68,9 @@ def model_table(model: ChosenModel | None, metric: str = "rougeL") -> str:
 
 def suite_text(path: str, split: str | None, rows: int, guess: Guess, model: ChosenModel | None) -> str:
     """Return the suite for a data set of so many rows; *path* is as the suite spells it."""
-    dataset = [f"path = {_text(path)}"]
+    dataset = [f"path = {toml_text(path)}"]
     if split:
-        dataset.append(f"split = {_text(split)}")
+        dataset.append(f"split = {toml_text(split)}")
     if rows > SAMPLES:
         dataset.append(f"samples = {SAMPLES}                   # of {rows:,}; drop this line and the next to use all")
         dataset.append("seed = 42                       # which ones")
@@ -99,16 +99,16 @@ def asked(guess: Guess, row: dict[str, object]) -> list[tuple[str, str]]:
 
 def _prompt(guess: Guess) -> list[str]:
     if guess.conversation:
-        return [f"conversation = {_text(guess.conversation)}       # a column that holds the messages"]
+        return [f"conversation = {toml_text(guess.conversation)}       # a column that holds the messages"]
     if guess.summarises:
         return ['user = """', SUMMARIZE, '"""']
     return ['user = "{input}"                # put your instructions around {input}; other columns can be named, too']
 
 
 def _fields(guess: Guess) -> list[str]:
-    references = [_text(column) for column in guess.references]
+    references = [toml_text(column) for column in guess.references]
     reference = references[0] if len(references) == 1 else f"[{', '.join(references)}]"
-    fields = {"id": guess.id and _text(guess.id), "input": guess.input and _text(guess.input), "reference": reference}
+    fields = {"id": guess.id and toml_text(guess.id), "input": guess.input and toml_text(guess.input), "reference": reference}
     return [f"{key} = {value}" for key, value in fields.items() if value]
 
 
@@ -123,6 +123,11 @@ def _table(name: str, lines: list[str]) -> str:
     return "\n".join([f"[{name}]", *lines]) + "\n"
 
 
-def _text(text: str) -> str:
-    """A TOML string: JSON's escapes are TOML's."""
+def toml_key(key: str) -> str:
+    """Return a key as TOML spells it: quoted if it has dots."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_text(key)
+
+
+def toml_text(text: str) -> str:
+    """Return a TOML string: JSON's escapes are TOML's."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -58,17 +58,16 @@ class Place:
         named = self.options.get("eval_snapshots")
         return self.root / str(named) if named else self.evals / "__snapshots__"
 
-    @cached_property
-    def metrics(self) -> tuple[str, Path]:
-        """The example's module of metrics as a suite names it, and its file.
+    def metrics_file(self, name: str = METRICS) -> tuple[str, Path]:
+        """Return a module of metrics as a suite names it, and its file.
 
         It lies in `evals/` unless it couldn't be imported from there: another package of that name is installed, or a folder
         on the way is no identifier. Then it lies in rootdir.
         """
         folders = Path(relative(self.evals, self.root)).parts
         if all(folder.isidentifier() for folder in folders) and not self._is_shadowed(folders[0]):
-            return ".".join([*folders, METRICS]), self.evals / f"{METRICS}.py"
-        return METRICS, self.root / f"{METRICS}.py"
+            return ".".join([*folders, name]), self.evals / f"{name}.py"
+        return name, self.root / f"{name}.py"
 
     def _is_shadowed(self, package: str) -> bool:
         """Return whether an installed package comes before the folder of that name, which has no `__init__.py`."""

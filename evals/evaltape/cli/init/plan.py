@@ -9,8 +9,10 @@ from evaltape.cli.init.changes import Change, new_file, read, with_lines
 from evaltape.cli.init.data import Guess, guess
 from evaltape.cli.init.example import ROWS as EXAMPLE_ROWS
 from evaltape.cli.init.example import example, is_wanted, suite_file
+from evaltape.cli.init.imported import imported, suite_name
 from evaltape.cli.init.own_suite import DEFAULT_MODEL, ChosenModel, model_table, suite_text
 from evaltape.cli.init.place import EVALS, SUITES, Place, relative
+from evaltape.cli.init.promptfoo import read_config
 from evaltape.cli.init.rows import Source, read_source
 from evaltape.cli.init.templates import TESTS, template
 from evaltape.cli.init.workflow import workflow
@@ -33,11 +35,10 @@ class Plan:
     """The user's own rows."""
     guess: Guess | None = None
     """What their columns are taken for."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows the suite selects from."""
-        return len(self.source.rows) if self.source else EXAMPLE_ROWS
+    rows: int = EXAMPLE_ROWS
+    """How many rows the suite selects from."""
+    left: tuple[str, ...] = ()
+    """The parts of another tool's configuration that were not taken over."""
 
 
 def example_plan(place: Place, model: ChosenModel | None) -> Plan:
@@ -59,7 +60,26 @@ def own_plan(place: Place, data: str, model: ChosenModel | None) -> Plan:
     text = suite_text(path, source.split, len(source.rows), guessed, model)
     purpose = "what is evaluated: your rows, the prompt, the model"
     changes = [*_tests(place), new_file(suite, text, purpose), *_around(place)]
-    return Plan(changes, suite, model or ChosenModel(DEFAULT_MODEL), source, guessed)
+    return Plan(changes, suite, model or ChosenModel(DEFAULT_MODEL), source, guessed, len(source.rows))
+
+
+def imported_plan(place: Place, config_file: str) -> Plan:
+    """Return the plan for a repository that starts with a promptfoo configuration."""
+    config = read_config(place.here / config_file)
+    name = suite_name(config.file)
+    module, metrics = place.metrics_file(f"{name.replace('-', '_')}_metrics")
+    found = imported(config, f"../data/{name}.jsonl", module)
+    suite = place.evals / "suites" / f"{name}.toml"
+    changes = [
+        *_tests(place),
+        new_file(suite, found.suite, f"what {config.file.name} asks, as a suite"),
+        new_file(place.evals / "data" / f"{name}.jsonl", found.rows, "its tests: a row each, with their assertions"),
+        *([new_file(metrics, found.metrics, "its assertions on the text, as a metric")] if found.metrics else []),
+        *_around(place),
+    ]
+    first = config.providers[0] if config.providers else None
+    model = ChosenModel(first.model, first.base_url) if first else ChosenModel(DEFAULT_MODEL)
+    return Plan(changes, suite, model, rows=found.count, left=found.notes)
 
 
 def _tests(place: Place) -> list[Change]:

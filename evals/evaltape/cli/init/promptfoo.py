@@ -1,0 +1,337 @@
+"""Reads a promptfoo configuration: its providers, prompts and tests, and the assertions that have a metric here.
+
+`read_config` returns everything that a suite can hold, and a note for each part that it can't. Nothing is run.
+Source of the format: https://www.promptfoo.dev/docs/configuration/reference/
+"""
+
+import csv
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from evaltape.errors import UserError
+from evaltape.names import shown
+from evaltape.text import visible
+
+Json = Any
+"""A value as YAML or JSON holds it; only this module reads them."""
+TEXT_CHECKS = (
+    "contains", "icontains", "contains-all", "contains-any", "icontains-all", "icontains-any", "equals", "regex", "starts-with",
+)  # fmt: skip
+"""Assertions on the text alone; each may begin with `not-`."""
+RUBRIC = "llm-rubric"
+INSTEAD = {
+    "latency": "name latency_s under [metrics] and give it a gate",
+    "cost": "name cost_usd under [metrics] and give it a gate",
+    "is-json": "read the answer with [answer] json",
+    "contains-json": "read the answer with [answer] json",
+    "bleu": "name bleu under [metrics] and give it a gate",
+    "factuality": "write it as a judge",
+    "g-eval": "write it as a judge",
+}
+"""What a suite has in place of an assertion that isn't taken over."""
+OPENAI = re.compile(r"openai:(?:(?:chat|responses):)?(?P<model>[^:].*)")
+LOCAL = {"ollama": "http://127.0.0.1:11434/v1", "localai": "http://127.0.0.1:8080/v1"}
+"""Providers that serve OpenAI's chat API at an address of their own."""
+REQUEST_KEYS = {
+    "temperature": "temperature", "top_p": "top_p", "max_tokens": "max_completion_tokens", "seed": "seed", "stop": "stop",
+    "max_completion_tokens": "max_completion_tokens", "reasoning_effort": "reasoning_effort",
+    "presence_penalty": "presence_penalty", "frequency_penalty": "frequency_penalty", "response_format": "response_format",
+}  # fmt: skip
+_PLACEHOLDER = re.compile(r"\{\{-?\s*([\w.-]+)\s*-?\}\}")
+_LOGIC = re.compile(r"\{%|\{\{[^}]*[^\w\s.}-][^}]*\}\}")
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """A model that is asked by OpenAI's chat API."""
+
+    key: str
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    request: Mapping[str, Json] = {}
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """The messages of one prompt as (role, template); `{name}` stands for a variable."""
+
+    key: str
+    turns: tuple[tuple[str, str], ...]
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One assertion on the text of an answer."""
+
+    kind: str
+    """One of `TEXT_CHECKS`, perhaps with `not-`; `rouge-n` or `llm-rubric`."""
+    value: Json
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One test: its variables and its assertions."""
+
+    variables: Mapping[str, Json]
+    checks: tuple[Check, ...]
+
+
+class Config(msgspec.Struct, frozen=True):
+    """All that was read."""
+
+    file: Path
+    providers: tuple[Provider, ...]
+    prompts: tuple[Prompt, ...]
+    cases: tuple[Case, ...]
+    grader: Provider | None
+    """The provider that grades rubrics, if one is named."""
+    notes: tuple[str, ...]
+    """The parts that were left, a sentence each."""
+
+
+def read_config(file: Path) -> Config:
+    """Return what a promptfoo configuration holds. Raises `UserError` if it isn't one, or has no test or prompt."""
+    return _Reader(file).config()
+
+
+class _Reader:
+    """Reads one file, and gathers a note for each part that is left."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.folder = file.parent
+        self._notes: dict[str, None] = {}
+        self._grading: Json = None
+        """The provider that grades rubrics, as the file names it."""
+
+    def config(self) -> Config:
+        """Return the whole file."""
+        data = self._yaml(self.file)
+        if not isinstance(data, dict) or not {"prompts", "providers", "targets", "tests"} & set(data):
+            raise self._error("it isn't a promptfoo configuration: it has none of prompts, providers and tests")
+        for key in ("scenarios", "redteam", "extensions", "nunjucksFilters", "transform"):
+            if data.get(key):
+                self._note(f"{key}: not taken over")
+        default = self._default(data.get("defaultTest"))
+        cases = tuple(self._cases(data.get("tests"), default))
+        prompts = tuple(self._prompts(data.get("prompts")))
+        if not cases or not prompts:
+            raise self._error(f"there is no {'test with variables' if not cases else 'prompt'} in it that could be taken over")
+        providers = tuple(self._providers(data.get("providers", data.get("targets"))))
+        grader = self._grader()
+        return Config(self.file, providers, prompts, cases, grader, tuple(self._notes))
+
+    def _note(self, text: str) -> None:
+        self._notes[visible(text)] = None
+
+    def _error(self, what: str) -> UserError:
+        return UserError(f"{shown(self.file)}: {what}")
+
+    # ------------------------------------------------------------ providers
+
+    def _providers(self, value: Json) -> Iterator[Provider]:
+        seen: set[str] = set()
+        for entry in _list(value):
+            provider = self._provider(entry)
+            if provider is not None and provider.key not in seen:
+                seen.add(provider.key)
+                yield provider
+
+    def _provider(self, entry: Json) -> Provider | None:
+        if isinstance(entry, dict) and "id" not in entry and len(entry) == 1:
+            name, options = next(iter(entry.items()))
+            entry = {"id": name, **(options if isinstance(options, dict) else {})}
+        options = entry if isinstance(entry, dict) else {"id": entry}
+        name, config = str(options.get("id") or ""), options.get("config") or {}
+        model, base_url = self._address(name, config)
+        if model is None:
+            self._note(f"provider {name}: not taken over. Name an address that speaks OpenAI's chat API under [models]")
+            return None
+        request = {ours: config[theirs] for theirs, ours in REQUEST_KEYS.items() if config.get(theirs) is not None}
+        for key in sorted(set(config) - set(REQUEST_KEYS) - {"apiBaseUrl", "apiHost", "apiKeyEnvar", "apiKey"}):
+            self._note(f"provider {name}: {key} not taken over")
+        if config.get("apiKey"):
+            self._note(f"provider {name}: its apiKey is not taken over. Put the key into a variable and name it by api_key_env")
+        return Provider(_key(str(options.get("label") or model)), model, base_url, config.get("apiKeyEnvar"), request)
+
+    def _address(self, name: str, config: Mapping[str, Json]) -> tuple[str | None, str | None]:
+        base = config.get("apiBaseUrl") or (f"https://{config['apiHost']}/v1" if config.get("apiHost") else None)
+        kind, _, rest = name.partition(":")
+        if match := OPENAI.fullmatch(name):
+            return match["model"], base
+        if kind in LOCAL and rest:
+            return rest.removeprefix("chat:"), base or LOCAL[kind]
+        return (rest.removeprefix("chat:"), base) if base and rest else (None, None)
+
+    def _grader(self) -> Provider | None:
+        return self._provider(self._grading) if self._grading else None
+
+    # ------------------------------------------------------------ prompts
+
+    def _prompts(self, value: Json) -> Iterator[Prompt]:
+        entries = [text for entry in _list(value) for text in self._texts(entry)]
+        for number, (label, text) in enumerate(entries, 1):
+            turns = self._turns(text, number)
+            if turns:
+                yield Prompt(_key(label) if label else f"prompt-{number}", turns)
+
+    def _texts(self, entry: Json) -> Iterator[tuple[str, str]]:
+        label = ""
+        if isinstance(entry, dict):
+            label = str(entry.get("label") or "")
+            entry = entry.get("raw") or entry.get("id") or ""
+        text = str(entry)
+        path = self._path(text)
+        if path is None:
+            yield label, text
+        elif path.suffix in (".txt", ".md", ".json", ".yaml", ".yml", ".j2"):
+            whole = self._read(path)
+            for part in whole.split("\n---\n") if path.suffix in (".txt", ".md") else [whole]:
+                yield label or path.stem, part
+        else:
+            self._note(f"prompt {text}: a program's prompt isn't taken over")
+
+    def _turns(self, text: str, number: int) -> tuple[tuple[str, str], ...]:
+        if _LOGIC.search(text):
+            self._note(f"prompt {number}: its template logic isn't taken over. Put what it makes into a column of the data")
+            return ()
+        try:
+            data = yaml.safe_load(text) if text.lstrip().startswith(("[", "{", "- ")) else None
+        except yaml.YAMLError:
+            data = None
+        if isinstance(data, list) and all(isinstance(turn, dict) and "role" in turn for turn in data):
+            return tuple((str(turn["role"]), _template(_content(turn.get("content")))) for turn in data)
+        return (("user", _template(text)),)
+
+    # ------------------------------------------------------------ tests
+
+    def _default(self, value: Json) -> Case:
+        if isinstance(value, str):
+            value = self._yaml(self._path(value) or self.folder / value)
+        value = value if isinstance(value, dict) else {}
+        self._grading = _table(value.get("options")).get("provider")
+        return Case(dict(value.get("vars") or {}), tuple(self._checks(value.get("assert"))))
+
+    def _cases(self, value: Json, default: Case) -> Iterator[Case]:
+        for entry in self._entries(value):
+            own = entry.get("vars")
+            if isinstance(own, str):
+                own = self._yaml(self._path(own) or self.folder / own)
+            variables = {**default.variables, **(own if isinstance(own, dict) else {})}
+            checks = (*default.checks, *self._checks(entry.get("assert")))
+            for each in _expanded(variables, bool(_table(entry.get("options")).get("disableVarExpansion"))):
+                if each:
+                    yield Case({name: self._value(item) for name, item in each.items()}, checks)
+
+    def _entries(self, value: Json) -> Iterator[dict[str, Json]]:
+        for entry in _list(value):
+            path = self._path(entry) if isinstance(entry, str) else None
+            if isinstance(entry, str):
+                yield from self._from_file(path or self.folder / entry)
+            elif isinstance(entry, dict):
+                yield entry
+
+    def _from_file(self, path: Path) -> Iterator[dict[str, Json]]:
+        if path.suffix == ".csv":
+            for row in csv.DictReader(self._read(path).splitlines()):
+                checks = [row[name] for name in row if name and name.startswith("__expected") and row[name]]
+                variables = {name: text for name, text in row.items() if name and not name.startswith("__")}
+                yield {"vars": variables, "assert": [_spelled_out(text) for text in checks]}
+        elif path.suffix == ".jsonl":
+            yield from (json.loads(line) for line in self._read(path).splitlines() if line.strip())
+        elif path.suffix in (".json", ".yaml", ".yml"):
+            yield from self._entries(self._yaml(path))
+        else:
+            self._note(f"tests {path.name}: a program's tests aren't taken over")
+
+    def _value(self, value: Json) -> Json:
+        path = self._path(value) if isinstance(value, str) else None
+        return self._read(path) if path is not None and path.suffix in (".txt", ".md", ".json", ".csv") else value
+
+    def _checks(self, value: Json) -> Iterator[Check]:
+        for entry in value if isinstance(value, list) else []:
+            entry = entry if isinstance(entry, dict) else {}
+            kind, given = str(entry.get("type") or ""), entry.get("value")
+            if kind == "assert-set":
+                self._note("assert-set: its assertions are taken over one by one, its threshold isn't")
+                yield from self._checks(entry.get("assert"))
+            elif kind.removeprefix("not-") in TEXT_CHECKS or kind in ("rouge-n", RUBRIC):
+                if kind == RUBRIC and entry.get("provider"):
+                    self._grading = entry["provider"]
+                yield Check(kind, self._value(given))
+            elif kind in ("javascript", "python"):
+                self._note(f"{kind} assertion: write it as a function of (sample, answer) and name it under [metrics]: {given}")
+            else:
+                instead = f". Instead, {INSTEAD[kind]}" if kind in INSTEAD else ""
+                self._note(f"{kind or 'an assertion without a type'}: not taken over{instead}")
+
+    # ------------------------------------------------------------ files
+
+    def _path(self, text: str) -> Path | None:
+        """Return the file that `file://` names, which lies in the configuration's folder; None for another text."""
+        if not text.startswith("file://"):
+            return None
+        path = (self.folder / text.removeprefix("file://").split(":")[0]).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise self._error(f"{text} leads out of the configuration's folder")
+        return path
+
+    def _read(self, path: Path) -> str:
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._error(f"{path.name} can't be read: {error}") from None
+
+    def _yaml(self, path: Path) -> Json:
+        try:
+            return yaml.safe_load(self._read(path))
+        except (yaml.YAMLError, RecursionError) as error:
+            raise UserError(f"{shown(path)}: not YAML: {visible(' '.join(str(error).split()))}") from None
+
+
+def _table(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name.split("/")[-1]).strip("-.") or "model"
+
+
+def _content(value: Json) -> str:
+    if isinstance(value, list):
+        return "\n".join(str(part.get("text", "")) for part in value if isinstance(part, dict))
+    return str(value or "")
+
+
+def _template(text: str) -> str:
+    """Return a template of `{{ name }}` as one of `{name}`, other braces doubled."""
+    plain, names = _PLACEHOLDER.split(text)[::2], _PLACEHOLDER.findall(text)
+    escaped = [part.replace("{", "{{").replace("}", "}}") for part in plain]
+    return "".join(part + (f"{{{name}}}" if name else "") for part, name in zip(escaped, [*names, ""], strict=True))
+
+
+def _expanded(variables: Mapping[str, Json], as_they_are: bool) -> Iterator[dict[str, Json]]:
+    """Yield the variables once for each combination of those that are lists."""
+    lists = {} if as_they_are else {name: value for name, value in variables.items() if isinstance(value, list)}
+    for values in itertools.product(*lists.values()):
+        yield {**variables, **dict(zip(lists, values, strict=True))}
+
+
+def _spelled_out(text: str) -> dict[str, Json]:
+    """Return the assertion that a cell of a CSV file's column `__expected` stands for."""
+    kind, separator, value = text.partition(":")
+    name = kind.split("(")[0].strip()
+    if name in ("grade", "llm-rubric") and separator:
+        return {"type": RUBRIC, "value": value.strip()}
+    if separator and (name.removeprefix("not-") in TEXT_CHECKS or name in ("javascript", "python", "rouge-n")):
+        listed = [part.strip() for part in value.split(",")] if name.endswith(("-all", "-any")) else value.strip()
+        return {"type": name, "value": listed}
+    return {"type": "equals", "value": text}
