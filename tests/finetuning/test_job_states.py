@@ -8,13 +8,14 @@ import re
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
-from evaltape.recorder.budget import Budget
-from evaltape.recorder.jobs.money import OverBudget, RecorderMoney
+from evaltape.recorder.budget import Budget, OverBudget
+from evaltape.recorder.client import Endpoint
+from evaltape.recorder.jobs.drive import Assignment, Drive
 from evaltape.recorder.jobs.states import State
+from evaltape.recorder.jobs.waiting import most_usd
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
-from evaltape.recorder.tally import Tally
 from evaltape.suite.pricing import training_tokens
 from evaltape.text import usd
 
@@ -281,7 +282,7 @@ def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):
     most = priced(tuning)
     driven = tuning.drive(budget_usd=most + 0.5, spent_usd=0.51)
     assert driven.error == (
-        f"[finetune.tuned] it can cost up to {usd(most)}, more than the budget of ${most + 0.5:g} covers; not started"
+        f"[finetune.tuned] it can cost up to {usd(most)}, more than the budget of ${most + 0.5:g} covers: $0.5100 is spent; not started"
     )
     assert (tuning.uploads, tuning.job_ids, driven.recorder.budget.committed_usd) == (0, [], 0.51)
 
@@ -299,9 +300,11 @@ def test_a_job_on_this_machine_costs_nothing_if_it_has_no_price(tuning):
     assert (driven.error, driven.recorder.budget.committed_usd) == (None, 0.0)
 
 
-def test_a_job_without_a_price_is_not_covered_by_a_budget():
+def test_a_job_without_a_price_is_not_covered_by_a_budget(tuning):
+    elsewhere = Endpoint("http://api.example.invalid/v1", "", 1.0)
+    drive = Drive(Assignment(tuning.jobs().prepare("tuned"), elsewhere, Budget(0.01), print, print))
     with pytest.raises(OverBudget, match=r"the suite states no price\.training of it, so --budget can't bound what it costs"):
-        RecorderMoney(Budget(0.01), Tally()).hold(None)
+        most_usd(drive)
 
 
 def test_a_job_that_may_have_been_created_counts_as_perhaps_spent(tuning, api):
@@ -311,7 +314,11 @@ def test_a_job_that_may_have_been_created_counts_as_perhaps_spent(tuning, api):
     driven = tuning.drive(budget_usd=most + 0.5)
     assert driven.state is State.UNCLEAR
     budget = driven.recorder.budget
-    assert (budget.perhaps_usd, budget.committed_usd, budget.broke_off) == (pytest.approx(most), pytest.approx(most), 1)
+    assert (budget.spend.perhaps_usd, budget.committed_usd, budget.spend.broke_off) == (
+        pytest.approx(most),
+        pytest.approx(most),
+        1,
+    )
 
 
 def test_a_job_that_an_interrupted_session_leaves_counts_as_perhaps_spent(tuning, api):
@@ -319,7 +326,7 @@ def test_a_job_that_an_interrupted_session_leaves_counts_as_perhaps_spent(tuning
     api.fault("400", path="/ftjob-0002", method="GET")
     driven = tuning.drive(budget_usd=most + 0.5)
     assert driven.state is State.STOPPED
-    assert driven.recorder.budget.perhaps_usd == driven.recorder.budget.committed_usd == pytest.approx(most)
+    assert driven.recorder.budget.spend.perhaps_usd == driven.recorder.budget.committed_usd == pytest.approx(most)
 
 
 def test_an_order_that_the_api_refused_costs_nothing(tuning, api):
@@ -341,13 +348,12 @@ def recording(tuning, budget_usd: float | None = None) -> tuple[Recorder, Outcom
 
 def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
     recorder, _ = recording(tuning, budget_usd=1.0)
-    recorder.budget.hold(0.99)
-    calls = []
+    hold, calls = recorder.budget.hold(0.99), []
 
     async def job(recorder: Recorder) -> None:
         await asyncio.sleep(0.2)
         calls.append(api.calls)
-        recorder.budget.release(0.99)
+        hold.release()
 
     recorder.add_job(job)
     recorder.run()

@@ -1,12 +1,13 @@
 """`--budget`: a bound on what a session can have cost, whatever becomes of its calls, and easy to go on from."""
 
+import asyncio
 import math
 import re
 import shlex
 from typing import Any
 
 import pytest
-from evaltape.recorder.budget import Budget
+from evaltape.recorder.budget import Budget, Hold, OverBudget, Spend
 from evaltape.suite.pricing import answer_limit, most_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -244,59 +245,68 @@ AMOUNTS = st.floats(0, 100) | st.sampled_from([0.0, 0.1, 1.0])
 
 
 class Session(RuleBasedStateMachine):
-    """Calls that start as the budget allows, and end in every order and way."""
+    """Calls that start as the budget allows, and end in every order and way; some that were in doubt are cleared up."""
 
     def __init__(self) -> None:
         super().__init__()
         self.budget = Budget(100.0)
-        self.under_way: list[float] = []
+        self.under_way: list[Hold] = []
+        self.in_doubt: list[tuple[Hold, float]] = []
         self.truth_usd = 0.0
 
     @rule(most=AMOUNTS)
     def start(self, most: float) -> None:
-        if self.budget.hold(most):
-            self.under_way.append(most)
+        hold = self.budget.hold(most)
+        if hold is not None:
+            self.under_way.append(hold)
 
-    def take(self, data: st.DataObject) -> float:
+    def take(self, data: st.DataObject) -> Hold:
         return self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), share=st.floats(0, 1))
     def answer(self, data: st.DataObject, share: float) -> None:
-        most = self.take(data)
-        self.budget.settle(most, most * share)
-        self.truth_usd += most * share
+        hold = self.take(data)
+        hold.settle(hold.most_usd * share)
+        self.truth_usd += hold.most_usd * share
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def answer_without_a_cost(self, data: st.DataObject) -> None:
-        most = self.take(data)
-        self.budget.settle(most, None)
-        self.truth_usd += most
+        hold = self.take(data)
+        hold.settle(None)
+        self.truth_usd += hold.most_usd
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), billed=st.booleans())
     def break_off(self, data: st.DataObject, billed: bool) -> None:
-        most = self.take(data)
-        self.budget.doubt(most)
-        self.truth_usd += most if billed else 0.0
+        with self.take(data) as hold:
+            pass
+        self.in_doubt.append((hold, hold.most_usd if billed else 0.0))
+        self.truth_usd += self.in_doubt[-1][1]
+
+    @precondition(lambda self: self.in_doubt)
+    @rule()
+    def clear_up(self) -> None:
+        hold, billed_usd = self.in_doubt.pop()
+        hold.settle(billed_usd) if billed_usd else hold.release()
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def refuse(self, data: st.DataObject) -> None:
-        self.budget.release(self.take(data))
+        self.take(data).release()
 
     @invariant()
     def nothing_passes_the_limit(self) -> None:
         tolerance = 1e-9
         assert self.budget.committed_usd <= 100 + tolerance
-        assert self.truth_usd + sum(self.under_way) <= self.budget.committed_usd + tolerance
+        assert self.truth_usd + sum(hold.most_usd for hold in self.under_way) <= self.budget.committed_usd + tolerance
 
     @invariant()
     def what_is_held_is_what_is_under_way(self) -> None:
         assert self.budget.under_way == len(self.under_way)
-        assert self.budget.held_usd == pytest.approx(math.fsum(self.under_way), abs=1e-9)
-        assert self.under_way or self.budget.held_usd == 0.0
+        assert self.budget.held_usd == pytest.approx(math.fsum(hold.most_usd for hold in self.under_way), abs=1e-9)
+        assert self.budget.spend.broke_off == len(self.in_doubt)
 
 
 TestWhateverBecomesOfCalls = Session.TestCase
@@ -305,9 +315,66 @@ TestWhateverBecomesOfCalls.settings = settings(max_examples=50, deadline=None)
 
 def test_without_a_limit_all_is_covered_and_counted() -> None:
     budget = Budget()
-    assert budget.hold(1e9)
-    budget.doubt(1e9)
-    assert (budget.perhaps_usd, budget.broke_off, budget.held_usd) == (1e9, 1, 0.0)
+    hold = budget.hold(1e9)
+    assert hold is not None
+    hold.doubt()
+    assert (budget.spend, budget.held_usd) == (Spend(perhaps_usd=1e9, broke_off=1), 0.0)
+    with pytest.raises(AssertionError):
+        hold.doubt()
+    hold.settle(3.0)
+    assert budget.spend == Spend(usd=3.0)
+
+
+def test_an_order_waits_for_calls_in_flight_and_no_call_starts_before_it() -> None:
+    async def session() -> tuple[Budget, Hold]:
+        budget = Budget(1.0)
+        calls = [budget.hold(0.3) for _ in range(3)]
+        assert all(calls)
+        order = asyncio.create_task(budget.hold_in_turn(0.8))
+        await asyncio.sleep(0)
+        assert budget.hold(0.01) is None
+        for call in calls:
+            assert not order.done()
+            call.settle(0.05)
+            await asyncio.sleep(0)
+        return budget, await order
+
+    budget, order = asyncio.run(session())
+    assert (budget.held_usd, order.lasts) == (0.8, True)
+    assert budget.hold(0.04) is not None
+
+
+def test_an_order_that_calls_in_flight_can_not_make_room_for_is_refused_at_once() -> None:
+    async def session() -> Budget:
+        budget = Budget(1.0)
+        training, call = await budget.hold_in_turn(0.5), budget.hold(0.3)
+        with pytest.raises(
+            OverBudget, match=r"it can cost up to \$0\.6000, more than the budget of \$1 covers: another job may"
+        ):
+            await budget.hold_in_turn(0.6)
+        late = asyncio.create_task(budget.hold_in_turn(0.4))
+        await asyncio.sleep(0)
+        call.doubt()
+        with pytest.raises(OverBudget, match=r"\$0\.3000 perhaps \(1 call broke off\)"):
+            await late
+        training.release()
+        return budget
+
+    assert asyncio.run(session()).committed_usd == 0.3
+
+
+def test_an_order_that_is_interrupted_while_it_waits_holds_nothing() -> None:
+    async def session() -> Budget:
+        budget = Budget(1.0)
+        call = budget.hold(0.9)
+        order = asyncio.create_task(budget.hold_in_turn(0.5))
+        await asyncio.sleep(0)
+        order.cancel()
+        await asyncio.gather(order, return_exceptions=True)
+        call.release()
+        return budget
+
+    assert asyncio.run(session()).committed_usd == 0.0
 
 
 @given(st.dictionaries(st.sampled_from(["max_tokens", "max_completion_tokens"]), st.integers(-5, 100)))

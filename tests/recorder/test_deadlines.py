@@ -8,6 +8,7 @@ import signal
 from email.utils import format_datetime
 from typing import Any
 
+import msgspec
 import pytest
 from evaltape.recorder import loop, retries
 from evaltape.recorder.failures import LONGEST_WAIT_S, retry_after
@@ -116,7 +117,7 @@ class Watched(Recorder):
 
     def __init__(self) -> None:
         self.reports: list[dict[str, Any]] = []
-        super().__init__(Outcomes(), 4, report=lambda tally: self.reports.append(tally.as_dict()))
+        super().__init__(Outcomes(), 4, report=lambda tally: self.reports.append(msgspec.to_builtins(tally)))
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ def test_calls_that_are_given_up_with_a_stopped_session_may_have_been_billed(
     api.fault("hang", times=math.inf)
     stop_once(recorder, lambda tally: api.in_flight == 4)
     recorder.run()
-    assert (recorder.tally.broke_off, recorder.budget.under_way, api.calls) == (4, 0, 4)
+    assert (recorder.tally.spend.broke_off, recorder.budget.under_way, api.calls) == (4, 0, 4)
 
 
 def test_an_interrupt_ends_a_wait_of_a_session_at_once(project: Project, api: ApiServer) -> None:

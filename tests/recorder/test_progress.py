@@ -4,7 +4,10 @@ import json
 import re
 import sys
 
+import msgspec
 import pytest
+from evaltape.recorder.budget import Spend
+from evaltape.recorder.notice import Notice
 from evaltape.recorder.tally import LaneTally, Tally
 from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
 
@@ -124,8 +127,8 @@ def test_a_job_is_shown_while_it_is_waited_for(tuning, api):
 def tally():
     """The tally of a recording of two models."""
     lanes = [("small", 30), ("large", 10)]
-    priced = {"tokens": 9_000, "cost_usd": 0.009, "has_price": True}
-    return Tally([LaneTally(model, 1_000, done, in_flight=8, **priced) for model, done in lanes])
+    priced = {"tokens": 9_000, "has_price": True}
+    return Tally([LaneTally(model, 1_000, done, in_flight=8, **priced) for model, done in lanes], Spend(0.018))
 
 
 def test_several_models_have_a_line_each(tally):
@@ -167,7 +170,7 @@ def test_what_is_waited_for_stands_under_the_calls(tally):
     ],
 )
 def test_what_is_in_doubt_is_counted_in_words(broke_off, uncounted, doubt):
-    assert Tally(broke_off=broke_off, uncounted=uncounted).doubt == doubt
+    assert Spend(broke_off=broke_off, uncounted=uncounted).doubts == doubt
 
 
 def test_the_last_line(tally):
@@ -177,13 +180,14 @@ def test_the_last_line(tally):
 def test_without_prices_no_money_is_spoken_of(tally):
     for lane in tally.lanes:
         lane.has_price = False
+    tally.spend.usd = 0.0
     assert "$" not in live_lines(tally, Rate(100.0), stopping=False)[0]
 
 
 def test_a_tally_travels_as_json(tally):
-    tally.notices["small"] = {"served": "small-1", "date": None, "problem": "none"}
+    tally.notices["small"] = Notice("small-1", problem="none")
     tally.left = {"large": ["s1"]}
-    assert Tally.of_dict(json.loads(json.dumps(tally.as_dict()))) == tally
+    assert msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(tally))), Tally) == tally
 
 
 def test_the_time_left_follows_the_pace_of_late():

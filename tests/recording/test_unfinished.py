@@ -176,7 +176,7 @@ def test_a_file_that_would_be_the_old_one_to_the_byte_is_made_to_differ(tuning: 
     lane = Lane(("small",), model, recordings, tuning.endpoint(), throttle, tally, begun)
     ended: list[str | None] = []
     calls = Calls(Budget(), Tally(), lambda lane, call, error: ended.append(error), lambda reason: None)
-    calls._take(lane, Call(sample), exchange, most=0.0)
+    calls._take(lane, Call(sample), exchange, calls._budget.hold(0.0))
     assert ended == [None]
     assert begun.still_to_come() == []
     assert cassettes.read(path)[0].latency_s == pytest.approx(0.500001)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.finetuning.jobs import PreparedJob
+from evaltape.recorder.budget import Budget
 from evaltape.recorder.client import Endpoint
 from evaltape.recorder.jobs.drive import Assignment
 from evaltape.recorder.jobs.driver import JobDriver
@@ -185,25 +186,6 @@ worlds = st.builds(
 # ---------------------------------------------------------------- playing
 
 
-class NoMoney:
-    """No budget; counts holds that nobody ended."""
-
-    def __init__(self) -> None:
-        self.is_held = False
-
-    def hold(self, most_usd: float | None) -> None:
-        self.is_held = True
-
-    def spend(self, amount_usd: float) -> None:
-        self.is_held = False
-
-    def count_as_perhaps_spent(self) -> None:
-        self.is_held = False
-
-    def release(self) -> None:
-        self.is_held = False
-
-
 class Script:
     """A rule of the server for one session's requests, recognised by its key."""
 
@@ -316,11 +298,11 @@ class Stage:
             return None
         self._keys += 1
         self.tally.sessions += 1
-        key, notes, money = f"sk-{session.mode}-on-{session.machine}-{self._keys:08d}", list[str](), NoMoney()
+        key, notes, budget = f"sk-{session.mode}-on-{session.machine}-{self._keys:08d}", list[str](), Budget()
         script = Script(key, session, prepared.cassette.parent, self.tally)
         endpoint = Endpoint(self._api.base_url, key, TIMEOUT_S)
         driver = JobDriver(
-            Assignment(prepared, endpoint, money, notes.append, lambda text: None, session.mode == "retrain", patience=QUICK)
+            Assignment(prepared, endpoint, budget, notes.append, lambda text: None, session.mode == "retrain", patience=QUICK)
         )
         task = asyncio.ensure_future(driver.drive())
         here = asyncio.get_running_loop()
@@ -335,7 +317,7 @@ class Stage:
             assert files_of(prepared.cassette.parent) == script.files_when_killed
             return None
         finally:
-            assert not money.is_held
+            assert not budget.under_way
             await endpoint.close()
         self._assert_clear(result, prepared, notes)
         return result

@@ -12,7 +12,6 @@ from evaltape.finetuning.training_file import TrainingFile, build_training_file
 from evaltape.recorder.client import Endpoint
 from evaltape.recorder.jobs.drive import Assignment
 from evaltape.recorder.jobs.driver import JobDriver
-from evaltape.recorder.jobs.money import RecorderMoney
 from evaltape.recorder.jobs.patience import Patience
 from evaltape.recorder.jobs.states import State
 from evaltape.recorder.loop import Recorder
@@ -164,14 +163,14 @@ class TuningProject(Project):
     ) -> "Driven":
         """The same in a loop that others run in, too; interrupted once `until` holds of the statuses shown so far."""
         recorder = Recorder(Outcomes(), 16, budget_usd)
-        recorder.budget.spent_usd = spent_usd
+        recorder.budget.spend.usd = spent_usd
         shown: list[str] = []
         prepared = self.jobs().prepare("tuned")
         assignment = Assignment(
             # Polled more often than in runs of pytest, where the calls to the base are to be seen beside the job.
             prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5)),
             endpoint=Endpoint(self.base_url, KEY, timeout_s),
-            money=RecorderMoney(recorder.budget, recorder.tally),
+            budget=recorder.budget,
             note=recorder.tally.notes.append,
             show=shown.append,
             retrain=retrain,

@@ -43,7 +43,7 @@ def collect(session: Session, recorder: "RecorderProcess | None", is_red: bool) 
 
 
 def _spend(tally: Tally, budget_usd: float | None) -> Spend:
-    return Spend(tally.spent_usd, tally.perhaps_usd, tally.doubt, budget_usd)
+    return Spend(tally.spend.usd, tally.spend.perhaps_usd, tally.spend.doubts, budget_usd)
 
 
 def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults:
@@ -99,7 +99,7 @@ def _prediction(view: SuiteView, prediction: Prediction) -> PredictionFacts:
 def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:
     """Return the notices of the suite's models that were recorded in this session and end soon."""
     models = workspace.suite.models.values()
-    notices = {model.key: Notice(**tally.notices[place_of(model)]) for model in models if place_of(model) in tally.notices}
+    notices = {model.key: tally.notices[place_of(model)] for model in models if place_of(model) in tally.notices}
     return {key: notice for key, notice in notices.items() if notice.is_near}
 
 

@@ -6,6 +6,8 @@ import signal
 import sys
 from typing import BinaryIO
 
+import msgspec
+
 from evaltape.errors import UserError
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes, Selection
@@ -48,7 +50,7 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
     from evaltape.recorder.plan import Planner
 
     def report(tally: Tally) -> None:
-        _send(pipe, {"tally": tally.as_dict()})
+        _send(pipe, {"tally": msgspec.to_builtins(tally)})
 
     recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, report)
     Planner(settings, workspaces, recorder).plan(selection)

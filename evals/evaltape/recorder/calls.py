@@ -1,6 +1,5 @@
 """Makes single calls, and accounts for whatever becomes of them: money, outcome, recording, the next attempt."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +7,7 @@ from typing import Any
 
 from evaltape.errors import RecordingError
 from evaltape.names import shown
-from evaltape.recorder.budget import Budget
+from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.failures import LONGEST_WAIT_S, CallFailed, message_in
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.tally import Tally
@@ -45,24 +44,21 @@ class Calls:
         self._end = end
         self._stop = stop
 
-    async def make(self, lane: Lane, call: Call, body: dict[str, Any], most: float) -> None:
+    async def make(self, lane: Lane, call: Call, body: dict[str, Any], hold: Hold) -> None:
         """Make a call and account for it, whatever becomes of it: its test waits, and its money is held."""
         started = time.monotonic()
-        try:
-            exchange, headers = await lane.endpoint.chat(body)
-        except CallFailed as failure:
-            (self._budget.doubt if failure.may_be_billed else self._budget.release)(most)
-            self._fail(lane, call, failure, started)
-        except asyncio.CancelledError:
-            self._budget.doubt(most)
-            raise
-        except Exception as error:  # Whatever it is.
-            self._budget.doubt(most)
-            lane.throttle.fail()
-            self._end(lane, call, f"the call broke off: {lane.endpoint.shown(repr(error))}")
-        else:
-            lane.succeed(time.monotonic(), headers)
-            self._take(lane, call, exchange, most)
+        with hold:
+            try:
+                exchange, headers = await lane.endpoint.chat(body)
+            except CallFailed as failure:
+                (hold.doubt if failure.may_be_billed else hold.release)()
+                self._fail(lane, call, failure, started)
+            except Exception as error:  # Whatever it is.
+                lane.throttle.fail()
+                self._end(lane, call, f"the call broke off: {lane.endpoint.shown(repr(error))}")
+            else:
+                lane.succeed(time.monotonic(), headers)
+                self._take(lane, call, exchange, hold)
 
     def _fail(self, lane: Lane, call: Call, failure: CallFailed, started: float) -> None:
         now = time.monotonic()
@@ -102,17 +98,17 @@ class Calls:
         if left:
             self._note(f"{lane.model.key}: {counted(len(left), 'call')} {reason}")
 
-    def _take(self, lane: Lane, call: Call, exchange: Exchange, most: float) -> None:
+    def _take(self, lane: Lane, call: Call, exchange: Exchange, hold: Hold) -> None:
         """Account for an answer and record it."""
         try:
             answer = read_completion(exchange.answered)
         except ValueError as error:
-            self._budget.doubt(most)
+            hold.doubt()
             words = message_in(exchange.answered)
             said = f"{error}: {words}" if words else str(error)
             self._end(lane, call, f"HTTP {exchange.status}: the answer is {lane.endpoint.shown(said)}")
             return
-        cost = self._count(lane, answer, most)
+        cost = self._count(lane, answer, hold)
         try:
             self._record(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
         except RecordingError as error:
@@ -126,17 +122,16 @@ class Calls:
         else:
             self._end(lane, call, None)
 
-    def _count(self, lane: Lane, answer: Answer, most: float) -> float | None:
+    def _count(self, lane: Lane, answer: Answer, hold: Hold) -> float | None:
         """Return what an answer cost; None if it doesn't say how many tokens it took."""
         if not answer.prompt_tokens:
-            self._budget.settle(most, None)
+            hold.settle(None)
             return None
         cost = call_usd(lane.model.price, answer.prompt_tokens, answer.completion_tokens)
-        self._budget.settle(most, cost)
-        if cost > most and self._budget.limit_usd is not None:
+        hold.settle(cost)
+        if cost > hold.most_usd and self._budget.limit_usd is not None:
             self._note(f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much")
         lane.tally.tokens += answer.prompt_tokens + answer.completion_tokens
-        lane.tally.cost_usd += cost
         return cost
 
     def _record(self, lane: Lane, call: Call, exchange: Exchange) -> None:

@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from evaltape.errors import RecordingError
 from evaltape.names import shown
 from evaltape.recorder import retries
-from evaltape.recorder.budget import Budget
+from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.calls import Calls, request_of
 from evaltape.recorder.client import Endpoint
 from evaltape.recorder.lane import Call, Lane
@@ -52,7 +54,7 @@ class Recorder:
         self.outcomes = outcomes
         self.concurrency = concurrency
         self.budget = Budget(budget_usd)
-        self.tally = Tally()
+        self.tally = Tally(spend=self.budget.spend)
         self._calls = Calls(self.budget, self.tally, self._end, self.stop)
         self.lanes: list[Lane] = []
         self._report = report
@@ -116,7 +118,7 @@ class Recorder:
             self.tally.waits.clear()
             self._publish()
             self.outcomes.stop("the recording is over")
-            self._report(self._counted())
+            self._report(self.tally)
 
     def stop(self, reason: str) -> None:
         """Start no further call; those in flight are let finish."""
@@ -164,15 +166,10 @@ class Recorder:
     async def _report_often(self) -> None:
         reported: dict[str, Any] = {}
         while True:
-            if (now := self._counted().as_dict()) != reported:
+            if (now := msgspec.to_builtins(self.tally)) != reported:
                 self._report(self.tally)
                 reported = now
             await asyncio.sleep(REPORT_EVERY_S)
-
-    def _counted(self) -> Tally:
-        budget, tally = self.budget, self.tally
-        tally.perhaps_usd, tally.broke_off, tally.uncounted = budget.perhaps_usd, budget.broke_off, budget.uncounted
-        return tally
 
     def _note_what_is_left(self) -> None:
         if self.tally.stopped:
@@ -230,32 +227,32 @@ class Recorder:
         except RecordingError as error:
             self._end(lane, call, str(error))
             return True
-        most = most_usd(lane.model, body)
-        if not self.budget.hold(most):
+        hold = self.budget.hold(most_usd(lane.model, body))
+        if hold is None:
             lane.waiting.appendleft(call)
             if not self.budget.under_way:
                 self.stop(self._spent_up())
             return False
         lane.tally.in_flight += 1
         lane.throttle.start(time.monotonic())
-        task = asyncio.create_task(self._make(lane, call, body, most))
+        task = asyncio.create_task(self._make(lane, call, body, hold))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
     def _spent_up(self) -> str:
-        budget, doubt = self.budget, self._counted().doubt
-        perhaps = f", perhaps {usd(budget.perhaps_usd)} more: {doubt}" if budget.perhaps_usd else ""
+        spend = self.budget.spend
+        perhaps = f", perhaps {usd(spend.perhaps_usd)} more: {spend.doubts}" if spend.perhaps_usd else ""
         return (
-            f"the budget of ${budget.limit_usd:g} doesn't cover another call ({usd(budget.spent_usd)} spent{perhaps}); "
+            f"the budget of ${self.budget.limit_usd:g} doesn't cover another call ({usd(spend.usd)} spent{perhaps}); "
             "--record-missing with a larger --budget goes on"
         )
 
     # ------------------------------------------------------------ calls that end
 
-    async def _make(self, lane: Lane, call: Call, body: dict[str, Any], most: float) -> None:
+    async def _make(self, lane: Lane, call: Call, body: dict[str, Any], hold: Hold) -> None:
         try:
-            await self._calls.make(lane, call, body, most)
+            await self._calls.make(lane, call, body, hold)
         finally:
             lane.tally.in_flight -= 1
             self._wake.set()

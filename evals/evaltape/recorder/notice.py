@@ -1,15 +1,15 @@
 """What the API says of a model's end: `GET /v1/models/ID` has its `shutdown_date`, if the API knows the route and the field."""
 
 import datetime
-from dataclasses import dataclass
+
+import msgspec
 
 from evaltape.text import counted, visible
 
 WITHIN_DAYS = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """What the API says of one model's end."""
 
     served: str

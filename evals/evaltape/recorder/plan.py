@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
@@ -11,7 +10,6 @@ from evaltape.names import shown
 from evaltape.recorder.client import Endpoint, endpoint_of
 from evaltape.recorder.jobs.drive import Assignment
 from evaltape.recorder.jobs.driver import JobDriver
-from evaltape.recorder.jobs.money import RecorderMoney
 from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Selection
@@ -175,7 +173,7 @@ class ModelPlan:
 
     async def _ask_end(self) -> None:
         served = self.workspace.jobs.served(self.model)
-        self.recorder.tally.notices[place_of(self.model)] = asdict(await ask(self.endpoint, served))
+        self.recorder.tally.notices[place_of(self.model)] = await ask(self.endpoint, served)
 
     def _add_job(self, prepared: PreparedJob) -> None:
         async def drive(recorder: Recorder) -> None:
@@ -183,7 +181,7 @@ class ModelPlan:
             assignment = Assignment(
                 prepared=prepared,
                 endpoint=self.endpoint,
-                money=RecorderMoney(recorder.budget, recorder.tally),
+                budget=recorder.budget,
                 note=recorder.tally.notes.append,
                 show=lambda text: recorder.show_job(key, text),
                 retrain=self.settings.retrain,

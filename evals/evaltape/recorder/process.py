@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+import msgspec
+
 import evaltape
 from evaltape.errors import UserError
 from evaltape.recorder.outcomes import GRACE_S, Message, Outcomes, Selection
@@ -104,7 +106,7 @@ class RecorderProcess:
 
     def _receive(self, message: Message) -> None:
         if "tally" in message:
-            self.tally = Tally.of_dict(message["tally"])
+            self.tally = msgspec.convert(message["tally"], Tally)
         else:
             self._outcomes.receive(message)
 

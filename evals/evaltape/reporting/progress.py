@@ -177,5 +177,5 @@ def _jobs(tally: Tally) -> list[str]:
 
 
 def _spent(tally: Tally) -> list[str]:
-    priced = any(lane.has_price for lane in tally.lanes) or tally.job_cost_usd
-    return ([f"{tally.tokens:,} tokens"] if tally.tokens else []) + ([usd(tally.spent_usd)] if priced else [])
+    priced = any(lane.has_price for lane in tally.lanes) or tally.spend.usd
+    return ([f"{tally.tokens:,} tokens"] if tally.tokens else []) + ([usd(tally.spend.usd)] if priced else [])

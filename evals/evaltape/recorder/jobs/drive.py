@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from evaltape.finetuning.intent import Intent
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.finetuning.recorded_job import Recorded
+from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.client import Endpoint
 from evaltape.recorder.jobs.api import JobApi
-from evaltape.recorder.jobs.money import JobMoney
 from evaltape.recorder.jobs.patience import Patience
 from evaltape.recorder.jobs.remote import RemoteJob
 from evaltape.recorder.jobs.result import Messages
@@ -26,7 +26,7 @@ class Assignment:
 
     prepared: PreparedJob
     endpoint: Endpoint
-    money: JobMoney
+    budget: Budget
     note: Callable[[str], None]
     """Receives what the user should know, a line each."""
     show: Callable[[str], None]
@@ -63,6 +63,8 @@ class Drive:
         """What came in place of the answer to an order."""
         self.ordered: Intent | None = None
         """The order of this session."""
+        self.hold: Hold | None = None
+        """The most that the order can cost, once the budget has covered it."""
         self.rivals: Rivals | None = None
         self.seen: dict[str, RemoteJob] = {}
         """Jobs of the same data whose state was asked for, listed or not."""

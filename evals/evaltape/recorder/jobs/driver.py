@@ -10,10 +10,10 @@ import contextlib
 from evaltape.errors import RecordingError
 from evaltape.finetuning.intent import UnreadableIntent
 from evaltape.names import shown
+from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.failures import CallFailed
 from evaltape.recorder.jobs.drive import Assignment, Drive
 from evaltape.recorder.jobs.looking import find_ordered, look
-from evaltape.recorder.jobs.money import OverBudget
 from evaltape.recorder.jobs.result import Result, advice
 from evaltape.recorder.jobs.states import State, advance
 from evaltape.recorder.jobs.waiting import order, record, wait
@@ -88,13 +88,14 @@ class JobDriver:
 
     def _settle(self) -> None:
         """Tell the budget what this session's order has cost, or may yet."""
-        drive, money = self._drive, self._assignment.money
-        job = drive.job
+        drive, job, hold = self._drive, self._drive.job, self._drive.hold
+        if hold is None:
+            return
         if drive.ordered is None:
-            money.release()
+            hold.release()
         elif job is not None and drive.owns(job) and (job.has_ended or job.has_succeeded):
-            money.spend(training_usd(drive.prepared.job.price, job.trained_tokens) or 0.0)
+            hold.settle(training_usd(drive.prepared.job.price, job.trained_tokens) or 0.0)
         elif job is not None and not drive.owns(job) and not (drive.rivals and drive.rivals.may_cost):
-            money.release()
+            hold.release()
         else:
-            money.count_as_perhaps_spent()
+            hold.doubt()

@@ -6,6 +6,7 @@ import time
 
 from evaltape.errors import RecordingError
 from evaltape.finetuning.recorded_job import orders_of, write_job, write_origin
+from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.failures import CallFailed
 from evaltape.recorder.jobs.drive import Drive
 from evaltape.recorder.jobs.order import Ordering
@@ -23,10 +24,8 @@ async def order(drive: Drive, state: State) -> State:
     check_payable(state)
     if drive.ordered is not None:
         raise ForbiddenStep("a session orders a job once")
-    prepared, job = drive.prepared, drive.prepared.job
-    most_usd = training_usd(job.price, prepared.most_tokens)
-    is_free = most_usd is None and is_local(drive.assignment.endpoint.base_url)
-    drive.assignment.money.hold(0.0 if is_free else most_usd)
+    prepared = drive.prepared
+    drive.hold = await drive.assignment.budget.hold_in_turn(most_usd(drive))
     await _note_retirement(drive)
     drive.intent = None
     placed = await Ordering(prepared, drive.api, drive.intents, drive.patience).place(drive.found, drive.retrain)
@@ -36,6 +35,15 @@ async def order(drive: Drive, state: State) -> State:
         return State.SENT
     drive.note(f"started {placed.job.id} on {counted(prepared.training.rows, 'training row')}")
     return drive.use(placed.job)
+
+
+def most_usd(drive: Drive) -> float:
+    """Return the most that the job can cost. Raises `OverBudget` if a limit is set and nobody can say."""
+    amount_usd = training_usd(drive.prepared.job.price, drive.prepared.most_tokens)
+    is_free = amount_usd is None and is_local(drive.assignment.endpoint.base_url)
+    if amount_usd is None and not is_free and drive.assignment.budget.limit_usd is not None:
+        raise OverBudget("the suite states no price.training of it, so --budget can't bound what it costs; not started")
+    return amount_usd or 0.0
 
 
 async def _note_retirement(drive: Drive) -> None:
