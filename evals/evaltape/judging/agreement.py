@@ -135,12 +135,12 @@ def _influence(pair: Pair, means: Pair, apart: float, by_chance: float) -> float
     (x, y), (one, other) = pair, means
     # What one more pair like this one changes in E, whose means move, too.
     chance = (x - one) ** 2 + (y - other) ** 2 + (one - other) ** 2 + 2 * (one - other) * ((x - one) - (y - other)) - by_chance
-    return -((x - y) ** 2 - apart) / by_chance + apart / by_chance**2 * chance
+    return apart * chance / (by_chance * by_chance) - ((x - y) * (x - y) - apart) / by_chance
 
 
 def _unseen(units: int, by_chance: float, confidence: float) -> float:
     """Return the lower end where all pairs agree: a share of pairs that a sample of this size may miss would disagree."""
-    unseen = 1 - ((1 - confidence) / 2) ** (1 / units)
+    unseen: float = 1 - ((1 - confidence) / 2) ** (1 / units)
     return max(-1.0, 1 - unseen / by_chance)
 
 
