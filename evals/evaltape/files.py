@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import shlex
 import stat
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from evaltape.names import shown
 _OPEN = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LFS_DIGEST = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+_CONFLICT = re.compile(rb"^<{7} [^\n]*\n(?s:.*?)^={7}\r?\n(?s:.*?)^>{7} ", re.MULTILINE)
 FETCH = "git lfs pull"
 """The command that fetches what pointers stand for."""
 
@@ -73,6 +75,31 @@ def refuse_lfs_pointer(path: Path, content: bytes) -> None:
     """Raise `UserError` for a file whose content Git LFS has not fetched."""
     if is_lfs_pointer(content):
         raise UserError(f"{shown(path)}: a Git LFS pointer and not the file itself. Fetch it: {FETCH}")
+
+
+def conflict_in(path: Path, content: bytes | None = None) -> str | None:
+    """Return what to say of a file that holds git's conflict markers, with the commands that mend it; None for any other.
+
+    `content` is the file's, where it was read already.
+    """
+    try:
+        content = path.read_bytes() if content is None else content
+    except OSError:
+        return None
+    if not _CONFLICT.search(content):
+        return None
+    name = shlex.quote(shown(path))
+    return (
+        f"{shown(path)}: holds the conflict markers of a git merge. Take one side whole, which calls nothing: "
+        f"git checkout --ours {name} (or --theirs), then git add {name}"
+    )
+
+
+def refuse_conflict(path: Path, content: bytes) -> None:
+    """Raise `UserError` for a file that holds git's conflict markers."""
+    problem = conflict_in(path, content)
+    if problem is not None:
+        raise UserError(problem)
 
 
 def remove_unfinished(folder: Path) -> None:

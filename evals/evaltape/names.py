@@ -49,5 +49,8 @@ def nearest(word: str, valid: Iterable[str]) -> str:
 
 def shown(path: Path) -> str:
     """A path as a person would type it: relative to the current folder where it lies inside."""
-    relative = os.path.relpath(path)
+    try:
+        relative = os.path.relpath(path)
+    except OSError:  # A test has removed the folder that it made the current one.
+        return str(path)
     return str(path) if relative.startswith("..") else relative

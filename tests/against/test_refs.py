@@ -209,15 +209,38 @@ def test_a_name_with_control_characters_is_shown_and_not_printed(origin):
 # ---------------------------------------------------------------- folders
 
 
+def with_samples(folder: Path) -> Path:
+    (folder / "chats").mkdir(parents=True, exist_ok=True)
+    (folder / "chats/samples.jsonl").write_text("")
+    return folder
+
+
 def test_a_folder_is_taken_where_no_ref_has_its_name(origin, monkeypatch):
     monkeypatch.chdir(origin.parent)
-    (origin.parent / "nightly").mkdir(exist_ok=True)
+    with_samples(origin.parent / "nightly")
     assert find_tree("nightly", origin).commit is None
 
 
 def test_what_is_a_ref_and_a_folder_is_the_ref_and_with_a_dot_the_folder(origin, monkeypatch):
     monkeypatch.chdir(origin.parent)
-    (origin.parent / "main").mkdir(exist_ok=True)
+    with_samples(origin.parent / "main")
     assert find_tree("main", origin).commit == git(origin, "rev-parse", "main")
     assert find_tree(f".{os.sep}main", origin).commit is None
     assert find_tree(str(origin.parent / "main"), origin).commit is None
+
+
+def test_no_folder_stands_in_for_a_ref_that_can_not_be_read(origin, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with_samples(tmp_path / "main")
+    known = shallow(origin, tmp_path, "--no-single-branch")
+    assert "this clone is shallow and lacks the commit where main and HEAD went apart" in refused(known, "main")
+
+
+def test_a_folder_that_holds_nothing_to_compare_with_is_refused_with_what_git_says_of_its_name(origin, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "main").mkdir()
+    message = refused(shallow(origin, tmp_path), "main")
+    assert message.startswith(
+        "--against main: the folder main holds neither recordings nor a suite. As a git ref: no such git ref"
+    )
+    assert message.endswith("This clone is shallow and may lack it: git fetch --unshallow origin main:refs/remotes/origin/main")

@@ -1,7 +1,9 @@
 """Which texts hold a secret, and which only a word: both sides."""
 
+import base64
 import json
 import math
+from urllib.parse import quote
 
 import pytest
 from evaltape.recording.redaction import REMOVED, holds_secret, is_random, without_secrets
@@ -41,6 +43,26 @@ def test_where_keys_stand_such_a_word_is_one(word: str, text: str) -> None:
 def test_a_key_that_can_not_be_a_word_is_one_anywhere(key: str, text: str) -> None:
     assert is_random(key)
     assert holds_secret(text.replace("{}", key), [key])
+
+
+@pytest.mark.parametrize("text", ["{}", "x{}y", '{"said": "it is {}, as you know"}'])
+def test_a_random_key_is_found_in_disguise(text: str) -> None:
+    key = "sk-Proj_0123456789abcdefGHIJ4711wxyz+/="
+    split = [key[:9] + mark + key[9:] for mark in (" ", "\n", r"\n", ", then ", "`-`")]
+    encoded = [base64.b64encode(before + key.encode() + b"after").decode() for before in (b"", b"a", b"ab")]
+    others = [
+        base64.urlsafe_b64encode(key.encode()).decode(),
+        key.encode().hex(),
+        quote(key, safe=""),
+        f"first {key[:20]} rest",
+    ]
+    percent = "".join(f"%{ord(character):02x}" for character in key)
+    found = [
+        holds_secret(text.replace("{}", it), [key]) for it in [key.upper(), key.lower(), *split, *encoded, *others, percent]
+    ]
+    assert all(found), found
+    assert not holds_secret(text.replace("{}", "Proj_0123456789"), [key])
+    assert not holds_secret("It is not needed for local use", ["not-needed-for-local"])
 
 
 def test_a_key_is_found_as_json_writes_it() -> None:

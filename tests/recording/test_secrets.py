@@ -12,13 +12,15 @@ from tests.support.server.replies import COOKIE, KEY_IN_ERRORS, ORGANISATION, PR
 
 KEY = "sk-proj-SessionKey0123456789abcdefghijklmnopqrstuv"
 USER = "user-plantedABCDEFGH1234"
-SECRETS = {"key": KEY, "another key": KEY_IN_ERRORS, "organisation": ORGANISATION, "project": PROJECT, "request": REQUEST, "cookie": COOKIE, "user": USER}  # fmt: skip
+SECRETS = {"key": KEY, "another key": KEY_IN_ERRORS, "organisation": ORGANISATION, "project": PROJECT, "request": REQUEST, "cookie": COOKIE, "user": USER, "address": "ann.planted@"}  # fmt: skip
 IDENTITY = {
     "organization_id": ORGANISATION,
     "project_id": PROJECT,
     "user_id": USER,
     "project": PROJECT,
     "organization": ORGANISATION,
+    "org_id": ORGANISATION,
+    "user_email": "ann.planted@example.org",
 }
 LOUD = [
     "-vv",

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+from evaltape.errors import UserError
+from evaltape.samples import local_files
 from evaltape.samples.dataset import load_samples
+from evaltape.samples.local_files import read_rows
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Suite
 
@@ -310,3 +315,21 @@ def test_a_git_lfs_pointer_names_the_command_that_fetches_the_file(tmp_path: Pat
     (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     message = refusal(load_samples, suite_in(tmp_path, path=name))
     assert message.endswith(f"{name}: a Git LFS pointer and not the file itself. Fetch it: git lfs pull")
+
+
+def test_a_small_parquet_file_that_stands_for_gigabytes_is_read_in_parts_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, path = 200_000, tmp_path / "data.parquet"
+    numbers = pyarrow.array(range(rows), pyarrow.int32())
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array(["x" * 1000]))
+    pyarrow.parquet.write_table(pyarrow.table({"id": numbers, "dialogue": column}), path)
+    monkeypatch.setattr(local_files, "LARGEST_TABLE", 2**24)
+    before = pyarrow.total_allocated_bytes()
+    read = read_rows(path)
+    assert (read.columns, read.count) == (("id", "dialogue"), rows)
+    assert [row["id"] for row in read.pick([700, 3, rows - 1], ["id"])] == [700, 3, rows - 1]
+    assert len(read.pick(range(16_000), ["dialogue"])) == 16_000
+    assert pyarrow.total_allocated_bytes() - before < 2**24
+    with pytest.raises(UserError, match=r"data\.parquet: not a readable \.parquet data set: its rows take over 0\.015625 GiB"):
+        read.pick(range(rows), ["id", "dialogue"])

@@ -9,7 +9,7 @@ import pytest
 from evaltape.samples.frozen import discard, is_staged, promote, read_frozen, stage
 from evaltape.samples.origin import Origin
 from evaltape.samples.sample import Sample
-from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
+from evaltape.samples.suite_samples import preview_samples, replay_samples, settle_samples, stage_samples
 from evaltape.suite.definition import Suite
 
 from tests.support.project import ROWS
@@ -32,6 +32,12 @@ def folder(suite: Suite, tmp_path: Path) -> Path:
     stage_samples(suite, tmp_path / "frozen", fresh=True)
     promote(tmp_path / "frozen")
     return tmp_path / "frozen"
+
+
+def freeze(suite: Suite, folder: Path, fresh: bool) -> None:
+    """Stage samples and begin a recording."""
+    stage_samples(suite, folder, fresh)
+    settle_samples(suite, folder, fresh)
 
 
 def replayed(suite: Suite, folder: Path, staged: bool = False) -> list[str]:
@@ -126,7 +132,7 @@ def test_a_line_that_is_changed_added_or_removed_is_refused(suite: Suite, folder
 def test_the_command_that_the_message_names_mends_it(suite: Suite, folder: Path, edit: object) -> None:
     path = folder / "samples.jsonl"
     path.write_text("\n".join(edit(path.read_text().splitlines())))  # type: ignore[operator]
-    stage_samples(suite, folder, fresh=False)
+    freeze(suite, folder, fresh=False)
     assert replayed(suite, folder) == IDS
 
 
@@ -304,22 +310,22 @@ def test_samples_that_ask_nothing_new_are_promoted_at_once_where_perhaps_nothing
 ) -> None:
     write_data(tmp_path / "talks.jsonl", rows)
     is_the_same = "note" in rows[0]
-    stage_samples(suite, folder, fresh=True)
+    freeze(suite, folder, fresh=True)
     assert is_staged(folder) is not is_the_same  # A fresh recording will have an answer to promote them.
-    stage_samples(suite, folder, fresh=False)
+    freeze(suite, folder, fresh=False)
     assert not is_staged(folder)
     assert replayed(suite, folder) == [row["id"] for row in rows]
 
 
 def test_a_changed_column_waits_only_where_a_prompt_names_it(suite: Suite, folder: Path, tmp_path: Path) -> None:
     write_data(tmp_path / "talks.jsonl", [{**row, "tone": "warm"} for row in ROWS])
-    stage_samples(suite_in(tmp_path, 'keep = ["tone"]'), folder, fresh=False)
+    freeze(suite_in(tmp_path, 'keep = ["tone"]'), folder, fresh=False)
     assert not is_staged(folder)
     write_data(tmp_path / "talks.jsonl", [{**row, "tone": "cold"} for row in ROWS])
-    stage_samples(suite_in(tmp_path, 'keep = ["tone"]'), folder, fresh=False)
+    freeze(suite_in(tmp_path, 'keep = ["tone"]'), folder, fresh=False)
     assert not is_staged(folder)
     write_data(tmp_path / "talks.jsonl", [{**row, "tone": "dry"} for row in ROWS])
-    stage_samples(suite_in(tmp_path, prompt='user = "{tone} {input}"'), folder, fresh=False)
+    freeze(suite_in(tmp_path, prompt='user = "{tone} {input}"'), folder, fresh=False)
     assert is_staged(folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from evaltape.samples.frozen import promote
-from evaltape.samples.suite_samples import replay_samples, stage_samples
+from evaltape.samples.suite_samples import replay_samples, settle_samples, stage_samples
 from evaltape.suite.definition import Suite
 
 from tests.support.project import ROWS, Project
@@ -186,6 +186,7 @@ def test_a_column_that_was_not_recorded_is_named_with_the_command_that_adds_it(t
         f"Add it to the recording, without a call: {MISSING}"
     )
     stage_samples(suite, tmp_path / "frozen", fresh=False)
+    settle_samples(suite, tmp_path / "frozen", fresh=False)
     assert ids(suite) == IDS
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from evaltape.against.git import GitError, Repository
+from evaltape.against.git import GitError, Repository, UnknownRef
 from evaltape.errors import UserError
 from evaltape.names import nearest
 from evaltape.text import cut, listed
@@ -44,15 +44,15 @@ def find_commit(repository: Repository, ref: str) -> Commit:
     """Return the commit that a ref means.
 
     A branch that exists on a remote alone may be named as `git switch` takes it: `main` for `origin/main`. Raises
-    `UserError` for a ref that isn't known, isn't a commit, or has no merge base with HEAD here.
+    `UnknownRef` for a ref that isn't known, `UserError` for one that isn't a commit or has no merge base with HEAD here.
     """
     head = _commit_of(repository, "HEAD")
     if head is None:
-        raise UserError(f"--against {ref}: there is no commit yet to compare with")
+        raise UnknownRef(f"--against {ref}: there is no commit yet to compare with")
     name = _known(repository, ref)
     tip = _commit_of(repository, name)
     if tip is None and repository.line("cat-file", "-t", name) is None:  # A full id is a name, there or not.
-        raise UserError(_unknown(repository, ref, _names(repository)))
+        raise UnknownRef(_unknown(repository, ref, _names(repository)))
     if tip is None:
         raise UserError(f"--against {ref}: it names no commit. It takes a branch, a tag or a commit")
     if not _is_branch(repository, name):
@@ -88,7 +88,7 @@ def _known(repository: Repository, ref: str) -> str:
     remote = [f"{remote}/{ref}" for remote in _remotes(repository) if f"{remote}/{ref}" in names]
     if remote:
         return remote[0]
-    raise UserError(_unknown(repository, ref, names))
+    raise UnknownRef(_unknown(repository, ref, names))
 
 
 def _names(repository: Repository) -> list[str]:

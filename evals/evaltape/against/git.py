@@ -13,6 +13,7 @@ from evaltape.text import cut
 
 LONGEST = 300
 """Columns of what git says that a message repeats."""
+NOT_INSTALLED = "git is not installed"
 OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Set for what a git hook runs; the repository is found by its folder instead."""
 SETTINGS = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
@@ -21,6 +22,10 @@ SETTINGS = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"
 
 class GitError(Exception):
     """What git said when a command failed."""
+
+
+class UnknownRef(UserError):
+    """Nothing here has the name: no git ref, and perhaps no repository."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,12 @@ def find_repository(folder: Path, ref: str) -> Repository:
     try:
         return Repository(Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))))
     except GitError as error:
-        reason = str(error)
+        reason, kind = str(error), UserError
     if "not a git repository" in reason:
-        reason = f"{shown(folder)} is not in a git repository, so there is nothing to compare with"
-    raise UserError(f"--against {ref}: {reason}. It also takes a folder of recordings: --against FOLDER")
+        kind, reason = UnknownRef, f"{shown(folder)} is not in a git repository, so there is nothing to compare with"
+    elif NOT_INSTALLED in reason:
+        kind = UnknownRef
+    raise kind(f"--against {ref}: {reason}. It also takes a folder of recordings: --against FOLDER")
 
 
 def _git(folder: Path, *args: str, given: bytes | None = None) -> bytes:
@@ -94,7 +101,7 @@ def _git(folder: Path, *args: str, given: bytes | None = None) -> bytes:
             ["git", *args], cwd=folder, env={**environment, **SETTINGS}, input=given or b"", capture_output=True, check=False
         )
     except FileNotFoundError:
-        raise GitError("git is not installed") from None
+        raise GitError(NOT_INSTALLED) from None
     except OSError as error:
         raise GitError(f"git can't be run: {error.strerror or error}") from None
     if done.returncode != 0:

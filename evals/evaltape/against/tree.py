@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 
 from evaltape.against.commit import Commit, find_commit
-from evaltape.against.git import GitError, Repository, find_repository
+from evaltape.against.git import GitError, Repository, UnknownRef, find_repository
 from evaltape.errors import UserError
 from evaltape.files import is_lfs_pointer
 from evaltape.names import shown
+from evaltape.samples.frozen import SAMPLES
 from evaltape.text import visible
 
 REFETCH = "git fetch --refetch --no-filter"
@@ -131,17 +132,25 @@ class FolderTree(Tree):
 def find_tree(ref: str, root: Path) -> Tree:
     """Return the other side that `ref` names; `root` is pytest's root folder.
 
-    What is both a git ref and a folder is the ref; `./main` is the folder. Raises `UserError` if it is neither.
+    A name that is both a git ref and a folder is the ref; `./main` is the folder. Raises `UserError` if it is neither, if
+    the ref can't be read, or if the folder holds nothing to compare with.
     """
     if ref.startswith("-") or not ref.strip():
         raise UserError(f"--against {ref!r}: it takes a branch, a tag, a commit or a folder of recordings")
     folder = Path(ref)
     if folder.is_dir() and (folder.is_absolute() or ref.startswith(".")):
-        return FolderTree(folder, ref, root)
+        return _folder_tree(folder, ref, root, "")
     try:
         repository = find_repository(root, ref)
         return CommitTree(repository, find_commit(repository, ref))
-    except UserError:
+    except UnknownRef as unknown:
         if folder.is_dir():
-            return FolderTree(folder, ref, root)
+            return _folder_tree(folder, ref, root, str(unknown).removeprefix(f"--against {ref}: "))
         raise
+
+
+def _folder_tree(folder: Path, ref: str, root: Path, why_no_ref: str) -> FolderTree:
+    if not any(next(folder.rglob(name), None) for name in (SAMPLES, "*.toml", "*.yaml")):
+        also = f" As a git ref: {why_no_ref}" if why_no_ref else ""
+        raise UserError(f"--against {ref}: the folder {shown(folder)} holds neither recordings nor a suite.{also}")
+    return FolderTree(folder, ref, root)

@@ -52,6 +52,8 @@ class Controller:
         self._has_begun = bool(wanted)
         if wanted:
             self.recorder.begin(wanted)
+        elif not failed:
+            self.recorder.settle()
 
     def finish_recording(self, reason: str | None = None) -> None:
         """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""

@@ -14,6 +14,8 @@ from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes, Selection
 from evaltape.recorder.pipe import Pipe
 from evaltape.recorder.tally import Tally
 from evaltape.recording.lock import locked
+from evaltape.samples.frozen import discard
+from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD, Settings
 from evaltape.workspace import Workspace, read_suites
 
@@ -42,8 +44,14 @@ def _serve(pipe: Pipe, settings: Settings) -> None:
         if settings.mode == RECORD:
             import openai  # noqa: F401  # While the controller loads the samples. For what is missing it may not be needed.
         message = pipe.receive()
-        if message is not None and "begin" in message:
-            _record(pipe, settings, workspaces, message["begin"])
+        try:
+            if message is not None and "begin" in message:
+                _record(pipe, settings, workspaces, message["begin"])
+            elif message is not None and "settle" in message:
+                _settle(settings, workspaces)
+        finally:
+            for workspace in workspaces.values():
+                discard(workspace.folder)
 
 
 def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], selection: Selection) -> None:
@@ -54,10 +62,16 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
 
     recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, report)
     Planner(settings, workspaces, recorder).plan(selection)
+    _settle(settings, workspaces)
     pipe.send({"begun": True})
     recorder.outcomes.attach(pipe)
     pipe.listen(lambda message: recorder.stop_soon(message["stopped"]), lambda: recorder.stop_soon(CONTROLLER_ENDED))
     recorder.run()
+
+
+def _settle(settings: Settings, workspaces: dict[str, Workspace]) -> None:
+    for workspace in workspaces.values():
+        settle_samples(workspace.suite, workspace.folder, fresh=settings.mode == RECORD)
 
 
 def _send(pipe: Pipe, message: dict[str, object]) -> None:

@@ -40,8 +40,7 @@ def key_of(model: Model, url: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise UserError(
-            f"{model.key}: recording needs an API key, and {variable} is not set. "
-            "Set it, or replay what is recorded by leaving --record out"
+            f"{model.key}: its API is asked with a key, and {variable} is not set. Set it; what is recorded replays without one"
         )
     if not key.isascii() or not key.isprintable():
         raise UserError(f"{model.key}: {variable} holds characters that no key has, and that can't be sent")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
@@ -60,12 +61,12 @@ class ModelPlan:
     """What is to be recorded of one model."""
 
     def __init__(self, planner: Planner, workspace: Workspace, model: Model, samples: list[Sample]) -> None:
+        self.planner = planner
         self.settings = planner.settings
         self.recorder = planner.recorder
         self.workspace = workspace
         self.model = model
         self.samples = samples
-        self.endpoint = planner.endpoint(model)
         self.unfinished: Unfinished | None = None
         self.prepared: PreparedJob | None = None
         """The job that comes before the calls."""
@@ -76,16 +77,22 @@ class ModelPlan:
 
     def check(self) -> None:
         """Raise `UserError` for what can't be recorded, or not within the budget."""
-        if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
-            raise self._error("request", "holds an API key or what looks like one, and recordings hold the request")
         self._refuse_unfetched_job()
         if self._drives_job():
             self._prepare_job()
         else:
             self.calls = self._calls()
-        costs = (self.calls or self.prepared) and not self._is_free()
-        if costs and self.settings.budget_usd is not None:
+        if not self.calls and self.prepared is None:
+            return  # Without a call no key is needed.
+        if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
+            raise self._error("request", "holds an API key or what looks like one, and recordings hold the request")
+        if self.settings.budget_usd is not None and not self._is_free():
             self._check_budget()
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where the model is asked. Raises `UserError` if its address or its key can't be used."""
+        return self.planner.endpoint(self.model)
 
     def _calls(self) -> list[tuple[Sample, int]]:
         try:
@@ -167,8 +174,8 @@ class ModelPlan:
         calls = [Call(sample, repeat) for sample, repeat in sample_calls]
         missing = {call.sample.id for call in calls if call.repeat == 1}
         self._end([sample for sample in self.samples if sample.id not in missing], None)
-        self.recorder.add_lane(self._key, self.model, self.workspace.recordings, self.endpoint, calls, self.unfinished)
         if calls:
+            self.recorder.add_lane(self._key, self.model, self.workspace.recordings, self.endpoint, calls, self.unfinished)
             self.recorder.add_job(lambda recorder: self._ask_end())
 
     async def _ask_end(self) -> None:

@@ -4,7 +4,8 @@ A process of its own for three reasons: its imports are done while the controlle
 tests that score their answers don't take turns on one interpreter lock, and killing the controller doesn't lose answers
 that are paid for. It is `python -m evaltape.recorder` on every platform; the two exchange JSON lines:
 
-    controller  {"settings": ...}, {"begin": [[suite, model, [sample, ...]], ...]}, then perhaps {"stopped": reason}
+    controller  {"settings": ...}, {"begin": [[suite, model, [sample, ...]], ...]} or {"settle": true},
+                then perhaps {"stopped": reason}
     recorder    {"ready": true} once it holds the folders, {"begun": true} once all is planned, or {"error": text} in place
                 of either; then what `outcomes` describes, and now and then {"tally": ...}
 """
@@ -61,6 +62,10 @@ class RecorderProcess:
         self.started = time.monotonic()
         self.has_begun = True
         self._pipe.send({"begin": [list(item) for item in selection]})
+
+    def settle(self) -> None:
+        """Let it move the samples into place that wait for no answer: there is nothing to record."""
+        self._pipe.send({"settle": True})
 
     def listen(self) -> None:
         """Wait until it has begun, and take in its messages from then on. Raises `UserError` if it can't begin."""

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from evaltape.recording.redaction import holds_secret
 from evaltape.recording.vcr_yaml import Asked, Interaction, interactions_of, json_text, text_of
 from evaltape.text import cut, visible
 
-REMOVED_KEYS = {"organization_id", "organization", "project_id", "project", "user_id"}
+REMOVED_KEYS = {"organization_id", "organization", "org_id", "project_id", "project", "user_id", "user_email", "account_id"}
 LARGEST_BYTES = 32 * 2**20
 LATENCY, COST = "x-evaltape-latency-s", "x-evaltape-cost-usd"
 """Headers of our own, beside the API's: how long the answer took, and what it cost."""
@@ -183,7 +183,7 @@ def _line_that_differs(now: Any, then: Any) -> str:
 # ---------------------------------------------------------------- writing
 
 
-def write(path: Path, exchanges: list[Exchange], secrets: Iterable[str] = ()) -> None:
+def write(path: Path, exchanges: list[Exchange], secrets: Collection[str] = ()) -> None:
     """Record calls, replacing the cassette at `path` as a whole.
 
     Raises `RecordingError`, and writes nothing, if what would be written holds one of the session's `secrets` or something
@@ -197,7 +197,7 @@ def as_text(exchanges: list[Exchange]) -> str:
     return text_of(map(_interaction, exchanges))
 
 
-def write_text(path: Path, text: str, secrets: Iterable[str] = ()) -> None:
+def write_text(path: Path, text: str, secrets: Collection[str] = ()) -> None:
     """As `write`, of what `as_text` returned."""
     if holds_secret(text, secrets):
         raise RecordingError(f"{shown(path)}: not written, because the answer holds an API key or what looks like one")

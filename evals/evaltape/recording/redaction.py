@@ -3,7 +3,8 @@
 A key is looked for in two ways, because some are words. Servers on one's own machine take any key, so people set
 "ollama" or "EMPTY", and an answer's "fp_ollama" is no leak:
 
-- A key that can't be a word (`is_random`) is a secret wherever it stands, inside another word too.
+- A key that can't be a word (`is_random`) is a secret wherever it stands, inside another word too. With a digit in it, it
+  is one in disguise too: in other case, split by signs or line ends, in base64, hex or URL encoding, half of a long one.
 - A key that can be a word is a secret in a cassette only if it stands as a whole word where keys stand: behind "Bearer",
   "api_key", "token" and the like. Error messages, which quote keys, lose it wherever it stands as a whole word.
 
@@ -14,10 +15,12 @@ Beside the session's own key, what has the form of one is a secret: `sk-` or `Be
 among them. "Bearer responsibilities" and "sk-learn-compatible" are prose.
 """
 
+import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
+from urllib.parse import unquote
 
 REMOVED = "[removed]"
 LONG_KEY = 16
@@ -27,6 +30,8 @@ _KINDS = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"), re.comp
 _KEY_LIKE = re.compile(r"\bsk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}|\bBearer (?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}")
 _WHERE_KEYS_STAND = r"(?i:bearer|key|token|secret|password|passwd|authorization|credential)s?"
 _BETWEEN = r"[\W_]{0,6}(?:(?i:is|was|provided|given)[\W_]{1,6})?"
+_BETWEEN_LETTERS = re.compile(r"\\[nrtbf]|[^a-z0-9]+")
+"""What splits a key: escapes of JSON, and every sign."""
 _IN_ERRORS = re.compile(
     r"\bsk-[\w*.-]{4,}|\b(?:org|proj|req|user)[-_](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{8,}|\bBearer (?=\S*[0-9*])\S{8,}"
 )
@@ -38,12 +43,15 @@ def is_random(key: str) -> bool:
     return len(key) >= LONG_KEY or (len(key) >= _LEAST_RANDOM and kinds >= _LEAST_KINDS)
 
 
-def holds_secret(text: str, keys: Iterable[str] = ()) -> bool:
+def holds_secret(text: str, keys: Collection[str] = ()) -> bool:
     """Return whether a text to be written holds one of the session's keys, or what has the form of a key."""
     # Looking for a plain text first spares nearly every answer the patterns, which take forty times as long.
     if ("sk-" in text or "Bearer " in text) and _KEY_LIKE.search(text):
         return True
-    return any(any(it in text for it in _spellings(key)) and _is_key_in(text, key) for key in keys if key)
+    if any(any(it in text for it in _spellings(key)) and _is_key_in(text, key) for key in keys if key):
+        return True
+    disguises = [it for key in keys if is_random(key) and _KINDS[2].search(key) for it in _disguises(key)]
+    return bool(disguises) and any(any(it in plain for it in disguises) for plain in _plain(text))
 
 
 def without_secrets(text: str, key: str = "") -> str:
@@ -69,6 +77,29 @@ def _spellings(key: str) -> tuple[str, ...]:
     """Return a key as it is, and as JSON writes it, the longest first."""
     spellings = {key, json.dumps(key)[1:-1], json.dumps(key, ensure_ascii=False)[1:-1]}
     return tuple(sorted(spellings, key=len, reverse=True))
+
+
+@lru_cache(maxsize=64)
+def _disguises(key: str) -> tuple[str, ...]:
+    """Return how a random key may stand in a text once that is `_plain`: itself, in base64 and hex, or half of it."""
+    data = key.encode()
+    encoded = [base64.b64encode(b"\0" * shift + data).decode().rstrip("=") for shift in range(3)]
+    # Beyond the first and last characters, which bits of the neighbours change.
+    spellings = {key, data.hex(), *(text[(0, 2, 3)[shift] : -1] for shift, text in enumerate(encoded))}
+    half = len(_only_letters(key)) // 2
+    halves = {_only_letters(key)[:half], _only_letters(key)[half:]} if half >= LONG_KEY else set()
+    return tuple(text for text in {_only_letters(spelling) for spelling in spellings} | halves if len(text) >= _LEAST_RANDOM)
+
+
+def _plain(text: str) -> Iterator[str]:
+    """Yield a text as its letters and digits alone, in small letters; again with its percent signs decoded."""
+    yield _only_letters(text)
+    if "%" in text:
+        yield _only_letters(unquote(text))
+
+
+def _only_letters(text: str) -> str:
+    return _BETWEEN_LETTERS.sub("", text.lower())
 
 
 def _any_of(texts: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_lfs_pointer, write_whole
+from evaltape.files import conflict_in, refuse_lfs_pointer, write_whole
 from evaltape.names import shown
 from evaltape.samples.origin import Origin
 from evaltape.samples.owner import owner_entry
@@ -109,6 +109,10 @@ def _read(folder: Path, staged: bool) -> Frozen:
 
 def _read_pair(samples: Path, origin: Path) -> Frozen:
     content, value = _content(samples), _json(origin)
+    for path, text in ((samples, content), (origin, None)):
+        problem = conflict_in(path, text)
+        if problem is not None:
+            raise NotFrozen(problem)
     try:
         read, recorded = Origin.of_json(value), value["samples_sha256"]
     except (KeyError, TypeError, ValueError):

@@ -6,19 +6,24 @@ No type is inferred: texts stay as they are written, and every cell of a CSV fil
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_lfs_pointer
+from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import shown
 from evaltape.samples.values import Literal
 from evaltape.text import cut
 
 LONGEST_CELL = 2**31 - 1
 """What Python's csv module is told to accept; its own limit is 128 KiB."""
+
+LARGEST_TABLE = 2**30
+"""Bytes that the rows of a Parquet file may take in memory."""
+MOST_ROWS_AT_ONCE = 1024
 
 Row = dict[str, Any]
 
@@ -38,11 +43,24 @@ class Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """Read a data file. Raises `UserError`, naming the line, for one that can't be read."""
-    try:
+    """Read a data file. Raises `UserError`, naming the line, for one that can't be read, as does picking its rows."""
+    with _reading(path):
         content = path.read_bytes()
         refuse_lfs_pointer(path, content)
-        return _READERS[path.suffix.lower()](content)
+        refuse_conflict(path, content)
+        rows = _READERS[path.suffix.lower()](content)
+
+    def pick(numbers: Sequence[int], wanted: Sequence[str]) -> list[Row]:
+        with _reading(path):
+            return rows.pick(numbers, wanted)
+
+    return replace(rows, pick=pick)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{shown(path)} can't be read: {error.strerror or error}") from None
     except (ValueError, RecursionError, csv.Error) as error:
@@ -116,20 +134,77 @@ def _csv_row(header: list[str], cells: list[str], line: int) -> Row:
 
 
 def _read_parquet(content: bytes) -> Rows:
-    import pyarrow
+    """Read the columns' names; rows are read when they are picked, a few at a time.
+
+    A small file can stand for gigabytes: what is made of it in memory is bounded.
+    """
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read()
-        table.validate(full=True)
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
+        columns, count = tuple(file.schema_arrow.names), file.metadata.num_rows
     except Exception as error:  # Arrow's exceptions have no class in common that Python's don't have.
         raise ValueError(str(error)) from None
+    if len(set(columns)) != len(columns):
+        raise ValueError(f"it names a column twice: {', '.join(columns)}")
 
     def pick(numbers: Sequence[int], wanted: Sequence[str]) -> list[Row]:
-        rows: list[Row] = table.select(list(wanted)).take(pyarrow.array(numbers, pyarrow.int64())).to_pylist()
-        return rows
+        try:
+            rows = _picked(file, set(numbers), list(wanted))
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(str(error)) from None
+        return [rows[number] for number in numbers]
 
-    return Rows(tuple(table.column_names), table.num_rows, pick)
+    return Rows(columns, count, pick)
+
+
+def _picked(file: Any, numbers: set[int], columns: list[str]) -> dict[int, Row]:
+    rows: dict[int, Row] = {}
+    first = size = 0
+    for batch in file.iter_batches(batch_size=_rows_at_once(file, columns), columns=columns):
+        inside = [number - first for number in range(first, first + batch.num_rows) if number in numbers]
+        if inside:
+            batch.validate(full=True)
+            made = batch.to_pylist()
+            size += sum(_size(made[place]) for place in inside)
+            _refuse_table(size)
+            rows.update({first + place: made[place] for place in inside})
+        first += batch.num_rows
+        if len(rows) == len(numbers):
+            break
+    return rows
+
+
+def _rows_at_once(file: Any, columns: Sequence[str]) -> int:
+    """Return how many rows surely fit: a value is no longer than its column is in its group of rows."""
+    about = file.metadata
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    sizes = [
+        chunk.total_uncompressed_size
+        for group in groups
+        for chunk in (group.column(number) for number in range(group.num_columns))
+        if chunk.path_in_schema.split(".")[0] in columns
+    ]
+    largest = max(sizes, default=0)
+    _refuse_table(largest)
+    return max(1, min(MOST_ROWS_AT_ONCE, LARGEST_TABLE // max(largest, 1)))
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes a value takes."""
+    if isinstance(value, dict | list):
+        return sum(map(_size, value.values() if isinstance(value, dict) else value))
+    return len(value) if isinstance(value, str | bytes) else 8
+
+
+def _refuse_table(size: int) -> None:
+    if size > LARGEST_TABLE:
+        raise ValueError(
+            f"its rows take over {LARGEST_TABLE / 2**30:g} GiB of memory, the most that is read: "
+            "write the rows and columns that the suite uses to a file of their own"
+        )
 
 
 _READERS: dict[str, Callable[[bytes], Rows]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_lfs_pointer
+from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import shown
 from evaltape.samples.sample import Sample
 from evaltape.samples.values import Literal, as_written
@@ -86,6 +86,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     try:
         content = path.read_bytes()
         refuse_lfs_pointer(path, content)
+        refuse_conflict(path, content)
         lines = content.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise UserError(f"{shown(path)}: the predictions can't be read: {error.strerror or error}") from None

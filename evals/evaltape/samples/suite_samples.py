@@ -24,7 +24,7 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
 
     They are loaded from the data set, unless the frozen ones are surely the same: of the same selection of a local file
     with the same bytes, or, if not `fresh`, of the same selection and no file at hand that says otherwise. Staged
-    samples wait for `promote`, unless there is nothing for them to wait for (see `_may_replace`).
+    samples wait for `promote` or `settle_samples`.
     Raises `UserError` as `load_samples` does.
     """
     discard(folder)
@@ -39,9 +39,13 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
         _refuse_lost_file(suite, frozen, asked)
         samples, notes = load_samples(suite)
     stage(folder, samples, asked, suite.file)
-    if _may_replace(suite, folder, frozen, samples, fresh):
-        promote(folder)
     return samples, notes
+
+
+def settle_samples(suite: Suite, folder: Path, fresh: bool) -> None:
+    """Move staged samples into place if they wait for no answer: once it is sure that the recording begins."""
+    if is_staged(folder) and _may_replace(suite, folder, _frozen(folder), read_frozen(folder, staged=True).samples, fresh):
+        promote(folder)
 
 
 def preview_samples(suite: Suite, folder: Path) -> Loaded:
@@ -60,9 +64,14 @@ def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str,
     name. Raises `UserError` if nothing is recorded, or if it was recorded from other data.
     """
     if not ((folder / SAMPLES).is_file() or (staged and is_staged(folder))):
-        if suite.calls_nothing:
-            return load_samples(suite)
-        raise UserError(f"{shown(suite.file)}: no recording of this suite in {shown(folder)} yet. Record it: {record}")
+        if not suite.calls_nothing:
+            raise UserError(f"{shown(suite.file)}: no recording of this suite in {shown(folder)} yet. Record it: {record}")
+        if split_file(suite.dataset, suite.file, suite.dataset.split.name) is None:
+            raise UserError(
+                f"{shown(suite.file)}: the samples of the Hub data set {suite.dataset.path!r} are not frozen yet, and a replay "
+                f"asks no server. Freeze them, without a call to a model: {record_missing}"
+            )
+        return load_samples(suite)
     try:
         frozen = read_frozen(folder, staged)
     except NotFrozen as error:

@@ -1,4 +1,4 @@
-"""Rows of JSON in SQLite: files, jobs, events, checkpoints, tuned models and batches."""
+"""Rows of JSON in SQLite: files, jobs, events, checkpoints and tuned models."""
 
 import contextlib
 import json
@@ -13,9 +13,9 @@ from evaltape.errors import UserError
 from evaltape.local.state.disk import Reserve, is_full
 
 Row = dict[str, Any]
-Table = Literal["files", "jobs", "events", "checkpoints", "models", "batches"]
+Table = Literal["files", "jobs", "events", "checkpoints", "models"]
 T = TypeVar("T")
-_TABLES: tuple[Table, ...] = ("files", "jobs", "events", "checkpoints", "models", "batches")
+_TABLES: tuple[Table, ...] = ("files", "jobs", "events", "checkpoints", "models")
 
 
 class Database:
