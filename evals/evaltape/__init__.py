@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evaltape.mutation.operators import operator
     from evaltape.samples.sample import Sample
     from evaltape.scoring.declared import metric
-    from evaltape.scoring.prediction import TestedPrediction as Prediction
+    from evaltape.scoring.prediction import Prediction
     from evaltape.scoring.scores import ModelScores, PairedScores
     from evaltape.scoring.slices import SliceScores
 
@@ -32,7 +32,7 @@ _HOME = {
     "metric": ("evaltape.scoring.declared", "metric"),
     "operator": ("evaltape.mutation.operators", "operator"),
     "Sample": ("evaltape.samples.sample", "Sample"),
-    "Prediction": ("evaltape.scoring.prediction", "TestedPrediction"),
+    "Prediction": ("evaltape.scoring.prediction", "Prediction"),
     "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
     "PairedScores": ("evaltape.scoring.scores", "PairedScores"),
     "SliceScores": ("evaltape.scoring.slices", "SliceScores"),

@@ -4,11 +4,14 @@ In the controller it is fed by test reports, its own and those of workers, so it
 processes. What a gate asks for and no report has brought is read from the recordings.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from evaltape.recorder.outcomes import CallKey
+from evaltape.samples.answer import Answer
 from evaltape.scoring.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -18,11 +21,90 @@ GateKey = tuple[str, str, str]
 """A gate by its suite, model or comparison, and metric."""
 GateOutcomes = dict[GateKey, bool | None]
 """Whether the tests on a gate passed; None: its test was skipped once it had looked at it, as inconclusive."""
-GATE_KINDS = ("gate", "slice_gate", "comparison", "against")
 
 
-@dataclass(frozen=True, slots=True)
-class GateTest:
+# ---------------------------------------------------------------- what a report carries
+
+
+class Answered(msgspec.Struct, frozen=True, tag=True):
+    """A sample's test got its prediction, which may be a failed one."""
+
+    suite: str
+    model: str
+    sample: str
+    answer: Answer
+    scores: dict[str, float]
+    unscored: dict[str, str]
+    lead: dict[str, float]
+    """The scores of the first lines of the sample's input."""
+
+
+class Unasked(msgspec.Struct, frozen=True, tag=True):
+    """A sample's test ended before it asked for its prediction."""
+
+    suite: str
+    model: str
+    sample: str
+    reason: str
+
+
+class Asserted(msgspec.Struct, frozen=True, tag=True):
+    """A test asserted on a bound of the suite."""
+
+    kind: Literal["gate", "slice_gate", "comparison", "against"]
+    suite: str
+    subject: str
+    """The model's key, or the comparison's name."""
+    metric: str
+
+    @property
+    def key(self) -> GateKey:
+        """What its outcome is kept by."""
+        return self.suite, self.subject, self.metric
+
+
+class Compared(msgspec.Struct, frozen=True, tag=True):
+    """A test compared a model's scores with the accepted ones."""
+
+    suite: str
+    model: str
+    values: dict[str, int | float] | None = None
+    """The scores that were accepted before this session; None if there were none."""
+    is_update: bool = False
+    """Whether the session accepts its own scores."""
+
+
+class AssertedOtherwise(msgspec.Struct, frozen=True, tag=True):
+    """A test of the user's own asserted on all samples of a model, by no bound of the suite."""
+
+    suite: str
+    model: str
+
+
+class Ran(msgspec.Struct, frozen=True, tag=True):
+    """A test of a suite ran that says no more than its outcome."""
+
+    suite: str
+
+
+Finding = Answered | Unasked | Asserted | Compared | AssertedOtherwise | Ran
+"""What a test has found out, as its report carries it to the controller."""
+
+
+def packed(finding: Finding | None) -> str:
+    """Return a finding as text that any way between processes carries, lone surrogates included; empty for None."""
+    return "" if finding is None else json.dumps(msgspec.to_builtins(finding))
+
+
+def unpacked(text: str) -> Finding | None:
+    """Return the finding that `packed` made this text of."""
+    return msgspec.convert(json.loads(text), Finding) if text else None
+
+
+# ---------------------------------------------------------------- what a session knows
+
+
+class GateTest(msgspec.Struct, frozen=True):
     """A test of the user's own that asserts on all samples of a model."""
 
     suite: str
@@ -31,8 +113,7 @@ class GateTest:
     """None if it was skipped."""
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedTest:
+class AcceptedTest(msgspec.Struct, frozen=True):
     """A test of a model's scores against the accepted ones."""
 
     id: str
@@ -45,69 +126,57 @@ class AcceptedTest:
     """Whether the session accepts its own scores."""
 
 
-@dataclass
-class Findings:
+class Findings(msgspec.Struct):
     """What tests have found out, by what it is about."""
 
-    predictions: dict[CallKey, Prediction] = field(default_factory=dict)
-    leads: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    predictions: dict[CallKey, Prediction] = {}
+    leads: dict[tuple[str, str], Mapping[str, float]] = {}
     """The scores of a sample's first lines, by suite and sample."""
-    unasked: dict[CallKey, str] = field(default_factory=dict)
+    unasked: dict[CallKey, str] = {}
     """Why a sample's test ended before it asked for its prediction."""
-    gates: GateOutcomes = field(default_factory=dict)
-    slice_gates: GateOutcomes = field(default_factory=dict)
-    comparisons: GateOutcomes = field(default_factory=dict)
-    against: GateOutcomes = field(default_factory=dict)
-    accepted: dict[tuple[str, str], AcceptedTest] = field(default_factory=dict)
+    gates: GateOutcomes = {}
+    slice_gates: GateOutcomes = {}
+    comparisons: GateOutcomes = {}
+    against: GateOutcomes = {}
+    accepted: dict[tuple[str, str], AcceptedTest] = {}
     """By suite and model."""
-    tests: dict[str, GateTest] = field(default_factory=dict)
+    tests: dict[str, GateTest] = {}
     """Other gates, by test id."""
-    test_ids: dict[CallKey, str] = field(default_factory=dict)
+    test_ids: dict[CallKey, str] = {}
     """By prediction the id of the first test of it that was collected."""
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = {}
     """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of none."""
-    mutants: dict[tuple[str, str], "ModelMutants"] = field(default_factory=dict)
+    mutants: dict[tuple[str, str], "ModelMutants"] = {}
     """With `--mutate`, by suite and model; computed by the controller."""
 
-    def add(self, suite: str, prediction: Prediction) -> None:
+    def add(self, prediction: Prediction) -> None:
         """Keep a prediction, the latest of its model and sample."""
-        self.predictions[suite, prediction.model, prediction.sample] = prediction
+        self.predictions[prediction.model.suite, prediction.model.key, prediction.sample.id] = prediction
 
-    def receive(self, finding: Mapping[str, Any], test_id: str, outcome: str) -> None:
-        """Take in what a test's report carries; `outcome` is pytest's: passed, failed or skipped."""
-        if outcome not in ("passed", "failed", "skipped"):
-            return  # pytest-rerunfailures runs it again, and that counts.
-        passed = {"passed": True, "failed": False}.get(outcome)
-        kind = next((kind for kind in GATE_KINDS if kind in finding), None)
-        if kind is not None:
-            _note(self._outcomes(kind), tuple(finding[kind]), passed)
-        elif "accepted" in finding:
-            values, is_update = finding["values"], finding["is_update"]
-            self.accepted[tuple(finding["accepted"])] = AcceptedTest(test_id, passed, values, is_update)
-        elif "test" in finding:
-            suite, model = finding["test"]
-            self.tests[test_id] = GateTest(suite, model, passed)
-        elif "unasked" in finding:
-            self.unasked[tuple(finding["unasked"])] = finding["reason"]
-        else:
-            self._receive_sample(finding, test_id, passed)
-
-    def _receive_sample(self, finding: Mapping[str, Any], test_id: str, passed: bool | None) -> None:
-        is_explained = False
-        if "prediction" in finding:
-            prediction = Prediction(**finding["prediction"])
-            self.add(finding["suite"], prediction)
-            self.leads[finding["suite"], prediction.sample] = finding["lead"]
-            is_explained = not prediction.answered
-        if passed is False and not is_explained:
-            self.failures[test_id] = finding.get("suite", "")
+    def receive(self, finding: Finding, test_id: str, passed: bool | None) -> None:
+        """Keep what a test has found out, but for its prediction; `passed` is None if it was skipped."""
+        match finding:
+            case Asserted(kind=kind, key=key):
+                _note(self._outcomes(kind), key, passed)
+            case Compared(values=values, is_update=is_update):
+                self.accepted[finding.suite, finding.model] = AcceptedTest(test_id, passed, values, is_update)
+            case AssertedOtherwise(suite=suite, model=model):
+                self.tests[test_id] = GateTest(suite, model, passed)
+            case Unasked(reason=reason):
+                self.unasked[finding.suite, finding.model, finding.sample] = reason
+            case Answered(answer=answer):
+                self.leads[finding.suite, finding.sample] = finding.lead
+                if passed is False and answer.failure is None:
+                    self.failures[test_id] = finding.suite
+            case Ran(suite=suite) if passed is False:
+                self.failures[test_id] = suite
 
     def _outcomes(self, kind: str) -> GateOutcomes:
         by_kind = {"gate": self.gates, "slice_gate": self.slice_gates, "comparison": self.comparisons, "against": self.against}
         return by_kind[kind]
 
 
-def _note(outcomes: GateOutcomes, key: Any, passed: bool | None) -> None:
+def _note(outcomes: GateOutcomes, key: GateKey, passed: bool | None) -> None:
     """Several tests may assert on one gate: it holds if all that decide it pass."""
     before = outcomes.get(key)
     outcomes[key] = before if passed is None else passed and before is not False

@@ -14,11 +14,11 @@ import pytest
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.recorded_job import Job
 from evaltape.hooks.cases import NOTHING, PARTIAL, Case, case_of, is_gate, parametrize, sample_tests, subject_of
-from evaltape.hooks.findings import finding_of
+from evaltape.hooks.findings import attach, finding_of
 from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
 from evaltape.reporting.verdicts import NOT_CHECKED
-from evaltape.scoring.prediction import TestedPrediction
+from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.session import Session
@@ -156,7 +156,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 
 @pytest.fixture
-def prediction(request: pytest.FixtureRequest) -> TestedPrediction:
+def prediction(request: pytest.FixtureRequest) -> Prediction:
     """A model's prediction for a sample, or the reason why there is none."""
     case: Case = request.param
     model, sample = case.model, case.sample
@@ -165,7 +165,7 @@ def prediction(request: pytest.FixtureRequest) -> TestedPrediction:
         request.getfixturevalue("job")
     found = _unless_stopped(request, lambda session: session.prediction(model, sample))
     request.node.user_properties.extend(found.scores.items())
-    return TestedPrediction.of(found, model, sample)
+    return found
 
 
 @pytest.fixture
@@ -304,11 +304,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     case = case_of(item)
     if case is not None:
-        report.evaltape = finding_of(item, case, item.config.stash[SESSION], report)
+        finding = finding_of(item, case, item.config.stash[SESSION], report)
+        attach(report, finding)
         if report.outcome == "failed":
             from evaltape.hooks.failures import shorten
 
-            shorten(report, item, case)
+            shorten(report, item, finding)
     return report
 
 

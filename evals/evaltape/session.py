@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.findings import Findings
+from evaltape.findings import Answered, Finding, Findings
 from evaltape.finetuning.recorded_job import Job
 from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes, Selection
+from evaltape.samples.answer import REMEDIES, Answer, Failure
 from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
@@ -20,7 +21,7 @@ from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.settings import Settings
 from evaltape.suite.definition import Comparison, Model
-from evaltape.text import counted
+from evaltape.text import counted, split_command
 from evaltape.workspace import Workspace, read_suites
 
 if TYPE_CHECKING:
@@ -107,10 +108,32 @@ class Session:
         workspace = self.workspaces[model.suite]
         is_awaited = model.predictions is None and (self._awaited is None or key in self._awaited)
         error = self.outcomes.wait(key) if is_awaited else None
-        is_recorded = error is None
-        prediction = workspace.prediction(model, sample) if is_recorded else _not_recorded(workspace, model, sample, str(error))
-        self.findings.add(model.suite, prediction)
+        if error is None:
+            prediction = workspace.recorded(model, sample)
+        else:
+            prediction = Prediction(model, sample, Answer(failure=self._failure(model, error)))
+        self.findings.add(prediction)
         return prediction
+
+    def _failure(self, model: Model, error: str) -> Failure:
+        """Return the failure of a sample whose call, or the job before it, ended with an error in this session."""
+        is_of_job = model.job is not None and self.outcomes.error_of((model.suite, model.key, "")) is not None
+        reason, command = split_command(error)
+        if command is None:
+            command = self.workspaces[model.suite].commands.record_missing(model.kind)
+            return Failure("job" if is_of_job else "call", reason, command=command, remedy=REMEDIES["call"])
+        remedy = error.removeprefix(reason).removesuffix(f": {command}").removeprefix(". ")
+        return Failure("job" if is_of_job else "call", reason, command=command, remedy=remedy)
+
+    def receive(self, finding: Finding, test_id: str, outcome: str) -> None:
+        """Keep what a test has found out; `outcome` is pytest's: passed, failed or skipped."""
+        if outcome not in ("passed", "failed", "skipped"):
+            return  # pytest-rerunfailures runs it again, and that counts.
+        if isinstance(finding, Answered):
+            workspace = self.workspaces[finding.suite]
+            model, sample = workspace.suite.models[finding.model], workspace.sample(finding.sample)
+            self.findings.add(Prediction(model, sample, finding.answer, finding.scores, finding.unscored))
+        self.findings.receive(finding, test_id, {"passed": True, "failed": False}.get(outcome))
 
     def lead(self, suite: str, sample: Sample) -> Mapping[str, float]:
         """Return the scores of the first lines of a sample's input: computed, not recorded."""
@@ -224,10 +247,3 @@ class Session:
             workspace.answer_metrics,
             suite.mutants.noticed_at if suite.mutants else None,
         )
-
-
-def _not_recorded(workspace: Workspace, model: Model, sample: Sample, error: str) -> Prediction:
-    # A job that failed names what it takes itself: asking for what is missing would meet the same job.
-    if workspace.commands.retrain() not in error:
-        error += f". Not recorded; what is missing: {workspace.commands.record_missing(model.kind)}"
-    return Prediction(model.key, sample.id, failure=error)

@@ -5,7 +5,6 @@ workspaces of its own, and reads the same from them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
 from evaltape.recording.unfinished import read_unfinished
+from evaltape.samples.answer import Answer
 from evaltape.samples.dataset import Loaded
 from evaltape.samples.links import refuse_links
 from evaltape.samples.sample import Sample
@@ -158,18 +158,18 @@ class Workspace:
         asked = self.suite.mutants
         return load_operators(asked.operators or None if asked else None, self.suite.file, self.settings.root)
 
-    def scored(self, sample: Sample, prediction: Prediction) -> Prediction:
-        """Return a prediction with its scores, and the reasons of metrics that can't score it."""
-        if not prediction.answered:
-            return prediction
-        facts = CallFacts(prediction.latency_s, prediction.cost_usd)
-        scores, unscored = score_answer(self.metrics, sample, prediction.text, facts)
+    def scored(self, model: Model, sample: Sample, answer: Answer) -> Prediction:
+        """Return a model's answer with its scores, and the reasons of metrics that can't score it."""
+        if answer.failure is not None:
+            return Prediction(model, sample, answer)
+        facts = CallFacts(answer.latency_s, answer.cost_usd)
+        scores, unscored = score_answer(self.metrics, sample, answer.text, facts)
         faults = {name: reason for name, reason in unscored.items() if self.suite.metrics[name].kind not in CALL_KINDS}
-        return replace(prediction, scores=scores, unscored=faults)
+        return Prediction(model, sample, answer, scores, faults)
 
-    def prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
-        """Return the recorded prediction, scored; if there is no valid one, a failed prediction with the reason."""
-        return self.scored(sample, self.recordings.prediction(model, sample, repeat))
+    def recorded(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
+        """Return the recorded answer, scored; if there is no valid recording, a failed prediction with the reason."""
+        return self.scored(model, sample, self.recordings.answer(model, sample, repeat))
 
     # ------------------------------------------------------------ recordings
 
@@ -186,7 +186,7 @@ class Workspace:
     def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
         """Return whether there is a valid recording of a model's answer."""
         try:
-            self.recordings.valid_prediction(model, sample, repeat)
+            self.recordings.valid_answer(model, sample, repeat)
         except RecordingError:
             return False
         return True

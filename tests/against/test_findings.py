@@ -2,10 +2,10 @@
 
 import pytest
 from evaltape.against.findings import ModelAgainst, Pair, SampleChanges, Side
-from evaltape.scoring.prediction import Prediction
 from evaltape.suite.definition import Model
 
 from tests.support.metrics import metrics
+from tests.support.predictions import answered, failed
 
 SIDE = Side("main", "1a2b3c4d5e6f", "main (1a2b3c4d5e of 2026-11-24)")
 LOSSES = [0.0, 0.25, -0.125, 0.125, 0.25, 0.0, 0.125, -0.25, 0.25, 0.375, 0.0, 0.125]
@@ -14,8 +14,8 @@ LOSSES = [0.0, 0.25, -0.125, 0.125, 0.25, 0.0, 0.125, -0.25, 0.25, 0.375, 0.0, 0
 def answer(name, score, text="then"):
     """A prediction with one score; None for one that failed."""
     if score is None:
-        return Prediction("small", name, failure="it broke")
-    return Prediction("small", name, text, scores=score if isinstance(score, dict) else {"exact": score})
+        return failed("small", name)
+    return answered("small", name, score if isinstance(score, dict) else {"exact": score}, text)
 
 
 def against(before, after, metric="exact", max_drop=0.02, **more):

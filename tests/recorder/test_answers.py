@@ -88,13 +88,13 @@ def test_odd_forms_are_recorded_once_and_replayed(project: Project, api: ApiServ
 def test_token_counts_that_can_not_be_true_are_as_if_untold_and_lose_no_answer(count: str) -> None:
     body = f'{{"choices": [{{"message": {{"content": "x"}}}}], "usage": {{"prompt_tokens": {count}, "completion_tokens": 3}}}}'
     read = read_completion(json.loads(body))
-    assert (read.text, read.prompt_tokens, read.completion_tokens) == ("x", 0, 0)
+    assert (read.text, read.usage.prompt_tokens, read.usage.completion_tokens) == ("x", 0, 0)
 
 
 @given(st.dictionaries(st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens"]), st.floats() | st.integers()))
 def test_whatever_a_usage_holds_counts_are_whole_numbers_from_0(usage: dict[str, Any]) -> None:
     read = read_completion({"choices": [{"message": {"content": "x"}}], "usage": usage})
-    assert all(type(count) is int and 0 <= count <= 10**9 for count in (read.prompt_tokens, read.completion_tokens))
+    assert all(type(count) is int and 0 <= count <= 10**9 for count in (read.usage.prompt_tokens, read.usage.completion_tokens))
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])

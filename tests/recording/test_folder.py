@@ -35,7 +35,7 @@ def test_the_day_is_that_of_the_api_s_header_or_else_of_its_body(date: str | Non
     assert recorded_on(replace(EXCHANGE, date=date, answered=answered)) == day
 
 
-def test_a_prediction_tells_latency_cost_and_day_as_recorded(tuning: TuningProject) -> None:
+def test_an_answer_tells_latency_cost_and_day_as_recorded(tuning: TuningProject) -> None:
     model, sample, recordings = tuning.loaded()[0].models["small"], tuning.samples()[0], tuning.recordings()
     exchange = replace(
         EXCHANGE, asked=recordings.request(model, sample), answered={"choices": [{"message": {"content": "hi"}}]}
@@ -43,9 +43,8 @@ def test_a_prediction_tells_latency_cost_and_day_as_recorded(tuning: TuningProje
     timed = replace(exchange, latency_s=1.25, cost_usd=0.003, date="Tue, 24 Nov 2026 23:59:59 GMT")
     for recorded, told in ((exchange, (None, None, None)), (timed, (1.25, 0.003, "2026-11-24"))):
         cassettes.write(recordings.cassette(model, sample), [recorded])
-        prediction = recordings.prediction(model, sample)
-        assert (prediction.latency_s, prediction.cost_usd, prediction.recorded) == told
-        assert prediction.as_dict()["latency_s"] == told[0]
+        answer = recordings.answer(model, sample)
+        assert (answer.latency_s, answer.cost_usd, answer.recorded) == told
 
 
 def test_what_git_lfs_keeps_elsewhere_is_to_be_fetched_and_not_paid_for_again(recorded: Project, api: ApiServer) -> None:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from evaltape.errors import UserError
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
+from evaltape.samples.answer import Answer
 from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import replay_samples, stage_samples
@@ -55,16 +55,17 @@ def replay(folder: Path) -> list[Prediction] | str:
         suite = load_suite(folder / "chats.toml")
         samples, _ = replay_samples(suite, folder / "frozen", "pytest --record", "pytest --record-missing")
         recordings = _recordings(folder)
-        return [_scored(suite, sample, recordings.prediction(suite.models["small"], sample)) for sample in samples]
+        return [_scored(suite, sample, recordings.answer(suite.models["small"], sample)) for sample in samples]
     except UserError as refused:
         return str(refused)
 
 
-def _scored(suite: Suite, sample: Sample, prediction: Prediction) -> Prediction:
-    if not prediction.answered:
-        return prediction
+def _scored(suite: Suite, sample: Sample, answer: Answer) -> Prediction:
+    if answer.failure is not None:
+        return Prediction(suite.models["small"], sample, answer)
     metrics = build_metrics(suite.metrics, "[metrics]", suite.file.parent)
-    return replace(prediction, scores=score_answer(metrics, sample, prediction.text, CallFacts())[0])
+    scores, _ = score_answer(metrics, sample, answer.text, CallFacts())
+    return Prediction(suite.models["small"], sample, answer, scores)
 
 
 def _recordings(folder: Path) -> Recordings:
@@ -214,7 +215,7 @@ def test_one_byte_of_a_cassette(recording: Path, edited: Path, data: st.DataObje
     place = data.draw(st.integers(0, len(content) - 1))
     byte = data.draw(st.binary(max_size=1) | st.sampled_from([b" ", b"\n", b'"', b"a", b"}"]))
     (edited / name).write_bytes(content[:place] + byte + content[place + data.draw(st.integers(0, 1)) :])
-    (prediction,) = [p for p in replay(edited) if isinstance(p, Prediction) and name.endswith(f"/{p.sample}.yaml")]
+    (prediction,) = [p for p in replay(edited) if isinstance(p, Prediction) and name.endswith(f"/{p.sample.id}.yaml")]
     if prediction.answered:
         assert_says(prediction, edited / name, recording / name)
     (edited / name).write_bytes(content)
@@ -226,7 +227,7 @@ def assert_says(prediction: Prediction, changed: Path, original: Path) -> None:
     assert json.loads(now["request"]["body"]) == json.loads(then["request"]["body"])
     answer = json.loads(now["response"]["body"]["string"])
     assert answer["choices"][0]["message"]["content"] == prediction.text
-    reference = next(row["summary"] for row in ROWS if row["id"] == prediction.sample)
+    reference = next(row["summary"] for row in ROWS if row["id"] == prediction.sample.id)
     assert prediction.scores == score(reference, prediction.text)
 
 

@@ -287,7 +287,7 @@ def test_filters_show_what_got_better_or_worse_failed_or_was_cut(show):
 
 def test_the_model_filter_leaves_one_column_and_its_samples(show):
     made = facts(failed=0)
-    kept = [each for each in suite_of(made).predictions if each.model != "third" or each.sample in ("s2", "s5")]
+    kept = [each for each in suite_of(made).predictions if each.model.key != "third" or each.sample.id in ("s2", "s5")]
     page = show(only(made, kept))
     page.choose("#model", "2")
     assert page.samples == ["s2", "s5"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evaltape.samples.answer import Answer
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
 
@@ -25,7 +26,7 @@ def predictions(*rows: Any) -> PredictionsFile:
 
 
 def answers(*rows: Any) -> list[str]:
-    return [text or str(failure) for text, failure in map(predictions(*rows).answer, SAMPLES)]
+    return [answer.text or str(answer.failure) for answer in map(predictions(*rows).answer, SAMPLES)]
 
 
 def test_predictions_are_found_by_id() -> None:
@@ -40,7 +41,7 @@ def test_predictions_are_found_by_input_for_every_sample_that_has_it() -> None:
 @pytest.mark.parametrize(("written", "sample_id"), [("7", "7"), ("1.10", "1.10"), ('"7"', "7")])
 def test_an_id_is_taken_as_it_is_written(written: str, sample_id: str) -> None:
     Path("old.jsonl").write_text(f'\ufeff{{"id": {written}, "prediction": "a"}}\n', encoding="utf-8")
-    assert read_predictions(Path("old.jsonl")).answer(Sample(sample_id, "x", ("y",))) == ("a", None)
+    assert read_predictions(Path("old.jsonl")).answer(Sample(sample_id, "x", ("y",))) == Answer("a")
 
 
 def test_half_a_character_is_kept_as_models_write_it() -> None:
@@ -53,8 +54,9 @@ def test_a_sample_without_a_prediction_has_failed() -> None:
         "old.jsonl, line 2: the prediction is empty",
         " \n",
     ]
-    assert predictions().answer(SAMPLES[0]) == ("", "old.jsonl has no prediction for it")
-    assert predictions({"id": "t3", "prediction": " "}).answer(SAMPLES[2])[1] == "old.jsonl, line 1: the prediction is empty"
+    assert str(predictions().answer(SAMPLES[0]).failure) == "old.jsonl has no prediction for it"
+    empty = predictions({"id": "t3", "prediction": " "}).answer(SAMPLES[2])
+    assert str(empty.failure) == "old.jsonl, line 1: the prediction is empty"
 
 
 def test_surplus_predictions_are_noted() -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from evaltape.scoring.metrics import build_metrics
-from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, PairedScores
 from evaltape.suite.definition import Comparison, MetricSpec, Model
 
+from tests.support.predictions import answered, failed
 from tests.support.tuning import COMPARISON, TWELVE_ROWS
 
 # 100 samples, half of them 0.12 better and half 0.08 worse: the mean is 0.02, its standard error 0.1 / sqrt(99).
@@ -20,10 +20,7 @@ METRICS = build_metrics({"rouge1": MetricSpec("rouge1", "rouge")}, "[metrics]", 
 def scores_of(model: str, scores: list[float | None]) -> ModelScores:
     """A model's ROUGE-1 on samples 0, 1, ...; None for one that failed."""
     predictions = [
-        Prediction(model, str(n), failure="it broke")
-        if score is None
-        else Prediction(model, str(n), "a", scores={"rouge1": score})
-        for n, score in enumerate(scores)
+        failed(model, str(n)) if score is None else answered(model, str(n), {"rouge1": score}) for n, score in enumerate(scores)
     ]
     return ModelScores(Model(model, "chats", model), METRICS, predictions)
 
@@ -96,7 +93,7 @@ def test_a_failed_comparison_is_told_with_its_bound():
 
 def test_only_samples_that_both_answered_are_compared():
     pair = compared([0.1, None, 0.3, None, 0.5], [0.2, 0.9, None, None, 0.6], min_gain=0.05)
-    assert [mine.sample for mine, _ in pair.pairs] == ["0", "4"]
+    assert [mine.sample.id for mine, _ in pair.pairs] == ["0", "4"]
     difference = pair.differences["rouge1"]
     assert (difference.samples, difference.mean) == (2, pytest.approx(0.1))
 
@@ -104,7 +101,7 @@ def test_only_samples_that_both_answered_are_compared():
 def test_samples_are_paired_by_id_and_not_by_place():
     pair = compared([0.1, 0.9], [0.9, 0.1], min_gain=0.0)
     pair.candidate.predictions.reverse()  # type: ignore[attr-defined]
-    assert [(mine.sample, other.sample) for mine, other in pair.pairs] == [("0", "0"), ("1", "1")]
+    assert [(mine.sample.id, other.sample.id) for mine, other in pair.pairs] == [("0", "0"), ("1", "1")]
     assert pair.differences["rouge1"].mean == 0.0
 
 

@@ -1,12 +1,13 @@
 """When a model was recorded, and whether what was served changed midway."""
 
-from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import ServedVersion, recording_dates
+
+from tests.support.predictions import answered, failed
 
 
 def answers(*recorded):
     """Predictions of (served, day)."""
-    return [Prediction("small", f"s{n}", "a", served=served, recorded=day) for n, (served, day) in enumerate(recorded)]
+    return [answered("small", f"s{n}", {}, served=served, recorded=day) for n, (served, day) in enumerate(recorded)]
 
 
 def test_the_days_of_the_first_and_the_last_call_whatever_the_order_of_the_samples():
@@ -24,13 +25,13 @@ def test_another_version_midway_is_known_with_its_days_in_the_order_of_time():
 
 
 def test_recordings_that_say_nothing_say_nothing():
-    dates = recording_dates([*answers(("", None)), Prediction("small", "s9", failure="it broke")])
+    dates = recording_dates([*answers(("", None)), failed("small", "s9")])
     assert (dates.first, dates.last, dates.versions) == (None, None, ())
 
 
 def test_a_failed_call_that_was_recorded_counts_by_its_day():
-    failed = Prediction("small", "s9", failure="the model refused", served="v1", recorded="2026-11-19")
-    assert recording_dates([*answers(("v1", "2026-11-20")), failed]).first == "2026-11-19"
+    refused = failed("small", "s9", "the model refused", served="v1", recorded="2026-11-19")
+    assert recording_dates([*answers(("v1", "2026-11-20")), refused]).first == "2026-11-19"
 
 
 def test_versions_of_unknown_days_come_last():

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from evaltape.mutation.findings import Noticing, OperatorStudy, Study
 from evaltape.mutation.gates import mean_gate
 from evaltape.mutation.model_mutants import Example, ModelMutants
-from evaltape.reporting.facts import Gate, MeanScore, MetricFacts, Slice, Usage
+from evaltape.reporting.facts import Gate, MeanScore, MetricFacts, Slice
 from evaltape.reporting.html import page
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.reporting.pair_results import (
@@ -21,8 +22,12 @@ from evaltape.reporting.pair_results import (
     SliceDifference,
 )
 from evaltape.reporting.report_data import report_data
-from evaltape.reporting.results import PredictionFacts, Results, SampleFacts, SuiteResults
+from evaltape.reporting.results import Results, SuiteResults
+from evaltape.samples.answer import Answer, Failure, Usage
+from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import Prediction
 from evaltape.suite.commands import Commands
+from evaltape.suite.definition import Model
 
 METRICS = ("rouge1", "rougeL")
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'><b>bold</b>&amp;<!--"
@@ -44,7 +49,7 @@ def facts(
         name,
         "replay",
         {metric: MetricFacts(metric, {"package": "rouge_score 0.1.2", "tokenizer": "rouge"}) for metric in METRICS},
-        {key: _model(key, [each for each in predictions if each.model == key]) for key in models},
+        {key: _model(key, [each for each in predictions if each.model.key == key]) for key in models},
         {row.id: row for row in rows},
         tuple(predictions),
         commands(),
@@ -84,16 +89,18 @@ def with_sample(results: Results, sample: str, **changes: Any) -> Results:
 
 
 def with_prediction(results: Results, place: int, **changes: Any) -> Results:
-    """The results with some fields of a prediction replaced."""
+    """The results with some fields of a prediction, or of its answer, replaced."""
     predictions = list(suite_of(results).predictions)
-    predictions[place] = replace(predictions[place], **changes)
+    of_answer = {name: changes.pop(name) for name in list(changes) if name in Answer.__struct_fields__}
+    answer = msgspec.structs.replace(predictions[place].answer, **of_answer)
+    predictions[place] = msgspec.structs.replace(predictions[place], answer=answer, **changes)
     return changed(results, predictions=tuple(predictions))
 
 
-def only(results: Results, predictions: Iterable[PredictionFacts]) -> Results:
+def only(results: Results, predictions: Iterable[Prediction]) -> Results:
     """The results of a session that looked at these predictions alone."""
     kept = tuple(predictions)
-    seen = {each.sample for each in kept}
+    seen = {each.sample.id for each in kept}
     samples = {key: sample for key, sample in suite_of(results).samples.items() if key in seen}
     return changed(results, predictions=kept, samples=samples)
 
@@ -116,7 +123,11 @@ def with_text(results: Results, text: str) -> Results:
         for key, sample in suite.samples.items()
     }
     predictions = [
-        replace(each, sample=names[each.sample], text=f"{text} there", failure=None if each.failure is None else text)
+        msgspec.structs.replace(
+            each,
+            sample=samples[names[each.sample.id]],
+            answer=Answer(f"{text} there", None if each.answered else Failure("refused", text)),
+        )
         for each in suite.predictions
     ]
     jobs = {key: replace(job, events=tuple({**it, "message": text} for it in job.events)) for key, job in suite.jobs.items()}
@@ -156,7 +167,7 @@ def with_lengths(results: Results) -> Results:
         for m, (key, model) in enumerate(suite.models.items())
     }
     predictions = tuple(
-        replace(each, scores={**each.scores, "words": 10.0 + number % 7}) if each.failure is None else each
+        msgspec.structs.replace(each, scores={**each.scores, "words": 10.0 + number % 7}) if each.answered else each
         for number, each in enumerate(suite.predictions)
     )
     return changed(results, metrics={**suite.metrics, "words": words}, models=models, predictions=predictions)
@@ -166,7 +177,7 @@ def with_slices(results: Results) -> Results:
     """The results with two topics, of which small talk misses the slice gate of the first model, and a small one."""
     suite = suite_of(results)
     topics = {key: ("travel", "small talk", "law")[number % 3] for number, key in enumerate(suite.samples)}
-    samples = {key: replace(sample, slices={"topic": topics[key]}) for key, sample in suite.samples.items()}
+    samples = {key: replace(sample, columns={"topic": topics[key]}) for key, sample in suite.samples.items()}
     slices = tuple(
         Slice("topic", topic, count, 0, dict.fromkeys(METRICS, mean(value, count)), count >= 20, missed)
         for topic, count, value, missed in (
@@ -182,16 +193,16 @@ def with_slices(results: Results) -> Results:
         for topic, value in (("travel", 0.1), ("small talk", -0.05))
     )
     comparisons = {key: replace(it, slices=by_slice) for key, it in suite.comparisons.items()}
-    return changed(results, models=models, samples=samples, comparisons=comparisons)
+    return changed(results, models=models, samples=samples, slices=("topic",), comparisons=comparisons)
 
 
 def with_against(results: Results) -> Results:
     """The results beside those of `main`, where the first model answered every sample better by 0.01 times its number."""
     suite = suite_of(results)
     first = next(iter(suite.models))
-    answered = [each for each in suite.predictions if each.model == first and each.failure is None]
+    answered = [each for each in suite.predictions if each.model.key == first and each.answered]
     pairs = tuple(
-        AgainstPair(first, each.sample, f"They met {each.sample}", each.text, _lost(each.scores, n / 100))
+        AgainstPair(first, each.sample.id, f"They met {each.sample.id}", each.text, _lost(each.scores, n / 100))
         for n, each in enumerate(answered)
     )
     worse = PairedDifference(-0.05, -0.06, -0.04, len(pairs), kind="max_drop", bound=0.02, verdict="failed", passed=False)
@@ -227,22 +238,23 @@ def with_mutants(results: Results) -> Results:
 # ---------------------------------------------------------------- what it is made of
 
 
-def _sample(number: int, lines: int) -> SampleFacts:
+def _sample(number: int, lines: int) -> Sample:
     chance = random.Random(number)
     talk = [f"{('Ana', 'Zoë')[line % 2]}: {' '.join(chance.choices(WORDS, k=8))}\n" for line in range(lines)]
-    return SampleFacts(f"s{number}", "".join(talk) + f"Ana: that was number{number}", (f"They meet at {number}.",))
+    return Sample(f"s{number}", "".join(talk) + f"Ana: that was number{number}", (f"They meet at {number}.",))
 
 
-def _prediction(rows: list[SampleFacts], number: int, m: int, key: str, failed: int) -> PredictionFacts:
-    sample = rows[number].id
+def _prediction(rows: list[Sample], number: int, m: int, key: str, failed: int) -> Prediction:
+    model, sample = Model(key, "made", key), rows[number]
     if number >= len(rows) - failed:
-        return PredictionFacts(key, sample, "", "the model refused: I'd rather not")
+        refused = Failure("refused", "the model refused: I'd rather not", cause="the model refused")
+        return Prediction(model, sample, Answer(failure=refused))
     scores = {"rouge1": score(number, m), "rougeL": score(number, m) / 2}
-    return PredictionFacts(key, sample, f"They will meet {number} of {key}", None, number == 0, scores)
+    return Prediction(model, sample, Answer(f"They will meet {number} of {key}", truncated=number == 0), scores)
 
 
-def _model(key: str, predictions: list[PredictionFacts]) -> ModelResults:
-    failures = {each.sample: each.failure for each in predictions if each.failure is not None}
+def _model(key: str, predictions: list[Prediction]) -> ModelResults:
+    failures = {each.sample.id: each.failure for each in predictions if each.failure is not None}
     answered = len(failures) < len(predictions)
     scored = len(predictions) - len(failures)
     return ModelResults(

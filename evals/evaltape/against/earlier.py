@@ -17,13 +17,13 @@ from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange, canonical, differences
-from evaltape.recording.folder import ENDPOINT, prediction_of
+from evaltape.recording.folder import ENDPOINT, answer_of
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
+from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.dataset import load_samples
 from evaltape.samples.frozen import SAMPLES, parse_samples
 from evaltape.samples.predictions_file import read_predictions
 from evaltape.samples.sample import Sample
-from evaltape.scoring.prediction import Prediction
 from evaltape.suite.definition import Model
 from evaltape.suite.reader import load_suite
 from evaltape.workspace import Workspace
@@ -41,8 +41,8 @@ def content_of(sample: Sample) -> Content:
 class Answers:
     """What was recorded of one model."""
 
-    predictions: Mapping[str, Prediction]
-    """By sample, for each that was asked for; without scores."""
+    answers: Mapping[str, Answer]
+    """By sample, for each that was asked for."""
     requests: Mapping[str, Any]
     """By sample the JSON body that the model was asked with; empty for answers from a file."""
 
@@ -98,26 +98,24 @@ class Earlier:
         with self._copied([path]) as root:
             file = read_predictions(root / path)
             answers = {sample.id: file.answer(sample) for sample in samples}
-            named = {name: (text, why and self._named(why, root)) for name, (text, why) in answers.items()}
-        return Answers({name: Prediction(key, name, text, why) for name, (text, why) in named.items()}, {})
+        return Answers({name: self._there(answer, root) for name, answer in answers.items()}, {})
 
     def _recorded(self, key: str, samples: Sequence[Sample]) -> Answers:
         paths = self._needed(key, samples)
-        predictions, requests = {}, {}
+        answers, requests = {}, {}
         with self._copied(paths) as root:
             refuse_unfinished(root / str(self._places.recordings), key, f"the recording of {key} at {self._tree.ref}")
             for sample in samples:
                 path = f"{self._places.recordings}/{key}/{sample.name}.yaml"
                 try:
                     exchange = _call(root / path)
-                    predictions[sample.id] = prediction_of(exchange, key, sample.id)
+                    answers[sample.id] = answer_of(exchange)
                     requests[sample.id] = exchange.asked
                 except NotFetched as error:
                     raise Unreadable(self._named(str(error), root)) from None
                 except (RecordingError, ValueError) as error:
-                    why = self._named(str(error), root)
-                    predictions[sample.id] = Prediction(key, sample.id, failure=why)
-        return Answers(predictions, requests)
+                    answers[sample.id] = Answer(failure=Failure("unreadable", self._named(str(error), root)))
+        return Answers(answers, requests)
 
     def _needed(self, key: str, samples: Sequence[Sample]) -> list[str]:
         """Return the recordings of a model that have to be read: all of them only if they may be unfinished."""
@@ -135,6 +133,13 @@ class Earlier:
                 yield root
             except (UserError, RecordingError, OSError) as error:
                 raise Unreadable(self._named(str(error), root)) from None
+
+    def _there(self, answer: Answer, root: Path) -> Answer:
+        """Return an answer whose failure names files by their names on the other side."""
+        if answer.failure is None:
+            return answer
+        reason, place = (self._named(text, root) for text in (answer.failure.reason, answer.failure.place))
+        return Answer(answer.text, Failure(answer.failure.kind, reason, place))
 
     def _named(self, message: str, root: Path) -> str:
         return message.replace(f"{shown(root)}/", self._tree.prefix)

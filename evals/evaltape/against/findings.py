@@ -42,7 +42,7 @@ class Pair:
     @property
     def sample(self) -> str:
         """The sample's id."""
-        return self.after.sample
+        return self.after.sample.id
 
     @property
     def is_answered(self) -> bool:
@@ -100,9 +100,7 @@ class ModelAgainst:
     @cached_property
     def is_unchanged(self) -> bool:
         """Whether every sample was asked and answered as it is today."""
-        same = (
-            (pair.before.text, pair.before.failure is None) == (pair.after.text, pair.after.answered) for pair in self.pairs
-        )
+        same = ((pair.before.text, pair.before.answered) == (pair.after.text, pair.after.answered) for pair in self.pairs)
         return bool(self.pairs) and not self.request and all(same)
 
     def _is_the_same(self, metric: str) -> bool:

@@ -9,6 +9,7 @@ from evaltape.against.places import find_places
 from evaltape.against.tree import Tree, Unreadable
 from evaltape.errors import RecordingError
 from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.workspace import CALL_KINDS, Workspace
@@ -79,14 +80,14 @@ def _split(today: list[Sample], earlier: Mapping[str, Content]) -> tuple[list[Sa
 
 
 def _pairs(workspace: Workspace, samples: list[Sample], answers: Answers, scores: ModelScores) -> list[Pair]:
-    today = {prediction.sample: prediction for prediction in scores.predictions}
+    today = {prediction.sample.id: prediction for prediction in scores.predictions}
     scores_calls = any(spec.kind in CALL_KINDS for spec in workspace.suite.metrics.values())
     pairs = []
     for sample in samples:
-        before, after = answers.predictions[sample.id], today[sample.id]
-        if before.text == after.text and before.answered and after.answered and not scores_calls:
-            before = replace(before, scores=after.scores, unscored=after.unscored)
+        answer, after = answers.answers[sample.id], today[sample.id]
+        if answer.failure is None and after.answered and answer.text == after.text and not scores_calls:
+            before = Prediction(after.model, sample, answer, after.scores, after.unscored)
         else:
-            before = workspace.scored(sample, before)
+            before = workspace.scored(after.model, sample, answer)
         pairs.append(Pair(before, after))
     return pairs

@@ -5,30 +5,29 @@ from collections.abc import Sequence
 from evaltape.against.earlier import Earlier, content_of
 from evaltape.against.places import find_places
 from evaltape.against.tree import FolderTree, Unreadable
+from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.sample import Sample
-from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
 
-NOT_RECORDED = "not recorded"
+NOT_RECORDED = Answer(failure=Failure("not recorded", "not recorded"))
 
 
 def scores_recorded(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> ModelScores:
     """Return a model's scores by its recorded answers to samples of the same input and references; the others are failed."""
     answers = _answers(workspace, model, samples)
-    missing = (answers.get(sample.id, Prediction(model.key, sample.id, failure=NOT_RECORDED)) for sample in samples)
-    predictions = [workspace.scored(sample, one) for sample, one in zip(samples, missing, strict=True)]
+    predictions = [workspace.scored(model, sample, answers.get(sample.id, NOT_RECORDED)) for sample in samples]
     return ModelScores(model, workspace.metrics, predictions, workspace.clusters)
 
 
-def _answers(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> dict[str, Prediction]:
+def _answers(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> dict[str, Answer]:
     if model.predictions is not None:
-        return {sample.id: workspace.prediction(model, sample) for sample in samples}
+        return {sample.id: workspace.recordings.answer(model, sample) for sample in samples}
     cassettes = workspace.settings.cassettes
     try:
         earlier = Earlier(find_places(FolderTree(cassettes, str(cassettes), cassettes), workspace))
         same = [sample for sample in samples if earlier.samples.get(sample.id) == content_of(sample)]
-        return dict(earlier.answers(model, same).predictions)
+        return dict(earlier.answers(model, same).answers)
     except Unreadable:
         return {}

@@ -15,9 +15,7 @@ from evaltape.hooks.retirement import retirements
 from evaltape.names import shown
 from evaltape.recorder.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
-from evaltape.reporting.results import LeftOver, OwnGate, PredictionFacts, Results, SampleFacts, Spend, SuiteResults
-from evaltape.samples.sample import Sample
-from evaltape.scoring.prediction import Prediction
+from evaltape.reporting.results import LeftOver, OwnGate, Results, Spend, SuiteResults
 from evaltape.session import Session
 from evaltape.suite.pricing import most_usd
 from evaltape.workspace import Workspace
@@ -54,9 +52,11 @@ def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults
         session.settings.mode,
         metrics={name: metric_facts(view, metric) for name, metric in view.metrics.items()},
         models={key: model_results(view, scores) for key, scores in view.looked_at.items()},
-        samples={sample.id: _sample(view, sample) for sample in view.samples},
-        predictions=tuple(_prediction(view, each) for scores in view.looked_at.values() for each in scores.predictions),
+        samples={sample.id: sample for sample in view.samples},
+        predictions=tuple(each for scores in view.looked_at.values() for each in scores.predictions),
         commands=workspace.commands,
+        slices=workspace.suite.dataset.slices,
+        test_ids={(key[1], key[2]): test for key, test in findings.test_ids.items() if key[0] == workspace.name},
         computed=tuple(computed(view)),
         jobs=job_results(view),
         comparisons=comparison_results(view),
@@ -73,26 +73,6 @@ def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults
         retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
         notes=tuple(workspace.notes),
-    )
-
-
-def _sample(view: SuiteView, sample: Sample) -> SampleFacts:
-    slices = {column: sample.slice_of(column) for column in view.workspace.suite.dataset.slices}
-    known = {column: value for column, value in slices.items() if value is not None}
-    return SampleFacts(sample.id, sample.input, sample.references, known)
-
-
-def _prediction(view: SuiteView, prediction: Prediction) -> PredictionFacts:
-    test = view.session.findings.test_ids.get((view.workspace.name, prediction.model, prediction.sample))
-    return PredictionFacts(
-        prediction.model,
-        prediction.sample,
-        prediction.text,
-        prediction.failure,
-        prediction.truncated,
-        prediction.scores,
-        prediction.unscored,
-        test,
     )
 
 

@@ -1,23 +1,18 @@
 """Groups failed samples by cause, so that what one cause did is said once, with the command that mends it."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError, UserError
-from evaltape.files import FETCH
+import msgspec
+
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.results import Cause
+from evaltape.samples.answer import Failure
 from evaltape.scoring.prediction import Prediction
-from evaltape.text import counted, split_command
-
-_PLACE = re.compile(r", line \d+")
-_DETAIL = re.compile(r": .*| \(.*", re.DOTALL)
+from evaltape.text import counted
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One cause: equal for all samples that it failed."""
+class Group(msgspec.Struct, frozen=True):
+    """The failures of one cause: equal for all samples that it failed."""
 
     noun: str
     """What is counted: `sample`, `recording`."""
@@ -35,45 +30,40 @@ class Kind:
 
 def causes(view: SuiteView) -> Iterator[Cause]:
     """Yield why samples of a suite failed, most samples first."""
-    groups: dict[Kind, list[tuple[str, str]]] = {}
+    groups: dict[Group, list[tuple[str, str]]] = {}
     for scores in view.looked_at.values():
         for prediction in scores.failures:
-            kind = _kind(view, prediction)
-            groups.setdefault(kind, []).append((prediction.model, prediction.sample))
+            group = _group(prediction.answer.failure, _command(view, prediction))
+            groups.setdefault(group, []).append((prediction.model.key, prediction.sample.id))
     for (suite, model, sample), reason in view.session.findings.unasked.items():
         if suite == view.workspace.name:
-            reason, command = split_command(reason)
-            groups.setdefault(_same("sample", f" not asked for: {reason}", command), []).append((model, sample))
-    for kind, predictions in sorted(groups.items(), key=lambda group: -len(group[1])):
-        yield Cause(kind.text(len(predictions)), kind.command, tuple(predictions))
+            groups.setdefault(_same(f" not asked for: {reason}"), []).append((model, sample))
+    for group, predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
+        yield Cause(group.text(len(predictions)), group.command, tuple(predictions))
 
 
-def _kind(view: SuiteView, prediction: Prediction) -> Kind:
-    workspace, failure = view.workspace, prediction.failure or ""
-    model = workspace.suite.models[prediction.model]
-    if model.predictions is not None:
-        return _same("sample", f": {_PLACE.sub('', failure)}")
-    missing = workspace.commands.record_missing()
-    error = view.session.outcomes.error_of((workspace.name, prediction.model, prediction.sample))
-    if error is not None:
-        reason, command = split_command(error)
-        return _same("sample", f" not recorded: {reason}", command or missing)
-    try:
-        workspace.recordings.valid_prediction(model, workspace.sample(prediction.sample))
-    except NotFetched:
-        return Kind("recording", " is not fetched", " are not fetched", FETCH)
-    except NotRecorded:
-        return Kind("sample", " is not recorded", " are not recorded", missing)
-    except RecordedOtherwise as other:
-        return Kind("recording", f" is of {other.what}", f" are of {other.what}", missing)
-    except RecordingError as broken:
-        if broken.command is not None:  # The job of a tuned model: the same for all its samples.
-            return _same("sample", f" not recorded: {broken}", broken.command)
-        return Kind("recording", " can't be read", " can't be read", missing)
-    except UserError as wrong:
-        return _same("sample", f": {wrong}")
-    return _same("sample", f": {_DETAIL.sub('', failure)}")
+def _command(view: SuiteView, prediction: Prediction) -> str | None:
+    """Return what mends a failure: one command for all kinds of models where each has a command of its own."""
+    commands, failure = view.workspace.commands, prediction.answer.failure
+    command = failure.command if failure else None
+    return commands.record_missing() if command == commands.record_missing(prediction.model.kind) else command
 
 
-def _same(noun: str, words: str, command: str | None = None) -> Kind:
-    return Kind(noun, words, words, command)
+def _group(failure: Failure | None, command: str | None) -> Group:
+    assert failure is not None
+    match failure.kind:
+        case "not fetched":
+            return Group("recording", " is not fetched", " are not fetched", command)
+        case "not recorded":
+            return Group("sample", " is not recorded", " are not recorded", command)
+        case "recorded otherwise":
+            return Group("recording", f" is of {failure.cause}", f" are of {failure.cause}", command)
+        case "unreadable":
+            return Group("recording", " can't be read", " can't be read", command)
+        case "call" | "job":
+            return _same(f" not recorded: {failure.in_short}", command)
+    return _same(f": {failure.cause or failure.in_short}", command)
+
+
+def _same(words: str, command: str | None = None) -> Group:
+    return Group("sample", words, words, command)

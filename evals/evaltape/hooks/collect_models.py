@@ -2,14 +2,16 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
+
+import msgspec
 
 from evaltape.errors import RecordingError
 from evaltape.hooks.collect_noise import model_noise
 from evaltape.reporting.accepted import changes
-from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, Slice, Unfinished, Usage
+from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, Slice, Unfinished
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
+from evaltape.samples.answer import Answer, Usage
 from evaltape.samples.sample import Sample
 from evaltape.scoring.metrics import Metric, MetricSpec, build_metrics
 from evaltape.scoring.prediction import Prediction
@@ -50,7 +52,7 @@ class SuiteView:
     @cached_property
     def samples(self) -> list[Sample]:
         """The samples that were looked at."""
-        seen = {prediction.sample for scores in self.looked_at.values() for prediction in scores.predictions}
+        seen = {prediction.sample.id for scores in self.looked_at.values() for prediction in scores.predictions}
         return [sample for sample in self.workspace.samples if sample.id in seen] if seen else []
 
     def _scores(self, model: Model) -> ModelScores:
@@ -62,7 +64,8 @@ class SuiteView:
     def _counted(self, prediction: Prediction) -> Prediction:
         if not prediction.answered or WORDS in self.workspace.metrics:
             return prediction
-        return replace(prediction, scores={**prediction.scores, WORDS: float(len(unicode_words(prediction.text)))})
+        words = float(len(unicode_words(prediction.text)))
+        return msgspec.structs.replace(prediction, scores={**prediction.scores, WORDS: words})
 
 
 def metric_facts(view: SuiteView, metric: Metric) -> MetricFacts:
@@ -100,7 +103,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         kind=model.kind,
         samples=len(scores.predictions),
         of=len(view.workspace.samples),
-        failures={prediction.sample: prediction.failure or "" for prediction in scores.failures},
+        failures={prediction.sample.id: prediction.failure or "" for prediction in scores.failures},
         truncated=scores.truncated,
         scores=mean_scores(scores),
         gates=_gates(model.gates, {key[1:]: passed for key, passed in findings.gates.items() if key[0] == suite}, model),
@@ -125,13 +128,13 @@ def _gates(thresholds: Mapping[str, float], outcomes: Mapping[tuple[str, ...], b
 
 
 def _usage(scores: ModelScores) -> Usage:
-    prompt = sum(prediction.prompt_tokens for prediction in scores.predictions)
-    return Usage(prompt, sum(prediction.completion_tokens for prediction in scores.predictions))
+    usages = [prediction.answer.usage for prediction in scores.predictions]
+    return Usage(sum(usage.prompt_tokens for usage in usages), sum(usage.completion_tokens for usage in usages))
 
 
 def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:
     lacking = scores.unscored(metric)
-    return {each.sample: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
+    return {each.sample.id: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
 
 
 def _unfinished(workspace: Workspace, model: Model) -> Unfinished | None:
@@ -182,12 +185,13 @@ def computed(view: SuiteView) -> Iterator[Computed]:
     names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
     if not names:
         return
+    nobody = Model("", view.workspace.name, "")
     predictions = [
-        Prediction("", sample.id, scores={name: row[name] for name in names})
+        Prediction(nobody, sample, Answer(), {name: row[name] for name in names})
         for sample, row in zip(view.samples, rows, strict=True)
     ]
     metrics = {name: view.metrics[name] for name in names}
-    scores = ModelScores(Model("", view.workspace.name, ""), metrics, predictions, view.workspace.clusters)
+    scores = ModelScores(nobody, metrics, predictions, view.workspace.clusters)
     yield Computed(LEAD, len(rows), mean_scores(scores))
 
 

@@ -39,11 +39,11 @@ def _repeated_answers(workspace: Workspace, scores: ModelScores) -> list[list[Ma
     repeats = workspace.recordings.repeats(scores.model)
     answers: list[list[Mapping[str, float]]] = []
     for first in scores.answered:
-        sample = workspace.sample(first.sample)
+        sample = first.sample
         answers.append([first.scores])
         for repeat in repeats.get(sample.name, ()):
             try:
-                again = workspace.scored(sample, workspace.recordings.valid_prediction(scores.model, sample, repeat))
+                again = workspace.scored(scores.model, sample, workspace.recordings.valid_answer(scores.model, sample, repeat))
             except RecordingError:
                 continue
             if again.answered:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evaltape.hooks.collect import collect
+from evaltape.hooks.findings import finding_in, is_ours
 from evaltape.hooks.output import write_all
 from evaltape.options import as_usage_error
 from evaltape.recorder.outcomes import Selection
@@ -90,9 +91,11 @@ class Controller:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test found out, here or in a worker."""
-        finding = getattr(report, "evaltape", None)
-        if finding or (finding is None and report.failed):
-            self.session.findings.receive(finding or {}, report.nodeid, report.outcome)
+        finding = finding_in(report)
+        if finding is not None:
+            self.session.receive(finding, report.nodeid, report.outcome)
+        elif report.failed and not is_ours(report):
+            self.session.findings.failures[report.nodeid] = ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from evaltape.hooks.cases import PREDICTION, Case
-from evaltape.hooks.findings import ACCEPTED
+from evaltape.findings import Answered, Finding, Unasked
+from evaltape.hooks.findings import ACCEPTED, finding_in
 from evaltape.reporting.results import Cause, Results
-from evaltape.text import cut, split_command, visible
+from evaltape.samples.answer import Failure
+from evaltape.text import cut, visible
 
 UNCUT = 2
 """The verbosity from which nothing is shortened."""
@@ -29,7 +30,7 @@ Key = tuple[str, str, str]
 """A sample's test by suite, model and sample."""
 
 
-def shorten(report: Any, item: pytest.Item, case: Case) -> None:
+def shorten(report: Any, item: pytest.Item, finding: Finding | None) -> None:
     """Let a report begin with what failed; let that of a sample without an answer consist of the reason."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
@@ -37,9 +38,9 @@ def shorten(report: Any, item: pytest.Item, case: Case) -> None:
     crash.message = crash.message.removeprefix("AssertionError: ").removeprefix("Failed: ")
     if ACCEPTED in item.stash:
         crash.message = crash.message.removeprefix("assert ")
-    failure = report.evaltape.get("prediction", {}).get("failure") if case.subject == PREDICTION else None
+    failure = _failure_in(finding)
     if failure is not None and is_short(item.config):
-        report.longrepr = visible(failure)
+        report.longrepr = visible(str(failure))
 
 
 def is_short(config: pytest.Config) -> bool:
@@ -92,13 +93,15 @@ def _grouped(reports: list[Any], causes: Mapping[Key, Cause]) -> Iterator[Any]:
 
 def _cause_of(report: Any, causes: Mapping[Key, Cause]) -> Cause | None:
     """Return why a sample's test failed; None for any other report."""
-    finding: Mapping[str, Any] = getattr(report, "evaltape", None) or {}
-    if "unasked" in finding:
-        return causes.get(tuple(finding["unasked"]))
-    prediction = finding.get("prediction")
-    if prediction is None or prediction["failure"] is None or not isinstance(report.longrepr, str):
-        return None
-    return causes.get((finding["suite"], prediction["model"], prediction["sample"]))
+    finding = finding_in(report)
+    is_failed_sample = _failure_in(finding) is not None and isinstance(report.longrepr, str)
+    if isinstance(finding, Unasked) or (isinstance(finding, Answered) and is_failed_sample):
+        return causes.get((finding.suite, finding.model, finding.sample))
+    return None
+
+
+def _failure_in(finding: Finding | None) -> Failure | None:
+    return finding.answer.failure if isinstance(finding, Answered) else None
 
 
 def _function(report: Any) -> str:
@@ -122,4 +125,5 @@ def _stand_in(group: list[Any], cause: Cause) -> Any:
 
 
 def _reason(report: Any) -> str:
-    return cut(split_command(str(report.longrepr))[0], WIDEST)
+    failure = _failure_in(finding_in(report))
+    return cut(failure.in_short if failure else str(report.longrepr), WIDEST)

@@ -1,53 +1,73 @@
-"""What the report of a test carries to the controller: builtins that JSON can hold."""
-
-from typing import Any
+"""What the report of a test carries to the controller."""
 
 import pytest
 
-from evaltape.hooks.cases import AGAINST, COMPARISON, PREDICTION, SCORES, SLICES, Case
+from evaltape.findings import Answered, Asserted, AssertedOtherwise, Compared, Finding, Ran, Unasked, packed, unpacked
+from evaltape.hooks.cases import AGAINST, PREDICTION, SCORES, Case
 from evaltape.session import Session
 
-ACCEPTED = pytest.StashKey[dict[str, Any]]()
+ACCEPTED = pytest.StashKey[Compared]()
 """What the fixture `accepted` has found for its test."""
-_KINDS = {SLICES: "slice_gate", COMPARISON: "comparison", AGAINST: "against"}
+ATTRIBUTE = "evaltape"
+"""The attribute of a report that carries it, as text."""
 
 
-def finding_of(item: pytest.Item, case: Case, session: Session, report: pytest.TestReport) -> dict[str, Any]:
-    """Return what a test has found out by the end of a phase, for `Findings.receive`; empty for nothing."""
+def attach(report: pytest.TestReport, finding: Finding | None) -> None:
+    """Let a report carry what a test has found out."""
+    setattr(report, ATTRIBUTE, packed(finding))
+
+
+def is_ours(report: object) -> bool:
+    """Return whether a report is of a test of ours."""
+    return hasattr(report, ATTRIBUTE)
+
+
+def finding_in(report: object) -> Finding | None:
+    """Return what a report carries; None if that is nothing."""
+    return unpacked(getattr(report, ATTRIBUTE, ""))
+
+
+def finding_of(item: pytest.Item, case: Case, session: Session, report: pytest.TestReport) -> Finding | None:
+    """Return what a test has found out by the end of a phase; None for nothing."""
     if report.when == "call":
         return _sample(case, session) if case.subject == PREDICTION else _gate(item, case)
     if report.when == "setup" and report.outcome == "failed":
         return _unasked(case, report) if case.subject == PREDICTION else _gate(item, case)
     if report.when == "setup" and report.outcome == "skipped" and _is_own_gate(item, case):
         return _gate(item, case)
-    return {"suite": case.suite} if report.outcome == "failed" else {}
+    return Ran(case.suite) if report.outcome == "failed" else None
 
 
-def _sample(case: Case, session: Session) -> dict[str, Any]:
+def _sample(case: Case, session: Session) -> Answered:
     assert case.model is not None and case.sample is not None
-    prediction = session.prediction(case.model, case.sample)
-    return {"suite": case.suite, "prediction": prediction.as_dict(), "lead": dict(session.lead(case.suite, case.sample))}
+    found = session.prediction(case.model, case.sample)
+    lead = dict(session.lead(case.suite, case.sample))
+    scores, unscored = dict(found.scores), dict(found.unscored)
+    return Answered(case.suite, case.model.key, case.sample.id, found.answer, scores, unscored, lead)
 
 
-def _unasked(case: Case, report: pytest.TestReport) -> dict[str, Any]:
+def _unasked(case: Case, report: pytest.TestReport) -> Unasked:
     assert case.model is not None and case.sample is not None
     crash = getattr(report.longrepr, "reprcrash", None)
-    reason = crash.message if crash else str(report.longrepr)
-    return {"suite": case.suite, "unasked": [case.suite, case.model.key, case.sample.id], "reason": reason}
+    return Unasked(case.suite, case.model.key, case.sample.id, crash.message if crash else str(report.longrepr))
 
 
-def _gate(item: pytest.Item, case: Case) -> dict[str, Any]:
+def _gate(item: pytest.Item, case: Case) -> Finding:
     subject = case.comparison.name if case.comparison else case.model.key if case.model else ""
     if _is_own_gate(item, case):
-        return {"test": [case.suite, subject]}
-    if case.subject in _KINDS:
-        return {_KINDS[case.subject]: [case.suite, subject, case.metric]}
-    if case.subject != SCORES:
-        return {"suite": case.suite}
-    if case.metric is not None:
-        return {"gate": [case.suite, subject, case.metric]}
-    accepted: dict[str, Any] = item.stash.get(ACCEPTED, {"values": None, "is_update": False})
-    return {"accepted": [case.suite, subject], **accepted}
+        return AssertedOtherwise(case.suite, subject)
+    if case.metric is None:
+        return item.stash.get(ACCEPTED, Compared(case.suite, subject)) if case.subject == SCORES else Ran(case.suite)
+    match case.subject:
+        case "scores":
+            return Asserted("gate", case.suite, subject, case.metric)
+        case "slices":
+            return Asserted("slice_gate", case.suite, subject, case.metric)
+        case "comparison":
+            return Asserted("comparison", case.suite, subject, case.metric)
+        case "against":
+            return Asserted("against", case.suite, subject, case.metric)
+    return Ran(case.suite)
 
 
 def _is_own_gate(item: pytest.Item, case: Case) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from evaltape.findings import Compared
 from evaltape.hooks.findings import ACCEPTED
 from evaltape.reporting.accepted import changes, difference_lines
 from evaltape.scoring.scores import ModelScores
@@ -56,7 +57,7 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
     snapshot = request.getfixturevalue("snapshot").use_extension(AcceptedScores)
     values = _read(Path(AcceptedScores.get_location(test_location=snapshot.test_location, index=0)))
     is_update = bool(request.config.getoption("update_snapshots"))
-    request.node.stash[ACCEPTED] = {"values": values, "is_update": is_update}
+    request.node.stash[ACCEPTED] = Compared(scores.model.suite, scores.model.key, values, is_update)
     setattr(snapshot, SCORES, (scores, values, commands.accept([request.node.nodeid])))
     return snapshot
 

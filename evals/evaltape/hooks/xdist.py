@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evaltape.hooks.cases import case_of, is_gate
+from evaltape.hooks.findings import is_ours
 from evaltape.recorder.outcomes import CONTROLLER_ENDED, Message
 from evaltape.session import Session
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from evaltape.hooks.controller import Controller
 
 CHANNEL = "evaltape"
-PACKED = "evaltape_json"
 SYRUPY_REPORT = "syrupy_report"
 
 
@@ -56,28 +56,26 @@ class ToWorker:
 
 
 class Reports:
-    """The hooks of both ends of a report's way: that of an Evaltape test travels as one text of JSON.
-
-    execnet serialises each part in Python, which takes two to three times as long.
-    """
+    """The hooks of the sending end of a report's way."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
-        """Pack what pytest makes of a report."""
+        """Escape lone surrogates, which models produce and execnet rejects, in the report of a test of ours."""
         data = yield
-        if not hasattr(report, "evaltape"):
-            return data
-        try:
-            return {PACKED: json.dumps(data)}
-        except (TypeError, ValueError):  # It holds what only execnet can send: another plugin's bytes, say.
-            return data
+        return sendable(data) if is_ours(report) else data
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_from_serializable(self, config: pytest.Config, data: dict[str, Any]) -> Any:
-        """Unpack it, and let pytest make a report of it."""
-        if PACKED not in data:
-            return None
-        return config.hook.pytest_report_from_serializable(config=config, data=json.loads(data[PACKED]))
+
+def sendable(value: Any) -> Any:
+    """Return builtins with every lone surrogate escaped; everything else stays the same, tuples included."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {sendable(key): sendable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [sendable(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(sendable(item) for item in value)
+    return value
 
 
 class Worker:

@@ -59,7 +59,7 @@ def mutate_model(
     `samples` by id; `text_metrics` are the metrics that the text of an answer decides; `noticed_at` is the share that has to
     be noticed, a quarter by default. Raises `UserError` for an operator of the user's that fails.
     """
-    answers: Answers = [(samples[prediction.sample], prediction.text) for prediction in scores.answered]
+    answers: Answers = [(samples[prediction.sample.id], prediction.text) for prediction in scores.answered]
     metrics = {gate.metric for gate in gates if not gate.undecided}
     undamaged = {metric: [each.scores.get(metric) for each in scores.answered] for metric in metrics}
     decided = {name: metric for name, metric in text_metrics.items() if name in metrics}

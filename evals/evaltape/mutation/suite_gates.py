@@ -33,9 +33,9 @@ def _mean_gates(scores: ModelScores) -> Iterator[Gate]:
 
 
 def _slice_gates(slices: SliceScores) -> Iterator[Gate]:
-    places = {prediction.sample: place for place, prediction in enumerate(slices.scores.answered)}
+    places = {prediction.sample.id: place for place, prediction in enumerate(slices.scores.answered)}
     gated = [scores for _, _, scores in slices if len(scores.predictions) >= slices.smallest]
-    groups = [[places[prediction.sample] for prediction in scores.answered] for scores in gated]
+    groups = [[places[prediction.sample.id] for prediction in scores.answered] for scores in gated]
     undecided = None if gated else f"no slice has {slices.smallest} samples"
     for metric, threshold in slices.model.slice_gates.items() if slices.columns else ():
         higher = slices.scores.higher_is_better(metric)
@@ -50,11 +50,11 @@ def _comparison_gates(pair: PairedScores) -> Iterator[Gate]:
     A comparison that is skipped while it is inconclusive fails only if the whole interval is under the bound.
     """
     comparison = pair.comparison
-    baseline = {prediction.sample: prediction.scores for prediction in pair.baseline.answered}
+    baseline = {prediction.sample.id: prediction.scores for prediction in pair.baseline.answered}
     is_lower = comparison.inconclusive == "fail"
     for metric, bound in comparison.bounds.items():
         answered = pair.candidate.answered
-        scores = [baseline.get(prediction.sample, {}).get(metric) for prediction in answered]
+        scores = [baseline.get(prediction.sample.id, {}).get(metric) for prediction in answered]
         compared = [prediction for prediction, score in zip(answered, scores, strict=True) if score is not None]
         key = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
         higher = pair.candidate.higher_is_better(metric)

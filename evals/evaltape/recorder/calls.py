@@ -15,8 +15,9 @@ from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.redaction import holds_secret
 from evaltape.recording.unfinished import cassette_name
+from evaltape.samples.answer import Answer
 from evaltape.samples.frozen import promote
-from evaltape.scoring.prediction import Answer, read_completion
+from evaltape.scoring.prediction import read_completion
 from evaltape.suite.pricing import call_usd
 from evaltape.text import counted, duration
 
@@ -124,14 +125,14 @@ class Calls:
 
     def _count(self, lane: Lane, answer: Answer, hold: Hold) -> float | None:
         """Return what an answer cost; None if it doesn't say how many tokens it took."""
-        if not answer.prompt_tokens:
+        if not answer.usage.prompt_tokens:
             hold.settle(None)
             return None
-        cost = call_usd(lane.model.price, answer.prompt_tokens, answer.completion_tokens)
+        cost = call_usd(lane.model.price, answer.usage.prompt_tokens, answer.usage.completion_tokens)
         hold.settle(cost)
         if cost > hold.most_usd and self._budget.limit_usd is not None:
             self._note(f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much")
-        lane.tally.tokens += answer.prompt_tokens + answer.completion_tokens
+        lane.tally.tokens += answer.usage.prompt_tokens + answer.usage.completion_tokens
         return cost
 
     def _record(self, lane: Lane, call: Call, exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""Where recordings lie, and what is read from them: the predictions of a suite's models."""
+"""Where recordings lie, and the answers of a suite's models in them."""
 
 import datetime
 import re
@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaltape.errors import NotFetched, RecordingError
+import msgspec
+
+from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
 from evaltape.files import FETCH
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.unfinished import JOB, REPEAT, Call, cassette_name, read_unfinished
+from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
-from evaltape.scoring.prediction import Prediction, read_completion
+from evaltape.scoring.prediction import read_completion
 from evaltape.suite import prompt
 from evaltape.suite.definition import Model, Suite
 
@@ -46,28 +49,39 @@ class Recordings:
         """Return the JSON body a model is asked with. Raises `RecordingError` if its job has no tuned model."""
         return prompt.chat_request(self.served(model), model.prompt.render(sample), model.request)
 
-    # ------------------------------------------------------------ predictions
+    # ------------------------------------------------------------ answers
 
-    def prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
-        """Return the recorded prediction, not yet scored; if the recording can't be used, a failed one with the reason."""
+    def answer(self, model: Model, sample: Sample, repeat: int = 1) -> Answer:
+        """Return the recorded answer; if the recording can't be used, a failure with the reason."""
         try:
-            return self.valid_prediction(model, sample, repeat)
-        except NotFetched as error:
-            return Prediction(model.key, sample.id, failure=f"{error}. Fetch it: {FETCH}")
+            return self.valid_answer(model, sample, repeat)
         except RecordingError as error:
-            failure = f"{error}. Record it: {error.command or self.how_to_record(model)}"
-            return Prediction(model.key, sample.id, failure=failure)
+            return Answer(failure=self._failure(error, model, shown(self.cassette(model, sample, repeat))))
 
-    def valid_prediction(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
-        """As `prediction`, but raises `RecordingError` if there is no valid recording of exactly this call."""
+    def valid_answer(self, model: Model, sample: Sample, repeat: int = 1) -> Answer:
+        """Like `answer`, but raises `RecordingError` if there is no valid recording of exactly this call."""
         if model.predictions is not None:
-            return self._from_file(model, model.predictions, sample)
+            return self._from_file(model.predictions, sample)
         path = self.cassette(model, sample, repeat)
         exchange = cassettes.replay(path, ENDPOINT, self.request(model, sample))
         try:
-            return prediction_of(exchange, model.key, sample.id)
+            return answer_of(exchange)
         except ValueError as error:
             raise RecordingError(f"{shown(path)}: {error}") from None
+
+    def _failure(self, error: RecordingError, model: Model, place: str) -> Failure:
+        reason = str(error).removeprefix(f"{place}: ")
+        place = "" if reason == str(error) else place
+        match error:
+            case NotFetched():
+                return Failure("not fetched", reason, place, FETCH)
+            case NotRecorded():
+                return Failure("not recorded", reason, place, self.how_to_record(model))
+            case RecordedOtherwise(what=what):
+                return Failure("recorded otherwise", reason, place, self.how_to_record(model), cause=what)
+        if error.command is not None:  # The job of a tuned model: the same for all its samples.
+            return Failure("job", reason, place, error.command)
+        return Failure("unreadable", reason, place, self.how_to_record(model))
 
     def read_files(self, samples: Iterable[Sample]) -> list[str]:
         """Read and check the predictions of models that are not called; return what a person should know of them."""
@@ -80,11 +94,10 @@ class Recordings:
                 notes += file.notes(samples)
         return notes
 
-    def _from_file(self, model: Model, path: Path, sample: Sample) -> Prediction:
+    def _from_file(self, path: Path, sample: Sample) -> Answer:
         if path not in self._files:
             self._files[path] = read_predictions(path)
-        text, failure = self._files[path].answer(sample)
-        return Prediction(model.key, sample.id, text, failure)
+        return self._files[path].answer(sample)
 
     # ------------------------------------------------------------ what is to be recorded
 
@@ -106,7 +119,7 @@ class Recordings:
 
     def _is_recorded(self, model: Model, sample: Sample, repeat: int) -> bool:
         try:
-            self.valid_prediction(model, sample, repeat)
+            self.valid_answer(model, sample, repeat)
         except NotFetched as error:
             raise RecordingError(f"{error}. Fetch it first, recording it again would be paid: {FETCH}") from None
         except RecordingError:
@@ -132,18 +145,10 @@ class Recordings:
         return {name: sorted(of_sample) for name, of_sample in numbers.items()}
 
 
-def prediction_of(exchange: Exchange, model: str, sample: str) -> Prediction:
-    """Return what a recorded call says of a sample, not yet scored. Raises `ValueError` if its answer is no completion."""
-    answer = read_completion(exchange.answered)
-    return Prediction(
-        model=model,
-        sample=sample,
-        text=answer.text,
-        failure=answer.failure,
-        truncated=answer.truncated,
-        served=answer.served,
-        prompt_tokens=answer.prompt_tokens,
-        completion_tokens=answer.completion_tokens,
+def answer_of(exchange: Exchange) -> Answer:
+    """Return the answer in a recorded call. Raises `ValueError` if it is no chat completion."""
+    return msgspec.structs.replace(
+        read_completion(exchange.answered),
         latency_s=exchange.latency_s,
         cost_usd=exchange.cost_usd,
         recorded=recorded_on(exchange),

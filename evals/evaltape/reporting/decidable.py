@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from evaltape.against.decide import CONFIDENCE
 from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
+from evaltape.samples.sample import Sample
 from evaltape.scoring import power
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.noise import noise_of
@@ -175,10 +176,9 @@ def _spreads_of_repeats(workspace: Workspace, scores: ModelScores) -> dict[str, 
     return spreads
 
 
-def _repeated(workspace: Workspace, model: Model, sample_id: str, repeats: Mapping[str, list[int]]) -> Iterator[Prediction]:
+def _repeated(workspace: Workspace, model: Model, sample: Sample, repeats: Mapping[str, list[int]]) -> Iterator[Prediction]:
     """Yield the further answers to a sample that are validly recorded."""
-    sample = workspace.sample(sample_id)
     for repeat in repeats.get(sample.name, ()):
-        again = workspace.prediction(model, sample, repeat)
+        again = workspace.recorded(model, sample, repeat)
         if again.answered:
             yield again

@@ -162,18 +162,6 @@ class Unfinished:
         return {"to_come": self.to_come, "selected": self.selected}
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of recorded calls, as the API counted them."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
-
-
 def json_of(table: Mapping[str, Any]) -> Json:
     """Return a table of facts as the results file holds it."""
     return {key: value.as_json() for key, value in table.items()}

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaltape.reporting.facts import Accepted, Gate, Json, MeanScore, NoiseFacts, Slice, Unfinished, Usage, json_of
+import msgspec
+
+from evaltape.reporting.facts import Accepted, Gate, Json, MeanScore, NoiseFacts, Slice, Unfinished, json_of
+from evaltape.samples.answer import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class ModelResults:
             "scores": json_of(self.scores),
             "gates": json_of(self.gates),
             **self._optional_json(),
-            "usage": self.usage.as_json(),
+            "usage": msgspec.structs.asdict(self.usage),
             "cost_usd": self.cost_usd,
         }
 

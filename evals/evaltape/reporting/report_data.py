@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from evaltape.mutation.findings import OperatorStudy
 from evaltape.mutation.model_mutants import Example, ModelMutants
 from evaltape.reporting.facts import Gate, MetricFacts
@@ -14,8 +16,9 @@ from evaltape.reporting.pair_results import (
     ComparisonResults,
     PairedDifference,
 )
-from evaltape.reporting.results import PredictionFacts, Results, SuiteResults
+from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.verdict import verdict_of
+from evaltape.scoring.prediction import Prediction
 
 Data = dict[str, Any]
 
@@ -85,7 +88,7 @@ def _model(model: ModelResults) -> Data:
         ],
         "accepted": _accepted(model),
         "noise": {name: noise.as_json() for name, noise in model.noise.items()},
-        "usage": model.usage.as_json(),
+        "usage": msgspec.structs.asdict(model.usage),
         "cost_usd": model.cost_usd,
     }
 
@@ -154,7 +157,7 @@ def _difference(name: str, pair: PairedDifference) -> Data:
 def _against(suite: SuiteResults, against: AgainstResults) -> Data:
     models = {key: place for place, key in enumerate(suite.models)}
     samples = {key: place for place, key in enumerate(suite.samples)}
-    answers = {(each.model, each.sample): each.text for each in suite.predictions}
+    answers = {(each.model.key, each.sample.id): each.text for each in suite.predictions}
     return {
         "ref": against.ref,
         "commit": against.commit,
@@ -216,22 +219,22 @@ def _operator(study: OperatorStudy, noticed_at: float, example: Example | None) 
 
 def _samples(suite: SuiteResults) -> Iterator[Data]:
     """Yield every sample that was looked at, with a prediction (or None) per model, in the order of the models."""
-    predictions = {(each.sample, each.model): each for each in suite.predictions}
+    predictions = {(each.sample.id, each.model.key): each for each in suite.predictions}
     for sample in suite.samples.values():
         answers = [_prediction(predictions.get((sample.id, key)), suite) for key in suite.models]
         yield {
             "id": sample.id,
             "input": sample.input,
             "references": list(sample.references),
-            "slices": dict(sample.slices),
+            "slices": {column: value for column in suite.slices if (value := sample.slice_of(column)) is not None},
             "predictions": answers,
         }
 
 
-def _prediction(prediction: PredictionFacts | None, suite: SuiteResults) -> Data | None:
+def _prediction(prediction: Prediction | None, suite: SuiteResults) -> Data | None:
     if prediction is None:
         return None
-    if prediction.failure is not None:
+    if not prediction.answered:
         return {"text": prediction.text, "failure": prediction.failure}
     data: Data = {"text": prediction.text, "scores": [prediction.scores.get(name) for name in suite.metrics]}
     data |= {"unscored": dict(prediction.unscored)} if prediction.unscored else {}

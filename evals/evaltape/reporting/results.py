@@ -11,56 +11,14 @@ from typing import TYPE_CHECKING
 from evaltape.reporting.facts import Json, MetricFacts, json_of
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
+from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import Prediction
 from evaltape.suite.commands import Commands
 
 if TYPE_CHECKING:  # Only a run with --mutate needs it.
     from evaltape.mutation.model_mutants import ModelMutants
 
 VERSION = 2
-
-
-@dataclass(frozen=True, slots=True)
-class SampleFacts:
-    """A sample that the session looked at."""
-
-    id: str
-    """Unique in its suite."""
-    input: str
-    """The text that models were asked about."""
-    references: tuple[str, ...]
-    """What answers are compared with."""
-    slices: Mapping[str, str] = field(default_factory=dict)
-    """Per slice column its value, as text."""
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionFacts:
-    """A model's answer to one sample."""
-
-    model: str
-    """The model's key."""
-    sample: str
-    """The sample's id."""
-    text: str
-    """The answer; may be empty for a failed sample."""
-    failure: str | None = None
-    """Why there is none; None for an answered sample."""
-    truncated: bool = False
-    """Whether it was cut at the length limit."""
-    scores: Mapping[str, float] = field(default_factory=dict)
-    """Per metric that scored it."""
-    unscored: Mapping[str, str] = field(default_factory=dict)
-    """Per metric that couldn't, the reason."""
-    test: str | None = None
-    """The id of a test of it, to run again; None if none was collected."""
-
-    def as_json(self, references: tuple[str, ...]) -> Json:
-        """Return it as the results file holds it, with its sample's references."""
-        facts: Json = {"model": self.model, "sample": self.sample, "prediction": self.text, "references": list(references)}
-        if self.failure is not None:
-            return {**facts, "failure": self.failure}
-        unscored = {"unscored": dict(self.unscored)} if self.unscored else {}
-        return {**facts, "truncated": self.truncated, **unscored, **self.scores}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +83,16 @@ class SuiteResults:
     """By name, in the order of the suite; `words` last if the suite doesn't name it."""
     models: Mapping[str, ModelResults]
     """The models that were looked at, by key, in the order of the suite."""
-    samples: Mapping[str, SampleFacts]
+    samples: Mapping[str, Sample]
     """The samples that were looked at, by id, in their order."""
-    predictions: tuple[PredictionFacts, ...]
+    predictions: tuple[Prediction, ...]
     """What was looked at, by model and sample."""
     commands: Commands
     """Writes the commands that messages end with."""
+    slices: tuple[str, ...] = ()
+    """The columns that samples are scored apart by."""
+    test_ids: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By model and sample the id of a test of it, to run again; none where none was collected."""
     computed: tuple[Computed, ...] = ()
     """What costs nothing, on the same samples."""
     jobs: Mapping[str, JobResults] = field(default_factory=dict)
@@ -181,8 +143,21 @@ class SuiteResults:
             **against,
             **mutants,
             "tests": json_of({test.id: test for test in self.tests}),
-            "predictions": [each.as_json(self.samples[each.sample].references) for each in self.predictions],
+            "predictions": [_prediction_json(each) for each in self.predictions],
         }
+
+
+def _prediction_json(prediction: Prediction) -> Json:
+    facts: Json = {
+        "model": prediction.model.key,
+        "sample": prediction.sample.id,
+        "prediction": prediction.text,
+        "references": list(prediction.sample.references),
+    }
+    if not prediction.answered:
+        return {**facts, "failure": prediction.failure}
+    unscored = {"unscored": dict(prediction.unscored)} if prediction.unscored else {}
+    return {**facts, "truncated": prediction.truncated, **unscored, **prediction.scores}
 
 
 @dataclass(frozen=True, slots=True)

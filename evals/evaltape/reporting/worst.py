@@ -7,8 +7,9 @@ from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import ModelResults
 from evaltape.reporting.numbers import misses, shown
 from evaltape.reporting.pair_results import AgainstPair, AgainstResults
-from evaltape.reporting.results import PredictionFacts, SuiteResults
+from evaltape.reporting.results import SuiteResults
 from evaltape.reporting.verdicts import FAILED, INCONCLUSIVE
+from evaltape.scoring.prediction import Prediction
 
 MOST = 5
 
@@ -92,33 +93,32 @@ def _of_gates(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
             scored = [each for each in _answered(suite, model.key) if name in each.scores]
             scored.sort(key=lambda each: each.scores[name], reverse=not metric.higher_is_better)
             worst = scored[:MOST]
-            cases = (Case(each.sample, shown(each.scores[name], metric), _texts(suite, each)) for each in worst)
+            cases = (Case(each.sample.id, shown(each.scores[name], metric), _texts(each)) for each in worst)
             yield Worst(f"{model.key} {name}: what hurt most", tuple(cases), _rerun(suite, worst))
 
 
 def _failed(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
     """Yield failed samples that only their answers explain: what a command mends is said in one line elsewhere."""
     mended = {key for cause in suite.causes if cause.command for key in cause.predictions}
-    failed = [each for each in suite.predictions if each.model == model.key and each.failure is not None]
-    failed = [each for each in failed if (each.model, each.sample) not in mended][:MOST]
+    failed = [each for each in suite.predictions if each.model.key == model.key and not each.answered]
+    failed = [each for each in failed if (each.model.key, each.sample.id) not in mended][:MOST]
     if failed and model.too_many_failed:
-        cases = (Case(each.sample, "failed", _texts(suite, each)) for each in failed)
+        cases = (Case(each.sample.id, "failed", _texts(each)) for each in failed)
         yield Worst(f"{model.key}: failed samples", tuple(cases), _rerun(suite, failed))
 
 
-def _answered(suite: SuiteResults, model: str) -> list[PredictionFacts]:
-    return [each for each in suite.predictions if each.model == model and each.failure is None]
+def _answered(suite: SuiteResults, model: str) -> list[Prediction]:
+    return [each for each in suite.predictions if each.model.key == model and each.answered]
 
 
-def _texts(suite: SuiteResults, prediction: PredictionFacts) -> dict[str, str]:
-    texts = _references(suite, prediction.sample)
+def _texts(prediction: Prediction) -> dict[str, str]:
+    texts = _references(prediction.sample.references)
     if prediction.failure is not None:
         return {**texts, "reason": prediction.failure}
     return {**texts, "prediction": prediction.text}
 
 
-def _references(suite: SuiteResults, sample: str) -> dict[str, str]:
-    references = suite.samples[sample].references
+def _references(references: tuple[str, ...]) -> dict[str, str]:
     if len(references) == 1:
         return {"reference": references[0]}
     return {f"reference {number}": text for number, text in enumerate(references, 1)}
@@ -128,23 +128,23 @@ def _references(suite: SuiteResults, sample: str) -> dict[str, str]:
 
 
 def _of_pair(
-    suite: SuiteResults, title: str, metric: MetricFacts, before: Iterable[PredictionFacts], after: Iterable[PredictionFacts]
+    suite: SuiteResults, title: str, metric: MetricFacts, before: Iterable[Prediction], after: Iterable[Prediction]
 ) -> Iterator[Worst]:
-    earlier = {each.sample: each for each in before if metric.name in each.scores}
-    pairs = [(earlier[each.sample], each) for each in after if each.sample in earlier and metric.name in each.scores]
+    earlier = {each.sample.id: each for each in before if metric.name in each.scores}
+    pairs = [(earlier[each.sample.id], each) for each in after if each.sample.id in earlier and metric.name in each.scores]
     gains = [(_gain(metric, *(each.scores[metric.name] for each in pair)), pair) for pair in pairs]
     lost = [pair for _, pair in sorted((each for each in gains if each[0] < 0), key=lambda each: each[0])][:MOST]
     if lost:
-        yield Worst(title, tuple(_paired_case(suite, metric, *pair) for pair in lost), _rerun(suite, [now for _, now in lost]))
+        yield Worst(title, tuple(_paired_case(metric, *pair) for pair in lost), _rerun(suite, [now for _, now in lost]))
 
 
 def _gain(metric: MetricFacts, before: float, after: float) -> float:
     return after - before if metric.higher_is_better else before - after
 
 
-def _paired_case(suite: SuiteResults, metric: MetricFacts, before: PredictionFacts, after: PredictionFacts) -> Case:
-    texts = {**_references(suite, after.sample), "baseline": before.text, "candidate": after.text}
-    return Case(after.sample, _change(metric, before.scores[metric.name], after.scores[metric.name]), texts)
+def _paired_case(metric: MetricFacts, before: Prediction, after: Prediction) -> Case:
+    texts = {**_references(after.sample.references), "baseline": before.text, "candidate": after.text}
+    return Case(after.sample.id, _change(metric, before.scores[metric.name], after.scores[metric.name]), texts)
 
 
 def _change(metric: MetricFacts, before: float, after: float) -> str:
@@ -168,7 +168,7 @@ def _of_past(suite: SuiteResults, against: AgainstResults, model: str, metric: M
         Case(
             pair.sample,
             _change(metric, *pair.scores[metric.name]),
-            {**_references(suite, pair.sample), "before": pair.before, "after": pair.after},
+            {**_references(suite.samples[pair.sample].references), "before": pair.before, "after": pair.after},
         )
         for pair in pairs[:MOST]
     )
@@ -176,6 +176,6 @@ def _of_past(suite: SuiteResults, against: AgainstResults, model: str, metric: M
         yield Worst(f"{model} {metric.name}: what {against.ref} answered better", cases, None)
 
 
-def _rerun(suite: SuiteResults, predictions: Iterable[PredictionFacts]) -> str | None:
-    tests = [each.test for each in predictions]
+def _rerun(suite: SuiteResults, predictions: Iterable[Prediction]) -> str | None:
+    tests = [suite.test_ids.get((each.model.key, each.sample.id)) for each in predictions]
     return suite.commands.replay([test for test in tests if test is not None]) if None not in tests else None

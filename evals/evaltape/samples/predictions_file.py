@@ -9,6 +9,7 @@ from typing import Any
 from evaltape.errors import UserError
 from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import shown
+from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.sample import Sample
 from evaltape.samples.values import Literal, as_written
 from evaltape.text import counted, cut, listed, visible
@@ -37,8 +38,8 @@ class PredictionsFile:
     by_input: Mapping[str, Line]
     """Those that name an input alone; each is for every sample with that input."""
 
-    def answer(self, sample: Sample) -> tuple[str, str | None]:
-        """Return the prediction for a sample, and the reason if there is none.
+    def answer(self, sample: Sample) -> Answer:
+        """Return the prediction for a sample, or the reason why there is none.
 
         Raises `UserError` for one that is of another input than the sample's, and for two of one sample.
         """
@@ -49,8 +50,11 @@ class PredictionsFile:
             raise self._error(other, f"a second prediction for {sample.id!r}, beside line {line.number}")
         line = line or other
         if line is None:
-            return "", f"{shown(self.path)} has no prediction for it"
-        return line.text, None if line.text.strip() else f"{shown(self.path)}, line {line.number}: the prediction is empty"
+            return Answer(failure=Failure("no prediction", f"{shown(self.path)} has no prediction for it"))
+        if line.text.strip():
+            return Answer(line.text)
+        empty, place = "the prediction is empty", f"{shown(self.path)}, line {line.number}"
+        return Answer(line.text, Failure("empty", empty, place, cause=f"{shown(self.path)}: {empty}"))
 
     def notes(self, samples: Iterable[Sample]) -> list[str]:
         """Return what a person should know: the predictions that are of no sample of the suite."""

@@ -1,9 +1,11 @@
-"""A prediction: the model's text for a sample, or the reason why there is none."""
+"""A prediction: a model's answer to one sample, with its scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from evaltape.samples.answer import Answer, Failure, Usage
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
 from evaltape.text import cut, visible
@@ -12,91 +14,52 @@ MOST_TOKENS = 10**9
 """No call has more; an API that says so has miscounted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a chat completion says: a text, or the failure that stands in its place."""
+class Prediction(msgspec.Struct, frozen=True):
+    """A model's answer to one sample with its scores, as the fixture `prediction` gives it to a test."""
 
-    text: str
-    failure: str | None = None
-    truncated: bool = False
-    served: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A model's answer to one sample, with the score of each metric (F1 in 0..1; none for a failed sample).
-
-    `latency_s` and `cost_usd` are those of the recorded call, `recorded` is its day as `2026-11-24`; each None if the
-    recording doesn't say.
-    """
-
-    model: str
-    sample: str
-    text: str = ""
-    failure: str | None = None
-    truncated: bool = False
-    served: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    latency_s: float | None = None
-    cost_usd: float | None = None
-    recorded: str | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
-    unscored: Mapping[str, str] = field(default_factory=dict)
-    """By metric the reason why it could not score the text."""
-
-    @property
-    def answered(self) -> bool:
-        """Whether there is a text to score."""
-        return self.failure is None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The prediction as builtins, as it travels between processes."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def __repr__(self) -> str:
-        return f"<prediction of {self.model} for {self.sample}>"
-
-
-@dataclass(frozen=True, repr=False)
-class TestedPrediction:
-    """A model's answer to one sample, as the fixture `prediction` gives it to a test."""
-
-    __test__ = False
     model: Model
     """The model under test."""
     sample: Sample
     """What it was asked: id, input, references and columns."""
-    text: str
-    """The answer; empty if there is none."""
-    failure: str | None
-    """Why there is no answer; None if there is one."""
-    truncated: bool
-    """Whether the answer was cut at the length limit."""
-    latency_s: float | None
-    """Seconds from sending the request to the whole answer; None in older recordings and without a call."""
-    cost_usd: float | None
-    """What the call cost in USD; None likewise, and without a price."""
-    scores: Mapping[str, float]
-    """The score of each metric that could score it."""
-    unscored: Mapping[str, str]
+    answer: Answer
+    """What it said, as it was recorded."""
+    scores: Mapping[str, float] = {}
+    """The score of each metric that could score the answer; none for a failed sample."""
+    unscored: Mapping[str, str] = {}
     """By metric the reason why it could not score the answer."""
 
     def __repr__(self) -> str:
         return f"<prediction of {self.model.key} for {self.sample.id}>"
 
     @property
+    def text(self) -> str:
+        """The answer; empty if there is none."""
+        return self.answer.text
+
+    @property
     def answered(self) -> bool:
         """Whether there is a text to score."""
-        return self.failure is None
+        return self.answer.failure is None
 
-    @classmethod
-    def of(cls, prediction: Prediction, model: Model, sample: Sample) -> "TestedPrediction":
-        """Return a prediction with the model and the sample that it is of."""
-        own = {name: getattr(prediction, name) for name in cls.__dataclass_fields__ if name not in ("model", "sample")}
-        return cls(model, sample, **own)
+    @property
+    def failure(self) -> str | None:
+        """Why there is no answer, in a line; None if there is one. `answer.failure` has its parts."""
+        return None if self.answer.failure is None else str(self.answer.failure)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the answer was cut at the length limit."""
+        return self.answer.truncated
+
+    @property
+    def latency_s(self) -> float | None:
+        """Seconds from sending the request to the whole answer; None in older recordings and without a call."""
+        return self.answer.latency_s
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The price of the call in USD; None likewise, and without a price."""
+        return self.answer.cost_usd
 
 
 def read_completion(body: Any) -> Answer:
@@ -116,7 +79,7 @@ def read_completion(body: Any) -> Answer:
         served = str(body.get("model") or "")
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a chat completion ({visible(repr(error)[:200])})") from None
-    return Answer(text, _failure(text, refusal, reason), reason == "length", served, *tokens)
+    return Answer(text, _failure(text, refusal, reason), reason == "length", served, tokens)
 
 
 def _text(content: Any) -> str:
@@ -133,21 +96,24 @@ def _is_text(part: Any) -> bool:
     return isinstance(part, str) or part.get("type") in ("text", "output_text")
 
 
-def _tokens(usage: Any) -> tuple[int, int]:
+def _tokens(usage: Any) -> Usage:
     counts = [usage.get(key, 0) for key in ("prompt_tokens", "completion_tokens")]
     counts = [0 if count is None else count for count in counts]
     if not all(type(count) in (int, float) and 0 <= count <= MOST_TOKENS and count == int(count) for count in counts):
-        return 0, 0
-    return int(counts[0]), int(counts[1])
+        return Usage()
+    return Usage(int(counts[0]), int(counts[1]))
 
 
-def _failure(text: str, refusal: str | None, reason: Any) -> str | None:
+def _failure(text: str, refusal: str | None, reason: Any) -> Failure | None:
     if refusal:
-        return f"the model refused: {visible(refusal)}"
+        return Failure("refused", f"the model refused: {visible(refusal)}", cause="the model refused")
     if reason == "content_filter":
-        return "the API's content filter withheld the answer (finish_reason content_filter)"
+        withheld = "the API's content filter withheld the answer"
+        return Failure("filtered", f"{withheld} (finish_reason content_filter)", cause=withheld)
     if text.strip():
         return None
     if reason == "length":
-        return "the answer is empty: the length limit was reached before any text (max_completion_tokens too low?)"
-    return f"the answer is empty (finish_reason {cut(str(reason), 100)})"
+        why = ": the length limit was reached before any text (max_completion_tokens too low?)"
+    else:
+        why = f" (finish_reason {cut(str(reason), 100)})"
+    return Failure("empty", f"the answer is empty{why}", cause="the answer is empty")

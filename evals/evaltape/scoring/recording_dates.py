@@ -35,8 +35,8 @@ class RecordingDates:
 def recording_dates(predictions: Iterable[Prediction]) -> RecordingDates:
     """Return when the recorded calls of some predictions were made, and what was served."""
     recorded = list(predictions)
-    names = dict.fromkeys(prediction.served for prediction in recorded if prediction.served)
-    versions = [_version(name, [one for one in recorded if one.served == name]) for name in names]
+    names = dict.fromkeys(one.answer.served for one in recorded if one.answer.served)
+    versions = [_version(name, [one for one in recorded if one.answer.served == name]) for name in names]
     # Those of unknown days come last, all else by when they began; sorting keeps the order of the samples.
     versions.sort(key=lambda version: (version.first is None, version.first or "", version.last or ""))
     return RecordingDates(*_ends(recorded), tuple(versions))
@@ -47,5 +47,5 @@ def _version(name: str, answers: list[Prediction]) -> ServedVersion:
 
 
 def _ends(predictions: list[Prediction]) -> tuple[str | None, str | None]:
-    days = sorted(prediction.recorded for prediction in predictions if prediction.recorded is not None)
+    days = sorted(one.answer.recorded for one in predictions if one.answer.recorded is not None)
     return (days[0], days[-1]) if days else (None, None)

@@ -13,7 +13,6 @@ from evaltape.scoring.paired import Difference, difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Bounds, Interval, interval
 from evaltape.suite.definition import Comparison, Model
-from evaltape.text import split_command
 
 NAMED = 3
 """How many failed samples a message names."""
@@ -53,8 +52,8 @@ class ModelScores:
     def _by_value(self, values: Mapping[str, str]) -> dict[str, "ModelScores"]:
         groups: dict[str, list[Prediction]] = {}
         for prediction in self.predictions:
-            if prediction.sample in values:
-                groups.setdefault(values[prediction.sample], []).append(prediction)
+            if prediction.sample.id in values:
+                groups.setdefault(values[prediction.sample.id], []).append(prediction)
         return {value: replace(self, predictions=group, slice_values={}) for value, group in groups.items()}
 
     @property
@@ -122,14 +121,15 @@ class ModelScores:
     @property
     def failed_in_short(self) -> str:
         """The failed samples in a line: how many, how many are allowed, and the first with their reasons."""
-        reasons = {failure.sample: split_command(failure.failure or "")[0] for failure in self.failures}
+        failed = [(one.sample.id, one.answer.failure) for one in self.failures]
+        reasons = {sample: failure.in_short for sample, failure in failed if failure is not None}
         counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
         return f"{counts}: {self.model.key}: {_named(reasons)}"
 
     def unscored_in_short(self, metric: str) -> str:
         """Return the samples that a metric could not score in a line, the first with their reasons."""
         lacking = self.unscored(metric)
-        reasons = {each.sample: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
+        reasons = {each.sample.id: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
         return f"{len(lacking)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {_named(reasons)}"
 
     def gate_in_short(self, metric: str) -> str:
@@ -161,8 +161,8 @@ class PairedScores:
     @cached_property
     def pairs(self) -> list[tuple[Prediction, Prediction]]:
         """(baseline, candidate) predictions of each sample that both answered."""
-        other = {prediction.sample: prediction for prediction in self.candidate.answered}
-        return [(mine, other[mine.sample]) for mine in self.baseline.answered if mine.sample in other]
+        other = {prediction.sample.id: prediction for prediction in self.candidate.answered}
+        return [(mine, other[mine.sample.id]) for mine in self.baseline.answered if mine.sample.id in other]
 
     def scored(self, metric: str) -> list[tuple[Prediction, Prediction]]:
         """Return the pairs of which a metric has scored both."""
@@ -239,7 +239,7 @@ def limits(metric: Metric) -> Bounds:
 
 def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Prediction]) -> list[str] | None:
     """Return the cluster of each prediction's sample; None if the suite names no cluster column."""
-    return None if clusters is None else [clusters[prediction.sample] for prediction in predictions]
+    return None if clusters is None else [clusters[prediction.sample.id] for prediction in predictions]
 
 
 def shown_end(end: float | None, sign: str = "", decimals: int = 4) -> str:

@@ -1,0 +1,89 @@
+"""A model's answer to one sample: a text, or the failure that stands in its place.
+
+The same `Answer` is read from a cassette or a file of predictions, travels from a worker to the controller, is scored, and
+is shown in reports.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal[
+    "not recorded",
+    "recorded otherwise",
+    "not fetched",
+    "unreadable",
+    "refused",
+    "filtered",
+    "empty",
+    "job",
+    "call",
+    "no prediction",
+]
+"""Why a sample has no answer.
+
+`not recorded`: there is no cassette. `recorded otherwise`: the cassette is of another call. `not fetched`: Git LFS keeps the
+cassette elsewhere. `unreadable`: the cassette is damaged. `refused`, `filtered`, `empty`: the API answered, without a text.
+`job`: the fine-tuning job yields no tuned model. `call`: the call failed in this session. `no prediction`: the file of
+predictions has none.
+"""
+REMEDIES = {"not fetched": "Fetch it", "call": "Not recorded; what is missing"}
+"""The words before a failure's command; `Record it` for all other kinds."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a sample has no answer. As text it is one line that ends with the command that helps.
+
+    >>> str(Failure("not recorded", "there is no such recording", "t1.yaml", "pytest --record-missing"))
+    't1.yaml: there is no such recording. Record it: pytest --record-missing'
+    """
+
+    kind: Kind
+    reason: str
+    """What happened to this sample, without the place and the command."""
+    place: str = ""
+    """The file, or the line of a file, that it is about."""
+    command: str | None = None
+    """What helps, to be pasted into a shell."""
+    cause: str = ""
+    """The part of the reason that samples share, as `the model refused`; empty if they share all of it."""
+    remedy: str = ""
+    """The words before the command, if they aren't those of its kind."""
+
+    @property
+    def in_short(self) -> str:
+        """The place and the reason, without the command."""
+        return f"{self.place}: {self.reason}" if self.place else self.reason
+
+    def __str__(self) -> str:
+        if self.command is None:
+            return self.in_short
+        return f"{self.in_short}. {self.remedy or REMEDIES.get(self.kind, 'Record it')}: {self.command}"
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """The tokens of one call, or of several, as the API counted them; 0 where it doesn't say."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a model said to one sample."""
+
+    text: str = ""
+    """The text that is scored; may be empty beside a failure."""
+    failure: Failure | None = None
+    """Why there is none; None for an answered sample."""
+    truncated: bool = False
+    """Whether the text was cut at the length limit."""
+    served: str = ""
+    """The model that the API says it served."""
+    usage: Usage = Usage()
+    """What the API counted."""
+    latency_s: float | None = None
+    """Seconds from sending the request to the whole answer; None if the recording doesn't say."""
+    cost_usd: float | None = None
+    """The price of the recorded call; None likewise."""
+    recorded: str | None = None
+    """The day of the call, as `2026-11-24`; None likewise."""
