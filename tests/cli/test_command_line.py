@@ -1,5 +1,9 @@
 """`evaltape` itself: its commands, its help, and how it answers what isn't one."""
 
+import json
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -58,3 +62,14 @@ def test_options_of_init_that_make_no_sense_are_refused_and_nothing_is_written(
     assert message in run.errors
     assert "Traceback" not in run.errors
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_letters_that_the_terminal_lacks_are_escaped(tmp_path: Path, encoding: str) -> None:
+    rows = [{"id": n, "text": f"日本語のテキスト {n}", "summary": f"まとめ {n}"} for n in range(3)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = [sys.executable, "-m", "evaltape", "init", "--data", "rows.jsonl", "--model", "m"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0 and done.stderr == b""
+    assert b"\\u65e5\\u672c\\u8a9e" in done.stdout

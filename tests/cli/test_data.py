@@ -247,3 +247,16 @@ def test_a_mistyped_file_gets_the_nearest(tmp_path: Path) -> None:
     run = evaltape(tmp_path, "init", "--data", "talk.jsonl")
     assert run.exit_code == 4
     assert "--data talk.jsonl: there is no such file. Did you mean 'talks.jsonl'? Data there: talks.jsonl" in run.errors
+
+
+def test_a_suite_that_is_there_already_is_not_described_as_new_nor_recorded_again(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    words = ("init", "--data", "rows.jsonl", "--model", "m", "--base-url", "http://127.0.0.1:1/v1")
+    assert "pytest evals --record --snapshot-update  asks 3 rows" in evaltape(tmp_path, *words).output
+    again = evaltape(tmp_path, *words).output
+    assert "Guessed" not in again and "--record " not in again
+    assert "pytest evals --record-missing  asks only for the rows that have no valid recording; replaces none" in again
+    other = evaltape(tmp_path, "init", "--data", "rows.jsonl", "--model", "another")
+    assert other.exit_code == 4
+    assert "--model another: evals/suites/rows.toml is yours, so nothing is added to it." in other.errors
+    assert '[models.another]\nmodel = "another"\n' in other.errors

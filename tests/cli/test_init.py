@@ -33,7 +33,7 @@ def test_an_empty_folder_gets_tests_an_example_configuration_and_a_workflow(tmp_
         "evals/test_mutants.py",
         "pytest.ini",
     ]
-    assert (tmp_path / ".gitignore").read_text() == "*.part\n.recording.lock\n"
+    assert (tmp_path / ".gitignore").read_text() == "*.part\n.recording.lock\n/report.html\n/comment.md\n/evals.xml\n"
     assert (tmp_path / ".gitattributes").read_text() == "cassettes/** linguist-generated text eol=lf\n"
     for name in files_of(tmp_path):
         assert f"wrote    {name} " in run.output
@@ -73,9 +73,9 @@ def test_lines_are_appended_to_what_git_has(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text(".venv\n*.part")
     (tmp_path / ".gitattributes").write_bytes(b"*.png binary\r\n")
     run = evaltape(tmp_path, "init")
-    assert (tmp_path / ".gitignore").read_text() == ".venv\n*.part\n.recording.lock\n"
+    assert (tmp_path / ".gitignore").read_text() == ".venv\n*.part\n.recording.lock\n/report.html\n/comment.md\n/evals.xml\n"
     assert (tmp_path / ".gitattributes").read_bytes() == (b"*.png binary\r\ncassettes/** linguist-generated text eol=lf\r\n")
-    assert re.search(r"^changed  .gitignore +.recording.lock$", run.output, re.M)
+    assert re.search(r"^changed  .gitignore +.recording.lock, /report.html, /comment.md, /evals.xml$", run.output, re.M)
 
 
 def test_a_file_that_was_deleted_is_written_again_and_no_other(tmp_path: Path) -> None:

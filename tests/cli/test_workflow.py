@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,7 +30,8 @@ import json, os, sys
 file, words = os.environ["COMMENTS_FILE"], sys.argv[1:]
 comments = json.load(open(file)) if os.path.exists(file) else []
 if "--jq" in words:
-    print("\\n".join(c["url"] for c in comments if c["body"].startswith("<!-- evals -->")))
+    ours = [c for c in comments if c["user"]["login"] == "github-actions[bot]" and c["body"].startswith("<!-- evaltape -->")]
+    print("\\n".join(c["url"] for c in ours))
 elif os.environ.get("MAY_ONLY_READ"):
     sys.exit("gh: Resource not accessible by integration (HTTP 403)")
 else:
@@ -38,7 +40,8 @@ else:
     if method == "PATCH":
         next(c for c in comments if c["url"] == url)["body"] = body
     else:
-        comments.append({"url": f"https://api.example/comments/{len(comments)}", "body": body})
+        user = {"login": "github-actions[bot]"}
+        comments.append({"url": f"https://api.example/comments/{len(comments)}", "body": body, "user": user})
     json.dump(comments, open(file, "w"))
 """
 
@@ -78,7 +81,26 @@ def test_every_action_is_githubs_own_and_pinned(tmp_path: Path) -> None:
     evaltape(tmp_path, "init")
     jobs = workflow(tmp_path)["jobs"].values()
     actions = {step["uses"] for job in jobs for step in job["steps"] if "uses" in step}
-    assert actions == {"actions/checkout@v5", "actions/setup-python@v6", "actions/upload-artifact@v5"}
+    names = {action.split("@")[0] for action in actions}
+    assert names == {"actions/checkout", "actions/setup-python", "actions/upload-artifact"}
+    assert all(re.fullmatch("[0-9a-f]{40}", action.split("@")[1]) for action in actions)
+
+
+def test_the_workflow_installs_what_init_itself_was_installed_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, other = tmp_path / "plain", tmp_path / "other"
+    for folder in (plain, other):
+        folder.mkdir()
+    evaltape(plain, "init")
+    assert "- run: pip install evaltape # and" in (plain / ".github/workflows/evals.yml").read_text()
+    origin = {"url": "https://git.example/evaltape", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}
+    direct = tmp_path / "site/evaltape-9.dist-info"
+    direct.mkdir(parents=True)
+    (direct / "METADATA").write_text("Metadata-Version: 2.1\nName: evaltape\nVersion: 9\n")
+    (direct / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    evaltape(other, "init")
+    text = (other / ".github/workflows/evals.yml").read_text()
+    assert "- run: pip install 'evaltape @ git+https://git.example/evaltape@c0ffee' # and" in text
 
 
 def test_a_pull_request_can_not_write_and_never_sees_the_key(tmp_path: Path) -> None:
@@ -113,6 +135,8 @@ def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Insta
         "COMMENTS": "repos/o/r/issues/1/comments",
         "COMMENTS_FILE": str(tmp_path / "comments.json"),
     }
+    quoted = {"url": "https://api.example/comments/q", "body": "<!-- evaltape --> somebody else's", "user": {"login": "guest"}}
+    (tmp_path / "comments.json").write_text(json.dumps([quoted]))
     for _ in range(2):
         for step in steps(folder, "replay"):
             run = installed.shell(folder, step["run"], environment)
@@ -121,8 +145,9 @@ def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Insta
     assert "All 3 gates hold; 2 of 2 comparisons passed" in (tmp_path / "summary.md").read_text()
     assert (folder / "report.html").stat().st_size > 1000
     assert "<testsuite" in (folder / "evals.xml").read_text()
-    (comment,) = json.loads((tmp_path / "comments.json").read_text())
-    assert comment["body"] == "<!-- evals -->\n" + (folder / "comment.md").read_text()
+    strangers, comment = json.loads((tmp_path / "comments.json").read_text())
+    assert strangers["body"].endswith("somebody else's")
+    assert comment["body"] == (folder / "comment.md").read_text()
     assert "careful" in comment["body"]
     run = installed.shell(folder, steps(folder, "replay")[-1]["run"], {**environment, "MAY_ONLY_READ": "1"})
     assert run.exit_code == 0

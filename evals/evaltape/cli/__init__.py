@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,9 @@ USAGE = "usage: evaltape COMMAND [OPTIONS]"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code: 4 for what isn't a command."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Another encoding than UTF-8 lacks letters that data and models have.
+            stream.reconfigure(errors="backslashreplace")
     if words and words[0] in COMMANDS:
         return _command(words[0])(words[1:])
     if not words or words[0] in ("-h", "--help"):

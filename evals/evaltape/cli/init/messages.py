@@ -18,7 +18,7 @@ _ROW_LINES = 8
 def report(place: Place, plan: Plan) -> list[str]:
     """Return the lines to print after the changes were made."""
     lines = [*_written(place, plan)]
-    if plan.source and plan.guess:
+    if plan.source and plan.guess and plan.is_new:
         lines += ["", *_guessed(place, plan)]
     if plan.left:
         lines += ["", "Left for you:", *(line for note in plan.left for line in wrapped(f"  {note}", WIDTH, "    "))]
@@ -84,5 +84,8 @@ def _to_record(plan: Plan, pytest: str, model: ChosenModel) -> Iterator[tuple[st
         yield "export OPENAI_API_KEY=...", "your key; it is never written to a file"
     rows = min(plan.rows, SAMPLES)
     yield f"{pytest} --estimate", "calls nothing: how many calls and tokens, and what they can cost at most"
-    yield f"{pytest} --record --snapshot-update", f"asks {counted(rows, 'row')}, keeps every answer, accepts the scores"
+    if plan.is_new:
+        yield f"{pytest} --record --snapshot-update", f"asks {counted(rows, 'row')}, keeps every answer, accepts the scores"
+    else:
+        yield f"{pytest} --record-missing", "asks only for the rows that have no valid recording; replaces none"
     yield pytest, "from then on: the same answers, offline; set gates by what you have seen"

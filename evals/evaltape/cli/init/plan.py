@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaltape.cli.init import config_files
-from evaltape.cli.init.changes import Change, new_file, read, with_lines
+from evaltape.cli.init.changes import WROTE, Change, new_file, read, with_lines
 from evaltape.cli.init.data import Guess, guess
 from evaltape.cli.init.example import ROWS as EXAMPLE_ROWS
 from evaltape.cli.init.example import example, is_wanted, suite_file
@@ -19,6 +19,8 @@ from evaltape.cli.init.workflow import workflow
 from evaltape.errors import UserError
 
 IGNORED = ("*.part", ".recording.lock")
+OUTPUTS = ("report.html", "comment.md", "evals.xml")
+"""The files that the workflow lets a run write, in the folder it is typed in."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Plan:
     """What their columns are taken for."""
     rows: int = EXAMPLE_ROWS
     """How many rows the suite selects from."""
+    is_new: bool = True
+    """Whether the suite is written; otherwise it was there already, and may have recordings."""
     left: tuple[str, ...] = ()
     """The parts of another tool's configuration that were not taken over."""
 
@@ -46,9 +50,10 @@ def example_plan(place: Place, model: ChosenModel | None) -> Plan:
     wanted = is_wanted(place)
     suite = suite_file(place) if wanted else None
     if model is not None and not _takes(suite, model):
-        raise UserError(_by_hand(place, model))
+        raise UserError(_by_hand(place, model, suite if suite and suite.is_file() else place.suites()[0]))
+    is_new = suite is not None and not suite.exists()
     changes = [*_tests(place), *(example(place, model) if wanted else []), *_around(place)]
-    return Plan(changes, suite, model)
+    return Plan(changes, suite, model, is_new=is_new)
 
 
 def own_plan(place: Place, data: str, model: ChosenModel | None) -> Plan:
@@ -58,9 +63,12 @@ def own_plan(place: Place, data: str, model: ChosenModel | None) -> Plan:
     suite = place.evals / "suites" / f"{source.key}.toml"
     path = _as_spelt(source.path, suite.parent) if source.path else source.name
     text = suite_text(path, source.split, len(source.rows), guessed, model)
-    purpose = "what is evaluated: your rows, the prompt, the model"
-    changes = [*_tests(place), new_file(suite, text, purpose), *_around(place)]
-    return Plan(changes, suite, model or ChosenModel(DEFAULT_MODEL), source, guessed, len(source.rows))
+    written = new_file(suite, text, "what is evaluated: your rows, the prompt, the model")
+    if model is not None and not _takes(suite, model):
+        raise UserError(_by_hand(place, model, suite))
+    changes = [*_tests(place), written, *_around(place)]
+    is_new = written.kind == WROTE
+    return Plan(changes, suite, model or ChosenModel(DEFAULT_MODEL), source, guessed, len(source.rows), is_new)
 
 
 def imported_plan(place: Place, config_file: str) -> Plan:
@@ -87,10 +95,12 @@ def _tests(place: Place) -> list[Change]:
 
 
 def _around(place: Place) -> list[Change]:
+    below = relative(place.here, place.root)
+    outputs = [f"/{name}" if below == "." else f"/{below}/{name}" for name in OUTPUTS]
     recordings = f"{relative(place.cassettes, place.root)}/** linguist-generated text eol=lf"
     return [
         _configuration(place),
-        with_lines(place.root / ".gitignore", IGNORED),
+        with_lines(place.root / ".gitignore", [*IGNORED, *outputs]),
         with_lines(place.root / ".gitattributes", [recordings]),
         workflow(place),
     ]
@@ -120,9 +130,8 @@ def _takes(suite: Path | None, model: ChosenModel) -> bool:
     return text is None or f"[models.{model.toml_key}]" in text.splitlines()
 
 
-def _by_hand(place: Place, model: ChosenModel) -> str:
-    suite = relative(suite_file(place) if suite_file(place).is_file() else place.suites()[0], place.here)
+def _by_hand(place: Place, model: ChosenModel, suite: Path) -> str:
     return (
-        f"--model {model.name}: {suite} is yours, so nothing is added to it. Name rows with --data FILE for a new suite, "
-        f"or add this to it:\n\n{model_table(model)}"
+        f"--model {model.name}: {relative(suite, place.here)} is yours, so nothing is added to it. "
+        f"Name rows in a file of another name with --data FILE for a new suite, or add this to it:\n\n{model_table(model)}"
     )
