@@ -217,16 +217,15 @@ def read_suites(files: Iterable[Path]) -> list[Suite]:
 def refuse_bounds(suite: Suite, metrics: Mapping[str, Metric]) -> None:
     """Raise `UserError` for a gate or a bound that its metric can't reach."""
     against = {"against": suite.against.max_drop} if suite.against else {}
-    gates = {f"models.{model.key}] gates": model.gates for model in suite.models.values() if model.job is None}
-    gates |= {f"models.{model.key}] slice_gates": model.slice_gates for model in suite.models.values() if model.job is None}
-    gates |= {f"finetune.{model.key}] gates": model.gates for model in suite.models.values() if model.job}
-    gates |= {f"finetune.{model.key}] slice_gates": model.slice_gates for model in suite.models.values() if model.job}
+    models = {model.place: model for model in suite.models.values()}.items()
+    gates = {f"{place}] gates": model.gates for place, model in models}
+    gates |= {f"{place}] slice_gates": model.slice_gates for place, model in models}
     differences = {f"compare.{it.name}] min_gain": it.min_gain for it in suite.comparisons.values()}
     differences |= {f"compare.{it.name}] max_drop": it.max_drop for it in suite.comparisons.values()}
     differences |= {f"{name}] max_drop": bounds for name, bounds in against.items()}
     for tables, is_difference in ((gates, False), (differences, True)):
         for place, bounds in tables.items():
             for name, bound in bounds.items():
-                problem = check_bound(metrics[name], bound, difference=is_difference)
+                problem = check_bound(metrics[suite.metric_of(name).name], bound, difference=is_difference)
                 if problem:
                     raise UserError(f"{shown(suite.file)}: [{place}.{name} {problem}")

@@ -34,7 +34,8 @@ def test_an_answer_is_a_whole_completion(client: OpenAI) -> None:
     )
     answer: Any = raw.parse()
     assert before <= answer.created <= time.time()
-    assert before <= parsedate_to_datetime(raw.headers["date"]).timestamp() <= time.time()
+    # The server renews its date once a second, when it has the time.
+    assert before - 60 <= parsedate_to_datetime(raw.headers["date"]).timestamp() <= time.time()
     assert raw.headers["openai-processing-ms"].isdigit()
     assert answer.object == "chat.completion"
     assert answer.model == NAME
@@ -182,8 +183,8 @@ def test_a_prompt_longer_than_the_context_is_refused(client: OpenAI) -> None:
 def test_what_is_not_served_answers_404_in_the_api_s_shape(client: OpenAI, service: Service) -> None:
     with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/responses\)"):
         client.responses.create(model=NAME, input="Hi")
-    with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/batches\)") as refused:
-        client.batches.create(completion_window="24h", endpoint="/v1/chat/completions", input_file_id="file-1")
+    with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/embeddings\)") as refused:
+        client.embeddings.create(model=NAME, input="Hi")
     assert refused.value.type == "invalid_request_error"
     with pytest.raises(openai.APIStatusError, match="Not allowed to GET") as refused_method:
         client.get("/chat/completions", cast_to=object)

@@ -1,14 +1,16 @@
 """What docs/local-service.md says is so."""
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evaltape.cli.serve import parser
 from evaltape.local.errors import NOT_SERVED
 
-from tests.support.local_service import NEEDS_EXTRA, ROOT, Service
+from tests.support.local_service import NEEDS_EXTRA, ROOT, Service, wait_for_batch
 
 PAGE = (ROOT / "docs" / "local-service.md").read_text(encoding="utf-8")
 
@@ -41,9 +43,17 @@ def test_each_route_that_is_refused_is_named() -> None:
 
 
 @NEEDS_EXTRA
-def test_the_example_runs(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = blocks("python")
-    code = example.replace("http://127.0.0.1:8000/v1", service.base_url).replace("SmolLM2-135M-Instruct", "tiny-1.5")
+def test_the_examples_run(
+    service: Service, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    body = {"model": "tiny-1.5", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 2}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    (tmp_path / "requests.jsonl").write_text(json.dumps(line))
+    code = "".join(blocks("python")).replace("http://127.0.0.1:8000/v1", service.base_url)
+    code = code.replace("SmolLM2-135M-Instruct", "tiny-1.5")
     assert code.count(service.base_url) == code.count("tiny-1.5") == 1
-    exec(compile(code, str(Path("docs/local-service.md")), "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(code, str(Path("docs/local-service.md")), "exec"), names)
     assert capsys.readouterr().out.strip()
+    assert wait_for_batch(names["client"], names["batch"].id, "completed").output_file_id

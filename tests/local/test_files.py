@@ -67,8 +67,8 @@ def test_an_expiry_that_cannot_be_is_refused(client: OpenAI, after: Any, param: 
 
 
 def test_a_file_for_another_purpose_is_refused(client: OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="'batch' is not one of") as refused:
-        client.files.create(file=("train.jsonl", b"{}"), purpose="batch")
+    with pytest.raises(openai.BadRequestError, match=r"'vision' is not one of \['fine-tune', 'batch'\]") as refused:
+        client.files.create(file=("train.jsonl", b"{}"), purpose="vision")
     assert refused.value.param == "purpose"
 
 

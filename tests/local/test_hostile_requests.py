@@ -198,14 +198,12 @@ def test_a_key_may_have_any_characters(sent: str, status: int) -> None:
     assert statuses[0] == status
 
 
-@pytest.mark.parametrize(
-    "path", ["responses", "responses/resp_1", "embeddings", "completions", "batches", "uploads", "moderations"]
-)
+@pytest.mark.parametrize("path", ["responses", "responses/resp_1", "embeddings", "completions", "uploads", "moderations"])
 def test_a_route_that_is_not_served_says_what_to_use(service: Service, path: str) -> None:
     error = service.post(path, "{}").error
     assert error["code"] == "unsupported_endpoint"
     assert error["message"].startswith(f"Invalid URL (POST /v1/{path}): the local service has no /v1/{path.split('/')[0]}, ")
-    assert error["message"].endswith("It has /v1/models, /v1/chat/completions, /v1/files and /v1/fine_tuning/jobs")
+    assert error["message"].endswith("It has /v1/models, /v1/chat/completions, /v1/files, /v1/batches and /v1/fine_tuning/jobs")
 
 
 @pytest.mark.parametrize("path", ["chat/completions/", "files/", "/models", "nothing"])

@@ -60,13 +60,49 @@ max_drop = { rougeL = 0.02 }
 operators = ["negate"]
 noticed_at = 0.25
 """
+JUDGE = """\
+[metrics.kind]
+judge = "kind"
+
+[judges.kind]
+model = "judge-1"
+prompt = "Is {answer} kind?"
+verdict = { json = "kind" }
+"""
+JUDGE_ERRORS = {
+    # what was changed of GOOD and JUDGE: (a text, its replacement, the message)
+    "no judge of that name": ('judge = "kind"', 'judge = "kin"', ": [metrics] kind names the judge 'kin', which isn't there. Did you mean 'kind'? Judges: kind"),
+    "a judge without a name": ('model = "judge-1"\n', "", ": [judges.kind] model is missing; it takes a text"),
+    "a judge without a prompt": ('prompt = "Is {answer} kind?"\n', "", ": [judges.kind] prompt is missing; it takes a text, or a table"),
+    "a judge that sees no answer": ("{answer}", "it", ": [judges.kind] prompt never names {answer}, so every answer would get the same verdict"),
+    "a judge's table that sees no answer": ('"Is {answer} kind?"', '{ user = "{input}" }', ": [judges.kind.prompt] user never names {answer}"),
+    "a judge with a lone brace": ("kind?", "kind{", ": [judges.kind] prompt : "),
+    "a judge of a conversation": ('"Is {answer} kind?"', '{ conversation = "turns", system = "{answer}" }', ": [judges.kind.prompt] conversation is of samples"),
+    "no verdict": ('verdict = { json = "kind" }', "", ": [judges.kind] verdict is missing; it takes a table"),
+    "an empty verdict": ('{ json = "kind" }', "{}", ": [judges.kind.verdict] json or regex is missing"),
+    "two verdicts": ('{ json = "kind" }', '{ json = "kind", regex = "(.)" }', ": [judges.kind.verdict] json and regex exclude each other"),
+    "a verdict by no expression": ('{ json = "kind" }', '{ regex = "(" }', ": [judges.kind.verdict] regex = '(': not a regular expression: "),
+    "a verdict without a group": ('{ json = "kind" }', '{ regex = "yes|no" }', ": [judges.kind.verdict] regex has no group ( ) for the verdict"),
+    "a scale of one": ('json = "kind"', 'json = "kind", scale = [5]', ": [judges.kind.verdict] scale = [5]: it takes two numbers, the lower one first"),
+    "a scale upside down": ('json = "kind"', 'json = "kind", scale = [5, 1]', ": [judges.kind.verdict] scale = [5, 1]: it takes two numbers, the lower one first"),
+    "an exam of nothing": ('verdict =', 'exam = { mutants = [] }\nverdict =', ": [judges.kind.exam] mutants = []: with neither mutants nor labels it is no exam; name some of either"),
+    "agreement without labels": ('verdict =', 'exam = { min_kappa = 0.6 }\nverdict =', ": [judges.kind.exam] min_kappa has no meaning without labels"),
+    "a share over 1": ('verdict =', 'exam = { min_noticed = 80 }\nverdict =', ": [judges.kind.exam] min_noticed = 80: it takes a number from 0 to 1"),
+    "a gate on a judge without an exam": ("rouge1 = 0.38", "kind = 0.9", ": [models.small] gates names 'kind', the metric of a judge without an exam: give it [judges.kind.exam], or say unexamined = true"),
+    "a corrected mean without labels": ("rouge1 = 0.38", "kind_corrected = 0.9", ": [models.small] gates names 'kind_corrected', a mean corrected by people's labels: name their file in [judges.kind.exam] labels"),
+    "a corrected mean of ROUGE": ("rouge1 = 0.38", "rouge1_corrected = 0.9", ": [models.small] gates names 'rouge1_corrected': rouge1 is no judge's metric, so no labels correct its mean"),
+    "a judge called as a model": ("kind", "small", ": [judges] small is also the name of [models.small]; rename one"),
+    "a judge called as a metric": ("[judges.kind]", '[judges.rouge1]\nmodel = "x"\nprompt = "{answer}"\nverdict = { json = "x" }\n[judges.kind]', ": [judges] rouge1 is also the name of [metrics] rouge1, which isn't its metric; rename one"),
+    "a metric called as a corrected mean": ("[metrics.kind]", '[metrics.kind_corrected]\nfunction = "a:b"\n[metrics.kind]', ": [metrics] kind_corrected is how bounds name the mean of kind that labels correct; give the metric another name"),
+}  # fmt: skip
 MESSAGES = 'messages = [ { role = "user", content = "{input}" } ]'
 ERRORS = {
     # what was changed: (a text of the suite, its replacement, the message behind the file's name)
-    "unknown table": ("[metrics]", "[metricks]", ": metricks is not a key Evaltape knows. Did you mean 'metrics'? Valid here: dataset, prompt, request, metrics, models, finetune, compare, against, mutants"),
-    "a table that comes later": ("[mutants]", "[judges.a]\n[mutants]", ": judges is not a key Evaltape knows."),
-    "a key that comes later": ("output = 0.60", "output = 0.60, batch = 0.5", ": [models.small.price] batch is not a key Evaltape knows. Valid here: input, output"),
-    "a metric that comes later": ("rouge1 = {}", 'rouge1 = {}\nfaithful = { judge = "faithful" }', ": [metrics.faithful] judge is not a key Evaltape knows. Valid here: function"),
+    "unknown table": ("[metrics]", "[metricks]", ": metricks is not a key Evaltape knows. Did you mean 'metrics'? Valid here: dataset, prompt, prompts, defaults, request, answer, metrics, judges, models, finetune, compare, against, mutants"),
+    "unknown table near none": ("[mutants]", "[zoo]\n[mutants]", ": zoo is not a key Evaltape knows. Valid here: dataset,"),
+    "unknown price": ("output = 0.60", "output = 0.60, bach = 0.5", ": [models.small.price] bach is not a key Evaltape knows. Did you mean 'batch'? Valid here: input, output, batch"),
+    "a batch factor over 1": ("output = 0.60", "output = 0.60, batch = 50", ": [models.small.price] batch = 50: it takes a number from 0 to 1"),
+    "a price beyond any": ("output = 0.60", "output = 1e308", ": [models.small.price] output = 1e+308: it takes a number from 0 to 1e+06"),
     "the old table": ("[metrics]", '[rouge]\nmetrics = ["rouge1", "rougeL"]\nstemmer = true\n[metrics]', ": [rouge] is now [metrics], which has a key for each metric: rouge1 = { stemmer = true }, rougeL = { stemmer = true }"),
     "the old table, empty": ("[metrics]", "[rouge]\n[metrics]", ": [rouge] is now [metrics], which has a key for each metric: rouge1 = {}, rouge2 = {}, rougeL = {}"),
     "unknown key": ("[models.small]", "[models.small]\ngate = 1", ": [models.small] gate is not a key Evaltape knows. Did you mean 'gates'?"),
@@ -102,7 +138,7 @@ ERRORS = {
     "request with no number": ("temperature = 0.2", "temperature = nan", ": [request] temperature = nan: it takes what JSON has"),
     "price without end": ("input = 0.15", "input = inf", ": [models.small.price] input = inf: it takes a number from 0"),
     "no metric": ('[metrics]\nrouge1 = {}\nrougeL = { stemmer = true }\nnames_kept = { function = "acme.metrics:names_kept" }', "[metrics]", ": [metrics] is empty; name at least one"),
-    "unknown metric": ("rougeL = {", "rougel = {", ": [metrics.rougel] stemmer is not a key Evaltape knows. Valid here: function"),
+    "unknown metric": ("rougeL = {", "rougel = {", ": [metrics.rougel] stemmer is not a key Evaltape knows. Valid here: function, judge"),
     "unknown metric without options": ("rougeL = { stemmer = true }", "rougel = {}", ": [metrics] rougel is not built in. Did you mean 'rougeL'? Built in: rouge1, rouge2,"),
     "metric that is no table": ("rouge1 = {}", "rouge1 = true", ": [metrics] rouge1 = true: it takes a table"),
     "stemmer as text": ("stemmer = true", 'stemmer = "no"', ": [metrics.rougeL] stemmer = 'no': it takes true or false"),
@@ -113,6 +149,7 @@ ERRORS = {
     "a path for a function": ("acme.metrics:names_kept", "acme/metrics.py", ": [metrics.names_kept] function = 'acme/metrics.py': it takes 'module:function'"),
     "a function by a built-in name": ("rouge1 = {}", 'rouge1 = { function = "a:b" }', ": [metrics] rouge1 is built in; give a metric of your own another name"),
     "a metric by a name in results": ("names_kept = {", "prediction = {", ": [metrics] prediction stands for something else in results; give the metric another name"),
+    "a metric called unscored": ("names_kept = {", "unscored = {", ": [metrics] unscored stands for something else in results"),
     "a metric by no test id": ("names_kept = {", '"names/kept" = {', ": [metrics] names/kept can't be part of a test id"),
     "metrics that differ by case": ("names_kept = {", 'Names_kept = { function = "a:b" }\nnames_kept = {', ": [metrics] names_kept and 'Names_kept' differ by case alone; rename one"),
     "no models": ('[models.small]\nmodel = "small-1"\nprice = { input = 0.15, output = 0.60 }\ngates = { rouge1 = 0.38 }\nslice_gates = { rougeL = 0.2 }\n\n[models.old]\npredictions = "old.jsonl"', "[models]", ": [models] is empty; name at least one"),
@@ -150,8 +187,26 @@ ERRORS = {
     "no epochs": ("n_epochs = 1", "n_epochs = 0", ": [finetune.small-ft.hyperparameters] n_epochs = 0: it takes a whole number from 1, or 'auto'"),
     "half an epoch": ("n_epochs = 1", "n_epochs = 1.5", ": [finetune.small-ft.hyperparameters] n_epochs = 1.5: it takes a whole number from 1, or 'auto'"),
     "unknown hyperparameter": ("n_epochs = 1", "epochs = 1", ": [finetune.small-ft.hyperparameters] epochs is not a key Evaltape knows. Did you mean 'n_epochs'?"),
+    "unknown service": ('base = "small"', 'base = "small"\nservice = "azur"', ": [finetune.small-ft] service = 'azur': no service that Evaltape knows. Did you mean 'azure'? Known: openai, azure, nebius, bedrock; one of your own: 'module:Class'"),
+    "an address for a function": ('base = "small"', 'base = "small"\ndeploy = "acme/azure.py"', ": [finetune.small-ft] deploy = 'acme/azure.py': it takes 'module:function'"),
+    "a hyperparameter that is a list": ("n_epochs = 1", "n_epochs = [1]", ": [finetune.small-ft.hyperparameters] n_epochs = [1]: it takes"),
+    "answers of no model": ('split = "train"', 'recorded = "small"', ": [finetune.small-ft.train] recorded = 'small': it takes 'SUITE/MODEL'"),
+    "answers and rows": ('split = "train"', 'split = "train", recorded = "talks/small"', ": [finetune.small-ft.train] split has no meaning beside recorded: leave one of them out"),
     "unknown candidate": ('candidate = "small-ft"', 'candidate = "smallft"', ": [compare.tuning-helps] candidate = 'smallft': no such model. Did you mean 'small-ft'? Models: small, old, small-ft"),
     "compared with itself": ('candidate = "small-ft"', 'candidate = "small"', ": [compare.tuning-helps] candidate = 'small': it is the baseline, too; compare two models"),
+    # prompts, defaults and answers
+    "a prompt by no folder": ("[request]", "[prompts.'a b']\nuser = '{input}'\n[request]", ": [prompts] a b can't be a test id and a folder's name"),
+    "a further prompt without input": ("[request]", "[prompts.terse]\nuser = 'Go'\n[request]", ": [prompts.terse] user never names {input}"),
+    "a model by the name of another with a prompt": ("[models.old]", "[models.small-terse]\nmodel = 'x'\n[prompts.terse]\nuser = '{input}'\n[models.old]", ": [models] small-terse and [models.small] would share one cassette folder; rename one"),
+    "a job by the name of a model with a prompt": ("[request]", "[prompts.ft]\nuser = '{input}'\n[request]", ": [finetune] small-ft and [models.small] would share one cassette folder; rename one"),
+    "a base with a prompt that isn't there": ('base = "small"', 'base = "small-ters"\ntrain = {}\n[prompts.terse]\nuser = "{input}"\n[finetune.x]\nbase = "small"', ": [finetune.small-ft] base = 'small-ters': no such model. Did you mean 'small-terse'? Under [models]: small, small-terse, old"),
+    "an unknown default": ("[request]", "[defaults]\nallow_failed = 1\n[request]", ": [defaults] allow_failed is not a key Evaltape knows. Valid here: base_url, api_key_env, request, answer, price, gates"),
+    "a default address without scheme": ("[request]", "[defaults]\nbase_url = 'host'\n[request]", ": [defaults] base_url = 'host': it takes an address like"),
+    "a default key for a variable": ("[request]", "[defaults]\napi_key_env = 'sk-1'\n[request]", ": [defaults] api_key_env takes the name of an environment variable, never a key"),
+    "a default gate on no metric": ("[request]", "[defaults]\ngates = { rouge9 = 1 }\n[request]", ": [defaults] gates names 'rouge9', no metric of this suite."),
+    "unknown step of an answer": ("[request]", "[answer]\nbefore = 'x'\n[request]", ": [answer] before is not a key Evaltape knows."),
+    "an answer by no expression": ("[request]", "[answer]\nregex = '(a'\n[request]", ": [answer] regex = '(a': not a regular expression: missing ), unterminated subpattern at position 0"),
+    "a model's answer by no function": ('model = "small-1"', 'model = "small-1"\nanswer = { function = "clean" }', ": [models.small.answer] function = 'clean': it takes 'module:function'"),
     "no bound": ("min_gain = { rougeL = 0.05 }", "", ": [compare.tuning-helps] min_gain or max_drop is missing"),
     "an empty bound": ("min_gain = { rougeL = 0.05 }", "min_gain = {}", ": [compare.tuning-helps] min_gain is empty; it or max_drop takes a bound per metric, e.g. { rougeL = 0.05 }"),
     "two bounds": ("min_gain = { rougeL = 0.05 }", "min_gain = { rougeL = 0.05 }\nmax_drop = { rougeL = 0.05 }", ": [compare.tuning-helps] max_drop and min_gain both bound rougeL; keep one"),
@@ -186,6 +241,27 @@ def test_a_mistake_is_told_with_file_key_value_and_what_is_valid(
     told = refusal(tmp_path / "talks.toml")
     assert told.startswith("talks.toml: ")
     assert message in told
+
+
+@pytest.mark.parametrize(("old", "new", "message"), JUDGE_ERRORS.values(), ids=JUDGE_ERRORS)
+def test_a_mistake_about_judges_is_told_likewise(
+    old: str, new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    good = f"{GOOD}\n{JUDGE}"
+    count = -1 if old == "kind" else 1
+    assert old in good
+    Path("talks.toml").write_text(good, encoding="utf-8")
+    assert list(load_suite(Path("talks.toml")).judges) == ["kind"]
+    Path("talks.toml").write_text(good.replace(old, new, count), encoding="utf-8")
+    assert message in refusal(Path("talks.toml"))
+
+
+def test_a_prompt_that_no_model_is_tested_with_is_refused(tmp_path: Path) -> None:
+    own = GOOD.replace('model = "small-1"', 'model = "small-1"\nprompt = { user = "{input}" }')
+    (tmp_path / "talks.toml").write_text(f"{own}\n[prompts.terse]\nuser = '{{input}}'\n")
+    told = refusal(tmp_path / "talks.toml")
+    assert told.endswith(": [prompts] terse is no model's: each has a prompt of its own, or answers from a file")
 
 
 def test_a_missing_suite_names_those_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

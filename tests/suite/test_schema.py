@@ -22,7 +22,7 @@ DRAFTS = [jsonschema.Draft4Validator, jsonschema.Draft6Validator, jsonschema.Dra
 BEYOND_A_SCHEMA = {
     # What only the reader can refuse: it depends on other keys, on a text's meaning, or on names that the user chose.
     "no prompt", "prompt without input", "prompt with a lone brace", "prompt with an expression", "messages that end wrong",
-    "messages without input", "own prompt without input", "request with a date", "request with no number", "price without end",
+    "messages without input", "own prompt without input", "request with a date", "request with no number",
     "a metric by a name in results", "a metric by no test id", "metrics that differ by case", "gate without end",
     "gate on another metric", "gate on a mistyped metric", "slice gate on a mistyped metric", "slice gate without slices",
     "address without scheme", "address with a bad port", "address with a password", "address with a query",
@@ -30,7 +30,10 @@ BEYOND_A_SCHEMA = {
     "model key that starts at the root", "model key that is empty", "model key that is a device", "model key with an escape",
     "two models, one folder", "model and job of one name", "model called as the samples", "unknown base",
     "base without a model", "unknown candidate", "compared with itself", "an empty bound", "two bounds",
-    "against an unknown metric", "not TOML",
+    "against an unknown metric", "not TOML", "a metric called unscored", "no epochs", "half an epoch", "unknown hyperparameter",
+    "unknown service", "a prompt by no folder", "a further prompt without input", "a model by the name of another with a prompt",
+    "a job by the name of a model with a prompt", "a base with a prompt that isn't there", "a default address without scheme",
+    "a default key for a variable", "a default gate on no metric", "an answer by no expression",
 }  # fmt: skip
 
 

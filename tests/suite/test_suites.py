@@ -1,9 +1,21 @@
-"""What a suite file says is what its dataclasses hold, with every default filled in."""
+"""A suite file is read into records, with every default filled in."""
 
 from pathlib import Path
 
+import msgspec
 import pytest
-from evaltape.suite.definition import Against, Fields, MetricSpec, Mutants, Price, Split
+from evaltape.suite.definition import (
+    Against,
+    AnswerRule,
+    Exam,
+    Fields,
+    MetricSpec,
+    Mutants,
+    Price,
+    RecordedAnswers,
+    Split,
+    Verdict,
+)
 from evaltape.suite.prompt import Prompt
 from evaltape.suite.reader import load_suite
 
@@ -27,9 +39,23 @@ keep = ["url"]
 user = "In a {tone} tone: {input}"
 system = "Be brief."
 
+[prompts.terse]
+user = "Few words: {input}"
+
+[defaults]
+base_url = "http://127.0.0.1:9000/v1"
+api_key_env = "EVERY_KEY"
+request = { seed = 1 }
+price = { input = 1, output = 2, batch = 0.5 }
+gates = { words = 40, rouge1 = 0.2 }
+
 [request]
 temperature = 0.2
 max_completion_tokens = 128
+
+[answer]
+after = "</think>"
+regex = "(?s)Summary: (.*)"
 
 [metrics]
 rouge1 = {}
@@ -38,6 +64,28 @@ chrf = {}
 words = {}
 latency_s = {}
 names_kept = { function = "acme.metrics:names_kept" }
+faithful = { judge = "faithful" }
+
+[judges.faithful]
+model = "judge-1"
+base_url = "http://127.0.0.1:7000/v1"
+request = { temperature = 0 }
+prompt = "{input} {reference} {answer} {tone} {source}"
+verdict = { json = "faithful", scale = [1, 5] }
+
+[judges.faithful.exam]
+mutants = ["swap_names"]
+samples = 10
+min_noticed = 0.7
+max_alarms = 0.2
+labels = "../labels.jsonl"
+min_kappa = 0.5
+
+[judges.strict]
+model = "judge-2"
+prompt = { system = "Be strict.", user = "{answer}" }
+verdict = { regex = "verdict: (yes|no)" }
+unexamined = true
 
 [models.gpt-4o-mini]
 model = "gpt-4o-mini-2024-07-18"
@@ -46,7 +94,8 @@ api_key_env = "MY_KEY"
 request = { reasoning_effort = "none", temperature = "omit" }
 prompt = { user = "Own: {input}" }
 price = { input = 0.15, output = 0.60 }
-gates = { rouge1 = 0.38, rougeL = 0.30 }
+answer = { function = "acme.clean:first", json = "summary" }
+gates = { rouge1 = 0.38, rougeL = 0.30, words = "omit", faithful_corrected = 4 }
 slice_gates = { rougeL = 0.20 }
 allow_failed = 1
 
@@ -55,7 +104,6 @@ model = "plain"
 
 [models.old]
 predictions = "sub/old.jsonl"
-gates = { words = 40 }
 
 [finetune.tuned]
 base = "gpt-4o-mini"
@@ -67,6 +115,14 @@ hyperparameters = { n_epochs = 1, learning_rate_multiplier = 1, batch_size = "au
 poll_seconds = 5
 price = { training = 3, input = 0.30, output = 1.20 }
 gates = { rouge1 = 0.50 }
+
+[finetune.elsewhere]
+base = "plain-terse"
+train = { recorded = "other/big", samples = 50 }
+hyperparameters = { lora = true, learning_rate = 1e-5, n_epochs = 2.5 }
+service = "nebius"
+extra = { trainingType = "globalStandard" }
+deploy = "acme.azure:deploy"
 
 [compare.helps]
 baseline = "gpt-4o-mini"
@@ -104,24 +160,91 @@ def test_every_key_of_a_model(whole: Path) -> None:
     model = suite.models["gpt-4o-mini"]
     assert (model.key, model.suite, model.served, model.kind) == ("gpt-4o-mini", "samsum", "gpt-4o-mini-2024-07-18", "baseline")
     assert (model.base_url, model.api_key_env) == ("http://127.0.0.1:8000/v1", "MY_KEY")
-    assert model.request == {"max_completion_tokens": 128, "reasoning_effort": "none"}
+    assert model.request == {"max_completion_tokens": 128, "reasoning_effort": "none", "seed": 1}
     assert model.prompt == Prompt((("user", "Own: {input}"),))
     assert model.price == Price(0.15, 0.60)
-    assert (model.gates, model.slice_gates, model.allow_failed) == ({"rouge1": 0.38, "rougeL": 0.30}, {"rougeL": 0.20}, 1)
+    assert (model.gates, model.slice_gates, model.allow_failed) == (
+        {"rouge1": 0.38, "rougeL": 0.30, "faithful_corrected": 4.0},
+        {"rougeL": 0.20},
+        1,
+    )
+    assert model.answer == (AnswerRule("function", "acme.clean:first"), AnswerRule("json", "summary"))
+    assert (model.prompt_place, model.place) == ("[models.gpt-4o-mini.prompt]", "models.gpt-4o-mini")
 
 
 def test_a_model_without_keys_of_its_own_has_the_suites(whole: Path) -> None:
     model = load_suite(whole).models["plain"]
     assert model.prompt == Prompt((("system", "Be brief."), ("user", "In a {tone} tone: {input}")))
-    assert model.request == {"temperature": 0.2, "max_completion_tokens": 128}
-    assert (model.base_url, model.api_key_env, model.price, model.gates, model.allow_failed) == (None, None, None, {}, 0)
+    assert model.request == {"temperature": 0.2, "max_completion_tokens": 128, "seed": 1}
+    assert (model.base_url, model.api_key_env, model.price) == (
+        "http://127.0.0.1:9000/v1",
+        "EVERY_KEY",
+        Price(1.0, 2.0, batch=0.5),
+    )
+    assert (model.gates, model.slice_gates, model.allow_failed) == ({"words": 40.0, "rouge1": 0.2}, {}, 0)
+    assert model.answer == (AnswerRule("after", "</think>"), AnswerRule("regex", "(?s)Summary: (.*)"))
+    assert (model.prompt_place, model.place) == ("[prompt]", "models.plain")
+
+
+def test_a_model_without_a_prompt_of_its_own_is_tested_with_each(whole: Path) -> None:
+    models = load_suite(whole).models
+    assert list(models) == ["gpt-4o-mini", "plain", "plain-terse", "old", "tuned", "elsewhere"]
+    plain, terse = models["plain"], models["plain-terse"]
+    assert terse == msgspec.structs.replace(
+        plain,
+        key="plain-terse",
+        prompt=Prompt((("user", "Few words: {input}"),)),
+        prompt_place="[prompts.terse]",
+        declared="plain",
+    )
+    assert terse.place == "models.plain"
+
+
+def test_a_suite_without_defaults_leaves_them_open(tmp_path: Path) -> None:
+    model = suite_in(tmp_path).models["small"]
+    assert (model.base_url, model.api_key_env, model.price, model.gates, model.answer) == (None, None, None, {}, ())
+
+
+def test_judges_are_asked_by_the_defaults_but_not_with_the_models_request(whole: Path) -> None:
+    faithful, plain = load_suite(whole).judges.values()
+    assert (faithful.key, faithful.suite, faithful.served, faithful.unexamined) == ("faithful", "samsum", "judge-1", False)
+    assert (faithful.base_url, faithful.api_key_env, faithful.request) == (
+        "http://127.0.0.1:7000/v1",
+        "EVERY_KEY",
+        {"temperature": 0},
+    )
+    assert faithful.prompt == Prompt((("user", "{input} {reference} {answer} {tone} {source}"),))
+    assert (faithful.columns, faithful.price) == ({"tone", "source"}, Price(1.0, 2.0, batch=0.5))
+    assert faithful.verdict == Verdict(json="faithful", scale=(1.0, 5.0))
+    assert faithful.exam == Exam(("swap_names",), 10, 0.7, 0.2, whole.parent / "../labels.jsonl", 0.5)
+    assert plain.prompt == Prompt((("system", "Be strict."), ("user", "{answer}")))
+    assert (plain.verdict, plain.exam, plain.unexamined) == (Verdict(regex="verdict: (yes|no)"), None, True)
+    assert (plain.base_url, plain.request) == ("http://127.0.0.1:9000/v1", {})
+
+
+def test_an_exam_has_defaults(whole: Path) -> None:
+    whole.write_text(
+        WHOLE.split("mutants = [", 1)[0] + WHOLE[WHOLE.index("[judges.strict]") :].replace("faithful_corrected", "faithful")
+    )
+    assert load_suite(whole).judges["faithful"].exam == Exam(None, 20, 0.8, 0.1, None, 0.6)
+
+
+def test_a_job_elsewhere_trains_on_recorded_answers_with_settings_of_its_service(whole: Path) -> None:
+    model = load_suite(whole).models["elsewhere"]
+    job = model.job
+    assert job is not None
+    assert (job.base.key, model.prompt_place, model.place) == ("plain-terse", "[prompts.terse]", "finetune.elsewhere")
+    assert (job.train, job.recorded) == (Split("", 50), RecordedAnswers("other", "big"))
+    assert job.hyperparameters == {"lora": True, "learning_rate": 1e-5, "n_epochs": 2.5}
+    assert (job.service, job.extra, job.deploy) == ("nebius", {"trainingType": "globalStandard"}, "acme.azure:deploy")
+    assert (model.gates, model.answer, model.price) == ({"words": 40.0, "rouge1": 0.2}, job.base.answer, None)
 
 
 def test_a_model_of_predictions_asks_nothing(whole: Path) -> None:
     model = load_suite(whole).models["old"]
     assert model.predictions == whole.parent / "sub/old.jsonl"
     assert (model.served, model.request, model.prompt, model.kind) == ("", {}, Prompt(), "baseline")
-    assert model.gates == {"words": 40.0}
+    assert (model.gates, model.answer) == ({"words": 40.0, "rouge1": 0.2}, ())
 
 
 def test_every_key_of_a_job_and_what_its_model_has_of_the_base(whole: Path) -> None:
@@ -133,7 +256,7 @@ def test_every_key_of_a_job_and_what_its_model_has_of_the_base(whole: Path) -> N
     assert (job.train, job.validation) == (Split("train", 100, 1), Split("validation", 20, 42))
     assert (job.suffix, job.seed, job.poll_seconds, job.price) == ("samsum-ft", 42, 5.0, Price(0.30, 1.20, 3.0))
     assert job.hyperparameters == {"n_epochs": 1, "batch_size": "auto", "learning_rate_multiplier": 1.0}
-    assert (model.kind, model.served, model.price, model.gates) == ("finetuned", "", job.price, {"rouge1": 0.50})
+    assert (model.kind, model.served, model.price, model.gates) == ("finetuned", "", job.price, {"words": 40.0, "rouge1": 0.50})
     assert (model.prompt, model.request, model.base_url, model.api_key_env) == (
         base.prompt,
         base.request,
@@ -150,6 +273,7 @@ def test_metrics_are_in_the_order_of_the_file_with_the_options_that_are_written(
         MetricSpec("words", "words"),
         MetricSpec("latency_s", "latency_s"),
         MetricSpec("names_kept", "function", {"function": "acme.metrics:names_kept"}),
+        MetricSpec("faithful", "judge", {"judge": "faithful"}),
     ]
 
 
@@ -169,14 +293,14 @@ def test_comparisons_against_and_mutants(whole: Path) -> None:
 
 
 def test_samples_carry_the_columns_that_anything_names(whole: Path) -> None:
-    assert load_suite(whole).columns == ("thread", "tone", "topic", "url")
+    assert load_suite(whole).columns == ("source", "thread", "tone", "topic", "url")
 
 
 def test_models_are_told_by_their_kind(whole: Path) -> None:
     suite = load_suite(whole)
-    assert [model.key for model in suite.models_of("baseline")] == ["gpt-4o-mini", "plain", "old"]
-    assert [model.key for model in suite.models_of("finetuned")] == ["tuned"]
+    assert [model.key for model in suite.models.values() if model.kind == "finetuned"] == ["tuned", "elsewhere"]
     assert not suite.calls_nothing
+    assert suite.metric_of("faithful_corrected") is suite.metric_of("faithful") is suite.metrics["faithful"]
 
 
 # ---------------------------------------------------------------- defaults

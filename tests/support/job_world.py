@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.recorder.budget import Budget
 from evaltape.recorder.client import Endpoint
@@ -238,7 +239,7 @@ class Stage:
     """Plays worlds, one after the other, at one server."""
 
     def __init__(self, prepared: PreparedJob, api: ApiServer, root: Path) -> None:
-        self._prepared = replace(prepared, job=replace(prepared.job, poll_seconds=0.01))
+        self._prepared = replace(prepared, job=msgspec.structs.replace(prepared.job, poll_seconds=0.01))
         self._api = api
         self._root = root
         self._keys = 0

@@ -188,6 +188,23 @@ def upload(client: OpenAI, rows: list[Any], name: str = "train.jsonl") -> str:
     return client.files.create(file=(name, jsonl(rows)), purpose="fine-tune").id
 
 
+def upload_batch(client: OpenAI, rows: list[Any]) -> str:
+    """Upload the requests of a batch; return the file's id."""
+    return client.files.create(file=("batch.jsonl", jsonl(rows)), purpose="batch").id
+
+
+def wait_for_batch(client: OpenAI, batch: str, status: str, seconds: float = PATIENCE_S) -> Any:
+    """Poll a batch until it has this status."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        current = client.batches.retrieve(batch)
+        if current.status == status:
+            return current
+        assert current.status in ("validating", "in_progress", "finalizing", "cancelling"), current
+        time.sleep(0.05)
+    raise AssertionError(f"{batch} was never {status}")
+
+
 def wait_for(client: OpenAI, job: str, *statuses: str, seconds: float = PATIENCE_S) -> Any:
     """Poll a job until it has one of the statuses, or has ended."""
     until = time.monotonic() + seconds

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from evaltape.finetuning.jobs import Jobs
 from evaltape.finetuning.training_file import TrainingFile, build_training_file
 from evaltape.recorder.client import Endpoint
@@ -168,7 +169,7 @@ class TuningProject(Project):
         prepared = self.jobs().prepare("tuned")
         assignment = Assignment(
             # Polled more often than in runs of pytest, where the calls to the base are to be seen beside the job.
-            prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5)),
+            prepared=replace(prepared, job=msgspec.structs.replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5)),
             endpoint=Endpoint(self.base_url, KEY, timeout_s),
             budget=recorder.budget,
             note=recorder.tally.notes.append,

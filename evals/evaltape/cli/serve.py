@@ -12,8 +12,8 @@ from evaltape.local.settings import DEFAULT_KEY_ENV, Settings, check
 from evaltape.text import visible
 
 DESCRIPTION = """\
-Serves OpenAI's API (/v1/models, /v1/chat/completions, /v1/files, /v1/fine_tuning/jobs) for an open-weights model, and
-fine-tunes it with LoRA. Point the openai client at the printed address; nothing else changes.
+Serves OpenAI's API (/v1/models, /v1/chat/completions, /v1/files, /v1/batches, /v1/fine_tuning/jobs) for an open-weights
+model, and fine-tunes it with LoRA. Point the openai client at the printed address; nothing else changes.
 It needs the extra: pip install 'evaltape[local]'."""
 EPILOG = """\
 examples:
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=16, metavar="N", help="answers generated at once (default 16)")
     add("--context", type=int, metavar="TOKENS", help="longest prompt and answer (default: the model's, at most 4096)")
     add("--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)")
-    add("--max-upload-mb", type=int, default=100, metavar="MB", help="largest file taken (default 100)")
+    add("--max-upload-mb", type=int, default=200, metavar="MB", help="largest file taken (default 200)")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
     return serve
 

@@ -5,11 +5,10 @@ from typing import Any
 MOST_CHARACTERS = 1000
 """A longer message is cut: it may quote what the client sent."""
 
-SERVED = "/v1/models, /v1/chat/completions, /v1/files and /v1/fine_tuning/jobs"
+SERVED = "/v1/models, /v1/chat/completions, /v1/files, /v1/batches and /v1/fine_tuning/jobs"
 NOT_SERVED = {
     "/v1/responses": "use /v1/chat/completions (inspect_ai: -M responses_api=false)",
     "/v1/completions": "use /v1/chat/completions",
-    "/v1/batches": "send the requests to /v1/chat/completions, many at once: they are answered together",
     "/v1/embeddings": "the model served here answers chats only",
     "/v1/moderations": "the model served here answers chats only",
     "/v1/uploads": "upload the file to /v1/files in one piece",

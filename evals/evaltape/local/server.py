@@ -5,6 +5,7 @@ import signal
 import socket
 import warnings
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 from evaltape.errors import UserError
@@ -24,7 +25,9 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
     import uvicorn
 
     from evaltape.local.api.app import create_app
-    from evaltape.local.inference.chat import Chat
+    from evaltape.local.batches.batches import Batches
+    from evaltape.local.batches.runner import Runner
+    from evaltape.local.inference.chat import Chat, answer
     from evaltape.local.inference.engine import Engine
     from evaltape.local.model import sources, weights
     from evaltape.local.model.served import Models
@@ -39,8 +42,12 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
     loaded = weights.load(folder, name=name, dtype=settings.dtype, context=settings.context)
     engine = Engine(loaded, settings.batch, threads)
     chat = Chat(loaded, engine)
+    models = Models(store, loaded, name)
     jobs = Jobs(store, loaded, name, train_length=settings.train_length)
-    app = create_app(settings, files=store.files, models=Models(store, loaded, name), chat=chat, jobs=jobs)
+    answers = {"/v1/chat/completions": partial(answer, models, chat)}
+    batches = Batches(store, answers)
+    runner = Runner(batches, answers, in_flight=settings.batch)
+    app = create_app(settings, files=store.files, models=models, chat=chat, jobs=jobs, batches=batches, runner=runner)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     print(f"Listening on {_url(listening)}  (model {name})", flush=True)
     # SIGTERM ends it as Ctrl-C does: the training stops, the database is closed.
@@ -49,6 +56,7 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
     finally:
+        runner.close()
         jobs.close()
         chat.close()
         engine.close()

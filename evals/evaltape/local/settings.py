@@ -26,7 +26,7 @@ class Settings:
     batch: int = 16
     context: int | None = None
     train_length: int = 512
-    max_upload_mb: int = 100
+    max_upload_mb: int = 200
     dtype: str = "auto"
     api_key: str | None = None
 

@@ -40,13 +40,16 @@ def check_columns(suite: Suite, there: Collection[str], what: str, hint: str = "
                 raise _missing(suite, f"[dataset] {key} names {column!r}", column, there, what, hint)
     for model in suite.models.values():
         check_prompt(suite, model, there, what, hint)
+    for judge in suite.judges.values():
+        for column in sorted(judge.columns - set(there)):
+            raise _missing_in_prompt(suite, judge.prompt, f"[judges.{judge.key}] prompt", column, there, what, hint)
 
 
 def check_prompt(suite: Suite, model: Model, there: Collection[str], what: str, hint: str = "") -> None:
     """As `check_fields`, for the columns that a model's prompt names."""
     for column in sorted(model.prompt.columns - {INPUT}):
         if column not in there:
-            raise _missing_in_prompt(suite, model.prompt, _place(suite, model), column, there, what, hint)
+            raise _missing_in_prompt(suite, model.prompt, model.prompt_place, column, there, what, hint)
 
 
 def check_all(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
@@ -61,18 +64,22 @@ def check_values(suite: Suite, samples: Sequence[Sample], is_text: bool = False)
 
     `is_text` says that numbers, too, came as texts.
     """
-    for prompt in {id(model.prompt): model.prompt for model in suite.models.values()}.values():
-        check_prompt_columns(suite, samples, prompt)
+    for prompt in {model.prompt_place: model.prompt for model in suite.models.values()}.values():
+        check_prompt_columns(suite, samples, prompt.columns - {INPUT}, prompt.conversation)
+    for judge in suite.judges.values():
+        check_prompt_columns(suite, samples, judge.columns)
     for sample in samples if suite.dataset.cluster else ():
         _check_value(suite, sample, suite.dataset.cluster or "", as_text)
     for column in suite.dataset.slices:
         _check_slices(suite, samples, column, is_text)
 
 
-def check_prompt_columns(suite: Suite, samples: Sequence[Sample], prompt: Prompt) -> None:
-    """Raise `UserError`, naming the sample, for a value that can't stand in a prompt."""
-    for column in sorted(prompt.columns - {INPUT}):
-        read = messages_of if column == prompt.conversation else as_text
+def check_prompt_columns(
+    suite: Suite, samples: Sequence[Sample], columns: Collection[str], conversation: str | None = None
+) -> None:
+    """Raise `UserError`, naming the sample, for a value of these columns that can't stand in a prompt."""
+    for column in sorted(columns):
+        read = messages_of if column == conversation else as_text
         for sample in samples:
             _check_value(suite, sample, column, read)
 
@@ -163,10 +170,3 @@ def _missing_in_prompt(
     near = nearest(column, [INPUT, *there]).replace("'", "{", 1).replace("'", "}", 1)
     columns = cut(", ".join([INPUT, *there]), LONGEST_LIST)
     return UserError(f"{shown(suite.file)}: {place} names {{{column}}}, which is no column.{near} {what}: {columns}{hint}")
-
-
-def _place(suite: Suite, model: Model) -> str:
-    """Return the place of a model's prompt: in the suite's table, if every model that is called has this one."""
-    prompts = [other.prompt for other in suite.models.values() if other.predictions is None]
-    own = model.job.base.key if model.job else model.key
-    return "[prompt]" if all(prompt == model.prompt for prompt in prompts) else f"[models.{own}.prompt]"

@@ -61,7 +61,7 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
     twice = repeated_id(samples)
     if twice is not None:
         raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {twice!r}")
-    check_prompt_columns(suite, samples, model.prompt)
+    check_prompt_columns(suite, samples, model.prompt.columns - {INPUT}, model.prompt.conversation)
     return samples, fewer_rows(suite, split, rows.count)
 
 

@@ -37,8 +37,8 @@ class _Group:
 def check_ids(suites_with_samples: Suites) -> None:
     """Raise `UserError`, naming both, if names of suites, models, jobs or comparisons make two test ids alike.
 
-    Covers every family of ids: SUITE-MODEL-SAMPLE, SUITE-MODEL-METRIC, SUITE-MODEL-OPERATOR, SUITE-MODEL, SUITE-JOB and
-    SUITE-COMPARISON-METRIC.
+    Covers every family of ids: SUITE-MODEL-SAMPLE, SUITE-MODEL-METRIC, SUITE-MODEL-OPERATOR, SUITE-MODEL, SUITE-JOB,
+    SUITE-JUDGE and SUITE-COMPARISON-METRIC.
     """
     refuse_equal_names([suite for suite, _ in suites_with_samples])
     for groups in _families(suites_with_samples):
@@ -54,6 +54,7 @@ def _families(suites: Suites) -> Iterator[list[_Group]]:
     yield [group for suite, _ in names for group in _of_models(suite, suite.metrics)]
     yield [group for suite, _ in names for group in _of_models(suite, suite.mutants.operators if suite.mutants else ())]
     yield [group for suite, _ in names for group in _of_models(suite, ())]
+    yield [_Group(suite, "judges", key, frozenset()) for suite, _ in names for key in suite.judges]
     yield [_Group(suite, "compare", key, frozenset(suite.metrics)) for suite, _ in names for key in suite.comparisons]
 
 

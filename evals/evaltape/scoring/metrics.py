@@ -161,6 +161,8 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
             return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "s", decimals=2)
         case "cost_usd":
             return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "USD", decimals=6)
+        case "judge":
+            raise UserError(f"{place} {spec.name}: no judge can be asked yet; leave the metric out")
     return _function(spec, place, root)
 
 

@@ -1,19 +1,22 @@
-"""A suite as dataclasses: what its file says, checked and with every default filled in.
+"""A suite as records: what its file says, checked and with every default filled in.
 
 `reader.load_suite` makes them. Nothing here reads a file.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evaltape.suite.prompt import Prompt
+import msgspec
+
+from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, Prompt
+
+CORRECTED = "_corrected"
+"""What a bound adds to the name of a judge's metric to mean its mean corrected by the labels of people."""
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(msgspec.Struct, frozen=True):
     """The data set's columns that hold the parts of a sample."""
 
     id: str | None = "id"
@@ -24,8 +27,7 @@ class Fields:
     """One column of texts or of lists of texts, or several columns of texts."""
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(msgspec.Struct, frozen=True):
     """A selection of one split's rows."""
 
     name: str
@@ -36,8 +38,7 @@ class Split:
     """Rows are taken after datasets' `shuffle(seed=seed)`; None: in the order of the data set."""
 
 
-@dataclass(frozen=True)
-class Dataset:
+class Dataset(msgspec.Struct, frozen=True):
     """Where samples come from, and what of a row is kept."""
 
     path: str
@@ -58,8 +59,7 @@ class Dataset:
     """Further columns, for tests and metrics."""
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(msgspec.Struct, frozen=True):
     """USD per million tokens."""
 
     input: float
@@ -68,22 +68,40 @@ class Price:
     """Of the answer's tokens."""
     training: float | None = None
     """Of a job's trained tokens."""
+    batch: float = 1.0
+    """What the price of a call through the Batch API is multiplied by, 0..1."""
 
 
-@dataclass(frozen=True)
-class MetricSpec:
+class AnswerRule(msgspec.Struct, frozen=True):
+    """One step from the recorded text to the text that is scored."""
+
+    kind: str
+    """after, json, regex or function."""
+    value: str
+    """The text after which it begins; the key of a JSON object; the pattern, whose first group counts; `module:function`."""
+
+
+AnswerRules = tuple[AnswerRule, ...]
+"""The steps, in their order; none: the recorded text is scored whole."""
+
+
+class MetricSpec(msgspec.Struct, frozen=True):
     """One metric as the suite asks for it; `scoring.metrics` builds it and checks what depends on the metric itself."""
 
     name: str
     """The key under `[metrics]`: how gates, tests and results call it."""
     kind: str
-    """rouge, chrf, bleu, exact, words, latency_s, cost_usd or function."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    """rouge, chrf, bleu, exact, words, latency_s, cost_usd, function or judge."""
+    options: Mapping[str, Any] = {}
     """The options that are written in the suite: known keys, values of the right types."""
 
+    @property
+    def judge(self) -> str | None:
+        """The key of the judge that computes it; None for every other kind."""
+        return self.options["judge"] if self.kind == "judge" else None
 
-@dataclass(frozen=True, repr=False)
-class Model:
+
+class Model(msgspec.Struct, frozen=True):
     """A model under test."""
 
     key: str
@@ -92,26 +110,32 @@ class Model:
     """The name of its suite."""
     served: str
     """The name it is asked by; empty for a tuned model, whose name its job knows, and for answers from a file."""
-    request: Mapping[str, Any] = field(default_factory=dict)
+    request: Mapping[str, Any] = {}
     """What every call sends beside model and messages: the suite's request with the model's own changes applied."""
-    prompt: Prompt = field(default_factory=Prompt)
-    """The model's own prompt, or the suite's; a tuned model has its base's."""
+    prompt: Prompt = Prompt()
+    """The model's own prompt, or one of the suite's; a tuned model has its base's."""
+    prompt_place: str = "[prompt]"
+    """The table that declares its prompt, for messages: `[prompt]`, `[prompts.terse]`, `[models.small.prompt]`."""
     base_url: str | None = None
     """None: that of `OPENAI_BASE_URL`, or OpenAI's own."""
     api_key_env: str | None = None
     """The name of the environment variable that holds the key."""
     price: Price | None = None
     """What its tokens cost."""
-    gates: Mapping[str, float] = field(default_factory=dict)
+    gates: Mapping[str, float] = {}
     """Per metric the bound on the mean score."""
-    slice_gates: Mapping[str, float] = field(default_factory=dict)
+    slice_gates: Mapping[str, float] = {}
     """Per metric the bound that no slice may be clearly beyond."""
     allow_failed: int = 0
     """How many failed samples its gates put up with."""
+    answer: AnswerRules = ()
+    """How the text that is scored is taken from the recorded text."""
     job: "Finetune | None" = None
     """The job that yields a tuned model."""
     predictions: Path | None = None
     """The file of its answers, for a model that is never called."""
+    declared: str = ""
+    """The key of the table that declares it: without the prompt's, where the suite has several prompts. Empty: as `key`."""
 
     def __repr__(self) -> str:
         return f"<model {self.key}>"
@@ -121,9 +145,22 @@ class Model:
         """`baseline`, or `finetuned` for a tuned model: the mark of its tests."""
         return "finetuned" if self.job else "baseline"
 
+    @property
+    def place(self) -> str:
+        """The table that declares it, for messages: `models.small`, `finetune.tuned`."""
+        return f"{'finetune' if self.job else 'models'}.{self.declared or self.key}"
 
-@dataclass(frozen=True, repr=False)
-class Finetune:
+
+class RecordedAnswers(msgspec.Struct, frozen=True):
+    """The recorded answers of a model, which a job trains on in place of references."""
+
+    suite: str
+    """The name of the model's suite."""
+    model: str
+    """The model's key in it."""
+
+
+class Finetune(msgspec.Struct, frozen=True):
     """A fine-tuning job; its tuned model is a model under test with the same key."""
 
     key: str
@@ -133,7 +170,9 @@ class Finetune:
     base: Model
     """The model that is tuned; the job trains with its prompt."""
     train: Split
-    """The rows it trains on."""
+    """The rows it trains on; with `recorded` only how many of its samples, and by which seed: the name is then empty."""
+    recorded: RecordedAnswers | None = None
+    """The answers it trains on, where they aren't the references of rows."""
     leaks: str = "error"
     """What becomes of training rows that are also evaluated: `error` refuses them, `drop` leaves them out."""
     validation: Split | None = None
@@ -142,8 +181,14 @@ class Finetune:
     """A part of the tuned model's name."""
     seed: int | None = None
     """The seed of the training."""
-    hyperparameters: Mapping[str, int | float | str] = field(default_factory=dict)
-    """n_epochs, batch_size and learning_rate_multiplier, as far as they are set; `auto` leaves one to the API."""
+    hyperparameters: Mapping[str, bool | int | float | str] = {}
+    """Those that are set, by the names of the service; `auto` leaves one to the API."""
+    service: str = "openai"
+    """The service in whose ways the API works: a known name, or the user's own class as `module:Class`."""
+    extra: Mapping[str, Any] = {}
+    """Further keys of the order."""
+    deploy: str | None = None
+    """The user's own function that deploys the tuned model and returns the name to ask it by, as `module:function`."""
     poll_seconds: float = 30.0
     """How often the API is asked for the job's state."""
     price: Price | None = None
@@ -153,8 +198,70 @@ class Finetune:
         return f"<job {self.key}>"
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Verdict(msgspec.Struct, frozen=True):
+    """How a judge's answer is read: true or false, or a number on a scale."""
+
+    json: str | None = None
+    """A key of a JSON object that the answer holds."""
+    regex: str | None = None
+    """A pattern whose first group is the verdict."""
+    scale: tuple[float, float] | None = None
+    """The lowest and the highest number; None for verdicts of true and false."""
+
+
+class Exam(msgspec.Struct, frozen=True):
+    """The exam that a judge must pass before a gate may rest on it."""
+
+    mutants: tuple[str, ...] | None = None
+    """Operators whose damage it must notice; None for all that harm, empty for none."""
+    samples: int = 20
+    """How many references are judged whole, and how many of each operator's mutants."""
+    min_noticed: float = 0.8
+    """The least share of each operator's mutants that it must notice."""
+    max_alarms: float = 0.1
+    """The greatest share of undamaged references, and of those changed harmlessly, that it may find fault with."""
+    labels: Path | None = None
+    """The file of people's verdicts."""
+    min_kappa: float = 0.6
+    """The least agreement with them: Cohen's kappa."""
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """A model that scores answers."""
+
+    key: str
+    """Its key in the suite: the name of folders of its verdicts."""
+    suite: str
+    """The name of its suite."""
+    served: str
+    """The name it is asked by."""
+    prompt: Prompt
+    """Its prompt; beside `input` and columns it names `answer`, and perhaps `reference`."""
+    verdict: Verdict
+    """How its answers are read."""
+    request: Mapping[str, Any] = {}
+    """What every call sends beside model and messages."""
+    base_url: str | None = None
+    """None: that of `OPENAI_BASE_URL`, or OpenAI's own."""
+    api_key_env: str | None = None
+    """The name of the environment variable that holds the key."""
+    price: Price | None = None
+    """What its tokens cost."""
+    exam: Exam | None = None
+    """None: it takes no exam."""
+    unexamined: bool = False
+    """Whether gates may rest on it without an exam."""
+
+    def __repr__(self) -> str:
+        return f"<judge {self.key}>"
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a sample that its prompt names, beside input, answer and reference."""
+        return self.prompt.columns - {INPUT, ANSWER, REFERENCE}
+
+
+class Comparison(msgspec.Struct, frozen=True):
     """A paired assertion between two models: a least gain or a greatest drop in mean score, per metric."""
 
     name: str
@@ -165,9 +272,9 @@ class Comparison:
     """The key of the model that is compared with."""
     candidate: str
     """The key of the model that is judged."""
-    min_gain: Mapping[str, float] = field(default_factory=dict)
+    min_gain: Mapping[str, float] = {}
     """Per metric by how much the candidate has to be better."""
-    max_drop: Mapping[str, float] = field(default_factory=dict)
+    max_drop: Mapping[str, float] = {}
     """Per metric by how much the candidate may be worse."""
     confidence: float = 0.95
     """One-sided: a pass that isn't one happens in 1 - confidence of all cases."""
@@ -180,16 +287,14 @@ class Comparison:
         return {**self.min_gain, **{metric: -drop for metric, drop in self.max_drop.items()}}
 
 
-@dataclass(frozen=True)
-class Against:
+class Against(msgspec.Struct, frozen=True):
     """What is asserted of each model against an earlier recording of its own."""
 
     max_drop: Mapping[str, float]
     """Per metric by how much the mean may be worse."""
 
 
-@dataclass(frozen=True)
-class Mutants:
+class Mutants(msgspec.Struct, frozen=True):
     """Which damages are tried on recorded answers, and what is asserted of them."""
 
     operators: tuple[str, ...] = ()
@@ -198,8 +303,7 @@ class Mutants:
     """The share of damaged answers at which some gate has to fail; None asserts nothing."""
 
 
-@dataclass(frozen=True)
-class Suite:
+class Suite(msgspec.Struct, frozen=True, dict=True):
     """Everything a suite file says."""
 
     file: Path
@@ -210,7 +314,9 @@ class Suite:
     """By name, in the order they are shown."""
     models: Mapping[str, Model]
     """By key, in the order of the file; tuned models last."""
-    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    judges: Mapping[str, Judge] = {}
+    """By key."""
+    comparisons: Mapping[str, Comparison] = {}
     """By name."""
     against: Against | None = None
     """None: `--against` shows differences and asserts nothing."""
@@ -222,21 +328,22 @@ class Suite:
         """The file's stem: the first part of test ids, and the name of the folder under the cassettes."""
         return self.file.stem
 
-    def models_of(self, kind: str) -> list[Model]:
-        """Return the models of one kind, `baseline` or `finetuned`, in the order of the file."""
-        return [model for model in self.models.values() if model.kind == kind]
+    def metric_of(self, name: str) -> MetricSpec:
+        """Return the metric that a bound names: by its name, or by the name with `_corrected` for a judge's."""
+        return self.metrics[name] if name in self.metrics else self.metrics[name.removesuffix(CORRECTED)]
 
     @property
     def calls_nothing(self) -> bool:
         """Whether every model's answers come from a file, so that there is nothing to record."""
-        return all(model.predictions for model in self.models.values())
+        return all(model.predictions for model in self.models.values()) and not self.judges
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The columns that samples carry: those that keep, slices, cluster or a prompt names, sorted."""
+        """The columns that samples carry: those that keep, slices, cluster or a prompt of models and judges names, sorted."""
         data = self.dataset
         named = {*data.keep, *data.slices, *([data.cluster] if data.cluster else [])}
-        return tuple(sorted(named.union(*(model.prompt.columns for model in self.models.values())) - {"input"}))
+        asked = [model.prompt.columns for model in self.models.values()] + [judge.columns for judge in self.judges.values()]
+        return tuple(sorted(named.union(*asked) - {INPUT}))
 
     @cached_property
     def conversation(self) -> str | None:

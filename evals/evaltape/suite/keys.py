@@ -3,7 +3,7 @@
 Paths are relative to the suite file.
 """
 
-from evaltape.suite.kinds import Either, Flag, Json, Number, Text, Texts
+from evaltape.suite.kinds import Either, Flag, Json, Number, Pair, Text, Texts
 from evaltape.suite.prompt import ROLES
 from evaltape.suite.tables import Open, Section, Sections
 
@@ -11,7 +11,10 @@ SENT_BY_EVALTAPE = ("messages", "model", "stream", "n")
 """Keys of a call's body that no `request` may set."""
 FUNCTION = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 """`module:function`."""
-HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
+SERVICES = ("openai", "azure", "nebius", "bedrock")
+"""Services whose ways of fine-tuning are known."""
+MOST_USD = 1e6
+"""The greatest price per million tokens: a dollar a token."""
 
 # ---------------------------------------------------------------- the data set
 
@@ -74,6 +77,16 @@ REQUEST = Open(
     about="Sent with every call. A model overrides a key, or removes it by the value 'omit'.",
 )
 
+ANSWER = Section(
+    about="The part of the recorded text that is scored: these steps, in the order of the file.",
+    keys={
+        "after": Text(about="The text after its last occurrence, as '</think>'."),
+        "json": Text(about="The value of a key of a JSON object, in a code fence or bare."),
+        "regex": Text(about="The first group of a pattern, or all that it finds."),
+        "function": Text(pattern=FUNCTION, words="'module:function'", about="A function of the text, as 'module:function'."),
+    },
+)
+
 # ---------------------------------------------------------------- metrics
 
 REFERENCES = Text(choices=("best", "mean"), default="best", about="Of several references: the best score, or the mean.")
@@ -99,12 +112,13 @@ OWN = Section(
     about="A metric of your own.",
     keys={
         "function": Text(
-            required=True,
             pattern=FUNCTION,
             words="'module:function'",
             about="A function of sample and answer, as 'module:function'.",
-        )
+        ),
+        "judge": Text(about="A key under [judges]."),
     },
+    one_of=("function", "judge"),
 )
 BUILT_IN = {
     **{f"rouge{n}": ROUGE for n in range(1, 10)},
@@ -122,6 +136,7 @@ METRICS = Open(other=OWN, known=BUILT_IN, filled=True, about="In the order they 
 # ---------------------------------------------------------------- models and jobs
 
 BOUND, DROP = Number(), Number(least=0)
+SHARE = Number(least=0, most=1)
 
 
 def _bounds(about: str) -> Open:
@@ -129,11 +144,15 @@ def _bounds(about: str) -> Open:
 
 
 def _price(**training: Number) -> Section:
-    usd = Number(required=True, least=0, about="USD per million tokens.")
-    return Section(about="USD per million tokens.", keys={**training, "input": usd, "output": usd})
+    usd = Number(required=True, least=0, most=MOST_USD, about="USD per million tokens.")
+    batch = Number(least=0, most=1, default=1.0, about="The factor of a price through the Batch API.")
+    return Section(about="USD per million tokens.", keys={**training, "input": usd, "output": usd, "batch": batch})
 
 
-GATES = _bounds("Per metric the bound on the mean score.")
+GATES = Open(
+    other=Either(kinds=(BOUND, Text(choices=("omit",)))),
+    about="Per metric the bound on the mean score; 'omit' removes one of [defaults].",
+)
 SLICE_GATES = _bounds("Per metric the bound that no slice may be clearly beyond.")
 ALLOW_FAILED = Number(whole=True, least=0, default=0, about="How many failed samples the gates put up with.")
 
@@ -145,6 +164,7 @@ MODEL = Section(
         "api_key_env": Text(default="OPENAI_API_KEY", about="The name of the variable that holds the key; never a key."),
         "request": REQUEST,
         "prompt": PROMPT,
+        "answer": ANSWER,
         "price": _price(),
         "gates": GATES,
         "slice_gates": SLICE_GATES,
@@ -153,11 +173,20 @@ MODEL = Section(
     one_of=("model", "predictions"),
     without={"predictions": ("base_url", "api_key_env", "request", "prompt", "price")},
 )
+DEFAULTS = Section(
+    about="For every model that doesn't say otherwise.",
+    keys={key: MODEL.keys[key] for key in ("base_url", "api_key_env", "request", "answer", "price", "gates")},
+)
 TRAIN = Section(
     about="The rows to train on.",
     required=True,
     keys={
         "split": Text(default="train"),
+        "recorded": Text(
+            pattern="[^/]+/[^/]+",
+            words="'SUITE/MODEL'",
+            about="In place of a split: a model's recorded answers, as 'SUITE/MODEL'.",
+        ),
         "samples": SAMPLES,
         "seed": SEED,
         "leaks": Text(
@@ -166,12 +195,19 @@ TRAIN = Section(
             about="Training rows that are also evaluated: refuse them, or leave them out.",
         ),
     },
+    without={"recorded": ("split",)},
 )
 VALIDATION = Section(
     about="The rows the API measures its validation loss on.",
     keys={"split": Text(default="validation"), "samples": SAMPLES, "seed": SEED},
 )
 _AUTO = Text(choices=("auto",))
+OPENAI_HYPERPARAMETERS = {
+    "n_epochs": Either(kinds=(Number(whole=True, least=1), _AUTO)),
+    "batch_size": Either(kinds=(Number(whole=True, least=1), _AUTO)),
+    "learning_rate_multiplier": Either(kinds=(Number(over=0), _AUTO)),
+}
+SETTING = Either(kinds=(Flag(), Number(whole=True), Number(), Text()))
 FINETUNE = Section(
     keys={
         "base": Text(required=True, about="A key under [models]."),
@@ -179,13 +215,14 @@ FINETUNE = Section(
         "validation": VALIDATION,
         "suffix": Text(about="A part of the tuned model's name."),
         "seed": Number(whole=True, about="The seed of the training."),
-        "hyperparameters": Section(
-            about="What is absent is left to the API.",
-            keys={
-                "n_epochs": Either(kinds=(Number(whole=True, least=1), _AUTO)),
-                "batch_size": Either(kinds=(Number(whole=True, least=1), _AUTO)),
-                "learning_rate_multiplier": Either(kinds=(Number(over=0), _AUTO)),
-            },
+        "hyperparameters": Open(
+            other=SETTING,
+            about="By the service's names; OpenAI's are n_epochs, batch_size, learning_rate_multiplier.",
+        ),
+        "service": Text(default="openai", about="Whose ways the API has: openai, azure, nebius, bedrock, or 'module:Class'."),
+        "extra": Open(other=Json(), about="Further keys of the order of the job."),
+        "deploy": Text(
+            pattern=FUNCTION, words="'module:function'", about="A function that deploys the tuned model and returns its name."
         ),
         "poll_seconds": Number(over=0, default=30.0, about="How often the API is asked for the job's state."),
         "price": _price(training=Number(required=True, least=0, about="USD per million trained tokens.")),
@@ -193,6 +230,45 @@ FINETUNE = Section(
         "slice_gates": SLICE_GATES,
         "allow_failed": ALLOW_FAILED,
     }
+)
+
+# ---------------------------------------------------------------- judges
+
+VERDICT = Section(
+    about="How a judge's answer is read.",
+    required=True,
+    keys={
+        "json": Text(about="A key of a JSON object."),
+        "regex": Text(about="A pattern whose first group is the verdict."),
+        "scale": Pair(about="The lowest and the highest number. Absent: the verdict is true or false."),
+    },
+    one_of=("json", "regex"),
+)
+EXAM = Section(
+    about="What the judge must pass before a gate may rest on it.",
+    keys={
+        "mutants": Texts(default=None, empty=True, about="Damages it must notice. Absent: all that harm; []: none."),
+        "samples": Number(whole=True, least=1, default=20, about="How many of each are judged."),
+        "min_noticed": Number(least=0, most=1, default=0.8, about="The least share of each damage that it must notice."),
+        "max_alarms": Number(
+            least=0, most=1, default=0.1, about="The greatest share of good answers that it may find fault with."
+        ),
+        "labels": Text(about="A file of people's verdicts, id, answer and label a line."),
+        "min_kappa": Number(least=0, most=1, default=0.6, about="The least agreement with the labels, Cohen's kappa."),
+    },
+    needs={"min_kappa": "labels"},
+)
+JUDGE = Section(
+    keys={
+        "model": Text(required=True, about="The name the judge is asked by."),
+        **{key: MODEL.keys[key] for key in ("base_url", "api_key_env", "request", "price")},
+        "prompt": Either(
+            kinds=(Text(), PROMPT), required=True, about="Names {answer}, and perhaps {input}, {reference} and columns."
+        ),
+        "verdict": VERDICT,
+        "unexamined": Flag(default=False, about="Whether gates may rest on it without an exam."),
+        "exam": EXAM,
+    },
 )
 
 # ---------------------------------------------------------------- what is asserted of pairs
@@ -225,8 +301,12 @@ SUITE = Section(
     keys={
         "dataset": DATASET,
         "prompt": PROMPT,
+        "prompts": Open(other=PROMPT, about="Further prompts: models without one of their own are tested with each."),
+        "defaults": DEFAULTS,
         "request": REQUEST,
+        "answer": ANSWER,
         "metrics": METRICS,
+        "judges": Open(other=JUDGE, about="Models that score answers."),
         "models": Open(other=MODEL, required=True, filled=True, about="The models under test."),
         "finetune": Open(other=FINETUNE, about="Fine-tuning jobs; each tuned model is a model under test."),
         "compare": Open(other=COMPARISON, about="Paired assertions between two models."),

@@ -156,6 +156,7 @@ class Texts(Kind):
     """A list of texts, each once."""
 
     default: Any = ()
+    empty: bool = False
 
     @property
     def takes(self) -> str:
@@ -164,7 +165,9 @@ class Texts(Kind):
 
     def accepts(self, value: Any) -> bool:
         """Whether it is such a list, with something in it."""
-        is_list = isinstance(value, list) and value and all(isinstance(item, str) and item.strip() for item in value)
+        is_list = (
+            isinstance(value, list) and (value or self.empty) and all(isinstance(item, str) and item.strip() for item in value)
+        )
         return bool(is_list) and len(set(value)) == len(value)
 
     def read(self, value: Any) -> tuple[str, ...]:
@@ -173,7 +176,30 @@ class Texts(Kind):
 
     def shape(self) -> Schema:
         """Return the schema of such a list."""
-        return {"type": "array", "items": {"type": "string", "pattern": r"\S"}, "minItems": 1, "uniqueItems": True}
+        least: Schema = {} if self.empty else {"minItems": 1}
+        return {"type": "array", "items": {"type": "string", "pattern": r"\S"}, **least, "uniqueItems": True}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Pair(Kind):
+    """Two numbers."""
+
+    @property
+    def takes(self) -> str:
+        """What is valid."""
+        return "two numbers, the lower one first"
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is such a pair."""
+        return isinstance(value, list) and len(value) == 2 and all(map(Number().accepts, value)) and value[0] < value[1]
+
+    def read(self, value: Any) -> tuple[float, float]:
+        """Return them as a tuple."""
+        return float(value[0]), float(value[1])
+
+    def shape(self) -> Schema:
+        """Return the schema of such a pair."""
+        return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "uniqueItems": True}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

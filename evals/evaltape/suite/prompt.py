@@ -4,14 +4,17 @@ import json
 import re
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
+
+import msgspec
 
 Message = dict[str, str]
 ROLES = ("system", "developer", "user", "assistant")
 INPUT = "input"
 """The name that stands for a sample's input in every template."""
+ANSWER, REFERENCE = "answer", "reference"
+"""The names that stand in a judge's template for the answer that it judges, and for a reference."""
 _COLUMN = re.compile(r"\w[\w -]*")
 
 
@@ -27,8 +30,7 @@ class Promptable(Protocol):
         """Further columns of its row."""
 
 
-@dataclass(frozen=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """The messages a model is asked with.
 
     >>> Prompt(turns=(("user", "Sum up: {input}"),)).render(sample)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from evaltape.names import is_safe_key, nearest
-from evaltape.suite.definition import MetricSpec
+from evaltape.suite.definition import CORRECTED, Judge, MetricSpec
 from evaltape.suite.keys import BUILT_IN
 from evaltape.suite.table import Table
 
@@ -12,11 +14,16 @@ DEFAULT = ("rouge1", "rouge2", "rougeL")
 TAKEN = {
     *("model", "sample", "prediction", "reference", "references", "failure", "failed", "truncated"),
     *("samples", "metrics", "gate", "bound", "low", "high"),
-    *("applies_to", "slice_gates", "comparisons", "against"),
+    *("applies_to", "slice_gates", "comparisons", "against", "unscored"),
 }
 """Names that stand beside the metrics' in results, snapshots and JUnit XML."""
 
-Metrics = Mapping[str, MetricSpec]
+
+class Scored(msgspec.Struct, frozen=True):
+    """All that bounds can be on."""
+
+    metrics: Mapping[str, MetricSpec]
+    judges: Mapping[str, Judge]
 
 
 def read_metrics(suite: Table) -> dict[str, MetricSpec]:
@@ -30,17 +37,34 @@ def read_metrics(suite: Table) -> dict[str, MetricSpec]:
     return metrics
 
 
-def read_bounds(table: Table, key: str, metrics: Metrics) -> dict[str, float]:
+def read_bounds(table: Table, key: str, scored: Scored) -> dict[str, float]:
     """Return the numbers of a table like `gates`, whose keys are metrics of the suite.
 
     Whether a number is possible for its metric, only the metric itself knows.
     """
     bounds: dict[str, float] = table.entries(key)
     for name in bounds:
-        if name not in metrics:
-            there = ", ".join(metrics)
-            raise table.error(key, f"names {name!r}, no metric of this suite.{nearest(name, metrics)} Its metrics: {there}")
+        problem = _problem(name, scored, of_slices=key == "slice_gates")
+        if problem:
+            raise table.error(key, f"names {name!r}{problem}")
     return bounds
+
+
+def _problem(name: str, scored: Scored, of_slices: bool) -> str | None:
+    """Return why no bound can be on a metric of that name, or None."""
+    metric = name if name in scored.metrics else name.removesuffix(CORRECTED)
+    if metric not in scored.metrics:
+        return f", no metric of this suite.{nearest(name, scored.metrics)} Its metrics: {', '.join(scored.metrics)}"
+    judge = scored.judges.get(scored.metrics[metric].judge or "")
+    if metric == name:
+        is_unproven = judge is not None and judge.exam is None and not judge.unexamined
+        hint = f"give it [judges.{judge.key}.exam], or say unexamined = true" if judge else ""
+        return f", the metric of a judge without an exam: {hint}" if is_unproven else None
+    if judge is None:
+        return f": {metric} is no judge's metric, so no labels correct its mean"
+    if judge.exam is None or judge.exam.labels is None:
+        return f", a mean corrected by people's labels: name their file in [judges.{judge.key}.exam] labels"
+    return ": labels correct the mean of all samples, not that of a slice" if of_slices else None
 
 
 def kind_of(name: str) -> str:
@@ -49,11 +73,12 @@ def kind_of(name: str) -> str:
 
 
 def _metric(name: str, table: Table) -> MetricSpec:
-    return MetricSpec(name, kind_of(name), {option: table.take(option) for option in table.values})
+    options = {option: table.take(option) for option in table.values}
+    return MetricSpec(name, "judge" if "judge" in options else kind_of(name), options)
 
 
 def _check_name(suite: Table, name: str, values: Mapping[str, Any]) -> None:
-    if name in BUILT_IN and "function" in values:
+    if name in BUILT_IN and ("function" in values or "judge" in values):
         raise suite.error_in("metrics", name, "is built in; give a metric of your own another name")
     if name in TAKEN:
         raise suite.error_in("metrics", name, "stands for something else in results; give the metric another name")
@@ -61,11 +86,11 @@ def _check_name(suite: Table, name: str, values: Mapping[str, Any]) -> None:
         raise suite.error_in("metrics", name, "can't be part of a test id; use letters, digits, _, - and .")
     if name not in BUILT_IN and not values:
         built_in = ", ".join(BUILT_IN)
-        own = f'one of your own: {name} = {{ function = "module:function" }}'
+        own = f'one of your own: {name} = {{ function = "module:function" }}, or {{ judge = "NAME" }}'
         raise suite.error_in("metrics", name, f"is not built in.{nearest(name, BUILT_IN)} Built in: {built_in}; {own}")
 
 
-def _refuse_names_that_differ_by_case(suite: Table, metrics: Metrics) -> None:
+def _refuse_names_that_differ_by_case(suite: Table, metrics: Mapping[str, MetricSpec]) -> None:
     seen: dict[str, str] = {}
     for name in metrics:
         other = seen.setdefault(name.lower(), name)

@@ -6,19 +6,23 @@ wrong with the file is a `UserError` naming file, key, value found and what is v
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.files import refuse_lfs_pointer
 from evaltape.names import is_safe_key, shown
-from evaltape.suite.definition import Fields, Suite
+from evaltape.suite.definition import Suite
 from evaltape.suite.keys import SUITE
 from evaltape.suite.read_comparisons import read_against, read_comparisons, read_mutants
 from evaltape.suite.read_dataset import read_dataset, read_fields
-from evaltape.suite.read_metrics import DEFAULT, read_metrics
+from evaltape.suite.read_endpoint import read_defaults
+from evaltape.suite.read_judges import check_judges, check_metrics, read_judges
+from evaltape.suite.read_metrics import DEFAULT, Scored, read_metrics
 from evaltape.suite.read_models import read_models
+from evaltape.suite.read_prompt import DEFAULT_INPUT
 from evaltape.suite.table import Table
 from evaltape.text import visible
 
@@ -35,17 +39,22 @@ def load_suite(file: Path) -> Suite:
     suite = Table(file, "", values, SUITE)
     table = suite.table("dataset")
     assert table is not None
-    fields, metrics = read_fields(table), read_metrics(suite)
-    models = read_models(suite, file.stem, fields, metrics)
+    fields, metrics, defaults = read_fields(table), read_metrics(suite), read_defaults(suite)
+    judges = read_judges(suite, file.stem, defaults)
+    check_metrics(suite, metrics, judges)
+    scored = Scored(metrics, judges)
+    models = read_models(suite, file.stem, fields, defaults, scored)
+    check_judges(suite, judges, metrics, models.values())
     if fields.input is None and not any(model.prompt.conversation for model in models.values()):
-        fields = replace(fields, input=Fields.input)
+        fields = msgspec.structs.replace(fields, input=DEFAULT_INPUT)
     return Suite(
         file=file,
         dataset=read_dataset(table, fields),
         metrics=metrics,
         models=models,
-        comparisons=read_comparisons(suite, file.stem, models, metrics),
-        against=read_against(suite, metrics),
+        judges=judges,
+        comparisons=read_comparisons(suite, file.stem, models, scored),
+        against=read_against(suite, scored),
         mutants=read_mutants(suite),
     )
 

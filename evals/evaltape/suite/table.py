@@ -7,7 +7,7 @@ from typing import Any
 
 from evaltape.errors import UserError
 from evaltape.names import nearest, shown
-from evaltape.suite.kinds import Kind
+from evaltape.suite.kinds import Either, Kind
 from evaltape.suite.tables import Open, Section
 from evaltape.text import cut, visible
 
@@ -45,6 +45,8 @@ class Table:
     def table(self, key: str) -> "Table | None":
         """Return the table under `key`; None if it is absent."""
         section, values = self.section.keys[key], self.take(key)
+        if isinstance(section, Either):
+            section = next(kind for kind in section.kinds if isinstance(kind, Section))
         assert isinstance(section, Section)
         return None if values is None else Table(self.file, self._inside(key), values, section)
 
@@ -75,6 +77,11 @@ class Table:
         if kind.filled and not values:
             raise UserError(f"{shown(self.file)}: [{inside.place}] is empty; name at least one")
         return {name: inside._checked(name, kind.kind_of(name), value) for name, value in values.items()}
+
+    def entries_by(self, key: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+        """Return the entries of a table under `key`, which may hold these keys alone."""
+        inside = Table(self.file, self._inside(key), self.values.get(key, {}), Section(keys=kinds))
+        return {name: inside.take(name) for name in kinds if name in inside}
 
     def error(self, key: str, what: str) -> UserError:
         """Return an error at `key` of this table."""
@@ -113,6 +120,9 @@ class Table:
             wrong = next((other for other in others if key in self.values and other in self.values), None)
             if wrong is not None:
                 raise self.error(wrong, f"has no meaning beside {key}: leave one of them out")
+        for key, other in section.needs.items():
+            if key in self.values and other not in self.values:
+                raise self.error(key, f"has no meaning without {other}")
 
 
 def value_shown(value: Any) -> str:

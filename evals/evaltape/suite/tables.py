@@ -53,6 +53,8 @@ class Section(Kind):
     """At least one of these keys has to be there."""
     without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For a key those that can't stand beside it."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """For a key the one that it has no meaning without."""
 
     @property
     def takes(self) -> str:
@@ -72,6 +74,7 @@ class Section(Kind):
         schema |= {"oneOf": [{"required": [key]} for key in self.one_of]} if self.one_of else {}
         schema |= {"anyOf": [{"required": [key]} for key in self.any_of]} if self.any_of else {}
         apart = [{"not": {"required": [key, other]}} for key, others in self.without.items() for other in others]
+        schema |= {"dependencies": {key: [other] for key, other in self.needs.items()}} if self.needs else {}
         return schema | ({"allOf": apart} if apart else {})
 
 

@@ -9,9 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from evaltape.local.api.batch_routes import add_batches
 from evaltape.local.api.file_routes import add_files
 from evaltape.local.api.guard import Guard, failure
 from evaltape.local.api.job_routes import add_jobs
+from evaltape.local.batches.batches import Batches
+from evaltape.local.batches.runner import Runner
 from evaltape.local.errors import ApiError, unknown_url, wrong_method
 from evaltape.local.inference.chat import Chat
 from evaltape.local.model.served import Models
@@ -24,7 +27,9 @@ from evaltape.local.state.files import Files
 from evaltape.local.training.jobs import Jobs
 
 
-def create_app(settings: Settings, *, files: Files, models: Models, chat: Chat, jobs: Jobs) -> ASGIApp:
+def create_app(
+    settings: Settings, *, files: Files, models: Models, chat: Chat, jobs: Jobs, batches: Batches, runner: Runner
+) -> ASGIApp:
     """Return the service as an ASGI app."""
     # A redirect would lose a POST with many clients: a path with a slash too many is a wrong one.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
@@ -33,6 +38,7 @@ def create_app(settings: Settings, *, files: Files, models: Models, chat: Chat, 
     _add_chat(app, models, chat)
     add_files(app, files)
     add_jobs(app, models, jobs)
+    add_batches(app, batches, runner)
     return Guard(app, api_key=settings.api_key, max_upload_bytes=settings.max_upload_mb * 2**20)
 
 
@@ -81,8 +87,7 @@ def _add_chat(app: FastAPI, models: Models, chat: Chat) -> None:
     @app.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:
         body = await read_json(request, ChatRequest)
-        adapter = await run_in_threadpool(models.adapter, body.model)
-        reply = await chat.start(body, adapter)
+        reply = await chat.start(body, await run_in_threadpool(models.adapter, body.model))
         if body.stream:
             return StreamingResponse(reply.stream(), media_type="text/event-stream")
         return JSONResponse(await reply.whole(request.is_disconnected))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from evaltape.local.api.paging import Limit, page
 from evaltape.local.errors import unknown_object
-from evaltape.local.requests.upload import CHUNK_BYTES, PURPOSE, read_upload
+from evaltape.local.requests.upload import CHUNK_BYTES, read_upload
 from evaltape.local.state.database import Row
 from evaltape.local.state.files import Files
 
@@ -21,7 +21,9 @@ def add_files(app: FastAPI, files: Files) -> None:
     @app.post("/v1/files")
     async def upload(request: Request) -> Row:
         sent = await read_upload(request)
-        return await run_in_threadpool(files.add, sent.filename, PURPOSE, sent.pieces(), expires_after_s=sent.expires_after_s)
+        return await run_in_threadpool(
+            files.add, sent.filename, sent.purpose, sent.pieces(), expires_after_s=sent.expires_after_s
+        )
 
     @app.get("/v1/files")
     def list_files(

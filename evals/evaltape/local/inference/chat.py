@@ -15,8 +15,10 @@ from evaltape.local.inference.answer import Answer
 from evaltape.local.inference.engine import Engine, Generation
 from evaltape.local.inference.prompt import Prompts
 from evaltape.local.inference.sampling import Sampling
+from evaltape.local.model.served import Models
 from evaltape.local.model.weights import Loaded, end_tokens
 from evaltape.local.requests.chat import ChatRequest
+from evaltape.local.requests.json_body import parse
 
 LOG = logging.getLogger("evaltape.local")
 CHECK_S = 0.5
@@ -49,6 +51,18 @@ class Chat:
     def close(self) -> None:
         """Let go of the threads."""
         self._prompts.close()
+
+
+async def answer(models: Models, chat: Chat, raw: bytes) -> tuple[int, dict[str, Any]]:
+    """Return the status and the body with which a request of a batch is answered."""
+    try:
+        request = await asyncio.to_thread(parse, raw, ChatRequest)
+        if request.stream:
+            raise ApiError("A batch's answers can't be streamed.", param="stream", code="unsupported_value")
+        reply = await chat.start(request, await asyncio.to_thread(models.adapter, request.model))
+        return 200, await reply.whole()
+    except ApiError as error:
+        return error.status, error.body()
 
 
 class Reply:
@@ -90,7 +104,7 @@ class Reply:
         finally:
             self.generation.cancelled = finish is None
 
-    async def whole(self, is_gone: Callable[[], Awaitable[bool]]) -> dict[str, Any]:
+    async def whole(self, is_gone: Callable[[], Awaitable[bool]] | None = None) -> dict[str, Any]:
         """Return the `chat.completion` object."""
         async for _piece in self.pieces(is_gone):
             pass

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evaltape.local.errors import ApiError
+from evaltape.local.requests.metadata import Metadata
 from evaltape.local.requests.refusal import shortened
 
 STRICT = ConfigDict(strict=True, extra="forbid")
@@ -60,16 +61,8 @@ class JobRequest(BaseModel):
     method: Method | None = None
     suffix: str | None = Field(None, min_length=1, max_length=64)
     seed: int | None = Field(None, ge=0, lt=2**31)
-    metadata: dict[str, str] | None = Field(None, max_length=16)
+    metadata: Metadata = None
     integrations: list[Any] | None = Field(None, max_length=0)
-
-    @field_validator("metadata")
-    @classmethod
-    def _check_metadata(cls, metadata: dict[str, str] | None) -> dict[str, str] | None:
-        for key, value in (metadata or {}).items():
-            if len(key) > 64 or len(value) > 512:
-                raise ValueError(f"key '{key[:64]}': keys have at most 64 characters, values at most 512")
-        return metadata
 
     def chosen(self) -> Hyperparameters:
         """Return the hyperparameters, from `method` or the older `hyperparameters`. Raise `ApiError` if they conflict."""

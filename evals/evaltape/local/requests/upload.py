@@ -11,7 +11,7 @@ from evaltape.local.errors import ApiError
 from evaltape.local.requests.json_body import check_type
 
 CHUNK_BYTES = 2**20
-PURPOSE = "fine-tune"
+PURPOSES = ["fine-tune", "batch"]
 # OpenAI's bounds: an hour to thirty days.
 SHORTEST_S, LONGEST_S = 3600, 2_592_000
 EXPIRY = "expires_after[anchor]", "expires_after[seconds]"
@@ -24,6 +24,8 @@ class Upload:
 
     filename: str
     """Its name without folders; it is only ever shown."""
+    purpose: str
+    """Use of the file: for a job or for a batch."""
     file: UploadFile
     """Its content, on disk if it is large."""
     expires_after_s: int | None
@@ -46,10 +48,10 @@ async def read_upload(request: Request) -> Upload:
     purpose = form.get("purpose")
     if purpose is None:
         raise ApiError("Missing required parameter: 'purpose'.", param="purpose", code="missing_required_parameter")
-    if purpose != PURPOSE:
+    if purpose not in PURPOSES:
         shown = purpose if isinstance(purpose, str) else "a file"
-        raise ApiError(f"'{shown}' is not one of ['{PURPOSE}'] - 'purpose'", param="purpose", code="invalid_value")
-    return Upload(_bare(file.filename or ""), file, _expiry(form))
+        raise ApiError(f"'{shown}' is not one of {PURPOSES} - 'purpose'", param="purpose", code="invalid_value")
+    return Upload(_bare(file.filename or ""), str(purpose), file, _expiry(form))
 
 
 def _check_charset(content_type: str) -> None:

@@ -1,4 +1,4 @@
-"""Rows of JSON in SQLite: files, jobs, events, checkpoints and tuned models."""
+"""Rows of JSON in SQLite: files, jobs, events, checkpoints, tuned models and batches."""
 
 import contextlib
 import json
@@ -13,9 +13,9 @@ from evaltape.errors import UserError
 from evaltape.local.state.disk import Reserve, is_full
 
 Row = dict[str, Any]
-Table = Literal["files", "jobs", "events", "checkpoints", "models"]
+Table = Literal["files", "jobs", "events", "checkpoints", "models", "batches"]
 T = TypeVar("T")
-_TABLES: tuple[Table, ...] = ("files", "jobs", "events", "checkpoints", "models")
+_TABLES: tuple[Table, ...] = ("files", "jobs", "events", "checkpoints", "models", "batches")
 
 
 class Database:

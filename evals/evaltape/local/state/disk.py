@@ -34,6 +34,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name, or copy it on a file system without links. Raise `OSError` where there is no room."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 class Reserve:
     """A file that keeps some space, to be lent to writes that lead to more: deleting a row needs space first."""
 

@@ -11,7 +11,7 @@ from evaltape.local.state.database import Database
 from evaltape.local.state.disk import Reserve, remove
 from evaltape.local.state.files import Files
 
-FOLDERS = ("files", "jobs", "models", "weights")
+FOLDERS = ("files", "jobs", "batches", "models", "weights")
 
 
 class Store:
@@ -21,7 +21,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self.folder = folder
+        self.folder, self.clock = folder, clock
         try:
             self._check_ownership()
             for name in FOLDERS:
@@ -54,6 +54,10 @@ class Store:
     def job_folder(self, job: str) -> Path:
         """Return the folder in which a job works until it has ended."""
         return self.folder / "jobs" / job
+
+    def batch_folder(self, batch: str) -> Path:
+        """Return the folder in which a batch works until it has ended."""
+        return self.folder / "batches" / batch
 
     def _check_ownership(self) -> None:
         """Refuse a folder of something else: what isn't known here would be removed from it."""

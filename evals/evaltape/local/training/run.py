@@ -1,7 +1,6 @@
 """One training under way: what its process reports becomes events, checkpoints, a result file and a tuned model."""
 
 import json
-import os
 import shutil
 import time
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any
 
 from evaltape.local.ids import new_id, now
 from evaltape.local.state.database import Row
-from evaltape.local.state.disk import remove
+from evaltape.local.state.disk import link, remove
 from evaltape.local.state.store import Store
 from evaltape.local.training.patience import Patience
 from evaltape.local.training.records import Records
@@ -133,7 +132,7 @@ class Run:
         name = new_id("", 16)
         target = self._store.model_folder(name)
         try:
-            shutil.copytree(self._folder / "out" / self._checkpoints[step], target, copy_function=_link)
+            shutil.copytree(self._folder / "out" / self._checkpoints[step], target, copy_function=link)
         except BaseException:
             remove(target)
             raise
@@ -154,14 +153,6 @@ class Run:
         for step, values in sorted(self._metrics.items()):
             lines.append(",".join([str(step), *(_cell(values.get(name)) for name in COLUMNS[1:])]))
         return "\n".join(lines) + "\n"
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links; one without room fails again
-        shutil.copyfile(source, target)
-    return target
 
 
 def _cell(value: float | None) -> str:

@@ -1,0 +1,155 @@
+"""How well two raters agree: Cohen's kappa with an interval, and the shares that explain it.
+
+Kappa is 1 - D / E: D is the mean squared distance of the two ratings of one answer, E what it would be if one rater's ratings
+were shuffled. For true and false that is Cohen's kappa, on a scale his weighted kappa with quadratic weights. Its interval is
+that of the mean of its influence values (the delta method), so clusters and few answers widen it as they do other means'.
+
+Sources: J. Cohen, A coefficient of agreement for nominal scales, Educational and Psychological Measurement 20 (1960), 37-46;
+J. Cohen, Weighted kappa, Psychological Bulletin 70 (1968), 213-220; E. B. Wilson, as in `scoring.two_valued`.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from itertools import permutations
+
+import msgspec
+
+from evaltape.scoring import two_valued
+from evaltape.scoring.statistics import Interval, interval
+from evaltape.scoring.student_t import normal_quantile
+
+Pair = tuple[float, float]
+"""A person's rating of an answer and the judge's (or another person's), each in 0..1."""
+
+
+class Kappa(msgspec.Struct, frozen=True):
+    """Cohen's kappa with its two-sided 95% interval; None where nothing can be said: all ratings are the same one."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """How well a judge's verdicts agree with people's labels."""
+
+    labels: int
+    """How many labels are compared; an answer with two people's labels counts twice."""
+    answers: int
+    """How many answers they are of."""
+    kappa: Kappa
+    agreed: float
+    """The share of labels that the verdict equals."""
+    commonest: float
+    """The share that always giving the commonest label would have."""
+    sensitivity: Interval | None
+    """Of the answers that people call true, the share that the judge does; None on a scale, and without such labels."""
+    specificity: Interval | None
+    """Of the answers that people call false, the share that the judge does; None likewise."""
+    confusion: dict[Pair, int]
+    """How many labels by (label, verdict)."""
+    people: Kappa | None = None
+    """The agreement of people with each other, on the answers with several labels; None if there are none."""
+
+
+def kappa(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = None, confidence: float = 0.95) -> Kappa:
+    """Return kappa of at least one pair of ratings; `clusters` has the sample of each pair.
+
+    >>> kappa([(1, 1), (1, 1), (0, 0), (0, 1)]).value
+    0.5
+    """
+    count = len(pairs)
+    one, other = (math.fsum(pair[side] for pair in pairs) / count for side in (0, 1))
+    apart = math.fsum((x - y) ** 2 for x, y in pairs) / count
+    by_chance = math.fsum((x - one) ** 2 + (y - other) ** 2 for x, y in pairs) / count + (one - other) ** 2
+    if by_chance < 1e-12:
+        return Kappa(None)
+    value = 1 - apart / by_chance
+    if apart == 0:
+        return Kappa(value, _unseen(len(pairs) if clusters is None else len(set(clusters)), by_chance, confidence), 1.0)
+    influences = [_influence(pair, (one, other), apart, by_chance) for pair in pairs]
+    found = interval([value + each for each in influences], clusters=clusters, confidence=confidence, bounds=(-1.0, 1.0))
+    return Kappa(value, found.low, found.high)
+
+
+def agree(
+    rated: Sequence[tuple[str, float, Sequence[float]]], *, is_scale: bool = False, confidence: float = 0.95
+) -> Agreement | None:
+    """Compare a judge's verdicts with people's labels: (sample, verdict, labels of that answer). None without any label."""
+    pairs = [(label, verdict) for _, verdict, labels in rated for label in labels]
+    samples = [sample for sample, _, labels in rated for _ in labels]
+    if not pairs:
+        return None
+    clusters = samples if len(set(samples)) < len(samples) else None
+    between = [(pair, sample) for sample, _, labels in rated for pair in permutations(labels, 2)]
+    people = kappa([pair for pair, _ in between], [sample for _, sample in between], confidence) if between else None
+    shares = [None, None] if is_scale else [_share(pairs, truth, clusters, confidence) for truth in (1.0, 0.0)]
+    return Agreement(
+        labels=len(pairs),
+        answers=len(rated),
+        kappa=kappa(pairs, clusters, confidence),
+        agreed=sum(label == verdict for label, verdict in pairs) / len(pairs),
+        commonest=max(Counter(label for label, _ in pairs).values()) / len(pairs),
+        sensitivity=shares[0],
+        specificity=shares[1],
+        confusion=dict(sorted(Counter(pairs).items())),
+        people=people,
+    )
+
+
+def share(ones: int, count: int, confidence: float = 0.95) -> Interval:
+    """Return a share of at least one with Wilson's interval."""
+    low, high = two_valued.wilson(ones, count, (1 - confidence) / 2)
+    return Interval(ones / count, low, high)
+
+
+def labels_needed(bound: float, observed: float, confidence: float = 0.95) -> int | None:
+    """Return how many labels of a class put the lower end of Wilson's interval at a bound; None if no number does.
+
+    >>> labels_needed(0.80, 0.90)
+    62
+    """
+    if observed <= bound:
+        return None
+    # Wilson's end is the share that the score test just doesn't refuse.
+    quantile = normal_quantile((1 + confidence) / 2)
+    return math.ceil(quantile**2 * bound * (1 - bound) / (observed - bound) ** 2)
+
+
+def flips(verdicts: Sequence[Sequence[float]]) -> float | None:
+    """Return how often two verdicts on one answer differ: the mean over answers with at least two of the pairs that differ."""
+    repeated = [each for each in verdicts if len(each) > 1]
+    if not repeated:
+        return None
+    return math.fsum(_differing(each) for each in repeated) / len(repeated)
+
+
+def _differing(verdicts: Sequence[float]) -> float:
+    pairs = len(verdicts) * (len(verdicts) - 1)
+    same: int = sum(count * (count - 1) for count in Counter(verdicts).values())
+    return 1 - same / pairs
+
+
+def _influence(pair: Pair, means: Pair, apart: float, by_chance: float) -> float:
+    (x, y), (one, other) = pair, means
+    # What one more pair like this one changes in E, whose means move, too.
+    chance = (x - one) ** 2 + (y - other) ** 2 + (one - other) ** 2 + 2 * (one - other) * ((x - one) - (y - other)) - by_chance
+    return apart * chance / (by_chance * by_chance) - ((x - y) * (x - y) - apart) / by_chance
+
+
+def _unseen(units: int, by_chance: float, confidence: float) -> float:
+    """Return the lower end where all pairs agree: a share of pairs that a sample of this size may miss would disagree."""
+    unseen: float = 1 - ((1 - confidence) / 2) ** (1 / units)
+    return max(-1.0, 1 - unseen / by_chance)
+
+
+def _share(pairs: Sequence[Pair], truth: float, clusters: Sequence[Hashable] | None, confidence: float) -> Interval | None:
+    places = [place for place, (label, _) in enumerate(pairs) if label == truth]
+    if not places:
+        return None
+    right = [float(pairs[place][1] == truth) for place in places]
+    within = None if clusters is None else [clusters[place] for place in places]
+    if within is not None and len(set(within)) == len(within):
+        within = None
+    return interval(right, clusters=within, confidence=confidence, bounds=(0.0, 1.0))
