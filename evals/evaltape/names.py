@@ -23,7 +23,7 @@ def file_name(sample_id: str) -> str:
     Letters, digits, `_`, `-` and inner dots stay; every other byte is percent-encoded, so `1/2`, `1?2` and `1-2` are
     three names. A name over 120 characters is cut and closed with a digest of the whole.
     """
-    name = quote(sample_id, safe="").replace(".repeat-", "%2Erepeat-")
+    name = quote(sample_id, safe="").replace(".repeat-", "%2Erepeat-").replace(".again-", "%2Eagain-")
     if name.startswith("."):
         name = "%2E" + name[1:]
     if name.endswith("."):

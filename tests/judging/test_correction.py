@@ -65,6 +65,23 @@ def test_prediction_powered_inference_by_hand() -> None:
     assert found.mean == pytest.approx(weight * 0.75 + 0.5 - weight * 0.6)
 
 
+def test_answers_chosen_for_their_verdict_stand_for_themselves_alone() -> None:
+    """As many labels of a judge's worst cases would else pull the mean down by far more than there are of them."""
+    worst = [0.0] * 20
+    alone = by_these([(1.0, 1.0)] * 27 + [(1.0, 0.0)] * 3, [1.0] * 150)
+    found = by_these([(1.0, 1.0)] * 27 + [(1.0, 0.0)] * 3, [1.0] * 150, worst)
+    assert alone.mean == pytest.approx(0.9)
+    assert found.mean == pytest.approx((180 * 0.9 + 20 * 0.0) / 200)
+
+    def make(rng: random.Random) -> Corrected:
+        answers = [drawn(rng, 0.7) for _ in range(200)]
+        liked = [place for place, (verdict, _) in enumerate(answers) if verdict == 1][:20]
+        others = [answer for place, answer in enumerate(answers) if place not in liked]
+        return by_these(others[:50], [verdict for verdict, _ in others[50:]], [answers[place][1] for place in liked])
+
+    assert max(misses(make, 0.7)) <= 0.045
+
+
 def test_without_unlabelled_answers_it_is_the_mean_of_the_labels() -> None:
     labelled = [(1.0, 1.0)] * 30 + [(1.0, 0.0)] * 10
     found = by_these(labelled, [])

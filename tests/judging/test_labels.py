@@ -29,7 +29,7 @@ def test_labels_of_several_people_and_uses(tmp_path: Path) -> None:
     ]
     labels = read_labels(write(tmp_path / "labels.jsonl", *rows), None, {"1", "2", "3"})
     assert [label.examines for label in labels] == [True, True, False, False, True, True]
-    assert [label.corrects for label in labels] == [True, True, False, False, False, True]
+    assert [label.stands_for_others for label in labels] == [True, True, False, False, False, True]
     grouped = by_answer(label for label in labels if label.examines)
     assert [(each.sample, each.labels, each.score) for each in grouped] == [
         ("1", (1.0, 0.0), 0.5),

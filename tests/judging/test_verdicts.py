@@ -1,10 +1,11 @@
 """Verdicts are found wherever a judge puts them, and nothing else is taken for one."""
 
 import pytest
-from evaltape.judging.verdict import Unread, VerdictForm, read_verdict
+from evaltape.judging.verdict import Unread, read_verdict
+from evaltape.suite.definition import Verdict
 
-FAITHFUL = VerdictForm(json="faithful")
-FIVE = VerdictForm(json="score", scale=(1, 5))
+FAITHFUL = Verdict(json="faithful")
+FIVE = Verdict(json="score", scale=(1, 5))
 
 
 @pytest.mark.parametrize(
@@ -54,11 +55,11 @@ def test_a_scale_becomes_0_to_1() -> None:
 
 
 def test_a_regular_expression_finds_its_first_match() -> None:
-    named = VerdictForm(regex=r"(?i)verdict: *(\w+)")
+    named = Verdict(regex=r"(?i)verdict: *(\w+)")
     assert read_verdict("I doubt it. Verdict: no. Verdict: yes", named) == 0
-    assert read_verdict("Yes.", VerdictForm(regex="^(?:Yes|No)")) == 1
+    assert read_verdict("Yes.", Verdict(regex="^(?:Yes|No)")) == 1
     assert read_verdict("<think>Verdict: no</think>Verdict: YES", named) == 1
-    assert read_verdict("Rating: 4 of 5", VerdictForm(regex=r"Rating: (\d)", scale=(1, 5))) == 0.75
+    assert read_verdict("Rating: 4 of 5", Verdict(regex=r"Rating: (\d)", scale=(1, 5))) == 0.75
     with pytest.raises(Unread, match="doesn't match 'no idea'"):
         read_verdict("no idea", named)
     with pytest.raises(Unread, match="its verdict is 'maybe', not true or false"):

@@ -10,6 +10,7 @@ from evaltape.names import nearest
 
 COMMANDS = {
     "init": "write what a repository needs for its first evaluation; overwrites nothing",
+    "label": "label answers by hand, for a judge's exam",
     "schema": "print the JSON Schema of a suite file, for editors",
     "serve": "serve OpenAI's API for an open-weights model on this machine, and fine-tune it",
 }

@@ -68,6 +68,7 @@ THESE, OTHERS = "labels of these answers", "labels of other answers"
 def by_these(
     labelled: Sequence[tuple[float, float]],
     unlabelled: Sequence[float],
+    chosen: Sequence[float] = (),
     *,
     tail: float = 0.025,
     bounds: Bounds = (0.0, 1.0),
@@ -77,7 +78,8 @@ def by_these(
     """Return the mean that labels would have on all answers, by prediction-powered inference.
 
     `labelled` are (verdict, label), of differences if two models are compared; `unlabelled` the verdicts on all other
-    answers; `tail` is the probability that the true mean lies beyond either end; `clusters` label both.
+    answers; `chosen` the labels of answers that were picked for their verdict, which stand for themselves alone; `tail` is
+    the probability that the true mean lies beyond either end; `clusters` label the first two.
 
     Raises `NotCorrected` for too few labels.
     """
@@ -90,10 +92,11 @@ def by_these(
         parts = [rest]
     else:
         parts = [rest, estimate_mean([weight * verdict for verdict in unlabelled], of_others)]
-    total = _sum(parts)
+    total = _beside(_sum(parts), len(labelled) + len(unlabelled), chosen)
     ends = total.ends_unseen(tail, bounds) if total.is_alike else total.ends(tail, most_widened)
     low, high = within(ends, bounds)
-    return Corrected(max(bounds[0], min(bounds[1], total.mean)), low, high, len(labelled), THESE, weight)
+    labels = len(labelled) + len(chosen)
+    return Corrected(max(bounds[0], min(bounds[1], total.mean)), low, high, labels, THESE, weight)
 
 
 def by_others(verdicts: Sequence[float], errors: Errors, *, tail: float = 0.025) -> Corrected:
@@ -197,6 +200,18 @@ def _less_one(rest: MeanEstimate) -> MeanEstimate:
         return rest
     error = rest.error * math.sqrt((rest.units - 1) / (rest.units - 2))
     return MeanEstimate(rest.mean, rest.clusters, rest.units - 1, error, rest.skewness)
+
+
+def _beside(others: MeanEstimate, count: int, chosen: Sequence[float]) -> MeanEstimate:
+    """Return the mean of both strata: the answers that were chosen, and all `count` others."""
+    if not chosen:
+        return others
+    share = len(chosen) / (len(chosen) + count)
+    return _sum([_scaled(others, 1 - share), _scaled(estimate_mean(chosen), share)])
+
+
+def _scaled(estimate: MeanEstimate, share: float) -> MeanEstimate:
+    return MeanEstimate(estimate.mean * share, estimate.clusters, estimate.units, estimate.error * share, estimate.skewness)
 
 
 def _sum(parts: Sequence[MeanEstimate]) -> MeanEstimate:

@@ -23,7 +23,7 @@ PROMPT, RANDOM, DISAGREEMENT, SECOND = "prompt", "random", "disagreement", "seco
 USES = {
     PROMPT: "it helped to write the judge's prompt, and doesn't count",
     RANDOM: "the answer was drawn at random",
-    DISAGREEMENT: "the answer was chosen because judge and metric disagree: it examines the judge, and corrects no mean",
+    DISAGREEMENT: "the answer was chosen because judge and metric disagree: in a corrected mean it stands for itself alone",
     SECOND: "the same person's second label, given blind: it says how well people agree with themselves",
 }
 
@@ -52,8 +52,8 @@ class Label(msgspec.Struct, frozen=True):
         return self.use not in (PROMPT, SECOND)
 
     @property
-    def corrects(self) -> bool:
-        """Whether it stands for answers that have no label: it wasn't chosen for the judge's verdict."""
+    def stands_for_others(self) -> bool:
+        """Whether it says something of answers that have no label: this one wasn't chosen for the judge's verdict."""
         return self.use in ("", RANDOM)
 
 
@@ -95,6 +95,12 @@ def read_labels(path: Path, scale: tuple[float, float] | None, samples: Collecti
             )
         labels.append(label)
     return labels
+
+
+def label_line(label: Label, value: bool | float) -> str:
+    """Return a label as a line of the file; `value` is its score as the file has it."""
+    row = {"id": label.sample, "answer": label.answer, "label": value, "model": label.model, "by": label.by, "use": label.use}
+    return json.dumps({key: item for key, item in row.items() if item != ""}, ensure_ascii=False) + "\n"
 
 
 def by_answer(labels: Iterable[Label]) -> list[LabelledAnswer]:

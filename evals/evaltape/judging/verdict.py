@@ -7,11 +7,10 @@ A verdict that can't be read is no score: the sample stays unscored, with the re
 import json
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
+from evaltape.scoring.extraction import objects
+from evaltape.suite.definition import Verdict
 from evaltape.text import cut
 
 THINKING_ENDS = "</think>"
@@ -20,25 +19,14 @@ _LONGEST = 60
 """Characters of a judge's answer that a reason quotes."""
 
 
-class VerdictForm(msgspec.Struct, frozen=True):
-    """How a suite says that a judge answers: by a key of a JSON object, or by what a regular expression finds."""
-
-    json: str | None = None
-    """The key of the verdict."""
-    regex: str | None = None
-    """The verdict is its first group, or the whole match if it has none."""
-    scale: tuple[float, float] | None = None
-    """The least and the greatest number of a verdict; None: it is true or false."""
-
-
 class Unread(Exception):
     """An answer without a verdict; the message is the reason, fit to be shown."""
 
 
-def read_verdict(answer: str, form: VerdictForm) -> float:
+def read_verdict(answer: str, form: Verdict) -> float:
     """Return the verdict in a judge's answer, in 0..1: 1 for true, and for the greatest number of a scale.
 
-    >>> read_verdict('Nobody says so. {"faithful": false}', VerdictForm(json="faithful"))
+    >>> read_verdict('Nobody says so. {"faithful": false}', Verdict(json="faithful"))
     0.0
 
     Raises `Unread`.
@@ -93,34 +81,6 @@ def _by_regex(answer: str, regex: str) -> str:
     if match is None:
         raise Unread(f"{regex!r} doesn't match {_quoted(answer)}")
     return (match[1] if match.re.groups else match[0]) or ""
-
-
-def objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a text, in order, with no object that stands inside another one.
-
-    An object with one key twice says two things, and is left out.
-    """
-    decoder, place = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_refused), text.find("{")
-    while place >= 0:
-        try:
-            value, place = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            place += 1
-        else:
-            if isinstance(value, dict):
-                yield value
-        place = text.find("{", place)
-
-
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key twice")
-    return found
-
-
-def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _quoted(value: Any) -> str:

@@ -1,0 +1,204 @@
+"""`evaltape label`: shows answers one by one, and writes a person's verdict on each as a line of the judge's labels."""
+
+import getpass
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from evaltape.cli.arguments import Parser
+from evaltape.cli.terminal_keys import read_key
+from evaltape.cli.workspaces import replay_workspaces
+from evaltape.errors import UserError
+from evaltape.judging.agreement import kappa
+from evaltape.judging.labels import DISAGREEMENT, SECOND, Label, label_line, read_labels, second_pairs
+from evaltape.judging.queue import Candidate, Turn, first_turns, second_turns
+from evaltape.names import nearest, shown
+from evaltape.suite.definition import Judge
+from evaltape.text import counted, cut, visible, wrapped
+from evaltape.workspace import Workspace
+
+SKIP, QUIT = "s", "q"
+DESCRIPTION = """\
+Shows recorded answers one by one and asks for your verdict on each; a key is a verdict, and each is written at once to the
+file that [judges.NAME.exam] labels names. You don't see what the judge said. Start it again to go on."""
+EPILOG = """\
+examples:
+  evaltape label                     the suite's only judge
+  evaltape label faithful --by ann   the labels say who gave them
+  evaltape label --second            your own labels once more, blind; then how often you agree with yourself"""
+MOST_WIDTH = 100
+
+
+def parser() -> Parser:
+    """Return the command line's parser."""
+    label = Parser("evaltape label", DESCRIPTION, EPILOG)
+    add = label.add_argument
+    add("judge", nargs="?", metavar="JUDGE", help="the judge's key, where the suite has several")
+    add("--suite", metavar="FILE", help="the suite file (default: those of eval_suite)")
+    add("--model", metavar="KEY", help="label this model's answers alone")
+    add("--by", metavar="NAME", default=None, help="who gives the labels (default: your user name)")
+    add("--second", action="store_true", help="label your own labels once more, blind, and say how often the two agree")
+    return label
+
+
+def main(argv: Sequence[str]) -> int:
+    """Label answers; return the exit code."""
+    options = parser().parse_args(argv)
+    try:
+        workspaces = replay_workspaces(Path.cwd(), options.suite)
+        workspace, judge = find_judge(workspaces, options.judge)
+        by = options.by or getpass.getuser()
+        print("\n".join(Desk(workspace, judge, by).label(options.model, options.second)))
+    except UserError as error:
+        print(f"evaltape label: {error}", file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        print("\nEach verdict is written. Go on: evaltape label")
+    return 0
+
+
+def find_judge(workspaces: Sequence[Workspace], name: str | None) -> tuple[Workspace, Judge]:
+    """Return the judge of that name, or the only one. Raises `UserError`."""
+    judges = [(workspace, judge) for workspace in workspaces for judge in workspace.suite.judges.values()]
+    found = [each for each in judges if name in (None, each[1].key)]
+    if len(found) == 1:
+        return found[0]
+    keys = [judge.key for _, judge in judges]
+    if not keys:
+        files = ", ".join(shown(workspace.suite.file) for workspace in workspaces)
+        raise UserError(f"{files}: there is no judge; add [judges.NAME]")
+    if name is None:
+        raise UserError(f"there are several judges; name one: {', '.join(keys)}")
+    if found:
+        raise UserError(f"{name!r} is a judge of several suites; name the suite: --suite FILE")
+    raise UserError(f"{name!r} is no judge.{nearest(name, keys)} Judges: {', '.join(keys)}")
+
+
+class Desk:
+    """Where one person labels answers for one judge."""
+
+    def __init__(self, workspace: Workspace, judge: Judge, by: str, keys: Callable[[], str] = read_key) -> None:
+        self.workspace = workspace
+        self.judge = judge
+        self.by = by
+        self.file = _labels_file(workspace, judge)
+        self.read_key = keys
+        self.verdicts = _verdict_keys(judge.verdict.scale)
+
+    def label(self, model: str | None, second: bool) -> list[str]:
+        """Label until there is no answer left, or the person stops; return what is said at the end."""
+        labels = self._labels()
+        turns = self._second(labels) if second else first_turns(self._candidates(model), labels, self.by)
+        written = 0
+        for number, turn in enumerate(turns, 1):
+            key = self._asked(turn, number, len(turns))
+            if key == QUIT:
+                break
+            if key != SKIP:
+                self._write(turn, self.verdicts[key])
+                written += 1
+        return [f"{counted(written, 'label')} written to {shown(self.file)}.", *self._end(second, len(turns) - written)]
+
+    def _labels(self) -> list[Label]:
+        if not self.file.exists():
+            return []
+        return read_labels(self.file, self.judge.verdict.scale, self.workspace.samples_by_id)
+
+    def _second(self, labels: list[Label]) -> list[Turn]:
+        turns = second_turns(labels, self.by, self.workspace.samples)
+        if not turns and not second_pairs(labels):
+            raise UserError(f"{shown(self.file)}: there is no label by {cut(self.by, 40)} to give a second time")
+        return turns
+
+    def _candidates(self, model: str | None) -> list[Candidate]:
+        suite = self.workspace.suite
+        if model is not None and model not in suite.models:
+            raise UserError(f"--model {model}: no model of {shown(suite.file)}.{nearest(model, suite.models)}")
+        verdict = next((name for name, spec in suite.metrics.items() if spec.judge == self.judge.key), None)
+        score = next((name for name, spec in suite.metrics.items() if spec.kind == "rouge"), None)
+        found = []
+        for key in [model] if model else suite.models:
+            for sample in self.workspace.samples:
+                given = self.workspace.prediction(suite.models[key], sample)
+                if given.answered:
+                    scores = given.scores
+                    found.append(Candidate(sample, key, given.text, scores.get(verdict or ""), scores.get(score or "")))
+        if not found:
+            raise UserError(f"{shown(suite.file)}: no answer is recorded. Record them: pytest --record-missing")
+        return found
+
+    def _asked(self, turn: Turn, number: int, of: int) -> str:
+        print("\n".join(self._page(turn, number, of)), flush=True)
+        while True:
+            key = self.read_key().lower()
+            if key in self.verdicts or key in (SKIP, QUIT):
+                return key
+
+    def _page(self, turn: Turn, number: int, of: int) -> list[str]:
+        width = min(MOST_WIDTH, shutil.get_terminal_size().columns)
+        why = {DISAGREEMENT: "chosen: judge and ROUGE disagree", SECOND: "a second time"}.get(turn.use, "drawn at random")
+        head = f"{number} of {of} · sample {visible(turn.candidate.sample.id)} · {why}"
+        keys = "  ".join([*(f"[{key}] {_named(value)}" for key, value in self.verdicts.items()), "[s] skip  [q] stop"])
+        rule = "─" * width
+        texts = [turn.candidate.sample.input.split("\n"), turn.candidate.answer.split("\n")]
+        shown_texts = [[line for text in lines for line in wrapped(text, width, "  ")] for lines in texts]
+        return ["", rule, head, rule, *shown_texts[0], "", f"{self.judge.key}?", "", *shown_texts[1], "", keys]
+
+    def _write(self, turn: Turn, value: bool | float) -> None:
+        """Append a line, so that it is on disk before the next answer is shown."""
+        candidate = turn.candidate
+        line = label_line(Label(candidate.sample.id, candidate.answer, 0.0, candidate.model, self.by, turn.use), value)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("ab+") as file:
+                if file.tell() and not _ends_with_newline(self.file):
+                    file.write(b"\n")
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UserError(f"{shown(self.file)} can't be written: {error.strerror or error}") from None
+
+    def _end(self, second: bool, left: int) -> list[str]:
+        lines = [f"{counted(left, 'answer')} left. Go on: evaltape label"] if left else []
+        if not second:
+            return lines
+        pairs = second_pairs([label for label in self._labels() if label.by == self.by])
+        if not pairs:
+            return lines
+        same = sum(first == again for _, first, again in pairs)
+        found = kappa([(first, again) for _, first, again in pairs], [sample for sample, _, _ in pairs])
+        value = "unknown: all labels are the same" if found.value is None else f"{found.value:.2f}"
+        return [*lines, f"You agree with yourself on {same} of {counted(len(pairs), 'answer')}; kappa {value}."]
+
+
+def _labels_file(workspace: Workspace, judge: Judge) -> Path:
+    labels = judge.exam.labels if judge.exam else None
+    if labels is None:
+        raise UserError(
+            f"{shown(workspace.suite.file)}: [judges.{judge.key}.exam] names no file of labels; add "
+            f'labels = "../data/{judge.key}.jsonl"'
+        )
+    return labels
+
+
+def _verdict_keys(scale: tuple[float, float] | None) -> dict[str, bool | float]:
+    """Return the keys of a judge's verdicts. Raises `UserError` for a scale that single keys can't give."""
+    if scale is None:
+        return {"y": True, "n": False}
+    low, high = scale
+    if low != int(low) or high != int(high) or not 0 <= low <= high <= 9:
+        raise UserError(f"a scale from {low:g} to {high:g} has no key for each verdict; write the labels by hand")
+    return {str(number): number for number in range(int(low), int(high) + 1)}
+
+
+def _named(value: bool | float) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value:g}"
+
+
+def _ends_with_newline(file: Path) -> bool:
+    with file.open("rb") as opened:
+        opened.seek(-1, os.SEEK_END)
+        return opened.read(1) == b"\n"

@@ -1,0 +1,128 @@
+"""Recorded verdicts: what judges said of a model's answers, and of the texts of their exams.
+
+<suite>/<model>/<judge>/<sample>.yaml             the verdict on the model's answer
+<suite>/<model>/<judge>/<sample>.again-2.yaml     a second verdict on the same answer, to measure noise
+<suite>/<model>/<judge>/<sample>.repeat-2.yaml    the verdict on its second answer
+<suite>/<model>/<judge>/mutants/<digest>.yaml     the verdict on a mutant of an answer
+<suite>/<judge>/exam/<digest>.yaml                the verdict on a text of its exam
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from evaltape.errors import NotFetched, RecordedOtherwise, RecordingError
+from evaltape.files import FETCH
+from evaltape.judging.request import is_other_answer, judge_request, question_name
+from evaltape.judging.verdict import Unread, read_verdict
+from evaltape.names import shown
+from evaltape.recording import cassettes
+from evaltape.recording.unfinished import REPEAT
+from evaltape.samples.sample import Sample
+from evaltape.scoring.prediction import read_completion
+from evaltape.suite.definition import Judge
+from evaltape.text import visible
+
+ENDPOINT = "/chat/completions"
+AGAIN = ".again-"
+EXAM, MUTANTS = "exam", "mutants"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A text that a judge is asked about, and where its verdict lies."""
+
+    judge: Judge
+    sample: Sample
+    answer: str
+    """The text that is judged."""
+    model: str = ""
+    """The key of the model that gave it; empty for a text of the exam."""
+    repeat: int = 1
+    """Which of the model's repeated answers it is, from 1."""
+    again: int = 1
+    """Which verdict on the same answer it is, from 1."""
+    is_mutant: bool = False
+    """Whether it is a mutant of the model's answer."""
+
+    @property
+    def place(self) -> Path:
+        """The cassette's path under the suite's folder."""
+        if not self.model:
+            return Path(self.judge.key, EXAM, f"{self._digest}.yaml")
+        folder = Path(self.model, self.judge.key)
+        if self.is_mutant:
+            return folder / MUTANTS / f"{self._digest}.yaml"
+        suffix = f"{REPEAT}{self.repeat}" if self.repeat > 1 else f"{AGAIN}{self.again}" if self.again > 1 else ""
+        return folder / f"{self.sample.name}{suffix}.yaml"
+
+    @property
+    def _digest(self) -> str:
+        return question_name(self.sample.id, self.answer)
+
+
+class RecordedVerdict(msgspec.Struct, frozen=True):
+    """What a recorded call says of an answer."""
+
+    score: float | None
+    """In 0..1; None if the verdict can't be read."""
+    unread: str = ""
+    """Why it can't."""
+    said: str = ""
+    """The judge's own words."""
+    cost_usd: float | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Verdicts(msgspec.Struct, frozen=True):
+    """The recorded verdicts of one suite's judges."""
+
+    folder: Path
+    """`<cassettes>/<suite>`."""
+
+    def cassette(self, asked: Asked) -> Path:
+        """Return the file of one verdict."""
+        return self.folder / asked.place
+
+    def read(self, asked: Asked) -> RecordedVerdict:
+        """Return a recorded verdict. Raises `RecordingError` if there is none of exactly this request."""
+        path = self.cassette(asked)
+        try:
+            body = judge_request(asked.judge, asked.sample, asked.answer)
+            exchange = cassettes.replay(path, ENDPOINT, body)
+        except RecordedOtherwise as error:
+            raise self._stale(asked, path, error) from None
+        except ValueError as error:
+            raise RecordingError(f"the prompt of the judge {asked.judge.key} can't be filled: a column {error}") from None
+        try:
+            answer = read_completion(exchange.answered)
+        except ValueError as error:
+            raise RecordingError(f"{shown(path)}: {error}") from None
+        counts = (exchange.cost_usd, answer.prompt_tokens, answer.completion_tokens)
+        if answer.failure is not None:
+            return RecordedVerdict(None, answer.failure, answer.text, *counts)
+        try:
+            return RecordedVerdict(read_verdict(answer.text, asked.judge.verdict), "", answer.text, *counts)
+        except Unread as reason:
+            return RecordedVerdict(None, visible(str(reason)), answer.text, *counts)
+
+    def is_recorded(self, asked: Asked) -> bool:
+        """Return whether there is a verdict of exactly this request.
+
+        Raises `RecordingError` if nobody can know, because Git LFS hasn't fetched it.
+        """
+        try:
+            self.read(asked)
+        except NotFetched as error:
+            raise RecordingError(f"{error}. Fetch it first, recording it again would be paid: {FETCH}") from None
+        except RecordingError:
+            return False
+        return True
+
+    def _stale(self, asked: Asked, path: Path, error: RecordedOtherwise) -> RecordedOtherwise:
+        """Say what changed since: the answer, or how the judge is asked."""
+        recorded = cassettes.read(path)[0].asked
+        if asked.model and is_other_answer(asked.judge, asked.sample, recorded):
+            return RecordedOtherwise(f"{shown(path)}: a verdict on another answer of {asked.model}", "another answer")
+        told = str(error).partition(": ")[2]
+        return RecordedOtherwise(f"{shown(path)}: the judge {asked.judge.key} is asked otherwise now: {told}", error.what)

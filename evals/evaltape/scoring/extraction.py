@@ -1,0 +1,124 @@
+"""The part of a recorded answer that is scored, by the steps of `[answer]`; the recording keeps the whole.
+
+`objects` finds JSON in what models write around it; judges' verdicts are read with it, too.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from evaltape.errors import UserError
+from evaltape.scoring.functions import UserFunction, load_function
+from evaltape.scoring.scorer import FunctionError
+from evaltape.suite.definition import AnswerRule
+from evaltape.text import cut, visible
+
+_LONGEST = 60
+"""Characters of an answer that a reason quotes."""
+
+
+class NoMatch(Exception):
+    """A step of `[answer]` finds nothing in an answer; the message says which, fit to be shown."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step of `[answer]`, ready to be applied."""
+
+    rule: AnswerRule
+    function: UserFunction | None = None
+    """The user's own, of a `function`."""
+
+    def apply(self, text: str) -> str:
+        """Return what the step takes of a text. Raises `NoMatch`."""
+        found = self._found(text)
+        if found is None:
+            raise NoMatch(f"[answer] {self.rule.kind} = {cut(repr(self.rule.value), 80)} finds nothing in {_quoted(text)}")
+        return found
+
+    def _found(self, text: str) -> str | None:
+        match self.rule.kind:
+            case "after":
+                _, mark, rest = text.rpartition(self.rule.value)
+                return rest if mark else None
+            case "json":
+                return self._value_in(text)
+            case "regex":
+                match = re.search(self.rule.value, text)
+                return None if match is None else match[1 if match.re.groups else 0]
+        return self._called(text)
+
+    def _value_in(self, text: str) -> str | None:
+        key = self.rule.value
+        values = [each[key] for each in objects(text) if key in each]
+        if values and not isinstance(values[-1], str):
+            raise NoMatch(f"[answer] json = {key!r} holds {_quoted(values[-1])}, not a text")
+        return values[-1] if values else None
+
+    def _called(self, text: str) -> str | None:
+        assert self.function is not None
+        try:
+            returned = self.function.call(text)
+            if returned is not None and not isinstance(returned, str):
+                raise self.function.wrong(returned, "neither a text nor None, which says that it finds nothing")
+        except FunctionError as error:
+            raise NoMatch(f"[answer] function: {visible(str(error))}") from None
+        return returned
+
+
+def load_steps(rules: Sequence[AnswerRule], place: str, root: Path) -> tuple[Step, ...]:
+    """Return the steps of `[answer]`; functions are imported from below `root`.
+
+    Raises `UserError`, with the `place` of the table, for a function that can't be imported or called with a text.
+    """
+    return tuple(Step(rule, _loaded(rule, place, root) if rule.kind == "function" else None) for rule in rules)
+
+
+def extract(text: str, steps: Sequence[Step]) -> str:
+    """Return the part of an answer that is scored. Raises `NoMatch` where a step finds nothing, or nothing is left."""
+    for step in steps:
+        text = step.apply(text)
+    if steps and not text.strip():
+        raise NoMatch(f"[answer] {steps[-1].rule.kind} leaves nothing of the answer")
+    return text.strip() if steps else text
+
+
+def _loaded(rule: AnswerRule, place: str, root: Path) -> UserFunction:
+    try:
+        return load_function(rule.value, root, ("text",))
+    except UserError as error:
+        raise UserError(f"{place} function = {rule.value!r}: {error}") from None
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects in a text, in order, with no object that stands inside another one.
+
+    An object with one key twice says two things, and is left out.
+    """
+    decoder, place = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_refused), text.find("{")
+    while place >= 0:
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            place += 1
+        else:
+            yield value
+        place = text.find("{", place)
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _quoted(value: Any) -> str:
+    return cut(repr(value) if isinstance(value, str) else json.dumps(value, default=str), _LONGEST)
