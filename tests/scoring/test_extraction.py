@@ -54,7 +54,7 @@ def test_what_finds_nothing_says_so(rule: tuple[str, str], text: str, told: str)
 def test_a_function_of_the_users_own(tmp_path: Path) -> None:
     (tmp_path / "extracting.py").write_text(FUNCTIONS)
     assert taken("Ann left. Bob too.", ("function", "extracting:first_sentence"), root=tmp_path) == "Ann left"
-    with pytest.raises(NoMatch, match="finds nothing in '. Bob'"):
+    with pytest.raises(NoMatch, match=r"finds nothing in '\. Bob'"):
         taken(". Bob", ("function", "extracting:first_sentence"), root=tmp_path)
     with pytest.raises(NoMatch, match=r"\[answer\] function: .*extracting.py:6: extracting:broken raised ZeroDivisionError"):
         taken("a", ("function", "extracting:broken"), root=tmp_path)
