@@ -9,30 +9,35 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaltape.errors import RecordingError, UserError
+from evaltape.errors import NotFetched, RecordingError, UserError
+from evaltape.files import FETCH
 from evaltape.finetuning.jobs import Jobs
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
 from evaltape.recording.unfinished import read_unfinished
+from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
 from evaltape.samples.answer import Answer
 from evaltape.samples.dataset import Loaded
 from evaltape.samples.links import refuse_links
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring import rouge
+from evaltape.scoring.extraction import Step, load_steps
 from evaltape.scoring.metrics import CallFacts, Metric, build_metrics, check_bound, score_answer
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.reference_check import check_references
 from evaltape.scoring.slices import slice_values
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Commands
-from evaltape.suite.definition import Model, Suite
+from evaltape.suite.definition import Judge, Model, Suite
 from evaltape.suite.reader import load_suite, refuse_equal_names
 
 if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
 
+Verdict = Callable[[Judge], RecordedVerdict]
+"""What was recorded of a judge's verdict on one answer; raises `RecordingError`."""
 CALL_KINDS = ("latency_s", "cost_usd")
 """Kinds of metrics that score the call, not its text; older recordings don't hold what they need."""
 
@@ -58,6 +63,7 @@ class Workspace:
         self.is_recorder = is_recorder
         self._freezes = freezes
         self._before_freezing = before_freezing
+        self._steps: dict[str, tuple[Step, ...]] = {}
         self.notes: list[str] = []
         """What a person should know of the data, found while it was loaded."""
 
@@ -143,12 +149,24 @@ class Workspace:
     def text_metrics(self) -> dict[str, Metric]:
         """Those that need nothing but a text, and cost nothing."""
         kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
-        return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "function")}
+        return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "function", "judge")}
 
     @property
     def answer_metrics(self) -> dict[str, Metric]:
-        """Those that the text of an answer decides: all but those of the call."""
-        return {name: metric for name, metric in self.metrics.items() if self.suite.metrics[name].kind not in CALL_KINDS}
+        """Those that the text of an answer decides: all but those of the call, and verdicts, which are recorded."""
+        kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
+        return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "judge")}
+
+    @cached_property
+    def judged_by(self) -> dict[str, Judge]:
+        """The judges by the metrics that they score."""
+        named = {name: spec.judge for name, spec in self.suite.metrics.items()}
+        return {name: self.suite.judges[judge] for name, judge in named.items() if judge is not None}
+
+    @cached_property
+    def computed(self) -> dict[str, Metric]:
+        """The metrics that no judge scores."""
+        return {name: metric for name, metric in self.metrics.items() if name not in self.judged_by}
 
     @cached_property
     def operators(self) -> "list[Operator]":
@@ -158,18 +176,47 @@ class Workspace:
         asked = self.suite.mutants
         return load_operators(asked.operators or None if asked else None, self.suite.file, self.settings.root)
 
-    def scored(self, model: Model, sample: Sample, answer: Answer) -> Prediction:
-        """Return a model's answer with its scores, and the reasons of metrics that can't score it."""
+    def scored(self, model: Model, sample: Sample, answer: Answer, verdict: Verdict | None = None) -> Prediction:
+        """Return a model's answer with its scores, and the reasons of metrics that can't score it.
+
+        `verdict` returns what was recorded of a judge's verdict on it, and raises `RecordingError`; by default the one that is
+        recorded of the model's answer.
+        """
         if answer.failure is not None:
             return Prediction(model, sample, answer)
         facts = CallFacts(answer.latency_s, answer.cost_usd)
-        scores, unscored = score_answer(self.metrics, sample, answer.text, facts)
+        scores, unscored = score_answer(self.computed, sample, answer.text, facts)
         faults = {name: reason for name, reason in unscored.items() if self.suite.metrics[name].kind not in CALL_KINDS}
+        for name, judge in self.judged_by.items():
+            found = self._verdict(model, judge, verdict or self.asked(model, sample, answer.text))
+            if isinstance(found, str):
+                faults[name] = found
+            else:
+                scores[name] = found
         return Prediction(model, sample, answer, scores, faults)
+
+    def asked(self, model: Model, sample: Sample, text: str, repeat: int = 1, again: int = 1) -> Verdict:
+        """Return the function that reads what judges said of one answer of a model."""
+
+        def read(judge: Judge) -> RecordedVerdict:
+            return self.verdicts.read(Asked(judge, sample, text, model.key, repeat, again))
+
+        return read
+
+    def _verdict(self, model: Model, judge: Judge, verdict: Verdict) -> float | str:
+        """Return a verdict's score, or why there is none."""
+        try:
+            found = verdict(judge)
+        except NotFetched as error:
+            return f"{error}. Fetch it: {FETCH}"
+        except RecordingError as error:
+            return f"{error}. Record it: {self.commands.record_missing(model.kind)}"
+        return found.unscored if found.score is None else found.score
 
     def recorded(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
         """Return the recorded answer, scored; if there is no valid recording, a failed prediction with the reason."""
-        return self.scored(model, sample, self.recordings.answer(model, sample, repeat))
+        answer = self.recordings.answer(model, sample, repeat)
+        return self.scored(model, sample, answer, self.asked(model, sample, answer.text, repeat))
 
     # ------------------------------------------------------------ recordings
 
@@ -181,7 +228,20 @@ class Workspace:
     @cached_property
     def recordings(self) -> Recordings:
         """The suite's recorded answers."""
-        return Recordings(self.folder, self.suite, self.jobs.served, lambda model: self.commands.record_missing(model.kind))
+        record_missing = self.commands.record_missing
+        return Recordings(self.folder, self.suite, self.jobs.served, lambda model: record_missing(model.kind), self.steps)
+
+    def steps(self, model: Model) -> tuple[Step, ...]:
+        """Return the steps from a model's recorded text to the text that is scored. Raises `UserError`."""
+        if model.key not in self._steps:
+            place = f"{shown(self.suite.file)}: [{model.place}] answer"
+            self._steps[model.key] = load_steps(model.answer, place, self.settings.root)
+        return self._steps[model.key]
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """The recorded verdicts of the suite's judges."""
+        return Verdicts(self.folder)
 
     def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
         """Return whether there is a valid recording of a model's answer."""

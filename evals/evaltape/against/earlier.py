@@ -13,12 +13,13 @@ from typing import Any
 
 from evaltape.against.places import New, Places
 from evaltape.against.tree import Unreadable
-from evaltape.errors import NotFetched, RecordingError, UserError
+from evaltape.errors import NotFetched, NotRecorded, RecordingError, UserError
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange, canonical, differences
 from evaltape.recording.folder import ENDPOINT, answer_of
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
+from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.dataset import load_samples
 from evaltape.samples.frozen import SAMPLES, parse_samples
@@ -71,6 +72,26 @@ class Earlier:
         if not any(path.endswith(".yaml") for path in self._places.cassettes(key)):
             raise Unreadable(f"nothing of {key} is recorded at {self._tree.ref}")
         return self._recorded(key, samples)
+
+    def verdicts(self, asked: Sequence[Asked]) -> Mapping[tuple[str, str], RecordedVerdict]:
+        """Return what today's judges said of a model's answers there, by judge and sample.
+
+        Verdicts compare only if they were given in the same way, so those of a judge that was asked otherwise have no score.
+        Raises `Unreadable`.
+        """
+        there = set(self._places.files)
+        paths = [f"{self._places.recordings}/{it.place.as_posix()}" for it in asked]
+        with self._copied([path for path in paths if path in there]) as root:
+            recorded = Verdicts(root / str(self._places.recordings))
+            return {(it.judge.key, it.sample.id): self._verdict(recorded, it, root) for it in asked}
+
+    def _verdict(self, recorded: Verdicts, asked: Asked, root: Path) -> RecordedVerdict:
+        try:
+            return recorded.read(asked)
+        except NotRecorded:
+            return RecordedVerdict(None, f"{self._tree.ref} has no verdict of the judge {asked.judge.key} on this answer")
+        except RecordingError as error:
+            return RecordedVerdict(None, self._named(str(error), root))
 
     # ------------------------------------------------------------ samples
 

@@ -8,11 +8,14 @@ from evaltape.against.findings import ModelAgainst, Pair, SampleChanges, Side
 from evaltape.against.places import find_places
 from evaltape.against.tree import Tree, Unreadable
 from evaltape.errors import RecordingError
+from evaltape.recording.folder import extracted
+from evaltape.recording.verdicts import Asked, RecordedVerdict
+from evaltape.samples.answer import Answer
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
-from evaltape.workspace import CALL_KINDS, Workspace
+from evaltape.workspace import CALL_KINDS, Verdict, Workspace
 
 
 class OtherSide:
@@ -50,7 +53,7 @@ class OtherSide:
         answers = earlier.answers(scores.model, common)
         return replace(
             nothing,
-            pairs=_pairs(workspace, common, answers, scores),
+            pairs=_pairs(workspace, common, answers, scores, earlier),
             samples=changes,
             request=changed_request(workspace, scores.model, common, answers.requests),
             clusters=scores.clusters,
@@ -79,15 +82,32 @@ def _split(today: list[Sample], earlier: Mapping[str, Content]) -> tuple[list[Sa
     )
 
 
-def _pairs(workspace: Workspace, samples: list[Sample], answers: Answers, scores: ModelScores) -> list[Pair]:
+def _pairs(workspace: Workspace, samples: list[Sample], answers: Answers, scores: ModelScores, earlier: Earlier) -> list[Pair]:
     today = {prediction.sample.id: prediction for prediction in scores.predictions}
     scores_calls = any(spec.kind in CALL_KINDS for spec in workspace.suite.metrics.values())
+    steps = workspace.steps(scores.model)
+    before = {sample.id: extracted(answers.answers[sample.id], steps) for sample in samples}
+    changed = {name for name, answer in before.items() if scores_calls or answer.text != today[name].text}
+    verdicts = _verdicts(workspace, scores.model, [(it, before[it.id]) for it in samples if it.id in changed], earlier)
     pairs = []
     for sample in samples:
-        answer, after = answers.answers[sample.id], today[sample.id]
-        if answer.failure is None and after.answered and answer.text == after.text and not scores_calls:
-            before = Prediction(after.model, sample, answer, after.scores, after.unscored)
+        answer, after = before[sample.id], today[sample.id]
+        if answer.failure is None and after.answered and sample.id not in changed:
+            pairs.append(Pair(Prediction(after.model, sample, answer, after.scores, after.unscored), after))
         else:
-            before = workspace.scored(after.model, sample, answer)
-        pairs.append(Pair(before, after))
+            scored = workspace.scored(after.model, sample, answer, _recalled(verdicts, sample.id))
+            pairs.append(Pair(scored, after))
     return pairs
+
+
+def _verdicts(
+    workspace: Workspace, model: Model, answers: list[tuple[Sample, Answer]], earlier: Earlier
+) -> Mapping[tuple[str, str], RecordedVerdict]:
+    """Return what the suite's judges said of answers there, by judge and sample."""
+    judges = {judge.key: judge for judge in workspace.judged_by.values()}.values()
+    answered = [(sample, answer.text) for sample, answer in answers if answer.failure is None]
+    return earlier.verdicts([Asked(judge, sample, text, model.key) for judge in judges for sample, text in answered])
+
+
+def _recalled(verdicts: Mapping[tuple[str, str], RecordedVerdict], sample: str) -> Verdict:
+    return lambda judge: verdicts[judge.key, sample]

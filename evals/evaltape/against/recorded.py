@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from evaltape.against.earlier import Earlier, content_of
 from evaltape.against.places import find_places
 from evaltape.against.tree import FolderTree, Unreadable
+from evaltape.recording.folder import extracted
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.sample import Sample
 from evaltape.scoring.scores import ModelScores
@@ -16,8 +17,10 @@ NOT_RECORDED = Answer(failure=Failure("not recorded", "not recorded"))
 
 def scores_recorded(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> ModelScores:
     """Return a model's scores by its recorded answers to samples of the same input and references; the others are failed."""
-    answers = _answers(workspace, model, samples)
-    predictions = [workspace.scored(model, sample, answers.get(sample.id, NOT_RECORDED)) for sample in samples]
+    answers, steps = _answers(workspace, model, samples), workspace.steps(model)
+    predictions = [
+        workspace.scored(model, sample, extracted(answers.get(sample.id, NOT_RECORDED), steps)) for sample in samples
+    ]
     return ModelScores(model, workspace.metrics, predictions, workspace.clusters)
 
 

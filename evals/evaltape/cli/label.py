@@ -121,7 +121,7 @@ class Desk:
         found = []
         for key in [model] if model else suite.models:
             for sample in self.workspace.samples:
-                given = self.workspace.prediction(suite.models[key], sample)
+                given = self.workspace.recorded(suite.models[key], sample)
                 if given.answered:
                     scores = given.scores
                     found.append(Candidate(sample, key, given.text, scores.get(verdict or ""), scores.get(score or "")))

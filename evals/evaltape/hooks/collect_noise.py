@@ -38,12 +38,14 @@ def _repeated_answers(workspace: Workspace, scores: ModelScores) -> list[list[Ma
     """Return per answered sample the scores of its first answer and of every further one that is validly recorded."""
     repeats = workspace.recordings.repeats(scores.model)
     answers: list[list[Mapping[str, float]]] = []
+    model = scores.model
     for first in scores.answered:
         sample = first.sample
         answers.append([first.scores])
         for repeat in repeats.get(sample.name, ()):
             try:
-                again = workspace.scored(scores.model, sample, workspace.recordings.valid_answer(scores.model, sample, repeat))
+                answer = workspace.recordings.valid_answer(model, sample, repeat)
+                again = workspace.scored(model, sample, answer, workspace.asked(model, sample, answer.text, repeat))
             except RecordingError:
                 continue
             if again.answered:

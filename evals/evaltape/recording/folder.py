@@ -18,6 +18,7 @@ from evaltape.recording.unfinished import JOB, REPEAT, Call, cassette_name, read
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
+from evaltape.scoring.extraction import NoMatch, Step, extract
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite import prompt
 from evaltape.suite.definition import Model, Suite
@@ -39,6 +40,8 @@ class Recordings:
     suite: Suite
     served: Callable[[Model], str]
     how_to_record: Callable[[Model], str]
+    steps: Callable[[Model], tuple[Step, ...]] = lambda model: ()
+    """The steps of a model's `[answer]`."""
     _files: dict[Path, PredictionsFile] = field(default_factory=dict, init=False)
 
     def cassette(self, model: Model, sample: Sample, repeat: int = 1) -> Path:
@@ -61,11 +64,11 @@ class Recordings:
     def valid_answer(self, model: Model, sample: Sample, repeat: int = 1) -> Answer:
         """Like `answer`, but raises `RecordingError` if there is no valid recording of exactly this call."""
         if model.predictions is not None:
-            return self._from_file(model.predictions, sample)
+            return extracted(self._from_file(model.predictions, sample), self.steps(model))
         path = self.cassette(model, sample, repeat)
         exchange = cassettes.replay(path, ENDPOINT, self.request(model, sample))
         try:
-            return answer_of(exchange)
+            return extracted(answer_of(exchange), self.steps(model))
         except ValueError as error:
             raise RecordingError(f"{shown(path)}: {error}") from None
 
@@ -143,6 +146,18 @@ class Recordings:
             if number.isdecimal() and int(number) > 1:
                 numbers.setdefault(name, []).append(int(number))
         return {name: sorted(of_sample) for name, of_sample in numbers.items()}
+
+
+def extracted(answer: Answer, steps: Sequence[Step]) -> Answer:
+    """Return an answer with the part of it that is scored; one in which a step finds nothing fails."""
+    if answer.failure is not None or not steps:
+        return answer
+    try:
+        text = extract(answer.text, steps)
+    except NoMatch as error:
+        failure = Failure("no match", str(error), cause=str(error).partition(" finds nothing")[0])
+        return msgspec.structs.replace(answer, text="", raw=answer.text, failure=failure)
+    return msgspec.structs.replace(answer, text=text, raw="" if text == answer.text else answer.text)
 
 
 def answer_of(exchange: Exchange) -> Answer:

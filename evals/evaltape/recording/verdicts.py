@@ -18,6 +18,7 @@ from evaltape.judging.verdict import Unread, read_verdict
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.unfinished import REPEAT
+from evaltape.samples.answer import Usage
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.definition import Judge
@@ -65,13 +66,14 @@ class RecordedVerdict(msgspec.Struct, frozen=True):
 
     score: float | None
     """In 0..1; None if the verdict can't be read."""
-    unread: str = ""
-    """Why it can't."""
+    unscored: str = ""
+    """Why there is no score, in a sentence."""
     said: str = ""
     """The judge's own words."""
+    usage: Usage = Usage()
+    """The tokens of the call."""
     cost_usd: float | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    """Its price; None if the recording doesn't say."""
 
 
 class Verdicts(msgspec.Struct, frozen=True):
@@ -98,13 +100,14 @@ class Verdicts(msgspec.Struct, frozen=True):
             answer = read_completion(exchange.answered)
         except ValueError as error:
             raise RecordingError(f"{shown(path)}: {error}") from None
-        counts = (exchange.cost_usd, answer.prompt_tokens, answer.completion_tokens)
+        counts = (answer.usage, exchange.cost_usd)
         if answer.failure is not None:
-            return RecordedVerdict(None, answer.failure, answer.text, *counts)
+            return RecordedVerdict(None, f"the judge {asked.judge.key} gave no verdict: {answer.failure}", "", *counts)
         try:
             return RecordedVerdict(read_verdict(answer.text, asked.judge.verdict), "", answer.text, *counts)
         except Unread as reason:
-            return RecordedVerdict(None, visible(str(reason)), answer.text, *counts)
+            unread = f"the verdict of the judge {asked.judge.key} can't be read: {visible(str(reason))}"
+            return RecordedVerdict(None, unread, answer.text, *counts)
 
     def is_recorded(self, asked: Asked) -> bool:
         """Return whether there is a verdict of exactly this request.

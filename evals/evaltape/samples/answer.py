@@ -19,13 +19,14 @@ Kind = Literal[
     "job",
     "call",
     "no prediction",
+    "no match",
 ]
 """Why a sample has no answer.
 
 `not recorded`: there is no cassette. `recorded otherwise`: the cassette is of another call. `not fetched`: Git LFS keeps the
 cassette elsewhere. `unreadable`: the cassette is damaged. `refused`, `filtered`, `empty`: the API answered, without a text.
 `job`: the fine-tuning job yields no tuned model. `call`: the call failed in this session. `no prediction`: the file of
-predictions has none.
+predictions has none. `no match`: a step of `[answer]` finds nothing in what the model said.
 """
 REMEDIES = {"not fetched": "Fetch it", "call": "Not recorded; what is missing"}
 """The words before a failure's command; `Record it` for all other kinds."""
@@ -87,3 +88,5 @@ class Answer(msgspec.Struct, frozen=True):
     """The price of the recorded call; None likewise."""
     recorded: str | None = None
     """The day of the call, as `2026-11-24`; None likewise."""
+    raw: str = ""
+    """All that the model said, where `[answer]` takes a part of it; empty if that is the text."""

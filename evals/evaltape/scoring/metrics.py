@@ -14,7 +14,7 @@ from evaltape.names import nearest
 from evaltape.scoring.bounds import Bounds, spelled, within
 from evaltape.scoring.rouge import RougeScores
 from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
-from evaltape.scoring.simple import Exact, Recorded, Words
+from evaltape.scoring.simple import Exact, Judged, Recorded, Words
 from evaltape.suite.definition import MetricSpec
 from evaltape.text import visible
 
@@ -162,7 +162,7 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
         case "cost_usd":
             return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "USD", decimals=6)
         case "judge":
-            raise UserError(f"{place} {spec.name}: no judge can be asked yet; leave the metric out")
+            return Metric(spec.name, Judged(spec.options["judge"]), place)
     return _function(spec, place, root)
 
 

@@ -60,3 +60,19 @@ class Recorded:
     def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return nothing: a recorded number depends on no setting."""
         return {}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The scorer of a judge's metric: verdicts are recorded, and the workspace reads them; nothing is computed here."""
+
+    judge: str
+    """The judge's key."""
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
+        """Raise `Unscored`: a text by itself has no verdict."""
+        raise Unscored(f"not judged: {self.judge} hasn't been asked about this text")
+
+    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return the judge."""
+        return {"judge": self.judge}
