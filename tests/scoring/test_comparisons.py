@@ -28,7 +28,7 @@ def scores_of(model: str, scores: list[float | None]) -> ModelScores:
 def compared(baseline: list[float | None], candidate: list[float | None], **bound: float) -> PairedScores:
     """A comparison with a bound on ROUGE-1: `min_gain` or `max_drop`."""
     bounds = {kind: {"rouge1": bound[kind]} if kind in bound else {} for kind in ("min_gain", "max_drop")}
-    comparison = Comparison("tuning-helps", "chats", "small", "tuned", **bounds)
+    comparison = Comparison(name="tuning-helps", suite="chats", baseline="small", candidate="tuned", **bounds)
     return PairedScores(comparison, METRICS, scores_of("small", baseline), scores_of("tuned", candidate))
 
 

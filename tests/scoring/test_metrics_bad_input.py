@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.suite.keys import BUILT_IN
+from evaltape.suite.file.metric_tables import METRICS
 from evaltape.suite.read_metrics import TAKEN
 
 from tests.support.metrics import metrics
@@ -45,4 +45,4 @@ def test_without_sacrebleu_the_message_names_the_command_that_installs_it(monkey
 
 
 def test_no_built_in_metric_has_a_name_that_stands_beside_metrics() -> None:
-    assert not set(BUILT_IN) & TAKEN
+    assert not set(METRICS) & TAKEN

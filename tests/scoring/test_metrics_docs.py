@@ -8,7 +8,7 @@ import pytest
 from evaltape.scoring.metrics import Metric, score_answer
 from evaltape.scoring.reference_check import check_references
 from evaltape.scoring.tokenizers import unicode_words
-from evaltape.suite.keys import BUILT_IN
+from evaltape.suite.file.metric_tables import METRICS
 from evaltape.suite.read_metrics import TAKEN
 
 from tests.scoring.test_metrics_tokenizers import JAPANESE
@@ -99,7 +99,7 @@ def test_tokens_of_the_table_of_scripts_are_computed() -> None:
 def test_the_table_of_metrics_names_every_built_in_one_and_its_direction() -> None:
     named = {name: row for row in rows("metric") for name in re.findall(r"^`(\w+)`|`(rouge9)`", row[0])}
     directions = {next(filter(None, name)): row[3] for name, row in named.items()}
-    assert set(directions) | {f"rouge{n}" for n in range(2, 9)} == set(BUILT_IN)
+    assert set(directions) | {f"rouge{n}" for n in range(2, 9)} == set(METRICS)
     every = metrics({name: {} for name in directions})
     assert directions == {name: "higher" if metric.higher_is_better else "lower" for name, metric in every.items()}
     assert all(f"`{name}`" in PAGE.rsplit("nor of a key", 1)[1] for name in TAKEN)

@@ -9,10 +9,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from evaltape.suite import keys
-from evaltape.suite.kinds import Kind
-from evaltape.suite.schema import suite_schema
-from evaltape.suite.tables import Open, Section, Sections
+from evaltape.suite.file.kinds import keys_of
+from evaltape.suite.file.metric_tables import METRICS, OwnMetric
+from evaltape.suite.file.reference import declared_tables
+from evaltape.suite.file.schema import suite_schema
 
 from tests.suite.test_bad_suites import ERRORS, GOOD
 from tests.suite.test_suites import WHOLE
@@ -77,24 +77,9 @@ def test_what_is_beyond_a_schema_really_is(name: str) -> None:
 
 
 def test_every_key_says_what_it_is_for() -> None:
-    silent = [place for place, kind in places(keys.SUITE) if not kind.about]
-    named = {place.rpartition(".")[2] for place in silent}
-    # What these are, their names and tables say; entries under a name of the user's have no place of their own.
-    assert named <= {"*", "[]", "role", "split", "n_epochs", "batch_size", "learning_rate_multiplier"}, silent
-
-
-def places(kind: Kind, place: str = "") -> list[tuple[str, Kind]]:
-    """Every key of the file with its kind."""
-    if isinstance(kind, Section):
-        inside = kind.keys
-    elif isinstance(kind, Open):
-        inside = {**kind.known, "*": kind.other}
-    elif isinstance(kind, Sections):
-        inside = {"[]": kind.each}
-    else:
-        inside = {}
-    below = [found for key, one in inside.items() for found in places(one, f"{place}.{key}")]
-    return [(place, kind), *below]
+    tables = [*declared_tables(), *METRICS.items(), ("NAME", OwnMetric)]
+    assert len(tables) > 30
+    assert [(place, name) for place, table in tables for name, key in keys_of(table).items() if not key.kind.about] == []
 
 
 def test_the_command_prints_it() -> None:

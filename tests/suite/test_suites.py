@@ -14,6 +14,7 @@ from evaltape.suite.definition import (
     Price,
     RecordedAnswers,
     Split,
+    TrainingPrice,
     Verdict,
 )
 from evaltape.suite.prompt import Prompt
@@ -254,7 +255,12 @@ def test_every_key_of_a_job_and_what_its_model_has_of_the_base(whole: Path) -> N
     assert job is not None
     assert (job.key, job.suite, job.base, job.leaks) == ("tuned", "samsum", base, "drop")
     assert (job.train, job.validation) == (Split("train", 100, 1), Split("validation", 20, 42))
-    assert (job.suffix, job.seed, job.poll_seconds, job.price) == ("samsum-ft", 42, 5.0, Price(0.30, 1.20, 3.0))
+    assert (job.suffix, job.seed, job.poll_seconds, job.price) == (
+        "samsum-ft",
+        42,
+        5.0,
+        TrainingPrice(0.30, 1.20, training=3.0),
+    )
     assert job.hyperparameters == {"n_epochs": 1, "batch_size": "auto", "learning_rate_multiplier": 1.0}
     assert (model.kind, model.served, model.price, model.gates) == ("finetuned", "", job.price, {"words": 40.0, "rouge1": 0.50})
     assert (model.prompt, model.request, model.base_url, model.api_key_env) == (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str]) -> int:
     """Print the schema; return the exit code."""
-    from evaltape.suite.schema import schema_text
+    from evaltape.suite.file.schema import schema_text
 
     parser = argparse.ArgumentParser(
         prog="evaltape schema",

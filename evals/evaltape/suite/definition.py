@@ -10,21 +10,42 @@ from typing import Any
 
 import msgspec
 
+from evaltape.suite.file.call_tables import Price, TrainingPrice
+from evaltape.suite.file.dataset_tables import DatasetKeys, Fields
+from evaltape.suite.file.tables import (
+    Against,
+    CompareTable,
+    Exam,
+    JobKeys,
+    JudgeKeys,
+    Mutants,
+    Verdict,
+)
 from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, Prompt
+
+__all__ = [
+    "Against",
+    "AnswerRule",
+    "AnswerRules",
+    "Comparison",
+    "Dataset",
+    "Exam",
+    "Fields",
+    "Finetune",
+    "Judge",
+    "MetricSpec",
+    "Model",
+    "Mutants",
+    "Price",
+    "RecordedAnswers",
+    "Split",
+    "Suite",
+    "TrainingPrice",
+    "Verdict",
+]
 
 CORRECTED = "_corrected"
 """What a bound adds to the name of a judge's metric to mean its mean corrected by the labels of people."""
-
-
-class Fields(msgspec.Struct, frozen=True):
-    """The data set's columns that hold the parts of a sample."""
-
-    id: str | None = "id"
-    """None: the first 12 hex digits of the SHA-256 of the input."""
-    input: str | None = "dialogue"
-    """None: the turns of the prompt's `conversation` column, as text."""
-    reference: tuple[str, ...] = ("summary",)
-    """One column of texts or of lists of texts, or several columns of texts."""
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -38,38 +59,11 @@ class Split(msgspec.Struct, frozen=True):
     """Rows are taken after datasets' `shuffle(seed=seed)`; None: in the order of the data set."""
 
 
-class Dataset(msgspec.Struct, frozen=True):
-    """Where samples come from, and what of a row is kept."""
+class Dataset(DatasetKeys, frozen=True, kw_only=True):
+    """Where samples come from, and which parts of a row are kept."""
 
-    path: str
-    """A Hub data set; or, relative to the suite file, a local file or a folder with a file per split."""
-    fields: Fields
-    """Which columns hold id, input and references."""
     split: Split
     """The rows that are evaluated."""
-    revision: str | None = None
-    """Of a Hub data set."""
-    slices: tuple[str, ...] = ()
-    """Columns whose values divide the samples into groups that are scored apart."""
-    slice_min: int = 20
-    """A slice of fewer samples is shown, not gated."""
-    cluster: str | None = None
-    """The column whose equal values mark samples that are not independent of each other."""
-    keep: tuple[str, ...] = ()
-    """Further columns, for tests and metrics."""
-
-
-class Price(msgspec.Struct, frozen=True):
-    """USD per million tokens."""
-
-    input: float
-    """Of the prompt's tokens."""
-    output: float
-    """Of the answer's tokens."""
-    training: float | None = None
-    """Of a job's trained tokens."""
-    batch: float = 1.0
-    """What the price of a call through the Batch API is multiplied by, 0..1."""
 
 
 class AnswerRule(msgspec.Struct, frozen=True):
@@ -160,7 +154,7 @@ class RecordedAnswers(msgspec.Struct, frozen=True):
     """The model's key in it."""
 
 
-class Finetune(msgspec.Struct, frozen=True):
+class Finetune(JobKeys, frozen=True, kw_only=True):
     """A fine-tuning job; its tuned model is a model under test with the same key."""
 
     key: str
@@ -177,56 +171,14 @@ class Finetune(msgspec.Struct, frozen=True):
     """What becomes of training rows that are also evaluated: `error` refuses them, `drop` leaves them out."""
     validation: Split | None = None
     """The rows the API measures its validation loss on."""
-    suffix: str | None = None
-    """A part of the tuned model's name."""
-    seed: int | None = None
-    """The seed of the training."""
-    hyperparameters: Mapping[str, bool | int | float | str] = {}
-    """Those that are set, by the names of the service; `auto` leaves one to the API."""
-    service: str = "openai"
-    """The service in whose ways the API works: a known name, or the user's own class as `module:Class`."""
-    extra: Mapping[str, Any] = {}
-    """Further keys of the order."""
-    deploy: str | None = None
-    """The user's own function that deploys the tuned model and returns the name to ask it by, as `module:function`."""
-    poll_seconds: float = 30.0
-    """How often the API is asked for the job's state."""
-    price: Price | None = None
+    price: TrainingPrice | None = None
     """What training and the tuned model's tokens cost."""
 
     def __repr__(self) -> str:
         return f"<job {self.key}>"
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """How a judge's answer is read: true or false, or a number on a scale."""
-
-    json: str | None = None
-    """A key of a JSON object that the answer holds."""
-    regex: str | None = None
-    """A pattern whose first group is the verdict."""
-    scale: tuple[float, float] | None = None
-    """The lowest and the highest number; None for verdicts of true and false."""
-
-
-class Exam(msgspec.Struct, frozen=True):
-    """The exam that a judge must pass before a gate may rest on it."""
-
-    mutants: tuple[str, ...] | None = None
-    """Operators whose damage it must notice; None for all that harm, empty for none."""
-    samples: int = 20
-    """How many references are judged whole, and how many of each operator's mutants."""
-    min_noticed: float = 0.8
-    """The least share of each operator's mutants that it must notice."""
-    max_alarms: float = 0.1
-    """The greatest share of undamaged references, and of those changed harmlessly, that it may find fault with."""
-    labels: Path | None = None
-    """The file of people's verdicts."""
-    min_kappa: float = 0.6
-    """The least agreement with them: Cohen's kappa."""
-
-
-class Judge(msgspec.Struct, frozen=True):
+class Judge(JudgeKeys, frozen=True, kw_only=True):
     """A model that scores answers."""
 
     key: str
@@ -237,20 +189,6 @@ class Judge(msgspec.Struct, frozen=True):
     """The name it is asked by."""
     prompt: Prompt
     """Its prompt; beside `input` and columns it names `answer`, and perhaps `reference`."""
-    verdict: Verdict
-    """How its answers are read."""
-    request: Mapping[str, Any] = {}
-    """What every call sends beside model and messages."""
-    base_url: str | None = None
-    """None: that of `OPENAI_BASE_URL`, or OpenAI's own."""
-    api_key_env: str | None = None
-    """The name of the environment variable that holds the key."""
-    price: Price | None = None
-    """What its tokens cost."""
-    exam: Exam | None = None
-    """None: it takes no exam."""
-    unexamined: bool = False
-    """Whether gates may rest on it without an exam."""
 
     def __repr__(self) -> str:
         return f"<judge {self.key}>"
@@ -261,46 +199,18 @@ class Judge(msgspec.Struct, frozen=True):
         return self.prompt.columns - {INPUT, ANSWER, REFERENCE}
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class Comparison(CompareTable, frozen=True, kw_only=True):
     """A paired assertion between two models: a least gain or a greatest drop in mean score, per metric."""
 
     name: str
     """Its key in the suite."""
     suite: str
     """The name of its suite."""
-    baseline: str
-    """The key of the model that is compared with."""
-    candidate: str
-    """The key of the model that is judged."""
-    min_gain: Mapping[str, float] = {}
-    """Per metric by how much the candidate has to be better."""
-    max_drop: Mapping[str, float] = {}
-    """Per metric by how much the candidate may be worse."""
-    confidence: float = 0.95
-    """One-sided: a pass that isn't one happens in 1 - confidence of all cases."""
-    inconclusive: str = "fail"
-    """What becomes of a test that can't be decided: `fail` or `skip`."""
 
     @property
     def bounds(self) -> dict[str, float]:
         """Per metric the difference, candidate less baseline, that has to be reached."""
         return {**self.min_gain, **{metric: -drop for metric, drop in self.max_drop.items()}}
-
-
-class Against(msgspec.Struct, frozen=True):
-    """What is asserted of each model against an earlier recording of its own."""
-
-    max_drop: Mapping[str, float]
-    """Per metric by how much the mean may be worse."""
-
-
-class Mutants(msgspec.Struct, frozen=True):
-    """Which damages are tried on recorded answers, and what is asserted of them."""
-
-    operators: tuple[str, ...] = ()
-    """Names of built-in operators, or `module:function`; empty for all that are built in."""
-    noticed_at: float | None = None
-    """The share of damaged answers at which some gate has to fail; None asserts nothing."""
 
 
 class Suite(msgspec.Struct, frozen=True, dict=True):

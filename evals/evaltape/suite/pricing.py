@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from evaltape.suite.definition import Model, Price
+from evaltape.suite.definition import Model, Price, TrainingPrice
 from evaltape.suite.tokens import Count, bytes_of
 
 DEFAULT_ANSWER_TOKENS = 4_096
@@ -22,9 +22,9 @@ def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) ->
     return (prompt_tokens * price.input + completion_tokens * price.output) / 1e6
 
 
-def training_usd(price: Price | None, trained_tokens: int) -> float | None:
+def training_usd(price: TrainingPrice | None, trained_tokens: int) -> float | None:
     """Return what a job cost, in USD; None if the suite states no price for training."""
-    return trained_tokens * price.training / 1e6 if price and price.training is not None else None
+    return trained_tokens * price.training / 1e6 if price else None
 
 
 def answer_limit(body: Mapping[str, Any]) -> int | None:

@@ -1,14 +1,13 @@
 """Reads `[metrics]`, and every table of bounds that names metrics of the suite."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from evaltape.names import is_safe_key, nearest
 from evaltape.suite.definition import CORRECTED, Judge, MetricSpec
-from evaltape.suite.keys import BUILT_IN
-from evaltape.suite.table import Table
+from evaltape.suite.file.metric_tables import METRICS, MetricTable
+from evaltape.suite.file.place import Place
 
 DEFAULT = ("rouge1", "rouge2", "rougeL")
 TAKEN = {
@@ -26,28 +25,23 @@ class Scored(msgspec.Struct, frozen=True):
     judges: Mapping[str, Judge]
 
 
-def read_metrics(suite: Table) -> dict[str, MetricSpec]:
+def read_metrics(tables: Mapping[str, MetricTable], place: Place) -> dict[str, MetricSpec]:
     """Return the suite's metrics by name, in the order of the file."""
-    if "metrics" not in suite:
+    if not tables:
         return {name: MetricSpec(name, "rouge") for name in DEFAULT}
-    for name, values in suite.entries("metrics").items():
-        _check_name(suite, name, values)
-    metrics = {name: _metric(name, table) for name, table in suite.tables("metrics").items()}
-    _refuse_names_that_differ_by_case(suite, metrics)
-    return metrics
+    _refuse_names_that_differ_by_case(tables, place)
+    return {name: _metric(name, table) for name, table in tables.items()}
 
 
-def read_bounds(table: Table, key: str, scored: Scored) -> dict[str, float]:
-    """Return the numbers of a table like `gates`, whose keys are metrics of the suite.
+def check_bounds(bounds: Mapping[str, object], key: str, place: Place, scored: Scored) -> None:
+    """Refuse bounds, in a table like `gates`, on a metric that the suite hasn't or a gate can't rest on.
 
     Whether a number is possible for its metric, only the metric itself knows.
     """
-    bounds: dict[str, float] = table.entries(key)
     for name in bounds:
         problem = _problem(name, scored, of_slices=key == "slice_gates")
         if problem:
-            raise table.error(key, f"names {name!r}{problem}")
-    return bounds
+            raise place.error(key, f"names {name!r}{problem}")
 
 
 def _problem(name: str, scored: Scored, of_slices: bool) -> str | None:
@@ -69,30 +63,32 @@ def _problem(name: str, scored: Scored, of_slices: bool) -> str | None:
 
 def kind_of(name: str) -> str:
     """Return the kind of the metric with that name, as in `MetricSpec`."""
-    return "function" if name not in BUILT_IN else "rouge" if name.startswith("rouge") else name
+    return "function" if name not in METRICS else "rouge" if name.startswith("rouge") else name
 
 
-def _metric(name: str, table: Table) -> MetricSpec:
-    options = {option: table.take(option) for option in table.values}
+def check_metric_names(values: Mapping[str, object], place: Place) -> None:
+    """Refuse names that no metric can have. It comes before the options are read: a mistyped name has none that are valid."""
+    for name, options in values.items():
+        is_own = isinstance(options, dict) and ("function" in options or "judge" in options)
+        if name in METRICS and is_own:
+            raise place.error(name, "is built in; give a metric of your own another name")
+        if name in TAKEN:
+            raise place.error(name, "stands for something else in results; give the metric another name")
+        if not is_safe_key(name):
+            raise place.error(name, "can't be part of a test id; use letters, digits, _, - and .")
+        if name not in METRICS and options == {}:
+            own = f'one of your own: {name} = {{ function = "module:function" }}, or {{ judge = "NAME" }}'
+            raise place.error(name, f"is not built in.{nearest(name, METRICS)} Built in: {', '.join(METRICS)}; {own}")
+
+
+def _metric(name: str, table: MetricTable) -> MetricSpec:
+    options = {option: getattr(table, option) for option in table.written}
     return MetricSpec(name, "judge" if "judge" in options else kind_of(name), options)
 
 
-def _check_name(suite: Table, name: str, values: Mapping[str, Any]) -> None:
-    if name in BUILT_IN and ("function" in values or "judge" in values):
-        raise suite.error_in("metrics", name, "is built in; give a metric of your own another name")
-    if name in TAKEN:
-        raise suite.error_in("metrics", name, "stands for something else in results; give the metric another name")
-    if not is_safe_key(name):
-        raise suite.error_in("metrics", name, "can't be part of a test id; use letters, digits, _, - and .")
-    if name not in BUILT_IN and not values:
-        built_in = ", ".join(BUILT_IN)
-        own = f'one of your own: {name} = {{ function = "module:function" }}, or {{ judge = "NAME" }}'
-        raise suite.error_in("metrics", name, f"is not built in.{nearest(name, BUILT_IN)} Built in: {built_in}; {own}")
-
-
-def _refuse_names_that_differ_by_case(suite: Table, metrics: Mapping[str, MetricSpec]) -> None:
+def _refuse_names_that_differ_by_case(names: Iterable[str], place: Place) -> None:
     seen: dict[str, str] = {}
-    for name in metrics:
+    for name in names:
         other = seen.setdefault(name.lower(), name)
         if other != name:
-            raise suite.error_in("metrics", name, f"and {other!r} differ by case alone; rename one")
+            raise place.error(name, f"and {other!r} differ by case alone; rename one")

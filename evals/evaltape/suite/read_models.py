@@ -7,15 +7,26 @@ from typing import Any
 import msgspec
 
 from evaltape.names import nearest
-from evaltape.suite.definition import Fields, Finetune, Model, Price, RecordedAnswers
-from evaltape.suite.keys import FUNCTION, OPENAI_HYPERPARAMETERS, SERVICES
+from evaltape.suite.definition import AnswerRules, Fields, Finetune, Model, RecordedAnswers, Split
+from evaltape.suite.file.dataset_tables import DatasetTable
+from evaltape.suite.file.place import Place, value_shown
+from evaltape.suite.file.reading import read_table
+from evaltape.suite.file.tables import (
+    FinetuneTable,
+    JobKeys,
+    ModelTable,
+    OpenAiHyperparameters,
+    SplitTable,
+    SuiteTable,
+)
+from evaltape.suite.file.values import FUNCTION
 from evaltape.suite.prompt import Prompt
-from evaltape.suite.read_dataset import read_split
-from evaltape.suite.read_endpoint import BESIDE, Defaults, check_key, read_answer, read_endpoint, read_price
-from evaltape.suite.read_metrics import Scored, read_bounds
+from evaltape.suite.read_endpoint import BESIDE, check_endpoint, check_key, read_answer, read_endpoint
+from evaltape.suite.read_metrics import Scored, check_bounds
 from evaltape.suite.read_prompt import read_prompt
-from evaltape.suite.table import Table, value_shown
 
+SERVICES = ("openai", "azure", "nebius", "bedrock")
+"""Services whose ways of fine-tuning are known."""
 MAIN, OMIT = "", "omit"
 """The key of `[prompt]` among the prompts, and the value that removes a key."""
 
@@ -23,192 +34,197 @@ MAIN, OMIT = "", "omit"
 class _Shared(msgspec.Struct, frozen=True):
     """What the suite says for all of its models."""
 
-    suite: str
+    place: Place
+    """The suite file."""
+    table: SuiteTable
     fields: Fields
+    scored: Scored
     prompts: Mapping[str, Prompt]
     """`[prompt]` by `MAIN`, and `[prompts]` by key."""
-    defaults: Defaults
-    scored: Scored
+    answer: AnswerRules
+
+    @property
+    def suite(self) -> str:
+        """The suite's name."""
+        return self.place.file.stem
 
 
-def read_models(suite: Table, name: str, fields: Fields, defaults: Defaults, scored: Scored) -> dict[str, Model]:
+def read_models(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> dict[str, Model]:
     """Return the models under test by key, those that jobs yield last."""
-    shared = _Shared(name, fields, _prompts(suite, fields), defaults, scored)
+    shared = _shared(suite, fields, scored, place)
     models: dict[str, Model] = {}
-    for key, table in suite.tables("models").items():
-        for model in _models(suite, table, key, shared):
-            _add(suite, model, models)
-    base_models = dict(models)
-    for key, table in suite.tables("finetune").items():
-        _add(suite, _tuned_model(suite, table, key, base_models, shared), models)
-    _refuse_idle_prompts(suite, models)
+    for key, table in suite.models.items():
+        for model in _models(table, check_key(place.inside("models"), key), shared):
+            _add(model, models, place)
+    called = dict(models)
+    for key, job in suite.finetune.items():
+        _add(_tuned_model(job, check_key(place.inside("finetune"), key), called, shared), models, place)
+    _refuse_idle_prompts(suite, models, place)
     return models
 
 
-def _prompts(suite: Table, fields: Fields) -> dict[str, Prompt]:
-    table = suite.table("prompt")
-    prompts = {} if table is None else {MAIN: read_prompt(table, fields)}
-    for key, one in suite.tables("prompts").items():
-        prompts[check_key(suite, "prompts", key)] = read_prompt(one, fields)
-    return prompts
+def read_split(table: DatasetTable | SplitTable) -> Split:
+    """Return the selection of rows that a table names."""
+    return Split(table.split, table.samples, table.seed)
+
+
+def _shared(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> _Shared:
+    prompts = {} if suite.prompt is None else {MAIN: read_prompt(suite.prompt, place.inside("prompt"), fields)}
+    for key, table in suite.prompts.items():
+        prompts[check_key(place.inside("prompts"), key)] = read_prompt(table, place.inside("prompts", key), fields)
+    at = place.inside("defaults")
+    check_endpoint(suite.defaults, at)
+    check_bounds(suite.defaults.gates, "gates", at, scored)
+    answers = read_answer(suite.defaults.answer, at.inside("answer")), read_answer(suite.answer, place.inside("answer"))
+    answer = next((rules for rules in answers if rules is not None), ())
+    return _Shared(place, suite, fields, scored, prompts, answer)
 
 
 # ---------------------------------------------------------------- models
 
 
-def _models(suite: Table, table: Table, key: str, shared: _Shared) -> list[Model]:
+def _models(table: ModelTable, key: str, shared: _Shared) -> list[Model]:
     """Return the model of a table once for each prompt that it is tested with."""
-    check_key(suite, "models", key)
-    if "predictions" in table:
-        return [_model(suite, table, key, shared)]
-    own = table.table("prompt")
-    if own is not None:
-        return [_model(suite, table, key, shared, read_prompt(own, shared.fields), f"[models.{key}.prompt]")]
-    if MAIN not in shared.prompts:
-        raise suite.error("prompt", f"is missing; it takes a table, as [{table.place}] has no prompt of its own")
-    return [
-        _model(suite, table, f"{key}-{name}", shared, prompt, f"[prompts.{name}]", declared=key)
-        if name
-        else _model(suite, table, key, shared, prompt, "[prompt]")
-        for name, prompt in shared.prompts.items()
-    ]
-
-
-def _model(
-    suite: Table, table: Table, key: str, shared: _Shared, prompt: Prompt | None = None, place: str = "", declared: str = ""
-) -> Model:
-    check_key(suite, "models", key)
-    file, answer = table.take("predictions"), read_answer(table)
-    gates = _gates(table, shared)
-    common = {
-        "key": key,
-        "suite": shared.suite,
-        "gates": gates,
-        "slice_gates": _slice_gates(suite, table, shared.scored),
-        "allow_failed": table.take("allow_failed"),
-        "declared": declared,
-    }
-    if file is not None or prompt is None:
-        return Model(served="", predictions=table.file.parent / file, answer=answer or (), **common)
-    base_url, api_key_env, price = read_endpoint(table, shared.defaults)
-    return Model(
-        served=table.take("model"),
-        request=_merged(shared.defaults.request, table.entries("request")),
-        prompt=prompt,
-        prompt_place=place,
+    place = shared.place.inside("models", key)
+    _check_gates(table, place, shared)
+    answer = read_answer(table.answer, place.inside("answer"))
+    model = Model(
+        key=key,
+        suite=shared.suite,
+        served=table.model or "",
+        gates=_gates(table, shared),
+        slice_gates=table.slice_gates,
+        allow_failed=table.allow_failed,
+        answer=answer or (),
+    )
+    if table.predictions is not None:
+        return [msgspec.structs.replace(model, predictions=place.file.parent / table.predictions)]
+    base_url, api_key_env, price = read_endpoint(table, place, shared.table.defaults)
+    called = msgspec.structs.replace(
+        model,
+        request=_without_omitted({**shared.table.request, **shared.table.defaults.request, **table.request}),
         base_url=base_url,
         api_key_env=api_key_env,
         price=price,
-        answer=shared.defaults.answer if answer is None else answer,
-        **common,
+        answer=shared.answer if answer is None else answer,
     )
+    return _with_each_prompt(called, table, place, shared)
 
 
-def _merged(request: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in {**request, **overrides}.items() if value != OMIT}
+def _with_each_prompt(model: Model, table: ModelTable, place: Place, shared: _Shared) -> list[Model]:
+    if table.prompt is not None:
+        at = place.inside("prompt")
+        return [
+            msgspec.structs.replace(model, prompt=read_prompt(table.prompt, at, shared.fields), prompt_place=f"[{at.table}]")
+        ]
+    if MAIN not in shared.prompts:
+        raise shared.place.error("prompt", f"is missing; it takes a table, as [{place.table}] has no prompt of its own")
+    main = msgspec.structs.replace(model, prompt=shared.prompts[MAIN])
+    further = [
+        msgspec.structs.replace(
+            model,
+            key=check_key(shared.place.inside("models"), f"{model.key}-{name}"),
+            prompt=prompt,
+            prompt_place=f"[prompts.{name}]",
+            declared=model.key,
+        )
+        for name, prompt in shared.prompts.items()
+        if name != MAIN
+    ]
+    return [main, *further]
 
 
-def _gates(table: Table, shared: _Shared) -> dict[str, float]:
-    defaults = read_bounds(shared.defaults.gates, "gates", shared.scored) if shared.defaults.gates else {}
-    return _merged(defaults, read_bounds(table, "gates", shared.scored))
+def _check_gates(table: ModelTable | FinetuneTable, place: Place, shared: _Shared) -> None:
+    check_bounds(table.gates, "gates", place, shared.scored)
+    check_bounds(table.slice_gates, "slice_gates", place, shared.scored)
+    if table.slice_gates and not shared.table.dataset.slices:
+        raise place.error("slice_gates", "bounds slices, and [dataset] names none, as in slices = ['topic']")
 
 
-def _slice_gates(suite: Table, table: Table, scored: Scored) -> dict[str, float]:
-    bounds = read_bounds(table, "slice_gates", scored)
-    if bounds and "slices" not in suite.values["dataset"]:
-        raise table.error("slice_gates", "bounds slices, and [dataset] names none, as in slices = ['topic']")
-    return bounds
+def _gates(table: ModelTable | FinetuneTable, shared: _Shared) -> dict[str, float]:
+    return _without_omitted({**shared.table.defaults.gates, **table.gates})
+
+
+def _without_omitted(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value != OMIT}
 
 
 # ---------------------------------------------------------------- jobs
 
 
-def _tuned_model(suite: Table, table: Table, key: str, models: Mapping[str, Model], shared: _Shared) -> Model:
-    check_key(suite, "finetune", key)
-    base, price = _base(table, models), read_price(table)
-    return Model(
+def _tuned_model(table: FinetuneTable, key: str, models: Mapping[str, Model], shared: _Shared) -> Model:
+    place = shared.place.inside("finetune", key)
+    _check_gates(table, place, shared)
+    base = _base(table, place, models)
+    return msgspec.structs.replace(
+        base,
         key=key,
-        suite=shared.suite,
         served="",
-        request=base.request,
-        prompt=base.prompt,
-        prompt_place=base.prompt_place,
-        base_url=base.base_url,
-        api_key_env=base.api_key_env,
-        price=price,
+        price=table.price,
         gates=_gates(table, shared),
-        slice_gates=_slice_gates(suite, table, shared.scored),
-        allow_failed=table.take("allow_failed"),
-        answer=base.answer,
-        job=_job(table, key, base, price),
+        slice_gates=table.slice_gates,
+        allow_failed=table.allow_failed,
+        declared="",
+        job=_job(table, key, base, place),
     )
 
 
-def _job(table: Table, key: str, base: Model, price: Price | None) -> Finetune:
-    train, validation = table.table("train"), table.table("validation")
-    assert train is not None
-    recorded = train.take("recorded")
+def _job(table: FinetuneTable, key: str, base: Model, place: Place) -> Finetune:
+    train, recorded = read_split(table.train), table.train.recorded
     return Finetune(
         key=key,
         suite=base.suite,
         base=base,
-        train=read_split(train) if recorded is None else msgspec.structs.replace(read_split(train), name=""),
+        train=train if recorded is None else msgspec.structs.replace(train, name=""),
         recorded=None if recorded is None else RecordedAnswers(*recorded.split("/")),
-        leaks=train.take("leaks"),
-        validation=None if validation is None else read_split(validation),
-        suffix=table.take("suffix"),
-        seed=table.take("seed"),
-        hyperparameters=_hyperparameters(table),
-        service=_service(table),
-        extra=table.entries("extra"),
-        deploy=table.take("deploy"),
-        poll_seconds=table.take("poll_seconds"),
-        price=price,
+        leaks=table.train.leaks,
+        validation=None if table.validation is None else read_split(table.validation),
+        price=table.price,
+        **{
+            **{name: getattr(table, name) for name in JobKeys.__struct_fields__},
+            "hyperparameters": _hyperparameters(table, place),
+        },
     )
 
 
-def _base(table: Table, models: Mapping[str, Model]) -> Model:
-    key = table.take("base")
+def _base(table: FinetuneTable, place: Place, models: Mapping[str, Model]) -> Model:
+    key = table.base
     if key not in models:
-        raise table.error("base", f"= {key!r}: no such model.{nearest(key, models)} Under [models]: {', '.join(models)}")
+        raise place.error("base", f"= {key!r}: no such model.{nearest(key, models)} Under [models]: {', '.join(models)}")
     if models[key].predictions is not None:
-        raise table.error("base", f"= {key!r}: its answers come from a file; a job tunes a model that can be called")
+        raise place.error("base", f"= {key!r}: its answers come from a file; a job tunes a model that can be called")
     return models[key]
 
 
-def _service(table: Table) -> str:
-    service: str = table.take("service")
-    if service not in SERVICES and not re.fullmatch(FUNCTION, service):
-        known = ", ".join(SERVICES)
-        hint = f"{nearest(service, SERVICES)} Known: {known}; one of your own: 'module:Class'"
-        raise table.error("service", f"= {value_shown(service)}: no service that Evaltape knows.{hint}")
-    return service
-
-
-def _hyperparameters(table: Table) -> dict[str, bool | int | float | str]:
+def _hyperparameters(table: FinetuneTable, place: Place) -> dict[str, bool | int | float | str]:
     """Return them as they are written; those of OpenAI's API are checked by name and value."""
-    values: dict[str, bool | int | float | str] = table.entries("hyperparameters")
-    if _service(table) != "openai":
-        return values
-    return table.entries_by("hyperparameters", OPENAI_HYPERPARAMETERS)
+    if table.service == "openai":
+        known = read_table(OpenAiHyperparameters, table.hyperparameters, place.inside("hyperparameters"))
+        return {name: value for name, value in msgspec.structs.asdict(known).items() if value is not None}
+    if table.service not in SERVICES and not re.fullmatch(FUNCTION, table.service):
+        known_ones = f"Known: {', '.join(SERVICES)}; one of your own: 'module:Class'"
+        what = f"no service that Evaltape knows.{nearest(table.service, SERVICES)} {known_ones}"
+        raise place.error("service", f"= {value_shown(table.service)}: {what}")
+    return table.hyperparameters
 
 
-# ---------------------------------------------------------------- folders
+# ---------------------------------------------------------------- names
 
 
-def _add(suite: Table, model: Model, models: dict[str, Model]) -> None:
+def _add(model: Model, models: dict[str, Model], place: Place) -> None:
     """Add a model, unless its folder is that of another one, or a file beside the folders has its name."""
     folders = {name: name for name in BESIDE} | {key.lower(): f"[{other.place}]" for key, other in models.items()}
     other = folders.get(model.key.lower())
     if other is not None:
-        table = "finetune" if model.job else "models"
-        by_prompt = f" with {model.prompt_place}" if model.declared else ""
-        raise suite.error_in(table, f"{model.key}{by_prompt}", f"and {other} would share one cassette folder; rename one")
+        table, by_prompt = model.place.split(".")[0], f" with {model.prompt_place}" if model.declared else ""
+        what = f"and {other} would share one cassette folder; rename one"
+        raise place.inside(table).error(f"{model.key}{by_prompt}", what)
     models[model.key] = model
 
 
-def _refuse_idle_prompts(suite: Table, models: Mapping[str, Model]) -> None:
+def _refuse_idle_prompts(suite: SuiteTable, models: Mapping[str, Model], place: Place) -> None:
     used = {model.prompt_place for model in models.values()}
-    for key in suite.entries("prompts"):
+    for key in suite.prompts:
         if f"[prompts.{key}]" not in used:
-            raise suite.error_in("prompts", key, "is no model's: each has a prompt of its own, or answers from a file")
+            what = "is no model's: each has a prompt of its own, or answers from a file"
+            raise place.inside("prompts").error(key, what)

@@ -3,66 +3,62 @@
 from collections.abc import Iterable
 
 from evaltape.suite import prompt
-from evaltape.suite.definition import Fields
-from evaltape.suite.keys import MESSAGE
+from evaltape.suite.file.call_tables import PromptTable
+from evaltape.suite.file.dataset_tables import Fields
+from evaltape.suite.file.place import Place
+from evaltape.suite.file.tables import JudgeTable
 from evaltape.suite.prompt import ANSWER, INPUT, Prompt
-from evaltape.suite.table import Table
 
 DEFAULT_INPUT = "dialogue"
 """The column that holds the input where a suite names none."""
 
 
-def read_prompt(table: Table, fields: Fields) -> Prompt:
+def read_prompt(table: PromptTable, place: Place, fields: Fields) -> Prompt:
     """Return the prompt. One that never names the input is refused: every sample would be asked the same."""
-    read = _read(table)
+    read = _read(table, place)
     names = {INPUT, fields.input or DEFAULT_INPUT, *([read.conversation] if read.conversation else [])}
-    _require(table, read, names, f"{{{INPUT}}}, so every sample would be asked the same")
+    _require(read, names, place, _main_key(table), f"{{{INPUT}}}, so every sample would be asked the same")
     return read
 
 
-def read_judge_prompt(table: Table) -> Prompt:
+def read_judge_prompt(judge: JudgeTable, place: Place) -> Prompt:
     """Return a judge's prompt: a text for the user's message, or a table as `[prompt]`. It has to name the answer."""
-    text = table.take("prompt")
-    if isinstance(text, str):
-        read = Prompt((("user", _template(table, "prompt", text)),))
-        inside, key = table, "prompt"
-    else:
-        inside = table.table("prompt") or table
-        read, key = _read(inside), ""
-    _require(inside, read, {ANSWER}, f"{{{ANSWER}}}, so every answer would get the same verdict", key)
-    if read.conversation:
+    needed = f"{{{ANSWER}}}, so every answer would get the same verdict"
+    if isinstance(judge.prompt, str):
+        read = Prompt((("user", _template(judge.prompt, place, "prompt")),))
+        _require(read, {ANSWER}, place, "prompt", needed)
+        return read
+    inside = place.inside("prompt")
+    if judge.prompt.conversation is not None:
         raise inside.error("conversation", "is of samples; a judge is asked with user, system or messages")
+    read = _read(judge.prompt, inside)
+    _require(read, {ANSWER}, inside, _main_key(judge.prompt), needed)
     return read
 
 
-def _read(table: Table) -> Prompt:
-    if "messages" in table:
-        read = Prompt(tuple(_message(message) for message in table.listed("messages", MESSAGE)))
-        if read.turns[-1][0] != "user":
-            raise table.error("messages", "ends with another role than 'user'; a model answers the user's last message")
-    else:
-        read = Prompt(_system_and_user(table), table.take("conversation"))
-    return read
+def _read(table: PromptTable, place: Place) -> Prompt:
+    if table.messages is None:
+        texts = [("system", table.system), ("user", table.user)]
+        turns = tuple((role, _template(text, place, role)) for role, text in texts if text is not None)
+        return Prompt(turns, table.conversation)
+    if table.messages[-1].role != "user":
+        raise place.error("messages", "ends with another role than 'user'; a model answers the user's last message")
+    places = [place.inside(f"messages[{number}]") for number in range(len(table.messages))]
+    return Prompt(tuple((it.role, _template(it.content, at, "content")) for it, at in zip(table.messages, places, strict=True)))
 
 
-def _require(table: Table, read: Prompt, names: Iterable[str], what: str, key: str = "") -> None:
+def _main_key(table: PromptTable) -> str:
+    return "user" if table.messages is None else "messages"
+
+
+def _require(read: Prompt, names: Iterable[str], place: Place, key: str, what: str) -> None:
     if read.columns.isdisjoint(names):
-        key = key or ("messages" if "messages" in table else "user")
-        raise table.error(key, f"never names {what}")
+        raise place.error(key, f"never names {what}")
 
 
-def _system_and_user(table: Table) -> tuple[tuple[str, str], ...]:
-    texts = [(role, table.take(role)) for role in ("system", "user")]
-    return tuple((role, _template(table, role, text)) for role, text in texts if text is not None)
-
-
-def _message(table: Table) -> tuple[str, str]:
-    return table.take("role"), _template(table, "content", table.take("content"))
-
-
-def _template(table: Table, key: str, text: str) -> str:
+def _template(text: str, place: Place, key: str) -> str:
     try:
         prompt.columns(text)
     except ValueError as error:
-        raise table.error(key, f": {error}") from None
+        raise place.error(key, f": {error}") from None
     return text

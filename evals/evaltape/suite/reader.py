@@ -1,11 +1,11 @@
 """Reads a suite file: checked whole, before anything else happens.
 
-The parts are read in `read_dataset`, `read_prompt`, `read_metrics`, `read_models` and `read_comparisons`. Whatever is
-wrong with the file is a `UserError` naming file, key, value found and what is valid.
+`file.reading` reads the tables one by one; the modules `read_...` check what depends on several, and fill in defaults.
+A mistake in the file is a `UserError` naming file, key, value found and what is valid.
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ import msgspec
 from evaltape.errors import UserError
 from evaltape.files import refuse_lfs_pointer
 from evaltape.names import is_safe_key, shown
-from evaltape.suite.definition import Suite
-from evaltape.suite.keys import SUITE
-from evaltape.suite.read_comparisons import read_against, read_comparisons, read_mutants
-from evaltape.suite.read_dataset import read_dataset, read_fields
-from evaltape.suite.read_endpoint import read_defaults
+from evaltape.suite.definition import Dataset, Model, Suite
+from evaltape.suite.file.dataset_tables import DatasetKeys, DatasetTable
+from evaltape.suite.file.place import Place
+from evaltape.suite.file.reading import read_table
+from evaltape.suite.file.tables import SuiteTable
+from evaltape.suite.read_comparisons import read_comparisons
 from evaltape.suite.read_judges import check_judges, check_metrics, read_judges
-from evaltape.suite.read_metrics import DEFAULT, Scored, read_metrics
-from evaltape.suite.read_models import read_models
+from evaltape.suite.read_metrics import DEFAULT, Scored, check_bounds, check_metric_names, read_metrics
+from evaltape.suite.read_models import read_models, read_split
 from evaltape.suite.read_prompt import DEFAULT_INPUT
-from evaltape.suite.table import Table
 from evaltape.text import visible
 
 
@@ -36,27 +36,42 @@ def load_suite(file: Path) -> Suite:
     if not is_safe_key(file.stem):
         raise UserError(f"{shown(file)}: the file's name is the folder of its recordings; use letters, digits, _ and -")
     _refuse_old_spellings(file, values)
-    suite = Table(file, "", values, SUITE)
-    table = suite.table("dataset")
-    assert table is not None
-    fields, metrics, defaults = read_fields(table), read_metrics(suite), read_defaults(suite)
-    judges = read_judges(suite, file.stem, defaults)
-    check_metrics(suite, metrics, judges)
+    place = Place(file)
+    if isinstance(values.get("metrics"), dict):
+        check_metric_names(values["metrics"], place.inside("metrics"))
+    return _suite(read_table(SuiteTable, values, place), place)
+
+
+def _suite(table: SuiteTable, place: Place) -> Suite:
+    """Return the suite, with everything checked that depends on several tables."""
+    name, fields = place.file.stem, table.dataset.fields
+    metrics = read_metrics(table.metrics, place.inside("metrics"))
+    judges = read_judges(table, name, place.inside("judges"))
+    check_metrics(metrics, judges, place.inside("metrics"))
     scored = Scored(metrics, judges)
-    models = read_models(suite, file.stem, fields, defaults, scored)
-    check_judges(suite, judges, metrics, models.values())
-    if fields.input is None and not any(model.prompt.conversation for model in models.values()):
-        fields = msgspec.structs.replace(fields, input=DEFAULT_INPUT)
+    models = read_models(table, fields, scored, place)
+    check_judges(judges, metrics, models.values(), place.inside("judges"))
+    if table.against is not None:
+        check_bounds(table.against.max_drop, "max_drop", place.inside("against"), scored)
     return Suite(
-        file=file,
-        dataset=read_dataset(table, fields),
+        file=place.file,
+        dataset=_dataset(table.dataset, models.values()),
         metrics=metrics,
         models=models,
         judges=judges,
-        comparisons=read_comparisons(suite, file.stem, models, scored),
-        against=read_against(suite, scored),
-        mutants=read_mutants(suite),
+        comparisons=read_comparisons(table.compare, name, models, scored, place.inside("compare")),
+        against=table.against,
+        mutants=table.mutants,
     )
+
+
+def _dataset(table: DatasetTable, models: Iterable[Model]) -> Dataset:
+    """Return the data set; its input is a column by the default name, unless a conversation stands in for it."""
+    fields = table.fields
+    if fields.input is None and not any(model.prompt.conversation for model in models):
+        fields = msgspec.structs.replace(fields, input=DEFAULT_INPUT)
+    kept = {name: getattr(table, name) for name in DatasetKeys.__struct_fields__}
+    return Dataset(**{**kept, "fields": fields}, split=read_split(table))
 
 
 def refuse_equal_names(suites: Sequence[Suite]) -> None:

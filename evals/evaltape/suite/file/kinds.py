@@ -1,0 +1,228 @@
+"""The kinds of values that the declared types stand for: what is valid, what a message says of it, and its JSON Schema.
+
+The schemas keep to what drafts 4 to 7 have in common: editors of TOML differ in the draft they read.
+"""
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from evaltape.suite.file.numeric import is_number, number_shape, range_of
+from evaltape.suite.file.place import listed
+from evaltape.suite.file.values import Table
+
+Schema = dict[str, Any]
+WRITTEN = "written"
+"""A field of tables that isn't a key: the keys that the file has."""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One declared type."""
+
+    declared: inspect.Type
+    """Without None, which stands for an absent key."""
+    about: str = ""
+    """What the key is for."""
+    extra: dict[str, Any] = {}
+    """What msgspec has no word for: `takes`, `single`, `known`, `refused`."""
+
+    @property
+    def takes(self) -> str:
+        """What is valid, in words that follow `it takes`."""
+        if "takes" in self.extra:
+            return str(self.extra["takes"])
+        match self.declared:
+            case inspect.LiteralType(values=values):
+                return listed(map(repr, values), "or")
+            case inspect.BoolType():
+                return "true or false"
+            case inspect.IntType() | inspect.FloatType() as number:
+                return range_of(number)
+            case inspect.VarTupleType():
+                many = "a list of tables" if self.item.table else "a list of texts, each once"
+                return f"{self.item.takes}, or {many}" if "single" in self.extra else many
+            case inspect.DictType() | inspect.StructType():
+                return "a table"
+            case inspect.UnionType():
+                return ", or ".join(kind.takes for kind in self.members)
+            case inspect.AnyType():
+                return "what JSON has: a text, a finite number, true or false, a list or a table"
+            case inspect.CustomType():
+                return "a file's path"
+        return "a text"
+
+    @property
+    def members(self) -> "list[Kind]":
+        """The kinds of which a value has one; itself if there is only one."""
+        return [kind_of(member) for member in self.declared.types] if isinstance(self.declared, inspect.UnionType) else [self]
+
+    @property
+    def item(self) -> "Kind":
+        """What each value of a list or of a table with the user's own keys is."""
+        assert isinstance(self.declared, inspect.VarTupleType | inspect.DictType)
+        return kind_of(self.declared.item_type if isinstance(self.declared, inspect.VarTupleType) else self.declared.value_type)
+
+    @property
+    def table(self) -> type[Table] | None:
+        """The class of a table with keys of ours."""
+        if isinstance(self.declared, inspect.StructType) and issubclass(self.declared.cls, Table):
+            return self.declared.cls
+        return None
+
+    def value_of(self, name: str) -> "Kind":
+        """Return what the value under one of the user's own keys is."""
+        known = self.extra.get("known", {})
+        return kind_of(inspect.type_info(known[name])) if name in known else self.item
+
+    def fault(self, value: Any) -> str | None:
+        """Return what is wrong with a value, or None; the values inside a table are for the reader."""
+        if self.accepts(value):
+            return None
+        is_blank = isinstance(value, str) and not value.strip() and isinstance(self.declared, inspect.StrType)
+        return "it takes a text that is not empty" if is_blank else f"it takes {self.takes}"
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value read from TOML is valid."""
+        match self.declared:
+            case inspect.StrType(pattern=pattern):
+                return isinstance(value, str) and bool(value.strip()) and re.search(pattern or "", value) is not None
+            case inspect.CustomType():  # A path.
+                return isinstance(value, str) and bool(value.strip())
+            case inspect.LiteralType(values=values):
+                return isinstance(value, str) and value in values
+            case inspect.BoolType():
+                return isinstance(value, bool)
+            case inspect.IntType() | inspect.FloatType() as number:
+                return is_number(number, value)
+            case inspect.VarTupleType(min_length=least):
+                listed = [value] if "single" in self.extra and isinstance(value, str) else value
+                return isinstance(listed, list) and len(listed) >= (least or 0) and _are_items(self.item, listed)
+            case inspect.TupleType(item_types=types):
+                kinds = [kind_of(each) for each in types]
+                return isinstance(value, list) and len(value) == len(kinds) and _ascend(kinds, value)
+            case inspect.DictType() | inspect.StructType():
+                return isinstance(value, dict)
+            case inspect.UnionType():
+                return any(kind.accepts(value) for kind in self.members)
+        return _is_json(value)
+
+    def schema(self) -> Schema:
+        """Return the JSON Schema of a valid value, with what editors show beside it."""
+        about: Schema = {"description": self.about} if self.about else {}
+        return about | self._shape()
+
+    def _shape(self) -> Schema:
+        match self.declared:
+            case inspect.StrType(pattern=pattern):
+                return {"type": "string", "pattern": pattern}
+            case inspect.CustomType():
+                return {"type": "string", "pattern": r"\S"}
+            case inspect.LiteralType(values=values):
+                return {"type": "string", "enum": list(values)}
+            case inspect.BoolType():
+                return {"type": "boolean"}
+            case inspect.IntType() | inspect.FloatType() as number:
+                return number_shape(number)
+            case inspect.VarTupleType(min_length=least):
+                many: Schema = {"type": "array", "items": self.item.schema(), **({"minItems": least} if least else {})}
+                many |= {} if self.item.table else {"uniqueItems": True}
+                return {"anyOf": [self.item.schema(), many]} if "single" in self.extra else many
+            case inspect.TupleType(item_types=types):
+                return {"type": "array", "items": kind_of(types[0]).schema(), "minItems": len(types), "maxItems": len(types)}
+            case inspect.DictType(min_length=least):
+                known = {name: self.value_of(name).schema() for name in self.extra.get("known", {})}
+                known |= {name: {"not": {}} for name in self.extra.get("refused", ())}
+                shape: Schema = {"type": "object", "additionalProperties": self.item.schema()}
+                return shape | ({"properties": known} if known else {}) | ({"minProperties": least} if least else {})
+            case inspect.StructType():
+                return table_shape(self.table or Table)
+            case inspect.UnionType():
+                return {"anyOf": [kind.schema() for kind in self.members]}
+        return {}
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One key of a table."""
+
+    name: str
+    kind: Kind
+    required: bool
+    default: Any
+    """The value where the key is absent; None if that has no value."""
+
+    def schema(self) -> Schema:
+        """Return the JSON Schema of the key's value."""
+        is_plain = isinstance(self.default, str | int | float)
+        return self.kind.schema() | ({"default": self.default} if is_plain else {})
+
+
+def kind_of(declared: inspect.Type) -> Kind:
+    """Return the kind of a declared type; of several descriptions the outermost counts."""
+    about, extra = "", dict[str, Any]()
+    while isinstance(declared, inspect.Metadata | inspect.UnionType):
+        if isinstance(declared, inspect.Metadata):
+            about = about or (declared.extra_json_schema or {}).get("description", "")
+            extra = {**(declared.extra or {}), **extra}
+            declared = declared.type
+            continue
+        left = tuple(member for member in declared.types if not isinstance(member, inspect.NoneType))
+        if len(left) > 1:
+            declared = inspect.UnionType(left)
+            break
+        declared = left[0]
+    if not about and isinstance(declared, inspect.StructType):
+        about = (declared.cls.__doc__ or "").split("\n")[0]
+    return Kind(declared, about, extra)
+
+
+@cache
+def keys_of(table: type[Table]) -> dict[str, Key]:
+    """Return the keys of a table by name, those that are required first."""
+    described = inspect.type_info(table)
+    assert isinstance(described, inspect.StructType)
+    fields = sorted((field for field in described.fields if field.name != WRITTEN), key=lambda field: not field.required)
+    return {field.name: Key(field.name, kind_of(field.type), field.required, _default(field)) for field in fields}
+
+
+def table_shape(table: type[Table]) -> Schema:
+    """Return the JSON Schema of a table, without its description."""
+    keys, rules = keys_of(table), table.rules
+    shape: Schema = {"type": "object", "additionalProperties": False}
+    shape["properties"] = {name: key.schema() for name, key in keys.items()}
+    required = [name for name, key in keys.items() if key.required]
+    shape |= {"required": required} if required else {}
+    shape |= {"oneOf": [{"required": [name]} for name in rules.one_of]} if rules.one_of else {}
+    shape |= {"anyOf": [{"required": [name]} for name in rules.any_of]} if rules.any_of else {}
+    shape |= {"dependencies": {name: [other] for name, other in rules.needs}} if rules.needs else {}
+    return shape | ({"allOf": [{"not": {"required": list(pair)}} for pair in rules.apart]} if rules.apart else {})
+
+
+def _default(field: inspect.Field) -> Any:
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    return None if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+# ---------------------------------------------------------------- lists
+
+
+def _are_items(item: Kind, values: list[Any]) -> bool:
+    if not all(item.accepts(value) for value in values):
+        return False
+    return item.table is not None or len(set(values)) == len(values)
+
+
+def _ascend(kinds: list[Kind], values: list[Any]) -> bool:
+    return all(kind.accepts(value) for kind, value in zip(kinds, values, strict=True)) and values[0] < values[1]
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""Reads tables of a suite file into their records: every error names the file, the key, the value found and what is valid."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import inspect
+
+from evaltape.names import nearest
+from evaltape.suite.file.kinds import WRITTEN, Key, Kind, keys_of
+from evaltape.suite.file.place import Place, listed, value_shown
+from evaltape.suite.file.values import Rules, Table
+
+AnyTable = TypeVar("AnyTable", bound=Table)
+
+
+def read_table(table: type[AnyTable], values: Mapping[str, Any], place: Place) -> AnyTable:
+    """Return the record of a table. Raises `UserError` for the first thing that is wrong with it."""
+    keys = keys_of(table)
+    for name in values:
+        if name not in keys:
+            hint = nearest(name, keys)
+            raise place.error(name, f"is not a key Evaltape knows.{hint} Valid here: {', '.join(keys) or 'no key'}")
+    _check_rules(table.rules, values, place)
+    read = {name: _value(key, values, place) for name, key in keys.items() if name in values or key.required}
+    written = {WRITTEN: tuple(values)} if WRITTEN in table.__struct_fields__ else {}
+    return table(**read, **written)
+
+
+def read_value(kind: Kind, key: str, value: Any, place: Place) -> Any:
+    """Return the value under a key of the table at a place, in the form that records hold it."""
+    fault = kind.fault(value)
+    if fault is not None:
+        raise place.error(key, f"= {value_shown(value)}: {fault}")
+    if kind.table is not None:
+        return read_table(kind.table, value, place.inside(key))
+    match kind.declared:
+        case inspect.UnionType():
+            return read_value(next(member for member in kind.members if member.accepts(value)), key, value, place)
+        case inspect.DictType(min_length=least):
+            return _entries(kind, value, place.inside(key), is_filled=bool(least))
+        case inspect.VarTupleType() if kind.item.table:
+            return tuple(read_value(kind.item, f"{key}[{number}]", item, place) for number, item in enumerate(value))
+        case inspect.VarTupleType():
+            return tuple([value] if isinstance(value, str) else value)
+        case inspect.TupleType():
+            return tuple(map(float, value))
+        case inspect.FloatType():
+            return float(value)
+        case inspect.CustomType():
+            return Path(value)
+    return value
+
+
+def _value(key: Key, values: Mapping[str, Any], place: Place) -> Any:
+    if key.name not in values:
+        raise place.error(key.name, f"is missing; it takes {key.kind.takes}")
+    return read_value(key.kind, key.name, values[key.name], place)
+
+
+def _entries(kind: Kind, values: Mapping[str, Any], place: Place, is_filled: bool) -> dict[str, Any]:
+    """Return the entries of a table whose keys the user chooses."""
+    for name in kind.extra.get("refused", ()):
+        if name in values:
+            raise place.error(name, f"= {value_shown(values[name])}: Evaltape sends this one itself; leave it out")
+    if is_filled and not values:
+        raise place.empty()
+    return {name: read_value(kind.value_of(name), name, value, place) for name, value in values.items()}
+
+
+def _check_rules(rules: Rules, values: Mapping[str, Any], place: Place) -> None:
+    there = [name for name in rules.one_of if name in values]
+    if len(there) > 1:
+        what = f"and {there[1]} exclude each other: keep one of {listed(rules.one_of, 'and')}"
+        raise place.error(there[0], what)
+    for names in (rules.one_of, rules.any_of):
+        if names and not any(name in values for name in names):
+            raise place.error(listed(names, "or"), "is missing")
+    for name, other in rules.apart:
+        if name in values and other in values:
+            raise place.error(other, f"has no meaning beside {name}: leave one of them out")
+    for name, other in rules.needs:
+        if name in values and other not in values:
+            raise place.error(name, f"has no meaning without {other}")
