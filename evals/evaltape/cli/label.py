@@ -143,7 +143,7 @@ class Desk:
         keys = "  ".join([*(f"[{key}] {_named(value)}" for key, value in self.verdicts.items()), "[s] skip  [q] stop"])
         rule = "─" * width
         texts = [turn.candidate.sample.input.split("\n"), turn.candidate.answer.split("\n")]
-        shown_texts = [[line for text in lines for line in wrapped(text, width, "  ")] for lines in texts]
+        shown_texts = [[line for text in lines for line in wrapped(text, width)] for lines in texts]
         return ["", rule, head, rule, *shown_texts[0], "", f"{self.judge.key}?", "", *shown_texts[1], "", keys]
 
     def _write(self, turn: Turn, value: bool | float) -> None:

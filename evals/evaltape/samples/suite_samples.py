@@ -115,7 +115,8 @@ def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: lis
 
 def _asks_nothing_new(suite: Suite, before: list[Sample], after: list[Sample]) -> bool:
     """Whether every sample asks what the frozen one of its id asked."""
-    named = set[str]().union(*(model.prompt.columns for model in suite.models.values())) - {INPUT}
+    asked = [model.prompt.columns for model in suite.models.values()] + [judge.columns for judge in suite.judges.values()]
+    named = set[str]().union(*asked) - {INPUT}
     known = {sample.id: (sample.input, _some(sample, named)) for sample in before}
     return all(known.get(sample.id) == (sample.input, _some(sample, named)) for sample in after)
 
