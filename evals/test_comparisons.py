@@ -5,9 +5,11 @@ import pytest
 
 @pytest.mark.gate
 def test_compare(comparison, metric):
-    assert comparison.verdict(metric) == "passed", comparison.in_short(metric)
+    decision = comparison.decision(metric)
+    assert decision.passed, decision
 
 
 @pytest.mark.gate
 def test_against(against, metric):
-    assert against.verdict(metric) == "passed", against.in_short(metric)
+    decision = against.decision(metric)
+    assert decision.passed, decision

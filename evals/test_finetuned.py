@@ -17,21 +17,16 @@ def test_sample(prediction):
 
 @pytest.mark.gate
 def test_gate(scores, metric):
-    mean, gate = scores.mean(metric), scores.model.gates[metric]
-    assert len(scores.failures) <= scores.model.allow_failed, scores.failed_in_short
-    assert not scores.unscored(metric), scores.unscored_in_short(metric)
-    if scores.higher_is_better(metric):
-        assert mean >= gate, scores.gate_in_short(metric)
-    else:
-        assert mean <= gate, scores.gate_in_short(metric)
+    mean, gate, decision = scores.mean(metric), scores.model.gates[metric], scores.decision(metric)
+    assert len(scores.failures) <= scores.model.allow_failed, decision
+    assert not scores.unscored(metric), decision
+    assert mean >= gate if scores.higher_is_better(metric) else mean <= gate, decision
 
 
 @pytest.mark.gate
 def test_slices(slices, metric):
-    scores, gate = slices.scores, slices.model.slice_gates[metric]
-    assert len(scores.failures) <= scores.model.allow_failed, scores.failed_in_short
-    assert not scores.unscored(metric), scores.unscored_in_short(metric)
-    assert not slices.short_of(metric, gate), slices.in_short(metric)
+    decision = slices.decision(metric)
+    assert decision.passed, decision
 
 
 @pytest.mark.gate

@@ -2,4 +2,4 @@
 
 
 def test_mutants(mutants):
-    assert mutants.noticed, mutants.in_short()
+    assert mutants.noticed, mutants

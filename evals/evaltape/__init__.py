@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from evaltape.mutation.operators import operator
     from evaltape.samples.sample import Sample
     from evaltape.scoring.declared import metric
+    from evaltape.scoring.paired_scores import PairedScores
     from evaltape.scoring.prediction import Prediction
-    from evaltape.scoring.scores import ModelScores, PairedScores
+    from evaltape.scoring.scores import ModelScores
     from evaltape.scoring.slices import SliceScores
 
 __all__ = ["ModelScores", "PairedScores", "Prediction", "Sample", "SliceScores", "metric", "operator"]
@@ -34,7 +35,7 @@ _HOME = {
     "Sample": ("evaltape.samples.sample", "Sample"),
     "Prediction": ("evaltape.scoring.prediction", "Prediction"),
     "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
-    "PairedScores": ("evaltape.scoring.scores", "PairedScores"),
+    "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
     "SliceScores": ("evaltape.scoring.slices", "SliceScores"),
 }
 """Where each public name is defined. It is imported on first use, so that `import evaltape` costs next to nothing."""

@@ -6,21 +6,17 @@ processes. What a gate asks for and no report has brought is read from the recor
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from evaltape.recorder.outcomes import CallKey
 from evaltape.samples.answer import Answer
+from evaltape.scoring.bounds import BoundKey, Decision, Kind
 from evaltape.scoring.prediction import Prediction
 
 if TYPE_CHECKING:
     from evaltape.mutation.model_mutants import ModelMutants
-
-GateKey = tuple[str, str, str]
-"""A gate by its suite, model or comparison, and metric."""
-GateOutcomes = dict[GateKey, bool | None]
-"""Whether the tests on a gate passed; None: its test was skipped once it had looked at it, as inconclusive."""
 
 
 # ---------------------------------------------------------------- what a report carries
@@ -51,16 +47,16 @@ class Unasked(msgspec.Struct, frozen=True, tag=True):
 class Asserted(msgspec.Struct, frozen=True, tag=True):
     """A test asserted on a bound of the suite."""
 
-    kind: Literal["gate", "slice_gate", "comparison", "against"]
+    kind: Kind
     suite: str
     subject: str
     """The model's key, or the comparison's name."""
     metric: str
 
     @property
-    def key(self) -> GateKey:
+    def key(self) -> BoundKey:
         """What its outcome is kept by."""
-        return self.suite, self.subject, self.metric
+        return self.kind, self.suite, self.subject, self.metric
 
 
 class Compared(msgspec.Struct, frozen=True, tag=True):
@@ -134,10 +130,8 @@ class Findings(msgspec.Struct):
     """The scores of a sample's first lines, by suite and sample."""
     unasked: dict[CallKey, str] = {}
     """Why a sample's test ended before it asked for its prediction."""
-    gates: GateOutcomes = {}
-    slice_gates: GateOutcomes = {}
-    comparisons: GateOutcomes = {}
-    against: GateOutcomes = {}
+    bounds: dict[BoundKey, bool | None] = {}
+    """Whether the tests on a bound passed; None: all of them were skipped once they had looked at it."""
     accepted: dict[tuple[str, str], AcceptedTest] = {}
     """By suite and model."""
     tests: dict[str, GateTest] = {}
@@ -156,8 +150,8 @@ class Findings(msgspec.Struct):
     def receive(self, finding: Finding, test_id: str, passed: bool | None) -> None:
         """Keep what a test has found out, but for its prediction; `passed` is None if it was skipped."""
         match finding:
-            case Asserted(kind=kind, key=key):
-                _note(self._outcomes(kind), key, passed)
+            case Asserted(key=key):
+                _note(self.bounds, key, passed)
             case Compared(values=values, is_update=is_update):
                 self.accepted[finding.suite, finding.model] = AcceptedTest(test_id, passed, values, is_update)
             case AssertedOtherwise(suite=suite, model=model):
@@ -171,12 +165,13 @@ class Findings(msgspec.Struct):
             case Ran(suite=suite) if passed is False:
                 self.failures[test_id] = suite
 
-    def _outcomes(self, kind: str) -> GateOutcomes:
-        by_kind = {"gate": self.gates, "slice_gate": self.slice_gates, "comparison": self.comparisons, "against": self.against}
-        return by_kind[kind]
+    def tested(self, decision: Decision) -> Decision:
+        """Return a decision with what the tests on its bound said; `not checked` if none ran."""
+        key = decision.bound.key
+        return decision.tested(self.bounds[key]) if key in self.bounds else decision.untested
 
 
-def _note(outcomes: GateOutcomes, key: GateKey, passed: bool | None) -> None:
-    """Several tests may assert on one gate: it holds if all that decide it pass."""
+def _note(outcomes: dict[BoundKey, bool | None], key: BoundKey, passed: bool | None) -> None:
+    """Several tests may assert on one bound: it holds if all that decide it pass."""
     before = outcomes.get(key)
     outcomes[key] = before if passed is None else passed and before is not False

@@ -18,14 +18,15 @@ from evaltape.hooks.findings import attach, finding_of
 from evaltape.options import add_options, as_usage_error, read_settings
 from evaltape.recorder.outcomes import Stopped
 from evaltape.reporting.verdicts import NOT_CHECKED
+from evaltape.scoring.bounds import GATE
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.session import Session
 from evaltape.suite.definition import Model
 
 if TYPE_CHECKING:
-    from evaltape.against.findings import ModelAgainst
     from evaltape.mutation.advice import TestedMutants
 
 SESSION = pytest.StashKey[Session]()
@@ -149,7 +150,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
                 reason = str(error)
             if reason:
                 pytest.fail(reason, pytrace=False)
-        _skip_if_it_may_stay_open(case, session)
+        _skip_what_is_not_decided(case, session)
 
 
 # ---------------------------------------------------------------- what tests ask for
@@ -173,7 +174,7 @@ def scores(request: pytest.FixtureRequest) -> ModelScores:
     """A model's predictions for every sample of its suite."""
     model = _model_of_gate(request)
     found = _unless_stopped(request, lambda session: session.scores(model))
-    request.node.user_properties.extend(found.properties(request.param.metric))
+    request.node.user_properties.extend(found.properties(request.param.bound))
     return found
 
 
@@ -185,7 +186,7 @@ def slices(request: pytest.FixtureRequest) -> SliceScores:
 
 
 @pytest.fixture
-def against(request: pytest.FixtureRequest) -> "ModelAgainst":
+def against(request: pytest.FixtureRequest) -> AgainstScores:
     """A model beside its recording at the commit or in the folder that `--against` names, sample by sample."""
     case: Case = request.param
     model = case.model
@@ -195,7 +196,7 @@ def against(request: pytest.FixtureRequest) -> "ModelAgainst":
     found = _unless_stopped(request, lambda session: session.against(model))
     if found.not_compared:
         pytest.skip(f"{NOT_CHECKED}: {found.not_compared}")
-    request.node.user_properties.extend(found.properties(case.metric))
+    request.node.user_properties.extend(found.properties(case.bound))
     return found
 
 
@@ -211,11 +212,11 @@ def mutants(request: pytest.FixtureRequest) -> "TestedMutants":
 def comparison(request: pytest.FixtureRequest) -> PairedScores:
     """Two models' predictions for every sample of their suite, paired."""
     case: Case = request.param
-    comparison, metric = case.comparison, case.metric
-    assert comparison is not None and metric is not None
+    comparison = case.comparison
+    assert comparison is not None and case.bound is not None
     _skip_unless_all(request)
     found = _unless_stopped(request, lambda session: session.paired_scores(comparison))
-    request.node.user_properties.extend(found.properties(metric))
+    request.node.user_properties.extend(found.properties(case.bound))
     return found
 
 
@@ -285,14 +286,12 @@ def _skip_unless_all(request: pytest.FixtureRequest) -> None:
         pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(session.settings.samples)}")
 
 
-def _skip_if_it_may_stay_open(case: Case, session: Session) -> None:
-    """Skip a comparison that the scores don't decide if the suite says `inconclusive = "skip"`."""
-    comparison, metric = case.comparison, case.metric
-    if comparison is None or metric is None or comparison.inconclusive != "skip":
-        return
-    paired = session.paired_scores(comparison)
-    if paired.verdict(metric) == "inconclusive":
-        pytest.skip(paired.in_short(metric))
+def _skip_what_is_not_decided(case: Case, session: Session) -> None:
+    """Skip a test on a bound that nothing decides, or that may stay open by the suite (`inconclusive = "skip"`)."""
+    if case.bound is not None and case.bound.kind != GATE:
+        decision = session.decide(case.bound)
+        if not decision.passed and not decision.fails:
+            pytest.skip(str(decision))
 
 
 # ---------------------------------------------------------------- reports

@@ -16,8 +16,11 @@ from evaltape.recorder.outcomes import CallKey, Outcomes, Selection
 from evaltape.samples.answer import REMEDIES, Answer, Failure
 from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
+from evaltape.scoring import bounds
+from evaltape.scoring.bounds import Bound, Decision
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.settings import Settings
 from evaltape.suite.definition import Comparison, Model
@@ -25,11 +28,8 @@ from evaltape.text import counted, split_command
 from evaltape.workspace import Workspace, read_suites
 
 if TYPE_CHECKING:
-    from evaltape.mutation.model_mutants import ModelMutants
-
-if TYPE_CHECKING:
-    from evaltape.against.findings import ModelAgainst
     from evaltape.against.other_side import OtherSide
+    from evaltape.mutation.model_mutants import ModelMutants
 
 Selected = list[tuple[Model, Sample]]
 
@@ -190,12 +190,12 @@ class Session:
         scores = self.scores(model)
         return SliceScores(scores, scores.slices, data.slice_min)
 
-    def against(self, model: Model) -> "ModelAgainst":
+    def against(self, model: Model) -> AgainstScores:
         """Return a model on every sample of its suite beside its recording on the other side."""
         self.before_gates()
         return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
 
-    def looked_at_against(self, suite: str) -> dict[str, "ModelAgainst"]:
+    def looked_at_against(self, suite: str) -> dict[str, AgainstScores]:
         """Return a suite's models that were looked at beside the other side, by key; none without `--against`.
 
         A model of which only some samples were looked at isn't compared.
@@ -210,7 +210,7 @@ class Session:
         samples = self.workspaces[model.suite].samples
         return sum((model.suite, model.key, sample.id) in self.findings.predictions for sample in samples)
 
-    def _against(self, workspace: Workspace, key: str, looked_at: int) -> "ModelAgainst":
+    def _against(self, workspace: Workspace, key: str, looked_at: int) -> AgainstScores:
         model, samples = workspace.suite.models[key], len(workspace.samples)
         if looked_at == samples:
             return self.against(model)
@@ -220,7 +220,21 @@ class Session:
         """Return the scores of a comparison's two models on every sample of their suite."""
         suite = self.workspaces[comparison.suite].suite
         models = (suite.models[comparison.baseline], suite.models[comparison.candidate])
-        return PairedScores(comparison, self.workspaces[comparison.suite].metrics, *map(self.scores, models))
+        baseline, candidate = map(self.scores, models)
+        metrics = self.workspaces[comparison.suite].metrics
+        return PairedScores(comparison=comparison, metrics=metrics, baseline=baseline, candidate=candidate)
+
+    def decide(self, bound: Bound) -> Decision:
+        """Return what becomes of a bound on every sample of its suite."""
+        suite = self.workspaces[bound.suite].suite
+        match bound.kind:
+            case bounds.GATE:
+                return bound.decide(self.scores(suite.models[bound.subject]))
+            case bounds.SLICE_GATE:
+                return bound.decide(self.slices(suite.models[bound.subject]))
+            case bounds.AGAINST:
+                return bound.decide(self.against(suite.models[bound.subject]))
+        return bound.decide(self.paired_scores(suite.comparisons[bound.subject]))
 
     def mutants(self, model: Model) -> "ModelMutants":
         """Return what the gates of a model notice of damage to its recorded answers; computed once.
@@ -233,17 +247,15 @@ class Session:
         return known[model.suite, model.key]
 
     def _mutants(self, model: Model) -> "ModelMutants":
+        from evaltape.mutation.assertions import assertions_of
         from evaltape.mutation.model_mutants import mutate_model
-        from evaltape.mutation.suite_gates import gates_of
 
         workspace, slices = self.workspaces[model.suite], self.slices(model)
         suite = workspace.suite
         pairs = [self.paired_scores(it) for it in suite.comparisons.values() if it.candidate == model.key]
         return mutate_model(
             slices.scores,
-            workspace.samples_by_id,
-            gates_of(slices, pairs, suite.against),
+            list(assertions_of(slices, pairs, suite)),
             workspace.operators,
-            workspace.answer_metrics,
             suite.mutants.noticed_at if suite.mutants else None,
         )

@@ -1,10 +1,10 @@
 """The other side of a session: every model beside what was recorded of it there, each compared once."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+import msgspec
 
 from evaltape.against.earlier import Answers, Content, Earlier, changed_request, content_of, refuse_unfinished
-from evaltape.against.findings import ModelAgainst, Pair, SampleChanges, Side
 from evaltape.against.places import find_places
 from evaltape.against.tree import Tree, Unreadable
 from evaltape.errors import RecordingError
@@ -12,10 +12,11 @@ from evaltape.recording.folder import extracted
 from evaltape.recording.verdicts import Asked, RecordedVerdict
 from evaltape.samples.answer import Answer
 from evaltape.samples.sample import Sample
+from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
-from evaltape.workspace import CALL_KINDS, Verdict, Workspace
+from evaltape.workspace import Verdict, Workspace
 
 
 class OtherSide:
@@ -25,9 +26,9 @@ class OtherSide:
         self.side = Side(tree.ref, tree.commit, tree.title)
         self._tree = tree
         self._suites: dict[str, Earlier | Unreadable] = {}
-        self._compared: dict[tuple[str, str], ModelAgainst] = {}
+        self._compared: dict[tuple[str, str], AgainstScores] = {}
 
-    def compare(self, workspace: Workspace, scores: ModelScores) -> ModelAgainst:
+    def compare(self, workspace: Workspace, scores: ModelScores) -> AgainstScores:
         """Return a model, with its scores on all samples of its suite, beside the other side."""
         key = (workspace.name, scores.model.key)
         if key not in self._compared:
@@ -37,26 +38,36 @@ class OtherSide:
                 self._compared[key] = self.not_compared(workspace, scores.model, str(error))
         return self._compared[key]
 
-    def not_compared(self, workspace: Workspace, model: Model, reason: str) -> ModelAgainst:
+    def not_compared(self, workspace: Workspace, model: Model, reason: str) -> AgainstScores:
         """Return a model that isn't compared, for a reason."""
-        bounds = workspace.suite.against.max_drop if workspace.suite.against else {}
-        return ModelAgainst(model, workspace.metrics, bounds, self.side, reason)
+        nothing = ModelScores(model, workspace.metrics, (), workspace.clusters)
+        return AgainstScores(
+            comparison=against_comparison(model, self.side),
+            metrics=workspace.metrics,
+            baseline=nothing,
+            candidate=nothing,
+            max_drop=workspace.suite.against.max_drop if workspace.suite.against else {},
+            side=self.side,
+            not_compared=reason,
+        )
 
-    def _beside(self, workspace: Workspace, scores: ModelScores) -> ModelAgainst:
+    def _beside(self, workspace: Workspace, scores: ModelScores) -> AgainstScores:
         refuse_unfinished(workspace.folder, scores.model.key, f"the recording of {scores.model.key}")
         earlier = self._earlier(workspace)
         common, changes = _split(workspace.samples, earlier.samples)
         nothing = self.not_compared(workspace, scores.model, "")
         if not common:
             reason = f"no sample has the same input and references at {self.side.ref}"
-            return replace(nothing, not_compared=reason, samples=changes)
+            return msgspec.structs.replace(nothing, not_compared=reason, samples=changes)
         answers = earlier.answers(scores.model, common)
-        return replace(
+        both = {sample.id for sample in common}
+        today = [one for one in scores.predictions if one.sample.id in both]
+        return msgspec.structs.replace(
             nothing,
-            pairs=_pairs(workspace, common, answers, scores, earlier),
+            baseline=msgspec.structs.replace(nothing.baseline, predictions=_past(workspace, answers, today, earlier)),
+            candidate=msgspec.structs.replace(nothing.candidate, predictions=today),
             samples=changes,
             request=changed_request(workspace, scores.model, common, answers.requests),
-            clusters=scores.clusters,
         )
 
     def _earlier(self, workspace: Workspace) -> Earlier:
@@ -82,22 +93,24 @@ def _split(today: list[Sample], earlier: Mapping[str, Content]) -> tuple[list[Sa
     )
 
 
-def _pairs(workspace: Workspace, samples: list[Sample], answers: Answers, scores: ModelScores, earlier: Earlier) -> list[Pair]:
-    today = {prediction.sample.id: prediction for prediction in scores.predictions}
-    scores_calls = any(spec.kind in CALL_KINDS for spec in workspace.suite.metrics.values())
-    steps = workspace.steps(scores.model)
-    before = {sample.id: extracted(answers.answers[sample.id], steps) for sample in samples}
-    changed = {name for name, answer in before.items() if scores_calls or answer.text != today[name].text}
-    verdicts = _verdicts(workspace, scores.model, [(it, before[it.id]) for it in samples if it.id in changed], earlier)
-    pairs = []
-    for sample in samples:
-        answer, after = before[sample.id], today[sample.id]
-        if answer.failure is None and after.answered and sample.id not in changed:
-            pairs.append(Pair(Prediction(after.model, sample, answer, after.scores, after.unscored), after))
+def _past(workspace: Workspace, answers: Answers, today: list[Prediction], earlier: Earlier) -> list[Prediction]:
+    """Return the answers of the other side by today's metrics: equal answers have today's scores."""
+    if not today:
+        return []
+    scores_calls = any(metric.is_of_call for metric in workspace.metrics.values())
+    model = today[0].model
+    steps = workspace.steps(model)
+    before = [extracted(answers.answers[after.sample.id], steps) for after in today]
+    changed = [scores_calls or answer.text != after.text for answer, after in zip(before, today, strict=True)]
+    asked = [(after.sample, answer) for answer, after, is_changed in zip(before, today, changed, strict=True) if is_changed]
+    verdicts = _verdicts(workspace, model, asked, earlier)
+    past = []
+    for answer, after, is_changed in zip(before, today, changed, strict=True):
+        if answer.failure is None and after.answered and not is_changed:
+            past.append(Prediction(after.model, after.sample, answer, after.scores, after.unscored))
         else:
-            scored = workspace.scored(after.model, sample, answer, _recalled(verdicts, sample.id))
-            pairs.append(Pair(scored, after))
-    return pairs
+            past.append(workspace.scored(after.model, after.sample, answer, _recalled(verdicts, after.sample.id)))
+    return past
 
 
 def _verdicts(

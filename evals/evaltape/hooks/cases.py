@@ -14,6 +14,8 @@ import pytest
 from evaltape.errors import UserError
 from evaltape.names import nearest
 from evaltape.samples.sample import Sample
+from evaltape.scoring import bounds
+from evaltape.scoring.bounds import Bound
 from evaltape.session import Session
 from evaltape.suite.definition import Comparison, Model
 
@@ -38,13 +40,19 @@ class Case:
     model: Model | None = None
     sample: Sample | None = None
     comparison: Comparison | None = None
-    metric: str | None = None
+    bound: Bound | None = None
+    """What the suite asks of one metric, for a test that takes `metric`."""
     operator: str | None = None
     """A way to damage answers, by name."""
     id: str = ""
 
     def __repr__(self) -> str:
         return f"<{self.subject} {self.id}>"
+
+    @property
+    def metric(self) -> str | None:
+        """The metric of its bound."""
+        return self.bound.metric if self.bound else None
 
     @property
     def is_gate(self) -> bool:
@@ -138,25 +146,18 @@ def _predictions(session: Session, _: bool) -> Iterator[Case]:
 
 
 def _scores(session: Session, with_metric: bool) -> Iterator[Case]:
-    for model in session.models():
-        base = f"{model.suite}-{model.key}"
-        if not with_metric:
-            yield Case(SCORES, model.suite, model, id=base)
-        for metric in model.gates if with_metric else ():
-            yield Case(SCORES, model.suite, model, metric=metric, id=f"{base}-{metric}")
+    for model in session.models() if not with_metric else ():
+        yield Case(SCORES, model.suite, model, id=f"{model.suite}-{model.key}")
+    if with_metric:
+        yield from _bounded(session, SCORES, bounds.GATE)
 
 
 def _slices(session: Session, _: bool) -> Iterator[Case]:
-    for model in session.models():
-        for metric in model.slice_gates if session.workspaces[model.suite].suite.dataset.slices else ():
-            yield Case(SLICES, model.suite, model, metric=metric, id=f"{model.suite}-{model.key}-{metric}")
+    yield from _bounded(session, SLICES, bounds.SLICE_GATE)
 
 
 def _comparisons(session: Session, _: bool) -> Iterator[Case]:
-    for comparison in session.comparisons():
-        for metric in comparison.bounds:
-            case_id = f"{comparison.suite}-{comparison.name}-{metric}"
-            yield Case(COMPARISON, comparison.suite, comparison=comparison, metric=metric, id=case_id)
+    yield from _bounded(session, COMPARISON, bounds.MIN_GAIN, bounds.MAX_DROP)
 
 
 def _mutants(session: Session, _: bool) -> Iterator[Case]:
@@ -170,13 +171,22 @@ def _mutants(session: Session, _: bool) -> Iterator[Case]:
 
 
 def _against(session: Session, with_metric: bool) -> Iterator[Case]:
-    for model in session.models():
-        against = session.workspaces[model.suite].suite.against
-        base = f"{model.suite}-{model.key}"
-        if not with_metric:
-            yield Case(AGAINST, model.suite, model, id=base)
-        for metric in against.max_drop if with_metric and against is not None else ():
-            yield Case(AGAINST, model.suite, model, metric=metric, id=f"{base}-{metric}")
+    for model in session.models() if not with_metric else ():
+        yield Case(AGAINST, model.suite, model, id=f"{model.suite}-{model.key}")
+    if with_metric:
+        yield from _bounded(session, AGAINST, bounds.AGAINST)
+
+
+def _bounded(session: Session, subject: str, *kinds: bounds.Kind) -> Iterator[Case]:
+    """Yield a case for each bound of some kinds, of all suites."""
+    for workspace in session.workspaces.values():
+        suite = workspace.suite
+        for bound in bounds.bounds_of(suite):
+            if bound.kind in kinds:
+                case_id = f"{bound.suite}-{bound.subject}-{bound.metric}"
+                pair = suite.comparisons.get(bound.subject) if subject == COMPARISON else None
+                model = None if pair else suite.models[bound.subject]
+                yield Case(subject, bound.suite, model, comparison=pair, bound=bound, id=case_id)
 
 
 def _jobs(session: Session, _: bool) -> Iterator[Case]:

@@ -9,16 +9,16 @@ import msgspec
 from evaltape.errors import RecordingError
 from evaltape.hooks.collect_noise import model_noise
 from evaltape.reporting.accepted import changes
-from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, Slice, Unfinished
+from evaltape.reporting.facts import Accepted, MetricFacts, Slice, Unfinished
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.samples.answer import Answer, Usage
 from evaltape.samples.sample import Sample
+from evaltape.scoring.bounds import FAILED, GATE, NOT_CHECKED, SLICE_GATE, Decision, Kind, Scores, Verdict, model_bounds
 from evaltape.scoring.metrics import Metric, MetricSpec, build_metrics
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
-from evaltape.scoring.statistics import Interval
 from evaltape.scoring.tokenizers import unicode_words
 from evaltape.session import Session
 from evaltape.suite.definition import Model
@@ -81,19 +81,11 @@ def metric_facts(view: SuiteView, metric: Metric) -> MetricFacts:
     )
 
 
-def mean_score(interval: Interval, scored: int) -> MeanScore:
-    """Return a mean with its interval."""
-    return MeanScore(interval.mean, interval.low, interval.high, scored, interval.clusters)
-
-
-def mean_scores(scores: ModelScores) -> dict[str, MeanScore]:
-    """Return a model's means, of each metric that has scored a sample."""
-    return {name: mean_score(interval, len(scores.scored(name))) for name, interval in scores.intervals.items()}
-
-
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
     """Return what the session found out about one model."""
-    model, findings, suite = scores.model, view.session.findings, view.workspace.name
+    model, data = scores.model, view.workspace.suite.dataset
+    slices = slice_scores(scores, view.workspace.samples_by_id, data.slices, data.slice_min)
+    slice_gates = _gates(view, model, SLICE_GATE, slices)
     dates = recording_dates(scores.predictions)
     served = {version.name: version.answers for version in dates.versions}
     usage = _usage(scores)
@@ -105,26 +97,26 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         of=len(view.workspace.samples),
         failures={prediction.sample.id: prediction.failure or "" for prediction in scores.failures},
         truncated=scores.truncated,
-        scores=mean_scores(scores),
-        gates=_gates(model.gates, {key[1:]: passed for key, passed in findings.gates.items() if key[0] == suite}, model),
+        scores=scores.intervals,
+        gates=_gates(view, model, GATE, scores),
         usage=usage,
         cost_usd=call_usd(model.price, usage.prompt_tokens, usage.completion_tokens) if model.price else None,
         allow_failed=model.allow_failed,
         versions=served,
         recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
         unscored={metric: reasons for metric in view.workspace.metrics if (reasons := _unscored(scores, metric))},
-        slices=tuple(_slices(view, scores)),
-        slice_gates=_gates(
-            model.slice_gates, {key[1:]: passed for key, passed in findings.slice_gates.items() if key[0] == suite}, model
-        ),
+        slices=tuple(_slices(view, slices, slice_gates)) if slices.columns else (),
+        slice_gates=slice_gates,
         accepted=_accepted(view, scores),
         noise=model_noise(view.workspace, scores),
         unfinished=_unfinished(view.workspace, model),
     )
 
 
-def _gates(thresholds: Mapping[str, float], outcomes: Mapping[tuple[str, ...], bool | None], model: Model) -> dict[str, Gate]:
-    return {name: Gate(threshold, outcomes.get((model.key, name))) for name, threshold in thresholds.items()}
+def _gates(view: SuiteView, model: Model, kind: Kind, scores: Scores) -> dict[str, Decision]:
+    """Return what became of a model's bounds of one kind in this session, by metric."""
+    bounds = (bound for bound in model_bounds(model, view.workspace.suite) if bound.kind == kind)
+    return {bound.metric: view.session.findings.tested(bound.decide(scores)) for bound in bounds}
 
 
 def _usage(scores: ModelScores) -> Usage:
@@ -145,27 +137,25 @@ def _unfinished(workspace: Workspace, model: Model) -> Unfinished | None:
     return None
 
 
-def _slices(view: SuiteView, scores: ModelScores) -> Iterator[Slice]:
-    data = view.workspace.suite.dataset
-    if not data.slices:
-        return
-    by_slice = slice_scores(scores, view.workspace.samples_by_id, data.slices, data.slice_min)
-    for column, value, each in by_slice:
-        samples = len(each.predictions)
+def _slices(view: SuiteView, slices: SliceScores, gates: Mapping[str, Decision]) -> Iterator[Slice]:
+    verdicts = {metric: _slice_verdicts(slices, gate) for metric, gate in gates.items()}
+    for column, value, each in slices:
         yield Slice(
             column,
             value,
-            samples,
+            len(each.predictions),
             len(each.failures),
-            mean_scores(each),
-            is_gated=samples >= data.slice_min,
-            missed=_missed(by_slice, column, value),
+            each.intervals,
+            is_gated=slices.is_gated(each),
+            verdicts={metric: known[column, value] for metric, known in verdicts.items() if (column, value) in known},
         )
 
 
-def _missed(slices: SliceScores, column: str, value: str) -> tuple[str, ...]:
-    gates = slices.model.slice_gates
-    return tuple(metric for metric, gate in gates.items() if (column, value) in slices.short_of(metric, gate))
+def _slice_verdicts(slices: SliceScores, gate: Decision) -> dict[tuple[str, str], Verdict]:
+    """Return what became of each slice under a gate: where the gate fails for other reasons nothing passed it."""
+    decided = {(each.column, each.value): each.verdict for each in slices.decided(gate.bound)}
+    is_decided = gate.outcome is not None and not slices.scores.unusable(gate.bound.metric)
+    return {key: verdict if is_decided or verdict == FAILED else NOT_CHECKED for key, verdict in decided.items()}
 
 
 def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
@@ -192,7 +182,7 @@ def computed(view: SuiteView) -> Iterator[Computed]:
     ]
     metrics = {name: view.metrics[name] for name in names}
     scores = ModelScores(nobody, metrics, predictions, view.workspace.clusters)
-    yield Computed(LEAD, len(rows), mean_scores(scores))
+    yield Computed(LEAD, len(rows), scores.intervals)
 
 
 def job_results(view: SuiteView) -> dict[str, JobResults]:

@@ -1,15 +1,14 @@
-"""Builds what results say of a model's noise, from the repeats that are recorded of it."""
+"""The noise of a model's means, from the repeats that are recorded of it."""
 
 from collections.abc import Mapping
 
 from evaltape.errors import RecordingError
-from evaltape.reporting.facts import NoiseFacts
 from evaltape.scoring.noise import Noise, noise_of
 from evaltape.scoring.scores import ModelScores
 from evaltape.workspace import Workspace
 
 
-def model_noise(workspace: Workspace, scores: ModelScores) -> dict[str, NoiseFacts]:
+def model_noise(workspace: Workspace, scores: ModelScores) -> dict[str, Noise]:
     """Return the noise of each metric's mean, from the repeats that are recorded of a model."""
     answers = _repeated_answers(workspace, scores)
     if not any(len(each) > 1 for each in answers):
@@ -17,21 +16,7 @@ def model_noise(workspace: Workspace, scores: ModelScores) -> dict[str, NoiseFac
     columns = {name: [[each[name] for each in sample if name in each] for sample in answers] for name in workspace.metrics}
     scored = {name: [sample for sample in column if sample] for name, column in columns.items()}
     noise = {name: noise_of(column, workspace.metrics[name].higher_is_better) for name, column in scored.items()}
-    return {name: _facts(each, scores.model.gates.get(name)) for name, each in noise.items() if each is not None}
-
-
-def _facts(noise: Noise, gate: float | None) -> NoiseFacts:
-    return NoiseFacts(
-        noise.runs,
-        noise.samples,
-        noise.of,
-        noise.mean,
-        noise.sd,
-        noise.smallest_drop,
-        noise.gate,
-        None if gate is None else noise.chance_to_fail(gate),
-        None if gate is None else noise.holds_inside(gate),
-    )
+    return {name: each for name, each in noise.items() if each is not None}
 
 
 def _repeated_answers(workspace: Workspace, scores: ModelScores) -> list[list[Mapping[str, float]]]:

@@ -56,21 +56,12 @@ def _gate(item: pytest.Item, case: Case) -> Finding:
     subject = case.comparison.name if case.comparison else case.model.key if case.model else ""
     if _is_own_gate(item, case):
         return AssertedOtherwise(case.suite, subject)
-    if case.metric is None:
-        return item.stash.get(ACCEPTED, Compared(case.suite, subject)) if case.subject == SCORES else Ran(case.suite)
-    match case.subject:
-        case "scores":
-            return Asserted("gate", case.suite, subject, case.metric)
-        case "slices":
-            return Asserted("slice_gate", case.suite, subject, case.metric)
-        case "comparison":
-            return Asserted("comparison", case.suite, subject, case.metric)
-        case "against":
-            return Asserted("against", case.suite, subject, case.metric)
-    return Ran(case.suite)
+    if case.bound is not None:
+        return Asserted(*case.bound.key)
+    return item.stash.get(ACCEPTED, Compared(case.suite, subject)) if case.subject == SCORES else Ran(case.suite)
 
 
 def _is_own_gate(item: pytest.Item, case: Case) -> bool:
     """Whether a test asserts on a model's scores, or on them beside another side's, as only its user knows."""
     is_accepted = "accepted" in getattr(item, "fixturenames", ())
-    return case.metric is None and (case.subject == AGAINST or (case.subject == SCORES and not is_accepted))
+    return case.bound is None and (case.subject == AGAINST or (case.subject == SCORES and not is_accepted))

@@ -1,25 +1,23 @@
-"""One model under mutation: its recorded answers damaged by every operator, scored, and its gates decided again."""
+"""One model under mutation: its recorded answers damaged by every operator, scored, and its bounds decided again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
+from evaltape.mutation.assertions import Assertion
 from evaltape.mutation.findings import Study
-from evaltape.mutation.gates import Gate
 from evaltape.mutation.harmful import Answers
-from evaltape.mutation.mutants import Mutants, make_mutants, score_mutants
 from evaltape.mutation.operators import Operator
 from evaltape.mutation.study import NOTICED_AT, Damaged, study
 from evaltape.scoring.metrics import Metric, score_answer
+from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scorer import CallFacts
 from evaltape.scoring.scores import ModelScores
 
-if TYPE_CHECKING:
-    from evaltape.samples.sample import Sample
 
-
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(msgspec.Struct, frozen=True):
     """One damaged answer."""
 
     sample: str
@@ -30,8 +28,7 @@ class Example:
     """What the operator makes of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelMutants:
+class ModelMutants(msgspec.Struct, frozen=True):
     """How much of each kind of damage the gates of one model notice."""
 
     model: str
@@ -47,39 +44,35 @@ class ModelMutants:
 
 
 def mutate_model(
-    scores: ModelScores,
-    samples: Mapping[str, "Sample"],
-    gates: Sequence[Gate],
-    operators: Iterable[Operator],
-    text_metrics: Mapping[str, Metric],
-    noticed_at: float | None = None,
+    scores: ModelScores, assertions: Sequence[Assertion], operators: Iterable[Operator], noticed_at: float | None = None
 ) -> ModelMutants:
-    """Damage a model's answers and decide its gates again; failed samples have no answer and are left out.
+    """Damage a model's answers and decide its bounds again; failed samples have no answer and are left out.
 
-    `samples` by id; `text_metrics` are the metrics that the text of an answer decides; `noticed_at` is the share that has to
-    be noticed, a quarter by default. Raises `UserError` for an operator of the user's that fails.
+    `noticed_at` is the share that has to be noticed, a quarter by default. Raises `UserError` for an operator of the user's
+    that fails.
     """
-    answers: Answers = [(samples[prediction.sample.id], prediction.text) for prediction in scores.answered]
-    metrics = {gate.metric for gate in gates if not gate.undecided}
-    undamaged = {metric: [each.scores.get(metric) for each in scores.answered] for metric in metrics}
-    decided = {name: metric for name, metric in text_metrics.items() if name in metrics}
-    mutants = make_mutants(operators, answers)
-    damaged = [_damaged(each, answers, decided) for each in mutants]
-    found = study(undamaged, gates, damaged, NOTICED_AT if noticed_at is None else noticed_at)
-    examples = {each.operator.name: example for each in mutants if (example := _example(each, answers))}
+    names = {each.bound.metric for each in assertions}
+    metrics = {name: metric for name, metric in scores.metrics.items() if name in names and not metric.is_of_call}
+    damaged = [Damaged(operator, _mutants(operator, scores.answered, metrics)) for operator in operators]
+    found = study(scores, assertions, damaged, NOTICED_AT if noticed_at is None else noticed_at)
+    examples = {each.operator.name: example for each in damaged if (example := _example(each, scores.answered))}
     return ModelMutants(scores.model.key, found, examples)
 
 
-def _damaged(mutants: Mutants, answers: Answers, metrics: Mapping[str, Metric]) -> Damaged:
-    def score(sample: "Sample", text: str) -> Mapping[str, float | None]:
-        computed, _ = score_answer(metrics, sample, text, CallFacts())
-        return {name: computed.get(name) for name in metrics}
-
-    columns = score_mutants(mutants, [sample for sample, _ in answers], metrics, score)
-    applies = [text is not None for text in mutants.texts]
-    return Damaged(mutants.operator.name, mutants.operator.harmful, applies, columns)
+def _mutants(operator: Operator, answered: Sequence[Prediction], metrics: Mapping[str, Metric]) -> list[Prediction | None]:
+    """Return each answer damaged and scored; None where the operator doesn't apply."""
+    answers: Answers = [(one.sample, one.text) for one in answered]
+    texts = [operator.apply(sample, text, answers) for sample, text in answers]
+    return [None if text is None else _scored(one, text, metrics) for one, text in zip(answered, texts, strict=True)]
 
 
-def _example(mutants: Mutants, answers: Answers) -> Example | None:
-    pairs = zip(answers, mutants.texts, strict=True)
-    return next((Example(sample.id, before, after) for (sample, before), after in pairs if after is not None), None)
+def _scored(prediction: Prediction, text: str, metrics: Mapping[str, Metric]) -> Prediction:
+    computed, unscored = score_answer(metrics, prediction.sample, text, CallFacts())
+    kept = {name: score for name, score in prediction.scores.items() if name not in metrics}
+    answer = replace(prediction.answer, text=text)
+    return replace(prediction, answer=answer, scores={**kept, **computed}, unscored=unscored)
+
+
+def _example(damaged: Damaged, answered: Sequence[Prediction]) -> Example | None:
+    pairs = zip(answered, damaged.predictions, strict=True)
+    return next((Example(one.sample.id, one.text, mutant.text) for one, mutant in pairs if mutant is not None), None)

@@ -1,22 +1,21 @@
-"""How much of each damage each gate notices, from scores alone.
+"""How much of each damage each bound notices: every bound decided again, by its own rule, on damaged scores.
 
 Mutants are scored once. A draw orders the answers that an operator applies to by chance, and a share of them, from the
-front, counts as damaged; the rest keep their scores. A gate notices a share if it fails in at least 80% of the draws.
+front, counts as damaged; the rest keep their scores. A bound notices a share if its test fails in at least 80% of the draws.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
 
-from evaltape.mutation.findings import LeftOut, Noticing, OperatorStudy, Study
-from evaltape.mutation.gates import Gate
+import msgspec
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Floats = np.ndarray[Any, np.dtype[np.float64]]
+from evaltape.mutation.assertions import Assertion
+from evaltape.mutation.findings import Draw, LeftOut, Noticing, OperatorStudy, Study
+from evaltape.mutation.operators import Operator
+from evaltape.scoring.bounds import NOT_CHECKED, Decision
+from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.scores import ModelScores
 
 SEED = 42
 DRAWS = 20
@@ -25,34 +24,35 @@ SHARES = (0.05, 0.10, 0.25, 0.50, 1.0)
 NOTICED_AT = 0.25
 """The share that counts for the mutation score."""
 
-Scores = Mapping[str, Sequence[float | None]]
-"""Per metric one score per answer."""
+
+class Damaged(msgspec.Struct, frozen=True):
+    """What one operator makes of a model's answers."""
+
+    operator: Operator
+    predictions: Sequence[Prediction | None]
+    """One per answered sample, scored, in their order; None where the operator doesn't apply."""
+
+    @property
+    def applies_to(self) -> list[int]:
+        """The places of the answers that it applies to."""
+        return [place for place, mutant in enumerate(self.predictions) if mutant is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """An operator with the scores of its mutants."""
+def study(
+    undamaged: ModelScores, assertions: Iterable[Assertion], damaged: Sequence[Damaged], noticed_at: float = NOTICED_AT
+) -> Study:
+    """Decide each bound again on growing shares of each operator's mutants.
 
-    operator: str
-    harmful: bool
-    applies: Sequence[bool]
-    """Per answer whether there is a mutant of it."""
-    scores: Scores
-    """None where there is no mutant, `nan` where the metric can't score it."""
-
-
-def study(undamaged: Scores, gates: Iterable[Gate], damaged: Sequence[Damaged], noticed_at: float = NOTICED_AT) -> Study:
-    """Decide each gate again on growing shares of each operator's mutants.
-
-    `undamaged` has the scores of the model's answers (None: not scored), in the order that the mutants have. Left out, with
-    the reason, is a gate that fails before any damage, and one on a metric that isn't computed from the text alone.
+    Left out, with the reason, is a bound that doesn't pass before any damage, and one on a metric that isn't computed from the
+    text alone.
     """
-    values = {gate: _undamaged_value(gate, undamaged, damaged) for gate in gates}
-    kept = {gate: value for gate, value in values.items() if isinstance(value, float)}
-    left_out = tuple(LeftOut(gate, reason) for gate, reason in values.items() if isinstance(reason, str))
+    decided = [(each, each.bound.decide(each.scores_of(undamaged))) for each in assertions]
+    reasons = [_why_left_out(decision, undamaged) for _, decision in decided]
+    kept = [pair for pair, reason in zip(decided, reasons, strict=True) if not reason]
+    left_out = [LeftOut(each.bound, reason) for (each, _), reason in zip(decided, reasons, strict=True) if reason]
     shares = sorted({*SHARES, noticed_at})
-    operators = tuple(_study_operator(undamaged, kept, each, shares) for each in damaged)
-    return Study(noticed_at, operators, tuple(kept), left_out)
+    operators = [_OperatorDraws(undamaged, each, shares, noticed_at).study(kept) for each in damaged]
+    return Study(noticed_at, tuple(operators), tuple(each.bound for each, _ in kept), tuple(left_out))
 
 
 def answers_at(share: float, applies_to: int) -> int:
@@ -60,61 +60,65 @@ def answers_at(share: float, applies_to: int) -> int:
     return max(1, math.floor(share * applies_to + 0.5))
 
 
-def _undamaged_value(gate: Gate, undamaged: Scores, damaged: Sequence[Damaged]) -> float | str:
-    """Return the gate's value before any damage, or why the gate is left out."""
-    import numpy as np
-
-    if gate.undecided:
-        return gate.undecided
-    if gate.metric not in undamaged or any(gate.metric not in each.scores for each in damaged):
-        return f"{gate.metric} isn't computed from the answer's text"
-    scores = undamaged[gate.metric]
-    if not scores:
+def _why_left_out(decision: Decision, scores: ModelScores) -> str:
+    """Return why nothing can be said of a bound; empty if something can."""
+    if decision.metric.is_of_call:
+        return f"{decision.bound.metric} isn't computed from the answer's text"
+    if not scores.answered:
         return "there is no answer"
-    if None in scores:
-        return f"{sum(score is None for score in scores)} of {len(scores)} answers have no score"
-    value = float(gate.value(np.array([scores], dtype=np.float64))[0])
-    if not math.isfinite(value):
-        return "there are too few answers to compare"
-    return value if gate.passes(value) else f"fails without any damage ({value:.4f}, bound {gate.bound:g})"
+    if decision.passed:
+        return ""
+    why = decision.remark or (decision.line if decision.value is None else "")
+    if decision.value is not None and not why:
+        why = f"{decision.value:.4f}, bound {decision.bound.required:g}"
+    if decision.verdict == NOT_CHECKED:
+        return why
+    return f"{decision.verdict} without any damage ({why})"
 
 
-def _study_operator(undamaged: Scores, gates: Mapping[Gate, float], damaged: Damaged, shares: Sequence[float]) -> OperatorStudy:
-    applies = [place for place, there_is_one in enumerate(damaged.applies) if there_is_one]
-    orders = _orders(damaged.operator, applies)
-    noticing = tuple(
-        Noticing(gate, value, _values(gate, undamaged, damaged, orders, shares)) for gate, value in gates.items() if applies
-    )
-    return OperatorStudy(damaged.operator, damaged.harmful, len(applies), len(damaged.applies), noticing)
+class _OperatorDraws:
+    """The draws of one operator, each set of damaged answers scored once for all bounds."""
 
+    def __init__(self, undamaged: ModelScores, damaged: Damaged, shares: Sequence[float], noticed_at: float) -> None:
+        self._undamaged = undamaged
+        self._damaged = damaged
+        self._shares = shares
+        self._noticed_at = noticed_at
+        places, name = damaged.applies_to, damaged.operator.name
+        self._places = places
+        # A draw's larger share contains its smaller ones.
+        self._orders = [Random(f"{SEED}/{name}/{draw}").sample(places, len(places)) for draw in range(DRAWS)]
+        self._scores: dict[frozenset[int], ModelScores] = {}
 
-def _orders(operator: str, applies: Sequence[int]) -> list[list[int]]:
-    """Return one order of the answers per draw: a draw's larger share contains its smaller ones."""
-    return [Random(f"{SEED}/{operator}/{draw}").sample(applies, len(applies)) for draw in range(DRAWS)]
+    def study(self, kept: Sequence[tuple[Assertion, Decision]]) -> OperatorStudy:
+        """Return what each bound notices of the operator."""
+        operator, answers = self._damaged.operator, len(self._damaged.predictions)
+        noticing = tuple(self._noticing(*pair) for pair in kept) if self._places else ()
+        return OperatorStudy(operator.name, operator.harmful, len(self._places), answers, noticing)
 
+    def _noticing(self, assertion: Assertion, undamaged: Decision) -> Noticing:
+        draws: dict[float, tuple[Draw, ...]] = {}
+        known: dict[frozenset[int], Draw] = {}
+        for share in self._shares:
+            draws[share] = tuple(self._draw(assertion, places, known) for places in self._drawn(share))
+            found = Noticing(assertion.bound, undamaged.at_least, undamaged.value, draws)
+            if share >= self._noticed_at and found.share is not None:
+                break
+        return found
 
-def _values(
-    gate: Gate, undamaged: Scores, damaged: Damaged, orders: Sequence[Sequence[int]], shares: Sequence[float]
-) -> dict[float, tuple[float, ...]]:
-    """Return per share the gate's value in each draw; draws that damage the same answers are decided once."""
-    import numpy as np
+    def _drawn(self, share: float) -> list[frozenset[int]]:
+        size = answers_at(share, len(self._places))
+        return [frozenset(order[:size]) for order in self._orders]
 
-    scores = _drawn_scores(undamaged[gate.metric], damaged.scores[gate.metric], orders, shares)
-    different, place = np.unique(scores, axis=0, return_inverse=True)
-    values = iter(np.asarray(gate.value(different))[place.ravel()])
-    return {share: tuple(float(next(values)) for _ in orders) for share in shares}
+    def _draw(self, assertion: Assertion, places: frozenset[int], known: dict[frozenset[int], Draw]) -> Draw:
+        if places not in known:
+            decision = assertion.bound.decide(assertion.scores_of(self._damaged_scores(places)))
+            known[places] = Draw(decision.value, decision.fails)
+        return known[places]
 
-
-def _drawn_scores(
-    undamaged: Sequence[float | None], damaged: Sequence[float | None], orders: Sequence[Sequence[int]], shares: Sequence[float]
-) -> "Floats":
-    """Return the scores of each draw of each share, of shape (shares times draws, answers)."""
-    import numpy as np
-
-    mutants = np.array(damaged, dtype=np.float64)  # None becomes nan, and no order has its place.
-    scores = np.tile(np.array(undamaged, dtype=np.float64), (len(shares) * len(orders), 1))
-    sizes = [answers_at(share, len(orders[0])) for share in shares]
-    for row, (size, order) in enumerate((size, order) for size in sizes for order in orders):
-        places = order[:size]
-        scores[row, places] = mutants[places]
-    return scores
+    def _damaged_scores(self, places: frozenset[int]) -> ModelScores:
+        if places not in self._scores:
+            mutants = {self._undamaged.answered[place].sample.id: self._damaged.predictions[place] for place in places}
+            predictions = [mutants.get(one.sample.id) or one for one in self._undamaged.predictions]
+            self._scores[places] = msgspec.structs.replace(self._undamaged, predictions=predictions)
+        return self._scores[places]

@@ -4,16 +4,17 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from evaltape.against.decide import CONFIDENCE
 from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
 from evaltape.samples.sample import Sample
 from evaltape.scoring import power
+from evaltape.scoring.bounds import CONFIDENCE
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.noise import noise_of
 from evaltape.scoring.paired import Difference
+from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.text import counted
 from evaltape.workspace import Workspace
@@ -117,7 +118,8 @@ def _of_comparisons(workspace: Workspace, models: Collection[str]) -> Iterator[D
             continue
         for key in set(keys) - set(recorded):
             recorded[key] = scores_recorded(workspace, workspace.suite.models[key], workspace.samples)
-        pair = PairedScores(comparison, workspace.metrics, *(recorded[key] for key in keys))
+        baseline, candidate = (recorded[key] for key in keys)
+        pair = PairedScores(comparison=comparison, metrics=workspace.metrics, baseline=baseline, candidate=candidate)
         for kind, bounds in (("min_gain", comparison.min_gain), ("max_drop", comparison.max_drop)):
             spreads = _spreads(pair.differences)
             yield from _bounds(workspace, comparison.name, kind, bounds, comparison.confidence, spreads)

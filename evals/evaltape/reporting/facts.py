@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaltape.reporting.verdicts import Verdict, verdict_on
+from evaltape.reporting.verdicts import verdict_on
+from evaltape.scoring.bounds import Decision, Verdict
+from evaltape.scoring.noise import Noise
+from evaltape.scoring.paired import Difference
+from evaltape.scoring.statistics import Interval
 
 Json = dict[str, Any]
 
@@ -30,46 +34,6 @@ class MetricFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class MeanScore:
-    """A mean with its two-sided 95% interval."""
-
-    mean: float
-    """The plain mean of the scored samples, exact."""
-    low: float | None
-    """The lower end; None if no number can be given."""
-    high: float | None
-    """The upper end; None if no number can be given."""
-    scored: int
-    """How many samples it is the mean of."""
-    clusters: int | None = None
-    """How many clusters the samples form; None if the suite names no cluster column."""
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        clusters = {} if self.clusters is None else {"clusters": self.clusters}
-        return {"mean": self.mean, "low": self.low, "high": self.high, "scored": self.scored, **clusters}
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A bound on a mean, and what became of it."""
-
-    threshold: float
-    """As the suite file states it: the least mean that passes, or the greatest if lower is better."""
-    passed: bool | None
-    """What the tests on it said; None if none of them ran to its end."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """`passed`, `failed` or `not checked`."""
-        return verdict_on(self.passed)
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        return {"threshold": self.threshold, "verdict": self.verdict, "passed": self.passed}
-
-
-@dataclass(frozen=True, slots=True)
 class Slice:
     """The samples that share a column's value."""
 
@@ -81,45 +45,16 @@ class Slice:
     """How many samples have it, failed ones included."""
     failed: int
     """How many of them failed."""
-    scores: Mapping[str, MeanScore]
+    scores: Mapping[str, Interval]
     """Per metric that scored one of them."""
     is_gated: bool
     """Whether there are as many as `slice_min`; smaller slices are shown only."""
-    missed: tuple[str, ...] = ()
-    """The metrics whose slice gate it misses; empty for one that isn't gated."""
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """Per metric of `slice_gates` what became of it; empty for one that isn't gated."""
 
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
-        return {"samples": self.samples, "failed": self.failed, "gated": self.is_gated, "scores": json_of(self.scores)}
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseFacts:
-    """How far a model's mean moves when it is asked the same samples again, from recorded repeats."""
-
-    runs: int
-    """How often a sample was answered, at most."""
-    samples: int
-    """How many samples were answered repeatedly."""
-    of: int
-    """How many samples were answered."""
-    mean: float
-    """The mean over all answers."""
-    sd: float
-    """The standard deviation of the mean of one run."""
-    smallest_drop: float | None
-    """The change from one recording to the next that is more than noise; None if too few samples were repeated."""
-    gate_1_in_100: float | None
-    """The gate that a new recording of the unchanged model fails once in 100 times; None likewise."""
-    chance_to_fail_gate: float | None = None
-    """How likely a new recording of the unchanged model fails the suite's gate; None without a gate, or likewise."""
-    gate_inside_noise: bool | None = None
-    """Whether chance decides on that gate."""
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        facts = {name: getattr(self, name) for name in self.__slots__}
-        return facts if self.gate_inside_noise is not None else {key: facts[key] for key in list(facts)[:-2]}
+        return {"samples": self.samples, "failed": self.failed, "gated": self.is_gated, "scores": means_json(self.scores)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +100,41 @@ class Unfinished:
 def json_of(table: Mapping[str, Any]) -> Json:
     """Return a table of facts as the results file holds it."""
     return {key: value.as_json() for key, value in table.items()}
+
+
+def means_json(means: Mapping[str, Interval]) -> Json:
+    """Return means by metric as the results file holds them."""
+    return {metric: mean_json(mean) for metric, mean in means.items()}
+
+
+def mean_json(found: Interval) -> Json:
+    """Return a mean with its interval as the results file holds it."""
+    clusters = {} if found.clusters is None else {"clusters": found.clusters}
+    return {"mean": found.mean, "low": found.low, "high": found.high, "scored": found.samples, **clusters}
+
+
+def gate_json(gate: Decision) -> Json:
+    """Return what became of a gate as the results file holds it."""
+    return {"threshold": gate.bound.limit, "verdict": gate.verdict, "passed": gate.outcome}
+
+
+def difference_json(found: Difference | None) -> Json:
+    """Return a mean difference with its interval as the results file holds it; None: there is no pair."""
+    if found is None:
+        return {"difference": None, "low": None, "high": None, "samples": 0}
+    clusters = {} if found.clusters is None else {"clusters": found.clusters}
+    return {"difference": found.mean, "low": found.low, "high": found.high, "samples": found.samples, **clusters}
+
+
+def compared_json(decision: Decision) -> Json:
+    """Return what became of a bound on a difference as the results file holds it."""
+    return {**difference_json(decision.difference), "verdict": decision.verdict, "passed": decision.outcome}
+
+
+def noise_json(noise: Noise, gate: float | None) -> Json:
+    """Return the noise of a mean as the results file holds it; `gate` is the suite's, if it sets one."""
+    names = ("runs", "samples", "of", "mean", "sd", "smallest_drop")
+    facts = {**{name: getattr(noise, name) for name in names}, "gate_1_in_100": noise.gate}
+    if gate is None:
+        return facts
+    return {**facts, "chance_to_fail_gate": noise.chance_to_fail(gate), "gate_inside_noise": noise.holds_inside(gate)}

@@ -6,8 +6,11 @@ from typing import Any
 
 import msgspec
 
-from evaltape.reporting.facts import Accepted, Gate, Json, MeanScore, NoiseFacts, Slice, Unfinished, json_of
+from evaltape.reporting.facts import Accepted, Json, Slice, Unfinished, gate_json, means_json, noise_json
 from evaltape.samples.answer import Usage
+from evaltape.scoring.bounds import Decision
+from evaltape.scoring.noise import Noise
+from evaltape.scoring.statistics import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,9 @@ class ModelResults:
     """The failed samples with their reasons."""
     truncated: int
     """How many answers were cut at the length limit."""
-    scores: Mapping[str, MeanScore]
+    scores: Mapping[str, Interval]
     """Per metric that scored a sample."""
-    gates: Mapping[str, Gate]
+    gates: Mapping[str, Decision]
     """Per metric of `gates`."""
     usage: Usage
     """Over all recorded answers."""
@@ -46,11 +49,11 @@ class ModelResults:
     """Per metric the answered samples that it couldn't score, with the reasons."""
     slices: tuple[Slice, ...] = ()
     """By column, in the order of the samples."""
-    slice_gates: Mapping[str, Gate] = field(default_factory=dict)
+    slice_gates: Mapping[str, Decision] = field(default_factory=dict)
     """Per metric of `slice_gates`."""
     accepted: Accepted | None = None
     """Its scores beside the accepted ones; None if no test looked at them."""
-    noise: Mapping[str, NoiseFacts] = field(default_factory=dict)
+    noise: Mapping[str, Noise] = field(default_factory=dict)
     """Per metric, if samples were asked repeatedly."""
     unfinished: Unfinished | None = None
     """A fresh recording that isn't complete; its gates fail until it is."""
@@ -72,7 +75,7 @@ class ModelResults:
         return differs and bool(self.scores) and not self.too_many_failed and self.unfinished is None
 
     @property
-    def all_gates(self) -> Iterator[Gate]:
+    def all_gates(self) -> Iterator[Decision]:
         """Yield its gates and its slice gates."""
         yield from self.gates.values()
         yield from self.slice_gates.values()
@@ -87,12 +90,17 @@ class ModelResults:
             "failures": dict(self.failures),
             "truncated": self.truncated,
             "recorded": None if self.recorded is None else list(self.recorded),
-            "scores": json_of(self.scores),
-            "gates": json_of(self.gates),
+            "scores": means_json(self.scores),
+            "gates": {metric: gate_json(gate) for metric, gate in self.gates.items()},
             **self._optional_json(),
             "usage": msgspec.structs.asdict(self.usage),
             "cost_usd": self.cost_usd,
         }
+
+    def noise_json(self) -> Json:
+        """Return its noise as the results file holds it."""
+        limits = {metric: gate.bound.limit for metric, gate in self.gates.items()}
+        return {metric: noise_json(noise, limits.get(metric)) for metric, noise in self.noise.items()}
 
     def _optional_json(self) -> Json:
         slices: Json = {}
@@ -102,9 +110,9 @@ class ModelResults:
             "versions": dict(self.versions) if len(self.versions) > 1 else {},
             "unscored": {metric: dict(reasons) for metric, reasons in self.unscored.items()},
             "slices": slices,
-            "slice_gates": json_of(self.slice_gates),
+            "slice_gates": {metric: gate_json(gate) for metric, gate in self.slice_gates.items()},
             "accepted": self.accepted.as_json() if self.accepted else {},
-            "noise": json_of(self.noise),
+            "noise": self.noise_json(),
             "unfinished": self.unfinished.as_json() if self.unfinished else {},
         }
         return {key: value for key, value in optional.items() if value}
@@ -118,12 +126,12 @@ class Computed:
     """`first three lines`."""
     samples: int
     """How many samples."""
-    scores: Mapping[str, MeanScore]
+    scores: Mapping[str, Interval]
     """Per metric of the text alone."""
 
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
-        return {"samples": self.samples, "scores": json_of(self.scores)}
+        return {"samples": self.samples, "scores": means_json(self.scores)}
 
 
 @dataclass(frozen=True, slots=True)

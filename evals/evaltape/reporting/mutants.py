@@ -5,8 +5,8 @@ from itertools import groupby
 
 from evaltape.mutation.advice import what_would_notice
 from evaltape.mutation.findings import Noticing, OperatorStudy, Study
-from evaltape.mutation.gates import Gate
 from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.scoring.bounds import Bound
 from evaltape.text import columns, counted, cut
 
 NEVER = "never"
@@ -29,7 +29,7 @@ def table_lines(mutants: ModelMutants, width: int = 80) -> Iterator[str]:
     yield cut(f"{mutants.model}: {_score(study)}", width)
     names = _names(study)
     first = max(map(columns, [*names.values(), "undamaged"])) + GAP
-    for gates in _blocks(study.gates, width - first - ANSWERS - GAP):
+    for gates in _blocks(study.bounds, width - first - ANSWERS - GAP):
         yield from (line.rstrip() for line in _block(study, gates, names, first))
 
 
@@ -37,19 +37,19 @@ def detail_lines(mutants: ModelMutants) -> Iterator[str]:
     """Yield a paragraph for each harmful operator that is missed, for each harmless one that is noticed, and for each gate
     that was left out."""
     study = mutants.study
-    for operator in study.missed if study.gates else ():
+    for operator in study.missed if study.bounds else ():
         yield f"{operator.operator}: {what_would_notice(operator, study)}"
     for name, noticed in groupby(study.brittle, lambda pair: pair[0].operator):
-        gates = ", ".join(f"{noticing.gate.name} ({noticing.share:.0%})" for _, noticing in noticed)
+        gates = ", ".join(f"{noticing.bound.title} ({noticing.share:.0%})" for _, noticing in noticed)
         yield f"Brittle: {name} does no harm, but is noticed by {gates}"
     for reason, left in groupby(study.left_out, lambda each: each.reason):
-        yield f"Left out: {', '.join(each.gate.name for each in left)}: {reason}"
+        yield f"Left out: {', '.join(each.bound.title for each in left)}: {reason}"
 
 
 def _score(study: Study) -> str:
     if not study.operators or not study.operators[0].answers:
         return "there is no answer to damage"
-    if not study.gates:
+    if not study.bounds:
         return "no gate that could notice damage"
     harmful = counted(len(study.applicable), "harmful operator")
     return f"{len(study.noticed)} of {harmful} noticed at {study.noticed_at:.0%} of the answers"
@@ -65,13 +65,13 @@ def _names(study: Study) -> dict[str, str]:
 # ---------------------------------------------------------------- the table
 
 
-def _blocks(gates: Sequence[Gate], width: int) -> Iterator[list[Gate]]:
+def _blocks(gates: Sequence[Bound], width: int) -> Iterator[list[Bound]]:
     """Yield the gates in blocks that fit beside each other; a group stays together if it fits in a block."""
 
-    def fits(block: list[Gate]) -> bool:
+    def fits(block: list[Bound]) -> bool:
         return sum(_widths(block)) <= width
 
-    block: list[Gate] = []
+    block: list[Bound] = []
     for _, members in groupby(gates, lambda gate: gate.group):
         group = list(members)
         for part in [group] if fits(group) else [[gate] for gate in group]:
@@ -83,7 +83,7 @@ def _blocks(gates: Sequence[Gate], width: int) -> Iterator[list[Gate]]:
         yield block
 
 
-def _widths(gates: Sequence[Gate]) -> list[int]:
+def _widths(gates: Sequence[Bound]) -> list[int]:
     """Return the columns of each gate: wide enough for its metric, and the first of a group for the group's name."""
     widths = []
     for group, members in groupby(gates, lambda gate: gate.group):
@@ -93,8 +93,8 @@ def _widths(gates: Sequence[Gate]) -> list[int]:
     return widths
 
 
-def _block(study: Study, gates: Sequence[Gate], names: dict[str, str], first: int) -> Iterator[str]:
-    places = [place for place, gate in enumerate(study.gates) if gate in gates]
+def _block(study: Study, gates: Sequence[Bound], names: dict[str, str], first: int) -> Iterator[str]:
+    places = [place for place, gate in enumerate(study.bounds) if gate in gates]
     widths = _widths(gates)
 
     def row(name: str, answers: str, cells: Sequence[str]) -> str:
@@ -104,13 +104,13 @@ def _block(study: Study, gates: Sequence[Gate], names: dict[str, str], first: in
     yield " " * (GAP + first + ANSWERS) + _group_headings(gates, widths)
     yield row("", "answers", [gate.metric for gate in gates])
     yield row("undamaged", "", _undamaged(study, places))
-    yield row("bound", "", [_number(gate, gate.bound) for gate in gates])
+    yield row("bound", "", [_number(gate, gate.required) for gate in gates])
     for is_harmful, operators in groupby(study.hardest_first, lambda each: each.harmful):
         yield "harmful" if is_harmful else "harmless"
         yield from (row(names[each.operator], f"{each.applies_to:,}", _shares(each, places)) for each in operators)
 
 
-def _group_headings(gates: Sequence[Gate], widths: Sequence[int]) -> str:
+def _group_headings(gates: Sequence[Bound], widths: Sequence[int]) -> str:
     """Return what gates belong to, each over the first of its columns."""
     line = ""
     for group, members in groupby(zip(gates, widths, strict=True), lambda pair: pair[0].group):
@@ -122,7 +122,7 @@ def _group_headings(gates: Sequence[Gate], widths: Sequence[int]) -> str:
 def _undamaged(study: Study, places: Sequence[int]) -> list[str]:
     """Return values of gates before any damage, which every operator that applies to some answer knows."""
     noticing: Sequence[Noticing] = next((each.noticing for each in study.operators if each.noticing), ())
-    return [_number(noticing[place].gate, noticing[place].undamaged) if noticing else "" for place in places]
+    return [_number(study.bounds[place], noticing[place].undamaged) if noticing else "" for place in places]
 
 
 def _shares(operator: OperatorStudy, places: Sequence[int]) -> list[str]:
@@ -132,10 +132,12 @@ def _shares(operator: OperatorStudy, places: Sequence[int]) -> list[str]:
     return [NEVER if share is None else f"{share:.0%}" for share in shares]
 
 
-def _number(gate: Gate, value: float) -> str:
+def _number(bound: Bound, value: float | None) -> str:
     """Return a value or a bound in at most a column's width, with a sign if it is a difference."""
+    if value is None:
+        return "-"
     digits = next((digits for digits in (4, 3, 2, 1, 0) if len(f"{value:+.{digits}f}") <= COLUMN), 0)
-    return f"{value:+.{digits}f}" if gate.is_paired else f"{value:.{digits}f}"
+    return f"{value:+.{digits}f}" if bound.is_paired else f"{value:.{digits}f}"
 
 
 def _padded(text: str, width: int) -> str:

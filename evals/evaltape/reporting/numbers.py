@@ -1,9 +1,12 @@
 """Numbers as readers see them: rounded here, and nowhere before."""
 
-from evaltape.reporting.facts import MeanScore, MetricFacts
-from evaltape.reporting.pair_results import PairedDifference
-from evaltape.scoring.bounds import decimals_apart
-from evaltape.scoring.bounds import misses as is_beyond
+from evaltape.reporting.facts import MetricFacts
+from evaltape.scoring.bounds import Decision
+from evaltape.scoring.ends import ends_of
+from evaltape.scoring.limits import decimals_apart
+from evaltape.scoring.limits import misses as is_beyond
+from evaltape.scoring.paired import Difference
+from evaltape.scoring.statistics import Interval
 
 NONE = "-"
 """Stands for a number that there isn't."""
@@ -14,23 +17,19 @@ def shown(value: float | None, metric: MetricFacts, signed: bool = False) -> str
     return NONE if value is None else _rounded(value, metric.decimals, signed)
 
 
-def interval(low: float | None, high: float | None, metric: MetricFacts, signed: bool = False) -> str:
-    """Return both ends of an interval: `0.35 to 0.40`. An end that isn't known is `?`."""
-    if low is None and high is None:
-        return NONE
-    ends = ["?" if end is None else _rounded(end, metric.decimals, signed) for end in (low, high)]
-    return " to ".join(ends)
+def interval(estimate: Interval | Difference | None, metric: MetricFacts, beside: float | None = None) -> str:
+    """Return both ends of an interval: `0.35 to 0.40`; what is known where equal scores give no end."""
+    return NONE if estimate is None else ends_of(estimate, metric.decimals, beside)
 
 
-def mean_beside(score: MeanScore | None, bound: float | None, metric: MetricFacts) -> str:
+def mean_beside(score: Interval | None, bound: float | None, metric: MetricFacts) -> str:
     """Return a mean with as many decimals as it takes to differ from a bound that it misses."""
     return NONE if score is None else _apart(score.mean, bound, metric, signed=False)
 
 
-def difference_beside(difference: PairedDifference, metric: MetricFacts) -> str:
+def difference_beside(found: Difference | None, required: float | None, metric: MetricFacts) -> str:
     """Return a mean difference, likewise."""
-    value = difference.difference
-    return NONE if value is None else _apart(value, difference.required, metric, signed=True)
+    return NONE if found is None else _apart(found.mean, required, metric, signed=True)
 
 
 def gate_text(threshold: float, metric: MetricFacts) -> str:
@@ -38,9 +37,9 @@ def gate_text(threshold: float, metric: MetricFacts) -> str:
     return f"{threshold:g}" if metric.higher_is_better else f"at most {threshold:g}"
 
 
-def bound_text(difference: PairedDifference) -> str:
-    """Return a comparison's bound as the suite file states it: `min_gain 0.05`; empty without one."""
-    return "" if difference.bound is None else f"{difference.kind} {difference.bound:g}"
+def bound_text(decision: Decision) -> str:
+    """Return a bound on a difference as the suite file states it: `min_gain 0.05`."""
+    return f"{decision.bound.suite_key} {decision.bound.limit:g}"
 
 
 def misses(value: float, bound: float, metric: MetricFacts) -> bool:

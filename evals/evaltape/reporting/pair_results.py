@@ -3,52 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evaltape.reporting.facts import Json
-from evaltape.reporting.verdicts import NOT_CHECKED, Verdict
-
-MIN_GAIN, MAX_DROP = "min_gain", "max_drop"
-
-
-@dataclass(frozen=True, slots=True)
-class PairedDifference:
-    """The mean difference of one metric over pairs of answers to the same samples, and what became of a bound on it."""
-
-    difference: float | None
-    """After less before; None if there is no pair."""
-    low: float | None
-    """The lower end of the interval that the verdict rests on; None if no number can be given."""
-    high: float | None
-    """Its upper end, likewise."""
-    samples: int
-    """How many pairs."""
-    higher_is_better: bool = True
-    """Of the metric."""
-    kind: str = ""
-    """`min_gain` or `max_drop`; empty without a bound."""
-    bound: float | None = None
-    """As the suite file states it: by how much the mean has to be better, or may be worse."""
-    verdict: Verdict = NOT_CHECKED
-    """What became of the bound: also `inconclusive`."""
-    passed: bool | None = None
-    """What the tests on it said; None if none ran, or if an inconclusive one is skipped."""
-    clusters: int | None = None
-    """How many clusters the pairs form; None if the suite names no cluster column."""
-    remark: str = ""
-    """Why it is inconclusive, and what would settle it."""
-
-    @property
-    def required(self) -> float | None:
-        """The difference that the bound asks for: at least that if higher is better, else at most that."""
-        if self.bound is None:
-            return None
-        better = self.bound if self.kind == MIN_GAIN else -self.bound
-        return better if self.higher_is_better else -better
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        clusters = {} if self.clusters is None else {"clusters": self.clusters}
-        ends = {"difference": self.difference, "low": self.low, "high": self.high}
-        return {**ends, "samples": self.samples, **clusters, "verdict": self.verdict, "passed": self.passed}
+from evaltape.reporting.facts import Json, compared_json, difference_json
+from evaltape.scoring.bounds import NOT_CHECKED, Decision
+from evaltape.scoring.paired import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +16,8 @@ class SliceDifference:
     """The column."""
     value: str
     """The value, as text."""
-    metrics: Mapping[str, PairedDifference]
-    """Per metric that the comparison bounds."""
+    metrics: Mapping[str, Difference]
+    """Per metric that the comparison bounds, if there is a pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +34,26 @@ class ComparisonResults:
     """One-sided."""
     label: str
     """The two-sided confidence of its intervals, such as `90%`."""
-    metrics: Mapping[str, PairedDifference]
+    metrics: Mapping[str, Decision]
     """Per metric that it bounds."""
-    beside: Mapping[str, PairedDifference] = field(default_factory=dict)
+    beside: Mapping[str, Difference] = field(default_factory=dict)
     """The suite's other metrics, shown beside them."""
     slices: tuple[SliceDifference, ...] = ()
     """The same by slice, if the suite names slices."""
 
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
-        return {metric: {**each.as_json(), "confidence": self.confidence} for metric, each in self.metrics.items()}
+        return {metric: {**compared_json(each), "confidence": self.confidence} for metric, each in self.metrics.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class AgainstModel:
     """One model beside its recording at another commit."""
 
-    metrics: Mapping[str, PairedDifference]
-    """Per metric the difference, now less then."""
+    metrics: Mapping[str, Decision]
+    """Per metric that the suite bounds the difference, now less then."""
+    beside: Mapping[str, Difference] = field(default_factory=dict)
+    """The suite's other metrics, of which both sides have scores."""
     added: int = 0
     """Samples that are only there now."""
     dropped: int = 0
@@ -107,7 +66,11 @@ class AgainstModel:
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
         counts = {"added": self.added, "dropped": self.dropped, "changed": self.changed}
-        return {metric: {**each.as_json(), **counts} for metric, each in self.metrics.items()}
+        bounded = {metric: compared_json(each) for metric, each in self.metrics.items()}
+        beside = {
+            metric: {**difference_json(each), "verdict": NOT_CHECKED, "passed": None} for metric, each in self.beside.items()
+        }
+        return {metric: {**each, **counts} for metric, each in (bounded | beside).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,18 @@ import msgspec
 
 from evaltape.mutation.findings import OperatorStudy
 from evaltape.mutation.model_mutants import Example, ModelMutants
-from evaltape.reporting.facts import Gate, MetricFacts
+from evaltape.reporting.facts import MetricFacts, compared_json, difference_json, gate_json, means_json
 from evaltape.reporting.model_results import JobResults, ModelResults
 from evaltape.reporting.pair_results import (
+    AgainstModel,
     AgainstPair,
     AgainstResults,
     ComparisonResults,
-    PairedDifference,
 )
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.verdict import verdict_of
+from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
+from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
 
 Data = dict[str, Any]
@@ -79,22 +81,23 @@ def _model(model: ModelResults) -> Data:
         "truncated": model.truncated,
         "recorded": None if model.recorded is None else list(model.recorded),
         "versions": list(model.versions),
-        "scores": {name: score.as_json() for name, score in model.scores.items()},
+        "scores": means_json(model.scores),
         "unscored": {name: len(reasons) for name, reasons in model.unscored.items()},
         "gates": _gates(model.gates),
         "slice_gates": _gates(model.slice_gates),
         "slices": [
-            {"column": each.column, "value": each.value, "missed": list(each.missed), **each.as_json()} for each in model.slices
+            {"column": each.column, "value": each.value, "verdicts": dict(each.verdicts), **each.as_json()}
+            for each in model.slices
         ],
         "accepted": _accepted(model),
-        "noise": {name: noise.as_json() for name, noise in model.noise.items()},
+        "noise": model.noise_json(),
         "usage": msgspec.structs.asdict(model.usage),
         "cost_usd": model.cost_usd,
     }
 
 
-def _gates(gates: Mapping[str, Gate]) -> Data:
-    return {name: gate.as_json() for name, gate in gates.items()}
+def _gates(gates: Mapping[str, Decision]) -> Data:
+    return {name: gate_json(gate) for name, gate in gates.items()}
 
 
 def _accepted(model: ModelResults) -> Data | None:
@@ -130,7 +133,7 @@ def _comparison(comparison: ComparisonResults) -> Data:
         "baseline": comparison.baseline,
         "candidate": comparison.candidate,
         "label": comparison.label,
-        "metrics": [_difference(name, each) for name, each in comparison.metrics.items()],
+        "metrics": [_compared(name, each) for name, each in comparison.metrics.items()],
         "beside": [_difference(name, each) for name, each in comparison.beside.items()],
         "slices": [
             {
@@ -143,15 +146,21 @@ def _comparison(comparison: ComparisonResults) -> Data:
     }
 
 
-def _difference(name: str, pair: PairedDifference) -> Data:
-    return {
-        "metric": name,
-        **pair.as_json(),
-        "kind": pair.kind,
-        "bound": pair.bound,
-        "required": pair.required,
-        "remark": pair.remark,
-    }
+def _compared(name: str, each: Decision) -> Data:
+    kind = "max_drop" if each.bound.kind == AGAINST else each.bound.kind
+    facts = {"kind": kind, "bound": each.bound.limit, "required": each.required_difference, "remark": each.remark}
+    return {"metric": name, **compared_json(each), **facts}
+
+
+def _difference(name: str, found: Difference) -> Data:
+    unbounded = {"verdict": NOT_CHECKED, "passed": None, "kind": "", "bound": None, "required": None, "remark": ""}
+    return {"metric": name, **difference_json(found), **unbounded}
+
+
+def _against_metrics(suite: SuiteResults, model: AgainstModel) -> list[Data]:
+    rows = {name: _compared(name, each) for name, each in model.metrics.items()}
+    rows |= {name: _difference(name, each) for name, each in model.beside.items()}
+    return [rows[name] for name in suite.metrics if name in rows]
 
 
 def _against(suite: SuiteResults, against: AgainstResults) -> Data:
@@ -169,7 +178,7 @@ def _against(suite: SuiteResults, against: AgainstResults) -> Data:
                 "added": model.added,
                 "dropped": model.dropped,
                 "changed": model.changed,
-                "metrics": [] if model.why else [_difference(name, each) for name, each in model.metrics.items()],
+                "metrics": [] if model.why else _against_metrics(suite, model),
             }
             for key, model in against.models.items()
         ],
@@ -195,9 +204,9 @@ def _mutants(key: str, result: ModelMutants) -> Data:
         "noticed_at": study.noticed_at,
         "noticed": len(study.noticed),
         "applicable": len(study.applicable),
-        "gates": [gate.name for gate in study.gates],
+        "gates": [bound.title for bound in study.bounds],
         "operators": [_operator(each, study.noticed_at, result.examples.get(each.operator)) for each in study.hardest_first],
-        "left_out": [f"{each.gate.name}: {each.reason}" for each in study.left_out],
+        "left_out": [f"{each.bound.title}: {each.reason}" for each in study.left_out],
     }
 
 

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from evaltape.reporting.facts import Gate, MeanScore, MetricFacts, Slice
+from evaltape.reporting.facts import MetricFacts, Slice
 from evaltape.reporting.model_results import ModelResults
 from evaltape.reporting.numbers import bound_text, difference_beside, gate_text, interval, mean_beside
-from evaltape.reporting.pair_results import ComparisonResults, PairedDifference
+from evaltape.reporting.pair_results import ComparisonResults
 from evaltape.reporting.results import OwnGate, SuiteResults
-from evaltape.reporting.verdicts import FAILED, NOT_CHECKED, PASSED, Verdict, verdict_on
+from evaltape.reporting.verdicts import NOT_CHECKED, Verdict, verdict_on
+from evaltape.scoring.bounds import Decision
+from evaltape.scoring.paired import Difference
+from evaltape.scoring.statistics import Interval, has_few
 from evaltape.text import counted
 
 MOST_SLICES = 20
@@ -68,12 +71,12 @@ def _model_lines(suite: SuiteResults, model: ModelResults) -> Iterator[Line]:
             yield _mean_line(metric, score, gate)
 
 
-def _mean_line(metric: MetricFacts, score: MeanScore | None, gate: Gate | None = None) -> Line:
-    ends = interval(score.low, score.high, metric) if score else interval(None, None, metric)
+def _mean_line(metric: MetricFacts, score: Interval | None, gate: Decision | None = None) -> Line:
+    ends = interval(score, metric)
     if gate is None:
         return Line(metric.name, mean_beside(score, None, metric), ends)
-    bound = gate_text(gate.threshold, metric)
-    return Line(metric.name, mean_beside(score, gate.threshold, metric), ends, bound, gate.verdict)
+    limit = gate.bound.limit
+    return Line(metric.name, mean_beside(score, limit, metric), ends, gate_text(limit, metric), gate.verdict)
 
 
 def _test_line(test: OwnGate) -> Line:
@@ -88,7 +91,7 @@ def _facts(model: ModelResults) -> Iterator[str]:
         yield f"{model.truncated:,} truncated"
     clusters = {score.clusters for score in model.scores.values() if score.clusters is not None}
     if clusters:
-        yield counted(max(clusters), "cluster")
+        yield _clusters(max(clusters))
     if model.recorded is not None:
         first, last = model.recorded
         yield f"recorded {first}" if first == last else f"recorded {first} to {last}"
@@ -143,14 +146,14 @@ def _badness(each: Slice, metric: MetricFacts) -> float:
     return score.mean if metric.higher_is_better else -score.mean
 
 
-def _slice_line(each: Slice, metric: MetricFacts, gate: Gate | None) -> Line:
+def _slice_line(each: Slice, metric: MetricFacts, gate: Decision | None) -> Line:
     score = each.scores.get(metric.name)
-    ends = interval(score.low, score.high, metric) if score else interval(None, None, metric)
+    ends = interval(score, metric)
     name = f"{each.value} ({each.samples:,})"
     if gate is None or not each.is_gated:
         return Line(name, mean_beside(score, None, metric), ends)
-    verdict: Verdict = NOT_CHECKED if gate.passed is None else FAILED if metric.name in each.missed else PASSED
-    return Line(name, mean_beside(score, gate.threshold, metric), ends, gate_text(gate.threshold, metric), verdict)
+    limit, verdict = gate.bound.limit, each.verdicts.get(metric.name, NOT_CHECKED)
+    return Line(name, mean_beside(score, limit, metric), ends, gate_text(limit, metric), verdict)
 
 
 # ---------------------------------------------------------------- pairs
@@ -161,8 +164,8 @@ def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
     for comparison in suite.comparisons.values():
         words = {name: each for name, each in comparison.beside.items() if name == "words"}
         title = f"{comparison.name}: {comparison.candidate} less {comparison.baseline}"
-        lines = _pair_lines(suite, {**comparison.metrics, **words})
-        samples = max((each.samples for each in comparison.metrics.values()), default=0)
+        lines = _pair_lines(suite, comparison.metrics, words)
+        samples = _samples(comparison.metrics, {})
         yield Group(title, (counted(samples, "sample"), *_pair_facts(comparison)), lines, _unpaired(samples))
 
 
@@ -173,29 +176,46 @@ def against_groups(suite: SuiteResults) -> Iterator[Group]:
     for key, model in suite.against.models.items():
         if model.why:  # The notes say it.
             continue
-        samples = max((each.samples for each in model.metrics.values()), default=0)
+        samples = _samples(model.metrics, model.beside)
         counts = {"added": model.added, "dropped": model.dropped, "changed": model.changed}
         facts = [counted(samples, "sample"), *(f"{count:,} {word}" for word, count in counts.items() if count)]
         facts.append(f"{suite.against.label} interval")
         title = f"{key} against {suite.against.ref}"
-        yield Group(title, tuple(facts), _pair_lines(suite, model.metrics), _unpaired(samples), model=key)
+        yield Group(title, tuple(facts), _pair_lines(suite, model.metrics, model.beside), _unpaired(samples), model=key)
 
 
 def _pair_facts(comparison: ComparisonResults) -> Iterable[str]:
-    clusters = {each.clusters for each in comparison.metrics.values() if each.clusters is not None}
+    found = [each.difference for each in comparison.metrics.values()]
+    clusters = {each.clusters for each in found if each is not None and each.clusters is not None}
     if clusters:
-        yield counted(max(clusters), "cluster")
+        yield _clusters(max(clusters))
     yield f"{comparison.label} interval"
 
 
-def _pair_lines(suite: SuiteResults, metrics: Mapping[str, PairedDifference]) -> tuple[Line, ...]:
-    return tuple(_pair_line(suite.metrics[name], each) for name, each in metrics.items())
+def _clusters(number: int) -> str:
+    return f"{counted(number, 'cluster')}{': few, so intervals are not exact' if has_few(number) else ''}"
 
 
-def _pair_line(metric: MetricFacts, each: PairedDifference) -> Line:
-    ends = interval(each.low, each.high, metric, signed=True)
-    verdict = None if each.bound is None else each.verdict
-    return Line(metric.name, difference_beside(each, metric), ends, bound_text(each), verdict)
+def _pair_lines(suite: SuiteResults, bounded: Mapping[str, Decision], beside: Mapping[str, Difference]) -> tuple[Line, ...]:
+    """Return a line per metric, in the order of the suite."""
+    lines = {name: _decided_line(suite.metrics[name], each) for name, each in bounded.items()}
+    lines |= {name: _difference_line(suite.metrics[name], each) for name, each in beside.items()}
+    return tuple(lines[name] for name in suite.metrics if name in lines)
+
+
+def _decided_line(metric: MetricFacts, each: Decision) -> Line:
+    required = each.required_difference
+    value = difference_beside(each.difference, required, metric)
+    return Line(metric.name, value, interval(each.difference, metric, required), bound_text(each), each.verdict)
+
+
+def _difference_line(metric: MetricFacts, each: Difference) -> Line:
+    return Line(metric.name, difference_beside(each, None, metric), interval(each, metric))
+
+
+def _samples(bounded: Mapping[str, Decision], beside: Mapping[str, Difference]) -> int:
+    found = [*(each.difference for each in bounded.values()), *beside.values()]
+    return max((each.samples for each in found if each is not None), default=0)
 
 
 def _unpaired(samples: int) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from evaltape.reporting.facts import NoiseFacts
 from evaltape.reporting.model_results import JobResults
 from evaltape.reporting.numbers import shown
 from evaltape.reporting.results import Results, SuiteResults
@@ -17,7 +16,7 @@ from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.verdicts import FAILED, PASSED
 from evaltape.reporting.worst import Case, Worst, worst_samples
-from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
+from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES, Noise
 from evaltape.text import columns, counted, cut, listed, visible, wrapped
 
 COLOURS = {PASSED: {"green": True}, FAILED: {"red": True}}
@@ -155,19 +154,20 @@ def _noise(suite: SuiteResults) -> Iterator[str]:
         yield f"Noise of {key}, from {first.runs} answers to each of {samples}:"
         yield NOISE_COLUMNS.format("", "sd of a mean", "smallest drop", "1-in-100 gate")
         for name, noise in model.noise.items():
-            numbers = (noise.sd, noise.smallest_drop, noise.gate_1_in_100)
+            numbers = (noise.sd, noise.smallest_drop, noise.gate)
             yield NOISE_COLUMNS.format(name, *(shown(number, suite.metrics[name]) for number in numbers))
-        if any(noise.gate_1_in_100 is None for noise in model.noise.values()):
+        if any(noise.gate is None for noise in model.noise.values()):
             least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
             yield f"  -: it takes {least} to judge a gate"
-        inside = [(name, noise) for name, noise in model.noise.items() if noise.gate_inside_noise]
-        yield from (_inside(key, name, noise, model.gates[name].threshold) for name, noise in inside)
+        gates = {name: gate.bound.limit for name, gate in model.gates.items() if name in model.noise}
+        inside = {name: gate for name, gate in gates.items() if model.noise[name].holds_inside(gate)}
+        yield from (_inside(key, name, model.noise[name], gate) for name, gate in inside.items())
 
 
-def _inside(key: str, name: str, noise: NoiseFacts, gate: float) -> str:
+def _inside(key: str, name: str, noise: Noise, gate: float) -> str:
     return (
         f"Warning: gate {name} = {gate:g} lies inside the noise: a new recording of the unchanged {key} fails it in "
-        f"about {noise.chance_to_fail_gate or 0.0:.0%} of all cases"
+        f"about {noise.chance_to_fail(gate) or 0.0:.0%} of all cases"
     )
 
 

@@ -3,16 +3,16 @@
 It is made of the results alone and names no date, so that the same recordings give the same words.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from evaltape.reporting.facts import Gate, MeanScore, MetricFacts
+from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import ModelResults
 from evaltape.reporting.numbers import bound_text, difference_beside, distance, gate_text, interval, mean_beside, misses
-from evaltape.reporting.pair_results import PairedDifference
 from evaltape.reporting.results import Results, SuiteResults
-from evaltape.reporting.verdicts import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED
+from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
+from evaltape.scoring.statistics import Interval
 from evaltape.text import counted
 
 State = Literal["passed", "failed", "open"]
@@ -81,7 +81,7 @@ def mutation_line(suite: SuiteResults) -> str | None:
 
 
 def _gates(suite: SuiteResults, is_red: bool) -> Part:
-    passed = [gate.passed for model in suite.models.values() for gate in model.all_gates]
+    passed = [gate.outcome for model in suite.models.values() for gate in model.all_gates]
     passed += [test.passed for test in suite.tests]
     if not passed:
         return Part("No gates are set", OPEN)
@@ -109,13 +109,13 @@ def _comparisons(suite: SuiteResults) -> Iterator[Part]:
 def _against(suite: SuiteResults) -> Iterator[Part]:
     if suite.against is None:
         return
-    bounded = [each for model in suite.against.models.values() for each in model.metrics.values() if each.bound is not None]
+    bounded = [each for model in suite.against.models.values() for each in model.metrics.values()]
     if bounded:
         text, state = _passed(bounded, "bound")
         yield Part(f"against {suite.against.ref}: {text}", state)
 
 
-def _passed(metrics: list[PairedDifference], noun: str) -> tuple[str, State]:
+def _passed(metrics: list[Decision], noun: str) -> tuple[str, State]:
     checked = [each for each in metrics if each.verdict != NOT_CHECKED]
     left = len(metrics) - len(checked)
     if not checked:
@@ -124,7 +124,7 @@ def _passed(metrics: list[PairedDifference], noun: str) -> tuple[str, State]:
     text = f"{sum(each.verdict == PASSED for each in checked)} of {counted(len(checked), noun)} passed"
     text += f", {unsure} inconclusive" if unsure else ""
     text += f", {left} more not checked in this run" if left else ""
-    failed = any(each.passed is False for each in checked)
+    failed = any(each.outcome is False for each in checked)
     return text, FAILED if failed else OPEN if unsure else PASSED
 
 
@@ -166,54 +166,50 @@ def _reasons(suite: SuiteResults) -> Iterator[str]:
         yield from _slice_reasons(suite, model)
     yield from (f"{test.id} failed" for test in suite.tests if test.passed is False)
     for comparison in suite.comparisons.values():
-        names = {metric: f"{comparison.name} {metric}" for metric in comparison.metrics}
-        yield from _pair_reasons(suite, names, comparison.metrics.items(), comparison.label)
+        yield from _pair_reasons(suite, f"{comparison.name} {{}}", comparison.metrics, comparison.label)
     for key, against in suite.against.models.items() if suite.against else ():
-        names = {metric: f"{key} {metric} against {suite.against.ref}" for metric in against.metrics}  # type: ignore[union-attr]
-        yield from _pair_reasons(suite, names, against.metrics.items(), suite.against.label)  # type: ignore[union-attr]
+        name = f"{key} {{}} against {suite.against.ref}"  # type: ignore[union-attr]
+        yield from _pair_reasons(suite, name, against.metrics, suite.against.label)  # type: ignore[union-attr]
 
 
 def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[tuple[str, str]]:
     for name, gate in model.gates.items():
-        if gate.passed is False:
+        if gate.outcome is False:
             yield name, _gate_reason(model, model.scores.get(name), gate, suite.metrics[name])
 
 
-def _gate_reason(model: ModelResults, score: MeanScore | None, gate: Gate, metric: MetricFacts) -> str:
+def _gate_reason(model: ModelResults, score: Interval | None, gate: Decision, metric: MetricFacts) -> str:
+    limit = gate.bound.limit
     if score is None:
-        return f"no sample was scored, gate {gate_text(gate.threshold, metric)}"
-    mean = mean_beside(score, gate.threshold, metric)
-    if misses(score.mean, gate.threshold, metric):
+        return f"no sample was scored, gate {gate_text(limit, metric)}"
+    mean = mean_beside(score, limit, metric)
+    if misses(score.mean, limit, metric):
         side = "under" if metric.higher_is_better else "over"
-        by, ends = distance(score.mean, gate.threshold, metric), interval(score.low, score.high, metric)
-        return f"mean {mean} is {by} {side} its gate {gate.threshold:g} (95% interval {ends})"
-    unscored = len(model.unscored.get(metric.name, ()))
-    why = [f"{model.failed} of {counted(model.samples, 'sample')} failed"] if model.too_many_failed else []
-    why += [f"{counted(unscored, 'answer')} could not be scored"] if unscored else []
-    why += ["the recording is unfinished"] if model.unfinished else []
-    return f"mean {mean} holds its gate {gate_text(gate.threshold, metric)}, but {' and '.join(why) or 'its test failed'}"
+        by, ends = distance(score.mean, limit, metric), interval(score, metric)
+        return f"mean {mean} is {by} {side} its gate {limit:g} (95% interval {ends})"
+    why = "the recording is unfinished" if model.unfinished else gate.reason
+    return f"mean {mean} holds its gate {gate_text(limit, metric)}, but {why}"
 
 
 def _slice_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[str]:
     for name, gate in model.slice_gates.items():
-        if gate.passed is False:
-            missed = [each for each in model.slices if name in each.missed]
+        if gate.outcome is False:
+            missed = [each for each in model.slices if each.verdicts.get(name) in (FAILED, INCONCLUSIVE)]
             named = ", ".join(f"{each.column} {each.value}" for each in missed[:3]) + (", ..." if len(missed) > 3 else "")
             side = "under" if suite.metrics[name].higher_is_better else "over"
-            slices = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.threshold:g}: {named}"
-            yield f"{model.key} {name}: {slices if missed else 'the test of its slices failed'}"
+            slices = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.bound.limit:g}: {named}"
+            yield f"{model.key} {name}: {slices if missed else gate.reason or 'the test of its slices failed'}"
 
 
-def _pair_reasons(
-    suite: SuiteResults, names: dict[str, str], metrics: Iterable[tuple[str, PairedDifference]], label: str
-) -> Iterator[str]:
-    for name, pair in metrics:
-        if pair.verdict not in (FAILED, INCONCLUSIVE):
+def _pair_reasons(suite: SuiteResults, name: str, decisions: Mapping[str, Decision], label: str) -> Iterator[str]:
+    for metric_name, each in decisions.items():
+        if each.verdict not in (FAILED, INCONCLUSIVE):
             continue
-        if pair.difference is None:
-            yield f"{names[name]}: no sample was scored on both sides"
+        title, metric, required = name.format(metric_name), suite.metrics[metric_name], each.required_difference
+        if each.difference is None:
+            yield f"{title}: no sample was scored on both sides"
             continue
-        metric = suite.metrics[name]
-        ends = f"{label} interval {interval(pair.low, pair.high, metric, signed=True)}"
-        remark = f": {pair.remark}" if pair.remark else ""
-        yield f"{names[name]}: {difference_beside(pair, metric)} ({ends}), {bound_text(pair)}, {pair.verdict}{remark}"
+        ends = f"{label} interval {interval(each.difference, metric, required)}"
+        remark = f": {each.remark}" if each.verdict == INCONCLUSIVE else ""
+        change = difference_beside(each.difference, required, metric)
+        yield f"{title}: {change} ({ends}), {bound_text(each)}, {each.verdict}{remark}"

@@ -1,13 +1,8 @@
-"""The words for what became of an assertion: the only place that spells them."""
+"""What became of a test that stands for no bound, in the words of a decision."""
 
-from typing import Final, Literal
+from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Verdict
 
-Verdict = Literal["passed", "failed", "inconclusive", "not checked"]
-
-PASSED: Final = "passed"
-FAILED: Final = "failed"
-INCONCLUSIVE: Final = "inconclusive"
-NOT_CHECKED: Final = "not checked"
+__all__ = ["FAILED", "INCONCLUSIVE", "NOT_CHECKED", "PASSED", "Verdict", "verdict_on"]
 
 
 def verdict_on(passed: bool | None) -> Verdict:

@@ -89,7 +89,7 @@ def _loss(suite: SuiteResults, metric: MetricFacts, pair: AgainstPair) -> Loss:
 def _of_gates(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
     for name, gate in model.gates.items():
         score, metric = model.scores.get(name), suite.metrics[name]
-        if gate.passed is False and score is not None and misses(score.mean, gate.threshold, metric):
+        if gate.outcome is False and score is not None and misses(score.mean, gate.bound.limit, metric):
             scored = [each for each in _answered(suite, model.key) if name in each.scores]
             scored.sort(key=lambda each: each.scores[name], reverse=not metric.higher_is_better)
             worst = scored[:MOST]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from evaltape.scoring.bounds import Bounds
+from evaltape.scoring.limits import Limits
 
 Function = TypeVar("Function", bound=Callable[[Any, str], Any])
 _ATTRIBUTE = "__evaltape_metric__"
@@ -17,16 +17,16 @@ class Declaration:
 
     higher_is_better: bool = True
     """Whether a gate is the least mean that passes; otherwise the greatest."""
-    bounds: Bounds = (None, None)
+    bounds: Limits = (None, None)
     """What a score can be; a gate outside is refused, and a score outside leaves its sample unscored."""
 
 
 @overload
 def metric(function: Function, /) -> Function: ...
 @overload
-def metric(*, higher_is_better: bool = True, bounds: Bounds = (None, None)) -> Callable[[Function], Function]: ...
+def metric(*, higher_is_better: bool = True, bounds: Limits = (None, None)) -> Callable[[Function], Function]: ...
 def metric(
-    function: Function | None = None, /, *, higher_is_better: bool = True, bounds: Bounds = (None, None)
+    function: Function | None = None, /, *, higher_is_better: bool = True, bounds: Limits = (None, None)
 ) -> Function | Callable[[Function], Function]:
     """Declare a function of `(sample, answer)` as a metric; it is returned unchanged.
 
@@ -70,7 +70,7 @@ def declaration_of(function: Callable[..., Any]) -> Declaration:
     return found if isinstance(found, Declaration) else Declaration()
 
 
-def _checked(bounds: Any) -> Bounds:
+def _checked(bounds: Any) -> Limits:
     try:
         low, high = (None if end is None else float(end) for end in bounds)
     except (TypeError, ValueError):

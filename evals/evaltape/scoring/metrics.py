@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import UserError
 from evaltape.names import nearest
-from evaltape.scoring.bounds import Bounds, spelled, within
+from evaltape.scoring.limits import Limits, is_within, spelled
 from evaltape.scoring.rouge import RougeScores
 from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
 from evaltape.scoring.simple import Exact, Judged, Recorded, Words
@@ -35,12 +35,19 @@ class Metric:
     """The suite file and table that name it, for messages."""
     higher_is_better: bool = True
     """Whether a gate is the least mean that passes; otherwise the greatest."""
-    bounds: Bounds = (0.0, 1.0)
+    bounds: Limits = (0.0, 1.0)
     """The least and the greatest score; None for no such limit."""
     unit: str = ""
     """What a score counts: `words`, `s`, `USD`; empty for a pure number."""
     decimals: int = 4
     """How many to show."""
+    is_of_call: bool = False
+    """Whether it scores the recorded call, which some answers lack, and not the answer's text."""
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the text alone decides a score: not of a metric of the call, nor of a judge's recorded verdict."""
+        return not self.is_of_call and not isinstance(self.scorer, Judged)
 
     def score(self, sample: Sample, answer: str, call: CallFacts) -> float:
         """Return the score of one answer. Raises `Unscored`. For all metrics of a suite, `score_answer` is faster."""
@@ -92,7 +99,7 @@ def check_bound(metric: Metric, bound: float, difference: bool = False) -> str |
     low, high = metric.bounds
     if difference:
         low, high = 0.0, None if low is None or high is None else high - low
-    if within(bound, (low, high)):
+    if is_within(bound, (low, high)):
         return None
     hint = f" Did you mean {bound / 100:g}?" if high == 1 and 1 < bound <= 100 else ""
     what = "difference" if difference else "mean"
@@ -158,9 +165,9 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
         case "words":
             return Metric(spec.name, Words(), place, False, (0.0, None), "words", decimals=1)
         case "latency_s":
-            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "s", decimals=2)
+            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "s", decimals=2, is_of_call=True)
         case "cost_usd":
-            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "USD", decimals=6)
+            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "USD", decimals=6, is_of_call=True)
         case "judge":
             return Metric(spec.name, Judged(spec.options["judge"]), place)
     return _function(spec, place, root)

@@ -7,12 +7,14 @@ ends are that of `2 * confidence - 1`: with 0.95 the 90% interval, which `label`
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from evaltape.scoring import power, two_valued
-from evaltape.scoring.statistics import FEW_CLUSTERS, Bounds, MeanEstimate, estimate_mean, within
+from evaltape.scoring.limits import UNLIMITED, Limits, span_of
+from evaltape.scoring.statistics import MeanEstimate, cut, estimate_mean, has_few
 
 LEAST_PAIRS = power.LEAST_PAIRS
 LEAST_ALIKE_PAIRS = 50
@@ -24,11 +26,10 @@ ROUNDING = 1e-12
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """A mean difference, candidate less baseline, with a one-sided bound on either side.
 
-    An end is None if no number can be given: under 50 equal differences, or one, of a metric without bounds.
+    An end is None if no number can be given: a single pair.
     """
 
     mean: float
@@ -48,7 +49,9 @@ class Difference:
     is_two_valued: bool = False
     """Whether all scores are 0 or 1, and no clusters were given."""
     span: float | None = None
-    """The largest difference that the metric's bounds allow; None if it is unlimited."""
+    """The largest difference that the metric's limits allow; None if it is unlimited."""
+    seen: float = 0.0
+    """The largest difference of any two scores: it stands for `span` where that is unlimited."""
 
     @property
     def label(self) -> str:
@@ -58,18 +61,14 @@ class Difference:
     @property
     def has_few_clusters(self) -> bool:
         """Whether the interval deserves a note for resting on few clusters."""
-        return self.clusters is not None and self.clusters < FEW_CLUSTERS
+        return has_few(self.clusters)
 
     def verdict(self, bound: float, higher_is_better: bool = True) -> Verdict:
         """Return whether the true difference reaches `bound`: at least that if higher is better, else at most that.
 
         A `max_drop` of 0.02 is the bound -0.02 if higher is better, and 0.02 if lower is.
         """
-        return self._decide(bound, higher_is_better)[0]
-
-    def reason(self, bound: float, higher_is_better: bool = True) -> str:
-        """Return why the verdict is inconclusive; empty if it isn't."""
-        return self._decide(bound, higher_is_better)[1]
+        return self.decided(bound, higher_is_better)[0]
 
     def pairs_to_settle(self, bound: float, higher_is_better: bool = True) -> int | None:
         """Return about how many pairs would decide, if the true difference is the mean found here, in 80% of cases.
@@ -86,10 +85,13 @@ class Difference:
                 pairs_per_cluster=self._pairs_per_cluster,
             )
             return None if needed is None else max(self.samples + 1, needed)
-        needed = math.ceil(LEAST_ALIKE_PAIRS * self._pairs_per_cluster)
+        unseen = power.alike_needed(self.mean - bound, self.mean + self.reach, self.confidence)
+        if unseen is None:
+            return None
+        needed = max(LEAST_ALIKE_PAIRS, unseen)
         if self.is_two_valued and self.mean == 0 > bound:
             needed = max(needed, two_valued.pairs_to_pass(bound, 1 - self.confidence))
-        return max(self.samples + 1, needed)
+        return max(self.samples + 1, math.ceil(needed * self._pairs_per_cluster))
 
     def smallest_decided(self) -> float | None:
         """Return how far off a bound a true difference is decided with this many pairs in 80% of cases.
@@ -106,11 +108,17 @@ class Difference:
         """Return the difference of baseline less candidate."""
         low = None if self.high is None else -self.high
         high = None if self.low is None else -self.low
-        return replace(self, mean=-self.mean, low=low, high=high)
+        return msgspec.structs.replace(self, mean=-self.mean, low=low, high=high)
 
-    def _decide(self, bound: float, higher_is_better: bool) -> tuple[Verdict, str]:
+    @property
+    def reach(self) -> float:
+        """The largest difference that an unseen pair is taken to have."""
+        return self.seen if self.span is None else self.span
+
+    def decided(self, bound: float, higher_is_better: bool = True) -> tuple[Verdict, str]:
+        """Return the verdict, and why it is inconclusive; empty if it isn't."""
         if not higher_is_better:
-            return self.mirrored()._decide(-bound, True)
+            return self.mirrored().decided(-bound)
         if self.high is not None and self.high < bound - ROUNDING:
             return "failed", ""
         counted = self.samples if self.clusters is None else self.clusters
@@ -135,28 +143,26 @@ def difference(
     *,
     confidence: float = 0.95,
     clusters: Sequence[Hashable] | None = None,
-    bounds: Bounds | None = None,
+    limits: Limits = UNLIMITED,
 ) -> Difference:
     """Return the mean of candidate less baseline, paired by position, with a one-sided bound on either side.
 
-    `clusters` has a label for each pair; `bounds` are the metric's. Raises `ValueError` for no pairs, scores that are not
+    `clusters` has a label for each pair; `limits` are the metric's. Raises `ValueError` for no pairs, scores that are not
     finite, sides or labels of different number, or a confidence that is not from 0.5 to under 1.
     """
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence is {confidence}: a one-sided one is from 0.5 to under 1")
     changes = [after - before for before, after in zip(baseline, candidate, strict=True)]
-    size = max((abs(score) for score in (*baseline, *candidate)), default=0.0)
-    estimate = estimate_mean(changes, clusters, size)
-    is_two_valued = clusters is None and two_valued.holds([*baseline, *candidate], bounds)
-    span = None if bounds is None or math.isinf(bounds[1] - bounds[0]) else bounds[1] - bounds[0]
-    limits = None if span is None else (-span, span)
-    tail = 1 - confidence
-    ends = _alike_ends(estimate, tail, limits) if estimate.is_alike else estimate.ends(tail, MOST_WIDENED)
-    if is_two_valued:
-        ends = _two_valued_ends(changes, estimate, tail)
+    scores = [*baseline, *candidate]
+    estimate = estimate_mean(changes, clusters, max(map(abs, scores), default=0.0))
+    is_two_valued = clusters is None and two_valued.holds(scores, limits)
+    span, seen = (1.0 if is_two_valued else span_of(limits)), max(scores) - min(scores)
+    low, high = _ends(changes, estimate, 1 - confidence, seen if span is None else span, is_two_valued)
+    low, high = cut((low, high), UNLIMITED if span is None else (-span, span))
     return Difference(
         estimate.mean,
-        *within(ends, limits),
+        low,
+        high,
         samples=len(changes),
         confidence=confidence,
         clusters=None if clusters is None else estimate.clusters,
@@ -165,6 +171,7 @@ def difference(
         is_alike=estimate.is_alike,
         is_two_valued=is_two_valued,
         span=span,
+        seen=seen,
     )
 
 
@@ -174,14 +181,15 @@ def two_sided(confidence: float) -> str:
     return f"{percent.normalize():f}%"
 
 
-def _alike_ends(estimate: MeanEstimate, tail: float, limits: Bounds | None) -> tuple[float, float]:
-    if estimate.clusters >= LEAST_ALIKE_PAIRS:
-        return estimate.mean, estimate.mean
-    return estimate.ends_unseen(tail, limits)
+def _ends(
+    changes: Sequence[float], estimate: MeanEstimate, tail: float, reach: float, is_two_valued: bool
+) -> tuple[float | None, float | None]:
+    """Return the ends of a mean of changes, of scores that are 0 or 1 the wider of Tango's and those of a mean.
 
-
-def _two_valued_ends(changes: Sequence[float], estimate: MeanEstimate, tail: float) -> tuple[float, float]:
-    """Return the wider of Tango's ends and those of a mean: Tango's alone pass up to 9% wrongly if few pairs differ."""
+    Tango's alone pass up to 9% wrongly if few pairs differ.
+    """
+    if not is_two_valued:
+        return estimate.ends_unseen(tail, (-reach, reach)) if estimate.is_alike else estimate.ends(tail, MOST_WIDENED)
     low, high = two_valued.tango(changes.count(1), changes.count(-1), len(changes), tail)
     if not estimate.is_alike:
         lower, higher = estimate.ends(tail, MOST_WIDENED)

@@ -22,6 +22,8 @@ LEAST_PAIRS = 10
 """No comparison passes on fewer pairs, or clusters of pairs."""
 MOST_PAIRS = 10_000_000
 """Beyond, the answer is that no number of samples helps."""
+ROUNDING = 1e-9
+"""Clusters of equal sizes may be a hair fewer than there are, by rounding."""
 GIVEN_UP = 2
 
 
@@ -34,7 +36,7 @@ def smallest_difference(
     `Difference`, which makes up for them, and `pairs_per_cluster` of their effective number.
     """
     clusters = pairs / pairs_per_cluster
-    if clusters < LEAST_PAIRS:
+    if clusters < LEAST_PAIRS - ROUNDING:
         return None
     quantiles = t_quantile(confidence, clusters - 1) + t_quantile(power, clusters - 1)
     return quantiles * sd / math.sqrt(pairs * (1 - GIVEN_UP / clusters))
@@ -62,3 +64,16 @@ def pairs_needed(
     while not decide(most):
         most *= 2
     return bisect_left(range(most + 1), True, lo=least, key=decide)
+
+
+def alike_needed(spare: float, worst: float, confidence: float) -> int | None:
+    """Return how many equal pairs leave room for so few unseen ones that their mean stays on its side of the bound.
+
+    `spare` is how far the mean lies over the bound, `worst` how far an unseen pair may lie under the mean. None if no number
+    does.
+    """
+    if spare <= 0:
+        return None
+    if spare >= worst:
+        return 1
+    return math.ceil(math.log(1 - confidence) / math.log1p(-spare / worst))

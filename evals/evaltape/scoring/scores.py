@@ -1,25 +1,25 @@
 """What a model scored: all its predictions, and what gates, snapshots and comparisons ask of them."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import msgspec
+
 from evaltape.names import nearest
-from evaltape.scoring import statistics
-from evaltape.scoring.bounds import decimals_apart
+from evaltape.scoring import bounds, statistics
+from evaltape.scoring.bounds import FAILED, PASSED, Bound, Decision
+from evaltape.scoring.ends import interval_text
+from evaltape.scoring.limits import decimals_apart, misses
 from evaltape.scoring.metrics import Metric
-from evaltape.scoring.paired import Difference, difference
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.statistics import Bounds, Interval, interval
-from evaltape.suite.definition import Comparison, Model
+from evaltape.scoring.statistics import Interval, interval
+from evaltape.suite.definition import Model
 
 NAMED = 3
 """How many failed samples a message names."""
 
 
-@dataclass(frozen=True, repr=False)
-class ModelScores:
+class ModelScores(msgspec.Struct, frozen=True, dict=True):
     """The predictions of one model for samples of its suite, failed ones included."""
 
     model: Model
@@ -28,7 +28,7 @@ class ModelScores:
     predictions: Sequence[Prediction]
     clusters: Mapping[str, str] | None = None
     """By sample the cluster it belongs to, if the suite names a cluster column: its samples aren't independent."""
-    slice_values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    slice_values: Mapping[str, Mapping[str, str]] = {}
     """By slice column the value of each sample that has one."""
 
     def __repr__(self) -> str:
@@ -54,7 +54,7 @@ class ModelScores:
         for prediction in self.predictions:
             if prediction.sample.id in values:
                 groups.setdefault(values[prediction.sample.id], []).append(prediction)
-        return {value: replace(self, predictions=group, slice_values={}) for value, group in groups.items()}
+        return {value: msgspec.structs.replace(self, predictions=group, slice_values={}) for value, group in groups.items()}
 
     @property
     def truncated(self) -> int:
@@ -93,7 +93,7 @@ class ModelScores:
     def _interval(self, metric: str, predictions: Sequence[Prediction]) -> Interval:
         column = [prediction.scores[metric] for prediction in predictions]
         labels = cluster_labels(self.clusters, predictions)
-        return interval(column, clusters=labels, bounds=limits(self.metrics[metric]))
+        return interval(column, clusters=labels, limits=self.metrics[metric].bounds)
 
     def higher_is_better(self, metric: str) -> bool:
         """Return whether a metric's gate is the least mean that passes; otherwise it is the greatest."""
@@ -109,14 +109,56 @@ class ModelScores:
         unscored = {f"{metric} unscored": len(lacking) for metric in self.metrics if (lacking := self.unscored(metric))}
         return {**counts, **{metric: self.mean(metric) for metric in self.intervals}, **unscored}
 
-    def properties(self, metric: str | None) -> Iterator[tuple[str, float]]:
-        """Yield what JUnit XML holds of the means, or of one metric's with its gate."""
-        yield from ((name, interval.mean) for name, interval in self.intervals.items() if metric in (None, name))
-        if metric is not None and metric in self.model.gates:
-            yield "gate", self.model.gates[metric]
+    def properties(self, bound: Bound | None) -> Iterator[tuple[str, float]]:
+        """Yield what JUnit XML holds of all means, or of one with its gate."""
+        means = ((name, interval.mean) for name, interval in self.intervals.items())
+        yield from ((name, mean) for name, mean in means if bound is None or bound.metric == name)
+        if bound is not None:
+            yield bound.kind, bound.limit
         yield from (("samples", len(self.predictions)), ("failed", len(self.failures)))
 
+    # ------------------------------------------------------------ gates
+
+    def decision(self, metric: str) -> Decision:
+        """Return what becomes of the gate on a metric. Raises `KeyError` if the suite sets none."""
+        return self.decide(bounds.gate(self.model, metric))
+
+    def decide(self, bound: Bound) -> Decision:
+        """Return what becomes of a gate: nothing passes it but a mean of all samples that had to be scored."""
+        metric, name = self.metrics[bound.metric], bound.metric
+        estimate = self.interval(name)
+        about = f"{self.model.key} {name}"
+        unusable = self.unusable(name)
+        if unusable or estimate is None:
+            line = unusable or f"no sample was answered: {about}, gate {bound.limit:g}"
+            reason = self.counted_out(name) or "no sample was answered"
+            return Decision(bound, metric, FAILED, line, estimate, reason=reason)
+        higher = metric.higher_is_better
+        missed = misses(estimate.mean, bound.limit, higher)
+        digits = decimals_apart(estimate.mean, bound.limit, metric.decimals, higher)
+        sign, verb = (("<", "is under") if higher else (">", "is over")) if missed else (">=" if higher else "<=", "holds")
+        ends = interval_text(estimate, metric.decimals)
+        line = f"{estimate.mean:.{digits}f} {sign} {bound.limit:g}: {about}: mean {verb} its gate ({ends})"
+        return Decision(bound, metric, FAILED if missed else PASSED, line, estimate, estimate.mean)
+
     # ------------------------------------------------------------ messages
+
+    def unusable(self, metric: str) -> str:
+        """Return why no bound can pass on these scores, the first samples with their reasons; empty if one can."""
+        if self._too_many_failed:
+            return self.failed_in_short
+        return self._unscored_in_short(metric) if self.unscored(metric) else ""
+
+    def counted_out(self, metric: str) -> str:
+        """Return the same in a few words."""
+        why = [f"{len(self.failures)} of {len(self.predictions)} samples failed"] if self._too_many_failed else []
+        lacking = len(self.unscored(metric))
+        why += [f"{lacking} of {len(self.answered)} answers could not be scored"] if lacking else []
+        return " and ".join(why)
+
+    @property
+    def _too_many_failed(self) -> bool:
+        return len(self.failures) > self.model.allow_failed
 
     @property
     def failed_in_short(self) -> str:
@@ -126,125 +168,15 @@ class ModelScores:
         counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
         return f"{counts}: {self.model.key}: {_named(reasons)}"
 
-    def unscored_in_short(self, metric: str) -> str:
-        """Return the samples that a metric could not score in a line, the first with their reasons."""
+    def _unscored_in_short(self, metric: str) -> str:
         lacking = self.unscored(metric)
         reasons = {each.sample.id: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
         return f"{len(lacking)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {_named(reasons)}"
-
-    def gate_in_short(self, metric: str) -> str:
-        """Return the mean of a metric beside its gate in a line, the numbers first."""
-        score, gate, better = self.intervals.get(metric), self.model.gates[metric], self.higher_is_better(metric)
-        if score is None:
-            return f"no sample was answered: {self.model.key} {metric}, gate {gate:g}"
-        decimals = self.metrics[metric].decimals
-        mean = f"{score.mean:.{decimals_apart(score.mean, gate, decimals, better)}f}"
-        ends = f"{shown_end(score.low, decimals=decimals)} to {shown_end(score.high, decimals=decimals)}"
-        interval = f"95% interval {ends}, {len(self.scored(metric))} samples"
-        side = "under" if better else "over"
-        return f"{mean} {'<' if better else '>'} {gate:g}: {self.model.key} {metric}: mean {side} its gate ({interval})"
-
-
-@dataclass(frozen=True, repr=False)
-class PairedScores:
-    """Two models on the samples that both answered."""
-
-    comparison: Comparison
-    metrics: Mapping[str, Metric]
-    """The suite's metrics, by name."""
-    baseline: ModelScores
-    candidate: ModelScores
-
-    def __repr__(self) -> str:
-        return f"<comparison {self.comparison.name}>"
-
-    @cached_property
-    def pairs(self) -> list[tuple[Prediction, Prediction]]:
-        """(baseline, candidate) predictions of each sample that both answered."""
-        other = {prediction.sample.id: prediction for prediction in self.candidate.answered}
-        return [(mine, other[mine.sample.id]) for mine in self.baseline.answered if mine.sample.id in other]
-
-    def scored(self, metric: str) -> list[tuple[Prediction, Prediction]]:
-        """Return the pairs of which a metric has scored both."""
-        return [pair for pair in self.pairs if all(metric in one.scores for one in pair)]
-
-    @cached_property
-    def differences(self) -> dict[str, Difference]:
-        """Per metric the mean difference, candidate less baseline, with its interval, if there is a scored pair."""
-        found = {}
-        for metric in self.metrics:
-            pairs = self.scored(metric)
-            if pairs:
-                before, after = ([pair[side].scores[metric] for pair in pairs] for side in (0, 1))
-                found[metric] = difference(
-                    before,
-                    after,
-                    confidence=self.comparison.confidence,
-                    clusters=cluster_labels(self.baseline.clusters, [pair[0] for pair in pairs]),
-                    bounds=limits(self.metrics[metric]),
-                )
-        return found
-
-    def higher_is_better(self, metric: str) -> bool:
-        """Return whether a gain in a metric is a rise of its mean; otherwise it is a fall."""
-        return self.metrics[metric].higher_is_better
-
-    def bound(self, metric: str) -> float:
-        """Return the difference, candidate less baseline, that has to be reached: from above if lower is better."""
-        bound = self.comparison.bounds[metric]
-        return bound if self.higher_is_better(metric) else -bound
-
-    def verdict(self, metric: str) -> str:
-        """Return `passed`, `failed` or `inconclusive`; `failed` if there is nothing to compare."""
-        found = self.differences.get(metric)
-        return found.verdict(self.bound(metric), self.higher_is_better(metric)) if found else "failed"
-
-    def properties(self, metric: str) -> Iterator[tuple[str, float]]:
-        """Yield what JUnit XML holds of one metric's difference with its bound."""
-        if metric in self.differences:
-            found = self.differences[metric]
-            ends = ((metric, found.mean), ("low", found.low), ("high", found.high))
-            yield from ((name, end) for name, end in ends if end is not None)
-        yield from (("bound", self.comparison.bounds[metric]), ("samples", len(self.scored(metric))))
-
-    def in_short(self, metric: str) -> str:
-        """Return the difference beside its bound in a line, the number first, with what would settle an inconclusive one."""
-        asked, found = self.comparison, self.differences.get(metric)
-        sides = f"{asked.name} {metric}: {asked.candidate} less {asked.baseline}"
-        if found is None:
-            unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
-            why = f". {unanswered.failed_in_short}" if unanswered else ""
-            return f"0 samples answered by both: {sides}{why}"
-        kind = f"min_gain {asked.min_gain[metric]:g}" if metric in asked.min_gain else f"max_drop {asked.max_drop[metric]:g}"
-        decimals = self.metrics[metric].decimals
-        ends = " to ".join(shown_end(end, "+z", decimals) for end in (found.low, found.high))
-        verdict = found.verdict(self.bound(metric), self.higher_is_better(metric))
-        interval = f"{found.label} interval {ends}, {found.samples} samples"
-        line = f"{found.mean:+z.{decimals}f} {verdict}: {sides} ({interval}), {kind}"
-        return f"{line}: {self.what_settles(metric)}" if verdict == "inconclusive" else line
-
-    def what_settles(self, metric: str) -> str:
-        """Return why a comparison is inconclusive, and how many samples would settle it."""
-        found, bound, higher = self.differences[metric], self.bound(metric), self.higher_is_better(metric)
-        needed = found.pairs_to_settle(bound, higher)
-        samples = f"about {needed} samples would settle it" if needed else "no number of samples would settle it"
-        return f"{found.reason(bound, higher)}; {samples}"
-
-
-def limits(metric: Metric) -> Bounds:
-    """Return a metric's least and greatest score, infinite if it has none."""
-    low, high = metric.bounds
-    return (-math.inf if low is None else low, math.inf if high is None else high)
 
 
 def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Prediction]) -> list[str] | None:
     """Return the cluster of each prediction's sample; None if the suite names no cluster column."""
     return None if clusters is None else [clusters[prediction.sample.id] for prediction in predictions]
-
-
-def shown_end(end: float | None, sign: str = "", decimals: int = 4) -> str:
-    """Return an end of an interval; `unknown` if the scores give none."""
-    return "unknown" if end is None else f"{end:{sign}.{decimals}f}"
 
 
 def _named(reasons: Mapping[str, str]) -> str:

@@ -1,16 +1,33 @@
 """Slices: the scores of samples that share a column's value, so that a mean doesn't hide a group that does badly."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from evaltape.samples.sample import Sample
-from evaltape.scoring.scores import ModelScores, shown_end
+from evaltape.scoring import bounds
+from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Bound, Decision, Verdict
+from evaltape.scoring.ends import ends_of
+from evaltape.scoring.limits import misses
+from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.text import counted
 
 
-@dataclass(frozen=True, repr=False)
-class SliceScores:
+class SliceDecision(msgspec.Struct, frozen=True):
+    """One slice beside its gate."""
+
+    column: str
+    value: str
+    verdict: Verdict
+    """`inconclusive` if its mean misses the gate and equal scores give its interval no end."""
+    end: float | None
+    """The end of its interval that is nearer to the gate; None if it has none."""
+    line: str
+    """Its name, mean and interval."""
+
+
+class SliceScores(msgspec.Struct, frozen=True):
     """The scores of one model by column and value."""
 
     scores: ModelScores
@@ -34,46 +51,75 @@ class SliceScores:
             for value, scores in values.items():
                 yield column, value, scores
 
-    def short_of(self, metric: str, gate: float) -> list[tuple[str, str]]:
-        """Return the slices, as (column, value), whose whole interval lies on the wrong side of a gate.
+    def is_gated(self, scores: ModelScores) -> bool:
+        """Return whether a slice is large enough for a gate: smaller ones have intervals that say next to nothing."""
+        return len(scores.predictions) >= self.smallest
 
-        Slices of fewer samples than the suite's `slice_min` don't count: their intervals say next to nothing.
-        """
-        return [
-            (column, value)
-            for column, value, scores in self
-            if len(scores.predictions) >= self.smallest and self._misses(scores, metric, gate)
-        ]
+    def decision(self, metric: str) -> Decision:
+        """Return what becomes of the slice gate on a metric. Raises `KeyError` if the suite sets none."""
+        return self.decide(bounds.slice_gate(self.model, metric))
 
-    def _misses(self, scores: ModelScores, metric: str, gate: float) -> bool:
-        interval = scores.interval(metric)
-        if interval is None:
-            return True
-        if scores.higher_is_better(metric):
-            return interval.high is not None and interval.high < gate
-        return interval.low is not None and interval.low > gate
+    def decide(self, bound: Bound) -> Decision:
+        """Return what becomes of a slice gate: it fails if a slice's whole interval is on the wrong side."""
+        metric, about = self.scores.metrics[bound.metric], f"{self.model.key} {bound.metric}"
+        unusable = self.scores.unusable(bound.metric)
+        if unusable:
+            return Decision(bound, metric, FAILED, unusable, reason=self.scores.counted_out(bound.metric))
+        slices = self.decided(bound)
+        if not slices:
+            why = f"no slice has {counted(self.smallest, 'sample')}"
+            return Decision(bound, metric, NOT_CHECKED, f"{NOT_CHECKED}: {about}, slice gate {bound.limit:g}: {why}")
+        verdict = _together([each.verdict for each in slices])
+        named = [each.line for each in slices if each.verdict == verdict]
+        are_scored = all(each.end is not None for each in slices if each.verdict == FAILED)
+        how = _how(verdict, are_scored, metric.higher_is_better)
+        line = f"{counted(len(named), 'slice')} {how} slice gate {bound.limit:g}: {about}: {'; '.join(named)}"
+        return Decision(bound, metric, verdict, line, value=_worst([each.end for each in slices], metric.higher_is_better))
 
-    def in_short(self, metric: str) -> str:
-        """Return the slices that miss their gate in a line, each with its mean and interval."""
-        gate = self.model.slice_gates[metric]
-        parts = [self._part(column, value, metric) for column, value in self.short_of(metric, gate)]
-        side = "under" if self.scores.higher_is_better(metric) else "over"
-        return (
-            f"{counted(len(parts), 'slice')} wholly {side} slice gate {gate:g}: {self.model.key} {metric}: {'; '.join(parts)}"
-        )
+    def decided(self, bound: Bound) -> list[SliceDecision]:
+        """Return each slice that is large enough beside the gate."""
+        return [_decided(bound, *each) for each in self if self.is_gated(each[2])]
 
-    def _part(self, column: str, value: str, metric: str) -> str:
-        scores = self.columns[column][value]
-        interval = scores.interval(metric)
-        if interval is None:
-            return f"{column} {value}: no sample was scored"
-        ends = f"{shown_end(interval.low)} to {shown_end(interval.high)}"
-        return f"{column} {value} {interval.mean:.4f} ({ends}, {len(scores.scored(metric))} samples)"
+
+def _together(verdicts: list[Verdict]) -> Verdict:
+    if FAILED in verdicts:
+        return FAILED
+    return INCONCLUSIVE if INCONCLUSIVE in verdicts else PASSED
+
+
+def _how(verdict: str, are_scored: bool, higher_is_better: bool) -> str:
+    if verdict == FAILED:
+        side = "under" if higher_is_better else "over"
+        return f"wholly {side}" if are_scored else f"without a score or wholly {side}"
+    return "within reach of" if verdict == PASSED else "with equal scores, so not known to reach"
+
+
+def _decided(bound: Bound, column: str, value: str, scores: ModelScores) -> SliceDecision:
+    metric, interval = scores.metrics[bound.metric], scores.interval(bound.metric)
+    if interval is None:
+        return SliceDecision(column, value, FAILED, None, f"{column} {value}: no sample was scored")
+    end = interval.high if metric.higher_is_better else interval.low
+    ends = f"{ends_of(interval, metric.decimals)}, {interval.samples:,} samples"
+    line = f"{column} {value} {interval.mean:.{metric.decimals}f} ({ends})"
+    if not misses(interval.mean, bound.limit, metric.higher_is_better):
+        return SliceDecision(column, value, PASSED, interval.mean if end is None else end, line)
+    verdict: Verdict = INCONCLUSIVE
+    if end is not None:
+        verdict = FAILED if misses(end, bound.limit, metric.higher_is_better) else PASSED
+    return SliceDecision(column, value, verdict, end, line)
+
+
+def _worst(ends: list[float | None], higher_is_better: bool) -> float | None:
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return None
+    return min(known) if higher_is_better else max(known)
 
 
 def slice_scores(scores: ModelScores, samples: Mapping[str, Sample], columns: tuple[str, ...], smallest: int) -> SliceScores:
     """Return the scores of a model by the values of some columns; `samples` by id."""
-    return SliceScores(scores, replace(scores, slice_values=slice_values(samples, columns)).slices, smallest)
+    sliced = msgspec.structs.replace(scores, slice_values=slice_values(samples, columns))
+    return SliceScores(sliced, sliced.slices, smallest)
 
 
 def slice_values(samples: Mapping[str, Sample], columns: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -19,9 +19,13 @@ robust to cluster heterogeneity, The Review of Economics and Statistics 99 (2017
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import lru_cache
+
+import msgspec
 
 from evaltape.scoring import two_valued
+from evaltape.scoring.limits import UNLIMITED, Limits
 from evaltape.scoring.student_t import t_quantile
 
 FEW_CLUSTERS = 40
@@ -33,32 +37,40 @@ MOST_WIDENED = 1.5
 the two sides together still miss no more than they should."""
 ALIKE = 1e-9
 """Values that differ by less than this share of their size are equal but for rounding."""
+EXACT = Context(prec=1500)
+"""Adds any two scores without rounding: a float has at most 767 digits, 308 of them before the point."""
+ROUNDED = Context(prec=50)
+"""Divides with more digits than a float has."""
 
-Bounds = tuple[float, float]
-"""The least and the greatest value of a metric; infinite where it has none."""
 Ends = tuple[float | None, float | None]
 """The lower and the upper end of an interval; None where the values can't give one."""
 
 UNBOUNDED = (-math.inf, math.inf)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(msgspec.Struct, frozen=True):
     """A mean with the ends of its two-sided interval.
 
-    An end is None if no number can be given: one value, or equal ones, of a metric without a bound on that side.
+    An end is None if no number can be given: one value, or equal ones, of a metric without a limit on that side.
     """
 
     mean: float
     low: float | None
     high: float | None
+    samples: int = 1
+    """How many values it is the mean of."""
     clusters: int | None = None
     """How many clusters the values form; None if no clusters were given."""
 
     @property
     def has_few_clusters(self) -> bool:
         """Whether the interval deserves a note for resting on few clusters."""
-        return self.clusters is not None and self.clusters < FEW_CLUSTERS
+        return has_few(self.clusters)
+
+
+def has_few(clusters: int | None) -> bool:
+    """Return whether an interval deserves a note for resting on so many clusters."""
+    return clusters is not None and clusters < FEW_CLUSTERS
 
 
 def interval(
@@ -66,12 +78,12 @@ def interval(
     *,
     confidence: float = 0.95,
     clusters: Sequence[Hashable] | None = None,
-    bounds: Bounds | None = None,
+    limits: Limits = UNLIMITED,
 ) -> Interval:
     """Return the mean of at least one value with its two-sided interval.
 
-    `clusters` has a label for each value; `bounds` are the metric's. Values that are all 0 or 1 get Wilson's interval, if
-    there are no clusters and the metric has no other bounds.
+    `clusters` has a label for each value; `limits` are the metric's. Values that are all 0 or 1 get Wilson's interval, if
+    there are no clusters and the metric has no other limits.
 
     Raises `ValueError` for no values, values that are not finite, another number of labels, or a confidence that is not
     between 0 and 1.
@@ -80,31 +92,39 @@ def interval(
         raise ValueError(f"confidence is {confidence}: it lies between 0 and 1")
     tail = (1 - confidence) / 2
     estimate = estimate_mean(values, clusters)
-    if clusters is None and two_valued.holds(values, bounds):
+    if clusters is None and two_valued.holds(values, limits):
         ends: Ends = two_valued.wilson(round(math.fsum(values)), len(values), tail)
     else:
-        ends = estimate.ends_unseen(tail, bounds) if estimate.is_alike else estimate.ends(tail, MOST_WIDENED)
-    return Interval(estimate.mean, *within(ends, bounds), None if clusters is None else estimate.clusters)
+        ends = estimate.ends_unseen(tail, limits) if estimate.is_alike else estimate.ends(tail, MOST_WIDENED)
+    low, high = cut(ends, limits)
+    return Interval(estimate.mean, low, high, len(values), None if clusters is None else estimate.clusters)
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the plain mean, exact: the same whatever the order of the values.
+    """Return the plain mean of the values as they are written in decimals, rounded once: three times 0.7 is 0.7.
 
-    Raises `ValueError` for no values and for values that are not finite.
+    It doesn't depend on the order of the values. Raises `ValueError` for no values and for values that are not finite.
     """
     if not values:
         raise ValueError("a mean takes at least one value")
-    average = math.fsum(values) / len(values)
-    if not math.isfinite(average):
+    total = Decimal(0)
+    for value in values:
+        total = EXACT.add(total, _written(value))
+    if not total.is_finite():
         raise ValueError("a mean takes finite values")
-    return average
+    return float(ROUNDED.divide(total, Decimal(len(values))))
+
+
+@lru_cache(maxsize=65536)
+def _written(value: float) -> Decimal:
+    """Return a float as the shortest decimal that stands for it, which is the one that results show."""
+    return Decimal(repr(float(value)))
 
 
 # ---------------------------------------------------------------- what both means and differences rest on
 
 
-@dataclass(frozen=True, slots=True)
-class MeanEstimate:
+class MeanEstimate(msgspec.Struct, frozen=True):
     """A mean of values or of clusters of values, with what its interval is made of."""
 
     mean: float
@@ -133,14 +153,14 @@ class MeanEstimate:
         below, above = (min(_reach(quantile, sign * skewness), most_widened * quantile) for sign in (1, -1))
         return self.mean - self.error * below, self.mean + self.error * above
 
-    def ends_unseen(self, tail: float, bounds: Bounds | None) -> tuple[float, float]:
+    def ends_unseen(self, tail: float, limits: Limits) -> tuple[float, float]:
         """Return the ends where all values are alike, or there is only one.
 
         Such a sample rules out only what it would have shown with probability `1 - tail`: a share of
-        `1 - tail ** (1 / clusters)` of all others may still lie at a bound of the metric.
+        `1 - tail ** (1 / clusters)` of all others may still lie at a limit of the metric.
         """
         share = 1 - tail ** (1 / self.clusters)
-        lowest, highest = bounds or UNBOUNDED
+        lowest, highest = (end if limit is None else limit for limit, end in zip(limits, UNBOUNDED, strict=True))
         return self.mean + share * (lowest - self.mean), self.mean + share * (highest - self.mean)
 
 
@@ -166,12 +186,14 @@ def estimate_mean(
     return MeanEstimate(average, len(shares), units, error, skewness)
 
 
-def within(ends: Ends, bounds: Bounds | None) -> Ends:
-    """Return the ends cut at the metric's bounds; one that is infinite even so becomes None."""
-    lowest, highest = bounds or UNBOUNDED
-    cut = (None if end is None else max(lowest, min(highest, end)) for end in ends)
-    low, high = (float(end) if end is not None and math.isfinite(end) else None for end in cut)
-    return low, high
+def cut(ends: Ends, limits: Limits) -> Ends:
+    """Return the ends cut at the metric's limits; one that is infinite even so becomes None."""
+    lowest, highest = limits
+    low, high = (
+        None if end is None else max(end if lowest is None else lowest, min(end if highest is None else highest, end))
+        for end in ends
+    )
+    return tuple(float(end) if end is not None and math.isfinite(end) else None for end in (low, high))  # type: ignore[return-value]
 
 
 def _by_cluster(deviations: Sequence[float], labels: Sequence[Hashable]) -> tuple[list[float], list[int]]:

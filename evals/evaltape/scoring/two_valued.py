@@ -8,14 +8,15 @@ paired-sample design, Statistics in Medicine 17 (1998), 891-908.
 import math
 from collections.abc import Iterable
 
+from evaltape.scoring.limits import UNLIMITED, Limits
 from evaltape.scoring.student_t import normal_quantile
 
 HALVINGS = 60
 
 
-def holds(values: Iterable[float], bounds: tuple[float, float] | None) -> bool:
-    """Return whether all values are 0 or 1, and `bounds`, if the metric has any, don't say that others were possible."""
-    return bounds in (None, (0, 1)) and all(value in (0, 1) for value in values)
+def holds(values: Iterable[float], limits: Limits) -> bool:
+    """Return whether all values are 0 or 1, and the metric's limits, if it has any, don't say that others were possible."""
+    return limits in (UNLIMITED, (0, 1)) and all(value in (0, 1) for value in values)
 
 
 def wilson(ones: int, samples: int, tail: float) -> tuple[float, float]:

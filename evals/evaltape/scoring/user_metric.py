@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaltape.scoring.bounds import Bounds, spelled, within
 from evaltape.scoring.functions import UserFunction
+from evaltape.scoring.limits import Limits, is_within, spelled
 from evaltape.scoring.scorer import CallFacts, FunctionError, Sample, Unscored
 
 
@@ -15,13 +15,13 @@ class FunctionScores:
 
     name: str
     function: UserFunction
-    bounds: Bounds
+    bounds: Limits
 
     def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
         """Return what the function returns. Raises `Unscored` with its file and line if that is no score, or if it raises."""
         try:
             value = self.function.number(sample, answer)
-            if not within(value, self.bounds):
+            if not is_within(value, self.bounds):
                 raise self.function.wrong(value, f"outside its bounds: {spelled(self.bounds)}")
         except FunctionError as error:
             raise Unscored(f"{error} (sample {sample.id})") from None

@@ -68,5 +68,7 @@ function sliceRow(slice, gate, metric, axis) {
 function sliceVerdict(slice, gate, metric) {
   if (!slice.gated) return h("span", { class: "quiet" }, "too few to gate");
   if (gate.passed === null) return verdictMark("open", "not checked");
-  return slice.missed.includes(metric.name) ? verdictMark("failed", "fails") : verdictMark("passed", "holds");
+  const verdict = slice.verdicts[metric.name];
+  if (verdict === "passed") return verdictMark("passed", "holds");
+  return verdict === "failed" ? verdictMark("failed", "fails") : verdictMark("open", verdict || "not checked");
 }

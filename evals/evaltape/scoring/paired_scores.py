@@ -1,0 +1,290 @@
+"""Two models on the samples that both answered, and a model beside its own past."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+import msgspec
+
+from evaltape.scoring import bounds
+from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Bound, Decision, Verdict
+from evaltape.scoring.ends import interval_text
+from evaltape.scoring.metrics import Metric
+from evaltape.scoring.paired import LEAST_PAIRS, Difference, difference
+from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.scores import ModelScores, cluster_labels
+from evaltape.suite.definition import Against, Comparison, Model
+from evaltape.text import counted, listed
+
+UNCHANGED = "nothing changed"
+NAMED = 3
+"""How many samples a message names."""
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """One sample with two answers."""
+
+    before: Prediction
+    """The baseline's, or that of the other side."""
+    after: Prediction
+    """The candidate's, or today's."""
+
+    @property
+    def sample(self) -> str:
+        """The sample's id."""
+        return self.after.sample.id
+
+    def change(self, metric: str) -> float | None:
+        """Return the second score less the first; None if one of them is missing."""
+        if metric not in self.before.scores or metric not in self.after.scores:
+            return None
+        return self.after.scores[metric] - self.before.scores[metric]
+
+
+class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+    """Two models on the samples that both answered."""
+
+    comparison: Comparison
+    metrics: Mapping[str, Metric]
+    """The suite's metrics, by name."""
+    baseline: ModelScores
+    candidate: ModelScores
+
+    def __repr__(self) -> str:
+        return f"<comparison {self.comparison.name}>"
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """The samples that both answered, in the order of the baseline's."""
+        other = {prediction.sample.id: prediction for prediction in self.candidate.answered}
+        return [Pair(mine, other[mine.sample.id]) for mine in self.baseline.answered if mine.sample.id in other]
+
+    def scored(self, metric: str) -> list[Pair]:
+        """Return the pairs of which a metric has scored both."""
+        return [pair for pair in self.pairs if pair.change(metric) is not None]
+
+    @cached_property
+    def differences(self) -> dict[str, Difference]:
+        """Per metric the mean difference, second less first, with its interval, if there is a scored pair."""
+        found = {metric: self._difference(metric) for metric in self.metrics}
+        return {metric: one for metric, one in found.items() if one is not None}
+
+    def _difference(self, metric: str) -> Difference | None:
+        pairs = self.scored(metric)
+        if not pairs:
+            return None
+        return difference(
+            [pair.before.scores[metric] for pair in pairs],
+            [pair.after.scores[metric] for pair in pairs],
+            confidence=self.comparison.confidence,
+            clusters=cluster_labels(self.candidate.clusters, [pair.after for pair in pairs]),
+            limits=self.metrics[metric].bounds,
+        )
+
+    # ------------------------------------------------------------ bounds
+
+    def decision(self, metric: str) -> Decision:
+        """Return what becomes of the comparison's bound on a metric. Raises `KeyError` if it sets none."""
+        return self.decide(bounds.compared(self.comparison, metric))
+
+    def verdict(self, metric: str) -> str:
+        """Return `passed`, `failed` or `inconclusive`; `failed` if there is nothing to compare."""
+        return self.decision(metric).verdict
+
+    def decide(self, bound: Bound) -> Decision:
+        """Return what becomes of a bound on the difference: it passes once the whole interval reaches it."""
+        metric, found = self.metrics[bound.metric], self._difference(bound.metric)
+        if found is None:
+            return self._without_pairs(bound)
+        least = bound.least_gain if metric.higher_is_better else -bound.least_gain
+        verdict, reason = found.decided(least, metric.higher_is_better)
+        line = self._line(bound, found, verdict, least)
+        return Decision(bound, metric, verdict, line, found, _deciding_end(bound, metric, found), reason, self.notes)
+
+    def _without_pairs(self, bound: Bound) -> Decision:
+        unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
+        why = f". {unanswered.failed_in_short}" if unanswered else ""
+        line = f"0 samples answered by both: {self._about(bound.metric)}{why}"
+        return Decision(bound, self.metrics[bound.metric], FAILED, line)
+
+    def _line(self, bound: Bound, found: Difference, verdict: str, least: float | None = None) -> str:
+        metric = self.metrics[bound.metric]
+        interval = interval_text(found, metric.decimals, least)
+        limit = f"{bound.suite_key} {bound.limit:g}"
+        return f"{found.mean:+z.{metric.decimals}f} {verdict}: {self._about(bound.metric)} ({interval}), {limit}"
+
+    def _about(self, metric: str) -> str:
+        asked = self.comparison
+        return f"{asked.name} {metric}: {asked.candidate} less {asked.baseline}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know beside the numbers."""
+        return ()
+
+    def properties(self, bound: Bound | None) -> Iterator[tuple[str, float]]:
+        """Yield what JUnit XML holds of all differences, or of one with its bound."""
+        for name, found in self.differences.items():
+            if bound is None or bound.metric == name:
+                ends = ((name, found.mean), ("low", found.low), ("high", found.high))
+                yield from ((end, value) for end, value in ends if value is not None)
+        if bound is not None:
+            yield bound.suite_key, bound.limit
+        yield "samples", len(self.pairs if bound is None else self.scored(bound.metric))
+
+
+def _deciding_end(bound: Bound, metric: Metric, found: Difference) -> float | None:
+    """Return the end that has to reach the bound, as a gain: the lower one, or where it may stay open the upper one."""
+    gain = found if metric.higher_is_better else found.mirrored()
+    return gain.low if bound.inconclusive == "fail" else gain.high
+
+
+# ---------------------------------------------------------------- a model beside its past
+
+
+class Side(msgspec.Struct, frozen=True):
+    """Where a model's past was read."""
+
+    ref: str
+    """The git ref or the folder, as it was given."""
+    commit: str | None = None
+    """The commit that was read; None for a folder."""
+    title: str = ""
+    """What messages call it: `main (merge base 1a2b3c4d5e of 2026-11-24)`."""
+
+
+class SampleChanges(msgspec.Struct, frozen=True):
+    """The samples that can't be compared, by id."""
+
+    added: Sequence[str] = ()
+    """Only today."""
+    dropped: Sequence[str] = ()
+    """Only on the other side."""
+    changed: Sequence[str] = ()
+    """On both, with another input or other references."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.dropped or self.changed)
+
+    @property
+    def in_short(self) -> str:
+        """How many were added, dropped and changed, the first of them by their ids; empty for none."""
+        kinds = {"added": self.added, "dropped": self.dropped, "changed": self.changed}
+        return "; ".join(f"{counted(len(ids), 'sample')} {kind} ({listed(ids, NAMED)})" for kind, ids in kinds.items() if ids)
+
+
+class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
+    """A model beside its own past: the baseline is what was recorded on the other side, scored by today's metrics.
+
+    Both sides hold the samples that have the same input and references on both.
+    """
+
+    max_drop: Mapping[str, float]
+    """The suite's bounds; empty without `[against]`."""
+    side: Side
+    samples: SampleChanges = SampleChanges()
+    request: str = ""
+    """How the model is asked in another way than it was; empty if it isn't, and for answers from a file."""
+    not_compared: str = ""
+    """Why there is nothing to compare; empty if there is."""
+
+    def __repr__(self) -> str:
+        return f"<{self.model.key} against {self.side.ref}>"
+
+    @property
+    def model(self) -> Model:
+        """The model under test."""
+        return self.candidate.model
+
+    @cached_property
+    def is_the_same(self) -> bool:
+        """Whether every sample that both sides have was asked and answered as it is today."""
+        past = {one.sample.id: one for one in self.baseline.predictions}
+        both = [(past[one.sample.id], one) for one in self.candidate.predictions if one.sample.id in past]
+        return (
+            bool(both) and not self.request and all(was.text == is_.text and was.answered == is_.answered for was, is_ in both)
+        )
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing at all changed: no sample, no request and no answer."""
+        return self.is_the_same and not self.samples
+
+    def _is_the_same(self, metric: str) -> bool:
+        """Whether the model is the same also by a metric that looks at the call and not at the answer alone."""
+        return self.is_the_same and all(pair.change(metric) == 0 for pair in self.scored(metric))
+
+    def _difference(self, metric: str) -> Difference | None:
+        found = PairedScores._difference(self, metric)
+        # Equal answers differ by exactly nothing: no sample of them leaves that in doubt.
+        return found and (msgspec.structs.replace(found, low=0.0, high=0.0) if self._is_the_same(metric) else found)
+
+    def most_lost(self, metric: str) -> list[Pair]:
+        """Return the pairs that became worse, the worst first."""
+        sign = 1 if self.metrics[metric].higher_is_better else -1
+        changes = [(sign * change, pair) for pair in self.pairs if (change := pair.change(metric)) is not None]
+        return [pair for change, pair in sorted(changes, key=lambda one: one[0]) if change < 0]
+
+    # ------------------------------------------------------------ bounds
+
+    def decision(self, metric: str) -> Decision:
+        """Return what becomes of the bound of `[against]` on a metric. Raises `KeyError` if it sets none."""
+        return self.decide(bounds.drop(self.model, Against(self.max_drop), metric))
+
+    def decide(self, bound: Bound) -> Decision:
+        """Return what becomes of a bound on the drop; equal answers to the same samples pass, however few they are.
+
+        Too few samples in common decide nothing.
+        """
+        metric = self.metrics[bound.metric]
+        found = self._difference(bound.metric)
+        not_checked = self.not_compared or self._why_not(bound.metric)
+        if not_checked or found is None:
+            verdict: Verdict = NOT_CHECKED if not_checked else FAILED
+            reason = not_checked or f"no sample is scored by {bound.metric} on both sides"
+            return Decision(bound, metric, verdict, f"{verdict}: {self._about(bound.metric)}", found, None, reason)
+        if self._is_the_same(bound.metric) and self._are_most_in_common:
+            line = self._line(bound, found, PASSED)
+            reason = UNCHANGED if not self.samples else f"{UNCHANGED} in the {counted(len(self.pairs), 'sample')} in common"
+            return Decision(bound, metric, PASSED, line, found, 0.0, reason, self.notes)
+        return PairedScores.decide(self, bound)
+
+    def _why_not(self, metric: str) -> str:
+        """Return why nothing can be said of a metric; empty if something can."""
+        common = len(self.candidate.predictions)
+        if self.samples and common < LEAST_PAIRS:
+            return f"{counted(common, 'sample')} in common: it takes {LEAST_PAIRS} to compare. {self.samples.in_short}"
+        if not any(metric in one.scores for one in self.baseline.predictions):
+            return f"no answer at {self.side.ref} is scored by {metric}"
+        lacking = self.candidate.unscored(metric)
+        if self.metrics[metric].is_of_call and lacking and not self.candidate.scored(metric):
+            return f"no answer of today is scored by {metric}: {lacking[0].unscored.get(metric, 'it is not recorded')}"
+        return ""
+
+    @property
+    def _are_most_in_common(self) -> bool:
+        """Whether at least half of the samples of either side are in common."""
+        common, changes = len(self.candidate.predictions), self.samples
+        return common >= len(changes.changed) + max(len(changes.added), len(changes.dropped))
+
+    def _about(self, metric: str) -> str:
+        return f"{self.model.key} {metric} against {self.side.title}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know beside the numbers: another request, answers that were lost, other samples."""
+        past = {one.sample.id: one.answered for one in self.baseline.predictions}
+        today = {one.sample.id: one.answered for one in self.candidate.predictions}
+        lost = [sample for sample, answered in today.items() if past.get(sample) and not answered]
+        gained = [sample for sample, answered in today.items() if answered and past.get(sample) is False]
+        notes = (
+            f"recorded with {self.request}" if self.request else "",
+            f"{counted(len(lost), 'sample')} answered then and not now ({listed(lost, NAMED)})" if lost else "",
+            f"{counted(len(gained), 'sample')} answered now and not then ({listed(gained, NAMED)})" if gained else "",
+            self.samples.in_short,
+        )
+        return tuple(note for note in notes if note)
+
+
+def against_comparison(model: Model, side: Side) -> Comparison:
+    """Return the comparison of a model with its own past."""
+    return Comparison("against", model.suite, side.ref, model.key, confidence=CONFIDENCE)
