@@ -77,7 +77,7 @@ def drawn(shape: Shape, size: int, trials: int) -> list[list[float]]:
 def coverage(shape: Shape, size: int, trials: int) -> tuple[list[float], float]:
     """How often 95% intervals hold the mean, ours and the others; and how wide ours are, as a ratio to Student's t."""
     rows = drawn(shape, size, trials)
-    found = [interval(row, bounds=shape.bounds) for row in rows]
+    found = [interval(row, limits=shape.bounds) for row in rows]
     ours = np.array([(_or(one.low, -math.inf), _or(one.high, math.inf)) for one in found]).T
     ways = [ours, *others(rows, 0.025)]
     held = [float(np.mean((low <= shape.mean + ROUNDING) & (high >= shape.mean - ROUNDING))) for low, high in ways]
@@ -114,7 +114,7 @@ def _verdict(shape: Shape, changes: list[float], confidence: float, bound: float
     # Scores of which none is 0 or 1, unless all of them have to be.
     before = [float(change <= 0) if shape.is_two_valued else 0.25 for change in changes]
     after = [start + change for start, change in zip(before, changes, strict=True)]
-    return difference(before, after, confidence=confidence, bounds=shape.bounds).verdict(bound)
+    return difference(before, after, confidence=confidence, limits=shape.bounds).verdict(bound)
 
 
 def clustered(clusters: int, largest: int, is_skewed: bool, trials: int) -> list[float]:

@@ -1,7 +1,8 @@
 """A model beside its other side: pairs, differences, verdicts and what is said of them."""
 
 import pytest
-from evaltape.against.findings import ModelAgainst, Pair, SampleChanges, Side
+from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 
 from tests.support.metrics import metrics
@@ -9,6 +10,7 @@ from tests.support.predictions import answered, failed
 
 SIDE = Side("main", "1a2b3c4d5e6f", "main (1a2b3c4d5e of 2026-11-24)")
 LOSSES = [0.0, 0.25, -0.125, 0.125, 0.25, 0.0, 0.125, -0.25, 0.25, 0.375, 0.0, 0.125]
+MODEL = Model("small", "chats", "small")
 
 
 def answer(name, score, text="then"):
@@ -18,12 +20,23 @@ def answer(name, score, text="then"):
     return answered("small", name, score if isinstance(score, dict) else {"exact": score}, text)
 
 
-def against(before, after, metric="exact", max_drop=0.02, **more):
-    """A model with its scores on both sides, sample by sample."""
-    names = [f"s{number:02d}" for number in range(len(before))]
-    pairs = [Pair(answer(name, was), answer(name, now, "now")) for name, was, now in zip(names, before, after, strict=True)]
-    bounds = {} if max_drop is None else {metric: max_drop}
-    return ModelAgainst(Model("small", "chats", "small"), metrics({metric: {}}), bounds, SIDE, pairs=pairs, **more)
+def against(before, after, metric="exact", max_drop=0.02, now="now", clusters=None, **more):
+    """A model with its scores on both sides, sample by sample; `now` is each answer of today."""
+    kinds = metrics({metric: {}})
+    sides = [
+        [answer(f"s{number:02d}", score, text) for number, score in enumerate(scores)]
+        for scores, text in ((before, "then"), (after, now))
+    ]
+    baseline, candidate = (ModelScores(MODEL, kinds, side, clusters) for side in sides)
+    return AgainstScores(
+        comparison=against_comparison(MODEL, SIDE),
+        metrics=kinds,
+        baseline=baseline,
+        candidate=candidate,
+        max_drop={} if max_drop is None else {metric: max_drop},
+        side=SIDE,
+        **more,
+    )
 
 
 def test_the_difference_is_today_less_then_pair_by_pair():
@@ -49,54 +62,61 @@ def test_where_less_is_better_more_is_the_drop():
     assert lengths([20.0] * 12, [30.0] * 12).verdict("words") == "failed"
     assert lengths([30.0] * 12, [20.0] * 12).verdict("words") == "passed"
     found = lengths([30.0] * 12, [20.0] * 12)
-    assert found.in_short("words").startswith(
+    assert str(found.decision("words")).startswith(
         "-9.2 passed: small words against main (1a2b3c4d5e of 2026-11-24) (90% interval -"
     )
-    assert lengths([20.0] * 12, [30.0] * 12).most_lost("words")[0].sample == "s09"
 
 
 def test_without_a_bound_nothing_is_decided():
-    found = against([0.9] * 12, [0.4] * 12, max_drop=None)
-    assert found.verdict("exact") == "not checked"
-    assert ", max_drop" not in found.in_short("exact")
+    assert against([0.9] * 12, [0.4] * 12, max_drop=None).verdict("exact") == "not checked"
 
 
 def test_unchanged_answers_pass_and_equal_scores_of_other_answers_do_not():
     found = against([0.5] * 3, [0.5] * 3)
-    assert (found.verdict("exact"), found.is_unchanged) == ("inconclusive", False)
-    pairs = [Pair(pair.before, answer(pair.sample, 0.5)) for pair in found.pairs]
-    same = ModelAgainst(found.model, found.metrics, found.max_drop, SIDE, pairs=pairs)
-    assert (same.verdict("exact"), same.why("exact")) == ("passed", "nothing changed")
+    assert (found.verdict("exact"), found.unchanged) == ("inconclusive", "")
+    same = against([0.5] * 3, [0.5] * 3, now="then")
+    assert (same.verdict("exact"), same.decision("exact").remark) == ("passed", "nothing changed")
     difference = same.differences["exact"]
     assert (difference.low, difference.mean, difference.high) == (0.0, 0.0, 0.0)
 
 
 def test_equal_answers_to_another_request_are_no_unchanged_model():
-    pairs = [Pair(answer(f"s{n}", 0.5), answer(f"s{n}", 0.5)) for n in range(3)]
-    model, kinds = Model("small", "chats", "small"), metrics({"exact": {}})
-    found = ModelAgainst(model, kinds, {"exact": 0.02}, SIDE, pairs=pairs, request="another prompt (line 1 differs)")
+    found = against([0.5] * 3, [0.5] * 3, now="then", request="another prompt (line 1 differs)")
     assert found.verdict("exact") == "inconclusive"
-    assert "recorded with another prompt (line 1 differs)" in found.in_short("exact")
+    assert "recorded with another prompt (line 1 differs)" in str(found.decision("exact"))
+
+
+def test_one_unchanged_pair_says_nothing_of_the_samples_that_changed():
+    changed = SampleChanges(changed=[f"c{n}" for n in range(39)])
+    found = against([0.92], [0.92], now="then", samples=changed)
+    assert found.unchanged == "nothing changed in the 1 sample in common"
+    assert str(found.decision("exact")) == (
+        "not checked: small exact against main (1a2b3c4d5e of 2026-11-24): 1 sample in common: it takes 10 to compare. "
+        "39 samples changed (c0, c1, c2, ...)"
+    )
+
+
+def test_unchanged_samples_pass_beside_others_while_they_are_half_of_all():
+    added = SampleChanges(added=[f"a{n}" for n in range(12)])
+    found = against([0.5] * 12, [0.5] * 12, now="then", samples=added).decision("exact")
+    assert (found.verdict, found.remark) == ("passed", "nothing changed in the 12 samples in common")
+    more = SampleChanges(changed=[f"a{n}" for n in range(13)])
+    assert against([0.5] * 12, [0.5] * 12, now="then", samples=more).verdict("exact") == "inconclusive"
 
 
 def test_a_sample_that_one_side_has_not_answered_or_scored_is_no_pair_of_the_metric():
     found = against([0.5, None, 0.5, {}], [0.25, 0.5, None, 0.5])
     assert [pair.sample for pair in found.scored("exact")] == ["s00"]
     assert found.differences["exact"].samples == 1
-    assert found.notes == ["1 sample answered then and not now (s02)", "1 sample answered now and not then (s01)"]
+    assert found.notes == ("1 sample answered then and not now (s02)", "1 sample answered now and not then (s01)")
 
 
 def test_with_no_pair_a_bound_fails_and_says_why():
     found = against([0.5, 0.5], [None, None])
     assert found.verdict("exact") == "failed"
-    assert found.in_short("exact") == (
+    assert str(found.decision("exact")) == (
         "failed: small exact against main (1a2b3c4d5e of 2026-11-24): no sample is scored by exact on both sides"
     )
-
-
-def test_what_lost_most_begins_with_lost_answers():
-    found = against([0.5, 0.5, 0.5, 0.5], [0.25, None, 0.75, 0.0])
-    assert [pair.sample for pair in found.most_lost("exact")] == ["s01", "s03", "s00"]
 
 
 def test_samples_of_one_cluster_count_as_one():
@@ -104,7 +124,7 @@ def test_samples_of_one_cluster_count_as_one():
     clusters = {f"s{number:02d}": str(number // 3) for number in range(12)}
     alone, together = against(before, after), against(before, after, clusters=clusters)
     assert (alone.verdict("exact"), together.verdict("exact")) == ("passed", "inconclusive")
-    assert together.why("exact").startswith("4 clusters: it takes 10 to pass")
+    assert together.decision("exact").remark.startswith("4 clusters: it takes 10 to pass")
 
 
 def test_samples_are_counted_and_the_first_named():
@@ -114,11 +134,22 @@ def test_samples_are_counted_and_the_first_named():
 
 
 def test_calls_that_took_longer_changed_though_their_answers_did_not():
-    pairs = [
-        Pair(answer(f"s{n:02d}", {"latency_s": 1.0}), answer(f"s{n:02d}", {"latency_s": 3.0 + loss}))
-        for n, loss in enumerate(LOSSES)
-    ]
-    model, kinds = Model("small", "chats", "small"), metrics({"latency_s": {}})
-    found = ModelAgainst(model, kinds, {"latency_s": 0.5}, SIDE, pairs=pairs)
+    before = [{"latency_s": 1.0}] * 12
+    found = against(before, [{"latency_s": 3.0 + loss} for loss in LOSSES], "latency_s", 0.5, now="then")
     assert found.verdict("latency_s") == "failed"
     assert found.differences["latency_s"].low > 1
+
+
+def test_what_no_call_recorded_is_not_checked_with_the_reason():
+    value, nothing = [{"latency_s": 1.0}] * 12, [{}] * 12
+    about = "not checked: small latency_s against main (1a2b3c4d5e of 2026-11-24): "
+    assert str(against(nothing, value, "latency_s", 0.5).decision("latency_s")) == (
+        f"{about}no answer at main is scored by latency_s"
+    )
+    assert str(against(value, nothing, "latency_s", 0.5).decision("latency_s")) == (
+        f"{about}no answer of today is scored by latency_s: it is not recorded"
+    )
+
+
+def test_answers_that_today_has_lost_fail():
+    assert against([{"latency_s": 1.0}] * 12, [None] * 12, "latency_s", 0.5).verdict("latency_s") == "failed"

@@ -68,7 +68,7 @@ def test_an_added_row_leaves_the_others_as_they_were(repository):
         "difference": 0.0, "low": 0.0, "high": 0.0, "samples": 40, "added": 1, "dropped": 0, "changed": 0,
     }  # fmt: skip
     assert found["passed"] is True
-    assert "small: nothing changed; 1 sample added (new)" in run.output
+    assert "small: nothing changed in the 40 samples in common; 1 sample added (new)" in run.output
 
 
 def test_a_few_unchanged_answers_pass_though_so_few_equal_differences_decide_nothing(repository):

@@ -130,6 +130,6 @@ def test_pairs_that_people_labelled_are_corrected_by_the_labels() -> None:
     def make(rng: random.Random) -> Corrected:
         pairs = [(drawn(rng, 0.5), drawn(rng, 0.7)) for _ in range(200)]
         judged = [(after[0] - before[0], after[1] - before[1]) for before, after in pairs]
-        return by_these(judged[:60], [verdict for verdict, _ in judged[60:]], tail=0.05, bounds=(-1.0, 1.0))
+        return by_these(judged[:60], [verdict for verdict, _ in judged[60:]], tail=0.05, limits=(-1.0, 1.0))
 
     assert max(misses(make, 0.2)) <= 0.065

@@ -4,27 +4,23 @@ import pytest
 from evaltape.mutation.advice import TestedMutants as Tested
 from evaltape.mutation.advice import what_would_notice
 from evaltape.mutation.findings import LeftOut, Noticing, OperatorStudy, Study
-from evaltape.mutation.gates import AGAINST, COMPARISONS, Gate, mean_gate, paired_gate, slice_gate
+from evaltape.scoring.bounds import AGAINST, MAX_DROP, MIN_GAIN, Bound
 from evaltape.suite.definition import Model
 
-SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
+from tests.support import decisions
+from tests.support.decisions import SHARES, mean_gate, paired, slice_gate
+
+COMPARISON = paired(MIN_GAIN, "rougeL", 0.06, "tuning-helps")
 
 
-def ends(gains: object) -> list[float]:
-    return []
-
-
-COMPARISON = paired_gate((COMPARISONS, "tuning-helps"), "rougeL", 0.06, [], ends, key="min_gain")
-
-
-def noticing(gate: Gate, undamaged: float, *values: float) -> Noticing:
+def noticing(gate: Bound, undamaged: float, *values: float, at_least: bool = True) -> Noticing:
     """A gate whose value is the same in all draws of a share: one for each of the shares."""
-    return Noticing(gate, undamaged, {share: (value,) * 20 for share, value in zip(SHARES, values, strict=True)})
+    return decisions.noticing(gate, undamaged, dict(zip(SHARES, values, strict=True)), at_least)
 
 
 def advice(*each: Noticing, left_out: tuple[LeftOut, ...] = (), at: float = 0.25) -> str:
     operator = OperatorStudy("negate", True, 87, 200, each)
-    return what_would_notice(operator, Study(at, (operator,), tuple(one.gate for one in each), left_out))
+    return what_would_notice(operator, Study(at, (operator,), tuple(one.bound for one in each), left_out))
 
 
 def test_the_nearest_gate_is_named_with_its_way_and_the_gate_that_would_notice() -> None:
@@ -59,28 +55,29 @@ def test_where_nothing_moves_or_all_gates_rise_no_gate_is_proposed() -> None:
     ("gate", "undamaged", "reached", "setting"),
     [
         (COMPARISON, 0.10, 0.08, "min_gain = { rougeL = 0.09 }"),
-        (paired_gate((COMPARISONS, "c"), "rougeL", -0.05, [], ends), 0.0, -0.03, "max_drop = { rougeL = 0.02 }"),
-        (paired_gate((COMPARISONS, "c"), "rougeL", -0.05, [], ends), 0.05, 0.02, "min_gain = { rougeL = 0.03 }"),
-        (paired_gate((AGAINST,), "rougeL", -0.05, [], ends), 0.0, -0.03, "max_drop = { rougeL = 0.02 }"),
-        (slice_gate("rougeL", 0.2, [], ends), 0.4, 0.3, "slice_gates = { rougeL = 0.31 }"),
-        (mean_gate("words", 20, higher_is_better=False), 15, 17, "gates = { words = 16.99 }"),
+        (paired(MAX_DROP, "rougeL", 0.05), 0.0, -0.03, "max_drop = { rougeL = 0.02 }"),
+        (paired(MAX_DROP, "rougeL", 0.05), 0.05, 0.02, "min_gain = { rougeL = 0.03 }"),
+        (paired(AGAINST, "rougeL", 0.05), 0.0, -0.03, "max_drop = { rougeL = 0.02 }"),
+        (slice_gate("rougeL", 0.2), 0.4, 0.3, "slice_gates = { rougeL = 0.31 }"),
+        (mean_gate("words", 20), 15, 17, "gates = { words = 16.99 }"),
     ],
 )
 def test_what_is_proposed_is_spelled_as_the_suite_file_spells_it(
-    gate: Gate, undamaged: float, reached: float, setting: str
+    gate: Bound, undamaged: float, reached: float, setting: str
 ) -> None:
-    assert f": {setting} would notice it" in advice(noticing(gate, undamaged, *[reached] * 5))
+    found = noticing(gate, undamaged, *[reached] * 5, at_least=gate.metric != "words")
+    assert f": {setting} would notice it" in advice(found)
 
 
 def test_a_message_says_how_many_answers_and_which_gate_notices_more() -> None:
     later = noticing(mean_gate("rougeL", 0.25), 0.30, 0.296, 0.29, 0.28, 0.24, 0.2)
     operator = OperatorStudy("negate", True, 87, 200, (later,))
-    tested = Tested(Model("small", "chats", "small-1"), operator, Study(0.25, (operator,), (later.gate,), ()))
+    tested = Tested(Model("small", "chats", "small-1"), operator, Study(0.25, (operator,), (later.bound,), ()))
     assert not tested.noticed
-    assert tested.in_short().startswith(
+    assert str(tested).startswith(
         "small negate: no gate notices 25% of the 87 answers that it applies to (22); rougeL notices 50%. Nearest is rougeL, "
     )
-    assert Tested(tested.model, operator, Study(0.5, (operator,), (later.gate,), ())).noticed
+    assert Tested(tested.model, operator, Study(0.5, (operator,), (later.bound,), ())).noticed
 
 
 def test_without_a_gate_that_can_be_decided_the_reasons_are_named() -> None:

@@ -1,17 +1,16 @@
 """Operators by name: those that are built in, and a user's own."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.mutation.mutants import make_mutants, score_mutants
-from evaltape.mutation.operators import BUILT_IN, load_operators
+from evaltape.mutation.operators import BUILT_IN, Operator, load_operators
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.mutation.samples import ANSWERS, SIX, Sample
+from tests.mutation.samples import ANSWERS, Sample
 
 OWN = '''\
 """A user's operators."""
@@ -51,6 +50,11 @@ def load(*names: str) -> list[str]:
     return [each.name for each in load_operators(names, Path("evals/suites/chats.toml"), Path.cwd())]
 
 
+def texts_of(operators: Iterable[Operator]) -> list[list[str | None]]:
+    """What each operator makes of the six answers."""
+    return [[operator.apply(sample, text, ANSWERS) for sample, text in ANSWERS] for operator in operators]
+
+
 def test_without_names_all_that_are_built_in_are_used_the_harmful_first() -> None:
     operators = load_operators(None, Path("chats.toml"), Path.cwd())
     assert [(each.name, each.harmful) for each in operators] == [
@@ -78,11 +82,10 @@ def test_a_plain_function_harms_and_a_decorated_one_says_that_it_does_not(own_mo
     names = [f"{own_module}:wrong_year", f"{own_module}:in_capitals"]
     operators = load_operators(names, Path("chats.toml"), Path.cwd())
     assert [each.harmful for each in operators] == [True, False]
-    year, capitals = make_mutants(operators, ANSWERS)
-    assert year.applies_to == 5
-    assert year.texts[5] is None
-    assert year.texts[4] in {"Ida complains of the rain. in 1066", "Ida complains of the rain. in 1492"}
-    assert capitals.texts[4] == "IDA COMPLAINS OF THE RAIN."
+    year, capitals = texts_of(operators)
+    assert [text is not None for text in year] == [True] * 5 + [False]
+    assert year[4] in {"Ida complains of the rain. in 1066", "Ida complains of the rain. in 1492"}
+    assert capitals[4] == "IDA COMPLAINS OF THE RAIN."
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_a_function_that_cannot_be_imported_is_named(own_module: str, name: str,
 
 def test_what_an_operator_raises_is_reported_with_its_sample_and_line(own_module: str) -> None:
     with pytest.raises(UserError) as caught:
-        make_mutants(load_operators([f"{own_module}:broken"], Path("chats.toml"), Path.cwd()), ANSWERS)
+        texts_of(load_operators([f"{own_module}:broken"], Path("chats.toml"), Path.cwd()))
     assert str(caught.value) == (
         "[mutants] operators, sample 'lift': acme_mutants.py:12: acme_mutants:broken raised IndexError: tuple index out of range"
     )
@@ -116,14 +119,13 @@ def test_what_an_operator_raises_is_reported_with_its_sample_and_line(own_module
 
 def test_an_operator_that_returns_something_else_than_a_text_is_reported(own_module: str) -> None:
     with pytest.raises(UserError, match=r"sample 'lift': acme_mutants.py:14: acme_mutants:number returned 5, neither"):
-        make_mutants(load_operators([f"{own_module}:number"], Path("chats.toml"), Path.cwd()), ANSWERS)
+        texts_of(load_operators([f"{own_module}:number"], Path("chats.toml"), Path.cwd()))
 
 
 def test_the_same_answers_give_the_same_mutants_whatever_else_is_damaged() -> None:
-    everything = {each.operator.name: each.texts for each in make_mutants(BUILT_IN.values(), ANSWERS)}
+    everything = dict(zip(BUILT_IN, texts_of(BUILT_IN.values()), strict=True))
     for operator in reversed(BUILT_IN.values()):
-        (alone,) = make_mutants([operator], ANSWERS)
-        assert alone.texts == everything[operator.name]
+        assert texts_of([operator]) == [everything[operator.name]]
 
 
 def test_chance_differs_from_sample_to_sample() -> None:
@@ -137,17 +139,3 @@ def test_any_text_is_damaged_or_left_out_and_never_left_as_it_is(dialogue: str, 
     answer = f"{answer} Ann"
     mutant = BUILT_IN[name].apply(sample, answer, [(sample, answer), *ANSWERS])
     assert mutant is None or (isinstance(mutant, str) and mutant != answer)
-
-
-def test_each_mutant_is_scored_once_against_its_own_sample() -> None:
-    (mutants,) = make_mutants([BUILT_IN["wrong_number"]], ANSWERS)
-    calls = []
-
-    def score(sample: Sample, text: str) -> dict[str, float | None]:
-        calls.append((sample.id, text))
-        return {"length": float(len(text)), "odd": None if sample.id == "film" else 1.0}
-
-    columns = score_mutants(mutants, SIX, ("length", "odd"), score)
-    assert calls == [(sample.id, text) for sample, text in zip(SIX, mutants.texts, strict=True) if text]
-    assert columns["length"] == [len(text) if text else None for text in mutants.texts]
-    assert [str(score) for score in columns["odd"]] == ["1.0", "None", "nan", "1.0", "None", "None"]

@@ -2,30 +2,31 @@
 
 import pytest
 from evaltape.mutation.findings import LeftOut, Noticing, OperatorStudy, Study
-from evaltape.mutation.gates import AGAINST, COMPARISONS, Gate, mean_gate, paired_gate
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.reporting.mutants import detail_lines, table_lines
+from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Bound
 from evaltape.text import columns
 
+from tests.support import decisions
+from tests.support.decisions import SHARES, mean_gate, paired
+
 ROUGE1, ROUGEL = mean_gate("rouge1", 0.22), mean_gate("rougeL", 0.17)
-HELPS = paired_gate((COMPARISONS, "tuning-helps"), "rougeL", 0.06, [], lambda gains: [], key="min_gain")
+HELPS = paired(MIN_GAIN, "rougeL", 0.06, "tuning-helps")
 
 
-def noticing(gate: Gate, share: float | None, undamaged: float = 0.3) -> Noticing:
-    """A gate that notices a share and whatever is more."""
-    beyond = gate.bound - 0.1
-    values = {
-        each: (beyond if share is not None and each >= share else undamaged,) * 20 for each in (0.05, 0.1, 0.25, 0.5, 1.0)
-    }
-    return Noticing(gate, undamaged, values)
+def noticing(gate: Bound, share: float | None, undamaged: float = 0.3) -> Noticing:
+    """A gate that notices a share and all larger ones."""
+    beyond = gate.required - 0.1
+    reached = {each: beyond if share is not None and each >= share else undamaged for each in SHARES}
+    return decisions.noticing(gate, undamaged, reached)
 
 
-def operator(name: str, *shares: float | None, gates: tuple[Gate, ...], harmful: bool = True) -> OperatorStudy:
+def operator(name: str, *shares: float | None, gates: tuple[Bound, ...], harmful: bool = True) -> OperatorStudy:
     each = tuple(noticing(gate, share) for gate, share in zip(gates, shares, strict=True)) if shares else ()
     return OperatorStudy(name, harmful, 200 if shares else 0, 200, each)
 
 
-def mutants(*operators: OperatorStudy, gates: tuple[Gate, ...], left_out: tuple[LeftOut, ...] = ()) -> ModelMutants:
+def mutants(*operators: OperatorStudy, gates: tuple[Bound, ...], left_out: tuple[LeftOut, ...] = ()) -> ModelMutants:
     return ModelMutants("small", Study(0.25, operators, gates, left_out), {})
 
 
@@ -73,7 +74,7 @@ def test_what_follows_is_said_below() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_gates_that_do_not_fit_follow_in_further_blocks_with_all_operators(width: int) -> None:
     gates = tuple(mean_gate(f"metric-number-{n}", 0.1) for n in range(5))
-    gates += tuple(paired_gate((AGAINST,), f"rouge{n}", -0.1, [], lambda gains: []) for n in range(1, 8))
+    gates += tuple(paired(AGAINST, f"rouge{n}", 0.1, "small") for n in range(1, 8))
     names = ["swap_names", "acme.mutants:an_operator_with_a_name_that_is_too_long", "東京:東京東京"]
     found = mutants(*(operator(name, *[None] * 12, gates=gates) for name in names), gates=gates)
     lines = list(table_lines(found, width))

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaltape.reporting.facts import MeanScore
 from evaltape.reporting.html import embedded, page
 from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results
+from evaltape.scoring.statistics import Interval
 
 from tests.support.project import Project
 from tests.support.report_facts import (
@@ -84,7 +84,7 @@ def test_data_read_back_as_they_were():
 
 
 def test_numbers_are_exact():
-    made = with_model(facts(), "base", scores={"rouge1": MeanScore(0.1 + 0.2, 0.2, 0.4, 11)})
+    made = with_model(facts(), "base", scores={"rouge1": Interval(0.1 + 0.2, 0.2, 0.4, 11)})
     made = with_prediction(made, 0, scores={"rouge1": 1 / 3, "rougeL": 0.1})
     data = suite_data(made)
     assert data["models"][0]["scores"]["rouge1"]["mean"] == 0.1 + 0.2

@@ -3,7 +3,8 @@
 import re
 from dataclasses import replace
 
-from evaltape.reporting.facts import Accepted, NoiseFacts, Unfinished
+from evaltape.reporting.facts import Accepted, Unfinished
+from evaltape.scoring.noise import Noise
 
 from tests.support.forked import REPOSITORY
 from tests.support.report_facts import facts, suite_of, with_against, with_model, with_mutants, with_slices
@@ -19,7 +20,7 @@ def keys_of(heading: str) -> set[str]:
 
 def test_the_page_names_every_key_of_the_results_file():
     made = with_mutants(with_against(with_slices(facts())))
-    noise = NoiseFacts(3, 12, 12, 0.4, 0.01, 0.04, 0.37, 0.2, True)
+    noise = Noise(3, 12, 12, 0.4, 0.01, 0.02, 24.0)
     made = with_model(
         made,
         "base",

@@ -4,11 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from evaltape.reporting.facts import Accepted, Gate, MeanScore, MetricFacts, Unfinished
-from evaltape.reporting.pair_results import PairedDifference
+from evaltape.reporting.facts import Accepted, MetricFacts, Unfinished
 from evaltape.reporting.results import OwnGate, Results
 from evaltape.reporting.verdict import verdict_of
+from evaltape.scoring.bounds import MIN_GAIN, Decision
+from evaltape.scoring.statistics import Interval
 
+from tests.support import decisions
+from tests.support.decisions import gate, paired
 from tests.support.report_facts import (
     changed,
     facts,
@@ -21,7 +24,7 @@ from tests.support.report_facts import (
     without,
 )
 
-DIFFERENCE = PairedDifference(0.1, 0.0, 0.2, 11, kind="min_gain", bound=0.05)
+DIFFERENCE = decisions.difference(0.1, 0.0, 0.2, 11)
 
 
 def parts(results: Results) -> list[tuple[str, str]]:
@@ -37,7 +40,7 @@ def session(*passed: bool | None, is_red: bool = False, failed: int = 0, **chang
     made = without(facts(samples=9, models=("base",), failed=failed), "gates")
     metrics = {f"rouge{n}": MetricFacts(f"rouge{n}") for n in range(len(passed))}
     made = changed(made, metrics={**suite_of(made).metrics, **metrics})
-    made = with_model(made, "base", gates={name: Gate(0.3, each) for name, each in zip(metrics, passed, strict=True)})
+    made = with_model(made, "base", gates={name: gate(name, 0.3, each) for name, each in zip(metrics, passed, strict=True)})
     return replace(changed(made, **changes), is_red=is_red)
 
 
@@ -82,14 +85,17 @@ def test_a_session_that_fails_never_says_that_all_gates_hold():
     assert parts(elsewhere) == [("2 of 2 gates hold", "passed"), ("1 test of no suite failed", "failed")]
 
 
-def compared(*metrics: PairedDifference) -> Results:
+def compared(*metrics: Decision) -> Results:
     made = without(facts(models=("base", "tuned"), failed=0), "gates")
     comparison = suite_of(made).comparisons["gain"]
     return changed(made, comparisons={"gain": replace(comparison, metrics={"rouge1": metrics[0], "rougeL": metrics[-1]})})
 
 
-def decided(verdict: Any, passed: bool | None) -> PairedDifference:
-    return replace(DIFFERENCE, verdict=verdict, passed=passed)
+def decided(verdict: Any, passed: bool | None) -> Decision:
+    inconclusive = "skip" if verdict == "inconclusive" and passed is None else "fail"
+    decision = decisions.compared(paired(MIN_GAIN, "rouge1", 0.05, inconclusive=inconclusive), verdict, DIFFERENCE)
+    assert decision.outcome is passed
+    return decision
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,11 @@ def decided(verdict: Any, passed: bool | None) -> PairedDifference:
         ((decided("passed", True), decided("inconclusive", False)), "1 of 2 comparisons passed, 1 inconclusive", "failed"),
         ((decided("passed", True), decided("inconclusive", None)), "1 of 2 comparisons passed, 1 inconclusive", "open"),
         ((decided("not checked", None),), "2 comparisons, not checked in this run", "open"),
-        ((decided("passed", True), DIFFERENCE), "1 of 1 comparison passed, 1 more not checked in this run", "passed"),
+        (
+            (decided("passed", True), decided("not checked", None)),
+            "1 of 1 comparison passed, 1 more not checked in this run",
+            "passed",
+        ),
     ],
 )
 def test_the_verdict_counts_comparisons(metrics, text, state):
@@ -142,7 +152,8 @@ def test_each_gate_and_comparison_that_does_not_hold_is_named():
     assert reasons(facts(models=("base", "tuned"))) == [
         "base rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
         "tuned rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
-        "gain rougeL: +0.1000 (90% interval +0.0200 to +0.1800), min_gain 0.05, inconclusive: about 80 samples",
+        "gain rougeL: +0.1000 (90% interval +0.0200 to +0.1800), min_gain 0.05, inconclusive: the interval straddles the bound; "
+        "about 29 samples would settle it (11 decide what is 0.0897 off the bound)",
     ]
 
 
@@ -152,16 +163,18 @@ def test_where_less_is_better_a_mean_is_over_its_gate():
 
 
 def test_a_gate_that_its_mean_holds_tells_of_failed_samples_and_unscored_answers():
-    made = with_model(facts(models=("base",), failed=2), "base", gates={"rouge1": Gate(0.3, False)})
+    made = with_model(
+        facts(models=("base",), failed=2), "base", gates={"rouge1": gate("rouge1", 0.3, False, "2 of 12 samples failed")}
+    )
     assert reasons(made) == ["base rouge1: mean 0.4000 holds its gate 0.3, but 2 of 12 samples failed"]
-    made = with_model(made, "base", allow_failed=2, unscored={"rouge1": {"s1": "no words"}})
-    assert reasons(made) == ["base rouge1: mean 0.4000 holds its gate 0.3, but 1 answer could not be scored"]
+    made = with_model(made, "base", unfinished=Unfinished(2, 12))
+    assert reasons(made) == ["base rouge1: mean 0.4000 holds its gate 0.3, but the recording is unfinished"]
 
 
 def test_where_nothing_was_answered_the_verdict_says_so():
     made = facts(models=("base", "tuned"), failed=12)
     comparison = suite_of(made).comparisons["gain"]
-    nothing = PairedDifference(None, None, None, 0, kind="min_gain", bound=0.05, verdict="failed", passed=False)
+    nothing = decisions.compared(paired(MIN_GAIN, "rougeL", 0.05), "failed", None)
     made = changed(made, comparisons={"gain": replace(comparison, metrics={"rougeL": nothing})})
     assert reasons(made) == [
         "base rouge1: no sample was scored, gate 0.3",
@@ -182,6 +195,6 @@ def test_the_mutation_score_is_a_line():
 
 
 def test_a_mean_just_under_its_gate_never_looks_like_it():
-    score = MeanScore(0.3799996, 0.3, 0.5, 9)
-    made = with_model(session(), "base", scores={"rouge1": score}, gates={"rouge1": Gate(0.38, False)})
+    score = Interval(0.3799996, 0.3, 0.5, 9)
+    made = with_model(session(), "base", scores={"rouge1": score}, gates={"rouge1": gate("rouge1", 0.38, False)})
     assert reasons(made) == ["base rouge1: mean 0.3799996 is 0.0000004 under its gate 0.38 (95% interval 0.3000 to 0.5000)"]

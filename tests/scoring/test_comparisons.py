@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from evaltape.scoring.metrics import build_metrics
-from evaltape.scoring.scores import ModelScores, PairedScores
+from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Comparison, MetricSpec, Model
 
 from tests.support.predictions import answered, failed
@@ -29,7 +30,8 @@ def compared(baseline: list[float | None], candidate: list[float | None], **boun
     """A comparison with a bound on ROUGE-1: `min_gain` or `max_drop`."""
     bounds = {kind: {"rouge1": bound[kind]} if kind in bound else {} for kind in ("min_gain", "max_drop")}
     comparison = Comparison(name="tuning-helps", suite="chats", baseline="small", candidate="tuned", **bounds)
-    return PairedScores(comparison, METRICS, scores_of("small", baseline), scores_of("tuned", candidate))
+    sides = {"baseline": scores_of("small", baseline), "candidate": scores_of("tuned", candidate)}
+    return PairedScores(comparison=comparison, metrics=METRICS, **sides)
 
 
 # ---------------------------------------------------------------- the verdict
@@ -59,9 +61,9 @@ def test_a_candidate_that_is_worse_fails_a_max_drop_that_it_passes_over():
 
 def test_an_inconclusive_comparison_says_how_many_samples_would_settle_it():
     # 1.647 + 0.842 standard errors of 0.1005 / sqrt(n - 2) are the 0.0095 that the mean is off the bound.
-    assert compared(LOW, HIGH, min_gain=0.0105).in_short("rouge1") == (
+    assert str(compared(LOW, HIGH, min_gain=0.0105).decision("rouge1")) == (
         "+0.0200 inconclusive: tuning-helps rouge1: tuned less small (90% interval +0.0033 to +0.0367, 100 samples), min_gain "
-        "0.0105: the interval straddles the bound; about 696 samples would settle it"
+        "0.0105: the interval straddles the bound; about 700 samples would settle it (100 decide what is 0.0254 off the bound)"
     )
 
 
@@ -72,18 +74,23 @@ def test_so_many_samples_settle_it():
 
 
 def test_a_bound_right_on_the_mean_is_settled_by_no_number():
-    found = compared([0.5, 0.25] * 10, [0.75, 0.25] * 10, min_gain=0.125).in_short("rouge1")
-    assert found.endswith("min_gain 0.125: the interval straddles the bound; no number of samples would settle it")
+    found = str(compared([0.5, 0.25] * 10, [0.75, 0.25] * 10, min_gain=0.125).decision("rouge1"))
+    assert found.endswith(
+        "min_gain 0.125: the interval straddles the bound; no number of samples would settle it "
+        "(20 decide what is 0.0783 off the bound)"
+    )
 
 
 def test_too_few_pairs_to_pass_are_said_to_be():
     found = compared([0.2, 0.3, 0.4], [0.8, 0.85, 0.9], min_gain=0.05)
     assert found.verdict("rouge1") == "inconclusive"
-    assert found.in_short("rouge1").endswith("min_gain 0.05: 3 pairs: it takes 10 to pass; about 10 samples would settle it")
+    assert str(found.decision("rouge1")).endswith(
+        "min_gain 0.05: 3 pairs: it takes 10 to pass; about 10 samples would settle it"
+    )
 
 
 def test_a_failed_comparison_is_told_with_its_bound():
-    found = compared(HIGH, [score - 0.1 for score in LOW], max_drop=0.05).in_short("rouge1")
+    found = str(compared(HIGH, [score - 0.1 for score in LOW], max_drop=0.05).decision("rouge1"))
     assert found.endswith(", 100 samples), max_drop 0.05")
     assert found.startswith("-0.1200 failed: tuning-helps rouge1: ")
 
@@ -93,7 +100,7 @@ def test_a_failed_comparison_is_told_with_its_bound():
 
 def test_only_samples_that_both_answered_are_compared():
     pair = compared([0.1, None, 0.3, None, 0.5], [0.2, 0.9, None, None, 0.6], min_gain=0.05)
-    assert [mine.sample.id for mine, _ in pair.pairs] == ["0", "4"]
+    assert [one.sample for one in pair.pairs] == ["0", "4"]
     difference = pair.differences["rouge1"]
     assert (difference.samples, difference.mean) == (2, pytest.approx(0.1))
 
@@ -101,14 +108,14 @@ def test_only_samples_that_both_answered_are_compared():
 def test_samples_are_paired_by_id_and_not_by_place():
     pair = compared([0.1, 0.9], [0.9, 0.1], min_gain=0.0)
     pair.candidate.predictions.reverse()  # type: ignore[attr-defined]
-    assert [(mine.sample.id, other.sample.id) for mine, other in pair.pairs] == [("0", "0"), ("1", "1")]
+    assert [(one.before.sample.id, one.after.sample.id) for one in pair.pairs] == [("0", "0"), ("1", "1")]
     assert pair.differences["rouge1"].mean == 0.0
 
 
 def test_where_nothing_can_be_compared_it_fails_and_says_why():
     pair = compared([None, None], [0.5, 0.6], min_gain=0.0)
     assert pair.verdict("rouge1") == "failed"
-    assert pair.in_short("rouge1") == (
+    assert str(pair.decision("rouge1")) == (
         "0 samples answered by both: tuning-helps rouge1: tuned less small. 2 of 2 samples failed, 0 allowed: small: "
         "0: it broke; 1: it broke"
     )

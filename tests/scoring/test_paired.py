@@ -17,7 +17,7 @@ PAIRS = st.lists(
 
 def of(changes: list[float], **options: object) -> Difference:
     """The difference of models whose scores change so, from 0.5."""
-    return difference([0.5] * len(changes), [0.5 + change for change in changes], bounds=F1, **options)  # type: ignore[arg-type]
+    return difference([0.5] * len(changes), [0.5 + change for change in changes], limits=F1, **options)  # type: ignore[arg-type]
 
 
 def spread(pairs: int, middle: float = 0.0, width: float = 0.02) -> list[float]:
@@ -68,7 +68,7 @@ def test_the_order_of_the_pairs_does_not_matter(pairs: list[tuple[float, float]]
 @given(PAIRS)
 def test_the_other_way_round_everything_is_mirrored(pairs: list[tuple[float, float]]) -> None:
     before, after = zip(*pairs, strict=True)
-    one, other = difference(before, after, bounds=F1), difference(after, before, bounds=F1).mirrored()
+    one, other = difference(before, after, limits=F1), difference(after, before, limits=F1).mirrored()
     assert (one.mean, one.low, one.high) == pytest.approx((other.mean, other.low, other.high), rel=1e-12, abs=1e-15)
 
 
@@ -77,9 +77,9 @@ def test_where_lower_is_better_the_verdict_is_that_of_the_mirrored_difference(
     pairs: list[tuple[float, float]], bound: float
 ) -> None:
     before, after = zip(*pairs, strict=True)
-    one, other = difference(before, after, bounds=F1), difference(after, before, bounds=F1)
+    one, other = difference(before, after, limits=F1), difference(after, before, limits=F1)
     assert one.verdict(bound, higher_is_better=False) == other.verdict(-bound)
-    assert one.reason(bound, higher_is_better=False) == other.reason(-bound)
+    assert one.decided(bound, higher_is_better=False)[1] == other.decided(-bound)[1]
     assert one.pairs_to_settle(bound, higher_is_better=False) == other.pairs_to_settle(-bound)
 
 
@@ -107,7 +107,7 @@ def test_both_sides_are_of_one_length() -> None:
 def test_a_verdict_is_where_the_whole_interval_lies(low: float, high: float, bound: float, verdict: str) -> None:
     found = Difference((low + high) / 2, low, high, samples=100, confidence=0.95)
     assert found.verdict(bound) == verdict
-    assert found.reason(bound) == ("the interval straddles the bound" if verdict == "inconclusive" else "")
+    assert found.decided(bound)[1] == ("the interval straddles the bound" if verdict == "inconclusive" else "")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_where_lower_is_better_the_bound_is_an_upper_one(low: float, high: float
 def test_fewer_than_ten_pairs_never_pass(pairs: int) -> None:
     found = of([0.3 + n / 1000 for n in range(pairs)])
     assert found.verdict(0.0) == "inconclusive"
-    assert found.reason(0.0) == f"{pairs} pair{'s' * (pairs > 1)}: it takes 10 to pass"
+    assert found.decided(0.0)[1] == f"{pairs} pair{'s' * (pairs > 1)}: it takes 10 to pass"
     assert of([0.3 + n / 1000 for n in range(10)]).verdict(0.0) == "passed"
 
 
@@ -141,24 +141,36 @@ def test_a_few_pairs_can_fail() -> None:
 
 
 @pytest.mark.parametrize("change", [0.0, 0.1, -0.005])
-def test_equal_differences_pass_from_fifty_pairs_on(change: float) -> None:
-    assert of([change] * 50).verdict(-0.02) == "passed"
+def test_fewer_than_fifty_equal_differences_never_pass(change: float) -> None:
     found = of([change] * 49)
     assert found.verdict(-0.02) == "inconclusive"
-    assert found.reason(-0.02) == "all differences are equal: it takes 50 pairs to pass"
-    assert found.pairs_to_settle(-0.02) == 50
+    assert found.decided(-0.02)[1] == "all differences are equal: it takes 50 pairs to pass"
+
+
+@pytest.mark.parametrize(("change", "needed"), [(0.0, 149), (0.1, 50), (-0.005, 198)])
+def test_equal_differences_pass_once_unseen_losses_can_not_reach_the_bound(change: float, needed: int) -> None:
+    # Of n equal pairs a share of 1 - 0.05 ** (1 / n) of all others may still lose everything.
+    assert of([change] * 49).pairs_to_settle(-0.02) == needed
+    assert of([change] * needed).verdict(-0.02) == "passed"
+    assert needed == 50 or of([change] * (needed - 1)).verdict(-0.02) == "inconclusive"
+
+
+def test_equal_differences_of_a_metric_without_bounds_leave_the_scores_that_were_seen_open() -> None:
+    before = [float(n % 5) for n in range(60)]
+    found = difference(before, before)
+    assert found.low == pytest.approx(-4 * (1 - 0.05 ** (1 / 60)))
+    assert (found.verdict(-0.1), found.verdict(-0.2)) == ("inconclusive", "passed")
 
 
 def test_differences_that_are_equal_but_for_rounding_are_equal() -> None:
     baseline = [n / 100 for n in range(40)]
     candidate = [score + 0.1 for score in baseline]
     assert len({after - before for before, after in zip(baseline, candidate, strict=True)}) > 2
-    assert difference(baseline, candidate, bounds=F1).reason(0.05).startswith("all differences are equal")
+    assert difference(baseline, candidate, limits=F1).decided(0.05)[1].startswith("all differences are equal")
 
 
 def test_a_gain_that_is_the_bound_but_for_rounding_reaches_it() -> None:
-    baseline = [n / 100 for n in range(60)]
-    found = difference(baseline, [score + 0.1 for score in baseline], bounds=F1)
+    found = Difference(0.15, 0.1 - 1e-16, 0.2, samples=100, confidence=0.95)
     assert found.verdict(0.1) == "passed"
 
 
@@ -172,7 +184,7 @@ def test_equal_differences_fail_where_they_rule_the_bound_out() -> None:
     assert of([-0.5] * 20).high == pytest.approx(-0.5 + (1 - 0.05 ** (1 / 20)) * 1.5)
     assert of([-0.5] * 20).verdict(-0.02) == "failed"
     assert of([-0.5] * 5).verdict(-0.02) == "inconclusive"
-    assert difference([1.0] * 20, [0.5] * 20).verdict(-0.02) == "inconclusive"  # without bounds
+    assert difference([1.0] * 20, [0.5] * 20).verdict(-0.02) == "failed"  # Nothing that was seen could make up for it.
 
 
 # ---------------------------------------------------------------- clusters
@@ -191,7 +203,7 @@ def test_fewer_than_ten_clusters_never_pass() -> None:
     changes = [0.3 + n / 1000 for n in range(90)]
     assert of(changes, clusters=[n % 10 for n in range(90)]).verdict(0.0) == "passed"
     found = of(changes, clusters=[n % 9 for n in range(90)])
-    assert (found.verdict(0.0), found.reason(0.0)) == ("inconclusive", "9 clusters: it takes 10 to pass")
+    assert (found.verdict(0.0), found.decided(0.0)[1]) == ("inconclusive", "9 clusters: it takes 10 to pass")
     assert found.has_few_clusters
 
 
@@ -200,7 +212,7 @@ def test_fewer_than_ten_clusters_never_pass() -> None:
 
 def test_two_valued_scores_have_at_least_tangos_interval() -> None:
     before, after = [0.0] * 7 + [1.0] + [1.0] * 13, [1.0] * 7 + [0.0] + [1.0] * 13
-    found = difference(before, after, confidence=0.975, bounds=F1)
+    found = difference(before, after, confidence=0.975, limits=F1)
     assert found.is_two_valued
     assert found.low is not None
     assert found.high is not None
@@ -209,11 +221,11 @@ def test_two_valued_scores_have_at_least_tangos_interval() -> None:
 
 
 def test_models_that_are_always_right_pass_once_there_are_enough_of_them() -> None:
-    found = difference([1.0] * 100, [1.0] * 100, bounds=F1)
-    assert (found.verdict(-0.02), found.reason(-0.02)) == ("inconclusive", "the interval straddles the bound")
+    found = difference([1.0] * 100, [1.0] * 100, limits=F1)
+    assert (found.verdict(-0.02), found.decided(-0.02)[1]) == ("inconclusive", "the interval straddles the bound")
     needed = found.pairs_to_settle(-0.02)
     assert needed == 133
-    assert difference([1.0] * needed, [1.0] * needed, bounds=F1).verdict(-0.02) == "passed"
+    assert difference([1.0] * needed, [1.0] * needed, limits=F1).verdict(-0.02) == "passed"
 
 
 # ---------------------------------------------------------------- how many pairs would settle it

@@ -80,7 +80,7 @@ def test_a_gain_that_is_the_bound_never_passes_on_a_few_pairs(pairs: int) -> Non
     # The bootstrap, whose nominal rate was 2.5%, passed in 49%, 23%, 10% and 7% of cases.
     rng, gains = random.Random(pairs), recorded_differences("rougeL")
     bound, zeros = mean(gains), [0.0] * pairs
-    verdicts = {difference(zeros, rng.choices(gains, k=pairs), bounds=(0, 1)).verdict(bound) for _ in range(TRIALS)}
+    verdicts = {difference(zeros, rng.choices(gains, k=pairs), limits=(0, 1)).verdict(bound) for _ in range(TRIALS)}
     assert "passed" not in verdicts
 
 

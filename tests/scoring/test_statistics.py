@@ -33,7 +33,7 @@ def test_the_mean_is_exact() -> None:
 def test_neither_mean_nor_interval_depends_on_the_order(scores: list[float], rng: random.Random) -> None:
     shuffled = scores.copy()
     rng.shuffle(shuffled)
-    assert interval(shuffled, bounds=F1) == interval(scores, bounds=F1)
+    assert interval(shuffled, limits=F1) == interval(scores, limits=F1)
 
 
 # ---------------------------------------------------------------- the interval
@@ -78,7 +78,7 @@ def test_scores_of_0_and_1_have_wilsons_interval() -> None:
 
 def test_marks_from_1_to_5_that_are_all_1_are_no_shares() -> None:
     # Were they shares, the whole interval would be 1.
-    assert interval([1.0] * 20, bounds=(1, 5)) == Interval(1.0, 1.0, pytest.approx(1 + 4 * (1 - 0.025 ** (1 / 20))))
+    assert interval([1.0] * 20, limits=(1, 5)) == Interval(1.0, 1.0, pytest.approx(1 + 4 * (1 - 0.025 ** (1 / 20))), 20)
 
 
 @given(SPREAD, st.sampled_from([0.5, 0.8, 0.9, 0.99]))
@@ -105,7 +105,7 @@ def test_the_interval_of_the_negatives_is_mirrored(scores: list[float]) -> None:
 
 @given(SCORES)
 def test_the_mean_lies_in_its_interval_and_the_interval_in_its_bounds(scores: list[float]) -> None:
-    found = interval(scores, bounds=F1)
+    found = interval(scores, limits=F1)
     assert found.low is not None
     assert found.high is not None
     assert 0 <= found.low <= found.mean + 1e-12
@@ -117,24 +117,25 @@ def test_the_mean_lies_in_its_interval_and_the_interval_in_its_bounds(scores: li
 
 def test_one_score_leaves_nearly_everything_open() -> None:
     # All but 2.5% of the other samples may score 0, or 1: a sample like that would come up with 97.5%.
-    assert interval([0.5], bounds=F1) == Interval(0.5, pytest.approx(0.0125), pytest.approx(0.9875))
+    assert interval([0.5], limits=F1) == Interval(0.5, pytest.approx(0.0125), pytest.approx(0.9875))
 
 
 def test_equal_scores_rule_out_no_more_than_they_would_have_shown() -> None:
     # Twenty of twenty are equal in 2.5% of cases even if 16.84% of all others aren't: 0.8316 to the twentieth is 0.025.
-    found = interval([0.5] * 20, bounds=F1)
+    found = interval([0.5] * 20, limits=F1)
     assert (found.low, found.high) == pytest.approx((0.5 - 0.1684 * 0.5, 0.5 + 0.1684 * 0.5), abs=5e-5)
 
 
 def test_a_metric_without_bounds_has_no_end_where_scores_are_equal_or_one() -> None:
-    assert interval([7.0]) == interval([7.0] * 30) == Interval(7.0, None, None)
-    assert interval([7.0] * 30, bounds=(0, math.inf)) == Interval(7.0, pytest.approx(7 * 0.025 ** (1 / 30)), None)
+    assert interval([7.0]) == Interval(7.0, None, None)
+    assert interval([7.0] * 30) == Interval(7.0, None, None, 30)
+    assert interval([7.0] * 30, limits=(0, None)) == Interval(7.0, pytest.approx(7 * 0.025 ** (1 / 30)), None, 30)
 
 
 def test_what_differs_by_rounding_only_counts_as_equal() -> None:
     scores = [0.1 + 0.2, 0.3] * 10
     assert len(set(scores)) == 2
-    assert interval(scores, bounds=F1).high == pytest.approx(0.3 + 0.7 * (1 - 0.025 ** (1 / 20)))
+    assert interval(scores, limits=F1).high == pytest.approx(0.3 + 0.7 * (1 - 0.025 ** (1 / 20)))
 
 
 @pytest.mark.parametrize("values", [[], [math.nan, 0.5], [math.inf, 0.5]])
@@ -190,7 +191,7 @@ def test_fewer_than_40_clusters_deserve_a_note() -> None:
 
 
 def test_a_single_cluster_leaves_nearly_everything_open() -> None:
-    found = interval([0.4, 0.5, 0.6], clusters=["a"] * 3, bounds=F1)
+    found = interval([0.4, 0.5, 0.6], clusters=["a"] * 3, limits=F1)
     assert (found.low, found.high, found.clusters) == (pytest.approx(0.0125), pytest.approx(0.9875), 1)
 
 

@@ -81,7 +81,7 @@ def false_passes(pairs: int, bound: float, differing: float) -> float:
         for losses in range(pairs + 1 - gains):
             same = pairs - gains - losses
             before, after = [0.0] * gains + [1.0] * losses + [0.0] * same, [1.0] * gains + [0.0] * (losses + same)
-            if difference(before, after, bounds=(0, 1)).verdict(bound) == "passed":
+            if difference(before, after, limits=(0, 1)).verdict(bound) == "passed":
                 ways = comb(pairs, gains) * comb(pairs - gains, losses)
                 total += ways * gain**gains * loss**losses * (1 - differing) ** same
     return total

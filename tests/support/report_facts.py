@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from evaltape.mutation.findings import Noticing, OperatorStudy, Study
-from evaltape.mutation.gates import mean_gate
+from evaltape.mutation.findings import OperatorStudy, Study
 from evaltape.mutation.model_mutants import Example, ModelMutants
-from evaltape.reporting.facts import Gate, MeanScore, MetricFacts, Slice
+from evaltape.reporting.facts import MetricFacts, Slice
 from evaltape.reporting.html import page
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.reporting.pair_results import (
@@ -18,16 +17,20 @@ from evaltape.reporting.pair_results import (
     AgainstPair,
     AgainstResults,
     ComparisonResults,
-    PairedDifference,
     SliceDifference,
 )
 from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.samples.answer import Answer, Failure, Usage
 from evaltape.samples.sample import Sample
+from evaltape.scoring.bounds import AGAINST, MIN_GAIN
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Model
+
+from tests.support import decisions
+from tests.support.decisions import compared, difference, gate, mean_gate, paired
 
 METRICS = ("rouge1", "rougeL")
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'><b>bold</b>&amp;<!--"
@@ -146,9 +149,9 @@ def score(number: int, model: int) -> float:
     return ((7 * number + 5 * model) % 11) / 10
 
 
-def mean(value: float, scored: int = 12) -> MeanScore:
+def mean(value: float, scored: int = 12) -> Interval:
     """A mean with an interval of 0.05 to either side."""
-    return MeanScore(value, value - 0.05, value + 0.05, scored)
+    return Interval(value, value - 0.05, value + 0.05, scored)
 
 
 # ---------------------------------------------------------------- further parts
@@ -161,8 +164,8 @@ def with_lengths(results: Results) -> Results:
     models = {
         key: replace(
             model,
-            scores={**model.scores, "words": MeanScore(18.0 + 5 * m, 16.0 + 5 * m, 20.0 + 5 * m, 11)},
-            gates={**model.gates, "words": Gate(20.0, m == 0)},
+            scores={**model.scores, "words": Interval(18.0 + 5 * m, 16.0 + 5 * m, 20.0 + 5 * m, 11)},
+            gates={**model.gates, "words": gate("words", 20.0, m == 0, higher_is_better=False)},
         )
         for m, (key, model) in enumerate(suite.models.items())
     }
@@ -179,17 +182,20 @@ def with_slices(results: Results) -> Results:
     topics = {key: ("travel", "small talk", "law")[number % 3] for number, key in enumerate(suite.samples)}
     samples = {key: replace(sample, columns={"topic": topics[key]}) for key, sample in suite.samples.items()}
     slices = tuple(
-        Slice("topic", topic, count, 0, dict.fromkeys(METRICS, mean(value, count)), count >= 20, missed)
-        for topic, count, value, missed in (
-            ("travel", 31, 0.5, ()),
-            ("small talk", 24, 0.2, ("rougeL",)),
-            ("law", 3, 0.1, ()),
+        Slice("topic", topic, count, 0, dict.fromkeys(METRICS, mean(value, count)), count >= 20, verdicts)
+        for topic, count, value, verdicts in (
+            ("travel", 31, 0.5, {"rougeL": "passed"}),
+            ("small talk", 24, 0.2, {"rougeL": "failed"}),
+            ("law", 3, 0.1, {}),
         )
     )
     first = next(iter(suite.models))
-    models = {**suite.models, first: replace(suite.models[first], slices=slices, slice_gates={"rougeL": Gate(0.3, False)})}
+    models = {
+        **suite.models,
+        first: replace(suite.models[first], slices=slices, slice_gates={"rougeL": gate("rougeL", 0.3, False)}),
+    }
     by_slice = tuple(
-        SliceDifference("topic", topic, {"rougeL": PairedDifference(value, value - 0.1, value + 0.1, 20)})
+        SliceDifference("topic", topic, {"rougeL": difference(value, value - 0.1, value + 0.1, 20)})
         for topic, value in (("travel", 0.1), ("small talk", -0.05))
     )
     comparisons = {key: replace(it, slices=by_slice) for key, it in suite.comparisons.items()}
@@ -205,7 +211,7 @@ def with_against(results: Results) -> Results:
         AgainstPair(first, each.sample.id, f"They met {each.sample.id}", each.text, _lost(each.scores, n / 100))
         for n, each in enumerate(answered)
     )
-    worse = PairedDifference(-0.05, -0.06, -0.04, len(pairs), kind="max_drop", bound=0.02, verdict="failed", passed=False)
+    worse = compared(paired(AGAINST, "rouge1", 0.02, first), "failed", difference(-0.05, -0.06, -0.04, len(pairs)))
     models = {first: AgainstModel({"rouge1": worse}, added=2)}
     against = AgainstResults(
         "main", "0123456789abcdef0123", "90%", models, pairs, ("third is new: there is nothing to compare",)
@@ -223,12 +229,16 @@ def with_mutants(results: Results) -> Results:
     first = next(iter(suite.models))
     gates = [mean_gate("rouge1", 0.3), mean_gate("rougeL", 0.2)]
     noticed, missed = (
-        {0.25: (0.4,) * 20, 0.5: (0.1,) * 20, 1.0: (0.1,) * 20},
-        {0.25: (0.4,) * 20, 0.5: (0.4,) * 20, 1.0: (0.4,) * 20},
+        {0.25: 0.4, 0.5: 0.1, 1.0: 0.1},
+        {0.25: 0.4, 0.5: 0.4, 1.0: 0.4},
     )
     operators = (
-        OperatorStudy("negate", True, 9, 11, (Noticing(gates[0], 0.4, noticed), Noticing(gates[1], 0.4, missed))),
-        OperatorStudy("quotes", False, 11, 11, (Noticing(gates[0], 0.4, missed), Noticing(gates[1], 0.4, noticed))),
+        OperatorStudy(
+            "negate", True, 9, 11, (decisions.noticing(gates[0], 0.4, noticed), decisions.noticing(gates[1], 0.4, missed))
+        ),
+        OperatorStudy(
+            "quotes", False, 11, 11, (decisions.noticing(gates[0], 0.4, missed), decisions.noticing(gates[1], 0.4, noticed))
+        ),
     )
     example = Example("s0", "They will meet 0 of base", "They will not meet 0 of base")
     study = Study(0.25, operators, tuple(gates), ())
@@ -266,17 +276,16 @@ def _model(key: str, predictions: list[Prediction]) -> ModelResults:
         failures,
         int(answered),
         dict.fromkeys(METRICS, mean(0.4, scored)) if answered else {},
-        {"rouge1": Gate(0.3, answered), "rougeL": Gate(0.45, False)},
+        {"rouge1": gate("rouge1", 0.3, answered), "rougeL": gate("rougeL", 0.45, False)},
         Usage(120 * len(predictions), 20 * len(predictions)),
         None if key == "third" else 0.001 * len(predictions),
     )
 
 
 def _comparison(models: tuple[str, ...]) -> ComparisonResults:
-    difference = PairedDifference(
-        0.1, 0.02, 0.18, 11, kind="min_gain", bound=0.05, verdict="inconclusive", passed=False, remark="about 80 samples"
-    )
-    return ComparisonResults("gain", models[0], models[1], 0.95, "90%", {"rougeL": difference})
+    found = difference(0.1, 0.02, 0.18, 11)
+    decided = compared(paired(MIN_GAIN, "rougeL", 0.05), "inconclusive", found, "the interval straddles the bound")
+    return ComparisonResults("gain", models[0], models[1], 0.95, "90%", {"rougeL": decided})
 
 
 def _job() -> JobResults:

@@ -6,7 +6,7 @@ from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.pair_results import AgainstModel, AgainstPair, AgainstResults, ComparisonResults, SliceDifference
 from evaltape.scoring.bounds import AGAINST, CONFIDENCE, comparison_bounds, model_bounds
 from evaltape.scoring.paired import Difference, two_sided
-from evaltape.scoring.paired_scores import UNCHANGED, AgainstScores, PairedScores
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import slice_scores
 from evaltape.suite.definition import Comparison
@@ -82,7 +82,7 @@ def _pairs(found: AgainstScores) -> Iterator[AgainstPair]:
 def _notes(found: AgainstScores) -> Iterator[str]:
     if found.not_compared:
         yield f"{found.model.key} isn't compared: {found.not_compared}."
-    notes = [*([UNCHANGED] if found.is_unchanged else []), *found.notes]
+    notes = [*([found.unchanged] if found.unchanged else []), *found.notes]
     if notes:
         yield f"{found.model.key}: {'; '.join(notes)}"
 

@@ -69,7 +69,7 @@ def kappa(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = None, con
     if apart == 0:
         return Kappa(value, _unseen(len(pairs) if clusters is None else len(set(clusters)), by_chance, confidence), 1.0)
     influences = [_influence(pair, (one, other), apart, by_chance) for pair in pairs]
-    found = interval([value + each for each in influences], clusters=clusters, confidence=confidence, bounds=(-1.0, 1.0))
+    found = interval([value + each for each in influences], clusters=clusters, confidence=confidence, limits=(-1.0, 1.0))
     return Kappa(value, found.low, found.high)
 
 
@@ -101,7 +101,7 @@ def agree(
 def share(ones: int, count: int, confidence: float = 0.95) -> Interval:
     """Return a share of at least one with Wilson's interval."""
     low, high = two_valued.wilson(ones, count, (1 - confidence) / 2)
-    return Interval(ones / count, low, high)
+    return Interval(ones / count, low, high, count)
 
 
 def labels_needed(bound: float, observed: float, confidence: float = 0.95) -> int | None:
@@ -152,4 +152,4 @@ def _share(pairs: Sequence[Pair], truth: float, clusters: Sequence[Hashable] | N
     within = None if clusters is None else [clusters[place] for place in places]
     if within is not None and len(set(within)) == len(within):
         within = None
-    return interval(right, clusters=within, confidence=confidence, bounds=(0.0, 1.0))
+    return interval(right, clusters=within, confidence=confidence, limits=(0.0, 1.0))

@@ -20,7 +20,7 @@ from collections.abc import Hashable, Sequence
 
 import msgspec
 
-from evaltape.scoring.statistics import MOST_WIDENED, Bounds, MeanEstimate, estimate_mean, mean, within
+from evaltape.scoring.statistics import MOST_WIDENED, MeanEstimate, cut, estimate_mean, mean
 from evaltape.scoring.student_t import normal_quantile
 
 LEAST_LABELS = 20
@@ -71,7 +71,7 @@ def by_these(
     chosen: Sequence[float] = (),
     *,
     tail: float = 0.025,
-    bounds: Bounds = (0.0, 1.0),
+    limits: tuple[float, float] = (0.0, 1.0),
     clusters: tuple[Sequence[Hashable], Sequence[Hashable]] | None = None,
     most_widened: float = MOST_WIDENED,
 ) -> Corrected:
@@ -93,10 +93,10 @@ def by_these(
     else:
         parts = [rest, estimate_mean([weight * verdict for verdict in unlabelled], of_others)]
     total = _beside(_sum(parts), len(labelled) + len(unlabelled), chosen)
-    ends = total.ends_unseen(tail, bounds) if total.is_alike else total.ends(tail, most_widened)
-    low, high = within(ends, bounds)
+    ends = total.ends_unseen(tail, limits) if total.is_alike else total.ends(tail, most_widened)
+    low, high = cut(ends, limits)
     labels = len(labelled) + len(chosen)
-    return Corrected(max(bounds[0], min(bounds[1], total.mean)), low, high, labels, THESE, weight)
+    return Corrected(max(limits[0], min(limits[1], total.mean)), low, high, labels, THESE, weight)
 
 
 def by_others(verdicts: Sequence[float], errors: Errors, *, tail: float = 0.025) -> Corrected:

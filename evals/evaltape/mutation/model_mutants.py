@@ -52,7 +52,7 @@ def mutate_model(
     that fails.
     """
     names = {each.bound.metric for each in assertions}
-    metrics = {name: metric for name, metric in scores.metrics.items() if name in names and not metric.is_of_call}
+    metrics = {name: metric for name, metric in scores.metrics.items() if name in names and metric.is_computed}
     damaged = [Damaged(operator, _mutants(operator, scores.answered, metrics)) for operator in operators]
     found = study(scores, assertions, damaged, NOTICED_AT if noticed_at is None else noticed_at)
     examples = {each.operator.name: example for each in damaged if (example := _example(each, scores.answered))}

@@ -62,7 +62,7 @@ def answers_at(share: float, applies_to: int) -> int:
 
 def _why_left_out(decision: Decision, scores: ModelScores) -> str:
     """Return why nothing can be said of a bound; empty if something can."""
-    if decision.metric.is_of_call:
+    if not decision.metric.is_computed:
         return f"{decision.bound.metric} isn't computed from the answer's text"
     if not scores.answered:
         return "there is no answer"

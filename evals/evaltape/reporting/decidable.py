@@ -161,7 +161,7 @@ def _of_against(workspace: Workspace, models: Collection[str], other_side: Other
         spreads = _spreads_of_repeats(workspace, scores)
         if other_side is not None:
             found = other_side.compare(workspace, scores)
-            spreads |= {} if found.is_unchanged else _spreads(found.differences)
+            spreads |= {} if found.is_the_same else _spreads(found.differences)
         yield from _bounds(workspace, key, "max_drop", max_drop, CONFIDENCE, spreads, " (against)")
 
 

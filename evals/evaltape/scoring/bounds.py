@@ -13,7 +13,7 @@ Tests, `--mutate`, results and every report take these decisions. Unknown is nev
 `inconclusive`, or `not checked` if there is nothing to decide it by.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -21,7 +21,7 @@ import msgspec
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
-from evaltape.suite.definition import Against, Comparison, Model, Suite
+from evaltape.suite.definition import Comparison, Model, Suite
 
 Kind = Literal["gate", "slice_gate", "min_gain", "max_drop", "against"]
 Verdict = Literal["passed", "failed", "inconclusive", "not checked"]
@@ -235,7 +235,8 @@ def model_bounds(model: Model, suite: Suite) -> Iterator[Bound]:
     """Yield the bounds on a model's scores, and on its past."""
     yield from (gate(model, metric) for metric in model.gates)
     yield from (slice_gate(model, metric) for metric in (model.slice_gates if suite.dataset.slices else ()))
-    yield from (drop(model, suite.against, metric) for metric in (suite.against.max_drop if suite.against else ()))
+    max_drop = suite.against.max_drop if suite.against else {}
+    yield from (drop(model, max_drop, metric) for metric in max_drop)
 
 
 def comparison_bounds(comparison: Comparison) -> Iterator[Bound]:
@@ -253,10 +254,9 @@ def slice_gate(model: Model, metric: str) -> Bound:
     return Bound(SLICE_GATE, model.suite, model.key, metric, model.slice_gates[metric])
 
 
-def drop(model: Model, against: Against | None, metric: str) -> Bound:
+def drop(model: Model, max_drop: Mapping[str, float], metric: str) -> Bound:
     """Return the bound on a model's mean beside that of its past."""
-    assert against is not None
-    return Bound(AGAINST, model.suite, model.key, metric, against.max_drop[metric])
+    return Bound(AGAINST, model.suite, model.key, metric, max_drop[metric])
 
 
 def compared(comparison: Comparison, metric: str) -> Bound:

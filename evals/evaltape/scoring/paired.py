@@ -85,13 +85,8 @@ class Difference(msgspec.Struct, frozen=True):
                 pairs_per_cluster=self._pairs_per_cluster,
             )
             return None if needed is None else max(self.samples + 1, needed)
-        unseen = power.alike_needed(self.mean - bound, self.mean + self.reach, self.confidence)
-        if unseen is None:
-            return None
-        needed = max(LEAST_ALIKE_PAIRS, unseen)
-        if self.is_two_valued and self.mean == 0 > bound:
-            needed = max(needed, two_valued.pairs_to_pass(bound, 1 - self.confidence))
-        return max(self.samples + 1, math.ceil(needed * self._pairs_per_cluster))
+        needed = self._alike_needed(bound)
+        return needed and max(self.samples + 1, math.ceil(max(LEAST_ALIKE_PAIRS, needed) * self._pairs_per_cluster))
 
     def smallest_decided(self) -> float | None:
         """Return how far off a bound a true difference is decided with this many pairs in 80% of cases.
@@ -131,6 +126,14 @@ class Difference(msgspec.Struct, frozen=True):
         if self.low is not None and self.low >= bound - ROUNDING:
             return "passed", ""
         return "inconclusive", "the interval straddles the bound"
+
+    def _alike_needed(self, bound: float) -> int | None:
+        """Return how many equal differences reach a bound; None if no number does."""
+        if self.mean <= bound:
+            return None
+        if self.is_two_valued:
+            return two_valued.pairs_to_pass(bound, 1 - self.confidence) if self.mean == 0 else 1
+        return power.alike_needed(self.mean - bound, self.mean + self.reach, self.confidence)
 
     @property
     def _pairs_per_cluster(self) -> float:

@@ -12,7 +12,7 @@ from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired import LEAST_PAIRS, Difference, difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, cluster_labels
-from evaltape.suite.definition import Against, Comparison, Model
+from evaltape.suite.definition import Comparison, Model
 from evaltape.text import counted, listed
 
 UNCHANGED = "nothing changed"
@@ -205,9 +205,13 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         )
 
     @property
-    def is_unchanged(self) -> bool:
-        """Whether nothing at all changed: no sample, no request and no answer."""
-        return self.is_the_same and not self.samples
+    def unchanged(self) -> str:
+        """That nothing changed, and in which samples; empty if something did."""
+        if not self.is_the_same:
+            return ""
+        return (
+            f"{UNCHANGED} in the {counted(len(self.candidate.predictions), 'sample')} in common" if self.samples else UNCHANGED
+        )
 
     def _is_the_same(self, metric: str) -> bool:
         """Whether the model is the same also by a metric that looks at the call and not at the answer alone."""
@@ -218,17 +222,15 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         # Equal answers differ by exactly nothing: no sample of them leaves that in doubt.
         return found and (msgspec.structs.replace(found, low=0.0, high=0.0) if self._is_the_same(metric) else found)
 
-    def most_lost(self, metric: str) -> list[Pair]:
-        """Return the pairs that became worse, the worst first."""
-        sign = 1 if self.metrics[metric].higher_is_better else -1
-        changes = [(sign * change, pair) for pair in self.pairs if (change := pair.change(metric)) is not None]
-        return [pair for change, pair in sorted(changes, key=lambda one: one[0]) if change < 0]
-
     # ------------------------------------------------------------ bounds
 
     def decision(self, metric: str) -> Decision:
         """Return what becomes of the bound of `[against]` on a metric. Raises `KeyError` if it sets none."""
-        return self.decide(bounds.drop(self.model, Against(self.max_drop), metric))
+        return self.decide(bounds.drop(self.model, self.max_drop, metric))
+
+    def verdict(self, metric: str) -> str:
+        """Return `passed`, `failed`, `inconclusive`, or `not checked` without a bound or anything to compare."""
+        return self.decision(metric).verdict if metric in self.max_drop else NOT_CHECKED
 
     def decide(self, bound: Bound) -> Decision:
         """Return what becomes of a bound on the drop; equal answers to the same samples pass, however few they are.
@@ -244,8 +246,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
             return Decision(bound, metric, verdict, f"{verdict}: {self._about(bound.metric)}", found, None, reason)
         if self._is_the_same(bound.metric) and self._are_most_in_common:
             line = self._line(bound, found, PASSED)
-            reason = UNCHANGED if not self.samples else f"{UNCHANGED} in the {counted(len(self.pairs), 'sample')} in common"
-            return Decision(bound, metric, PASSED, line, found, 0.0, reason, self.notes)
+            return Decision(bound, metric, PASSED, line, found, 0.0, self.unchanged, self.notes)
         return PairedScores.decide(self, bound)
 
     def _why_not(self, metric: str) -> str:
@@ -287,4 +288,4 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
 
 def against_comparison(model: Model, side: Side) -> Comparison:
     """Return the comparison of a model with its own past."""
-    return Comparison("against", model.suite, side.ref, model.key, confidence=CONFIDENCE)
+    return Comparison(name="against", suite=model.suite, baseline=side.ref, candidate=model.key, confidence=CONFIDENCE)

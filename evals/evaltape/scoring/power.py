@@ -66,14 +66,11 @@ def pairs_needed(
     return bisect_left(range(most + 1), True, lo=least, key=decide)
 
 
-def alike_needed(spare: float, worst: float, confidence: float) -> int | None:
+def alike_needed(spare: float, worst: float, confidence: float) -> int:
     """Return how many equal pairs leave room for so few unseen ones that their mean stays on its side of the bound.
 
-    `spare` is how far the mean lies over the bound, `worst` how far an unseen pair may lie under the mean. None if no number
-    does.
+    `spare` is how far the mean lies over the bound, `worst` how far an unseen pair may lie under the mean.
     """
-    if spare <= 0:
-        return None
     if spare >= worst:
         return 1
     return math.ceil(math.log(1 - confidence) / math.log1p(-spare / worst))
