@@ -24,7 +24,7 @@ gates = { rouge1 = 0.5 }
 ROWS = [{"id": f"r{n}", "dialogue": f"Ann: {n} pears\nBob: ok", "summary": f"Ann has {n} pears"} for n in range(4)]
 GATE = """
 def test_gate(scores, metric):
-    assert scores.mean(metric) >= scores.model.gates[metric], scores.gate_in_short(metric)
+    assert scores.mean(metric) >= scores.model.gates[metric], scores.decision(metric)
 """
 
 
