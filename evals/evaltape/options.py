@@ -85,11 +85,20 @@ def _suites(patterns: Iterable[str], folder: Path, source: str) -> tuple[Path, .
         if path.exists() or not glob.has_magic(pattern):
             files[path] = None
             continue
-        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if match.endswith(".toml"))
+        matches = _matching(folder, pattern)
         if not matches:
             raise UserError(f"{source} {pattern}: no suite file matches. A suite file ends with .toml")
         files.update(dict.fromkeys(matches))
     return tuple(files)
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """Return the suite files that a glob names. The folders that it begins with are names if they exist, brackets and all."""
+    *folders, name = Path(pattern).parts
+    while folders and (folder / folders[0]).is_dir():
+        folder /= folders.pop(0)
+    found = glob.glob(str(Path(*folders, name)), root_dir=folder, recursive=True)
+    return sorted(folder / match for match in found if match.endswith(".toml"))
 
 
 def _check(option: Any) -> None:

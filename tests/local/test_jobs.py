@@ -215,6 +215,7 @@ def test_a_bad_validation_file_fails_the_job(client: OpenAI) -> None:
         ({"validation_file": "file-unknown"}, "validation_file", "no such file"),
         ({"method": {"type": "dpo"}}, "method.type", "'dpo' is not supported"),
         ({"method": supervised({"n_epochs": 0})}, "method.supervised.hyperparameters.n_epochs", "from 1 to 50"),
+        ({"method": supervised({"n_epochs": 1.5})}, "method.supervised.hyperparameters.n_epochs", "a whole number, not 1.5"),
         ({"method": supervised({"batch_size": "big"})}, "method.supervised.hyperparameters.batch_size", "not 'big'"),
         ({"hyperparameters": {"n_epochs": 1}}, "hyperparameters", "put them into 'method'"),
         ({"suffix": "x" * 65}, "suffix", "at most 64 characters"),

@@ -10,6 +10,7 @@ from evaltape.suite.file.metric_tables import METRICS
 from evaltape.suite.read_metrics import TAKEN
 
 from tests.support.metrics import metrics
+from tests.support.report_facts import facts
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,10 @@ def test_without_sacrebleu_the_message_names_the_command_that_installs_it(monkey
 
 def test_no_built_in_metric_has_a_name_that_stands_beside_metrics() -> None:
     assert not set(METRICS) & TAKEN
+
+
+def test_no_key_that_stands_beside_metrics_in_results_is_free() -> None:
+    made = facts().as_json()["suites"]["made"]
+    keys = {key for prediction in made["predictions"] for key in prediction} | {"unscored"}
+    assert keys - {"rouge1", "rougeL"} > {"sample", "model"}
+    assert keys - {"rouge1", "rougeL"} <= TAKEN

@@ -3,13 +3,16 @@
 import contextlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evaltape.errors import UserError
 from evaltape.suite.reader import load_suite
+from evaltape.workspace import read_suites
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.options import settings_of
 from tests.support.project import Project
 from tests.support.suites import refusal as refused
 
@@ -75,6 +78,7 @@ JUDGE_ERRORS = {
     "a judge without a name": ('model = "judge-1"\n', "", ": [judges.kind] model is missing; it takes a text"),
     "a judge without a prompt": ('prompt = "Is {answer} kind?"\n', "", ": [judges.kind] prompt is missing; it takes a text, or a table"),
     "a judge that sees no answer": ("{answer}", "it", ": [judges.kind] prompt never names {answer}, so every answer would get the same verdict"),
+    "a mistyped name in a judge's prompt": ("{answer}", "{anser} {input}", "verdict. It names {anser}: did you mean {answer}?"),
     "a judge's table that sees no answer": ('"Is {answer} kind?"', '{ user = "{input}" }', ": [judges.kind.prompt] user never names {answer}"),
     "a judge with a lone brace": ("kind?", "kind{", ": [judges.kind] prompt : "),
     "a judge of a conversation": ('"Is {answer} kind?"', '{ conversation = "turns", system = "{answer}" }', ": [judges.kind.prompt] conversation is of samples"),
@@ -121,6 +125,7 @@ ERRORS = {
     "an empty prompt": ('user = "Summarise: {input}"', "", ": [prompt] user, messages or conversation is missing"),
     "blank prompt": ("Summarise: {input}", " ", ": [prompt] user = ' ': it takes a text that is not empty"),
     "prompt without input": ("{input}", "it", ": [prompt] user never names {input}, so every sample would be asked the same"),
+    "a mistyped name in a prompt": ("{input}", "{imput}", ": [prompt] user never names {input}, so every sample would be asked the same. It names {imput}: did you mean {input}?"),
     "prompt with a lone brace": ("{input}", "{input} {", ": [prompt] user : "),
     "prompt with an expression": ("{input}", "{input.x}", "{input.x} is not a column's name; for a brace in the text write {{ or }}"),
     "two prompts": ("[prompt]", f"[prompt]\n{MESSAGES}", ": [prompt] user and messages exclude each other: keep one of user, messages and conversation"),
@@ -263,6 +268,20 @@ def test_a_prompt_that_no_model_is_tested_with_is_refused(tmp_path: Path) -> Non
     assert told.endswith(": [prompts] terse is no model's: each has a prompt of its own, or answers from a file")
 
 
+def test_globs_are_read_in_folders_with_brackets_in_their_names(tmp_path: Path) -> None:
+    project = Project(tmp_path / "my [new] work*", "http://127.0.0.1:9/v1")
+    (project.root / "pytest.ini").write_text("[pytest]\neval_suite = evals/suites/*.toml\n")
+    odd = project.suite.parent / "[old]"
+    odd.mkdir()
+    (odd / "a.toml").write_text(GOOD)
+    assert settings_of(project.root, "evals").suites == (project.suite,)
+    assert settings_of(project.root, "--suite", "evals/suites/[[]old]/*.toml").suites == (odd / "a.toml",)
+    assert settings_of(project.root, "--suite", f"{odd}/*.toml").suites == (odd / "a.toml",)
+    assert settings_of(project.root, "--suite", "evals/**/*.toml").suites == (odd / "a.toml", project.suite)
+    told = refused(settings_of, project.root, "--suite", "evals/[old]/*.toml")
+    assert told == "--suite evals/[old]/*.toml: no suite file matches. A suite file ends with .toml"
+
+
 def test_a_missing_suite_names_those_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("chats.toml").write_text(GOOD)
@@ -325,8 +344,16 @@ def test_a_mistake_ends_the_run_with_exit_code_4_and_no_traceback(recorded: Proj
         (["-o", "eval_timeout_s=soon"], "pytest.ini: eval_timeout_s = soon: it takes a number of seconds over 0"),
     ],
 )
-def test_a_mistake_in_the_options_ends_the_run(recorded: Project, args: list[str], message: str) -> None:
-    recorded.run("evals", "-m", "baseline", *args).assert_refused(message)
+def test_a_mistake_in_the_options_is_one_message(project: Project, args: list[str], message: str) -> None:
+    assert message in refused(read_suites_of, project.root, "evals", "-m", "baseline", *args)
+
+
+def read_suites_of(*args: Any) -> None:
+    read_suites(settings_of(*args).suites)
+
+
+def test_a_mistake_in_the_options_ends_the_run(recorded: Project) -> None:
+    recorded.run("evals", "--retrain").assert_refused("--retrain starts a new fine-tuning job, which only --record may")
 
 
 def test_recording_without_a_key_is_refused_before_any_call(project: Project) -> None:

@@ -16,13 +16,14 @@ from evaltape.suite.file.schema import suite_schema
 
 from tests.suite.test_bad_suites import ERRORS, GOOD
 from tests.suite.test_suites import WHOLE
+from tests.support.commands import evaltape
 
 SUITES = Path(__file__).parents[2] / "evals/suites"
 DRAFTS = [jsonschema.Draft4Validator, jsonschema.Draft6Validator, jsonschema.Draft7Validator]
 BEYOND_A_SCHEMA = {
     # What only the reader can refuse: it depends on other keys, on a text's meaning, or on names that the user chose.
     "no prompt", "prompt without input", "prompt with a lone brace", "prompt with an expression", "messages that end wrong",
-    "messages without input", "own prompt without input", "request with a date", "request with no number",
+    "messages without input", "a mistyped name in a prompt", "own prompt without input", "request with a date", "request with no number",
     "a metric by a name in results", "a metric by no test id", "metrics that differ by case", "gate without end",
     "gate on another metric", "gate on a mistyped metric", "slice gate on a mistyped metric", "slice gate without slices",
     "address without scheme", "address with a bad port", "address with a password", "address with a query",
@@ -82,10 +83,13 @@ def test_every_key_says_what_it_is_for() -> None:
     assert [(place, name) for place, table in tables for name, key in keys_of(table).items() if not key.kind.about] == []
 
 
-def test_the_command_prints_it() -> None:
-    done = subprocess.run([sys.executable, "-m", "evaltape", "schema"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == suite_schema()
-    assert done.stdout == (SUITES / "suite.schema.json").read_text(encoding="utf-8")
+def test_the_command_prints_it(tmp_path: Path) -> None:
+    done = evaltape(tmp_path, "schema")
+    assert json.loads(done.output) == suite_schema()
+    assert done.output == (SUITES / "suite.schema.json").read_text(encoding="utf-8")
+    refused = evaltape(tmp_path, "schema", "--foo")
+    assert (refused.exit_code, refused.output) == (4, "")
+    assert refused.errors.splitlines()[-1] == "evaltape schema: unrecognized arguments: --foo"
 
 
 def test_the_command_imports_nothing_slow() -> None:

@@ -9,7 +9,7 @@ from evaltape.errors import UserError
 from evaltape.names import nearest, shown
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model, Suite
-from evaltape.suite.prompt import INPUT, Prompt, as_text, messages_of
+from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, Prompt, as_text, messages_of
 from evaltape.text import cut
 
 MOST_NUMBERS = 20
@@ -42,7 +42,8 @@ def check_columns(suite: Suite, there: Collection[str], what: str, hint: str = "
         check_prompt(suite, model, there, what, hint)
     for judge in suite.judges.values():
         for column in sorted(judge.columns - set(there)):
-            raise _missing_in_prompt(suite, judge.prompt, f"[judges.{judge.key}] prompt", column, there, what, hint)
+            place, named = f"[judges.{judge.key}] prompt", [ANSWER, REFERENCE, *there]
+            raise _missing_in_prompt(suite, judge.prompt, place, column, named, what, hint)
 
 
 def check_prompt(suite: Suite, model: Model, there: Collection[str], what: str, hint: str = "") -> None:

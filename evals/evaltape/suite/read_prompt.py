@@ -1,7 +1,8 @@
 """Reads a prompt: the suite's, a model's own or a judge's."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
+from evaltape.names import nearest
 from evaltape.suite import prompt
 from evaltape.suite.file.call_tables import PromptTable
 from evaltape.suite.file.dataset_tables import Fields
@@ -17,22 +18,22 @@ def read_prompt(table: PromptTable, place: Place, fields: Fields) -> Prompt:
     """Return the prompt. One that never names the input is refused: every sample would be asked the same."""
     read = _read(table, place)
     names = {INPUT, fields.input or DEFAULT_INPUT, *([read.conversation] if read.conversation else [])}
-    _require(read, names, place, _main_key(table), f"{{{INPUT}}}, so every sample would be asked the same")
+    _require(read, INPUT, names, place, _main_key(table), "every sample would be asked the same")
     return read
 
 
 def read_judge_prompt(judge: JudgeTable, place: Place) -> Prompt:
     """Return a judge's prompt: a text for the user's message, or a table as `[prompt]`. It has to name the answer."""
-    needed = f"{{{ANSWER}}}, so every answer would get the same verdict"
+    needed = "every answer would get the same verdict"
     if isinstance(judge.prompt, str):
         read = Prompt((("user", _template(judge.prompt, place, "prompt")),))
-        _require(read, {ANSWER}, place, "prompt", needed)
+        _require(read, ANSWER, {ANSWER}, place, "prompt", needed)
         return read
     inside = place.inside("prompt")
     if judge.prompt.conversation is not None:
         raise inside.error("conversation", "is of samples; a judge is asked with user, system or messages")
     read = _read(judge.prompt, inside)
-    _require(read, {ANSWER}, inside, _main_key(judge.prompt), needed)
+    _require(read, ANSWER, {ANSWER}, inside, _main_key(judge.prompt), needed)
     return read
 
 
@@ -51,9 +52,12 @@ def _main_key(table: PromptTable) -> str:
     return "user" if table.messages is None else "messages"
 
 
-def _require(read: Prompt, names: Iterable[str], place: Place, key: str, what: str) -> None:
+def _require(read: Prompt, name: str, names: Collection[str], place: Place, key: str, otherwise: str) -> None:
+    """Refuse a prompt that has none of these names, of which `name` is the usual one; a mistyped one is told."""
     if read.columns.isdisjoint(names):
-        raise place.error(key, f"never names {what}")
+        mistyped = next((column for column in sorted(read.columns) if nearest(column, names)), None)
+        hint = f". It names {{{mistyped}}}: did you mean {{{name}}}?" if mistyped else ""
+        raise place.error(key, f"never names {{{name}}}, so {otherwise}{hint}")
 
 
 def _template(text: str, place: Place, key: str) -> str:

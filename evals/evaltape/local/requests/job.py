@@ -22,12 +22,12 @@ class Hyperparameters(BaseModel):
     @field_validator("n_epochs", mode="before")
     @classmethod
     def _check_epochs(cls, value: Any) -> Any:
-        return _auto_or_number(value, 1, 50)
+        return _auto_or_whole(value, 50)
 
     @field_validator("batch_size", mode="before")
     @classmethod
     def _check_batch(cls, value: Any) -> Any:
-        return _auto_or_number(value, 1, 256)
+        return _auto_or_whole(value, 256)
 
     @field_validator("learning_rate_multiplier", mode="before")
     @classmethod
@@ -75,6 +75,12 @@ class JobRequest(BaseModel):
             message = "'hyperparameters' and 'method' can't be given together: put them into 'method'."
             raise ApiError(message, param="hyperparameters", code="invalid_parameter_combination")
         return (self.method.supervised and self.method.supervised.hyperparameters) or Hyperparameters()
+
+
+def _auto_or_whole(value: Any, high: int) -> Any:
+    if isinstance(value, float):
+        raise ValueError(f"must be 'auto' or a whole number, not {shortened(value)}")
+    return _auto_or_number(value, 1, high)
 
 
 def _auto_or_number(value: Any, low: float, high: float) -> Any:
