@@ -34,14 +34,14 @@ def write_output(path: Path, text: str) -> None:
 
     Anything else is written whole. Raises `OSError`, also for a pipe that nobody reads.
     """
-    if _is_special(path):
+    if is_special(path):
         with open(_descriptor(path), "wb") as file:
             file.write(text.encode())
     else:
         write_whole(path.resolve(), text)
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Whether there is something that must not be replaced: not a file, or one that is open already (`/dev/stdout`)."""
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)

@@ -65,7 +65,7 @@ def read_settings(config: pytest.Config) -> Settings:
         retrain=option.retrain,
         estimate=option.estimate,
         retiring=option.retiring,
-        collect_only=option.collectonly,
+        runs_nothing=runs_nothing(config),
         budget_usd=option.budget,
         repeat=option.repeat,
         samples=option.samples,
@@ -75,6 +75,13 @@ def read_settings(config: pytest.Config) -> Settings:
         report=here / option.report if option.report else None,
         comment=here / option.comment if option.comment else None,
     )
+
+
+def runs_nothing(config: pytest.Config) -> bool:
+    """Return whether pytest was asked to show tests or fixtures in place of running tests: nothing is called then."""
+    option: Any = config.option
+    names = ("collectonly", "setuponly", "setupplan", "show_fixtures_per_test", "showfixtures")
+    return any(getattr(option, name, False) for name in names)
 
 
 def _suites(patterns: Iterable[str], folder: Path, source: str) -> tuple[Path, ...]:

@@ -1,8 +1,7 @@
 """The pytest plugin of a session with a suite: options, parametrization and fixtures, a few statements each.
 
-Hooks that only one kind of process needs are imported by that kind alone, so workers start faster: those of the
-controller are in `hooks.controller`, those of both sides of xdist in `hooks.xdist`, those of a session that only lists in
-`hooks.listing`.
+Hooks that only one kind of process needs are imported by that kind alone, so workers start faster: the controller's steps are
+in `hooks.controller`, both sides of xdist in `hooks.xdist`, sessions that only list in `hooks.listing`.
 """
 
 import gc
@@ -13,9 +12,23 @@ import pytest
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.recorded_job import Job
-from evaltape.hooks.cases import NOTHING, PARTIAL, Case, case_of, is_gate, parametrize, sample_tests, subject_of
+from evaltape.hooks.cases import (
+    NO_ASSERTS,
+    NOTHING,
+    PARTIAL,
+    Case,
+    case_of,
+    is_gate,
+    leaves_asserts_out,
+    parametrize,
+    sample_tests,
+    subject_of,
+)
 from evaltape.hooks.findings import attach, finding_of
-from evaltape.options import add_options, as_usage_error, read_settings
+from evaltape.hooks.output import remove_earlier
+from evaltape.hooks.selection import waits_for_jobs
+from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
+from evaltape.options import add_options, as_usage_error, read_settings, runs_nothing
 from evaltape.recorder.outcomes import Stopped
 from evaltape.reporting.verdicts import NOT_CHECKED
 from evaltape.scoring.bounds import GATE
@@ -27,9 +40,16 @@ from evaltape.session import Session
 from evaltape.suite.definition import Model
 
 if TYPE_CHECKING:
+    from evaltape.hooks.controller import Controller
+    from evaltape.hooks.listing import Listing
+    from evaltape.hooks.xdist import Worker
     from evaltape.mutation.advice import TestedMutants
 
 SESSION = pytest.StashKey[Session]()
+PROCESS = pytest.StashKey["Controller | Worker | Listing"]()
+"""The hooks of this kind of process, which open the suites."""
+OUTPUTS = ("results", "report", "comment")
+"""The options that name a file to write."""
 USER_ERROR = pytest.StashKey[UserError]()
 MARKS = (
     "baseline: a test of a model under [models]",
@@ -56,37 +76,52 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks and read the settings; suites are read when the first test asks for one."""
+    """Register the marks, read the settings, and register the hooks of this kind of process.
+
+    Suites are read when pytest meets the first test of ours.
+    """
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
+    is_controller = not hasattr(config, "workerinput")
+    if is_controller and not runs_nothing(config):
+        remove_earlier(config.invocation_params.dir, (getattr(config.option, name) for name in OUTPUTS))
     with as_usage_error():
-        session = Session(read_settings(config), is_controller=not hasattr(config, "workerinput"))
-        session.check_other_side()
+        session = Session(read_settings(config), is_controller)
+        if is_controller:
+            session.find_other_side()
     config.stash[SESSION] = session
-    if config.pluginmanager.hasplugin("syrupy"):
-        from evaltape.hooks.snapshots import leave_to_us
+    leave_to_us(config)
+    config.stash[PROCESS] = _registered(config, session)
 
-        leave_to_us(config)
-    controller = None
+
+def _registered(config: pytest.Config, session: Session) -> "Controller | Worker | Listing":
+    """Register the hooks of this kind of process; return the object that opens the suites in it."""
+    register = config.pluginmanager.register
     if session.settings.only_lists:
         from evaltape.hooks.listing import Listing
 
-        config.pluginmanager.register(Listing(session))
-    elif session.is_controller:
-        from evaltape.hooks.controller import Controller
-        from evaltape.hooks.failures import FailuresByCause
+        listing = Listing(session)
+        register(listing)
+        return listing
+    if not session.is_controller:
+        from evaltape.hooks.xdist import Worker
 
-        controller = Controller(session)
-        config.pluginmanager.register(controller)
-        config.pluginmanager.register(FailuresByCause(lambda: controller.results))
-        if session.settings.mutate:
-            from evaltape.hooks.mutating import Mutating
+        worker = Worker(config, session)
+        register(worker)
+        return worker
+    from evaltape.hooks.controller import Controller
+    from evaltape.hooks.failures import FailuresByCause
+    from evaltape.hooks.xdist import Distribution
 
-            config.pluginmanager.register(Mutating(session))
-    if config.pluginmanager.hasplugin("xdist"):
-        from evaltape.hooks.xdist import register
+    controller = Controller(session)
+    hooks = [controller, FailuresByCause(lambda: controller.results), Distribution(session, controller)]
+    if session.settings.mutate:
+        from evaltape.hooks.mutating import Mutating
 
-        register(config, session, controller)
+        hooks.append(Mutating(session))
+    for each in hooks:
+        register(each)
+    return controller
 
 
 # ---------------------------------------------------------------- what is tested
@@ -96,10 +131,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Models and samples become parameters. A user's error is kept until it can be reported without a traceback."""
     subject = subject_of(metafunc)
     stash = metafunc.config.stash
-    if subject is None or USER_ERROR in stash:
+    if USER_ERROR in stash or (subject is None and not waits_for_jobs(metafunc.definition)):
         return
     try:
-        parametrize(metafunc, stash[SESSION], subject)
+        if not stash[SESSION].workspaces:
+            stash[PROCESS].open()
+        if subject is not None:
+            parametrize(metafunc, stash[SESSION], subject)
     except UserError as error:
         stash[USER_ERROR] = error
 
@@ -139,10 +177,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
-    """Fail a gate on a recording that isn't finished, whatever it asserts; skip one that the suite lets stay open."""
+    """Fail a gate on a recording that isn't finished, whatever it asserts; skip one that the suite lets stay open.
+
+    Where asserts are left out a test of ours is skipped: it would pass whatever it asserts.
+    """
     case, session = case_of(pyfuncitem), pyfuncitem.config.stash[SESSION]
+    if case is not None and leaves_asserts_out(pyfuncitem):
+        pytest.skip(NO_ASSERTS)
     if case is not None and case.is_gate:
-        session.before_gates()
         for model in case.models(session):
             try:
                 reason = session.unfinished(model)
@@ -254,8 +296,6 @@ def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
 @pytest.fixture
 def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
     """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
-    from evaltape.hooks.snapshots import accepted_scores
-
     session = request.config.stash[SESSION]
     commands = session.workspaces[scores.model.suite].commands
     return accepted_scores(request, scores, session.settings.snapshots, commands)
@@ -316,8 +356,4 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_assertrepr_compare(config: pytest.Config, op: str, right: object) -> Generator[None, Any, Any]:
     """Say how scores differ from the accepted ones, before anyone else does."""
     explanations = yield
-    if op == "==" and config.pluginmanager.hasplugin("syrupy"):
-        from evaltape.hooks.snapshots import explain
-
-        return [list(explain(right)), *explanations]
-    return explanations
+    return [list(explain(right)), *explanations] if op == "==" else explanations

@@ -4,8 +4,7 @@ Each process that runs tests has one: the controller, which gets the findings of
 xdist's workers. The same `prediction` serves tests and gates, in recording and in replay.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
@@ -35,51 +34,44 @@ Selected = list[tuple[Model, Sample]]
 
 
 class Session:
-    """What the tests of one process share.
-
-    `before_freezing` is called before the samples of a recording are frozen: the controller starts the recorder then,
-    which holds the folders. `before_gates` is called before each gate: the controller waits for the recording's end then,
-    for no test waits for repeated calls.
-    """
+    """What the tests of one process share. It knows no suite until `open_suites` is called."""
 
     def __init__(self, settings: Settings, is_controller: bool) -> None:
         self.settings = settings
         self.is_controller = is_controller
         self.findings = Findings()
         self.outcomes = Outcomes()
-        self.before_freezing: Callable[[], None] = lambda: None
-        self.before_gates: Callable[[], None] = lambda: None
+        self.workspaces: dict[str, Workspace] = {}
+        """The suites of the session, by name."""
+        self.other_side: OtherSide | None = None
+        """What `--against` names, in the controller alone."""
         self._awaited: set[CallKey] | None = None if settings.records and not is_controller else set()
 
-    @cached_property
-    def workspaces(self) -> dict[str, Workspace]:
-        """The suites of the session by name, read and checked. Raises `UserError`."""
-        freezes = self.settings.records and self.is_controller
-        return {
-            suite.name: Workspace(suite, self.settings, freezes=freezes, before_freezing=lambda: self.before_freezing())
-            for suite in read_suites(self.settings.suites)
-        }
+    def open_suites(self) -> None:
+        """Read the suite files. Raises `UserError`."""
+        suites = read_suites(self.settings.suites)
+        self.workspaces = {suite.name: Workspace(suite, self.settings) for suite in suites}
 
-    @cached_property
-    def checked_workspaces(self) -> dict[str, Workspace]:
-        """The suites once their samples are loaded. Raises `UserError`, also if two tests would have one id."""
+    def freeze_samples(self) -> None:
+        """Freeze the samples of a recording, in the controller alone. Raises `UserError`."""
+        for workspace in self.workspaces.values():
+            workspace.freeze_samples()
+
+    def check_samples(self) -> None:
+        """Raise `UserError` if a suite's samples can't be read, or no test can be made of each of them."""
+        for workspace in self.workspaces.values():
+            workspace.notes  # noqa: B018  # Reading them checks references and files of predictions.
         if self.is_controller:
             check_ids([(workspace.suite, workspace.samples) for workspace in self.workspaces.values()])
-        return self.workspaces
 
-    @cached_property
-    def other_side(self) -> "OtherSide":
-        """What `--against` names, for the controller alone. Raises `UserError` if there is no such ref or folder."""
+    def find_other_side(self) -> None:
+        """Find what `--against` names: before anything is run or paid. Raises `UserError` if it isn't there."""
+        if self.settings.against is None:
+            return
         from evaltape.against.other_side import OtherSide
         from evaltape.against.tree import find_tree
 
-        assert self.settings.against is not None
-        return OtherSide(find_tree(self.settings.against, self.settings.root))
-
-    def check_other_side(self) -> None:
-        """Raise `UserError` if `--against` names what isn't there: before anything is run or paid."""
-        if self.settings.against is not None and self.is_controller:
-            self.other_side  # noqa: B018
+        self.other_side = OtherSide(find_tree(self.settings.against, self.settings.root))
 
     def models(self) -> list[Model]:
         """Return the models under test of all suites, in the order of the files."""
@@ -192,7 +184,7 @@ class Session:
 
     def against(self, model: Model) -> AgainstScores:
         """Return a model on every sample of its suite beside its recording on the other side."""
-        self.before_gates()
+        assert self.other_side is not None
         return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
 
     def looked_at_against(self, suite: str) -> dict[str, AgainstScores]:
@@ -200,7 +192,7 @@ class Session:
 
         A model of which only some samples were looked at isn't compared.
         """
-        if self.settings.against is None:
+        if self.other_side is None:
             return {}
         workspace = self.workspaces[suite]
         known = {model.key: self._looked_at(model) for model in workspace.suite.models.values()}
@@ -214,6 +206,7 @@ class Session:
         model, samples = workspace.suite.models[key], len(workspace.samples)
         if looked_at == samples:
             return self.against(model)
+        assert self.other_side is not None
         return self.other_side.not_compared(workspace, model, f"{looked_at} of {counted(samples, 'sample')} were looked at")
 
     def paired_scores(self, comparison: Comparison) -> PairedScores:

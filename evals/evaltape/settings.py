@@ -29,7 +29,7 @@ class Settings:
     retrain: bool
     estimate: bool
     retiring: bool
-    collect_only: bool
+    runs_nothing: bool
     budget_usd: float | None
     repeat: int
     samples: int | None
@@ -42,12 +42,12 @@ class Settings:
     @property
     def records(self) -> bool:
         """Whether the API may be called."""
-        return self.mode != REPLAY and not self.only_lists and not self.collect_only
+        return self.mode != REPLAY and not self.only_lists and not self.runs_nothing
 
     @property
     def previews(self) -> bool:
         """Whether the samples are those that a recording would have, without one being made."""
-        return self.estimate or (self.collect_only and self.mode != REPLAY)
+        return self.estimate or (self.runs_nothing and self.mode != REPLAY)
 
     @property
     def only_lists(self) -> bool:

@@ -43,29 +43,12 @@ CALL_KINDS = ("latency_s", "cost_usd")
 
 
 class Workspace:
-    """One suite with all that lies on disk for it.
+    """One suite with all that lies on disk for it."""
 
-    `is_recorder` says that the samples to read are the staged ones of the recording that this process makes;
-    `freezes` that this process is the one that freezes them, calling `before_freezing` first.
-    """
-
-    def __init__(
-        self,
-        suite: Suite,
-        settings: Settings,
-        *,
-        is_recorder: bool = False,
-        freezes: bool = False,
-        before_freezing: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, suite: Suite, settings: Settings) -> None:
         self.suite = suite
         self.settings = settings
-        self.is_recorder = is_recorder
-        self._freezes = freezes
-        self._before_freezing = before_freezing
         self._steps: dict[str, tuple[Step, ...]] = {}
-        self.notes: list[str] = []
-        """What a person should know of the data, found while it was loaded."""
 
     def __repr__(self) -> str:
         return f"<workspace of {self.suite.name}>"
@@ -89,25 +72,30 @@ class Workspace:
 
     # ------------------------------------------------------------ samples
 
-    @cached_property
+    @property
     def samples(self) -> list[Sample]:
-        """The suite's samples: staged by a recording's controller, read as they are staged or frozen by everyone else."""
-        samples, notes = self._loaded()
-        self.notes += notes
-        if not self.is_recorder:
-            self.notes += [*check_references(self.metrics, samples), *self.recordings.read_files(samples)]
-        return samples
+        """The suite's samples, in their order. Raises `UserError` if they can't be read."""
+        return self._loaded[0]
 
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a person should know of the data. Raises `UserError` for references or files of predictions that are wrong."""
+        samples, notes = self._loaded
+        return [*notes, *check_references(self.metrics, samples), *self.recordings.read_files(samples)]
+
+    def freeze_samples(self) -> None:
+        """Stage the samples of a recording, for this process and all others of the session. Raises `UserError`."""
+        refuse_links(self.suite, self.settings.root)
+        try:
+            self._loaded = stage_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+
+    @cached_property
     def _loaded(self) -> Loaded:
         refuse_links(self.suite, self.settings.root)
         if self.settings.previews:
             return preview_samples(self.suite, self.folder)
-        if self._freezes:
-            self._before_freezing()
-            try:
-                return stage_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
-            except OSError as error:
-                raise unwritable(self.folder, error) from None
         record, missing = self.commands.record_all(), self.commands.record_missing()
         return replay_samples(self.suite, self.folder, record, missing, staged=self.settings.records)
 

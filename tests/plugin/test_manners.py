@@ -1,71 +1,13 @@
-"""The plugin in a repository of a user's own, from an installed wheel: what it adds, and what it leaves alone."""
+"""The plugin in a repository of a user's own: what it adds, and what it leaves alone."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from tests.support.installed import Installed
-from tests.support.project import Run
+from tests.support.repository import GATE, ROWS, SUITE, Repository
 
 HEAVY = ("numpy", "openai", "yaml", "vcr", "datasets", "rouge_score", "nltk", "httpx2", "pandas", "pyarrow")
-SUITE = """
-[dataset]
-path = "rows.jsonl"
-fields = { id = "id", input = "dialogue", reference = "summary" }
-
-[metrics]
-rouge1 = {}
-
-[models.old]
-predictions = "old.jsonl"
-gates = { rouge1 = 0.5 }
-"""
-ROWS = [{"id": f"r{n}", "dialogue": f"Ann: {n} pears\nBob: ok", "summary": f"Ann has {n} pears"} for n in range(4)]
-GATE = """
-def test_gate(scores, metric):
-    assert scores.mean(metric) >= scores.model.gates[metric], scores.decision(metric)
-"""
-
-
-class Repository:
-    """A repository with tests of its own."""
-
-    def __init__(self, root: Path, installed: Installed) -> None:
-        self.root = root
-        self._installed = installed
-        root.mkdir()
-
-    def write(self, name: str, text: str) -> None:
-        """Write a file."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def configure(self, ini: str = "", suite: str = SUITE) -> None:
-        """Add a suite whose answers are there already, and name it in pytest.ini."""
-        self.write("pytest.ini", f"[pytest]\neval_suite = checks/mine.toml\n{ini}")
-        self.write("checks/mine.toml", suite)
-        self.write("checks/rows.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS))
-        self.write(
-            "checks/old.jsonl", "".join(json.dumps({"id": row["id"], "prediction": row["summary"]}) + "\n" for row in ROWS)
-        )
-
-    def pytest(self, *words: str) -> Run:
-        """Run pytest."""
-        return self._installed.run(self.root, "pytest", "-p", "no:cacheprovider", *words)
-
-    def python(self, code: str) -> Run:
-        """Run a line of Python."""
-        return self._installed.run(self.root, "python", "-c", code)
-
-
-@pytest.fixture
-def repository(tmp_path: Path, installed: Installed) -> Repository:
-    """A repository without a suite."""
-    return Repository(tmp_path / "repository", installed)
-
-
 # ---------------------------------------------------------------- without a suite
 
 
@@ -96,20 +38,20 @@ def test_without_a_suite_options_and_fixtures_of_the_users_own_are_theirs(reposi
     repository.pytest("--record", "--report", "x").assert_outcomes(passed=1)
 
 
-def test_without_a_suite_nothing_heavy_is_imported(repository: Repository) -> None:
+def test_without_a_suite_nothing_heavy_is_imported(repository: Repository, installed: Installed) -> None:
     repository.write("test_own.py", "def test_own(): pass\n")
     code = f"import sys, pytest; pytest.main(['-q', '-p', 'no:syrupy']); print('imported:', sorted(set({HEAVY}) & set(sys.modules)))"
-    run = repository.python(code)
+    run = installed.run(repository.root, "python", "-c", code)
     assert "imported: []" in run.output, run.output
     assert "evaltape.plugin" not in run.output
 
 
-def test_importing_the_package_imports_nothing_heavy(repository: Repository) -> None:
+def test_importing_the_package_imports_nothing_heavy(repository: Repository, installed: Installed) -> None:
     code = (
         "import sys, evaltape; evaltape.metric; evaltape.Sample; evaltape.Prediction; "
         f"print('imported:', sorted(set({HEAVY}) & set(sys.modules)))"
     )
-    assert "imported: []" in repository.python(code).output
+    assert "imported: []" in installed.run(repository.root, "python", "-c", code).output
 
 
 # ---------------------------------------------------------------- with a suite
@@ -197,7 +139,7 @@ def test_without_syrupy_only_the_accepted_scores_fail_and_say_why(repository: Re
     repository.write("test_mine.py", GATE + "\ndef test_scores(scores, accepted):\n    assert scores.accepted == accepted\n")
     run = repository.pytest("-p", "no:syrupy")
     assert run.outcomes["passed"] == 1, run.output
-    assert "accepted scores are kept by syrupy, which -p no:syrupy has switched off" in run.output
+    assert "accepted scores are kept by syrupy, which isn't loaded (-p no:syrupy?)" in run.output
 
 
 @pytest.mark.parametrize("mode", ["-pno:xdist", "-n2"])

@@ -28,6 +28,7 @@ GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS}
 PLUGIN = "evaltape.plugin"
 NO_REF = "not checked: no --against REF to compare with"
 PARTIAL = "--samples {} looks at a part of the samples"
+NO_ASSERTS = "not checked: Python leaves out every assert (-O with --assert=plain)"
 NOT_MUTATED = "not checked: --mutate damages recorded answers to see which gate notices"
 
 
@@ -80,6 +81,14 @@ def is_gate(item: pytest.Item) -> bool:
     """Return whether a test asserts on all samples of a model, or on a pair of models."""
     case = case_of(item)
     return case is not None and case.is_gate
+
+
+def leaves_asserts_out(item: pytest.Function) -> bool:
+    """Return whether the asserts of a test do nothing: Python leaves them out, and pytest doesn't put its own in."""
+    if __debug__:
+        return False
+    is_plain = "PYTEST_DONT_REWRITE" in (getattr(item.module, "__doc__", None) or "")
+    return is_plain or item.config.getoption("assertmode") == "plain"
 
 
 def sample_tests(items: Iterable[pytest.Item]) -> dict[tuple[str, str, str], str]:
@@ -138,7 +147,7 @@ def _values(case: Case, with_metric: bool) -> list[Any]:
 
 
 def _predictions(session: Session, _: bool) -> Iterator[Case]:
-    for workspace in session.checked_workspaces.values():
+    for workspace in session.workspaces.values():
         for model in workspace.suite.models.values():
             for sample in workspace.selected_samples:
                 case_id = f"{workspace.name}-{model.key}-{sample.name}"

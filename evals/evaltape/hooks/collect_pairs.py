@@ -44,10 +44,10 @@ def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candid
 
 def against_results(view: SuiteView) -> AgainstResults | None:
     """Return the models that were looked at beside the other side; None without `--against`, or if none was."""
-    models = view.session.looked_at_against(view.workspace.name)
-    if not models:
+    models, other_side = view.session.looked_at_against(view.workspace.name), view.session.other_side
+    if not models or other_side is None:
         return None
-    side = view.session.other_side.side
+    side = other_side.side
     return AgainstResults(
         side.ref,
         side.commit or "",

@@ -1,4 +1,13 @@
-"""The controller of a session: the hooks that record ahead of the tests, keep what they found out, and write and print it."""
+"""The controller of a session: its steps, in the order in which they happen, and the hooks that take them.
+
+1. **Open**, when pytest meets the first test of ours: the suites are read; if the session records, the recorder starts,
+   which holds the suites' folders from then on, and the samples are frozen; then all is checked.
+2. **Record**, once everything is collected: the recorder begins with what the selected tests need, and calls the API while
+   they run. A test waits for its own call.
+3. **Wait**, before the first gate and at the end: no test waits for the repeats of a call, and a gate judges them.
+4. **Gates** are run after all sample tests: by pytest, or under xdist by `hooks.xdist.Distribution`.
+5. **Report**: the results are collected, written to the files that were asked for, and printed.
+"""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -6,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evaltape.hooks.cases import is_gate
 from evaltape.hooks.collect import collect
 from evaltape.hooks.findings import finding_in, is_ours
-from evaltape.hooks.output import write_all
+from evaltape.hooks.output import write_all, write_step_summary
 from evaltape.options import as_usage_error
 from evaltape.recorder.outcomes import Selection
 from evaltape.reporting import progress, terminal
@@ -20,28 +30,33 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """The hooks, and the recorder if there is one."""
+    """The steps and the hooks of the controller, with the recorder if there is one."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.recorder: RecorderProcess | None = None
-        self._has_begun = False
-        self._unwritten: list[str] = []
         self.results: Results | None = None
         """What the session found out, once it has ended."""
-        session.before_freezing = self.start_recorder
-        session.before_gates = self.finish_recording
+        self._has_begun = False
+        self._unwritten: list[str] = []
+        self._unsummarised: str | None = None
 
-    # ------------------------------------------------------------ recording
+    # ------------------------------------------------------------ the steps
 
-    def start_recorder(self) -> None:
-        """Start the recorder, which holds the suites' folders from then on. Raises `UserError` if it can't."""
-        if self.recorder is None:
+    def open(self) -> None:
+        """Open the suites, start the recorder if the session records, and freeze and check the samples.
+
+        Raises `UserError` for anything that is wrong with them.
+        """
+        self.session.open_suites()
+        if self.session.settings.records:
             from evaltape.recorder.process import RecorderProcess
 
             self.recorder = RecorderProcess(self.session.settings, self.session.outcomes)
+            self.session.freeze_samples()
+        self.session.check_samples()
 
-    def begin_recording(self, collected: pytest.Session) -> None:
+    def record(self, collected: pytest.Session) -> None:
         """Let the recorder begin with what the selected tests need; with nothing if the collection failed."""
         if self.recorder is None:
             return
@@ -56,12 +71,18 @@ class Controller:
         elif not failed:
             self.recorder.settle()
 
-    def finish_recording(self, reason: str | None = None) -> None:
+    def wait(self, reason: str | None = None) -> None:
         """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""
         if self.recorder is not None:
             if reason or not self._has_begun:
                 self.recorder.stop(reason or "nothing is selected")
             self.recorder.join()
+
+    def report(self, is_red: bool) -> None:
+        """Collect the results and write the files that were asked for."""
+        self.results = collect(self.session, self.recording, is_red)
+        self._unwritten = list(write_all(self.results, self.session.settings))
+        self._unsummarised = write_step_summary(self.results)
 
     def end_recording(self) -> None:
         """End the recording at once: no recorder outlives its session, holding the folders and making calls."""
@@ -80,14 +101,20 @@ class Controller:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Record ahead of the tests, and after them wait for what no test waits for."""
         if not self._has_begun:
-            self.begin_recording(session)
+            self.record(session)
         if self.recording is not None:
             with as_usage_error():
                 self.recording.listen()
         with progress.shown(session.config, self.recording):
             result = yield
-            self.finish_recording()
+            self.wait()
         return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Let a gate begin when the recording has ended."""
+        if is_gate(item):
+            self.wait()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test found out, here or in a worker."""
@@ -102,13 +129,12 @@ class Controller:
         """Stop what is still being recorded: the session ended early. Write the files that were asked for."""
         try:
             progress.announce_wait(session.config, self.recording)
-            self.finish_recording("the session has ended")
+            self.wait("the session has ended")
         except KeyboardInterrupt:  # A second one: nothing is waited for any more.
             self.end_recording()
         is_red = session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        self.results = collect(self.session, self.recording, is_red)
-        self._unwritten = list(write_all(self.results, self.session.settings))
-        if self._unwritten:
+        self.report(is_red)
+        if self._unwritten and self.results is not None:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
             self.results = replace(self.results, is_red=True)
 
@@ -118,3 +144,5 @@ class Controller:
             terminal.print_results(terminalreporter, self.results)
         for line in self._unwritten:
             terminalreporter.write_line(line, red=True)
+        if self._unsummarised:
+            terminalreporter.write_line(self._unsummarised)

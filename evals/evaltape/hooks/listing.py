@@ -28,6 +28,12 @@ class Listing:
     def __init__(self, session: Session) -> None:
         self.session = session
 
+    def open(self) -> None:
+        """Open the suites; check the samples if the session collects tests. Raises `UserError`."""
+        self.session.open_suites()
+        if not self.session.settings.retiring:
+            self.session.check_samples()
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> bool | None:
         """An estimate is of what is selected; retirement is of the whole suite, so nothing need be collected."""
@@ -41,6 +47,8 @@ class Listing:
         title = "retirement" if self.session.settings.retiring else "estimate"
         selected = selected_calls(session.items)
         with as_usage_error():
+            if not self.session.workspaces:
+                self.open()
             for workspace in self.session.workspaces.values():
                 lines = self._lines(workspace, selected)
                 _print(session.config, f"{title}: {workspace.name}", lines)
@@ -54,8 +62,8 @@ class Listing:
     def _lines(self, workspace: Workspace, selected: Selected) -> list[str]:
         if self.session.settings.retiring:
             return retirement_lines(retirements(workspace, ask_all(workspace)))
-        other_side = self.session.other_side if self.session.settings.against is not None else None
-        return list(estimate(workspace, [call for call in selected if call[0].suite == workspace.name], other_side))
+        calls = [call for call in selected if call[0].suite == workspace.name]
+        return list(estimate(workspace, calls, self.session.other_side))
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:

@@ -1,8 +1,11 @@
 """Writes the files that a session was asked for: results, report, comment, and the summary of a GitHub Actions step."""
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from evaltape.files import is_special
 from evaltape.reporting.results import Results
 from evaltape.settings import Settings
 
@@ -10,19 +13,45 @@ STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 """The variable in which GitHub Actions names the file of a step's summary."""
 
 
+def remove_earlier(folder: Path, paths: Iterable[str | None]) -> None:
+    """Remove what an earlier run wrote to the files that this one is asked for.
+
+    A run that is refused, or looks at nothing, writes none; the files of the run before would pass for its own.
+    """
+    for path in filter(None, paths):
+        with contextlib.suppress(OSError, RuntimeError):
+            file = folder / path
+            if file.is_file() and not is_special(file):
+                file.resolve().unlink()
+
+
 def write_all(results: Results, settings: Settings) -> Iterator[str]:
     """Write each file; yield a message for each that can't be written. A session that looked at nothing writes none."""
     if results.is_empty:
         return
-    for write in (_write_results, _write_report, _write_comment, _write_step_summary):
-        yield from _errors_of(write, results, settings)
+    for write in (_write_results, _write_report, _write_comment):
+        try:
+            write(results, settings)
+        except OSError as error:
+            yield _message(error)
 
 
-def _errors_of(write: Callable[[Results, Settings], None], results: Results, settings: Settings) -> Iterator[str]:
+def write_step_summary(results: Results) -> str | None:
+    """Append the summary of a GitHub Actions step; return a message if it can't be written, which fails no run."""
+    path = os.environ.get(STEP_SUMMARY)
+    if not path or results.is_empty:
+        return None
+    from evaltape.reporting.markdown import append_summary
+
     try:
-        write(results, settings)
+        append_summary(results, path, os.environ)
     except OSError as error:
-        yield f"{error.filename2 or error.filename} can't be written: {error.strerror}"
+        return f"{STEP_SUMMARY}: {_message(error)}"
+    return None
+
+
+def _message(error: OSError) -> str:
+    return f"{error.filename2 or error.filename} can't be written: {error.strerror}"
 
 
 def _write_results(results: Results, settings: Settings) -> None:
@@ -44,11 +73,3 @@ def _write_comment(results: Results, settings: Settings) -> None:
         from evaltape.reporting.markdown import write_comment
 
         write_comment(results, settings.comment, os.environ)
-
-
-def _write_step_summary(results: Results, settings: Settings) -> None:
-    path = os.environ.get(STEP_SUMMARY)
-    if path:
-        from evaltape.reporting.markdown import append_summary
-
-        append_summary(results, path, os.environ)

@@ -34,10 +34,13 @@ def jobs_of(item: pytest.Item, session: Session) -> list[Model]:
     case = case_of(item)
     if case is not None:
         return [model for model in case.models(session) if model.job]
+    return [model for model in session.models() if model.job] if waits_for_jobs(item) else []
+
+
+def waits_for_jobs(item: object) -> bool:
+    """Return whether a test asks for our fixture `job`."""
     definitions = getattr(item, "_fixtureinfo", None)
-    if definitions is not None and reaches("job", definitions.name2fixturedefs.get("job")):
-        return [model for model in session.models() if model.job]
-    return []
+    return definitions is not None and reaches("job", definitions.name2fixturedefs.get("job"))
 
 
 def is_skipped(item: pytest.Item) -> bool:

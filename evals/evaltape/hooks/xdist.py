@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evaltape.hooks.cases import case_of, is_gate
+from evaltape.hooks.cases import is_gate
 from evaltape.hooks.findings import is_ours
 from evaltape.recorder.outcomes import CONTROLLER_ENDED, Message
 from evaltape.session import Session
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
 CHANNEL = "evaltape"
 SYRUPY_REPORT = "syrupy_report"
-
-
-def register(config: pytest.Config, session: Session, controller: "Controller | None") -> None:
-    """Register the hooks of a worker, or of the controller; the latter take effect only if xdist distributes."""
-    config.pluginmanager.register(Reports())
-    if controller is not None:
-        config.pluginmanager.register(Distribution(session, controller))
-    elif not session.is_controller:
-        config.pluginmanager.register(Worker())
-        if session.settings.records:
-            _listen(session, config.workerinput[CHANNEL])  # type: ignore[attr-defined]
 
 
 def _listen(session: Session, channel: Any) -> None:
@@ -55,8 +44,8 @@ class ToWorker:
         self._channel.send(json.dumps(message))
 
 
-class Reports:
-    """The hooks of the sending end of a report's way."""
+class Sending:
+    """The hook of the sending end of a report's way."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
@@ -78,20 +67,22 @@ def sendable(value: Any) -> Any:
     return value
 
 
-class Worker:
+class Worker(Sending):
     """The hooks of a worker."""
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Leave our tests out of what syrupy reports to the controller: they hold no snapshot, and it doesn't know them."""
-        report = session.config.workeroutput.get(SYRUPY_REPORT)  # type: ignore[attr-defined]
-        if report is not None:
-            ours = {item.nodeid for item in session.items if case_of(item)}
-            report["selected"] = {test: status for test, status in report["selected"].items() if test not in ours}
+    def __init__(self, config: pytest.Config, session: Session) -> None:
+        self.session = session
+        if session.settings.records:
+            _listen(session, config.workerinput[CHANNEL])  # type: ignore[attr-defined]
+
+    def open(self) -> None:
+        """Open the suites, with the samples that the controller has frozen. Raises `UserError`."""
+        self.session.open_suites()
+        self.session.check_samples()
 
 
-class Distribution:
-    """The hooks of the controller."""
+class Distribution(Sending):
+    """The hooks of the controller; without xdist, or if it starts no worker, nobody calls those of xdist."""
 
     def __init__(self, session: Session, controller: "Controller") -> None:
         self.session = session
@@ -104,11 +95,13 @@ class Distribution:
         """Keep the session, for the hook below has none."""
         self._session = session
 
+    @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self) -> None:
         """Collect before xdist starts the first worker."""
         self._distributes = True
         self._collect(self._session)
 
+    @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker, also one that replaces another, its channel."""
         if self.session.settings.records:
@@ -117,7 +110,7 @@ class Distribution:
             # execnet drops what is sent before the worker has the channel, so it gets everything once it reports.
             channel.setcallback(lambda _: self.session.outcomes.attach(ToWorker(channel)))
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Tell syrupy of the gates that run here: what is collected and what is selected are then the same again."""
         report = (getattr(node, "workeroutput", None) or {}).get(SYRUPY_REPORT)
@@ -142,7 +135,7 @@ class Distribution:
             _show_errors(session.config)
             raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
         self._gates = [item for item in session.items if is_gate(item)]
-        self.controller.begin_recording(session)
+        self.controller.record(session)
         session.items = []
 
 

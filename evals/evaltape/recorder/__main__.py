@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _serve(pipe: Pipe, settings: Settings) -> None:
-    workspaces = {suite.name: Workspace(suite, settings, is_recorder=True) for suite in read_suites(settings.suites)}
+    workspaces = {suite.name: Workspace(suite, settings) for suite in read_suites(settings.suites)}
     with contextlib.ExitStack() as locks:
         for workspace in workspaces.values():
             locks.enter_context(locked(workspace.folder, settings.cassettes, workspace.suite.models, workspace.suite.file))
