@@ -31,7 +31,7 @@ def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
         retrain=False,
         estimate=False,
         retiring=False,
-        collect_only=False,
+        runs_nothing=False,
         budget_usd=None,
         repeat=1,
         samples=None,
