@@ -10,6 +10,7 @@ from evaltape.suite.prompt import Prompt, as_text, messages_of, turns_as_text
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.options import failures_of
 from tests.support.project import ROWS, Project
 from tests.support.suites import suite_in
 
@@ -117,21 +118,27 @@ def test_the_json_of_a_prompt_tells_every_prompt_from_every_other() -> None:
 # ---------------------------------------------------------------- in a run
 
 
-def test_two_prompts_for_one_served_model_are_two_models(project: Project, api: Any) -> None:
+def test_each_prompt_of_one_served_model_is_a_model(project: Project) -> None:
     project.extend_suite(
+        '\n[prompts.terse]\nuser = "In three words: {input}"\n'
         '\n[models.shots]\nmodel = "small-2026-01-01"\nbase_url = "BASE_URL"\nprompt = {'
         + FEW_SHOT.strip().replace("\n", " ").replace("{tone}", "kind")
-        + "}\n"
+        + '}\n\n[compare.terse]\nbaseline = "small"\ncandidate = "small-terse"\nmax_drop = { rouge1 = 0.2 }\n'
+        'inconclusive = "skip"\n'
     )
-    project.record()
+    run = project.record("-v", "-p no:xdist")
     for row in ROWS:
-        bodies = {model: (project.cassettes / model / f"{row['id']}.yaml").read_text() for model in ("small", "shots")}
-        assert "Summarise this conversation." in bodies["small"]
-        assert "You are kind." in bodies["shots"] and "Ann greets {everyone}." in bodies["shots"]
-    assert project.run("evals", "-m", "baseline").exit_code == 0
+        said = {model: project.cassette(row["id"], model).read_text() for model in ("small", "small-terse", "shots")}
+        assert "Summarise this conversation." in said["small"]
+        assert "In three words: " in said["small-terse"] and "Summarise" not in said["small-terse"]
+        assert "You are kind." in said["shots"] and "Ann greets {everyone}." in said["shots"]
+        assert f"::test_sample[chats-small-terse-{row['id']}] PASSED" in run.output
+    assert "::test_gate[chats-small-rouge1] PASSED" in run.output
+    assert "::test_gate[chats-small-terse-rouge1] PASSED" in run.output
+    assert "::test_compare[chats-terse-rouge1] SKIPPED" in run.output
+    assert [failures_of(project, model) for model in ("small", "small-terse", "shots")] == [{}, {}, {}]
 
 
 def test_a_changed_prompt_of_one_model_leaves_the_others_recorded(recorded: Project) -> None:
     recorded.extend_suite('\n[models.other]\nmodel = "x"\nbase_url = "BASE_URL"\nprompt = { user = "Own: {input}" }\n')
-    run = recorded.run("evals", "-m", "baseline", "-k", "test_sample")
-    assert (run.outcomes["passed"], run.outcomes["failed"]) == (6, 6)
+    assert (len(failures_of(recorded, "small")), len(failures_of(recorded, "other"))) == (0, 6)

@@ -20,7 +20,6 @@ from evaltape.suite.definition import (
 from evaltape.suite.prompt import Prompt
 from evaltape.suite.reader import load_suite
 
-from tests.support.project import Project
 from tests.support.suites import refusal, suite_in, write_suite
 
 WHOLE = """
@@ -358,11 +357,6 @@ def test_a_suite_needs_no_prompt_where_no_model_needs_it(tmp_path: Path) -> None
 def test_a_byte_order_mark_is_no_part_of_the_suite(whole: Path) -> None:
     whole.write_bytes(b"\xef\xbb\xbf" + whole.read_bytes())
     assert load_suite(whole).dataset.path == "knkarthick/samsum"
-
-
-def test_a_run_reads_a_suite_with_a_byte_order_mark(recorded: Project) -> None:
-    recorded.suite.write_bytes(b"\xef\xbb\xbf" + recorded.suite.read_bytes())
-    recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
 
 
 def test_a_git_lfs_pointer_names_the_command_that_fetches_the_suite(whole: Path) -> None:

@@ -1,4 +1,4 @@
-"""The settings that a command line makes, read within this process: as pytest reads it, and no test is run."""
+"""A command line's settings and workspace, made within this process: as pytest reads them, and no test is run."""
 
 import contextlib
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 from _pytest.config import get_config
 from evaltape.options import read_settings
 from evaltape.settings import Settings
+from evaltape.workspace import Workspace, read_suites
+
+from tests.support.project import Project
 
 
 def settings_of(folder: Path, *args: str) -> Settings:
@@ -20,3 +23,20 @@ def settings_of(folder: Path, *args: str) -> Settings:
             return read_settings(config)
         finally:
             config._ensure_unconfigure()
+
+
+def workspace_of(project: Project, *args: str) -> Workspace:
+    """Return the workspace of the one suite that `pytest ARGS` in a project opens. Raises `UserError` likewise."""
+    settings = settings_of(project.root, *args)
+    with contextlib.chdir(project.root):
+        (suite,) = read_suites(settings.suites)
+        return Workspace(suite, settings)
+
+
+def failures_of(project: Project, model: str = "small") -> dict[str, str]:
+    """Return by sample why it can't be replayed, as its test says it."""
+    workspace = workspace_of(project, "evals", "-m", "baseline")
+    with contextlib.chdir(project.root):
+        under_test = workspace.suite.models[model]
+        found = {sample.id: workspace.recorded(under_test, sample).failure for sample in workspace.samples}
+    return {sample: str(failure) for sample, failure in found.items() if failure is not None}
