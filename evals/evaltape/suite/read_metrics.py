@@ -76,7 +76,7 @@ def check_metric_names(values: Mapping[str, object], place: Place) -> None:
             raise place.error(name, "stands for something else in results; give the metric another name")
         if not is_safe_key(name):
             raise place.error(name, "can't be part of a test id; use letters, digits, _, - and .")
-        if name not in METRICS and options == {}:
+        if name not in METRICS and isinstance(options, dict) and not is_own:
             own = f'one of your own: {name} = {{ function = "module:function" }}, or {{ judge = "NAME" }}'
             raise place.error(name, f"is not built in.{nearest(name, METRICS)} Built in: {', '.join(METRICS)}; {own}")
 

@@ -59,6 +59,7 @@ def read_models(suite: SuiteTable, fields: Fields, scored: Scored, place: Place)
     called = dict(models)
     for key, job in suite.finetune.items():
         _add(_tuned_model(job, check_key(place.inside("finetune"), key), called, shared), models, place)
+    _check_recorded(suite, models, place)
     _refuse_idle_prompts(suite, models, place)
     return models
 
@@ -206,6 +207,21 @@ def _hyperparameters(table: FinetuneTable, place: Place) -> dict[str, bool | int
         what = f"no service that Evaltape knows.{nearest(table.service, SERVICES)} {known_ones}"
         raise place.error("service", f"= {value_shown(table.service)}: {what}")
     return table.hyperparameters
+
+
+def _check_recorded(suite: SuiteTable, models: Mapping[str, Model], place: Place) -> None:
+    """Refuse to train on the answers of a model of this suite that isn't there, or is the tuned one itself."""
+    for key, table in suite.finetune.items():
+        recorded = table.train.recorded
+        of_suite, _, model = (recorded or "").partition("/")
+        if recorded is None or of_suite != place.file.stem:
+            continue
+        at = place.inside("finetune", key, "train")
+        if model == key:
+            raise at.error("recorded", f"= {recorded!r}: it is the tuned model itself")
+        if model not in models:
+            there = ", ".join(models)
+            raise at.error("recorded", f"= {recorded!r}: no such model.{nearest(model, models)} Models: {there}")
 
 
 # ---------------------------------------------------------------- names

@@ -21,7 +21,7 @@ from evaltape.suite.file.reading import read_table
 from evaltape.suite.file.tables import SuiteTable
 from evaltape.suite.read_comparisons import read_comparisons
 from evaltape.suite.read_judges import check_judges, check_metrics, read_judges
-from evaltape.suite.read_metrics import DEFAULT, Scored, check_bounds, check_metric_names, read_metrics
+from evaltape.suite.read_metrics import Scored, check_bounds, check_metric_names, read_metrics
 from evaltape.suite.read_models import read_models, read_split
 from evaltape.suite.read_prompt import DEFAULT_INPUT
 from evaltape.text import visible
@@ -35,7 +35,6 @@ def load_suite(file: Path) -> Suite:
     values = _read_toml(file)
     if not is_safe_key(file.stem):
         raise UserError(f"{shown(file)}: the file's name is the folder of its recordings; use letters, digits, _ and -")
-    _refuse_old_spellings(file, values)
     place = Place(file)
     if isinstance(values.get("metrics"), dict):
         check_metric_names(values["metrics"], place.inside("metrics"))
@@ -98,15 +97,3 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise UserError(f"{shown(file)}: not a readable TOML file: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{shown(file)}: not a readable TOML file: {visible(str(error))}") from None
-
-
-def _refuse_old_spellings(file: Path, values: dict[str, Any]) -> None:
-    """Name what replaced a table of earlier versions, filled in with what the old one said."""
-    old = values.get("rouge")
-    if old is None:
-        return
-    metrics = old.get("metrics", DEFAULT) if isinstance(old, dict) else DEFAULT
-    stemmer = isinstance(old, dict) and old.get("stemmer") is True
-    options = "{ stemmer = true }" if stemmer else "{}"
-    lines = ", ".join(visible(f"{name} = {options}") for name in (metrics if isinstance(metrics, list) else DEFAULT))
-    raise UserError(f"{shown(file)}: [rouge] is now [metrics], which has a key for each metric: {lines}")
