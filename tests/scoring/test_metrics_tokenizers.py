@@ -5,11 +5,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import regex
 from evaltape.scoring import tokenizers
 from evaltape.scoring.metrics import score_answer
 from evaltape.scoring.tokenizers import unicode_words
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from uniseg.wordbreak import words as uniseg_words
 
 from tests.support.metrics import NO_CALL, Example, metrics, score
 
@@ -50,6 +52,8 @@ JAPANESE = [
         ("ภาษาไทย", ["ภ", "า", "ษ", "า", "ไ", "ท", "ย"]),
         ("ที่นี่", ["ที่", "นี่"]),
         ("ＡＢＣ ｶﾞ ①", ["abc", "ガ", "1"]),
+        ("\u05f3גברת רצ\u05f3", ["\u05f3גברת", "רצ\u05f3"]),  # a letter's mark, typed as a quotation mark
+        ("\u055aմեկ ௰ ౸", ["\u055aմեկ", "௰", "౸"]),  # letters of the annex and numerals beyond 0 to 9
         ("😀 👩‍👩‍👧 ♥ … _ —", []),
         ("", []),
     ],
@@ -67,6 +71,30 @@ def test_no_letter_or_digit_of_a_text_is_dropped(text: str) -> None:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     kept = [character for word in unicode_words(text) for character in word if character.isalnum()]
     assert kept == [character for character in folded if character.isalnum()]
+
+
+def _is_katakana(text: str) -> bool:
+    return any(regex.match(r"\p{WB=Katakana}", character) for character in text)
+
+
+LETTERS = st.one_of(
+    st.characters(exclude_categories=["Cs", "Cn", "Co"]), st.sampled_from("ab 1.,'\"_\u05d0\u05f3\u055a௰\u200d\u0301")
+)
+
+
+@given(st.text(LETTERS, max_size=8))
+def test_words_are_those_of_another_reading_of_the_annex(text: str) -> None:
+    folded = tokenizers._folded(text)
+    assume(not _is_katakana(folded))  # The annex keeps it in runs.
+    assert unicode_words(text) == [word for word in uniseg_words(folded) if any(map(str.isalnum, word))]
+
+
+def test_letters_and_numerals_that_are_no_letters_elsewhere_can_begin_a_word() -> None:
+    odd = [letter for letter in map(chr, range(0x20000)) if regex.match(r"(?!\w)[\p{WB=ALetter}\p{No}]", letter)]
+    assert len(odd) > 700
+    for letter in odd:
+        folded = tokenizers._folded(f"{letter}ab")
+        assert unicode_words(folded) == [word for word in uniseg_words(folded) if any(map(str.isalnum, word))], hex(ord(letter))
 
 
 @given(st.text(st.characters(max_codepoint=127)))

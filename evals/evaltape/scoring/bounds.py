@@ -134,6 +134,8 @@ class Decision(msgspec.Struct, frozen=True):
     """What the verdict rests on, where the numbers alone don't say it."""
     notes: tuple[str, ...] = ()
     """What a person should know beside it."""
+    is_let_open: bool = False
+    """Whether the session's tests put up with an inconclusive one that fails by the suite."""
 
     def __str__(self) -> str:
         return "; ".join(part for part in (f"{self.line}{self._because}", *self.notes) if part)
@@ -156,7 +158,7 @@ class Decision(msgspec.Struct, frozen=True):
     @property
     def outcome(self) -> bool | None:
         """True or False as results say it; None where it is open or not checked."""
-        return True if self.passed else False if self.fails else None
+        return True if self.passed else False if self.fails and not self.is_let_open else None
 
     @property
     def required_difference(self) -> float:
@@ -194,14 +196,14 @@ class Decision(msgspec.Struct, frozen=True):
         """Return the decision with what the session's tests on the bound said.
 
         It passes only if both do. `outcome` is None for tests that were skipped. Where the numbers miss the bound and a test
-        passed, as one of the user's own may, nobody has checked the bound.
+        passed, as one of the user's own may, the bound was not checked.
         """
         if outcome is False:
             return self if self.fails else msgspec.structs.replace(self, verdict=FAILED, reason="its test failed")
         if outcome is True and self.passed:
             return self
-        if outcome is None and self.verdict == INCONCLUSIVE and not self.fails:
-            return self
+        if self.verdict == INCONCLUSIVE:
+            return msgspec.structs.replace(self, is_let_open=True)
         return msgspec.structs.replace(self, verdict=NOT_CHECKED, reason=PASSED_OTHERWISE) if outcome else self.untested
 
     @property

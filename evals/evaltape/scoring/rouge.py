@@ -1,13 +1,19 @@
 """ROUGE by `rouge_score`: one computation for every model, per sample, F1 in 0..1.
 
-Source: Lin (2004), ROUGE, as implemented by `rouge_score.rouge_scorer`. It counts common words and runs of words, so it
-doesn't see who did what: two names swapped in a summary cost it next to nothing.
+The longest common subsequence of `rougeL` is found by bits, a word of one text for all of the other at once: texts of 4,000
+words take milliseconds, where a table of all pairs of words takes seconds. The scores are those of rouge_score to the last
+digit.
+
+Sources: Lin (2004), ROUGE, as implemented by `rouge_score.rouge_scorer`; H. Hyyrö, Bit-parallel LCS-length computation
+revisited, Proc. AWOCA (2004). ROUGE counts common words and runs of words, so it doesn't see who did what: two names swapped in
+a summary cost it next to nothing.
 """
 
 import importlib.metadata
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from evaltape.scoring.scorer import CallFacts, FunctionError, Sample, Unscored, combined, references_of
@@ -17,6 +23,9 @@ if TYPE_CHECKING:
     from evaltape.scoring.functions import UserFunction
 
 LEAD_LINES = 3
+LONGEST = "rougeL"
+KEPT_TEXTS = 64
+"""The texts of which the words are kept: a sample's references meet the answers of several models."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +41,13 @@ class RougeScores:
     def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
         """Return the F1 of each metric. Raises `Unscored` if the user's tokenizer fails."""
         try:
-            scores = [self._rouge.score(reference, answer) for reference in references_of(sample)]
+            scores = [self._against(reference, answer) for reference in references_of(sample)]
         except FunctionError as error:
             raise Unscored(f"{error} (sample {sample.id})") from None
         if len(scores) == 1:
-            return {metric: float(scores[0][metric].fmeasure) for metric in self.metrics}
+            return scores[0]
         return {
-            metric: combined([float(score[metric].fmeasure) for score in scores], references)
-            for metric, references in self.metrics.items()
+            metric: combined([score[metric] for score in scores], references) for metric, references in self.metrics.items()
         }
 
     def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -48,17 +56,42 @@ class RougeScores:
         described = {"package": package(), "tokenizer": tokenizer, "stemmer": self.stemmer}
         return described if self.metrics[name] == "best" else {**described, "references": self.metrics[name]}
 
+    def _against(self, reference: str, answer: str) -> dict[str, float]:
+        """Return the F1 of each metric beside one reference."""
+        scores = self._rouge.score(reference, answer)
+        longest = {LONGEST: self._longest(reference, answer)} if LONGEST in self.metrics else {}
+        return {metric: longest[metric] if metric in longest else float(scores[metric].fmeasure) for metric in self.metrics}
+
+    def _longest(self, reference: str, answer: str) -> float:
+        from rouge_score.scoring import fmeasure
+
+        wanted, found = self._words(reference), self._words(answer)
+        if not wanted or not found:
+            return 0.0
+        common = common_subsequence(wanted, found)
+        return float(fmeasure(common / len(found), common / len(wanted)))
+
     @cached_property
     def _rouge(self) -> Any:
         from rouge_score.rouge_scorer import RougeScorer
 
-        tokenizer = None if self.tokenizer == "rouge" else _Tokenizer(self._tokens)
-        return RougeScorer(list(self.metrics), use_stemmer=self.stemmer, tokenizer=tokenizer)
+        return RougeScorer([metric for metric in self.metrics if metric != LONGEST], tokenizer=_Tokenizer(self._words))
 
-    def _tokens(self, text: str) -> list[str]:
+    @cached_property
+    def _words(self) -> Callable[[str], list[str]]:
+        return lru_cache(KEPT_TEXTS)(self._split)
+
+    @cached_property
+    def _split(self) -> Callable[[str], list[str]]:
+        """The function from a text to its words."""
         if not isinstance(self.tokenizer, str):
-            return self.tokenizer.words(text)
-        return stemmed(unicode_words(text)) if self.stemmer else unicode_words(text)
+            return self.tokenizer.words
+        if self.tokenizer == "unicode":
+            return (lambda text: stemmed(unicode_words(text))) if self.stemmer else unicode_words
+        from rouge_score.tokenizers import DefaultTokenizer
+
+        words: Callable[[str], list[str]] = DefaultTokenizer(self.stemmer).tokenize
+        return words
 
 
 @dataclass(frozen=True)
@@ -66,6 +99,22 @@ class _Tokenizer:
     """A tokenizer as rouge_score takes it."""
 
     tokenize: Callable[[str], list[str]]
+
+
+def common_subsequence(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence of two texts' words.
+
+    >>> common_subsequence("the cat sat".split(), "the dog sat".split())
+    2
+    """
+    places: dict[str, int] = defaultdict(int)
+    for place, word in enumerate(one):
+        places[word] |= 1 << place
+    everything = row = (1 << len(one)) - 1
+    for word in other:
+        matched = row & places.get(word, 0)
+        row = ((row + matched) | (row - matched)) & everything
+    return len(one) - row.bit_count()
 
 
 def package() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 _KATAKANA = r"\p{WB=Katakana}\p{M}*"
-_WORD = rf"(?w){_KATAKANA}|(?:\b|(?<={_KATAKANA}))(?=\w).+?(?:\b|(?=\p{{WB=Katakana}}))"
+_WORD = rf"(?w){_KATAKANA}|(?:\b|(?<={_KATAKANA})).+?(?:\b|(?=\p{{WB=Katakana}}))"
 
 
 def unicode_words(text: str) -> list[str]:
