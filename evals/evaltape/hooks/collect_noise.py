@@ -15,7 +15,8 @@ def model_noise(workspace: Workspace, scores: ModelScores) -> dict[str, Noise]:
         return {}
     columns = {name: [[each[name] for each in sample if name in each] for sample in answers] for name in workspace.metrics}
     scored = {name: [sample for sample in column if sample] for name, column in columns.items()}
-    noise = {name: noise_of(column, workspace.metrics[name].higher_is_better) for name, column in scored.items()}
+    metrics = workspace.metrics
+    noise = {name: noise_of(each, metrics[name].higher_is_better, metrics[name].bounds) for name, each in scored.items()}
     return {name: each for name, each in noise.items() if each is not None}
 
 
