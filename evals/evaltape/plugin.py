@@ -29,7 +29,7 @@ from evaltape.hooks.output import remove_earlier
 from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
 from evaltape.options import add_options, as_usage_error, read_settings, runs_nothing
-from evaltape.recorder.outcomes import Stopped
+from evaltape.recorder.outcomes import RecordingStopped
 from evaltape.reporting.verdicts import NOT_CHECKED
 from evaltape.scoring.bounds import GATE
 from evaltape.scoring.paired_scores import AgainstScores, PairedScores
@@ -281,7 +281,7 @@ def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
     def wait_for(key: str) -> Job:
         try:
             return session.job(key)
-        except Stopped as stopped:
+        except RecordingStopped as stopped:
             skip, reason = True, f"not waited for: {stopped}"
         except (RecordingError, UserError) as error:
             skip, reason = False, str(error)
@@ -304,7 +304,7 @@ def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
 def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Session], Value]) -> Value:
     try:
         return get(request.config.stash[SESSION])
-    except Stopped as reason:
+    except RecordingStopped as reason:
         request.session.shouldstop = str(reason)
         pytest.skip(f"not asked: {reason}")
 

@@ -11,7 +11,8 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.findings import Answered, Finding, Findings
 from evaltape.finetuning.recorded_job import Job
 from evaltape.names import nearest
-from evaltape.recorder.outcomes import CallKey, Outcomes, Selection
+from evaltape.recorder.outcomes import CallKey, Outcomes
+from evaltape.recorder.wire import Selection
 from evaltape.samples.answer import REMEDIES, Answer, Failure
 from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
@@ -91,7 +92,7 @@ class Session:
     def prediction(self, model: Model, sample: Sample) -> Prediction:
         """Return a model's prediction for a sample; if it is being recorded, once its call has ended.
 
-        Raises `Stopped` if the recording ended before.
+        Raises `RecordingStopped` if the recording ended before.
         """
         key = (model.suite, model.key, sample.id)
         known = self.findings.predictions.get(key)
@@ -137,8 +138,8 @@ class Session:
     def job(self, key: str) -> Job:
         """Return a fine-tuning job; if it is being driven, once it has ended.
 
-        Raises `Stopped` if the recording ended before, `RecordingError` with the API's reason, and `UserError` for a key
-        that no suite has.
+        Raises `RecordingStopped` if the recording ended before, `RecordingError` with the API's reason, and `UserError` for
+        a key that no suite has.
         """
         models = [model for model in self.models() if model.job and model.key == key]
         if not models:

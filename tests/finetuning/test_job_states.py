@@ -13,12 +13,12 @@ from evaltape.recorder.client import Endpoint
 from evaltape.recorder.jobs.drive import Assignment, Drive
 from evaltape.recorder.jobs.states import State
 from evaltape.recorder.jobs.waiting import most_usd
-from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.suite.pricing import training_tokens
 from evaltape.text import usd
 
+from tests.support.recording import add_lane
 from tests.support.server import Reply, error
 from tests.support.server.jobs import RESULTS
 
@@ -340,9 +340,7 @@ def recording(tuning, budget_usd: float | None = None) -> tuple[Recorder, Outcom
     tuning.edit_suite('"small-2026-01-01"\n', '"small-2026-01-01"\nprice = { input = 0, output = 10 }\n')
     outcomes = Outcomes()
     recorder = Recorder(outcomes, 16, budget_usd)
-    calls = [Call(sample) for sample in tuning.samples()]
-    model = tuning.loaded()[0].models["small"]
-    recorder.add_lane(("chats", "small"), model, tuning.recordings(), tuning.endpoint(), calls)
+    add_lane(recorder, tuning, tuning.loaded()[0].models["small"])
     return recorder, outcomes
 
 

@@ -7,7 +7,8 @@ import shlex
 from typing import Any
 
 import pytest
-from evaltape.recorder.budget import Budget, Hold, OverBudget, Spend
+from evaltape.recorder.budget import Budget, Hold, OverBudget
+from evaltape.recorder.tally import Spend
 from evaltape.suite.pricing import answer_limit, most_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def priced(project: Project) -> Project:
     project.write_rows(ROWS)
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 10")
     project.extend_suite(PRICE)
-    project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02)
+    project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.5)
     return project
 
 
@@ -85,9 +86,9 @@ def test_the_command_that_goes_on_finishes_the_recording(priced: Project, api: A
 
 def test_all_models_share_the_budget(priced: Project, api: ApiServer) -> None:
     priced.extend_suite(OTHER)
-    run = record(priced, "--budget", "0.2", "-n 2")
+    run = record(priced, "--budget", "0.4", "-n 2")
     assert run.exit_code == 2
-    assert spent_usd(api) <= 0.2
+    assert spent_usd(api) <= 0.4
     assert len(priced.recorded()) + len(priced.recorded("other")) == api.answered
     assert {asked.json["model"] for asked in api.asked()} == {"small-2026-01-01", "other-2026-01-01"}
 
@@ -122,7 +123,7 @@ def test_an_api_that_tells_no_tokens_is_bounded_by_what_calls_can_cost(priced: P
 # ---------------------------------------------------------------- calls that may have been billed
 
 
-@pytest.mark.parametrize("fault", ["reset", "cut", "500", "html error", "hang"])
+@pytest.mark.parametrize("fault", ["reset", "cut", "500", "html error"])
 def test_what_broke_off_counts_for_its_most_so_that_attempts_never_pass_the_budget(
     priced: Project, api: ApiServer, fault: str
 ) -> None:
@@ -154,7 +155,7 @@ def test_what_the_api_refused_costs_nothing(priced: Project, api: ApiServer, fau
 
 def test_what_was_never_sent_costs_nothing(priced: Project, api: ApiServer) -> None:
     api.stop()
-    run = record(priced, "--budget", "0.1", "-k", "s1")
+    run = record(priced, "--budget", "0.2", "-k", "s1")
     assert run.outcomes["failed"] >= 11, run.output
     assert "perhaps" not in run.output
     assert "doesn't cover" not in run.output

@@ -8,19 +8,15 @@ import signal
 from email.utils import format_datetime
 from typing import Any
 
-import msgspec
 import pytest
 from evaltape.recorder import loop, retries
 from evaltape.recorder.failures import LONGEST_WAIT_S, retry_after
-from evaltape.recorder.lane import Call
-from evaltape.recorder.loop import Recorder
-from evaltape.recorder.outcomes import Outcomes
-from evaltape.recorder.tally import Tally
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.asking import failure
 from tests.support.project import Project, wait_for
+from tests.support.recording import Watched, add_lane
 from tests.support.server import ApiServer, Reply, completion, error
 from tests.support.tuning import TuningProject
 
@@ -112,40 +108,25 @@ def test_backoff_grows_and_is_not_shorter_than_what_the_api_asks() -> None:
 # ---------------------------------------------------------------- a recorder that waits
 
 
-class Watched(Recorder):
-    """A recorder that keeps every tally it reports."""
-
-    def __init__(self) -> None:
-        self.reports: list[dict[str, Any]] = []
-        super().__init__(Outcomes(), 4, report=lambda tally: self.reports.append(msgspec.to_builtins(tally)))
-
-
 @pytest.fixture
 def recorder(tuning: TuningProject) -> Watched:
     """A recorder with the six calls to the base."""
-    watched = Watched()
-    suite, recordings = tuning.loaded()[0], tuning.recordings()
-    calls = [Call(sample) for sample in tuning.samples()]
-    watched.add_lane(("chats", "small"), suite.models["small"], recordings, tuning.endpoint(), calls)
+    return of_base(tuning)
+
+
+def of_base(tuning: TuningProject, **options: Any) -> Watched:
+    """A recorder with the six calls to the base; for the options see `Watched`."""
+    watched = Watched(**options)
+    add_lane(watched, tuning, tuning.loaded()[0].models["small"])
     return watched
 
 
-def stop_once(recorder: Watched, condition: Any) -> None:
-    """Let a recording be stopped the moment that a report says so, as by an interrupt."""
-    report = recorder._report
-
-    def watch(tally: Tally) -> None:
-        report(tally)
-        if condition(tally):
-            recorder.stop("interrupted")
-
-    recorder._report = watch
-
-
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_long_wait_is_capped_shown_noted_and_ended_by_an_interrupt(recorder: Watched, api: ApiServer, status: int) -> None:
+def test_a_long_wait_is_capped_shown_noted_and_ended_by_an_interrupt(
+    tuning: TuningProject, api: ApiServer, status: int
+) -> None:
+    recorder = of_base(tuning, until=lambda tally: tally.waits)
     api.fault(Reply({"detail": "busy until tomorrow"}, status, {"retry-after": "86400"}), times=math.inf)
-    stop_once(recorder, lambda tally: tally.waits)
     recorder.run()
     shown = [wait for report in recorder.reports for wait in report["waits"].values()]
     assert shown[0] in (
@@ -159,11 +140,11 @@ def test_a_long_wait_is_capped_shown_noted_and_ended_by_an_interrupt(recorder: W
 
 
 def test_calls_that_are_given_up_with_a_stopped_session_may_have_been_billed(
-    recorder: Watched, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+    tuning: TuningProject, api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "GRACE_S", 0.1)
     api.fault("hang", times=math.inf)
-    stop_once(recorder, lambda tally: api.in_flight == 4)
+    recorder = of_base(tuning, until=lambda tally: api.in_flight == 4)
     recorder.run()
     assert (recorder.tally.spend.broke_off, recorder.budget.under_way, api.calls) == (4, 0, 4)
 
@@ -222,13 +203,8 @@ def test_failures_between_answers_give_up_nothing(recorder: Watched, api: ApiSer
 
 
 def test_lanes_to_one_model_of_one_api_share_its_pace(tuning: TuningProject) -> None:
-    recorder = Recorder(Outcomes(), 4)
-    suite, recordings = tuning.loaded()[0], tuning.recordings()
-    small, endpoint = suite.models["small"], tuning.endpoint()
-    for key in (("one", "small"), ("two", "small")):
-        recorder.add_lane(key, small, recordings, endpoint, [Call(sample) for sample in tuning.samples()])
-    elsewhere = tuning.endpoint("http://127.0.0.1:9/v1")
-    recorder.add_lane(("three", "small"), small, recordings, elsewhere, [Call(sample) for sample in tuning.samples()])
-    one, two, three = [lane.throttle for lane in recorder.lanes]
-    assert one is two
-    assert one is not three
+    recorder, small, endpoint = Watched(), tuning.loaded()[0].models["small"], tuning.endpoint()
+    one, two = (add_lane(recorder, tuning, small, endpoint, key=key) for key in (("one", "small"), ("two", "small")))
+    three = add_lane(recorder, tuning, small, tuning.endpoint("http://127.0.0.1:9/v1"))
+    assert one.throttle is two.throttle
+    assert one.throttle is not three.throttle

@@ -6,9 +6,8 @@ import sys
 
 import msgspec
 import pytest
-from evaltape.recorder.budget import Spend
 from evaltape.recorder.notice import Notice
-from evaltape.recorder.tally import LaneTally, Tally
+from evaltape.recorder.tally import LaneTally, Spend, Tally
 from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
 
 from tests.support.terminal import Screen, run_in_terminal

@@ -100,10 +100,12 @@ def test_an_interrupt_waits_for_what_is_in_flight_so_that_nothing_is_paid_for_tw
 def test_an_interrupt_while_no_test_waits_any_more_waits_for_what_is_in_flight_too(
     project: Project, api: ApiServer, mode: str
 ) -> None:
-    api.latency_s = 2
+    api.latency_s = 1
     running = project.start(
         "evals", "-m", "baseline", "-k", "test_sample", "--record", "--repeat", "2", "--concurrency 6", mode
     )
+    wait_for(lambda: api.in_flight == len(ROWS))
+    api.latency_s = 8  # Of the repeats: longer than any machine takes to run the tests of the first round.
     wait_for(lambda: "......" in running.output and api.in_flight == len(ROWS))
     os.killpg(running.pid, signal.SIGINT)
     run = running.wait()

@@ -9,11 +9,6 @@ from pathlib import Path
 
 import pytest
 from evaltape.errors import RecordingError
-from evaltape.recorder.budget import Budget
-from evaltape.recorder.calls import Calls
-from evaltape.recorder.lane import Call, Lane
-from evaltape.recorder.tally import LaneTally, Tally
-from evaltape.recorder.throttle import Throttle
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.unfinished import Unfinished, cassette_name, read_unfinished
@@ -23,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.support.project import ROWS, Project, Run, wait_for
+from tests.support.recording import Watched, sample_ask
 from tests.support.server import ApiServer
 from tests.support.tuning import TuningProject
 
@@ -172,12 +168,7 @@ def test_a_file_that_would_be_the_old_one_to_the_byte_is_made_to_differ(tuning: 
     path = recordings.cassette(model, sample)
     cassettes.write(path, [exchange])
     begun = Unfinished.begin(tuning.cassettes, "small", [(sample, 1)], tuning.samples())
-    throttle, tally = Throttle(1), LaneTally("small")
-    lane = Lane(("small",), model, recordings, tuning.endpoint(), throttle, tally, begun)
-    ended: list[str | None] = []
-    calls = Calls(Budget(), Tally(), lambda lane, call, error: ended.append(error), lambda reason: None)
-    calls._take(lane, Call(sample), exchange, calls._budget.hold(0.0))
-    assert ended == [None]
+    sample_ask(Watched(), tuning, model, sample, unfinished=begun).keep(exchange)
     assert begun.still_to_come() == []
     assert cassettes.read(path)[0].latency_s == pytest.approx(0.500001)
 

@@ -183,7 +183,7 @@ class Project:
         if module.split(".")[0] in ("recorder", "recording"):
             self.patches.mkdir(exist_ok=True)
             with (self.patches / "sitecustomize.py").open("a") as file:
-                file.write(f"import sys\nif 'evaltape.recorder' in sys.orig_argv:\n{lines}")
+                file.write(f"import sys\nif any(part.endswith('boot.py') for part in sys.orig_argv):\n{lines}")
         else:
             with (self.root / "conftest.py").open("a") as file:
                 file.write(f"\nif True:\n{lines}")

@@ -14,10 +14,7 @@ from evaltape.samples import dataset as source
 from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Finetune, Model, Suite
-from evaltape.suite.pricing import training_tokens
-
-MOST_AUTO_EPOCHS = 3
-"""What a service usually chooses if the suite leaves the number of epochs to it."""
+from evaltape.suite.pricing import most_epochs, training_tokens
 
 
 class JobFailed(RecordingError):
@@ -41,8 +38,8 @@ class PreparedJob:
     @property
     def most_tokens(self) -> int:
         """An upper bound of the trained tokens: no tokeniser yields more tokens than UTF-8 bytes."""
-        epochs = self.job.hyperparameters.get("n_epochs")
-        return training_tokens(self.training.text) * (epochs if isinstance(epochs, int) else MOST_AUTO_EPOCHS)
+        epochs = most_epochs(self.job.hyperparameters.get("n_epochs"), self.training.rows)
+        return training_tokens(self.training.text) * epochs
 
     @property
     def intents(self) -> Intents:

@@ -20,7 +20,7 @@ from evaltape.hooks.collect import collect
 from evaltape.hooks.findings import finding_in, is_ours
 from evaltape.hooks.output import write_all, write_step_summary
 from evaltape.options import as_usage_error
-from evaltape.recorder.outcomes import Selection
+from evaltape.recorder.wire import Selection
 from evaltape.reporting import progress, terminal
 from evaltape.reporting.results import Results
 from evaltape.session import Session

@@ -6,7 +6,7 @@ import pytest
 from _pytest.skipping import evaluate_skip_marks
 
 from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
-from evaltape.recorder.outcomes import Selection
+from evaltape.recorder.wire import Selection
 from evaltape.session import Selected, Session
 from evaltape.suite.definition import Model
 

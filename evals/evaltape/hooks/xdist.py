@@ -7,7 +7,6 @@
 4. When all are done the controller runs the gates, on reports and, for what no report brought, on the recordings.
 """
 
-import json
 from collections.abc import Generator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ import pytest
 
 from evaltape.hooks.cases import is_gate
 from evaltape.hooks.findings import is_ours
-from evaltape.recorder.outcomes import CONTROLLER_ENDED, Message
+from evaltape.recorder.outcomes import CONTROLLER_ENDED
+from evaltape.recorder.wire import Ended, Stopped, decoded, encoded
 from evaltape.session import Session
 
 if TYPE_CHECKING:
@@ -28,9 +28,15 @@ SYRUPY_REPORT = "syrupy_report"
 
 def _listen(session: Session, channel: Any) -> None:
     """Take in the outcomes of calls from the controller."""
-    ended = json.dumps({"stopped": CONTROLLER_ENDED})
-    channel.setcallback(lambda text: session.outcomes.receive(json.loads(text)), endmarker=ended)
+    ended = encoded(Stopped(CONTROLLER_ENDED))
+    channel.setcallback(lambda text: _receive(session, text), endmarker=ended)
     channel.send("listening")
+
+
+def _receive(session: Session, text: str) -> None:
+    message = decoded(text)
+    if isinstance(message, Ended | Stopped):
+        session.outcomes.receive(message)
 
 
 class ToWorker:
@@ -39,9 +45,9 @@ class ToWorker:
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Ended | Stopped) -> None:
         """Send a message."""
-        self._channel.send(json.dumps(message))
+        self._channel.send(encoded(message))
 
 
 class Sending:

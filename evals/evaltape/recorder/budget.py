@@ -28,36 +28,13 @@ A hold in doubt may still be settled or released later in the session, once the 
 import asyncio
 from collections import deque
 
-import msgspec
-
-from evaltape.text import counted, usd
-
-MOST_USD = 1e15
-"""Amounts over this are cut to it, so that sums stay finite."""
+from evaltape.recorder.tally import Spend
+from evaltape.suite.pricing import MOST_USD
+from evaltape.text import usd
 
 
 class OverBudget(Exception):
     """The limit doesn't cover what was to start; the text says by how much. Nothing was sent."""
-
-
-class Spend(msgspec.Struct):
-    """What a session has cost. The recorder counts it, the controller shows it."""
-
-    usd: float = 0.0
-    """By the API's own counts and the suite's prices."""
-    perhaps_usd: float = 0.0
-    """What the API may have billed beyond that."""
-    broke_off: int = 0
-    """Calls and jobs that ended in doubt."""
-    uncounted: int = 0
-    """Answers that didn't say what they cost."""
-
-    @property
-    def doubts(self) -> str:
-        """Why there is a `perhaps_usd`, as in `3 calls broke off`; empty without one."""
-        parts = [f"{counted(self.broke_off, 'call')} broke off"] if self.broke_off else []
-        parts += [f"{counted(self.uncounted, 'answer')} without token counts"] if self.uncounted else []
-        return ", ".join(parts)
 
 
 class Hold:

@@ -1,145 +1,186 @@
-"""Makes single calls, and accounts for whatever becomes of them: money, outcome, recording, the next attempt."""
+"""Makes single calls, and accounts for their ends: money, outcome, recording, the next attempt."""
 
+import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from evaltape.errors import RecordingError
-from evaltape.names import shown
+from evaltape.recorder import retries
 from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.failures import LONGEST_WAIT_S, CallFailed, message_in
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.tally import Tally
-from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
-from evaltape.recording.redaction import holds_secret
-from evaltape.recording.unfinished import cassette_name
-from evaltape.samples.answer import Answer
-from evaltape.samples.frozen import promote
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.pricing import call_usd
+from evaltape.suite.tokens import read_usage
 from evaltape.text import counted, duration
 
 
-def request_of(lane: Lane, call: Call) -> dict[str, Any]:
-    """Return the JSON body of a call. Raises `RecordingError` if no recording could hold it, before it is paid for."""
-    body = lane.recordings.request(lane.model, call.sample)
-    if any(holds_secret(str(turn["content"]), (lane.endpoint.key,)) for turn in body["messages"]):
-        raise RecordingError("not asked, because the prompt holds an API key or what looks like one, which no recording may")
-    return body
+class Session(Protocol):
+    """The recorder, as its calls know it."""
+
+    budget: Budget
+    tally: Tally
+    lanes: list[Lane]
+
+    def stop(self, reason: str) -> None:
+        """Start no further call of any lane."""
+
+    def has_other_work(self, lanes: list[Lane]) -> bool:
+        """Return whether lanes beside these, or jobs, aren't done."""
 
 
 class Calls:
-    """One for a recorder: `end` receives each call that is over, `stop` why no further one can be made."""
+    """The calls of one recorder."""
 
-    def __init__(
-        self,
-        budget: Budget,
-        tally: Tally,
-        end: Callable[[Lane, Call, str | None], None],
-        stop: Callable[[str], None],
-    ) -> None:
-        self._budget = budget
-        self._tally = tally
-        self._end = end
-        self._stop = stop
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.unwritten = 0
+        """Answers that couldn't be written yet. Meanwhile no further call starts."""
 
     async def make(self, lane: Lane, call: Call, body: dict[str, Any], hold: Hold) -> None:
-        """Make a call and account for it, whatever becomes of it: its test waits, and its money is held."""
+        """Make a call and account for its end: its test waits, and its money is held."""
         started = time.monotonic()
         with hold:
             try:
                 exchange, headers = await lane.endpoint.chat(body)
+                tokens_text = _text_of(lane, exchange)
             except CallFailed as failure:
-                (hold.doubt if failure.may_be_billed else hold.release)()
+                if not failure.may_be_billed:
+                    hold.release()
                 self._fail(lane, call, failure, started)
-            except Exception as error:  # Whatever it is.
-                lane.throttle.fail()
-                self._end(lane, call, f"the call broke off: {lane.endpoint.shown(repr(error))}")
-            else:
-                lane.succeed(time.monotonic(), headers)
-                self._take(lane, call, exchange, hold)
+                return
+            lane.note_answer(time.monotonic(), headers)
+            cost = self._count(lane, exchange, bool(tokens_text), hold)
+        await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
+
+    async def take(self, lane: Lane, call: Call, exchange: Exchange) -> None:
+        """Record an answer, wherever it came from, and end its call."""
+        try:
+            error = await self._kept(call, exchange)
+        except Exception as broken:  # No test may wait for ever.
+            error = f"the call broke off: {lane.endpoint.shown(repr(broken))}"
+        self.end(lane, call, error)
+
+    def end(self, lane: Lane, call: Call, error: str | None) -> None:
+        """Count a call that has ended, and publish how."""
+        lane.tally.done += 1
+        lane.tally.failed += error is not None
+        call.ask.end(error)
+
+    # ------------------------------------------------------------ without an answer
 
     def _fail(self, lane: Lane, call: Call, failure: CallFailed, started: float) -> None:
-        now = time.monotonic()
-        self._note_wait(lane, failure)
-        if failure.ends_run:
-            lane.throttle.fail()
-            self._end(lane, call, failure.message)
-            self._stop(f"{failure.message}. What was answered before is recorded; --record-missing goes on")
-        elif lane.retries(call, failure, started, now):
+        now, at_once = time.monotonic(), lane.throttle.most
+        lane.note_failure(call, failure, started, now)
+        self._note_waits(lane, failure, at_once)
+        is_retried = lane.may_retry(call, failure)
+        if not is_retried:
+            lane.streak.add(failure.message)
+        reason = lane.hopeless(failure, now)
+        if is_retried and reason is None:
             lane.delayed.append(call)
-        else:
-            tries = f" (after {call.attempts} attempts)" if call.attempts > 1 else ""
-            self._end(lane, call, failure.message + tries)
-            reason = lane.why_given_up(failure, now)
-            if reason is not None:
-                self._give_up(lane, reason)
+            return
+        tries = f" (after {call.tries} attempts)" if call.tries > 1 else ""
+        self.end(lane, call, failure.message + tries)
+        if reason is not None and failure.mend == "account":
+            self._close_account(lane, failure, reason)
+        elif reason is not None:
+            self._give_up(lane, reason)
 
-    def _note_wait(self, lane: Lane, failure: CallFailed) -> None:
-        asked_s = failure.asked_to_wait_s or 0.0
-        if asked_s > LONGEST_WAIT_S and not lane.has_asked_too_long:
-            lane.has_asked_too_long = True
-            self._tally.notes.append(
-                f"{lane.model.key}: the API asked to wait {duration(min(asked_s, 1e9))} ({failure.message}); "
-                f"it is asked again after {duration(LONGEST_WAIT_S)}"
-            )
-
-    def _note(self, text: str) -> None:
-        if text not in self._tally.notes:
-            self._tally.notes.append(text)
+    def _close_account(self, lane: Lane, failure: CallFailed, reason: str) -> None:
+        """End all lanes under the key of an account without money; the whole recording if there is nothing else to do."""
+        same = [it for it in self._session.lanes if it.endpoint is lane.endpoint]
+        if not self._session.has_other_work(same):
+            self._session.stop(f"{failure.message}. What was answered before is recorded; --record-missing goes on")
+            return
+        for it in same:
+            self._give_up(it, reason)
 
     def _give_up(self, lane: Lane, reason: str) -> None:
         left = list(lane.left())
         lane.waiting.clear()
         lane.delayed.clear()
+        lane.given_up = reason
         for call in left:
-            self._end(lane, call, reason)
+            self.end(lane, call, reason)
         if left:
             self._note(f"{lane.model.key}: {counted(len(left), 'call')} {reason}")
 
-    def _take(self, lane: Lane, call: Call, exchange: Exchange, hold: Hold) -> None:
-        """Account for an answer and record it."""
-        try:
-            answer = read_completion(exchange.answered)
-        except ValueError as error:
-            hold.doubt()
-            words = message_in(exchange.answered)
-            said = f"{error}: {words}" if words else str(error)
-            self._end(lane, call, f"HTTP {exchange.status}: the answer is {lane.endpoint.shown(said)}")
-            return
-        cost = self._count(lane, answer, hold)
-        try:
-            self._record(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
-        except RecordingError as error:
-            self._end(lane, call, str(error))
-        except OSError as error:
-            path = shown(lane.recordings.cassette(lane.model, call.sample, call.repeat))
-            self._end(lane, call, f"{path} can't be written: {error.strerror}")
-            self._stop(f"{path} can't be written: {error.strerror}. What was written before is whole")
-        except Exception as error:  # Whatever it is.
-            self._end(lane, call, f"the call broke off: {lane.endpoint.shown(repr(error))}")
-        else:
-            self._end(lane, call, None)
+    def _note_waits(self, lane: Lane, failure: CallFailed, at_once: int) -> None:
+        asked_s = failure.asked_to_wait_s or 0.0
+        if asked_s > LONGEST_WAIT_S and failure.transient and not lane.has_asked_too_long:
+            lane.has_asked_too_long = True
+            self._note(
+                f"{lane.model.key}: the API asked to wait {duration(min(asked_s, 1e9))} ({failure.message}); "
+                f"it is asked again after {duration(LONGEST_WAIT_S)}"
+            )
+        if failure.mend == "time" and lane.throttle.most < at_once:
+            self._note(
+                f"{lane.model.key}: {failure.message} (eval_timeout_s), so fewer calls are in flight: "
+                f"{int(lane.throttle.limit)} for now, {lane.throttle.most} at most (--concurrency)"
+            )
 
-    def _count(self, lane: Lane, answer: Answer, hold: Hold) -> float | None:
-        """Return what an answer cost; None if it doesn't say how many tokens it took."""
-        if not answer.usage.prompt_tokens:
-            hold.settle(None)
-            return None
-        cost = call_usd(lane.model.price, answer.usage.prompt_tokens, answer.usage.completion_tokens)
-        hold.settle(cost)
-        if cost > hold.most_usd and self._budget.limit_usd is not None:
-            self._note(f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much")
-        lane.tally.tokens += answer.usage.prompt_tokens + answer.usage.completion_tokens
-        return cost
+    def _note(self, text: str) -> None:
+        if text not in self._session.tally.notes:
+            self._session.tally.notes.append(text)
 
-    def _record(self, lane: Lane, call: Call, exchange: Exchange) -> None:
-        path = lane.recordings.cassette(lane.model, call.sample, call.repeat)
-        text = cassettes.as_text([exchange])
-        if lane.unfinished and not lane.unfinished.is_replaced(cassette_name(call.sample, call.repeat), text):
-            # The same answer in the same microseconds: a file that didn't change would count as not asked again.
-            text = cassettes.as_text([replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
-        cassettes.write_text(path, text, secrets=(lane.endpoint.key,))
-        promote(lane.recordings.folder)
+    # ------------------------------------------------------------ with an answer
+
+    def _count(self, lane: Lane, exchange: Exchange, has_text: bool, hold: Hold) -> float | None:
+        """Return what an answer cost; None if its counts don't say, so that it counts for the most."""
+        usage = read_usage(exchange.answered.get("usage"), has_text)
+        lane.tally.tokens += usage.prompt + usage.answer
+        cost = call_usd(lane.model.price, usage.prompt, usage.answer)
+        is_dearer = cost > hold.most_usd > 0
+        hold.settle(cost if usage.is_whole or is_dearer else None)
+        if is_dearer:
+            lane.dearest *= cost / hold.most_usd * MARGIN
+            self._bound_anew(lane)
+        return cost if usage.is_whole else None
+
+    def _bound_anew(self, lane: Lane) -> None:
+        if self._session.budget.limit_usd is not None:
+            lane.throttle.begin_anew()
+            self._note(
+                f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much. "
+                "Further calls count for more, and start one at a time until their costs are known"
+            )
+
+    async def _kept(self, call: Call, exchange: Exchange) -> str | None:
+        """Write an answer; return why it can't be. A full disk, or too many open files, are waited for a while."""
+        until = time.monotonic() + retries.WRITE_PATIENCE_S
+        self.unwritten += 1
+        try:
+            while True:
+                try:
+                    call.ask.keep(exchange)
+                    return None
+                except RecordingError as error:
+                    return str(error)
+                except OSError as error:
+                    problem = f"{call.ask.place} can't be written: {error.strerror}"
+                if time.monotonic() >= until:
+                    self._session.stop(f"{problem}. What was written before is whole")
+                    return problem
+                await asyncio.sleep(retries.WRITE_PATIENCE_S / 40)
+        finally:
+            self.unwritten -= 1
+
+
+MARGIN = 1.25
+"""How much more than the dearest answer yet a call may cost, where answers cost more than their requests allow."""
+
+
+def _text_of(lane: Lane, exchange: Exchange) -> str:
+    """Return the text of an answer; empty for a prompt that was filtered. Raises `CallFailed` if it is none."""
+    if exchange.status != 200:
+        return ""
+    try:
+        return read_completion(exchange.answered).text
+    except ValueError as error:
+        words = message_in(exchange.answered)
+        said = f"{error}: {words}" if words else str(error)
+        raise CallFailed(f"HTTP {exchange.status}: the answer is {lane.endpoint.shown(said)}", "model") from None

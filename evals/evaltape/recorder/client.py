@@ -4,17 +4,20 @@ Retrying is the recorder's: the client's own retries are off, so that there is o
 """
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from evaltape.errors import UserError
 from evaltape.recorder.address import base_url_of, key_of
+from evaltape.recorder.failures import NO_MONEY_CODES, Mend, headers_of, is_filtered, of_status, words_of
 from evaltape.recorder.failures import CallFailed as CallFailed
-from evaltape.recorder.failures import headers_of, of_status, words_of
 from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, without_identity
 from evaltape.recording.redaction import without_secrets
 from evaltape.suite.address import is_local
@@ -28,6 +31,8 @@ LONGEST_CONNECT_S = 30.0
 LONGEST_MESSAGE = 500
 IDENTITY = ("OpenAI-Organization", "OpenAI-Project")
 """Headers that say who asks, sent with a key alone."""
+IDENTITY_VARIABLES = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 NO_KEY = (
     "No key was sent: a server on this machine gets one only if the suite names its variable, as in "
     'api_key_env = "OPENAI_API_KEY" under the model'
@@ -37,47 +42,79 @@ Answered = tuple[Exchange, Mapping[str, str]]
 """A call, and the headers of its answer by name in small letters."""
 
 
-@dataclass
+LATE_S = 1.0
+"""A deadline that is noticed so much too late was missed by this process, which was stopped or asleep."""
+SECOND_CHANCE_S = 5.0
+"""What a call is given then: an answer that arrived meanwhile is still to be read."""
+
+
 class Endpoint:
     """The client for one address and key, and the two ways to ask it."""
 
-    base_url: str
-    key: str
-    """Empty if none is sent."""
-    timeout_s: float
-    """Of a whole call, from its start to the last byte of its answer."""
-    _client: Any = field(default=None, init=False)
+    def __init__(self, base_url: str, key: str, timeout_s: float) -> None:
+        """`key` is empty if none is sent; `timeout_s` is that of a whole call, from its start to its answer's last byte."""
+        self.base_url = base_url
+        self.key = key
+        self.timeout_s = timeout_s
+        self._client: Any = None
+
+    def open(self) -> Any:
+        """Return the official asynchronous client, made when it is first asked for.
+
+        Raises `UserError` if the environment doesn't let one be made: a file of certificates, a proxy, an identity.
+        """
+        if self._client is None:
+            self._client = self._made()
+        return self._client
 
     @property
     def client(self) -> Any:
-        """The official asynchronous client, made on first use."""
-        if self._client is None:
-            import openai
+        """The client, as `open` returns it."""
+        return self.open()
 
-            anonymous: Any = dict.fromkeys(IDENTITY, openai.Omit())
-            for name in CHATTY:
-                logging.getLogger(name).setLevel(logging.WARNING)
-            self._client = openai.AsyncOpenAI(
-                api_key=self.key or "not sent",
-                base_url=self.base_url,
-                max_retries=0,
-                default_headers=None if self.key else anonymous,
-                http_client=self._http_client(),
-            )
-        return self._client
+    def _made(self) -> Any:
+        import openai
+
+        anonymous: Any = dict.fromkeys(IDENTITY, openai.Omit())
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        if self.key:
+            for variable in IDENTITY_VARIABLES:
+                value = os.environ.get(variable, "")
+                if not (value.isascii() and value.isprintable()):
+                    raise UserError(f"{variable} holds characters that can't be sent")
+        return openai.AsyncOpenAI(
+            api_key=self.key or "not sent",
+            base_url=self.base_url,
+            max_retries=0,
+            default_headers=None if self.key else anonymous,
+            http_client=self._http_client(),
+        )
 
     def _http_client(self) -> Any:
-        from evaltape.recorder.transport import BoundedClient, timeouts
+        import httpx2
+
+        from evaltape.recorder.transport import BoundedClient, UnusableProxy, timeouts
 
         # A proxy of the environment is for other machines: this one would be asked for an address of its own.
-        direct = {f"all://{urlsplit(self.base_url).netloc.rpartition('@')[2]}": None} if is_local(self.base_url) else None
-        return BoundedClient(
-            sends_key=bool(self.key),
-            most_bytes=LARGEST_BYTES,
-            cookies=NoCookies(),
-            timeout=timeouts(self._connect_s),
-            mounts=direct,
-        )
+        is_direct = is_local(self.base_url)
+        direct = {f"all://{urlsplit(self.base_url).netloc.rpartition('@')[2]}": None} if is_direct else None
+        try:
+            return BoundedClient(
+                sends_key=bool(self.key),
+                most_bytes=LARGEST_BYTES,
+                is_direct=is_direct,
+                cookies=NoCookies(),
+                timeout=timeouts(self._connect_s),
+                mounts=direct,
+            )
+        except OSError as error:
+            path = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+            place = f"SSL_CERT_FILE = {path!r}: " if path else ""
+            raise UserError(f"{place}the certificates can't be read: {error.strerror or error}") from None
+        except (UnusableProxy, ValueError, httpx2.InvalidURL) as error:
+            variables = [name for name in PROXY_VARIABLES for name in (name, name.lower()) if os.environ.get(name)]
+            raise UserError(f"{', '.join(variables) or 'the environment'}: {without_secrets(str(error), self.key)}") from None
 
     @property
     def _connect_s(self) -> float:
@@ -87,7 +124,8 @@ class Endpoint:
     async def chat(self, body: dict[str, Any]) -> Answered:
         """Make one chat completion call; return the timed exchange and the answer's headers. Raises `CallFailed`.
 
-        What it answers is JSON, whatever its content type says.
+        The answer is JSON, also under another content type. A prompt that the API's content filter refuses is answered:
+        with HTTP status 400.
         """
         import httpx2
 
@@ -111,19 +149,32 @@ class Endpoint:
     ) -> Answered:
         import openai
 
+        from evaltape.recorder.transport import SENDING, Sending
+
         limit_s = self.timeout_s if timeout_s is None else timeout_s
+        sending = Sending()
+        SENDING.set(sending)
         try:
-            async with asyncio.timeout(limit_s):
+            async with _deadline(limit_s):
                 sent = await send()
             return read(getattr(sent, "http_response", sent))
         except openai.APIStatusError as error:
+            if read is _chat_exchange and is_filtered(error.status_code, _code_of(error)):
+                return read(error.response)
             raise self._refusal(error) from None
         except openai.APIConnectionError as error:
-            raise self._broken(error) from None
+            raise self._broken(error, sending.has_left) from None
         except TimeoutError:
-            raise CallFailed(f"no answer within {limit_s:g} s", transient=True) from None
+            raise CallFailed(
+                f"no answer within {limit_s:g} s", "time" if sending.has_left else "network", may_be_billed=sending.has_left
+            ) from None
         except (ValueError, openai.OpenAIError) as error:
-            raise CallFailed(f"the answer is not JSON of this API: {self.shown(str(error)[:200])}") from None
+            if not sending.has_left:
+                raise CallFailed(f"it can't be sent: {self.shown(str(error)[:200])}", "model", may_be_billed=False) from None
+            raise CallFailed(f"the answer is not JSON of this API: {self.shown(str(error)[:200])}", "model") from None
+        except Exception as error:  # The client didn't foresee it.
+            message = f"the call broke off: {self.shown(repr(error))}"
+            raise CallFailed(message, "attempt" if sending.has_left else "model", may_be_billed=sending.has_left) from None
 
     def shown(self, text: str) -> str:
         """Return an API's words fit for a message: in one line, of bounded length, without keys and identities."""
@@ -138,12 +189,10 @@ class Endpoint:
 
     def _refusal(self, error: Any) -> CallFailed:
         status, headers, body = error.status_code, headers_of(error.response), error.body
-        kind = body.get("type") if isinstance(body, dict) else None
-        code = next((it for it in (error.code, kind) if isinstance(it, str)), None)
         words = self.shown(words_of(body, error.response.reason_phrase or "no message"))
         if 300 <= status < 400:
             words = self._redirection(error.response)
-        failure = of_status(status, words, code, headers, exhausted="insufficient_quota" in (code, kind))
+        failure = of_status(status, words, _code_of(error), headers)
         return replace(failure, message=f"{failure.message}. {NO_KEY}") if status == 401 and not self.key else failure
 
     def _redirection(self, response: Any) -> str:
@@ -160,28 +209,23 @@ class Endpoint:
         if not error:
             return
         code = error.get("code") if isinstance(error, dict) else None
-        meant = of_status(code, "", None, headers) if type(code) is int and 400 <= code < 600 else None
-        raise CallFailed(
-            message=f"HTTP {exchange.status}: {self.shown(words_of(error, 'an error without a message'))}",
-            status=exchange.status,
-            code=str(code) if code is not None else None,
-            transient=meant is not None and meant.transient,
-            rate_limited=meant is not None and meant.rate_limited,
-            retry_after_s=meant.retry_after_s if meant else None,
-            asked_to_wait_s=meant.asked_to_wait_s if meant else None,
-        )
+        words = self.shown(words_of(error, "an error without a message"))
+        meant = of_status(404, words, str(code or ""), headers)
+        if isinstance(code, int) and 400 <= code < 600:
+            meant = of_status(code, words, None, headers)
+        raise replace(meant, message=f"HTTP {exchange.status}: {words}", status=exchange.status, may_be_billed=True)
 
-    def _broken(self, error: BaseException) -> CallFailed:
-        from evaltape.recorder.transport import AnswerTooLarge, was_never_sent
+    def _broken(self, error: BaseException, has_left: bool) -> CallFailed:
+        from evaltape.recorder.transport import AnswerTooLarge
 
         chain = list(_causes(error))
         if any(isinstance(cause, AnswerTooLarge) for cause in chain):
-            return CallFailed(f"the answer is larger than {LARGEST_BYTES // 2**20} MiB, which no recording may be")
-        unsent = was_never_sent(chain)
+            return CallFailed(f"the answer is larger than {LARGEST_BYTES // 2**20} MiB, which no recording may be", "call")
         reason = self.shown(str(chain[-1])) or type(chain[-1]).__name__
         if isinstance(chain[-1], TimeoutError):
-            reason = f"none within {self._connect_s:g} s" if unsent else "a timeout"
-        return CallFailed(f"the connection failed: {reason}", transient=True, may_be_billed=not unsent)
+            reason = "a timeout" if has_left else f"none within {self._connect_s:g} s"
+        mend: Mend = "attempt" if has_left else "network"
+        return CallFailed(f"the connection failed: {reason}", mend, may_be_billed=has_left)
 
 
 class NoCookies(CookieJar):
@@ -195,6 +239,40 @@ def endpoint_of(model: Model, timeout_s: float) -> Endpoint:
     """Return the endpoint a model is asked at. Raises `UserError` if its address can't be used or its key is missing."""
     base_url = base_url_of(model)
     return Endpoint(base_url, key_of(model, base_url), timeout_s)
+
+
+@contextlib.asynccontextmanager
+async def _deadline(limit_s: float) -> AsyncIterator[None]:
+    """Raise `TimeoutError` after so many seconds, of which this process wasn't stopped or asleep.
+
+    Answers that arrived while it was are read before the deadline counts.
+    """
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+
+    def expire(at_s: float) -> None:
+        now_s = loop.time()
+        if now_s - at_s > LATE_S:
+            watch(now_s + SECOND_CHANCE_S)
+        else:
+            timeout.reschedule(now_s)
+
+    def watch(at_s: float) -> None:
+        timers[:] = [loop.call_at(at_s, expire, at_s)]
+
+    async with asyncio.timeout(None) as timeout:
+        watch(loop.time() + limit_s)
+        try:
+            yield
+        finally:
+            timers[0].cancel()
+
+
+def _code_of(error: Any) -> str | None:
+    """Return what an API's error calls itself: its code, else its type."""
+    kind = error.body.get("type") if isinstance(error.body, dict) else None
+    codes = [it for it in (error.code, kind) if isinstance(it, str)]
+    return next((it for it in codes if it in NO_MONEY_CODES), codes[0] if codes else None)
 
 
 def _exchange(raw: Any) -> Answered:

@@ -7,15 +7,31 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from evaltape.text import cut
 
 LONGEST_WAIT_S = 120.0
 """The most that an API is granted that asks to be left alone for a while."""
-_TRANSIENT = {408, 409, 429}
-_LASTING = {501, 505}
-"""Errors of the server that no further try can mend."""
+Mend = Literal["attempt", "pace", "network", "time", "call", "model", "account"]
+"""What could mend a failure.
+
+`attempt`: the same call again, a little later. `pace`: fewer calls a second. `network`: waiting until the API can be reached;
+the call never left this machine. `time`: a longer timeout, or fewer calls at once. `call`: only another call; this one fails
+for good. `model`: nothing in this session, for any call to the model. `account`: money, for all models under the same key.
+"""
+_PASSING = {408, 409}
+_OF_THE_MODEL = {401, 403, 404, 405, 410, 501, 505}
+NO_MONEY_CODES = {"insufficient_quota", "billing_not_active", "billing_hard_limit_reached", "account_deactivated"}
+_NO_MONEY = re.compile(
+    r"hard limit|account is not active|insufficient (balance|credit|funds)|credit balance is too low|out of credits", re.I
+)
+_PER_DAY = re.compile(r"\bper[ _-]?day\b|PerDay|\bRPD\b|\bTPD\b|\bdaily\b")
+_TOO_LARGE = re.compile(r"(request|prompt|input) (is )?too large", re.IGNORECASE)
+_ASKED_OF_LIMIT = re.compile(
+    r"limit:? ?([\d,]+).{0,80}?requested:? ?([\d,]+)|requested:? ?([\d,]+).{0,80}?limit:? ?([\d,]+)", re.I
+)
+_FILTERED = {"content_filter", "content_policy_violation", "moderation_blocked"}
 _WORDS = ("message", "detail", "error", "error_description", "msg", "title")
 """Where APIs say what is wrong: OpenAI's, FastAPI's, and others."""
 _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -27,36 +43,61 @@ class CallFailed(Exception):
 
     message: str
     """The API's own words, fit for a terminal, without keys and identities."""
+    mend: Mend = "call"
+    """What could mend it."""
     status: int | None = None
     code: str | None = None
-    transient: bool = False
-    """It may be tried again."""
-    rate_limited: bool = False
-    """It was refused for its pace."""
-    ends_run: bool = False
-    """No further call can succeed either."""
     retry_after_s: float | None = None
-    """What the API asked to wait, at most `LONGEST_WAIT_S`."""
+    """The seconds that the API asked to wait, at most `LONGEST_WAIT_S`."""
     asked_to_wait_s: float | None = None
-    """The same as the API put it."""
+    """The same without that limit."""
     may_be_billed: bool = True
-    """The API may charge for it; only a refusal, or a request that was never sent, surely costs nothing."""
+    """The API may charge for it; a refusal, or a request that never left this machine, surely costs nothing."""
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may succeed later in this session."""
+        return self.mend in ("attempt", "pace", "network", "time")
 
 
-def of_status(status: int, words: str, code: str | None, headers: Mapping[str, str], exhausted: bool = False) -> CallFailed:
-    """Return the failure that an answer with an HTTP status of an error is; `exhausted` if the account has no money left."""
+def of_status(status: int, words: str, code: str | None, headers: Mapping[str, str]) -> CallFailed:
+    """Return the failure that an answer with an HTTP status of an error is."""
     asked_s = retry_after(headers)
     return CallFailed(
         message=f"HTTP {status}: {words}" + (f" ({cut(code, 60)})" if code and code not in words else ""),
+        mend=_mend(status, words, code),
         status=status,
         code=code,
-        transient=(status in _TRANSIENT or (status >= 500 and status not in _LASTING)) and not exhausted,
-        rate_limited=status == 429 and not exhausted,
-        ends_run=exhausted,
         retry_after_s=None if asked_s is None else min(asked_s, LONGEST_WAIT_S),
         asked_to_wait_s=asked_s,
-        may_be_billed=not 300 <= status < 500,
+        may_be_billed=not 300 <= status < 500 or status == 408,
     )
+
+
+def _mend(status: int, words: str, code: str | None) -> Mend:
+    if status == 402 or code in NO_MONEY_CODES or (status in (403, 429) and _NO_MONEY.search(words)):
+        return "account"
+    if status == 429:
+        return "call" if _is_too_large(words) else "model" if _PER_DAY.search(words) else "pace"
+    if 300 <= status < 400 or status in _OF_THE_MODEL:
+        return "model"
+    return "attempt" if status >= 500 or status in _PASSING else "call"
+
+
+def _is_too_large(words: str) -> bool:
+    """Whether a refusal for the pace is about the size of this one request, which no wait makes smaller."""
+    if _TOO_LARGE.search(words):
+        return True
+    found = _ASKED_OF_LIMIT.search(words)
+    if found is None:
+        return False
+    limit, requested = (found[1], found[2]) if found[1] else (found[4], found[3])
+    return int(requested.replace(",", "") or 0) > int(limit.replace(",", "") or 0)
+
+
+def is_filtered(status: int, code: str | None) -> bool:
+    """Return whether the API's content filter refused the prompt: that is the model's answer, not an error."""
+    return status == 400 and code in _FILTERED
 
 
 def headers_of(response: Any) -> dict[str, str]:

@@ -1,64 +1,113 @@
-"""A lane: the calls to one model, in the order of their tests, with what the model's API can take."""
+"""A lane: the calls to one model in the order of their tests, with what the model's API can take.
 
+What a call asks, and where its answer goes, is its `Ask`: a sample's answer today. A second kind (a judge's verdict on an
+answer) is another class beside `SampleAsk`, its calls are added to the lane of the judge's model as soon as there is an
+answer, and they share concurrency, pace and budget. Answers from elsewhere go straight to an ask's `keep`.
+"""
+
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from evaltape.recorder import retries
 from evaltape.recorder.client import Endpoint
 from evaltape.recorder.failures import CallFailed
 from evaltape.recorder.tally import LaneTally
 from evaltape.recorder.throttle import Throttle
-from evaltape.recording.folder import Recordings
-from evaltape.recording.unfinished import Unfinished
-from evaltape.samples.sample import Sample
+from evaltape.recording.cassettes import Exchange
 from evaltape.suite.definition import Model
 from evaltape.text import duration
 
 
+class Ask(Protocol):
+    """What a call asks, and where its answer goes."""
+
+    @property
+    def sample(self) -> str:
+        """The id of the sample that it is about."""
+
+    @property
+    def place(self) -> str:
+        """The recording that it makes, as messages name it."""
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
+
+    def keep(self, exchange: Exchange) -> None:
+        """Record an answer. Raises `RecordingError` if it must not be recorded, `OSError` if it can't be now."""
+
+    def end(self, error: str | None) -> None:
+        """Publish that it has ended: with an answer on disk, or with an error."""
+
+
 @dataclass(eq=False)
 class Call:
-    """One sample to ask a model for; `repeat` counts from 2 if it is asked again to measure noise."""
+    """One ask under way to its end, with what has become of it so far."""
 
-    sample: Sample
-    repeat: int = 1
+    ask: Ask
     attempts: int = 0
-    first_refused: float | None = None
+    refusals: int = 0
+    timeouts: int = 0
+    answered_before: int = 0
+    """How many calls of the lane had been answered when this one was first refused."""
     not_before: float = 0.0
     failed_with: str = ""
     """Why it is asked again."""
+
+    @property
+    def tries(self) -> int:
+        """How often it has failed."""
+        return self.attempts + self.refusals + self.timeouts
+
+
+@dataclass
+class Streak:
+    """How many calls in a row failed for good, and how many of them alike."""
+
+    failed: int = 0
+    alike: int = 0
+    cause: str = ""
+    message: str = ""
+
+    def add(self, message: str) -> None:
+        """Count a call that failed for good."""
+        cause = re.sub(r"\d+", "0", message)[:200]
+        self.alike = self.alike + 1 if cause == self.cause else 1
+        self.cause, self.message = cause, message
+        self.failed += 1
 
 
 @dataclass(eq=False)
 class Lane:
     """The calls to one model. Lanes to the same model of the same API, under one key, share a throttle."""
 
-    key: tuple[str, str]
-    """What its calls are known by in `Outcomes`, before the sample."""
     model: Model
-    recordings: Recordings
     endpoint: Endpoint
     throttle: Throttle
     tally: LaneTally
-    unfinished: Unfinished | None = None
-    """The fresh recording that its calls are part of."""
     waiting: deque[Call] = field(default_factory=deque)
     delayed: list[Call] = field(default_factory=list)
-    failed_in_a_row: int = 0
+    given_up: str | None = None
+    """Why no further call is made."""
     has_asked_too_long: bool = False
     """The API asked to wait for longer than it is granted; said once."""
+    dearest: float = 1.0
+    """The largest ratio yet of an answer's cost to the most that its request allows."""
+    streak: Streak = field(default_factory=Streak)
 
     def next_call(self, now: float) -> tuple[Call | None, float]:
-        """Return the first call that may start now, or None and the seconds until one may."""
+        """Take the first call that may start now, or None and the seconds until one may. Those that failed come last."""
         pause = self.throttle.wait_s(now)
         if pause > 0 and (self.waiting or self.delayed):
             return None, pause
+        if self.waiting:
+            return self.waiting.popleft(), 0.0
         for call in self.delayed:
             if call.not_before <= now:
                 self.delayed.remove(call)
                 return call, 0.0
-        if self.waiting:
-            return self.waiting.popleft(), 0.0
         return None, min((call.not_before - now for call in self.delayed), default=float("inf"))
 
     def has_calls(self) -> bool:
@@ -78,31 +127,57 @@ class Lane:
 
     # ------------------------------------------------------------ how calls end
 
-    def succeed(self, now: float, headers: Mapping[str, str]) -> None:
+    def note_answer(self, now: float, headers: Mapping[str, str]) -> None:
         """Note that a call was answered."""
         self.throttle.succeed(now, headers)
-        self.failed_in_a_row = 0
+        self.streak = Streak()
         self.throttle.paused_by = "the API says that its limit is used up"
 
-    def retries(self, call: Call, failure: CallFailed, started: float, now: float) -> bool:
-        """Note that a call failed; return whether it is to be tried again, not before `call.not_before`."""
+    def note_failure(self, call: Call, failure: CallFailed, started: float, now: float) -> None:
+        """Note that a call failed, and from when it may be tried again."""
         call.failed_with = failure.message
-        if failure.rate_limited:
-            self.throttle.paused_by = failure.message
-            self.throttle.refuse(started, now, failure.retry_after_s)
-            call.first_refused = now if call.first_refused is None else call.first_refused
-            return now - call.first_refused < retries.PATIENCE_S
-        self.throttle.fail()
-        call.attempts += 1
-        call.not_before = now + retries.backoff_s(call.attempts, failure.retry_after_s)
-        return failure.transient and call.attempts < retries.ATTEMPTS
+        match failure.mend:
+            case "pace":
+                self.throttle.paused_by = failure.message
+                self.throttle.refuse(started, now, failure.retry_after_s)
+                call.answered_before = call.answered_before if call.refusals else self.throttle.answered
+                call.refusals += 1
+                call.not_before = now + retries.backoff_s(call.refusals, failure.retry_after_s)
+            case "network":
+                self.throttle.paused_by = failure.message
+                self.throttle.miss(now)
+            case "time":
+                self.throttle.time_out(started, now)
+                call.timeouts += 1
+            case _:
+                self.throttle.fail()
+                call.attempts += 1
+                call.not_before = now + retries.backoff_s(call.attempts, failure.retry_after_s)
 
-    def why_given_up(self, failure: CallFailed, now: float) -> str | None:
-        """Return why the rest of the lane isn't asked after a call that failed for good; None if it is."""
-        self.failed_in_a_row += failure.transient
-        refused_s = self.throttle.refused_for_s(now)
-        if failure.rate_limited and refused_s >= retries.PATIENCE_S:
-            return f"not asked: the API has refused every call for {duration(refused_s)}, the last with {failure.message}"
-        if failure.transient and self.failed_in_a_row >= retries.GIVE_UP_AFTER:
-            return f"not asked: {self.failed_in_a_row} calls failed one after another, the last with {failure.message}"
+    def may_retry(self, call: Call, failure: CallFailed) -> bool:
+        """Return whether a call that failed so is to be tried again."""
+        if self.given_up is not None or not failure.transient:
+            return False
+        if failure.mend == "pace":
+            return call.refusals < retries.REFUSALS or not self.throttle.answered > call.answered_before
+        if failure.mend == "time":
+            return call.timeouts < retries.TIMEOUTS
+        return failure.mend == "network" or call.attempts < retries.ATTEMPTS
+
+    def hopeless(self, failure: CallFailed, now: float) -> str | None:
+        """Return why no further call of the lane is made after one that failed so; None if they go on."""
+        throttle, streak, last = self.throttle, self.streak, f"the last with {failure.message}"
+        refused_s, unreached_s = throttle.refused_for_s(now), throttle.unreached_for_s(now)
+        if failure.mend == "account":
+            return f"not asked: {failure.message}"
+        if failure.mend == "pace" and refused_s >= retries.PATIENCE_S:
+            return f"not asked: the API has refused every call for {duration(refused_s)}, {last}"
+        if failure.mend == "network" and unreached_s >= (retries.PATIENCE_S if throttle.answered else retries.UNREACHED_S):
+            return f"not asked: the API couldn't be reached for {duration(unreached_s)}, {last}"
+        if failure.mend == "time" and throttle.timeouts_alone >= retries.TIMEOUTS_ALONE:
+            return f"not asked: even a single call at a time got {failure.message}; eval_timeout_s sets how long one may take"
+        if failure.transient and streak.failed >= retries.GIVE_UP_AFTER:
+            return f"not asked: {streak.failed} calls failed one after another, {last}"
+        if streak.alike >= (retries.HOPELESS if failure.mend == "model" else retries.GIVE_UP_AFTER):
+            return f"not asked: {streak.alike} calls in a row failed alike, {last}"
         return None

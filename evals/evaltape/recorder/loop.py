@@ -8,7 +8,6 @@ cassette is written the moment it is answered; its outcome is then published to 
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,13 +17,14 @@ from evaltape.errors import RecordingError
 from evaltape.names import shown
 from evaltape.recorder import retries
 from evaltape.recorder.budget import Budget, Hold
-from evaltape.recorder.calls import Calls, request_of
+from evaltape.recorder.calls import Calls
 from evaltape.recorder.client import Endpoint
-from evaltape.recorder.lane import Call, Lane
-from evaltape.recorder.outcomes import GRACE_S, Ended, Outcomes
+from evaltape.recorder.lane import Ask, Call, Lane
+from evaltape.recorder.open_files import most_in_flight
+from evaltape.recorder.outcomes import GRACE_S, Outcomes
 from evaltape.recorder.tally import LaneTally, Tally, place_of
-from evaltape.recorder.throttle import Throttle
-from evaltape.recording.folder import Recordings
+from evaltape.recorder.throttle import FIRST_LIMIT, Throttle
+from evaltape.recorder.wire import CallEnd
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
@@ -52,51 +52,86 @@ class Recorder:
     ) -> None:
         """`report` receives the tally now and then, while it changes, and at the end."""
         self.outcomes = outcomes
-        self.concurrency = concurrency
+        self.concurrency = most_in_flight(concurrency)
         self.budget = Budget(budget_usd)
         self.tally = Tally(spend=self.budget.spend)
-        self._calls = Calls(self.budget, self.tally, self._end, self.stop)
+        self._calls = Calls(self)
         self.lanes: list[Lane] = []
+        if self.concurrency < concurrency:
+            self.tally.notes.append(
+                f"{self.concurrency} calls are in flight at most, not --concurrency {concurrency}: this system lets a process "
+                "open no more files (ulimit -n)"
+            )
         self._report = report
         self._jobs: list[JobDriver] = []
+        self._driving = 0
         self._throttles: dict[tuple[str, str, str], Throttle] = {}
         self._begun: list[tuple[Unfinished, Sequence[Sample]]] = []
         self._turn = 0
-        self._ended: list[Ended] = []
+        self._ended: list[CallEnd] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # ------------------------------------------------------------ what is to be done
 
-    def add_lane(
-        self,
-        key: tuple[str, str],
-        model: Model,
-        recordings: Recordings,
-        endpoint: Endpoint,
-        calls: Iterable[Call],
-        unfinished: Unfinished | None = None,
-    ) -> None:
-        """Add a model's calls, before the start or from within the loop; `key` is what `Outcomes` knows the model by."""
-        waiting = deque(calls)
-        tally = LaneTally(model.key, total=len(waiting), has_price=model.price is not None)
-        throttle = self._throttle(endpoint, model, recordings)
-        self.lanes.append(Lane(key, model, recordings, endpoint, throttle, tally, unfinished, waiting))
+    def add_lane(self, model: Model, asked_by: str, endpoint: Endpoint, asks: Iterable[Ask] = ()) -> Lane:
+        """Add a lane with a model's first calls, before the start or from within the loop.
+
+        `asked_by` is the name that the API knows the model by; empty if there is none yet.
+        """
+        tally = LaneTally(model.key, has_price=model.price is not None)
+        lane = Lane(model, endpoint, self._throttle(endpoint, model, asked_by), tally)
+        self.lanes.append(lane)
         self.tally.lanes.append(tally)
+        self.add_calls(lane, asks)
+        return lane
+
+    def add_calls(self, lane: Lane, asks: Iterable[Ask]) -> None:
+        """Add further calls to a lane, before the start or from within the loop."""
+        calls = [Call(ask) for ask in asks]
+        lane.tally.total += len(calls)
+        if lane.given_up is not None:
+            for call in calls:
+                self._calls.end(lane, call, lane.given_up)
+        else:
+            lane.waiting.extend(calls)
         self._wake.set()
 
-    def _throttle(self, endpoint: Endpoint, model: Model, recordings: Recordings) -> Throttle:
-        """Return the throttle of a model of an API under one key: that is what APIs count their limits by."""
-        try:
-            served = recordings.served(model)
-        except RecordingError:  # Each of its calls will say so.
-            served = ""
-        return self._throttles.setdefault((endpoint.base_url, endpoint.key, served), Throttle(self.concurrency))
+    def _throttle(self, endpoint: Endpoint, model: Model, asked_by: str) -> Throttle:
+        """Return the throttle of a model of an API under one key: that is what APIs count their limits by.
+
+        Under a budget its first call is alone: an API that bills more than a request allows is known after one answer.
+        """
+        is_bounded = self.budget.limit_usd is not None and model.price is not None
+        throttle = Throttle(self.concurrency, 1 if is_bounded else FIRST_LIMIT)
+        return self._throttles.setdefault((endpoint.base_url, endpoint.key, asked_by), throttle)
+
+    def publish(self, key: tuple[str, str], sample: str, error: str | None) -> None:
+        """Publish the end of a model's call soon, with others; `key` is what `Outcomes` knows the model by."""
+        self._ended.append((*key, sample, error))
+        if len(self._ended) == 1 and self._loop is not None:
+            self._loop.call_later(PUBLISH_EVERY_S, self._publish)
+
+    def has_other_work(self, lanes: list[Lane]) -> bool:
+        """Return whether lanes beside these have calls left, or a job is under way."""
+        return self._driving > 0 or any(lane.has_calls() for lane in self.lanes if lane not in lanes)
 
     def add_job(self, drive: JobDriver) -> None:
-        """Add a fine-tuning job, or what else is done beside the calls, before the start or from within the loop."""
-        self._jobs.append(drive)
+        """Add a fine-tuning job, before the start or from within the loop."""
+
+        async def counted_drive(recorder: "Recorder") -> None:
+            self._driving += 1
+            try:
+                await drive(recorder)
+            finally:
+                self._driving -= 1
+
+        self.add_question(counted_drive)
+
+    def add_question(self, ask: JobDriver) -> None:
+        """Add what is asked beside the calls and costs nothing, before the start or from within the loop."""
+        self._jobs.append(ask)
         self._wake.set()
 
     def show_job(self, key: str, status: str) -> None:
@@ -173,7 +208,7 @@ class Recorder:
 
     def _note_what_is_left(self) -> None:
         if self.tally.stopped:
-            self.tally.left = {place_of(lane.model): [call.sample.id for call in lane.left()] for lane in self.lanes}
+            self.tally.left = {place_of(lane.model): [call.ask.sample for call in lane.left()] for lane in self.lanes}
 
     def _finish(self) -> None:
         """Write what fresh recordings still have to ask for, or remove what they make obsolete."""
@@ -198,7 +233,7 @@ class Recorder:
         pause = float("inf")
         idle = 0
         while idle < len(self.lanes) and not self.outcomes.stopped:
-            if self.tally.in_flight >= self.concurrency:
+            if self.tally.in_flight >= self.concurrency or self._calls.unwritten:
                 return float("inf")
             lane = self.lanes[self._turn % len(self.lanes)]
             self._turn += 1
@@ -223,11 +258,11 @@ class Recorder:
     def _start(self, lane: Lane, call: Call) -> bool:
         """Start a call, unless the budget doesn't cover it; then it waits until those in flight have cost what they cost."""
         try:
-            body = request_of(lane, call)
+            body = call.ask.body()
         except RecordingError as error:
-            self._end(lane, call, str(error))
+            self._calls.end(lane, call, str(error))
             return True
-        hold = self.budget.hold(most_usd(lane.model, body))
+        hold = self.budget.hold(most_usd(lane.model, body) * lane.dearest)
         if hold is None:
             lane.waiting.appendleft(call)
             if not self.budget.under_way:
@@ -256,14 +291,6 @@ class Recorder:
         finally:
             lane.tally.in_flight -= 1
             self._wake.set()
-
-    def _end(self, lane: Lane, call: Call, error: str | None) -> None:
-        lane.tally.done += 1
-        lane.tally.failed += error is not None
-        if call.repeat == 1:
-            self._ended.append((*lane.key, call.sample.id, error))
-            if len(self._ended) == 1:
-                asyncio.get_running_loop().call_later(PUBLISH_EVERY_S, self._publish)
 
     def _publish(self) -> None:
         ended, self._ended = self._ended, []

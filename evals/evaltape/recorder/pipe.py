@@ -1,15 +1,11 @@
-"""JSON lines between the controller and the recorder.
-
-It has the shape of an execnet channel, which stands between the controller and an xdist worker.
-"""
+"""The pipe between the controller and the recorder: messages as JSON lines, both ways."""
 
 import contextlib
-import json
 import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
-from evaltape.recorder.outcomes import Message
+from evaltape.recorder.wire import Message, decoded, encoded
 
 
 class Pipe:
@@ -22,10 +18,10 @@ class Pipe:
         self._listener: threading.Thread | None = None
 
     def send(self, message: Message) -> None:
-        """Send a message of builtins. Raises `OSError` if the other end is closed."""
+        """Send a message. Raises `OSError` if the other end is closed."""
         with self._sending:
             try:
-                self._outgoing.write(json.dumps(message).encode() + b"\n")
+                self._outgoing.write(encoded(message).encode() + b"\n")
                 self._outgoing.flush()
             except ValueError as error:  # This end is closed.
                 raise OSError(str(error)) from None
@@ -34,7 +30,7 @@ class Pipe:
         """Wait for the next message; return None at the end."""
         with contextlib.suppress(OSError, ValueError):
             line = self._incoming.readline()
-            return dict(json.loads(line)) if line.endswith(b"\n") else None
+            return decoded(line) if line.endswith(b"\n") else None
         return None
 
     def listen(self, receive: Callable[[Message], None], end: Callable[[], None]) -> None:

@@ -1,8 +1,9 @@
 """Plans a recording: the lanes of calls and the fine-tuning jobs that the selected tests need."""
 
+import contextlib
 import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
@@ -11,11 +12,11 @@ from evaltape.names import shown
 from evaltape.recorder.client import Endpoint, endpoint_of
 from evaltape.recorder.jobs.drive import Assignment
 from evaltape.recorder.jobs.driver import JobDriver
-from evaltape.recorder.lane import Call
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.outcomes import Selection
+from evaltape.recorder.samples import SampleAsk
 from evaltape.recorder.shutdown_dates import ask
 from evaltape.recorder.tally import place_of
+from evaltape.recorder.wire import Selection
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import holds_secret
@@ -86,6 +87,7 @@ class ModelPlan:
             return  # Without a call no key is needed.
         if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
             raise self._error("request", "holds an API key or what looks like one, and recordings hold the request")
+        self.endpoint.open()
         if self.settings.budget_usd is not None and not self._is_free():
             self._check_budget()
 
@@ -171,12 +173,22 @@ class ModelPlan:
             self._add_lane(self.calls)
 
     def _add_lane(self, sample_calls: list[tuple[Sample, int]]) -> None:
-        calls = [Call(sample, repeat) for sample, repeat in sample_calls]
-        missing = {call.sample.id for call in calls if call.repeat == 1}
+        missing = {sample.id for sample, repeat in sample_calls if repeat == 1}
         self._end([sample for sample in self.samples if sample.id not in missing], None)
-        if calls:
-            self.recorder.add_lane(self._key, self.model, self.workspace.recordings, self.endpoint, calls, self.unfinished)
-            self.recorder.add_job(lambda recorder: self._ask_end())
+        if sample_calls:
+            asks = [self._ask(sample, repeat) for sample, repeat in sample_calls]
+            self.recorder.add_lane(self.model, self._asked_by(), self.endpoint, asks)
+            self.recorder.add_question(lambda recorder: self._ask_end())
+
+    def _asked_by(self) -> str:
+        with contextlib.suppress(RecordingError):  # Each of its calls will say so.
+            return self.workspace.jobs.served(self.model)
+        return ""
+
+    def _ask(self, sample: Sample, repeat: int) -> SampleAsk:
+        publish = partial(self.recorder.publish, self._key)
+        recordings, key = self.workspace.recordings, self.endpoint.key
+        return SampleAsk(sample, self.model, recordings, key, publish, repeat, self.unfinished)
 
     async def _ask_end(self) -> None:
         served = self.workspace.jobs.served(self.model)

@@ -2,16 +2,11 @@
 
 A process of its own for three reasons: its imports are done while the controller loads the samples, its calls and the
 tests that score their answers don't take turns on one interpreter lock, and killing the controller doesn't lose answers
-that are paid for. It is `python -m evaltape.recorder` on every platform; the two exchange JSON lines:
-
-    controller  {"settings": ...}, {"begin": [[suite, model, [sample, ...]], ...]} or {"settle": true},
-                then perhaps {"stopped": reason}
-    recorder    {"ready": true} once it holds the folders, {"begun": true} once all is planned, or {"error": text} in place
-                of either; then what `outcomes` describes, and now and then {"tally": ...}
+that are paid for. It is Python running `boot.py` on every platform; `wire` says what the two tell each other.
 """
 
 import contextlib
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -22,13 +17,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-import msgspec
-
-import evaltape
 from evaltape.errors import UserError
-from evaltape.recorder.outcomes import GRACE_S, Message, Outcomes, Selection
+from evaltape.recorder import boot
+from evaltape.recorder.outcomes import GRACE_S, Outcomes
 from evaltape.recorder.pipe import Pipe
 from evaltape.recorder.tally import Tally
+from evaltape.recorder.wire import (
+    Begin,
+    Begun,
+    Ended,
+    Message,
+    Open,
+    Progress,
+    Ready,
+    Refused,
+    Selection,
+    Settle,
+    Stop,
+    Stopped,
+)
 from evaltape.settings import Settings
 
 LOST = "the recorder has ended before its work was done"
@@ -47,29 +54,28 @@ class RecorderProcess:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `end`.
         with _ignoring_interrupts():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "evaltape.recorder"],
+                [sys.executable, "-P", boot.__file__, json.dumps(_folders())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                env=_environment(),
             )
         self._pipe = Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
-        self._pipe.send({"settings": settings.as_json()})
-        self._expect("ready")
+        self._pipe.send(Open(settings.as_json()))
+        self._expect(Ready)
 
     def begin(self, selection: Selection) -> None:
         """Let it record these samples."""
         self.started = time.monotonic()
         self.has_begun = True
-        self._pipe.send({"begin": [list(item) for item in selection]})
+        self._pipe.send(Begin(selection))
 
     def settle(self) -> None:
         """Let it move the samples into place that wait for no answer: there is nothing to record."""
-        self._pipe.send({"settle": True})
+        self._pipe.send(Settle())
 
     def listen(self) -> None:
         """Wait until it has begun, and take in its messages from then on. Raises `UserError` if it can't begin."""
-        self._expect("begun")
+        self._expect(Begun)
         self.is_running = True
         self._pipe.listen(self._receive, self._end)
 
@@ -81,7 +87,7 @@ class RecorderProcess:
     def stop(self, reason: str) -> None:
         """Let it start no further call."""
         with contextlib.suppress(OSError):
-            self._pipe.send({"stopped": reason})
+            self._pipe.send(Stop(reason))
         self._outcomes.stop(reason)
 
     def join(self) -> None:
@@ -98,21 +104,21 @@ class RecorderProcess:
     def end(self) -> None:
         """End it at once if it still runs, whatever is in flight."""
         if self._process.poll() is None:
-            self._process.terminate()
+            self._process.kill()
             self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             with contextlib.suppress(OSError):
                 cast(IO[bytes], stream).close()
 
-    def _expect(self, kind: str) -> None:
-        message = self._pipe.receive() or {"error": self._why_lost()}
-        if kind not in message:
-            raise UserError(message["error"])
+    def _expect(self, kind: type[Ready] | type[Begun]) -> None:
+        message = self._pipe.receive()
+        if not isinstance(message, kind):
+            raise UserError(message.error if isinstance(message, Refused) else self._why_lost())
 
     def _receive(self, message: Message) -> None:
-        if "tally" in message:
-            self.tally = msgspec.convert(message["tally"], Tally)
-        else:
+        if isinstance(message, Progress):
+            self.tally = message.tally
+        elif isinstance(message, Ended | Stopped):
             self._outcomes.receive(message)
 
     def _end(self) -> None:
@@ -132,10 +138,9 @@ class RecorderProcess:
         return LOST
 
 
-def _environment() -> dict[str, str]:
-    """Return this environment, in which the child finds this very package, installed or not."""
-    paths = [str(Path(evaltape.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+def _folders() -> list[str]:
+    """Return the folders that this process imports from, as the child can find them."""
+    return [str(Path(folder).absolute()) for folder in sys.path]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.client import CallFailed, Endpoint, endpoint_of
@@ -33,10 +34,18 @@ async def ask(endpoint: Endpoint, served: str) -> Notice:
 
 
 def ask_all(workspace: Workspace) -> dict[str, Notice]:
-    """Ask for every model of the suite; return the notices by key. Raises `UserError` if there is no key for one."""
+    """Ask for every model of the suite; return the notices by key.
+
+    Raises `UserError` if a model has no usable address or key, or the environment lets no client be made.
+    """
     models = {key: model for key, model in workspace.suite.models.items() if model.predictions is None}
     asked = [(_served(workspace, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
-    return dict(zip(models, asyncio.run(_ask_each(asked)), strict=True))
+    for _, endpoint in asked:
+        endpoint.open()
+    # In a thread of its own: a notebook that runs pytest has a loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        notices = thread.submit(asyncio.run, _ask_each(asked)).result()
+    return dict(zip(models, notices, strict=True))
 
 
 async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:

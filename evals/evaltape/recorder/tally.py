@@ -2,14 +2,34 @@
 
 import msgspec
 
-from evaltape.recorder.budget import Spend
 from evaltape.recorder.notice import Notice
 from evaltape.suite.definition import Model
+from evaltape.text import counted
 
 
 def place_of(model: Model) -> str:
     """Return what names a model among those of all suites: `chats/gpt-4o-mini`."""
     return f"{model.suite}/{model.key}"
+
+
+class Spend(msgspec.Struct):
+    """What a session has cost. The recorder counts it, the controller shows it."""
+
+    usd: float = 0.0
+    """By the API's own counts and the suite's prices."""
+    perhaps_usd: float = 0.0
+    """What the API may have billed beyond that."""
+    broke_off: int = 0
+    """Calls and jobs that ended in doubt."""
+    uncounted: int = 0
+    """Answers that didn't say what they cost."""
+
+    @property
+    def doubts(self) -> str:
+        """Why there is a `perhaps_usd`, as in `3 calls broke off`; empty without one."""
+        parts = [f"{counted(self.broke_off, 'call')} broke off"] if self.broke_off else []
+        parts += [f"{counted(self.uncounted, 'answer')} without token counts"] if self.uncounted else []
+        return ", ".join(parts)
 
 
 class LaneTally(msgspec.Struct):

@@ -2,8 +2,10 @@
 
 The number in flight starts slowly, is cut once per episode of refusals and grows again, as TCP's window does (Chiu & Jain
 1989). The pace, in starts per second, follows what the API took in the second before an episode: it starts well under that,
-stays a little under it, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438). A throttle holds no
-clock: times are seconds from any origin, given by the caller.
+stays a little under it, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438). Timeouts lower the
+number for the rest of the session: an API that works on more calls than it can finish in time finishes none. While an API
+can't be reached, one call at a time tries it. A throttle holds no clock: times are seconds from any origin, given by the
+caller.
 """
 
 import math
@@ -13,11 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evaltape.recorder.failures import LONGEST_WAIT_S
+from evaltape.recorder.retries import backoff_s
 
 FIRST_LIMIT = 16
 SPACING_S = 0.002
 """Starts lie this far apart, so that a refusal arrives before a whole burst has been sent."""
 CUT = 0.7
+CUT_BY_TIMEOUTS = 0.5
 PACE_PLATEAU = 0.95
 """Where the pace stays, of what the API took: right at the limit, two calls that arrive close together are one too many."""
 PACE_DIP = 0.05
@@ -32,6 +36,8 @@ class Throttle:
     """The state for one model of one API: one instance sees every call of the session to it."""
 
     most: int
+    first: int = FIRST_LIMIT
+    """How many calls may be in flight until one is answered."""
     limit: float = 0.0
     in_flight: int = 0
     episodes: int = 0
@@ -39,25 +45,35 @@ class Throttle:
     """Starts that the API took in the second before the last episode."""
     paused_by: str = ""
     """What the API said when it last asked for a pause."""
+    answered: int = 0
+    timeouts_alone: int = 0
+    """How many timeouts in a row met a call that was the only one in flight."""
     _refused_since: float | None = None
+    _unreached_since: float | None = None
+    _unreached: int = 0
     _limit_before: float = float("inf")
     _paused_until: float = 0.0
     _next_start: float = 0.0
     _last_cut: float = float("-inf")
+    _last_slowed: float = float("-inf")
     _starts: deque[float] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.limit = float(min(self.most, FIRST_LIMIT))
+        self.limit = float(min(self.most, self.first))
 
     def wait_s(self, now: float) -> float:
         """Return the seconds until a call may start; infinite until one in flight has ended."""
-        if self.in_flight >= min(self.most, int(self.limit)):
+        if self.in_flight >= (1 if self._unreached else min(self.most, int(self.limit))):
             return float("inf")
         return max(0.0, self._paused_until - now, self._next_start - now)
 
     def refused_for_s(self, now: float) -> float:
         """Return for how many seconds calls have been refused without one that was answered."""
         return 0.0 if self._refused_since is None else now - self._refused_since
+
+    def unreached_for_s(self, now: float) -> float:
+        """Return for how many seconds no call has reached the API."""
+        return 0.0 if self._unreached_since is None else now - self._unreached_since
 
     def pace(self, now: float) -> float:
         """Return the starts per second; infinite while no call has been refused."""
@@ -78,7 +94,10 @@ class Throttle:
     def succeed(self, now: float, headers: Mapping[str, str]) -> None:
         """Note an answer: the limit grows by one per call up to where it was cut, and from there by one per round."""
         self.in_flight -= 1
+        self.answered += 1
+        self.timeouts_alone = 0
         self._refused_since = None
+        self._reach()
         self.limit = min(self.most, self.limit + (1.0 if self.limit < self._limit_before else 1.0 / self.limit))
         for kind in ("requests", "tokens"):
             if headers.get(f"x-ratelimit-remaining-{kind}") == "0":
@@ -87,16 +106,48 @@ class Throttle:
     def fail(self) -> None:
         """Note that a call ended for a reason that says nothing about the pace."""
         self.in_flight -= 1
+        self._reach()
+
+    def miss(self, now: float) -> None:
+        """Note that a call didn't reach the API: it is tried again one call at a time, ever less often."""
+        self.in_flight -= 1
+        self._unreached_since = now if self._unreached_since is None else self._unreached_since
+        if self._paused_until <= now:
+            self._unreached += 1
+            self._pause(now, backoff_s(self._unreached))
+
+    def time_out(self, started: float, now: float) -> bool:
+        """Note that a call wasn't answered in time; return whether fewer may be in flight from now on."""
+        self.in_flight -= 1
+        self._reach()
+        if started <= self._last_slowed:
+            return False
+        self._last_slowed = now
+        at_once = min(self.most, max(1, int(self.limit)))
+        self.timeouts_alone = self.timeouts_alone + 1 if at_once == 1 else 0
+        self.most = max(1, int(0.75 * at_once))
+        self.limit = float(max(1, int(CUT_BY_TIMEOUTS * at_once) if self.answered else 1))
+        self._limit_before = self.limit
+        return at_once > 1
+
+    def begin_anew(self) -> None:
+        """Let calls in flight end before more than one is started: an answer cost more than was known to be possible."""
+        self.limit = 1.0
+        self._limit_before = float("inf")
 
     def refuse(self, started: float, now: float, retry_after_s: float | None) -> None:
         """Note a refusal for the pace; calls that started before the last cut belong to its episode."""
         self.in_flight -= 1
+        self._reach()
         self._refused_since = now if self._refused_since is None else self._refused_since
         if started in self._starts:
             self._starts.remove(started)
         if started > self._last_cut:
             self._cut(now)
         self._pause(now, 1.0 if retry_after_s is None else retry_after_s)
+
+    def _reach(self) -> None:
+        self._unreached_since, self._unreached = None, 0
 
     def _cut(self, now: float) -> None:
         # Resumed under a second ago: too few starts to count, so estimate from the pace, which was too high.

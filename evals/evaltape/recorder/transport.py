@@ -3,7 +3,8 @@
 Its transport is aiohttp: a call takes two thirds of the time that it takes with httpx2's own.
 """
 
-from collections.abc import Iterable
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -12,8 +13,19 @@ import openai
 
 from evaltape.recorder.failures import headers_of
 
-_UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-"""Refused, not found, not reached in time, no TLS, a proxy that wouldn't: the request itself was never sent."""
+LARGEST_HEADER_BYTES = 2**20
+"""aiohttp's own limit, 8 KiB, loses answers that are paid for: gateways put cookies and policies of any size before them."""
+
+
+class Sending:
+    """One call on its way: whether its body has begun to leave this machine. Before, it surely costs nothing."""
+
+    def __init__(self) -> None:
+        self.has_left = False
+
+
+SENDING: ContextVar[Sending | None] = ContextVar("SENDING", default=None)
+"""The call that the running task makes."""
 
 
 class AnswerTooLarge(httpx2.TransportError):
@@ -23,10 +35,24 @@ class AnswerTooLarge(httpx2.TransportError):
 class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-type,unused-ignore]
     """An `httpx2.AsyncClient` that reads at most `most_bytes` of an answer, unpacked, and raises `AnswerTooLarge` beyond."""
 
-    def __init__(self, *, sends_key: bool, most_bytes: int, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, sends_key: bool, most_bytes: int, is_direct: bool, **options: Any) -> None:
+        """`is_direct`: no proxy is used, so none of the environment has to be usable. Raises `UnusableProxy`."""
         self._sends_key = sends_key
         self._most_bytes = most_bytes
+        self._is_direct = is_direct
+        super().__init__(**options)
+
+    def _init_transport(self, *args: Any, **options: Any) -> Any:
+        transport: Any = super()._init_transport(*args, **options)
+        transport.client = partial(_session, transport)
+        return transport
+
+    def _init_proxy_transport(self, proxy: httpx2.Proxy, *args: Any, **options: Any) -> Any:
+        if proxy.url.scheme not in ("http", "https") and not self._is_direct:
+            raise UnusableProxy(f"a {proxy.url.scheme} proxy; it takes one of http:// or https://")
+        transport: Any = super()._init_proxy_transport(proxy, *args, **options)
+        transport.client = partial(_session, transport)
+        return transport
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Send a request and read its answer.
@@ -79,11 +105,33 @@ def _unpacked(response: httpx2.Response, content: bytes) -> httpx2.Response:
     return whole
 
 
+class UnusableProxy(ValueError):
+    """A proxy of the environment that isn't spoken to."""
+
+
+def _session(transport: Any) -> aiohttp.ClientSession:
+    """Return the session beneath a transport; it notes when a request leaves, and keeps no cookies."""
+
+    async def leave(*_: object) -> None:
+        sending = SENDING.get()
+        if sending is not None:
+            sending.has_left = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_chunk_sent.append(leave)
+    limits = transport.limits
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            keepalive_timeout=limits.keepalive_expiry, ssl=transport.ssl_context, limit=limits.max_connections or 0
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        max_line_size=LARGEST_HEADER_BYTES,
+        max_field_size=LARGEST_HEADER_BYTES,
+        max_headers=2_000,
+        trace_configs=[trace],
+    )
+
+
 def timeouts(connect_s: float) -> httpx2.Timeout:
     """Return the client's own limits: on connecting alone, since the whole call has one around it."""
     return httpx2.Timeout(None, connect=connect_s)
-
-
-def was_never_sent(causes: Iterable[BaseException]) -> bool:
-    """Return whether a connection that failed, with these causes, had not yet carried the request."""
-    return any(isinstance(cause, _UNSENT) for cause in causes)

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 from evaltape.against.other_side import OtherSide
 from evaltape.errors import UserError
-from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
 from evaltape.reporting.decidable import decidable_lines
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite import prompt
 from evaltape.suite.definition import Finetune, Model
-from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, answer_limit, call_usd, most_tokens, training_tokens, training_usd
+from evaltape.suite.pricing import (
+    DEFAULT_ANSWER_TOKENS,
+    answer_limit,
+    call_usd,
+    most_epochs,
+    most_tokens,
+    training_tokens,
+    training_usd,
+)
 from evaltape.suite.tokens import bytes_of, counter_of
 from evaltape.text import counted, cut, usd
 
@@ -51,9 +58,8 @@ class JobEstimate:
 
     @property
     def epochs(self) -> int:
-        """How often the rows are trained on: what the suite asks for, or what a service chooses as a rule."""
-        asked = self.job.hyperparameters.get("n_epochs")
-        return asked if isinstance(asked, int) else MOST_AUTO_EPOCHS
+        """How often the rows are trained on: what the suite asks for, or the most that a service chooses."""
+        return most_epochs(self.job.hyperparameters.get("n_epochs"), self.rows)
 
     @property
     def usd(self) -> float | None:
@@ -152,7 +158,7 @@ def _basis(session: "Workspace", models: list[ModelEstimate], jobs: list[JobEsti
     if jobs and not session.settings.retrain:
         yield "A job costs nothing where the API has one of the same data, base and settings."
     if any("assumed" in _epochs(one) for one in jobs):
-        yield f"The API chooses the epochs where n_epochs is not set: {MOST_AUTO_EPOCHS} are assumed."
+        yield "The API chooses the epochs where n_epochs is not set: the most that it is known to choose are assumed."
 
 
 def _epochs(one: JobEstimate) -> str:

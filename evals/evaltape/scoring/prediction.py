@@ -8,10 +8,8 @@ import msgspec
 from evaltape.samples.answer import Answer, Failure, Usage
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
+from evaltape.suite.tokens import read_usage
 from evaltape.text import cut, visible
-
-MOST_TOKENS = 10**9
-"""No call has more; an API that says so has miscounted."""
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -70,16 +68,16 @@ def read_completion(body: Any) -> Answer:
     for JSON that isn't a chat completion.
     """
     try:
-        choice, usage = body["choices"][0], body.get("usage") or {}
+        choice = body["choices"][0]
         message, reason = choice["message"], choice.get("finish_reason")
         text, refusal = _text(message.get("content")), message.get("refusal")
         if not isinstance(refusal, str | None):
             raise TypeError("refusal is not a text")
-        tokens = _tokens(usage)
+        usage = read_usage(body.get("usage"), bool(text))
         served = str(body.get("model") or "")
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a chat completion ({visible(repr(error)[:200])})") from None
-    return Answer(text, _failure(text, refusal, reason), reason == "length", served, tokens)
+    return Answer(text, _failure(text, refusal, reason), reason == "length", served, Usage(usage.prompt, usage.answer))
 
 
 def _text(content: Any) -> str:
@@ -94,14 +92,6 @@ def _text(content: Any) -> str:
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, str) or part.get("type") in ("text", "output_text")
-
-
-def _tokens(usage: Any) -> Usage:
-    counts = [usage.get(key, 0) for key in ("prompt_tokens", "completion_tokens")]
-    counts = [0 if count is None else count for count in counts]
-    if not all(type(count) in (int, float) and 0 <= count <= MOST_TOKENS and count == int(count) for count in counts):
-        return Usage()
-    return Usage(int(counts[0]), int(counts[1]))
 
 
 def _failure(text: str, refusal: str | None, reason: Any) -> Failure | None:

@@ -9,8 +9,13 @@ from evaltape.suite.tokens import Count, bytes_of
 
 DEFAULT_ANSWER_TOKENS = 4_096
 """Assumed where the request sets no limit on the answer: good for an estimate, not for a budget."""
-OVERHEAD_TOKENS = 16
-"""The chat format's own tokens per message, with room to spare."""
+OVERHEAD_TOKENS = 80
+"""The chat format's own tokens per message. Templates of open models take 20 to 70 for a message: roles, a date, a system
+prompt of their own."""
+MOST_USD = 1e15
+"""Amounts over this are cut to it, so that sums stay finite."""
+USUAL_EPOCHS, MOST_EPOCHS, FEW_EXAMPLES = 3, 25, 100
+"""Epochs that OpenAI's API chooses where a job sets none: 3, but up to 25 so that training sees 100 examples."""
 LIMITS = ("max_completion_tokens", "max_tokens")
 """What a request can limit the length of its answer by."""
 
@@ -19,12 +24,23 @@ def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) ->
     """Return what a call cost, in USD; 0 if the suite states no price."""
     if price is None:
         return 0.0
-    return (prompt_tokens * price.input + completion_tokens * price.output) / 1e6
+    return min(_usd(prompt_tokens, price.input) + _usd(completion_tokens, price.output), MOST_USD)
 
 
 def training_usd(price: TrainingPrice | None, trained_tokens: int) -> float | None:
     """Return what a job cost, in USD; None if the suite states no price for training."""
-    return trained_tokens * price.training / 1e6 if price else None
+    return _usd(trained_tokens, price.training) if price else None
+
+
+def most_epochs(asked: object, rows: int) -> int:
+    """Return the most epochs that a job on so many rows has: those asked for, or the most that an API chooses by itself."""
+    if isinstance(asked, int):
+        return asked
+    return MOST_EPOCHS if rows * USUAL_EPOCHS < FEW_EXAMPLES else USUAL_EPOCHS
+
+
+def _usd(tokens: int, per_million: float) -> float:
+    return min(min(tokens, 1e18) / 1e6 * per_million, MOST_USD)
 
 
 def answer_limit(body: Mapping[str, Any]) -> int | None:

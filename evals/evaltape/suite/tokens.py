@@ -5,7 +5,52 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 Count = Callable[[str], int]
+MOST_TOKENS = 10**9
+"""No call has more; an API that says so has miscounted."""
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """The tokens of one call that an API bills, by its own counts."""
+
+    prompt: int = 0
+    answer: int = 0
+    """The most that any count implies: tokens of reasoning often stand outside `completion_tokens`."""
+    is_whole: bool = False
+    """Whether the counts are there and add up. Otherwise the call may be billed for the most that its request allows."""
+
+
+def read_usage(usage: Any, has_text: bool) -> Usage:
+    """Return the tokens in the `usage` of an answer, which `has_text` or not. Nothing is too broken to be read.
+
+    >>> read_usage({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 2025}, True)
+    Usage(prompt=20, answer=2005, is_whole=True)
+    """
+    if not isinstance(usage, dict):
+        return Usage()
+    prompt, answer, total = (_count(usage, key) for key in _COUNTS)
+    details = usage.get("completion_tokens_details")
+    thought = _count(details, "reasoning_tokens") if isinstance(details, dict) else 0
+    if -1 in (prompt, answer, total, thought):
+        return Usage()
+    stated = usage.get("total_tokens") is not None
+    # Beside a total, reasoning is in the answer's count or in the total's rest; without one it may be in neither.
+    billed = max(answer, thought, total - prompt) if stated else answer + thought
+    adds_up = not stated or total >= prompt + answer
+    return Usage(prompt, billed, prompt > 0 and (billed > 0 or not has_text) and adds_up)
+
+
+def _count(values: Any, key: str) -> int:
+    """Return a count; 0 for none, -1 for what can't be one."""
+    value = values.get(key)
+    if value is None:
+        return 0
+    if type(value) not in (int, float) or not 0 <= value <= MOST_TOKENS or value != int(value):
+        return -1
+    return int(value)
 
 
 def bytes_of(text: str) -> int:

@@ -143,7 +143,7 @@ class JobApi:
                 exchange = await self._attempt(send, timeout_s)
                 if accept(exchange.answered):
                     return exchange
-                failure = CallFailed(f"the answer isn't {what}", transient=True)
+                failure = CallFailed(f"the answer isn't {what}", "attempt")
             except CallFailed as error:
                 failure = error
             attempt += 1
@@ -154,12 +154,7 @@ class JobApi:
 
     async def _attempt(self, send: Send, timeout_s: float | None = None) -> Exchange:
         """Send a request once; its answer must come within the timeout as a whole."""
-        try:
-            return (await self.endpoint.call(send, timeout_s))[0]
-        except CallFailed:
-            raise
-        except Exception as error:  # What the client didn't foresee.
-            raise CallFailed(f"the call broke off: {self.endpoint.shown(repr(error))}", transient=True) from None
+        return (await self.endpoint.call(send, timeout_s))[0]
 
     async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
         """Wait before the next attempt, and show for what and how long."""

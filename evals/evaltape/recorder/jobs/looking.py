@@ -137,7 +137,7 @@ async def _use_recorded(drive: Drive) -> State | None:
     try:
         job, _ = await drive.api.job(recorded.id)
     except CallFailed as failure:
-        if failure.transient or failure.ends_run:
+        if failure.transient or failure.mend == "account":
             raise
         return None
     if job.has_ended:

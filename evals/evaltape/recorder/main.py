@@ -1,38 +1,42 @@
-"""`python -m evaltape.recorder`: the life of the recorder. It is started by the controller (see `process`)."""
+"""The life of the recorder, in the process that `boot` starts for the controller (see `process`)."""
 
 import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
-
-import msgspec
 
 from evaltape.errors import UserError
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes, Selection
+from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes
 from evaltape.recorder.pipe import Pipe
 from evaltape.recorder.tally import Tally
+from evaltape.recorder.wire import Begin, Begun, Message, Open, Progress, Ready, Refused, Selection, Settle, Stop
 from evaltape.recording.lock import locked
 from evaltape.samples.frozen import discard
 from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD, Settings
 from evaltape.workspace import Workspace, read_suites
 
+ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")
+"""Signals that a runner, `timeout` or a closed terminal sends to every process of the session."""
+
 
 def main() -> None:
-    """Hold the folders, wait for the work, do it."""
+    """Hold the folders, wait for the work, do it; end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # An interrupt is for the controller.
     pipe = Pipe(*_streams())
     message = pipe.receive()
-    if message is None:
-        return
-    try:
-        _serve(pipe, Settings.of_json(message["settings"]))
-    except UserError as error:
-        _send(pipe, {"error": str(error)})
-    except Exception as error:  # Whatever it is, the controller has to learn of it.
-        _send(pipe, {"error": f"the recording broke off: {error!r}"})
+    if isinstance(message, Open):
+        try:
+            _serve(pipe, Settings.of_json(message.settings))
+        except UserError as error:
+            _send(pipe, Refused(str(error)))
+        except Exception as error:  # The controller has to learn of it in any case.
+            _send(pipe, Refused(f"the recording broke off: {error!r}"))
+    sys.stderr.flush()
+    os._exit(0)  # Threads that still read from the pipe don't hold it up.
 
 
 def _serve(pipe: Pipe, settings: Settings) -> None:
@@ -40,14 +44,14 @@ def _serve(pipe: Pipe, settings: Settings) -> None:
     with contextlib.ExitStack() as locks:
         for workspace in workspaces.values():
             locks.enter_context(locked(workspace.folder, settings.cassettes, workspace.suite.models, workspace.suite.file))
-        pipe.send({"ready": True})
+        pipe.send(Ready())
         if settings.mode == RECORD:
-            import openai  # noqa: F401  # While the controller loads the samples. For what is missing it may not be needed.
+            import openai  # noqa: F401  # While the controller loads the samples. For a few missing calls it may not be needed.
         message = pipe.receive()
         try:
-            if message is not None and "begin" in message:
-                _record(pipe, settings, workspaces, message["begin"])
-            elif message is not None and "settle" in message:
+            if isinstance(message, Begin):
+                _record(pipe, settings, workspaces, message.selection)
+            elif isinstance(message, Settle):
                 _settle(settings, workspaces)
         finally:
             for workspace in workspaces.values():
@@ -58,14 +62,19 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
     from evaltape.recorder.plan import Planner
 
     def report(tally: Tally) -> None:
-        _send(pipe, {"tally": msgspec.to_builtins(tally)})
+        _send(pipe, Progress(tally))
+
+    def receive(message: Message) -> None:
+        if isinstance(message, Stop):
+            recorder.stop_soon(message.reason)
 
     recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, report)
     Planner(settings, workspaces, recorder).plan(selection)
     _settle(settings, workspaces)
-    pipe.send({"begun": True})
+    pipe.send(Begun())
+    _end_on_signals(recorder.stop_soon)
     recorder.outcomes.attach(pipe)
-    pipe.listen(lambda message: recorder.stop_soon(message["stopped"]), lambda: recorder.stop_soon(CONTROLLER_ENDED))
+    pipe.listen(receive, lambda: recorder.stop_soon(CONTROLLER_ENDED))
     recorder.run()
 
 
@@ -74,21 +83,23 @@ def _settle(settings: Settings, workspaces: dict[str, Workspace]) -> None:
         settle_samples(workspace.suite, workspace.folder, fresh=settings.mode == RECORD)
 
 
-def _send(pipe: Pipe, message: dict[str, object]) -> None:
+def _end_on_signals(stop: Callable[[str], None]) -> None:
+    """From now on let a signal that ends processes stop the recording: calls in flight are paid for, and are waited for."""
+    for name in ENDING:
+        if hasattr(signal, name):
+            number = getattr(signal, name)
+            signal.signal(number, lambda *_, name=name: stop(f"the recorder was ended by {name}"))
+
+
+def _send(pipe: Pipe, message: Message) -> None:
     with contextlib.suppress(OSError):  # The controller is gone.
         pipe.send(message)
 
 
 def _streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return the streams to the controller, out of reach of whatever else prints."""
+    """Return the streams to the controller, and keep everything else that prints away from them."""
     incoming, outgoing = os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(nowhere, descriptor)
     return os.fdopen(incoming, "rb"), os.fdopen(outgoing, "wb")
-
-
-if __name__ == "__main__":
-    main()
-    sys.stderr.flush()
-    os._exit(0)  # Threads that still read from the pipe don't hold it up.

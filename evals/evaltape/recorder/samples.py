@@ -1,0 +1,65 @@
+"""A call for one sample's answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from evaltape.errors import RecordingError
+from evaltape.names import shown
+from evaltape.recording import cassettes
+from evaltape.recording.cassettes import Exchange
+from evaltape.recording.folder import Recordings
+from evaltape.recording.redaction import holds_secret
+from evaltape.recording.unfinished import Unfinished, cassette_name
+from evaltape.samples.frozen import promote
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Model
+
+
+@dataclass(frozen=True)
+class SampleAsk:
+    """Asks a model for one sample; `repeat` counts from 2 where it is asked again to measure noise."""
+
+    of: Sample
+    model: Model
+    recordings: Recordings
+    secret: str
+    """The key that the model is asked with; empty without one."""
+    publish: Callable[[str, str | None], None]
+    """Receives the sample's id, and None or the error, once its first answer is decided."""
+    repeat: int = 1
+    unfinished: Unfinished | None = None
+    """The fresh recording that it is part of."""
+
+    @property
+    def sample(self) -> str:
+        """The sample's id."""
+        return self.of.id
+
+    @property
+    def place(self) -> str:
+        """The cassette."""
+        return shown(self.recordings.cassette(self.model, self.of, self.repeat))
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
+        body = self.recordings.request(self.model, self.of)
+        if any(holds_secret(str(turn["content"]), (self.secret,)) for turn in body["messages"]):
+            raise RecordingError(
+                "not asked, because the prompt holds an API key or what looks like one, which no recording may"
+            )
+        return body
+
+    def keep(self, exchange: Exchange) -> None:
+        """Write the cassette. Raises `RecordingError` if it must not be written, `OSError` if it can't be now."""
+        text = cassettes.as_text([exchange])
+        if self.unfinished and not self.unfinished.is_replaced(cassette_name(self.of, self.repeat), text):
+            # The same answer in the same microseconds: a file that didn't change would count as not asked again.
+            text = cassettes.as_text([replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
+        cassettes.write_text(self.recordings.cassette(self.model, self.of, self.repeat), text, secrets=(self.secret,))
+        promote(self.recordings.folder)
+
+    def end(self, error: str | None) -> None:
+        """Publish its end, unless it repeats another call: no test waits for that."""
+        if self.repeat == 1:
+            self.publish(self.sample, error)

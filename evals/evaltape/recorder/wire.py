@@ -1,0 +1,88 @@
+"""What the processes of a session tell each other, as JSON lines.
+
+controller to recorder   Open, Begin or Settle, then perhaps Stop
+recorder to controller   Ready once it holds the folders, Begun once all is planned, or Refused in place of either;
+                         then Ended and Progress as they come, and Stopped at the end
+controller to workers    Ended and Stopped
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from evaltape.recorder.tally import Tally
+
+Selection = Sequence[tuple[str, str, Sequence[str]]]
+"""What to record: suite, model and samples; the job of a tuned model is recorded with it."""
+CallEnd = tuple[str, str, str, str | None]
+"""A call that has ended: suite, model, sample, and None if it was recorded, else the error. A job has no sample."""
+
+
+class Open(msgspec.Struct, tag=True):
+    """Hold the folders of the session's suites."""
+
+    settings: dict[str, Any]
+    """As `Settings.as_json` gives them."""
+
+
+class Begin(msgspec.Struct, tag=True):
+    """Record this."""
+
+    selection: Selection
+
+
+class Settle(msgspec.Struct, tag=True):
+    """Move the samples into place that wait for no answer: there is nothing to record."""
+
+
+class Stop(msgspec.Struct, tag=True):
+    """Start no further call."""
+
+    reason: str
+
+
+class Ready(msgspec.Struct, tag=True):
+    """The folders are held."""
+
+
+class Begun(msgspec.Struct, tag=True):
+    """All is planned, and the calls begin."""
+
+
+class Refused(msgspec.Struct, tag=True):
+    """It can't be done; nothing was asked."""
+
+    error: str
+
+
+class Ended(msgspec.Struct, tag=True):
+    """These calls and jobs have ended. The answers are not in it: they are read from the cassettes, as a replay would."""
+
+    calls: list[CallEnd]
+
+
+class Stopped(msgspec.Struct, tag=True):
+    """No further call will be made."""
+
+    reason: str
+
+
+class Progress(msgspec.Struct, tag=True):
+    """How far the recording has come."""
+
+    tally: Tally
+
+
+Message = Open | Begin | Settle | Stop | Ready | Begun | Refused | Ended | Stopped | Progress
+
+
+def encoded(message: Message) -> str:
+    """Return a message in one line of ASCII. Half a character in an API's words survives."""
+    return json.dumps(msgspec.to_builtins(message))
+
+
+def decoded(line: str | bytes) -> Message:
+    """Return the message that `encoded` made this line of. Raises `ValueError` for another."""
+    return msgspec.convert(json.loads(line), Message)  # type: ignore[no-any-return,unused-ignore]

@@ -1,0 +1,64 @@
+"""A recorder in this process, at the test server: its loop, calls and files are real, without a session around them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from evaltape.recorder.client import Endpoint
+from evaltape.recorder.lane import Lane
+from evaltape.recorder.loop import Recorder
+from evaltape.recorder.outcomes import Outcomes
+from evaltape.recorder.samples import SampleAsk
+from evaltape.recorder.tally import Tally
+from evaltape.recording.unfinished import Unfinished
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Model
+
+from tests.support.tuning import TuningProject
+
+
+class Watched(Recorder):
+    """A recorder that keeps every tally it reports, and is stopped once one meets `until`."""
+
+    def __init__(
+        self, concurrency: int = 4, budget_usd: float | None = None, until: Callable[[Tally], Any] | None = None
+    ) -> None:
+        self.reports: list[dict[str, Any]] = []
+
+        def report(tally: Tally) -> None:
+            self.reports.append(msgspec.to_builtins(tally))
+            if until is not None and until(tally):
+                self.stop("interrupted")
+
+        super().__init__(Outcomes(), concurrency, budget_usd, report)
+
+    def errors(self) -> dict[str, str]:
+        """Why calls have ended without an answer, by their sample."""
+        return {sample: error for (_, _, sample), error in self.outcomes._errors.items() if error is not None}
+
+
+def sample_ask(
+    recorder: Recorder,
+    project: TuningProject,
+    model: Model,
+    sample: Sample,
+    *,
+    key: tuple[str, str] | None = None,
+    unfinished: Unfinished | None = None,
+) -> SampleAsk:
+    """Return what asks a model of a project for a sample."""
+    publish = partial(recorder.publish, key or (model.suite, model.key))
+    return SampleAsk(sample, model, project.recordings(), "", publish, unfinished=unfinished)
+
+
+def add_lane(
+    recorder: Recorder,
+    project: TuningProject,
+    model: Model,
+    endpoint: Endpoint | None = None,
+    key: tuple[str, str] | None = None,
+) -> Lane:
+    """Add the calls of a model of a project for all of its samples."""
+    asks = [sample_ask(recorder, project, model, sample, key=key) for sample in project.samples()]
+    return recorder.add_lane(model, model.served, endpoint or project.endpoint(), asks)
