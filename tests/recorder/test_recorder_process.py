@@ -24,6 +24,8 @@ def slow(project: Project, api: ApiServer) -> Project:
 
 def test_a_main_process_that_is_killed_loses_no_answer_that_is_paid_for(slow: Project, api: ApiServer) -> None:
     running = slow.start(*RECORD, "--record", "--concurrency", str(IN_FLIGHT), "-p", "no:xdist")
+    wait_for(lambda: api.in_flight == IN_FLIGHT)
+    api.latency_s = 10  # Longer than another session takes to begin.
     wait_for(lambda: api.in_flight == IN_FLIGHT and api.answered == IN_FLIGHT)
     os.kill(running.pid, signal.SIGKILL)
     running.process.join()
