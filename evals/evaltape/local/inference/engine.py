@@ -1,37 +1,43 @@
-"""The engine: one thread that generates the answers of all requests, as many at once as `batch` allows.
+"""The engine: one thread that answers all requests with transformers' `generate`, as many at once as `batch` allows.
 
-A prompt is read on its own, then its row joins the running batch of its model; every step gives each row one token; a
-row that is done leaves at once. Each row's numbers come from that row alone, so what else is in the batch changes them
-by rounding at most.
+`generate` runs on the rows under way, padded on the left, until all are done or others may join. Their prompts are then read
+together, their cache is put beside that of the rows that are left, and `generate` goes on. Each row's numbers come from that
+row alone, so the other rows change them by rounding at most.
 """
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
+from torch.nn.functional import pad
+from transformers import DynamicCache, GenerationConfig, StoppingCriteriaList
+from transformers.cache_utils import DynamicLayer
+from transformers.generation.logits_process import LogitsProcessorList
 
 from evaltape.errors import UserError
 from evaltape.local.errors import ApiError
-from evaltape.local.inference import kv
 from evaltape.local.inference.adapters import Adapters, MissingAdapter
 from evaltape.local.inference.answer import Answer
 from evaltape.local.inference.sampling import Sampling, choose
 from evaltape.local.model.weights import Loaded, free_memory
 
 LOG = logging.getLogger("evaltape.local")
-READ_AT_ONCE = 4
-"""Prompts read between two steps: more would stall the answers under way, fewer would leave the batch half empty."""
+STEPS = 8
+"""Tokens between two looks for requests that may join: so that several prompts are read together."""
+READ_TOKENS = 4096
+"""Tokens of prompts, padding included, that are read at once: more would need much memory and be no faster."""
+PADDED = 1.1
+"""How much longer than the shortest of them the longest may be: padding takes as long to read as text."""
 MOST_WAITING = 1024
 """Requests that may wait for a row."""
 
 
-@dataclass(eq=False, slots=True)
-class Generation:
+class Generation(msgspec.Struct, eq=False):
     """One request on its way through the engine."""
 
     prompt: list[int]
@@ -50,47 +56,29 @@ class Generation:
     streamed: bool = False
     """Whether the answer is sent while it is generated."""
     cancelled: bool = False
-    """Set by whoever no longer wants the answer; the engine then drops it."""
-    random: torch.Generator = field(init=False)
-    """Its own random numbers."""
-
-    def __post_init__(self) -> None:
-        self.random = self.sampling.generator()
+    """Set once nobody wants the answer any more; the engine then drops it."""
 
     @property
-    def longest(self) -> int:
-        """The cells that the request may come to need."""
-        return len(self.prompt) + self.most_tokens
+    def ids(self) -> list[int]:
+        """The tokens so far."""
+        return self.prompt + self.answer.tokens
 
-
-class Batch:
-    """The requests that are answered with one adapter, a row each."""
-
-    def __init__(self, rows: kv.Rows) -> None:
-        self.rows = rows
-        self.running: list[Generation] = []
-
-    def join(self, generation: Generation, prefilled: Any) -> None:
-        """Add a request whose prompt has been read and whose first token has been chosen."""
-        self.rows.admit(prefilled, len(generation.prompt))
-        self.running.append(generation)
-
-    def leave(self, row: int) -> None:
-        """Drop a request; the last takes its row."""
-        self.rows.release(row)
-        self.running[row] = self.running[-1]
-        self.running.pop()
+    @property
+    def is_over(self) -> bool:
+        """Whether it needs no further token."""
+        return self.cancelled or self.answer.finish is not None
 
 
 class Engine:
     """Answers requests with a model and its adapters, in a thread of its own that computes with `threads` threads."""
 
     def __init__(self, loaded: Loaded, batch: int, threads: int = 1) -> None:
-        self._loaded, self._most_rows, self._threads = loaded, batch, threads
+        self._loaded, self._threads = loaded, threads
         self._adapters = Adapters(loaded.model)
-        self._shared = kv.can_share(loaded.model.config)
-        self._cache_argument = kv.argument(loaded.model)
-        self._batches: dict[Path | None, Batch] = {}
+        self._can_join = can_join(loaded.model.config)
+        self._most_rows = batch if self._can_join else 1
+        self._rows: list[Generation] = []
+        self._cache = DynamicCache()
         self._waiting: deque[Generation] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -113,7 +101,7 @@ class Engine:
             raise ApiError(message, status=429, kind="rate_limit_error", code="rate_limit_exceeded")
 
     def close(self) -> None:
-        """Stop after the step under way."""
+        """Stop after the tokens under way."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -126,110 +114,126 @@ class Engine:
         with torch.inference_mode():
             while True:
                 with self._wake:
-                    self._wake.wait_for(lambda: self._closing or self._waiting or self._batches)
+                    self._wake.wait_for(lambda: self._closing or self._waiting or self._rows)
                     if self._closing:
                         return
-                self._admit()
-                for adapter, batch in list(self._batches.items()):
-                    self._step(adapter, batch)
+                try:
+                    self._admit()
+                    self._generate()
+                except Exception as error:  # the requests under way fail, the service goes on
+                    LOG.exception("a batch failed")
+                    for row in self._rows:
+                        row.on_progress(error)
+                    self._rows.clear()
 
     def _admit(self) -> None:
-        for _ in range(READ_AT_ONCE):
-            with self._wake:
-                if not self._waiting or not self._fits(self._waiting[0]):
-                    return
+        """Read the prompts of the requests that fit; drop the rows that are done."""
+        joining: list[Generation] = []
+        with self._wake:
+            while self._waiting and self._fits(self._waiting[0], joining):
                 generation = self._waiting.popleft()
-            if not generation.cancelled:
-                self._read(generation)
+                if not generation.cancelled:
+                    joining.append(generation)
+        parts = [(self._cache, [index for index, row in enumerate(self._rows) if not row.is_over])]
+        rows = [row for row in self._rows if not row.is_over]
+        for group in grouped(joining):
+            for read, cache in self._read(group):
+                parts.append((cache, list(range(len(read)))))
+                rows += read
+        self._rows = rows
+        if self._can_join and rows:
+            self._cache = joined([part for part in parts if part[1]], max(len(row.ids) for row in rows) - 1)
 
-    def _fits(self, generation: Generation) -> bool:
+    def _fits(self, generation: Generation, joining: list[Generation]) -> bool:
         """Return whether there is a row for it, and memory if it and all others grow to their full length."""
-        running = [other for batch in self._batches.values() for other in batch.running]
-        if not running:
+        rows = [row for row in self._rows if not row.is_over] + joining
+        if not rows:
             return True
-        if len(running) >= (self._most_rows if self._shared else 1):
+        if len(rows) >= self._most_rows:
             return False
-        longest = max(other.longest for other in [*running, generation])
-        return (len(running) + 1) * longest * self._cell_bytes <= self._memory
+        rows.append(generation)
+        # All rows end at the same cell, so the longest of them and the one with most to come decide together.
+        longest = max(len(row.ids) for row in rows) + max(row.most_tokens - len(row.answer.tokens) for row in rows)
+        return len(rows) * longest * self._cell_bytes <= self._memory
 
-    def _read(self, generation: Generation) -> None:
+    def _read(self, group: list[Generation]) -> Iterator[tuple[list[Generation], Any]]:
+        """Read prompts together; if that fails, one by one. Yield the requests that were read, with their cache."""
         try:
-            self._adapters.use(generation.adapter)
-            prefilled, logits = self._prefill(generation.prompt)
-            generation.answer.add(choose(logits, [(generation.sampling, generation.random)])[0])
-            if not generation.answer.finish:
-                self._batch(generation.adapter).join(generation, prefilled)
-        except MissingAdapter as error:
-            generation.on_progress(error)
-        except Exception as error:  # whatever it is, it must not end the thread that answers all
-            LOG.exception("a request failed")
-            generation.on_progress(error)
-        else:
-            self._report(generation)
+            cache = DynamicCache()
+            for generation in group:
+                self._adapters.load(generation.adapter, in_use=[row.adapter for row in [*self._rows, *group]])
+            if self._can_join and len(group[-1].prompt) > 1:
+                ids = [row.prompt[:-1] for row in group]
+                self._call(self._forward, ids, group, cache=cache)
+            yield group, cache
+        except Exception as error:
+            if len(group) > 1:
+                for generation in group:
+                    yield from self._read([generation])
+                return
+            if not isinstance(error, MissingAdapter):
+                LOG.exception("a request failed")
+            group[0].on_progress(error)
 
-    def _batch(self, adapter: Path | None) -> Batch:
-        if adapter not in self._batches:
-            self._batches[adapter] = Batch(kv.SharedRows(self._most_rows) if self._shared else kv.SoloRow())
-        return self._batches[adapter]
+    def _generate(self) -> None:
+        """Give each row tokens until all are done or others may join."""
+        rows, steps = self._rows, 0
+        if not rows:
+            return
 
-    def _step(self, adapter: Path | None, batch: Batch) -> None:
-        try:
-            self._drop(batch)
-            if batch.running:
-                self._adapters.use(adapter)
-                self._advance(batch)
-        except Exception as error:  # the requests of this batch fail, the service goes on
-            LOG.exception("a batch failed")
-            for generation in batch.running:
-                generation.on_progress(error)
-            batch.running.clear()
-        if not batch.running:
-            del self._batches[adapter]
+        def choose_tokens(_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            return choose(scores, [row.sampling for row in rows])
 
-    def _advance(self, batch: Batch) -> None:
-        logits = self._forward(batch)
-        batch.rows.advance()
-        tokens = choose(logits, [(generation.sampling, generation.random) for generation in batch.running])
-        for generation, token in zip(batch.running, tokens, strict=True):
-            generation.answer.add(token)
-            self._report(generation)
-        self._drop(batch)
+        def done(ids: torch.Tensor, _scores: Any, **_others: Any) -> torch.Tensor:
+            nonlocal steps
+            steps += 1
+            for row, token in zip(rows, ids[:, -1].tolist(), strict=True):
+                if not row.is_over:
+                    row.answer.add(token)
+                    if row.streamed or row.answer.finish:
+                        row.on_progress(None)
+            pause = self._closing or (self._can_join and steps % STEPS == 0 and self._may_join())
+            return torch.tensor([pause or row.is_over for row in rows], device=ids.device)
 
-    def _drop(self, batch: Batch) -> None:
-        for row in reversed(range(len(batch.running))):
-            if batch.running[row].answer.finish or batch.running[row].cancelled:
-                batch.leave(row)
-
-    def _report(self, generation: Generation) -> None:
-        if generation.streamed or generation.answer.finish:
-            generation.on_progress(None)
-
-    # ------------------------------------------------------------ the model
-
-    def _prefill(self, prompt: list[int]) -> tuple[Any, torch.Tensor]:
-        """Read a prompt alone, so unpadded; return its cache and the logits of the token that follows."""
-        cache = kv.fresh(self._loaded.model.config, self._shared)
-        ids = torch.tensor([prompt], device=self._loaded.model.device)
-        into = {self._cache_argument: cache}
-        out = self._adapters.model(input_ids=ids, use_cache=True, logits_to_keep=1, **into)
-        return cache, out.logits[:, -1]
-
-    def _forward(self, batch: Batch) -> torch.Tensor:
-        device, lengths = self._loaded.model.device, batch.rows.lengths
-        out = self._adapters.model(
-            input_ids=torch.tensor([[generation.answer.tokens[-1]] for generation in batch.running], device=device),
-            attention_mask=kv.mask(lengths, device),
-            position_ids=torch.tensor([[length] for length in lengths], device=device),
-            use_cache=True,
-            **{self._cache_argument: batch.rows.state},
+        settings = GenerationConfig(
+            max_new_tokens=max(row.most_tokens - len(row.answer.tokens) for row in rows), do_sample=False
         )
-        logits: torch.Tensor = out.logits[:, -1]
-        return logits
+        settings.pad_token_id = 0
+        given = {"cache": self._cache} if self._can_join else {}
+        self._call(
+            self._adapters.model.generate,
+            [row.ids for row in rows],
+            rows,
+            generation_config=settings,
+            logits_processor=LogitsProcessorList([choose_tokens]),
+            stopping_criteria=StoppingCriteriaList([done]),
+            **given,
+        )
+
+    def _may_join(self) -> bool:
+        with self._wake:
+            return bool(self._waiting) and self._fits(self._waiting[0], [])
+
+    def _call(self, function: Callable[..., Any], ids: list[list[int]], rows: list[Generation], **given: Any) -> Any:
+        """Call the model on rows of tokens, padded on the left, each with its adapter."""
+        longest, device = max(map(len, ids)), self._loaded.model.device
+        padded = torch.tensor([[0] * (longest - len(row)) + row for row in ids], device=device)
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids], device=device)
+        adapters = self._adapters.names([row.adapter for row in rows])
+        return function(input_ids=padded, attention_mask=mask, **adapters, **given)
+
+    def _forward(self, attention_mask: torch.Tensor, **given: Any) -> None:
+        """Read tokens into a cache. `generate` counts positions from the mask by itself, the model doesn't."""
+        positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
+        self._adapters.model(attention_mask=attention_mask, position_ids=positions, use_cache=True, logits_to_keep=1, **given)
+
+    # ------------------------------------------------------------ memory
 
     def _measure(self) -> int:
         """Return the bytes that a token takes in the cache; reading one also warms the model up."""
         with torch.inference_mode():
-            cache, _ = self._prefill([0])
+            ids = torch.tensor([[0]], device=self._loaded.model.device)
+            cache = self._loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1).cache
         tensors = [part for layer in cache.layers for part in (getattr(layer, "keys", None), getattr(layer, "values", None))]
         return sum(part.numel() * part.element_size() for part in tensors if part is not None)
 
@@ -240,3 +244,42 @@ class Engine:
             fits = memory // self._cell_bytes
             raise UserError(f"not enough memory for requests of {self._loaded.context} tokens: --context {fits} fits")
         return memory
+
+
+def can_join(config: Any) -> bool:
+    """Return whether rows may join a batch of this model: its layers keep keys and values, and nothing else."""
+    kinds = set(getattr(config.get_text_config(), "layer_types", None) or ["full_attention"])
+    chunked = getattr(config.get_text_config(), "attention_chunk_size", None)
+    plain = all(isinstance(layer, DynamicLayer) for layer in DynamicCache(config=config).layers)
+    return kinds <= {"full_attention", "sliding_attention"} and not chunked and plain
+
+
+def grouped(joining: list[Generation]) -> list[list[Generation]]:
+    """Return requests in groups of like length that may be read at once."""
+    groups: list[list[Generation]] = []
+    for generation in sorted(joining, key=lambda one: len(one.prompt)):
+        length = len(generation.prompt)
+        if groups and (len(groups[-1]) + 1) * length <= READ_TOKENS and length <= PADDED * len(groups[-1][0].prompt):
+            groups[-1].append(generation)
+        else:
+            groups.append([generation])
+    return groups
+
+
+def joined(parts: list[tuple[Any, list[int]]], length: int) -> Any:
+    """Return one cache of `length` tokens with the given rows of each; rows end at the same token."""
+    cache = DynamicCache()
+    for index, layers in enumerate(zip(*(part.layers for part, _ in parts), strict=True)):
+        if layers[0].is_initialized:  # a layer that shares another's tokens has none of its own
+            keys, values = (
+                torch.cat([_fitted(getattr(layer, name), rows, length) for layer, (_, rows) in zip(layers, parts, strict=True)])
+                for name in ("keys", "values")
+            )
+            cache.update(keys, values, index)
+    return cache
+
+
+def _fitted(tensor: torch.Tensor, rows: list[int], length: int) -> torch.Tensor:
+    """Return some rows of keys or values, shaped (rows, heads, length, size), cut or filled up on the left."""
+    kept = tensor[rows][:, :, -length:]
+    return pad(kept, (0, 0, length - kept.shape[2], 0))

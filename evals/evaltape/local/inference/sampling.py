@@ -1,17 +1,15 @@
 """The choice of each row's next token, from its own logits and its own random numbers only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 import torch
 
 COLDEST = 1e-5
 """Below this temperature a division would overflow; the choice is the greedy one long before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(msgspec.Struct):
     """How a request wants its tokens chosen."""
 
     temperature: float = 1.0
@@ -20,22 +18,27 @@ class Sampling:
     """The likeliest tokens that together reach this probability are drawn from."""
     seed: int = 0
     """Same seed, same draws."""
+    _random: torch.Generator | None = None
 
-    def generator(self) -> torch.Generator:
-        """Return the request's own random numbers, on the CPU wherever the model runs."""
-        return torch.Generator().manual_seed(self.seed % 2**63)
+    @property
+    def random(self) -> torch.Generator:
+        """The request's own random numbers, on the CPU wherever the model runs."""
+        if self._random is None:
+            self._random = torch.Generator().manual_seed(self.seed % 2**63)
+        return self._random
 
 
-def choose(logits: torch.Tensor, requests: Sequence[tuple[Sampling, torch.Generator]]) -> list[int]:
-    """Return one token for each row of `logits`, shaped (rows, vocabulary)."""
-    chosen: list[Any] = logits.argmax(-1).tolist()
-    for row, (sampling, generator) in enumerate(requests):
+def choose(scores: torch.Tensor, rows: Sequence[Sampling]) -> torch.Tensor:
+    """Return scores, shaped (rows, vocabulary), in which the highest of each row is the token that was drawn for it."""
+    for row, sampling in enumerate(rows):
         if sampling.temperature > COLDEST:
-            chosen[row] = _draw(logits[row], sampling, generator)
-    return chosen
+            token = _draw(scores[row], sampling)
+            scores[row] = -torch.inf
+            scores[row, token] = 0
+    return scores
 
 
-def _draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+def _draw(logits: torch.Tensor, sampling: Sampling) -> int:
     odds = torch.softmax(logits.float().cpu() / sampling.temperature, dim=-1)
     if sampling.top_p < 1:
         ranked, order = odds.sort(descending=True, stable=True)
@@ -43,4 +46,4 @@ def _draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) 
         dropped = ranked.cumsum(0) - ranked >= sampling.top_p
         dropped[0] = False
         odds[order[dropped]] = 0
-    return int(torch.multinomial(odds, 1, generator=generator))
+    return int(torch.multinomial(odds, 1, generator=sampling.random))
