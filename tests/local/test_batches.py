@@ -201,7 +201,7 @@ def test_a_restart_asks_only_for_what_was_not_answered(world: World) -> None:
     assert sorted(first.asked + second.asked) == sorted(f"text {number}" for number in range(12))
     rows = world.lines(done["output_file_id"])
     assert {row["custom_id"]: row["response"]["body"]["text"] for row in rows} == {f"r{n}": f"text {n}" for n in range(12)}
-    assert not list((world.folder / "batches").iterdir())
+    world.until(lambda: not list((world.folder / "batches").iterdir()))
 
 
 def test_a_cancelled_batch_keeps_the_answers_that_it_has(world: World) -> None:
