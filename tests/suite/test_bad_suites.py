@@ -138,6 +138,7 @@ ERRORS = {
     "own request key of a model": ('model = "small-1"', 'model = "small-1"\nrequest = { stream = true }', ": [models.small.request] stream = true: Evaltape sends this one itself; leave it out"),
     "request with a date": ("temperature = 0.2", "temperature = 2026-01-01", ": [request] temperature = 2026-01-01: it takes what JSON has"),
     "request with no number": ("temperature = 0.2", "temperature = nan", ": [request] temperature = nan: it takes what JSON has"),
+    "a gate beyond any": ("rouge1 = 0.38", "rouge1 = -1e300", ": [models.small.gates] rouge1 = -1e+300: it takes a finite number, or 'omit'; the largest number anywhere is 1,000,000,000,000,000"),
     "price without end": ("input = 0.15", "input = inf", ": [models.small.price] input = inf: it takes a number from 0"),
     "no metric": ('[metrics]\nrouge1 = {}\nrougeL = { stemmer = true }\nnames_kept = { function = "acme.metrics:names_kept" }', "[metrics]", ": [metrics] is empty; name at least one"),
     "unknown metric": ("rougeL = {", "rougel = {", ": [metrics] rougel is not built in. Did you mean 'rougeL'? Built in: rouge1, rouge2,"),
@@ -261,6 +262,22 @@ def test_a_mistake_about_judges_is_told_likewise(
     assert message in refusal(Path("talks.toml"))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("temperature = 0.2", "a." * 3000 + "b = 1", "[request] a = ...: it takes what JSON has, at most 64 levels deep"),
+        ("seed = 42", "a." * 3000 + "b = 1", "[dataset] a is not a key Evaltape knows."),
+        ("seed = 42", "seed." + "a." * 3000 + "b = 1", "[dataset] seed = ...: it takes a whole number from 0"),
+        ("seed = 42", f"seed = 0x{'f' * 5000}", "[dataset] seed = ...: it takes a whole number from 0; the largest number"),
+        ("temperature = 0.2", f"x = {'[' * 2000}{']' * 2000}", "not a readable TOML file: "),
+    ],
+    ids=["deep", "deep and unknown", "deep for a number", "many digits", "deep lists"],
+)
+def test_what_is_too_large_for_a_message_is_refused_in_one(old: str, new: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "talks.toml").write_text(GOOD.replace(old, new, 1))
+    assert message in refusal(tmp_path / "talks.toml")
+
+
 def test_a_prompt_that_no_model_is_tested_with_is_refused(tmp_path: Path) -> None:
     own = GOOD.replace('model = "small-1"', 'model = "small-1"\nprompt = { user = "{input}" }')
     (tmp_path / "talks.toml").write_text(f"{own}\n[prompts.terse]\nuser = '{{input}}'\n")
@@ -308,7 +325,7 @@ def test_a_suite_whose_name_can_be_no_folder_is_refused(tmp_path: Path) -> None:
 @given(st.data())
 def test_whatever_is_in_a_suite_it_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     file = tmp_path_factory.getbasetemp() / "any.toml"
-    text = GOOD
+    text = data.draw(st.sampled_from([GOOD, f"{GOOD}\n{JUDGE}"]))
     odd = st.sampled_from(["", "[]", "{}", "1e400", "-1", "nan", "true", '""', "[[", "\n", "1979-05-27", "'''", "\x00"])
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(text)))

@@ -4,6 +4,7 @@ The schemas keep to what drafts 4 to 7 have in common: editors of TOML differ in
 """
 
 import json
+import math
 import re
 from functools import cache
 from typing import Any
@@ -13,9 +14,11 @@ from msgspec import inspect
 
 from evaltape.suite.file.numeric import is_number, number_shape, range_of
 from evaltape.suite.file.place import listed
-from evaltape.suite.file.values import Table
+from evaltape.suite.file.values import MOST, Table
 
 Schema = dict[str, Any]
+MOST_LEVELS = 64
+"""How deep values of the user's own may be nested: all that read JSON read this."""
 WRITTEN = "written"
 """A field of tables that isn't a key: the keys that the file has."""
 
@@ -50,7 +53,7 @@ class Kind(msgspec.Struct, frozen=True):
             case inspect.UnionType():
                 return ", or ".join(kind.takes for kind in self.members)
             case inspect.AnyType():
-                return "what JSON has: a text, a finite number, true or false, a list or a table"
+                return f"what JSON has, at most {MOST_LEVELS} levels deep: texts, finite numbers, true or false, lists, tables"
             case inspect.CustomType():
                 return "a file's path"
         return "a text"
@@ -82,8 +85,10 @@ class Kind(msgspec.Struct, frozen=True):
         """Return what is wrong with a value, or None; the values inside a table are for the reader."""
         if self.accepts(value):
             return None
-        is_blank = isinstance(value, str) and not value.strip() and isinstance(self.declared, inspect.StrType)
-        return "it takes a text that is not empty" if is_blank else f"it takes {self.takes}"
+        if isinstance(value, str) and not value.strip() and isinstance(self.declared, inspect.StrType):
+            return "it takes a text that is not empty"
+        is_huge = isinstance(value, int | float) and MOST < abs(value) < math.inf
+        return f"it takes {self.takes}" + (f"; the largest number anywhere is {MOST:,.0f}" if is_huge else "")
 
     def accepts(self, value: Any) -> bool:
         """Whether a value read from TOML is valid."""
@@ -221,6 +226,13 @@ def _ascend(kinds: list[Kind], values: list[Any]) -> bool:
 
 
 def _is_json(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner for it in level if isinstance(it, dict | list) for inner in (it.values() if isinstance(it, dict) else it)
+        ]
+    if level:
+        return False
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

@@ -47,7 +47,10 @@ def value_shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return cut(repr(value), LONGEST_VALUE)
+    try:
+        return cut(repr(value), LONGEST_VALUE)
+    except (RecursionError, ValueError):  # Nested too deeply, or a number of too many digits.
+        return "..."
 
 
 def listed(words: Iterable[str], last: str) -> str:
