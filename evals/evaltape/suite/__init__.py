@@ -1,1 +1,1 @@
-"""The suite: what is evaluated."""
+"""The suite: its file, read and checked, and the records that everything else works with."""

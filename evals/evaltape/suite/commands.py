@@ -1,4 +1,4 @@
-"""The commands that messages tell people to type next: they work when pasted into a shell, whatever paths and ids hold."""
+"""The commands that messages tell people to type next: they work when pasted into a shell, with any path and id."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ from evaltape.names import shown
 class Commands:
     """Writes commands for one suite of a session.
 
-    They name test paths as the session did (`args`), and `suite` and `cassettes` if these aren't the configured ones. What
-    is to be recorded is named by `--record-missing`, never by a part of a name, which other names may contain.
+    They name test paths as the session did (`args`), and `suite` and `cassettes` if these aren't the configured ones. To record
+    some calls they say `--record-missing`, never a part of a name: other names may contain it.
 
     >>> Commands(["evals"], suite=Path("evals/suites/samsum.toml")).record_all("baseline", missing=True)
     'pytest evals -m baseline --record-missing --suite evals/suites/samsum.toml'
@@ -23,23 +23,23 @@ class Commands:
         self._options += [] if cassettes is None else ["--cassettes", shown(cassettes)]
 
     def record_all(self, kind: str = "baseline", missing: bool = False) -> str:
-        """Return what records every model of a kind, or only what is missing of them."""
+        """Return the command that records every model of a kind, or only the missing calls of these."""
         return self._pytest(*self._args, "-m", kind, "--record-missing" if missing else "--record")
 
     def record_missing(self, kind: str | None = None) -> str:
-        """Return what records whatever has no valid recording, of every model or of those of a kind."""
+        """Return the command that records the calls without a valid recording, of every model or of one kind."""
         return self._pytest(*self._args, *(["-m", kind] if kind else []), "--record-missing")
 
     def retrain(self) -> str:
-        """Return what pays for new fine-tuning jobs although there are some."""
+        """Return the command that pays for new fine-tuning jobs although there are some."""
         return self._pytest(*self._args, "-m", "finetuned", "--record", "--retrain")
 
     def replay(self, test_ids: Iterable[str]) -> str:
-        """Return what runs these tests again, from their recordings."""
+        """Return the command that runs these tests again, from their recordings."""
         return self._pytest(*test_ids)
 
     def accept(self, test_ids: Iterable[str]) -> str:
-        """Return what accepts the scores that these tests compare."""
+        """Return the command that accepts the scores of these tests."""
         return self._pytest(*test_ids, "--snapshot-update")
 
     def _pytest(self, *words: str) -> str:

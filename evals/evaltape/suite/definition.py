@@ -1,4 +1,4 @@
-"""A suite as records: what its file says, checked and with every default filled in.
+"""A suite as records: the contents of its file, checked, with every default filled in.
 
 `reader.load_suite` makes them. Nothing here reads a file.
 """
@@ -72,7 +72,7 @@ class AnswerRule(msgspec.Struct, frozen=True):
     kind: str
     """after, json, regex or function."""
     value: str
-    """The text after which it begins; the key of a JSON object; the pattern, whose first group counts; `module:function`."""
+    """The text after which it begins; the key of a JSON object; the pattern; `module:function`."""
 
 
 AnswerRules = tuple[AnswerRule, ...]
@@ -80,7 +80,7 @@ AnswerRules = tuple[AnswerRule, ...]
 
 
 class MetricSpec(msgspec.Struct, frozen=True):
-    """One metric as the suite asks for it; `scoring.metrics` builds it and checks what depends on the metric itself."""
+    """One metric as the suite asks for it; `scoring.metrics` builds it, and checks options that depend on the metric."""
 
     name: str
     """The key under `[metrics]`: how gates, tests and results call it."""
@@ -103,9 +103,9 @@ class Model(msgspec.Struct, frozen=True):
     suite: str
     """The name of its suite."""
     served: str
-    """The name it is asked by; empty for a tuned model, whose name its job knows, and for answers from a file."""
+    """The name it is asked by; empty for answers from a file, and for a tuned model: its job knows the name."""
     request: Mapping[str, Any] = {}
-    """What every call sends beside model and messages: the suite's request with the model's own changes applied."""
+    """The keys that every call sends beside model and messages: the suite's, with the model's own changes."""
     prompt: Prompt = Prompt()
     """The model's own prompt, or one of the suite's; a tuned model has its base's."""
     prompt_place: str = "[prompt]"
@@ -115,7 +115,7 @@ class Model(msgspec.Struct, frozen=True):
     api_key_env: str | None = None
     """The name of the environment variable that holds the key."""
     price: Price | None = None
-    """What its tokens cost."""
+    """The price of its tokens."""
     gates: Mapping[str, float] = {}
     """Per metric the bound on the mean score."""
     slice_gates: Mapping[str, float] = {}
@@ -168,11 +168,11 @@ class Finetune(JobKeys, frozen=True, kw_only=True):
     recorded: RecordedAnswers | None = None
     """The answers it trains on, where they aren't the references of rows."""
     leaks: str = "error"
-    """What becomes of training rows that are also evaluated: `error` refuses them, `drop` leaves them out."""
+    """`error` refuses training rows that are also evaluated, `drop` leaves them out."""
     validation: Split | None = None
     """The rows the API measures its validation loss on."""
     price: TrainingPrice | None = None
-    """What training and the tuned model's tokens cost."""
+    """The price of training and of the tuned model's tokens."""
 
     def __repr__(self) -> str:
         return f"<job {self.key}>"

@@ -1,4 +1,4 @@
-"""Money and tokens: what calls have cost, and what they can cost at most."""
+"""Money and tokens: the cost of calls, and its upper bound."""
 
 import json
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 
 
 def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) -> float:
-    """Return what a call cost, in USD; 0 if the suite states no price."""
+    """Return the cost of a call, in USD; 0 if the suite states no price."""
     if price is None:
         return 0.0
     return min(_usd(prompt_tokens, price.input) + _usd(completion_tokens, price.output), MOST_USD)
 
 
 def training_usd(price: TrainingPrice | None, trained_tokens: int) -> float | None:
-    """Return what a job cost, in USD; None if the suite states no price for training."""
+    """Return the cost of a job, in USD; None if the suite states no price for training."""
     return _usd(trained_tokens, price.training) if price else None
 
 
@@ -72,7 +72,7 @@ def training_tokens(jsonl: str, count: Count = bytes_of) -> int:
 
 
 def most_usd(model: Model, body: Mapping[str, Any]) -> float:
-    """Return an upper bound of what a call can cost, in USD; 0 if the suite states no price."""
+    """Return an upper bound of the cost of a call, in USD; 0 if the suite states no price."""
     return call_usd(model.price, *most_tokens(body)) if model.price else 0.0
 
 

@@ -5,12 +5,14 @@ import re
 import string
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import msgspec
 
+from evaltape.suite.file.call_tables import Role
+
 Message = dict[str, str]
-ROLES = ("system", "developer", "user", "assistant")
+ROLES: tuple[str, ...] = get_args(Role)
 INPUT = "input"
 """The name that stands for a sample's input in every template."""
 ANSWER, REFERENCE = "answer", "reference"
@@ -51,7 +53,7 @@ class Prompt(msgspec.Struct, frozen=True):
     def render(self, sample: Promptable) -> list[Message]:
         """Return the chat messages for a sample.
 
-        Raises `ValueError` for a column that holds nothing, or what can't stand in a prompt.
+        Raises `ValueError` for a column that is empty, or holds no text, number or truth value.
         """
         turns = [{"role": role, "content": _fill(template, sample)} for role, template in self.turns]
         return turns + messages_of(sample.columns[self.conversation]) if self.conversation else turns
@@ -73,7 +75,7 @@ def _parts(template: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def columns(template: str) -> set[str]:
-    """Return the columns a template names. Raises `ValueError` for what is not a template."""
+    """Return the columns a template names. Raises `ValueError` for a text that is no template."""
     return {column for _, column in _parts(template) if column is not None}
 
 
@@ -89,7 +91,7 @@ def _value(column: str, sample: Promptable) -> str:
 def as_text(value: Any) -> str:
     """Return a column's value as it stands in a prompt: texts as they are, numbers and truth values as in JSON.
 
-    Raises `ValueError`, saying what it is, for anything else.
+    Raises `ValueError`, naming the kind of value, for anything else.
     """
     if isinstance(value, str):
         return value
@@ -99,7 +101,7 @@ def as_text(value: Any) -> str:
 
 
 def messages_of(value: Any) -> list[Message]:
-    """Return the messages that a conversation column holds. Raises `ValueError`, saying what is wrong with it."""
+    """Return the messages that a conversation column holds. Raises `ValueError` with its fault."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"holds {_kind(value)} and not a list of messages, {{ role, content }} each")
     messages = [_message(number, turn) for number, turn in enumerate(value, 1)]

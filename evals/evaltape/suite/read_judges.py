@@ -33,7 +33,7 @@ def check_metrics(metrics: Mapping[str, MetricSpec], judges: Mapping[str, Judge]
 
 
 def check_judges(judges: Mapping[str, Judge], metrics: Mapping[str, MetricSpec], models: Iterable[Model], place: Place) -> None:
-    """Refuse a judge whose name means something else in folders or results."""
+    """Refuse a judge with a name that means something else in folders or results."""
     folders = {**dict.fromkeys(BESIDE, "a file beside the models"), **{it.key.lower(): f"[{it.place}]" for it in models}}
     for key in judges:
         other = folders.get(key.lower())

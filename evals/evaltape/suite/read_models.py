@@ -1,4 +1,4 @@
-"""Reads `[models]` and `[finetune]`: what is under test, and the jobs that yield some of it."""
+"""Reads `[models]` and `[finetune]`: the models under test, and the jobs that yield some of them."""
 
 import re
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from evaltape.suite.file.dataset_tables import DatasetTable
 from evaltape.suite.file.place import Place, value_shown
 from evaltape.suite.file.reading import read_table
 from evaltape.suite.file.tables import (
+    SERVICES,
     FinetuneTable,
     JobKeys,
     ModelTable,
@@ -25,14 +26,12 @@ from evaltape.suite.read_endpoint import BESIDE, check_endpoint, check_key, read
 from evaltape.suite.read_metrics import Scored, check_bounds
 from evaltape.suite.read_prompt import read_prompt
 
-SERVICES = ("openai", "azure", "nebius", "bedrock")
-"""Services whose ways of fine-tuning are known."""
 MAIN, OMIT = "", "omit"
 """The key of `[prompt]` among the prompts, and the value that removes a key."""
 
 
 class _Shared(msgspec.Struct, frozen=True):
-    """What the suite says for all of its models."""
+    """The parts of a suite that hold for all of its models."""
 
     place: Place
     """The suite file."""

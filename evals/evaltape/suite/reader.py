@@ -1,7 +1,7 @@
 """Reads a suite file: checked whole, before anything else happens.
 
-`file.reading` reads the tables one by one; the modules `read_...` check what depends on several, and fill in defaults.
-A mistake in the file is a `UserError` naming file, key, value found and what is valid.
+`file.reading` reads the tables one by one; the modules `read_...` check rules across tables, and fill in defaults.
+A mistake in the file is a `UserError` naming file, key, value found and valid values.
 """
 
 import tomllib
@@ -42,7 +42,7 @@ def load_suite(file: Path) -> Suite:
 
 
 def _suite(table: SuiteTable, place: Place) -> Suite:
-    """Return the suite, with everything checked that depends on several tables."""
+    """Return the suite, checked across its tables."""
     name, fields = place.file.stem, table.dataset.fields
     metrics = read_metrics(table.metrics, place.inside("metrics"))
     judges = read_judges(table, name, place.inside("judges"))
@@ -74,7 +74,7 @@ def _dataset(table: DatasetTable, models: Iterable[Model]) -> Dataset:
 
 
 def refuse_equal_names(suites: Sequence[Suite]) -> None:
-    """Raise `UserError` for two suites whose recordings would lie in one folder."""
+    """Raise `UserError` for two suites of one name: their recordings would lie in one folder."""
     seen: dict[str, Suite] = {}
     for suite in suites:
         other = seen.setdefault(suite.name.lower(), suite)

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from evaltape.suite.file.values import Column, Function, Gates, Json, Number, Rules, Share, Table, Text, Usd, Whole, key
 
-ROLES = ("system", "developer", "user", "assistant")
+Role = Literal["system", "developer", "user", "assistant"]
 SENT_BY_EVALTAPE = ("messages", "model", "stream", "n")
 """Keys of a call's body that no `request` may set."""
 
@@ -14,7 +14,7 @@ SENT_BY_EVALTAPE = ("messages", "model", "stream", "n")
 class MessageTable(Table, frozen=True):
     """One message."""
 
-    role: Annotated[Literal["system", "developer", "user", "assistant"], key("Who says it.")]
+    role: Annotated[Role, key("Who says it.")]
     content: Annotated[Text, key("May name {input} and any other column.")]
 
 

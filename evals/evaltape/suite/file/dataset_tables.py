@@ -25,7 +25,7 @@ class DatasetKeys(Table, frozen=True):
     path: Annotated[Text, key("A Hub data set; a .jsonl, .json, .csv or .parquet file; or a folder with a file per split.")]
     revision: Annotated[Text | None, key("Of a Hub data set: a branch, tag or commit.")] = None
     fields: Annotated[Fields, key("The columns of a sample's parts; id, dialogue and summary when absent.")] = Fields("id")
-    slices: Annotated[Texts, key("Columns whose values divide the samples into groups that are scored apart.")] = ()
+    slices: Annotated[Texts, key("Columns of labels; samples with one label are a slice, scored apart.")] = ()
     slice_min: Annotated[Count, key("A slice of fewer samples is shown, not gated.")] = 20
     cluster: Annotated[Column | None, key("Samples that share this column's value aren't independent of each other.")] = None
     keep: Annotated[Texts, key("Further columns for tests and metrics.")] = ()

@@ -1,4 +1,4 @@
-"""The kinds of values that the declared types stand for: what is valid, what a message says of it, and its JSON Schema.
+"""The kinds of values that the declared types stand for: valid values, the words of messages, and the JSON Schema.
 
 The schemas keep to what drafts 4 to 7 have in common: editors of TOML differ in the draft they read.
 """
@@ -29,13 +29,13 @@ class Kind(msgspec.Struct, frozen=True):
     declared: inspect.Type
     """Without None, which stands for an absent key."""
     about: str = ""
-    """What the key is for."""
+    """The description of the key."""
     extra: dict[str, Any] = {}
-    """What msgspec has no word for: `takes`, `single`, `known`, `refused`."""
+    """Rules that msgspec has no word for: `takes`, `single`, `known`, `refused`."""
 
     @property
     def takes(self) -> str:
-        """What is valid, in words that follow `it takes`."""
+        """The valid values, in words that follow `it takes`."""
         if "takes" in self.extra:
             return str(self.extra["takes"])
         match self.declared:
@@ -65,7 +65,7 @@ class Kind(msgspec.Struct, frozen=True):
 
     @property
     def item(self) -> "Kind":
-        """What each value of a list or of a table with the user's own keys is."""
+        """The kind of each value of a list, or of a table with the user's own keys."""
         assert isinstance(self.declared, inspect.VarTupleType | inspect.DictType)
         return kind_of(self.declared.item_type if isinstance(self.declared, inspect.VarTupleType) else self.declared.value_type)
 
@@ -77,12 +77,12 @@ class Kind(msgspec.Struct, frozen=True):
         return None
 
     def value_of(self, name: str) -> "Kind":
-        """Return what the value under one of the user's own keys is."""
+        """Return the kind of the value under one of the user's own keys."""
         known = self.extra.get("known", {})
         return kind_of(inspect.type_info(known[name])) if name in known else self.item
 
     def fault(self, value: Any) -> str | None:
-        """Return what is wrong with a value, or None; the values inside a table are for the reader."""
+        """Return the fault of a value, or None; the reader checks the values inside a table."""
         if self.accepts(value):
             return None
         if isinstance(value, str) and not value.strip() and isinstance(self.declared, inspect.StrType):
@@ -116,7 +116,7 @@ class Kind(msgspec.Struct, frozen=True):
         return _is_json(value)
 
     def schema(self) -> Schema:
-        """Return the JSON Schema of a valid value, with what editors show beside it."""
+        """Return the JSON Schema of a valid value, with the description that editors show."""
         about: Schema = {"description": self.about} if self.about else {}
         return about | self._shape()
 

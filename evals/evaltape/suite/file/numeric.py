@@ -1,4 +1,4 @@
-"""Numbers and their limits: what is valid, in words, and as JSON Schema."""
+"""Numbers and their limits: the check, the words, and the JSON Schema."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Reads tables of a suite file into their records: every error names the file, the key, the value found and what is valid."""
+"""Reads tables of a suite file into their records: every error names the file, the key, the value found and the valid ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +59,7 @@ def _value(key: Key, values: Mapping[str, Any], place: Place) -> Any:
 
 
 def _entries(kind: Kind, values: Mapping[str, Any], place: Place, is_filled: bool) -> dict[str, Any]:
-    """Return the entries of a table whose keys the user chooses."""
+    """Return the entries of a table with the user's own keys."""
     for name in kind.extra.get("refused", ()):
         if name in values:
             raise place.error(name, f"= {value_shown(values[name])}: Evaltape sends this one itself; leave it out")

@@ -86,7 +86,7 @@ class Verdict(Table, frozen=True, kw_only=False):
 
     rules: ClassVar[Rules] = Rules(one_of=("json", "regex"))
     json: Annotated[Text | None, key("A key of a JSON object in the answer.")] = None
-    regex: Annotated[Text | None, key("A pattern whose first group is the verdict, or all that it finds.")] = None
+    regex: Annotated[Text | None, key("A pattern; its first group is the verdict, or all that it finds.")] = None
     scale: Annotated[Scale | None, key("The lowest and the highest number; true or false when absent.")] = None
 
 
@@ -145,6 +145,10 @@ class TrainTable(SplitTable, frozen=True):
     recorded: Annotated[Recorded | None, key("In place of a split: a model's recorded answers as references.")] = None
 
 
+SERVICES = ("openai", "azure", "nebius", "bedrock")
+"""Services with known ways of fine-tuning."""
+
+
 class JobKeys(Table, frozen=True):
     """The keys of a fine-tuning job that need nothing else."""
 
@@ -153,7 +157,7 @@ class JobKeys(Table, frozen=True):
     hyperparameters: Annotated[
         dict[str, Setting], key("By the service's names: numbers, texts, true or false; the API's choice when absent.")
     ] = {}
-    service: Annotated[Text, key("Whose ways the API has: openai, azure, nebius, bedrock, or 'module:Class'.")] = "openai"
+    service: Annotated[Text, key(f"Whose ways the API has: {', '.join(SERVICES)}, or 'module:Class'.")] = "openai"
     extra: Annotated[Json, key("Further keys of the order of the job.")] = {}
     deploy: Annotated[Function | None, key("Deploys the tuned model and returns the name to ask it by.")] = None
     poll_seconds: Annotated[Positive, key("How often the API is asked for the job's state.")] = 30.0
@@ -182,7 +186,7 @@ class OpenAiHyperparameters(Table, frozen=True):
     learning_rate_multiplier: Annotated[Positive | Auto | None, key("A factor of the API's own learning rate.")] = None
 
 
-# ---------------------------------------------------------------- what is asserted beyond single models
+# ---------------------------------------------------------------- comparisons, mutants, the suite
 
 
 Confidence = Annotated[float, Meta(ge=0.5, lt=1)]
@@ -219,9 +223,9 @@ Metrics = Annotated[dict[str, OwnMetric], Meta(min_length=1, extra={"known": MET
 
 
 class SuiteTable(Table, frozen=True, kw_only=True):
-    """A suite of Evaltape: what is evaluated."""
+    """A suite of Evaltape: data, prompts, models, metrics and their bounds."""
 
-    dataset: Annotated[DatasetTable, key("What is evaluated.")]
+    dataset: Annotated[DatasetTable, key("The data set, and the rows of it that are evaluated.")]
     prompt: Annotated[PromptTable | None, key("The messages that models are asked with.")] = None
     prompts: Annotated[dict[str, PromptTable], key("Further prompts; models without their own take each.")] = {}
     defaults: Annotated[DefaultsTable, key("For every model that doesn't say otherwise.")] = DefaultsTable()

@@ -14,7 +14,7 @@ MOST = 1e15
 
 
 def key(about: str) -> Meta:
-    """Say what a key is for: in editors, and in the tables of keys."""
+    """Describe a key, for editors and for the tables of keys."""
     return Meta(description=about)
 
 
@@ -57,4 +57,4 @@ Usd = Annotated[float, Meta(ge=0, le=MOST_USD)]
 Gates = dict[str, Number | Literal["omit"]]
 Setting = bool | Integer | Number | Text
 Json = dict[str, Any]
-"""A table whose values are anything that JSON has."""
+"""A table of any JSON values."""
