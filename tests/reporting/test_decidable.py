@@ -9,6 +9,7 @@ from evaltape.reporting.decidable import Decidable, Spread
 from evaltape.scoring.power import pairs_needed, smallest_difference
 from evaltape.suite.reader import load_suite
 
+from tests.support.decisions import MAX_DROP, paired
 from tests.support.metrics import metrics
 from tests.support.project import ROUGE1
 from tests.support.tuning import COMPARISON
@@ -45,7 +46,7 @@ def test_without_a_recording_a_spread_is_guessed_and_says_so(project):
     # Six samples decide nothing: no comparison passes on fewer than 10 pairs.
     assert row == ["small", "rouge1", "(against)", "0.1400", "guessed", "nothing", "max_drop", "0.02", "307"]
     assert pairs_needed(0.14, 0.02) == 307
-    assert "A spread is guessed where nothing is recorded: 0.14 of the metric's range." in notes
+    assert "A spread is guessed where nothing is recorded: 0.14 of the metric's range, 0.45 of scores that are 0 or 1." in notes
     assert "Too few samples, so that it will mostly stay inconclusive: small rouge1 (against)." in notes
 
 
@@ -91,12 +92,24 @@ def test_a_metric_without_bounds_has_no_spread_to_guess(project):
     assert row == ["small", "words", "(against)", "unknown", "-", "max_drop", "2", "-"]
 
 
+def test_answers_from_a_file_are_told_of_and_scores_of_0_and_1_scatter_more(project):
+    (project.root / "evals/suites/old.jsonl").write_text('{"id": "t1", "prediction": "a"}\n')
+    project.extend_suite(
+        '\n[models.old]\npredictions = "old.jsonl"\nallow_failed = 6\n'
+        "\n[metrics]\nexact = {}\n\n[against]\nmax_drop = { exact = 0.02 }\n"
+    )
+    project.edit_suite("gates = { rouge1 = 0.3 }", "")
+    (row,), notes = rows(project, "-k", "old")
+    assert row[:5] == ["old", "exact", "(against)", "0.4500", "guessed"]
+    assert "0.45 of scores that are 0 or 1" in notes
+
+
 # ---------------------------------------------------------------- the arithmetic
 
 
 def bound(sd: float, samples: int, per_cluster: float = 1.0) -> Decidable:
     metric = metrics({"rougeL": {}})["rougeL"]
-    return Decidable("a b", "max_drop", 0.02, samples, 0.95, metric, Spread(sd, "recorded", per_cluster))
+    return Decidable(paired(MAX_DROP, "rougeL", 0.02), samples, metric, Spread(sd, "recorded", per_cluster))
 
 
 def test_it_decides_and_needs_what_the_formulas_of_power_say():

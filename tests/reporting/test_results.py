@@ -209,6 +209,16 @@ def test_several_tests_of_one_gate_must_all_pass(recorded: Project) -> None:
     assert (gate["verdict"], gate["passed"]) == ("failed", False)
 
 
+def test_a_test_of_ones_own_never_makes_a_missed_gate_pass(recorded: Project) -> None:
+    recorded.edit_suite("rouge1 = 0.3", "rouge1 = 0.9")
+    (recorded.root / "evals/test_own.py").write_text("def test_less(scores, metric):\n    assert scores.mean(metric) > 0.1\n")
+    run = recorded.run("evals/test_own.py", "-p", "no:xdist", "--results", "results.json")
+    run.assert_outcomes(passed=1)
+    gate = json.loads((recorded.root / "results.json").read_text())["suites"]["chats"]["models"]["small"]["gates"]["rouge1"]
+    assert (gate["verdict"], gate["passed"]) == ("not checked", None)
+    assert "1 gate, not checked in this run" in run.output
+
+
 def test_a_test_of_ones_own_may_put_up_with_an_inconclusive_comparison(compared: Project) -> None:
     compared.edit_suite("min_gain = { rouge1 = 0.01 }", "min_gain = { rouge1 = 0.35 }")
     (compared.root / "evals/test_comparisons.py").write_text(

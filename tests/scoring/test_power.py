@@ -20,6 +20,8 @@ def test_fewer_than_ten_pairs_decide_nothing() -> None:
     assert smallest_difference(0.14, 9) is None
     assert smallest_difference(0.14, 45, pairs_per_cluster=5) is None
     assert smallest_difference(0.14, 50, pairs_per_cluster=5) is not None
+    # Ten clusters of equal size are 9.999999999999998 by rounding.
+    assert smallest_difference(0.14, 70, pairs_per_cluster=70 / (1 / math.fsum((7 / 70) ** 2 for _ in range(10)))) is not None
 
 
 def test_a_drop_of_2_points_takes_300_pairs_to_rule_out() -> None:

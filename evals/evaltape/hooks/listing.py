@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evaltape.hooks.retirement import retirements
-from evaltape.hooks.selection import selected_calls
+from evaltape.hooks.selection import selected_calls, selected_models
 from evaltape.options import as_usage_error
 from evaltape.recorder.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
@@ -50,7 +50,7 @@ class Listing:
             if not self.session.workspaces:
                 self.open()
             for workspace in self.session.workspaces.values():
-                lines = self._lines(workspace, selected)
+                lines = self._lines(workspace, selected, selected_models(session.items, workspace.name))
                 _print(session.config, f"{title}: {workspace.name}", lines)
         return True
 
@@ -59,11 +59,11 @@ class Listing:
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 
-    def _lines(self, workspace: Workspace, selected: Selected) -> list[str]:
+    def _lines(self, workspace: Workspace, selected: Selected, models: list[str]) -> list[str]:
         if self.session.settings.retiring:
             return retirement_lines(retirements(workspace, ask_all(workspace)))
         calls = [call for call in selected if call[0].suite == workspace.name]
-        return list(estimate(workspace, calls, self.session.other_side))
+        return list(estimate(workspace, calls, models, self.session.other_side))
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:

@@ -17,6 +17,13 @@ def selected_calls(items: Iterable[pytest.Item]) -> Selected:
     return list(calls.values())  # type: ignore[arg-type]
 
 
+def selected_models(items: Iterable[pytest.Item], suite: str) -> list[str]:
+    """Return the keys of a suite's models that selected sample tests look at, whether they are called or not."""
+    cases = [case for item in items if not is_skipped(item) and (case := case_of(item)) is not None]
+    found = (case.model.key for case in cases if case.suite == suite and case.subject == PREDICTION and case.model)
+    return list(dict.fromkeys(found))
+
+
 def selection(items: Iterable[pytest.Item], session: Session) -> Selection:
     """Return what the recorder has to do for selected tests: calls by model, and jobs although no call rests on them."""
     wanted: dict[tuple[str, str], list[str]] = {}

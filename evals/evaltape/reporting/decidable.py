@@ -1,14 +1,16 @@
 """What comparisons can decide with the samples there are, before any of them is paid for."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import msgspec
 
 from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
 from evaltape.samples.sample import Sample
 from evaltape.scoring import power
-from evaltape.scoring.bounds import CONFIDENCE
+from evaltape.scoring.bounds import AGAINST, Bound, comparison_bounds, model_bounds
+from evaltape.scoring.limits import span_of
 from evaltape.scoring.metrics import Metric
 from evaltape.scoring.noise import noise_of
 from evaltape.scoring.paired import Difference
@@ -28,8 +30,7 @@ LEGEND = (
 )
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(msgspec.Struct, frozen=True):
     """How far the differences of pairs scatter."""
 
     sd: float
@@ -38,19 +39,20 @@ class Spread:
     pairs_per_cluster: float = 1.0
 
 
-@dataclass(frozen=True)
-class Decidable:
-    """One bound, and what it takes to decide it."""
+class Decidable(msgspec.Struct, frozen=True):
+    """One bound on a difference, and how many samples decide it."""
 
-    name: str
-    kind: str
-    """`min_gain` or `max_drop`."""
-    bound: float
+    bound: Bound
     samples: int
-    confidence: float
+    """How many there are."""
     metric: Metric
     spread: Spread | None
     """None for a metric without bounds that isn't recorded yet: there is nothing to guess by."""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"{self.bound.subject} {self.bound.metric}{' (against)' if self.bound.kind == AGAINST else ''}"
 
     @property
     def smallest(self) -> float | None:
@@ -59,7 +61,7 @@ class Decidable:
             return None
         per_cluster = self.spread.pairs_per_cluster
         return power.smallest_difference(
-            self.spread.sd, self.samples, confidence=self.confidence, pairs_per_cluster=per_cluster
+            self.spread.sd, self.samples, confidence=self.bound.confidence, pairs_per_cluster=per_cluster
         )
 
     @property
@@ -68,7 +70,9 @@ class Decidable:
         if self.spread is None:
             return None
         per_cluster = self.spread.pairs_per_cluster
-        return power.pairs_needed(self.spread.sd, self.bound, confidence=self.confidence, pairs_per_cluster=per_cluster)
+        return power.pairs_needed(
+            self.spread.sd, self.bound.limit, confidence=self.bound.confidence, pairs_per_cluster=per_cluster
+        )
 
     @property
     def lines(self) -> Iterator[str]:
@@ -81,7 +85,7 @@ class Decidable:
         nothing = "-" if self.spread is None else "nothing"
         smallest = nothing if self.smallest is None else f"{self.smallest:.{decimals}f}"
         needed = "-" if self.needed is None else f"{self.needed:,}"
-        bound = f"{self.kind} {self.bound:g}"
+        bound = f"{self.bound.suite_key} {self.bound.limit:g}"
         yield COLUMNS.format("" if is_long else self.name, spread, smallest, bound, needed).rstrip()
 
 
@@ -101,7 +105,8 @@ def decidable_lines(workspace: Workspace, models: Collection[str], other_side: O
         yield from bound.lines
     yield LEGEND
     if any(bound.spread is not None and bound.spread.source == GUESSED for bound in bounds):
-        yield f"A spread is guessed where nothing is recorded: {power.GUESSED_SD:g} of the metric's range."
+        two_valued = f"{power.GUESSED_TWO_VALUED_SD:g} of scores that are 0 or 1"
+        yield f"A spread is guessed where nothing is recorded: {power.GUESSED_SD:g} of the metric's range, {two_valued}."
     lacking = [bound.name for bound in bounds if bound.needed is not None and bound.needed > bound.samples]
     if lacking:
         yield f"Too few samples, so that it will mostly stay inconclusive: {', '.join(lacking)}."
@@ -120,9 +125,7 @@ def _of_comparisons(workspace: Workspace, models: Collection[str]) -> Iterator[D
             recorded[key] = scores_recorded(workspace, workspace.suite.models[key], workspace.samples)
         baseline, candidate = (recorded[key] for key in keys)
         pair = PairedScores(comparison=comparison, metrics=workspace.metrics, baseline=baseline, candidate=candidate)
-        for kind, bounds in (("min_gain", comparison.min_gain), ("max_drop", comparison.max_drop)):
-            spreads = _spreads(pair.differences)
-            yield from _bounds(workspace, comparison.name, kind, bounds, comparison.confidence, spreads)
+        yield from _decidable(workspace, comparison_bounds(comparison), _spreads(pair.differences))
 
 
 def _spreads(differences: Mapping[str, Difference]) -> dict[str, Spread]:
@@ -131,38 +134,32 @@ def _spreads(differences: Mapping[str, Difference]) -> dict[str, Spread]:
     return {metric: Spread(one.sd, RECORDED, one.samples / one.units) for metric, one in known.items()}
 
 
-def _bounds(
-    workspace: Workspace,
-    name: str,
-    kind: str,
-    bounds: Mapping[str, float],
-    confidence: float,
-    spreads: Mapping[str, Spread],
-    after: str = "",
-) -> Iterator[Decidable]:
-    for key, bound in bounds.items():
-        metric = workspace.metrics[key]
-        spread = spreads.get(key) or _guess(metric)
-        yield Decidable(f"{name} {key}{after}", kind, bound, len(workspace.samples), confidence, metric, spread)
+def _decidable(workspace: Workspace, bounds: Iterable[Bound], spreads: Mapping[str, Spread]) -> Iterator[Decidable]:
+    for bound in bounds:
+        metric = workspace.metrics[bound.metric]
+        yield Decidable(bound, len(workspace.samples), metric, spreads.get(bound.metric) or _guess(metric))
 
 
 def _guess(metric: Metric) -> Spread | None:
-    low, high = metric.bounds
-    return None if low is None or high is None else Spread(power.GUESSED_SD * (high - low), GUESSED)
+    span = span_of(metric.bounds)
+    guess = power.GUESSED_TWO_VALUED_SD if metric.is_two_valued else power.GUESSED_SD
+    return None if span is None else Spread(guess * span, GUESSED)
 
 
 # ---------------------------------------------------------------- earlier recordings of the same model
 
 
 def _of_against(workspace: Workspace, models: Collection[str], other_side: OtherSide | None) -> Iterator[Decidable]:
-    max_drop = workspace.suite.against.max_drop if workspace.suite.against is not None else {}
-    for key in models if max_drop else ():
+    for key in models:
+        bounds = [bound for bound in model_bounds(workspace.suite.models[key], workspace.suite) if bound.kind == AGAINST]
+        if not bounds:
+            continue
         scores = scores_recorded(workspace, workspace.suite.models[key], workspace.samples)
         spreads = _spreads_of_repeats(workspace, scores)
         if other_side is not None:
             found = other_side.compare(workspace, scores)
             spreads |= {} if found.is_the_same else _spreads(found.differences)
-        yield from _bounds(workspace, key, "max_drop", max_drop, CONFIDENCE, spreads, " (against)")
+        yield from _decidable(workspace, bounds, spreads)
 
 
 def _spreads_of_repeats(workspace: Workspace, scores: ModelScores) -> dict[str, Spread]:

@@ -1,6 +1,6 @@
 """What a recording would ask, and what it can cost at most, before anything is called."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,9 +68,15 @@ class JobEstimate:
 
 
 def estimate(
-    session: "Workspace", selected: Iterable[tuple[Model, Sample]], other_side: OtherSide | None = None
+    session: "Workspace",
+    selected: Iterable[tuple[Model, Sample]],
+    looked_at: Collection[str],
+    other_side: OtherSide | None = None,
 ) -> Iterator[str]:
-    """What recording the selected samples would ask and cost, and what comparisons of them can decide, in lines."""
+    """Yield lines of what recording the selected samples would ask and cost, and of what comparisons of them can decide.
+
+    `looked_at` are the models of all selected sample tests, also those whose answers come from a file.
+    """
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
         asked.setdefault(model.key, []).append(sample)
@@ -79,8 +85,8 @@ def estimate(
     jobs = [_of_job(session, job) for key in asked if (job := session.suite.models[key].job) and _is_due(session, job)]
     option = "--record-missing" if session.settings.mode == RECORD_MISSING else "--record"
     if not models and not jobs:
-        yield f"{option} would call nothing: {'nothing is missing' if asked else 'no sample test is selected'}."
-        yield from decidable_lines(session, asked, other_side)
+        yield f"{option} would call nothing: {'nothing is missing' if looked_at else 'no sample test is selected'}."
+        yield from decidable_lines(session, looked_at, other_side)
         return
     yield COLUMNS.format(option, "calls", "prompt tokens", "answer tokens", "at most")
     for one in models:
@@ -89,7 +95,7 @@ def estimate(
         yield _job_line(one_job)
     yield from _total(models, jobs)
     yield from _basis(session, models, jobs)
-    yield from decidable_lines(session, asked, other_side)
+    yield from decidable_lines(session, looked_at, other_side)
 
 
 def _of_model(session: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:

@@ -45,6 +45,11 @@ class Metric:
     """Whether it scores the recorded call, which some answers lack, and not the answer's text."""
 
     @property
+    def is_two_valued(self) -> bool:
+        """Whether a score is 0 or 1, as far as the metric itself says."""
+        return isinstance(self.scorer, Judged) or (isinstance(self.scorer, Exact) and self.scorer.references == "best")
+
+    @property
     def is_computed(self) -> bool:
         """Whether the text alone decides a score: not of a metric of the call, nor of a judge's recorded verdict."""
         return not self.is_of_call and not isinstance(self.scorer, Judged)
