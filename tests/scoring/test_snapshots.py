@@ -5,6 +5,7 @@ import re
 import shlex
 
 import pytest
+from evaltape.scoring.rouge import package
 
 from tests.support.project import ROUGE1, ROWS, Project
 from tests.support.server import ApiServer
@@ -32,6 +33,10 @@ def test_accepted_scores_are_exact_and_readable(recorded: Project) -> None:
     assert accepted["rouge1"] == recorded.results()["models"]["small"]["scores"]["rouge1"]["mean"]
     assert abs(accepted["rouge1"] - sum(ROUGE1) / 6) < 1e-15
     assert (accepted["samples"], accepted["failed"], accepted["truncated"]) == (6, 0, 0)
+    assert accepted["metrics"]["rouge1"] == {"package": package(), "tokenizer": "rouge", "stemmer": False}
+    # How the file is written, and which package computed the same scores, is no change of them.
+    accepted["metrics"]["rouge1"]["package"] = "rouge_score 0.0"
+    (recorded.snapshots / "small.scores").write_bytes(json.dumps(accepted).replace(", ", ",\r\n").encode())
     recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
 
 

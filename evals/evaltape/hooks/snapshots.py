@@ -19,6 +19,8 @@ from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands
 
 SUFFIX = "scores"
+METRICS = "metrics"
+"""The key of a snapshot that states how its scores were computed; a metric can't have its name."""
 SCORES = "evaltape_scores"
 """The attribute of our snapshots that holds the scores they are compared with."""
 
@@ -53,7 +55,13 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
 
         def serialize(self, data: Any, **options: Any) -> Any:
             _refuse_no_scores(data, scores)
-            return super().serialize(data, **options)
+            stated = {**data, METRICS: scores.described} if isinstance(data, Mapping) else data
+            return super().serialize(stated, **options)
+
+        def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
+            """Compare the numbers alone: how the file is written and by which package they were computed may differ."""
+            accepted = _numbers(snapshot_data)
+            return accepted is not None and accepted == _numbers(serialized_data)
 
     snapshot = request.getfixturevalue("snapshot").use_extension(AcceptedScores)
     values = _read(Path(AcceptedScores.get_location(test_location=snapshot.test_location, index=0)))
@@ -83,10 +91,18 @@ def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
 
 
 def _read(path: Path) -> dict[str, float] | None:
-    """Return what a file of accepted scores holds; None if there is none that can be read."""
+    """Return the numbers in a file of accepted scores; None if there is none that can be read."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return _numbers(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return None
+
+
+def _numbers(text: str) -> dict[str, float] | None:
+    """Return the counts and scores of a snapshot; None if it isn't one."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, dict):
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -108,6 +109,12 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         counts = {"samples": len(self.predictions), "failed": len(self.failures), "truncated": self.truncated}
         unscored = {f"{metric} unscored": len(lacking) for metric in self.metrics if (lacking := self.unscored(metric))}
         return {**counts, **{metric: self.mean(metric) for metric in self.intervals}, **unscored}
+
+    @property
+    def described(self) -> dict[str, dict[str, Any]]:
+        """How each metric computes its scores, as results and snapshots state it: package, tokenizer, settings."""
+        samples = [prediction.sample for prediction in self.predictions]
+        return {name: metric.describe(samples) for name, metric in self.metrics.items()}
 
     def properties(self, bound: Bound | None) -> Iterator[tuple[str, float]]:
         """Yield what JUnit XML holds of all means, or of one with its gate."""
