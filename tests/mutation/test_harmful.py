@@ -105,7 +105,10 @@ def test_wrong_number_changes_a_day_a_time_or_a_number() -> None:
     [
         ("in 2019", {f"in 201{digit}" for digit in range(1, 9)}),
         ("100 people", {f"{digit}00 people" for digit in range(2, 10)}),
-        ("3.50 euros", {f"3.{digit}0 euros" for digit in (1, 2, 3, 4, 6, 7, 8, 9)}),
+        ("3.50 euros", {f"{digit}.50 euros" for digit in (1, 2, 4, 5, 6, 7, 8, 9)}),
+        ("at 11.30", {f"at {hour}.30" for hour in range(10, 24) if hour != 11}),
+        ("3.80 euros", {f"3.{digit}0 euros" for digit in (1, 2, 3, 4, 5, 6, 7, 9)}),
+        ("0.50 or", {f"{digit}.50 or" for digit in range(1, 10)}),
         ("the 2nd", {"the 1st", "the 3rd", *(f"the {digit}th" for digit in range(4, 10))}),
         ("the 12th", {"the 11th", *(f"the {number}th" for number in range(13, 20))}),
         ("0 points", {f"{digit} points" for digit in range(1, 10)}),

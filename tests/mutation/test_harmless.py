@@ -13,10 +13,18 @@ def test_whitespace_doubles_the_spaces() -> None:
     assert damaged("whitespace")["rain"] == "Ida  complains  of  the  rain.\n"
     assert damage("whitespace", "太郎は来る") == "太郎は来る\n"
     assert damage("whitespace", "a  b\n") is None
+    assert damage("whitespace", "- a b\n- c\u00a0d\n") == "-  a  b\n-  c\u00a0d\n"
 
 
 @pytest.mark.parametrize(
-    ("answer", "mutant"), [("Ann left.", "“Ann left.”"), ("“Ann left.”", "Ann left."), ('"Ann"', "Ann"), ('"', '“"”')]
+    ("answer", "mutant"),
+    [
+        ("Ann left.", "“Ann left.”"),
+        ("“Ann left.”", "Ann left."),
+        ('"Ann"', "Ann"),
+        ('"', '“"”'),
+        ("“Yes,” said Ann. “No.”", "«“Yes,” said Ann. “No.”»"),
+    ],
 )
 def test_quotes_puts_the_answer_in_quotation_marks_or_takes_them_away(answer: str, mutant: str) -> None:
     assert damage("quotes", answer) == mutant

@@ -26,6 +26,8 @@ from evaltape.suite.pricing import call_usd, training_usd
 from evaltape.workspace import Workspace
 
 LEAD = "first three lines"
+WHOLE = "whole input"
+"""Where no input has more lines: they are no lead of it."""
 WORDS = "words"
 """A metric that is shown beside the suite's whether the suite names it or not: scores move with an answer's length."""
 
@@ -170,7 +172,7 @@ def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
 
 
 def computed(view: SuiteView) -> Iterator[Computed]:
-    """Yield the scores of each input's first three lines: computed, not recorded."""
+    """Yield the scores of each input's first three lines: computed, not recorded. Inputs of one line are scored whole."""
     rows = [view.session.lead(view.workspace.name, sample) for sample in view.samples]
     names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
     if not names:
@@ -182,7 +184,8 @@ def computed(view: SuiteView) -> Iterator[Computed]:
     ]
     metrics = {name: view.metrics[name] for name in names}
     scores = ModelScores(nobody, metrics, predictions, view.workspace.clusters)
-    yield Computed(LEAD, len(rows), scores.intervals)
+    whole = all(len(sample.input.splitlines()) == 1 for sample in view.samples)
+    yield Computed(WHOLE if whole else LEAD, len(rows), scores.intervals)
 
 
 def job_results(view: SuiteView) -> dict[str, JobResults]:

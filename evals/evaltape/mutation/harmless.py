@@ -3,6 +3,7 @@
 They have the signature of those in `harmful`.
 """
 
+import re
 import unicodedata
 from random import Random
 from typing import TYPE_CHECKING
@@ -20,15 +21,19 @@ def preamble(sample: "Sample", answer: str, random: Random) -> str | None:
 
 
 def whitespace(sample: "Sample", answer: str, random: Random) -> str | None:
-    """Set words apart by two spaces, and end with a line break."""
-    return "  ".join(answer.split()) + "\n"
+    """Set words apart by two spaces, and end with a line break; lines stay lines."""
+    return re.sub(r"[ \t]+", "  ", answer.rstrip()) + "\n"
 
 
 def quotes(sample: "Sample", answer: str, random: Random) -> str | None:
-    """Put the whole answer in quotation marks, or take them away."""
+    """Put the whole answer in quotation marks, or take them away if they are around all of it.
+
+    `“Yes,” said Ann. “No.”` begins and ends with a mark, but not around the whole.
+    """
     text = answer.strip()
     if len(text) > 1 and text[0] + text[-1] in _QUOTES:
-        return text[1:-1]
+        inside = text[1:-1]
+        return f"«{text}»" if text[0] in inside or text[-1] in inside else inside
     return f"“{text}”"
 
 

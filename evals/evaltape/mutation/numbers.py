@@ -19,6 +19,7 @@ _QUANTITY = re.compile(
     rf"""
     (?<![A-Za-zÀ-ɏ\d_])(?:
       (?P<hour>\d{{1,2}})(?P<minutes> :\d\d(?!\d) | (?:[:.]\d\d)?(?=\ ?[ap]\.?m\b) )
+    | (?P<dotted>[01]?\d|2[0-3])(?P<after>\.[0-5]\d)(?![\d.,]*\d)
     | (?P<ordinal>\d+)(?:st|nd|rd|th)\b
     | (?P<number>\d+(?:[.,]\d+)*) )
     | \b(?P<word>(?i:{"|".join(_KIND_OF)}))(?=s?\b)
@@ -32,7 +33,8 @@ def with_wrong_number(text: str, random: Random) -> str | None:
     """Return the text with one of its numbers, days or times changed, or None if it has none.
 
     Digits of any script; words in English. Hours stay hours, and a number keeps its length: `17:30` may become `15:30`,
-    `2019` may become `2016`, `the 3rd` may become `the 8th`, `Friday` may become `Monday`.
+    `11.30` may become `9.30` and never `11.70`, `2019` may become `2016`, `the 3rd` may become `the 8th`, `Friday` may become
+    `Monday`.
     """
     matches = list(_QUANTITY.finditer(text))
     if not matches:
@@ -45,6 +47,8 @@ def _another(match: re.Match[str], random: Random) -> str:
     groups = match.groupdict()
     if groups["hour"]:
         return _another_hour(groups["hour"], random) + groups["minutes"]
+    if groups["dotted"]:
+        return _another_of_its_length(groups["dotted"], random) + groups["after"]
     if groups["ordinal"]:
         ordinal = _another_number(groups["ordinal"], random)
         return ordinal + _suffix(int(ordinal))
@@ -55,6 +59,16 @@ def _another_hour(hour: str, random: Random) -> str:
     hours = range(1, 13) if 1 <= int(hour) <= 12 else range(24)
     other = random.choice([candidate for candidate in hours if candidate != int(hour)])
     return f"{other:02d}" if hour.startswith("0") else str(other)
+
+
+def _another_of_its_length(hour: str, random: Random) -> str:
+    """Return another hour of as many digits: it may be an amount as well."""
+    hours = (
+        [str(number) for number in range(1, 24)]
+        if len(hour) == 1 or int(hour) > 9
+        else [f"{number:02d}" for number in range(10)]
+    )
+    return random.choice([candidate for candidate in hours if len(candidate) == len(hour) and candidate != hour])
 
 
 def _another_number(number: str, random: Random) -> str:
