@@ -6,10 +6,10 @@ import pytest
 @pytest.mark.gate
 def test_compare(comparison, metric):
     decision = comparison.decision(metric)
-    assert decision.passed, decision
+    assert decision.passed, str(decision)
 
 
 @pytest.mark.gate
 def test_against(against, metric):
     decision = against.decision(metric)
-    assert decision.passed, decision
+    assert decision.passed, str(decision)

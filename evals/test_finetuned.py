@@ -18,15 +18,15 @@ def test_sample(prediction):
 @pytest.mark.gate
 def test_gate(scores, metric):
     mean, gate, decision = scores.mean(metric), scores.model.gates[metric], scores.decision(metric)
-    assert len(scores.failures) <= scores.model.allow_failed, decision
-    assert not scores.unscored(metric), decision
-    assert mean >= gate if scores.higher_is_better(metric) else mean <= gate, decision
+    assert len(scores.failures) <= scores.model.allow_failed, str(decision)
+    assert not scores.unscored(metric), str(decision)
+    assert mean >= gate if scores.higher_is_better(metric) else mean <= gate, str(decision)
 
 
 @pytest.mark.gate
 def test_slices(slices, metric):
     decision = slices.decision(metric)
-    assert decision.passed, decision
+    assert decision.passed, str(decision)
 
 
 @pytest.mark.gate

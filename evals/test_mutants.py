@@ -2,4 +2,4 @@
 
 
 def test_mutants(mutants):
-    assert mutants.noticed, mutants
+    assert mutants.noticed, str(mutants)

@@ -7,9 +7,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support.repository import GATE, Repository
+from tests.support.project import Project
+from tests.support.repository import GATE, SUITE, Repository
+from tests.support.server import ApiServer
 
 SAMPLE = "def test_sample(prediction):\n    assert prediction.answered, prediction.failure\n"
+DECIDED = """
+def test_gate(scores, metric):
+    assert scores.mean(metric) >= scores.model.gates[metric], str(scores.decision(metric))
+"""
 SKIPPED = "import pytest\n@pytest.mark.skip(reason='for another day')\ndef test_skipped(prediction): pass\n"
 OWN = "def test_own(snapshot, record_property):\n    record_property('pair', (1, 2))\n    assert {'a': 1} == snapshot\n"
 GONE = "def test_gone(snapshot): assert 'x' == snapshot\n"
@@ -83,6 +89,54 @@ def test_nothing_is_decided_where_asserts_are_left_out(repository: Repository) -
     results = json.loads((repository.root / "results.json").read_text())["suites"]["mine"]
     assert results["models"]["old"]["gates"]["rouge1"]["passed"] is None
     repository.pytest_without_asserts().assert_outcomes(passed=4, failed=1)  # pytest's own asserts stay.
+
+
+def test_a_crash_of_a_worker_is_a_failure_of_its_sample_and_gates_wait_for_no_more(repository: Repository) -> None:
+    repository.configure()
+    crash = "def test_sample(prediction):\n    import os\n    assert prediction.sample.id != 'r1' or os._exit(3)\n"
+    repository.write("test_mine.py", crash + GATE)
+    run = repository.pytest("-n2", "--max-worker-restart=1")
+    assert run.exit_code == 1 and "of no suite" not in run.output, run.output
+    assert "1 sample not asked for: worker 'gw" in run.output, run.output
+    assert "1 of 1 gate holds" in run.output, run.output  # It reads the answer from the recording.
+    repository.write("test_mine.py", "def test_sample(prediction):\n    assert prediction.sample.id != 'r3'\n" + GATE)
+    for mode in ("-n2", "-pno:xdist"):
+        run = repository.pytest("-x", mode)
+        assert run.outcomes["failed"] == 1 and "test_gate" not in run.output, run.output
+        assert "1 gate, not checked in this run" in run.output, run.output
+    run = repository.pytest("-k", "test_sample and r0")
+    assert "1 gate, not checked in this run" in run.output
+
+
+def test_a_failing_run_is_short_and_has_its_numbers_in_the_short_summary(repository: Repository) -> None:
+    answers = {"r0": "nothing of it", "r1": "nor of this", "r2": "nor that"}
+    suite = SUITE.replace("rouge1 = {}", "rouge1 = {}\nrouge2 = {}\nrougeL = {}")
+    both = '[models.summariser-{}]\npredictions = "old.jsonl"\ngates = {{ rouge1 = 0.5, rouge2 = 0.4, rougeL = 0.3 }}\n'
+    suite = suite.split("[models.old]")[0] + both.format("of-the-first-team") + both.format("of-the-second-team")
+    repository.configure(suite=suite, answers=answers)
+    own = "def test_names(prediction):\n    assert prediction.text.count('Ann') == 1\n"
+    repository.write("evals/test_with_a_name.py", own + DECIDED)
+    run = repository.pytest("-k", "test_gate or r0", environment={"COLUMNS": "80"})
+    run.assert_outcomes(failed=8, deselected=6)
+    lines = run.output.splitlines()
+    assert len(lines) <= 60, run.output
+    assert max(len(line) for line in lines if "pytest" not in line and "plugins:" not in line) <= 80
+    summary = [line for line in lines if line.startswith("FAILED")]
+    assert summary == [
+        "FAILED evals/test_with_a_name.py::test_names - 2 tests: assert 0 == 1",
+        "FAILED evals/test_with_a_name.py::test_gate - 6 tests: 0.2500 < 0.5; 0.2500 <...",
+    ], summary
+    assert "\n  0.2500 < 0.3: summariser-of-the-second-team rougeL: mean is under its gate" in run.output, run.output
+    run = repository.pytest("-k", "test_gate and first and rouge2", environment={"COLUMNS": "80"})
+    assert "FAILED evals/test_with_a_name.py::test_gate - 0.2500 < 0.4: summariser-of-the-..." in run.output.splitlines()
+
+
+def test_what_only_shows_tests_calls_nothing(project: Project, api: ApiServer) -> None:
+    for words in ("--setup-plan", "--setup-only", "--collect-only", "--fixtures-per-test"):
+        run = project.run("evals", "-m", "baseline", "--record", words, key="sk-test")
+        assert api.calls == 0, words
+        assert run.exit_code in (0, 1, 5) and "INTERNALERROR" not in run.output, run.output
+    assert not project.cassettes.exists()
 
 
 def test_a_file_of_a_step_that_is_not_there_turns_nothing_red(repository: Repository, tmp_path: Path) -> None:

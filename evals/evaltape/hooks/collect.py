@@ -57,6 +57,11 @@ def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults
         commands=workspace.commands,
         slices=workspace.suite.dataset.slices,
         test_ids={(key[1], key[2]): test for key, test in findings.test_ids.items() if key[0] == workspace.name},
+        unseen_gates=sum(
+            len(model.gates) + len(model.slice_gates)
+            for model in workspace.suite.models.values()
+            if model.key not in view.looked_at
+        ),
         computed=tuple(computed(view)),
         jobs=job_results(view),
         comparisons=comparison_results(view),

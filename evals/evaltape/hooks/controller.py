@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evaltape.hooks.cases import is_gate
+from evaltape.findings import Unasked
+from evaltape.hooks.cases import Case, case_of, is_gate
 from evaltape.hooks.collect import collect
 from evaltape.hooks.findings import finding_in, is_ours
 from evaltape.hooks.output import write_all, write_step_summary
@@ -37,6 +38,9 @@ class Controller:
         self.recorder: RecorderProcess | None = None
         self.results: Results | None = None
         """What the session found out, once it has ended."""
+        self._cases: dict[str, Case] = {}
+        """By test id, for reports that carry nothing."""
+        self._is_collected = False
         self._has_begun = False
         self._unwritten: list[str] = []
         self._unsummarised: str | None = None
@@ -58,6 +62,8 @@ class Controller:
 
     def record(self, collected: pytest.Session) -> None:
         """Let the recorder begin with what the selected tests need; with nothing if the collection failed."""
+        self._is_collected = True
+        self._cases = {item.nodeid: case for item in collected.items if (case := case_of(item)) is not None}
         if self.recorder is None:
             return
         from evaltape.hooks.selection import selection
@@ -100,7 +106,7 @@ class Controller:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Record ahead of the tests, and after them wait for what no test waits for."""
-        if not self._has_begun:
+        if not self._is_collected:  # Under xdist it is: before the workers start.
             self.record(session)
         if self.recording is not None:
             with as_usage_error():
@@ -122,7 +128,17 @@ class Controller:
         if finding is not None:
             self.session.receive(finding, report.nodeid, report.outcome)
         elif report.failed and not is_ours(report):
-            self.session.findings.failures[report.nodeid] = ""
+            self._receive_failure(report)
+
+    def _receive_failure(self, report: pytest.TestReport) -> None:
+        """Keep a failure that carries nothing: of a test that isn't ours, or of one whose worker crashed."""
+        case = self._cases.get(report.nodeid)
+        model, sample = (case.model, case.sample) if case else (None, None)
+        key = (model.suite, model.key, sample.id) if model and sample else None
+        if key is None or key in self.session.findings.predictions:
+            self.session.findings.failures[report.nodeid] = case.suite if case else ""
+        else:
+            self.session.receive(Unasked(*key, f"{report.longrepr}".split(" while running")[0]), report.nodeid, "failed")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

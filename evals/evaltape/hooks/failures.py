@@ -1,8 +1,9 @@
-"""How failed tests read: the number first, and what one cause did to many samples said once.
+"""How failed tests read: the number first, and what befell many tests said once.
 
-pytest prints a section and a line of its short summary for each failed test. For a sample that has no answer neither says
-more than the reason, so the report carries that alone, and the terminal shows one section and one line for all samples of a
-test that failed for one cause. With -vv, or a style of traceback that was asked for, everything stays as pytest has it.
+pytest prints a section and a line of its short summary for each failed test. The terminal shows one section and one line for
+all samples of a test that failed for one cause, for all other samples that a test failed on, and for all gates of a test. The
+short summary shows a test by its function alone where the id leaves no room for the number. With -vv, or a style of traceback
+that was asked for, everything stays as pytest has it.
 """
 
 import copy
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evaltape.findings import Answered, Finding, Unasked
+from evaltape.findings import Answered, Asserted, AssertedOtherwise, Compared, Finding, Unasked
 from evaltape.hooks.findings import ACCEPTED, finding_in
 from evaltape.reporting.results import Cause, Results
 from evaltape.samples.answer import Failure
@@ -24,7 +25,10 @@ STYLES = ("auto", "line", "no")
 NAMED = 3
 """How many samples a section names."""
 WIDEST = 200
+ROOM = 24
+"""How many columns of a message have to fit beside a test's id; they show its number."""
 CATEGORIES = ("failed", "error")
+GATES, SAMPLES = "gates", "samples"
 
 Key = tuple[str, str, str]
 """A sample's test by suite, model and sample."""
@@ -49,20 +53,23 @@ def is_short(config: pytest.Config) -> bool:
 
 
 class FailuresByCause:
-    """The controller's hook that groups failures for the terminal. `results` are those of the session, once it has ended."""
+    """The controller's hook that groups failures for the terminal; `results` returns the session's, once it has ended."""
 
     def __init__(self, results: Callable[[], Results | None]) -> None:
         self._results = results
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
-        """While pytest shows failures let it see one of each group; what it counts is as it was."""
+        """Show one failure per group; leave the counts unchanged."""
         results = self._results()
         if results is None or not is_short(terminalreporter.config):
             return (yield)
+        width = terminalreporter._tw.fullwidth
         whole = {category: terminalreporter.stats[category] for category in CATEGORIES if category in terminalreporter.stats}
         causes = {key: cause for suite in results for cause in suite.causes for key in _keys(suite.name, cause)}
-        terminalreporter.stats.update({category: list(_grouped(reports, causes)) for category, reports in whole.items()})
+        for category, reports in whole.items():
+            shown = _grouped(reports, causes, width)
+            terminalreporter.stats[category] = [_with_room(report, len(category) + 1, width) for report in shown]
         try:
             return (yield)
         finally:
@@ -73,22 +80,30 @@ def _keys(suite: str, cause: Cause) -> Iterator[Key]:
     yield from ((suite, model, sample) for model, sample in cause.predictions)
 
 
-def _grouped(reports: list[Any], causes: Mapping[Key, Cause]) -> Iterator[Any]:
+def _grouped(reports: list[Any], causes: Mapping[Key, Cause], width: int) -> Iterator[Any]:
     """Yield the reports in their order, the first of a group in its place for all."""
-    groups: dict[tuple[str, int], list[Any]] = {}
-    order: list[list[Any]] = []
+    groups: dict[tuple[str, object], list[Any]] = {}
     for report in reports:
-        cause = _cause_of(report, causes)
-        if cause is None:
-            order.append([report])
-            continue
-        key = (_function(report), id(cause))
-        if key not in groups:
-            order.append(groups.setdefault(key, []))
-        groups[key].append(report)
-    for group in order:
-        cause = _cause_of(group[0], causes)
-        yield group[0] if len(group) == 1 or cause is None else _stand_in(group, cause)
+        what: object = _cause_of(report, causes) or _kind_of(report) or id(report)
+        groups.setdefault((_function(report), what), []).append(report)
+    for key, group in groups.items():
+        what = key[1]
+        if isinstance(what, Cause):
+            yield group[0] if len(group) == 1 else _stand_in(group, list(_lines_of_cause(group, what)))
+        elif what == GATES:
+            yield _stand_in(group, list(_lines_of_gates(group, width))) if len(group) > 1 else _told(group[0])
+        else:
+            yield _stand_in(group, list(_lines_of_samples(group))) if len(group) > 1 else group[0]
+
+
+def _kind_of(report: Any) -> str | None:
+    """Return what a failed test of ours is about, other than a sample without an answer; None for any other test."""
+    match finding_in(report):
+        case Answered() if report.when == "call":
+            return SAMPLES
+        case Asserted() | AssertedOtherwise() | Compared() if hasattr(report.longrepr, "reprcrash"):
+            return GATES
+    return None
 
 
 def _cause_of(report: Any, causes: Mapping[Key, Cause]) -> Cause | None:
@@ -109,21 +124,83 @@ def _function(report: Any) -> str:
     return str(report.nodeid).split("[")[0]
 
 
-def _stand_in(group: list[Any], cause: Cause) -> Any:
+def _parameters(report: Any) -> str:
+    return visible(report.nodeid.split("[", 1)[-1].rstrip("]"))
+
+
+# ---------------------------------------------------------------- what is said of a group
+
+
+def _stand_in(group: list[Any], lines: list[str]) -> Any:
     """Return a report for all of a group."""
     first = copy.copy(group[0])
     first.nodeid = _function(first)
     path, line, _ = first.location
     first.location = (path, line, f"{first.nodeid.split('::')[-1]}: {len(group):,} tests")
-    command = f"\n{cause.command}" if cause.command else ""
-    named = [f"  {visible(report.nodeid.split('[', 1)[-1].rstrip(']'))}: {_reason(report)}" for report in group[:NAMED]]
-    more = [f"  and {len(group) - NAMED:,} more: -vv shows all"] if len(group) > NAMED else []
-    first.longrepr = "\n".join([f"{visible(cause.text)}{command}", *named, *more])
+    first.longrepr = "\n".join(lines)
     first.sections = []
     first.__dict__.pop("node", None)  # The worker that ran one of them.
     return first
 
 
+def _lines_of_cause(group: list[Any], cause: Cause) -> Iterator[str]:
+    yield visible(cause.text)
+    if cause.command:
+        yield cause.command
+    yield from _named(group, [_reason(report) for report in group[:NAMED]])
+
+
+def _lines_of_samples(group: list[Any]) -> Iterator[str]:
+    messages = [_message(report) for report in group[:NAMED]]
+    yield f"{len(group):,} tests: {messages[0]}"
+    yield from _named(group, messages)
+
+
+def _lines_of_gates(group: list[Any], width: int) -> Iterator[str]:
+    messages = [_message(report) for report in group]
+    yield cut(f"{len(group):,} tests: {'; '.join(message.split(': ')[0] for message in messages)}", width)
+    for report, message in zip(group, messages, strict=True):
+        names_itself = isinstance(finding_in(report), Asserted) and not message.startswith("assert ")
+        yield cut(f"  {message}" if names_itself else f"  {_parameters(report)}: {message}", width)
+
+
+def _named(group: list[Any], messages: list[str]) -> Iterator[str]:
+    yield from (f"  {_parameters(report)}: {message}" for report, message in zip(group, messages, strict=False))
+    if len(group) > NAMED:
+        yield f"  and {len(group) - NAMED:,} more: -vv shows all"
+
+
 def _reason(report: Any) -> str:
     failure = _failure_in(finding_in(report))
     return cut(failure.in_short if failure else str(report.longrepr), WIDEST)
+
+
+def _message(report: Any) -> str:
+    """Return the first line of what a test failed with."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return cut((crash.message if crash else str(report.longrepr)).split("\n")[0], WIDEST)
+
+
+def _told(report: Any) -> Any:
+    """Return the report of a gate that says what it asserts without its traceback; any other stays as it is."""
+    message: str = report.longrepr.reprcrash.message
+    if message.startswith("assert "):
+        return report
+    shown = copy.copy(report)
+    shown.longrepr = message.split("\nassert ")[0]
+    return shown
+
+
+def _with_room(report: Any, taken: int, width: int) -> Any:
+    """Return a report that the short summary shows by its function alone where the id leaves too little room for the number."""
+    message = _message(report)
+    if finding_in(report) is None or taken + len(report.nodeid) + 3 + min(len(message), ROOM) <= width:
+        return report
+    roomy = copy.copy(report)
+    roomy.nodeid = _function(report)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:  # A decision names its model; any other message needs to.
+        roomy.longrepr, roomy_crash = copy.copy(report.longrepr), copy.copy(crash)
+        roomy_crash.message = f"{crash.message.splitlines()[0]}: {_parameters(report)}"
+        roomy.longrepr.reprcrash = roomy_crash
+    return roomy

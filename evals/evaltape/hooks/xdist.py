@@ -130,9 +130,9 @@ class Distribution(Sending):
         if self._distributes:
             session.testscollected += len(self._gates)
             for gate, following in pairwise([*self._gates, None]):
-                session.config.hook.pytest_runtest_protocol(item=gate, nextitem=following)
                 if session.shouldfail or session.shouldstop:
                     raise session.Failed(session.shouldfail or session.shouldstop)
+                session.config.hook.pytest_runtest_protocol(item=gate, nextitem=following)
         return result
 
     def _collect(self, session: pytest.Session) -> None:

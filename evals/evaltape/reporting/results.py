@@ -93,6 +93,8 @@ class SuiteResults:
     """The columns that samples are scored apart by."""
     test_ids: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """By model and sample the id of a test of it, to run again; none where none was collected."""
+    unseen_gates: int = 0
+    """How many gates models have that the session didn't look at."""
     computed: tuple[Computed, ...] = ()
     """What costs nothing, on the same samples."""
     jobs: Mapping[str, JobResults] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 It is right in 80 columns and without colour. `-q` leaves the tables, `-qq` nothing; `-v` cuts no text and says more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
@@ -26,6 +26,8 @@ LEAST_WIDTHS = (9, 8, 18, 13)
 WIDEST_NAME = 28
 NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
 CASE_INDENT = 14
+FEW = 3
+"""How many samples are shown behind the first of several failures."""
 """The least, of the texts beneath a sample."""
 
 
@@ -56,8 +58,7 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
         return
     for line in remarks:
         print_wrapped(reporter, line)
-    for worst in worst_samples(suite):
-        _print_worst(reporter, worst)
+    _print_worst_samples(reporter, list(worst_samples(suite)))
     for cause in suite.causes:
         print_wrapped(reporter, f"{cause.text}{f': {cause.command}' if cause.command else ''}", red=True)
 
@@ -212,9 +213,19 @@ def _session_lines(results: Results) -> Iterator[str]:
 # ---------------------------------------------------------------- what hurt most
 
 
-def _print_worst(reporter: pytest.TerminalReporter, worst: Worst) -> None:
+def _print_worst_samples(reporter: pytest.TerminalReporter, found: list[Worst]) -> None:
+    """Print the samples behind one failure; of several, a few behind the first, and all with -v."""
+    if reporter.verbosity > 0 or len(found) < 2:
+        for worst in found:
+            _print_worst(reporter, worst, worst.cases)
+        return
+    _print_worst(reporter, found[0], found[0].cases[:FEW])
+    print_wrapped(reporter, f"-v shows the samples behind {counted(len(found) - 1, 'more failure')}, too.")
+
+
+def _print_worst(reporter: pytest.TerminalReporter, worst: Worst, cases: Sequence[Case]) -> None:
     reporter.write_sep("-", cut(worst.title, _width(reporter) - 4))
-    for case in worst.cases:
+    for case in cases:
         reporter.write_line(cut(f"{case.sample}  {case.score}", _width(reporter)), bold=True)
         for line in _texts(case, _width(reporter), uncut=reporter.verbosity > 0):
             reporter.write_line(line)

@@ -84,7 +84,8 @@ def _gates(suite: SuiteResults, is_red: bool) -> Part:
     passed = [gate.outcome for model in suite.models.values() for gate in model.all_gates]
     passed += [test.passed for test in suite.tests]
     if not passed:
-        return Part("No gates are set", OPEN)
+        unseen = suite.unseen_gates
+        return Part(f"{counted(unseen, 'gate')}, not checked in this run" if unseen else "No gates are set", OPEN)
     return _held(passed, "gate", is_red)
 
 

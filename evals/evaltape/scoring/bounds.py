@@ -140,6 +140,9 @@ class Decision(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return "; ".join(part for part in (f"{self.line}{self._because}", *self.notes) if part)
 
+    def __repr__(self) -> str:
+        return str(self)
+
     @property
     def passed(self) -> bool:
         """Whether the bound is known to hold."""
