@@ -96,8 +96,8 @@ def test_the_table_shows_change_interval_bound_and_verdict(repository):
 
 def test_a_failed_bound_says_what_happened_in_a_line(repository):
     run = on(repository, "worse").run("evals", "--against", "main", "-k", "test_against and rougeL", "-p", "no:xdist")
-    message = next(line for line in run.output.splitlines() if line.startswith("E  "))
-    assert message.split("AssertionError: ")[1].startswith("-0.3174 failed: small rougeL against main (merge base ")
+    message = next(line for line in run.output.splitlines() if line.startswith("-0."))
+    assert message.startswith("-0.3174 failed: small rougeL against main (merge base ")
     assert message.endswith(" 40 samples), max_drop 0.02; recorded with another prompt (line 1 differs)")
     assert "FAILED evals/test_comparisons.py::test_against[chats-small-rougeL] - -0.3174" in run.output
 

@@ -25,7 +25,7 @@ STYLES = ("auto", "line", "no")
 NAMED = 3
 """How many samples a section names."""
 WIDEST = 200
-ROOM = 24
+ROOM = 10
 """How many columns of a message have to fit beside a test's id; they show its number."""
 CATEGORIES = ("failed", "error")
 GATES, SAMPLES = "gates", "samples"
@@ -184,7 +184,7 @@ def _message(report: Any) -> str:
 def _told(report: Any) -> Any:
     """Return the report of a gate that says what it asserts without its traceback; any other stays as it is."""
     message: str = report.longrepr.reprcrash.message
-    if message.startswith("assert "):
+    if message.startswith("assert ") or isinstance(finding_in(report), Compared):
         return report
     shown = copy.copy(report)
     shown.longrepr = message.split("\nassert ")[0]
