@@ -4,13 +4,13 @@ import asyncio
 import json
 import math
 import shutil
-from dataclasses import replace
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
-from evaltape.recorder.jobs.remote import remote_job
-from evaltape.recorder.jobs.search import preferred
-from evaltape.recorder.jobs.states import State
+from evaltape.recorder.tuning.openai_host import read_job as remote_job
+from evaltape.recorder.tuning.search import preferred
+from evaltape.recorder.tuning.states import State
+from msgspec.structs import replace
 
 from tests.support.server import Reply, error
 from tests.support.tuning import BRISK, TRAINING
@@ -93,12 +93,27 @@ def test_without_metadata_settings_that_the_api_chose_are_those_that_were_left_t
     assert tuning.drive().notes == [USING]
 
 
-def test_without_metadata_a_base_of_a_longer_name_is_another(tuning, api):
+def test_without_metadata_a_job_on_our_file_with_another_base_is_left_to_the_user(tuning, api):
     api.tuning.quirks.keeps_metadata = False
     tuning.drive()
     on_another_machine(tuning)
     api.tuning.jobs["ftjob-0002"].body["model"] = f"{BASE}-mini"
-    assert tuning.drive().notes[0].startswith("tuned: started ftjob-")
+    driven = tuning.drive()
+    assert (driven.state, driven.error) == (
+        State.UNCLEAR,
+        "[finetune.tuned] there is ftjob-0002 (succeeded, ft:small-2026-01-01:acme:talks:0002) with base "
+        "'small-2026-01-01-mini', asked for 'small-2026-01-01', on this very training file. It may be the job that is asked "
+        "for, so nothing more is paid. To use it, name in the suite what the API states, and run this: "
+        f"{GO_ON}. To pay for another: {RETRAIN}",
+    )
+    assert len(tuning.job_ids) == 1
+    tuning.edit_suite(f'"{BASE}"', f'"{BASE}-mini"')
+    assert tuning.drive().notes == [USING]
+    on_another_machine(tuning)
+    tuning.edit_suite(f'"{BASE}-mini"', f'"{BASE}"')
+    driven = tuning.drive(retrain=True)
+    assert driven.notes[0].startswith("tuned: training though there is ftjob-0002 (succeeded, ")
+    assert (driven.error, len(tuning.job_ids)) == (None, 2)
 
 
 def job(name: str, status: str, created: int, run: int | None = None):

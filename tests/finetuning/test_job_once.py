@@ -11,8 +11,8 @@ import pytest
 from evaltape.errors import RecordingError
 from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.failures import CallFailed
-from evaltape.recorder.jobs.api import surely_refused
-from evaltape.recorder.jobs.states import State
+from evaltape.recorder.tuning.asking import surely_refused
+from evaltape.recorder.tuning.states import State
 
 from tests.support.project import wait_for
 from tests.support.server import Reply, error
@@ -153,7 +153,9 @@ def test_only_an_order_that_was_surely_refused_for_its_pace_is_sent_again(tuning
 def test_an_order_that_stays_refused_for_its_pace_ends_with_the_reason(tuning, api):
     api.fault("429 at once", path=JOBS, times=math.inf)
     assert (
-        tuning.drive().error == "[finetune.tuned] HTTP 429: Rate limit reached in organization [removed] (rate_limit_exceeded)"
+        tuning.drive().error
+        == "[finetune.tuned] HTTP 429: Rate limit reached in organization [removed] (rate_limit_exceeded). Nothing was ordered. "
+        f"Once that is mended, this goes on: {GO_ON}"
     )
     assert not intent_of(tuning).exists()
 
@@ -184,7 +186,7 @@ def test_a_network_lost_while_polling_is_waited_out(tuning, api):
         api.fault(fault if fault != "cut" else Reply({"status": "running"}, cut=True), "", POLL, "GET", after=1)
     driven = tuning.drive()
     assert driven.error is None
-    waits = [shown for shown in driven.shown if " for the state of ftjob-0002: " in shown]
+    waits = [shown for shown in driven.shown if " for GET /fine_tuning/jobs/ftjob-0002: " in shown]
     assert len(waits) >= 4  # A reset of a connection that was kept open is no more than a reason for another connection.
     assert "HTTP 503: The engine is currently overloaded (server_error)" in "".join(waits)
     assert_paid_once(tuning)
@@ -208,7 +210,7 @@ def test_what_the_api_asks_to_wait_is_waited(tuning, api):
     assert_paid_once(tuning)
 
 
-@pytest.mark.parametrize(("path", "what"), [(JOBS, "the list of jobs"), (POLL, "the state of ftjob-0002")])
+@pytest.mark.parametrize(("path", "what"), [(JOBS, "GET /fine_tuning/jobs"), (POLL, "GET /fine_tuning/jobs/ftjob-0002")])
 def test_a_day_that_the_api_asks_to_wait_is_capped_and_shown(tuning, api, path, what):
     api.fault(error(503, "Overloaded", headers={"retry-after": "86400"}), path=path, method="GET")
     driven = tuning.drive()

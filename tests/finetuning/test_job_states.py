@@ -10,11 +10,11 @@ import pytest
 from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.budget import Budget, OverBudget
 from evaltape.recorder.client import Endpoint
-from evaltape.recorder.jobs.drive import Assignment, Drive
-from evaltape.recorder.jobs.states import State
-from evaltape.recorder.jobs.waiting import most_usd
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
+from evaltape.recorder.tuning.drive import Assignment, Drive
+from evaltape.recorder.tuning.ordering import most_usd
+from evaltape.recorder.tuning.states import State
 from evaltape.suite.pricing import training_tokens
 from evaltape.text import usd
 
@@ -26,6 +26,7 @@ JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
 GONE = error(404, "No such fine-tuning job: ftjob-0002", "fine_tune_not_found")
 GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
+MENDED = f". Nothing was ordered. Once that is mended, this goes on: {GO_ON}"
 
 
 def in_days(days: int) -> str:
@@ -80,7 +81,7 @@ def test_metrics_may_come_in_base64(tuning, api):
 def test_a_result_file_that_is_none_costs_only_the_metrics(tuning, api):
     api.fault(Reply("\x00\x01 no table", content_type="application/octet-stream"), "", "/content", "GET")
     assert tuning.drive().error is None
-    assert read_job(tuning.job_cassette).metrics == []
+    assert read_job(tuning.job_cassette).metrics == ()
 
 
 # ---------------------------------------------------------------- jobs that end without a model
@@ -131,8 +132,8 @@ def test_a_paused_job_is_gone_on_with_once_it_was_resumed(tuning, api):
 def test_a_job_without_a_tuned_model_is_no_success(tuning, api):
     api.tuning.quirks.names_model = False
     assert tuning.drive().error == (
-        "[finetune.tuned] ftjob-0002 succeeded, but this API names no tuned model that could be asked. Deploy what it made, "
-        "and name that under [models]"
+        "[finetune.tuned] ftjob-0002 succeeded, but this API names no tuned model that could be asked. Name a function that "
+        f"deploys it in deploy under [finetune.tuned]; this then records the job, without paying again: {GO_ON}"
     )
     assert not tuning.job_cassette.exists()
 
@@ -145,14 +146,14 @@ def test_permission_refused_says_who_still_tunes(tuning, api):
     assert tuning.drive().error == (
         "[finetune.tuned] HTTP 403: Organization [removed] may not create fine-tuning jobs (permission_denied). This "
         "API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name another service "
-        "in base_url of [models.small], or serve one: evaltape serve --help"
+        "in base_url of [models.small] (docs/hosts.md), or serve one: evaltape serve --help" + MENDED
     )
     assert len(api.asked(JOBS)) == 1
 
 
 def test_an_exhausted_quota_is_reported_once_and_not_retried(tuning, api):
     api.fault("quota", path=JOBS)
-    assert tuning.drive().error == "[finetune.tuned] HTTP 429: You exceeded your current quota (insufficient_quota)"
+    assert tuning.drive().error == "[finetune.tuned] HTTP 429: You exceeded your current quota (insufficient_quota)" + MENDED
     assert len(api.asked(JOBS)) == 1
 
 
@@ -168,7 +169,7 @@ def test_an_unknown_base_is_named_with_its_place_in_the_suite(tuning, api, statu
     api.fault(error(status, words, code), path=JOBS)
     assert tuning.drive().error == (
         f"[finetune.tuned] HTTP {status}: {words} ({code}). [models.small] model = 'nope': name a model that this API "
-        "can fine-tune"
+        "can fine-tune" + MENDED
     )
 
 
@@ -176,14 +177,14 @@ def test_a_service_without_fine_tuning_is_reported_as_one(tuning, api):
     api.fault(error(404, "Invalid URL (GET /v1/fine_tuning/jobs)"), path=JOBS, method="GET", times=math.inf)
     assert tuning.drive().error == (
         "[finetune.tuned] HTTP 404: Invalid URL (GET /v1/fine_tuning/jobs) (invalid_request_error). The service of "
-        "[models.small] seems to have no fine-tuning API"
+        "[models.small] seems to have no fine-tuning API (docs/hosts.md has those that do)" + MENDED
     )
 
 
 @pytest.mark.parametrize("body", [{"hello": "world"}, ["hello"], "hello"], ids=["object", "list", "text"])
 def test_an_answer_that_is_not_of_this_api_is_reported_as_one(tuning, api, body):
     api.fault(Reply(body if body != "hello" else '"hello"'), path=JOBS, method="GET")
-    assert tuning.drive().error == "[finetune.tuned] the answer is no listing of the fine-tuning API"
+    assert tuning.drive().error == "[finetune.tuned] the answer is no listing of the fine-tuning API" + MENDED
     assert not tuning.job_ids
 
 
@@ -193,7 +194,8 @@ def test_a_job_that_vanishes_while_it_is_waited_for_is_reported(tuning, api):
     assert (driven.state, driven.error) == (
         State.GONE,
         "[finetune.tuned] ftjob-0002 is gone: HTTP 404: No such fine-tuning job: ftjob-0002 (fine_tune_not_found). It was "
-        f"deleted, or this key is of another project. Nothing more is paid; to pay for another job: {RETRAIN}",
+        "deleted, or this key is of another project. Nothing more is paid. If it comes back, this goes on with it: "
+        f"{GO_ON}. To pay for another job: {RETRAIN}",
     )
     assert tuning.drive().state is State.GONE
     assert tuning.job_ids == ["ftjob-0002"]
@@ -212,14 +214,11 @@ def test_a_status_that_nobody_documented_is_waited_through_for_a_while(tuning, a
     assert driven.shown[0].startswith("provisioning, 0 min 0")
 
 
-def test_a_status_that_stays_unknown_ends_the_wait_and_not_the_job(tuning, api):
+def test_a_job_whose_status_stays_undocumented_is_waited_for_as_long_as_it_lives_and_shown_as_written(tuning, api):
     api.tuning.states = ("queued", "hib\x1bernating")
-    driven = tuning.drive()
-    assert (driven.state, driven.error) == (
-        State.UNKNOWN,
-        "[finetune.tuned] ftjob-0002 has been 'hib\\x1bernating' for 0 s, a status that the fine-tuning API doesn't "
-        f"document. Look at the API what it means; this goes on with the job: {GO_ON}",
-    )
+    driven = tuning.interrupt(lambda shown: len(shown) > 15)
+    assert driven.shown[-1].startswith("hib\\x1bernating, 0 min 0")
+    assert driven.notes[-1] == f"tuned: ftjob-0002 goes on at the API, and this goes on with it: {GO_ON}"
     api.tuning.jobs["ftjob-0002"].states[:] = ["running", "running", "succeeded"]
     assert tuning.drive().error is None
     assert tuning.job_ids == ["ftjob-0002"]
@@ -238,7 +237,9 @@ def test_a_recording_that_cannot_be_written_keeps_the_job(tuning):
     tuning.job_cassette.mkdir(parents=True)
     error = tuning.drive(retrain=True).error
     assert error is not None
-    assert error.endswith(f"Is a directory. ftjob-0002 itself has succeeded, and this records it: {GO_ON}")
+    assert error.endswith(
+        f"Is a directory. ftjob-0002 itself has succeeded, and this records it, without paying again: {GO_ON}"
+    )
     tuning.job_cassette.rmdir()
     assert tuning.drive().error is None
     assert tuning.job_ids == ["ftjob-0002"]
@@ -282,7 +283,8 @@ def test_a_job_that_the_budget_may_not_bear_is_not_started(tuning):
     most = priced(tuning)
     driven = tuning.drive(budget_usd=most + 0.5, spent_usd=0.51)
     assert driven.error == (
-        f"[finetune.tuned] it can cost up to {usd(most)}, more than the budget of ${most + 0.5:g} covers: $0.5100 is spent; not started"
+        f"[finetune.tuned] it can cost up to {usd(most)}, more than the budget of ${most + 0.5:g} covers: $0.5100 is spent; not started. "
+        f"With a larger --budget, or fewer n_epochs, this goes on: {GO_ON}"
     )
     assert (tuning.uploads, tuning.job_ids, driven.recorder.budget.committed_usd) == (0, [], 0.51)
 
@@ -304,7 +306,7 @@ def test_a_job_without_a_price_is_not_covered_by_a_budget(tuning):
     elsewhere = Endpoint("http://api.example.invalid/v1", "", 1.0)
     drive = Drive(Assignment(tuning.jobs().prepare("tuned"), elsewhere, Budget(0.01), print, print))
     with pytest.raises(OverBudget, match=r"the suite states no price\.training of it, so --budget can't bound what it costs"):
-        most_usd(drive)
+        most_usd(drive, 1_000_000)
 
 
 def test_a_job_that_may_have_been_created_counts_as_perhaps_spent(tuning, api):

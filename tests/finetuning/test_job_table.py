@@ -1,8 +1,8 @@
 """The table of a job's states: one state pays, every state can be left or ends, and the documentation shows this table."""
 
 import pytest
-from evaltape.recorder.jobs.patience import Patience
-from evaltape.recorder.jobs.states import TABLE, ForbiddenStep, State, advance, as_markdown, check_payable
+from evaltape.recorder.tuning.asking import Patience
+from evaltape.recorder.tuning.states import TABLE, ForbiddenStep, State, advance, as_markdown, check_payable
 
 from tests.support.forked import REPOSITORY
 
@@ -47,7 +47,6 @@ def test_the_documentation_shows_the_table():
 def test_the_documented_waits_are_those_of_the_driver():
     waits, text = Patience(), " ".join(DOCUMENTATION.split())
     assert (waits.look_s, "listing is looked through for 90 seconds" in text) == (90, True)
-    assert (waits.unknown_s, "waited through for ten minutes" in text) == (600, True)
     assert (waits.poll_s, "Failing polls are put up with for 15 minutes" in text) == (900, True)
     assert (waits.read_s, "failing questions before an order for a minute" in text) == (60, True)
     assert (waits.longest_retry_after_s, "`Retry-After` is waited, up to a minute" in text) == (60, True)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import yaml
 from evaltape.errors import RecordingError
-from evaltape.finetuning.jobs import JobFailed
 from evaltape.finetuning.training_file import build_validation_file
 
 from tests.support.project import ROWS, wait_for
@@ -154,13 +153,12 @@ def test_the_recording_holds_the_jobs_own_calls_and_nothing_of_others(tuning, ap
     api.tuning.create(model="secret-base", metadata={"whose": "a colleague's"})
     tuning.drive()
     interactions = yaml.safe_load(tuning.job_cassette.read_text())["interactions"]
-    calls = [(one["request"]["method"], one["request"]["uri"].split("/v1")[1]) for one in interactions]
+    calls = [(one["request"]["method"], one["request"]["uri"].split("/v1")[-1]) for one in interactions]
     assert calls == [
         ("POST", "/files"),
         ("POST", JOBS),
         ("GET", f"{JOBS}/ftjob-0003"),
-        ("GET", f"{JOBS}/ftjob-0003/events"),
-        ("GET", "/files/file-0004/content"),
+        ("GET", "evaltape:///fine_tuning/jobs/ftjob-0003"),
     ]
     text = tuning.job_cassette.read_text()
     assert "secret-base" not in text
@@ -206,12 +204,12 @@ def test_a_job_without_result_file_and_events_counts_and_is_recorded(tuning, api
         None,
         [
             "tuned: ftjob-0002 is recorded without its events: HTTP 404: Invalid URL (invalid_request_error)",
-            "tuned: ftjob-0002 is recorded without its metrics in file-0003: HTTP 404: No such File object: file-0003 "
+            "tuned: ftjob-0002 is recorded without its metrics: HTTP 404: No such File object: file-0003 "
             "(invalid_request_error)",
         ],
     )
     job = tuning.jobs().job("tuned")
-    assert (job.id, job.metrics, job.events) == ("ftjob-0002", [], [])
+    assert (job.id, job.metrics, job.events) == ("ftjob-0002", (), ())
 
 
 def test_events_that_never_end_are_recorded_as_far_as_they_go(tuning, api):
@@ -344,13 +342,8 @@ def test_what_was_noted_beside_the_job_is_not_needed(tuned):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [
-        ('"status": "succeeded"', '"status": "running"'),
-        (f'"fine_tuned_model": "{TUNED}"', '"fine_tuned_model": null'),
-        ("evaltape_training", "evaltape_others"),
-        ("GET", "PUT"),
-    ],
-    ids=["unfinished", "no model", "not ours", "no job"],
+    [("evaltape:///", "https:///"), (f'"tuned_model": "{TUNED}"', '"tuned_model": null'), ('"identity"', '"identities"')],
+    ids=["no summary", "no model", "not ours"],
 )
 def test_a_recording_of_something_else_is_no_job(tuned, old, new):
     text = tuned.job_cassette.read_text()
@@ -376,10 +369,14 @@ def test_a_job_of_such_an_api_that_another_machine_ordered_replays(tuning, api):
     assert tuning.drive().notes[0].startswith("tuned: using ftjob-0002 (succeeded")
     assert "evaltape_training" not in tuning.job_cassette.read_text()
     assert_replays(tuning)
-    # What training.json says of another job is not believed.
+    # What training.json says of another job is not believed, and its depth doesn't matter.
     origin = tuning.job_cassette.parent / "training.json"
-    origin.write_text(origin.read_text().replace("ftjob-0002", "ftjob-0009"))
-    assert refused(tuning).startswith("not the recording of a job (neither its metadata nor its order nor training.json")
+    for content in (
+        origin.read_text().replace("ftjob-0002", "ftjob-0009").replace('"recipe": "', '"recipe": "0'),
+        "[" * 99_999,
+    ):
+        origin.write_text(content)
+        assert_replays(tuning)
 
 
 def test_the_order_stays_recorded_when_its_job_is_recorded_again(tuning, api):
@@ -391,31 +388,23 @@ def test_the_order_stays_recorded_when_its_job_is_recorded_again(tuning, api):
 
 
 @pytest.mark.parametrize("tokens", ["1e999", "-7", '"many"', "true", "null"])
-def test_a_count_of_tokens_that_is_none_is_no_obstacle(tuned, tokens):
-    text = tuned.job_cassette.read_text()
-    assert '"trained_tokens": 2100' in text
-    tuned.job_cassette.write_text(text.replace('"trained_tokens": 2100', f'"trained_tokens": {tokens}'))
-    assert tuned.jobs().job("tuned").trained_tokens == 0
+def test_a_count_of_tokens_that_is_none_is_no_obstacle_and_counts_for_the_most_it_can_be(tuning, api, tokens):
+    tuning.edit_suite("poll_seconds", "price = { training = 100, input = 1, output = 1 }\npoll_seconds")
+    api.tuning.trained_tokens = json.loads(tokens)
+    driven = tuning.drive(budget_usd=10)
+    assert (driven.error, tuning.jobs().job("tuned").trained_tokens) == (None, None)
+    most_usd = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
+    assert (driven.recorder.budget.spend.usd, driven.recorder.budget.spend.perhaps_usd) == (0.0, pytest.approx(most_usd))
 
 
 def test_metrics_that_are_not_numbers_are_none(tuning, api):
     table = "step,train_loss,valid_loss\n1,NaN,inf\n2,0.5,\n"
     api.fault(Reply(table, content_type="text/csv"), "", "/content", "GET")
     tuning.drive()
-    assert tuning.jobs().job("tuned").metrics == [
+    assert tuning.jobs().job("tuned").metrics == (
         {"step": 1.0, "train_loss": None, "valid_loss": None},
         {"step": 2.0, "train_loss": 0.5, "valid_loss": None},
-    ]
-
-
-def test_a_job_that_failed_in_this_session_raises_the_apis_reason(tuned):
-    jobs = tuned.jobs()
-    assert jobs.job("tuned").id == "ftjob-0002"
-    jobs.fail("tuned", "ftjob-0009 failed: Line 3 has no assistant message")
-    with pytest.raises(JobFailed, match="ftjob-0009 failed: Line 3 has no assistant message"):
-        jobs.job("tuned")
-    jobs.forget("tuned")
-    assert jobs.job("tuned").id == "ftjob-0002"
+    )
 
 
 def test_what_is_missing_is_asked_without_touching_the_job(tuned, api):

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.finetuning import training_file
-from evaltape.finetuning.jobs import MOST_AUTO_EPOCHS
-from evaltape.finetuning.training_file import build_validation_file, problem_of
+from evaltape.finetuning.services import Service
+from evaltape.finetuning.training_file import build_training_file, build_validation_file, problem_of
+from evaltape.suite.pricing import MOST_EPOCHS
 
 from tests.support.project import ROWS
 from tests.support.tuning import TRAINING
@@ -71,7 +73,7 @@ def test_epochs_left_to_the_service_are_counted_as_its_most(tuning):
     size = sum(len(turn["content"].encode()) + 16 for turn in turns)  # bytes of UTF-8, and the chat format's own
     assert tuning.jobs().prepare("tuned").most_tokens == size
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
-    assert tuning.jobs().prepare("tuned").most_tokens == MOST_AUTO_EPOCHS * size
+    assert tuning.jobs().prepare("tuned").most_tokens == MOST_EPOCHS * size
 
 
 # ---------------------------------------------------------------- its checks
@@ -109,12 +111,12 @@ def test_refuses_an_example_that_is_too_long(tuning):
     assert refused(tuning) == ("training row r13: about 75,034 tokens (300,136 bytes); the API takes 65,536 tokens")
 
 
-def test_refuses_a_file_that_is_too_large(tuning, monkeypatch):
+def test_refuses_a_file_that_is_larger_than_the_service_takes(tuning):
     size = len(tuning.training_file().content)
-    monkeypatch.setattr(training_file, "LARGEST_BYTES", size)
-    assert tuning.training_file().rows == 12
-    monkeypatch.setattr(training_file, "LARGEST_BYTES", size - 1)
-    assert refused(tuning) == f"the training file has {size:,} bytes; the API takes {size - 1:,}"
+    build = partial(build_training_file, *tuning.loaded(), tuning.samples(), Path())
+    assert build(Service(largest_bytes=size)).rows == 12
+    with pytest.raises(UserError, match=f"the training file has {size:,} bytes; the API takes {size - 1:,}"):
+        build(Service(largest_bytes=size - 1))
 
 
 def line(*turns: tuple[str, str]) -> str:

@@ -7,20 +7,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.recorder.budget import Budget
 from evaltape.recorder.client import Endpoint
-from evaltape.recorder.jobs.drive import Assignment
-from evaltape.recorder.jobs.driver import JobDriver
-from evaltape.recorder.jobs.patience import Patience
-from evaltape.recorder.jobs.result import Result
-from evaltape.recorder.jobs.states import State
+from evaltape.recorder.tuning.asking import Patience
+from evaltape.recorder.tuning.drive import Assignment, Result
+from evaltape.recorder.tuning.driver import drive_job
+from evaltape.recorder.tuning.states import State
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.server import FAULTS, ApiServer, Reply, error
 from tests.support.server.http import Asked
@@ -31,7 +30,7 @@ TICK_S, QUEUE_S, LAG_S = 0.03, 0.06, 0.05
 HANGING_S = 20.0
 """A session that takes longer hangs."""
 QUICK = Patience(
-    read_s=5.0, poll_s=5.0, order_s=0.3, look_s=0.3, look_every_s=0.02, rivals_s=20.0, settle_s=0.04, unknown_s=0.3, extra_s=0.2,
+    read_s=5.0, poll_s=5.0, order_s=0.3, look_s=0.3, look_every_s=0.02, rivals_s=20.0, settle_s=0.04, file_s=1.0, serve_s=1.0, extra_s=0.2,
     first_backoff_s=0.005, longest_backoff_s=0.05, longest_retry_after_s=0.05,
 )  # fmt: skip
 """Short where a wait is sat out, long where only a machine that is busy with other things would reach it."""
@@ -239,7 +238,7 @@ class Stage:
     """Plays worlds, one after the other, at one server."""
 
     def __init__(self, prepared: PreparedJob, api: ApiServer, root: Path) -> None:
-        self._prepared = replace(prepared, job=msgspec.structs.replace(prepared.job, poll_seconds=0.01))
+        self._prepared = replace(prepared, job=replace(prepared.job, poll_seconds=0.01))
         self._api = api
         self._root = root
         self._keys = 0
@@ -302,10 +301,9 @@ class Stage:
         key, notes, budget = f"sk-{session.mode}-on-{session.machine}-{self._keys:08d}", list[str](), Budget()
         script = Script(key, session, prepared.cassette.parent, self.tally)
         endpoint = Endpoint(self._api.base_url, key, TIMEOUT_S)
-        driver = JobDriver(
-            Assignment(prepared, endpoint, budget, notes.append, lambda text: None, session.mode == "retrain", patience=QUICK)
-        )
-        task = asyncio.ensure_future(driver.drive())
+        retrain = session.mode == "retrain"
+        assignment = Assignment(prepared, endpoint, budget, notes.append, lambda text: None, retrain, patience=QUICK)
+        task = asyncio.ensure_future(drive_job(assignment))
         here = asyncio.get_running_loop()
         script.kill = lambda: here.call_soon_threadsafe(task.cancel)
         self._api.add_rule(script)  # type: ignore[arg-type]

@@ -3,25 +3,25 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from evaltape.finetuning.jobs import Jobs
 from evaltape.finetuning.training_file import TrainingFile, build_training_file
 from evaltape.recorder.client import Endpoint
-from evaltape.recorder.jobs.drive import Assignment
-from evaltape.recorder.jobs.driver import JobDriver
-from evaltape.recorder.jobs.patience import Patience
-from evaltape.recorder.jobs.states import State
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
+from evaltape.recorder.tuning.asking import Patience
+from evaltape.recorder.tuning.drive import Assignment
+from evaltape.recorder.tuning.driver import drive_job
+from evaltape.recorder.tuning.states import State
 from evaltape.recording.folder import Recordings
 from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Finetune, Suite
 from evaltape.suite.reader import load_suite
+from msgspec.structs import replace
 
 from tests.support.project import ROWS, Project, Running
 from tests.support.server import ApiServer
@@ -54,7 +54,7 @@ min_gain = { rouge1 = 0.02 }
 TWELVE_ROWS = [*ROWS, *({**row, "id": f"{row['id']}b", "dialogue": f"{row['dialogue']}!"} for row in ROWS)]
 """As many as a comparison takes to pass; answered and scored like the six."""
 BRISK = Patience(
-    read_s=1.0, poll_s=1.0, order_s=1.0, look_s=0.6, look_every_s=0.05, rivals_s=2.0, settle_s=0.1, unknown_s=0.3, extra_s=0.5,
+    read_s=1.0, poll_s=1.0, order_s=1.0, look_s=0.6, look_every_s=0.05, rivals_s=2.0, settle_s=0.1, file_s=1.0, serve_s=1.0, extra_s=0.5,
     first_backoff_s=0.02, longest_backoff_s=0.2, longest_retry_after_s=0.3,
 )  # fmt: skip
 """The waits of a job's driver, as short as a local server allows."""
@@ -169,7 +169,7 @@ class TuningProject(Project):
         prepared = self.jobs().prepare("tuned")
         assignment = Assignment(
             # Polled more often than in runs of pytest, where the calls to the base are to be seen beside the job.
-            prepared=replace(prepared, job=msgspec.structs.replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5)),
+            prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5), root=self.root),
             endpoint=Endpoint(self.base_url, KEY, timeout_s),
             budget=recorder.budget,
             note=recorder.tally.notes.append,
@@ -178,7 +178,7 @@ class TuningProject(Project):
             may_replace=may_replace,
             patience=patience,
         )
-        task = asyncio.create_task(JobDriver(assignment).drive())
+        task = asyncio.create_task(drive_job(assignment))
         try:
             while until is not None and not until(shown):
                 await asyncio.sleep(0.01)

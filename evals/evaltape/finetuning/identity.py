@@ -2,29 +2,28 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
 
 from evaltape.recording.cassettes import canonical
 from evaltape.suite.definition import Finetune, Split, Suite
 
+LONGEST_METADATA = 512
+"""Characters of a value in a job's metadata, by OpenAI's documentation."""
 
-@dataclass(frozen=True)
-class Identity:
-    """What makes two jobs the same: the training file, the base and the settings. It travels in the job's `metadata`."""
+
+class Identity(msgspec.Struct, frozen=True):
+    """What makes two jobs the same: the training file, the base and the settings."""
 
     training: str
     """SHA-256 of the training file."""
     settings: str
-    """Base, hyperparameters and seed as canonical JSON."""
+    """Base, hyperparameters, seed and further keys of the order as canonical JSON."""
     recipe: str
     """Digest of what the file is made by: prompt, selection, evaluated samples."""
     source: str
     """Digests of the local files it is made of. With the same recipe and source the training file need not be built again."""
-
-    def __post_init__(self) -> None:
-        if not all(isinstance(value, str) for value in asdict(self).values()):
-            raise TypeError("what identifies it is not text")
 
     @property
     def digest(self) -> str:
@@ -32,20 +31,22 @@ class Identity:
         return _sha256([self.training, self.settings])
 
     def metadata(self) -> dict[str, str]:
-        """Return the key-value pairs that are attached to the job."""
-        return {"evaltape_digest": self.digest, **{f"evaltape_{key}": value for key, value in asdict(self).items()}}
+        """Return the key-value pairs that are attached to the job; the digest alone is read again."""
+        settings = self.settings[:LONGEST_METADATA]
+        return {"evaltape_digest": self.digest, "evaltape_training": self.training, "evaltape_settings": settings}
 
 
 def settings_of(job: Finetune) -> str:
-    """Return base, hyperparameters and seed as one line of JSON, to be compared and read."""
-    return canonical({"base": job.base.served, "hyperparameters": job.hyperparameters, "seed": job.seed})
+    """Return base, hyperparameters, seed and further keys of the order as one line of JSON, to be compared and read."""
+    extra = {"extra": job.extra} if job.extra else {}
+    return canonical({"base": job.base.served, "hyperparameters": job.hyperparameters, "seed": job.seed, **extra})
 
 
 def settings_difference(recorded: str, current: str) -> str:
     """Return how recorded settings differ from the suite's, in the words of the suite file."""
     try:
         then, now = _by_key(recorded), _by_key(current)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"other settings ({recorded!r}; the suite asks for {current})"
     changed = [key for key in {**now, **then} if then.get(key, "none") != now.get(key, "none")]
     return "; ".join(f"another {key} ({then.get(key, 'none')}; the suite asks for {now.get(key, 'none')})" for key in changed)
@@ -63,6 +64,7 @@ def recipe_of(suite: Suite, job: Finetune, evaluated: list[str]) -> str:
         "validation": _selection(job.validation) if job.validation else None,
         "leaks": job.leaks,
         "evaluated": evaluated,
+        **({"recorded": [job.recorded.suite, job.recorded.model]} if job.recorded else {}),
     }
     return _sha256(recipe)
 
@@ -73,7 +75,7 @@ def _selection(split: Split) -> dict[str, Any]:
 
 def _by_key(settings: str) -> dict[str, str]:
     content = json.loads(settings)
-    values = {"base": content["base"], "seed": content["seed"], **content["hyperparameters"]}
+    values = {"base": content["base"], "seed": content["seed"], **content["hyperparameters"], **content.get("extra", {})}
     return {key: json.dumps(value) for key, value in values.items() if value is not None}
 
 

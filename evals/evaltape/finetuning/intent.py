@@ -1,16 +1,15 @@
-"""Orders on disk: what a session writes down before it pays for a job, so that whoever comes next knows that it may have.
+"""Orders on disk: a session writes an order down before it sends it, so that the next session knows of it.
 
-`job-intent.json` lies beside `job.yaml` and holds, by the digest of training file, base and settings, the order that was
-about to be sent. It gets the job's id once that is known, and goes when the job is recorded or surely wasn't created. It is
-written whole, so a session killed at any moment leaves the old file or the new one.
+`job-intent.json` lies beside `job.yaml` and holds orders by the digest of training file, base and settings. An order gets
+its job's id once that is known, and goes when the job is recorded or surely wasn't created. The file is written whole, so a
+session killed at any moment leaves the old file or the new one.
 """
 
 import datetime
-import json
 import secrets
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from evaltape.files import write_whole
 from evaltape.names import shown
@@ -23,8 +22,7 @@ class UnreadableIntent(Exception):
     """The file is there and can't be read, so an order may be open that nobody knows of."""
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True):
     """An order for one job."""
 
     order: str
@@ -47,6 +45,15 @@ class Intent:
     """The jobs that an answer to this order named: these are ours."""
     reported: bool = False
     """Whether the user has been told that a job may have been created that doesn't show up."""
+    differences: tuple[str, ...] = ()
+    """How the API would have trained otherwise than asked, for which its job was cancelled; the user was told."""
+
+
+class _Orders(msgspec.Struct):
+    """The file: open orders by the digest of what they order."""
+
+    version: int
+    orders: dict[str, Intent]
 
 
 def new_intent(address: str, run: int, known: tuple[str, ...], files: tuple[str, ...], retrains: bool) -> Intent:
@@ -63,17 +70,16 @@ class Intents:
 
     def read(self, digest: str) -> Intent | None:
         """Return the open order for a digest, if there is one. Raise `UnreadableIntent`."""
-        order = self._orders().get(digest)
-        try:
-            return None if order is None else _intent(order)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise self._unreadable(error) from None
+        return self._orders().get(digest)
+
+    def of_others(self, digest: str) -> set[str]:
+        """Return the jobs of orders for other digests. Raise `UnreadableIntent`."""
+        others = [intent for key, intent in self._orders().items() if key != digest]
+        return {job for intent in others for job in (*intent.created, intent.job) if job}
 
     def write(self, digest: str, intent: Intent) -> None:
         """Write an order down. Raise `OSError` or `UnreadableIntent`; then nothing may be paid."""
-        orders = self._orders()
-        orders[digest] = asdict(intent)
-        self._write(orders)
+        self._write({**self._orders(), digest: intent})
 
     def remove(self, digest: str) -> None:
         """Forget an order."""
@@ -81,33 +87,21 @@ class Intents:
         if orders.pop(digest, None) is not None:
             self._write(orders)
 
-    def _orders(self) -> dict[str, Any]:
+    def _orders(self) -> dict[str, Intent]:
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-            if content["version"] != VERSION or not isinstance(content["orders"], dict):
-                raise ValueError(f"version {content['version']}")
+            content = msgspec.json.decode(self.path.read_bytes(), type=_Orders)
+            if content.version != VERSION:
+                raise ValueError(f"version {content.version}")
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise self._unreadable(error) from None
-        orders: dict[str, Any] = content["orders"]
-        return orders
+        except (OSError, ValueError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UnreadableIntent(f"{shown(self.path)} can't be read ({reason})") from None
+        return content.orders
 
-    def _write(self, orders: dict[str, Any]) -> None:
+    def _write(self, orders: dict[str, Intent]) -> None:
         if orders:
-            write_whole(self.path, json.dumps({"version": VERSION, "orders": orders}, indent=1) + "\n")
+            content = msgspec.json.encode(_Orders(VERSION, orders))
+            write_whole(self.path, msgspec.json.format(content, indent=1).decode() + "\n")
         else:
             self.path.unlink(missing_ok=True)
-
-    def _unreadable(self, error: Exception) -> UnreadableIntent:
-        return UnreadableIntent(f"{shown(self.path)} can't be read ({type(error).__name__}: {error})")
-
-
-def _intent(value: dict[str, Any]) -> Intent:
-    kept: dict[str, Any] = {field.name: value[field.name] for field in fields(Intent) if field.name in value}
-    for name in ("known", "files", "created"):
-        kept[name] = tuple(map(str, kept.get(name, ())))
-    intent = Intent(**kept)
-    if not all(isinstance(text, str) for text in (intent.order, intent.sent, intent.address)):
-        raise TypeError("an order is made of texts")
-    return intent

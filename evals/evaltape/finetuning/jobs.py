@@ -1,13 +1,17 @@
 """A suite's fine-tuning jobs: checked before anything is paid for, driven once, replayed from `job.yaml`."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.identity import Identity, recipe_of, settings_difference, settings_of
 from evaltape.finetuning.intent import NAME, Intents, UnreadableIntent
-from evaltape.finetuning.recorded_job import CASSETTE, Job, Recorded, read_job, read_recorded
+from evaltape.finetuning.recorded_job import CASSETTE, Job, Recorded, read_job, read_recorded, recorded_elsewhere
+from evaltape.finetuning.services import ORDER_KEYS, SERVICES, Service
 from evaltape.finetuning.training_file import TrainingFile, build_training_file, build_validation_file
 from evaltape.names import shown
 from evaltape.samples import dataset as source
@@ -17,12 +21,7 @@ from evaltape.suite.definition import Finetune, Model, Suite
 from evaltape.suite.pricing import most_epochs, training_tokens
 
 
-class JobFailed(RecordingError):
-    """A job of this session yields no tuned model; the text is the API's reason, with what to do next."""
-
-
-@dataclass(frozen=True)
-class PreparedJob:
+class PreparedJob(msgspec.Struct, frozen=True):
     """A job ready to be driven."""
 
     job: Finetune
@@ -34,12 +33,23 @@ class PreparedJob:
     """The command that goes on with a job."""
     how_to_retrain: str = "--record --retrain"
     """The command that pays for another job."""
+    root: Path = Path()
+    """Where the user's own modules are found: pytest's rootdir."""
+
+    @property
+    def tokens_per_epoch(self) -> int:
+        """An upper bound: no tokeniser yields more tokens than UTF-8 bytes."""
+        return training_tokens(self.training.text)
+
+    @property
+    def most_epochs(self) -> float:
+        """How many epochs the suite asks for, or the most that a service chooses."""
+        return epochs_of(self.job.hyperparameters) or most_epochs("auto", self.training.rows)
 
     @property
     def most_tokens(self) -> int:
-        """An upper bound of the trained tokens: no tokeniser yields more tokens than UTF-8 bytes."""
-        epochs = most_epochs(self.job.hyperparameters.get("n_epochs"), self.training.rows)
-        return training_tokens(self.training.text) * epochs
+        """An upper bound of the trained tokens."""
+        return math.ceil(self.tokens_per_epoch * self.most_epochs)
 
     @property
     def intents(self) -> Intents:
@@ -49,6 +59,17 @@ class PreparedJob:
     def recorded(self) -> Recorded:
         """Read what is recorded of it now."""
         return read_recorded(self.cassette, self.identity)
+
+    def of_others(self) -> set[str]:
+        """Return the jobs that are known to be of other data, base or settings. Raises `UnreadableIntent`."""
+        digest = self.identity.digest
+        return recorded_elsewhere(self.cassette, digest) | self.intents.of_others(digest)
+
+
+def epochs_of(hyperparameters: Mapping[str, Any]) -> float | None:
+    """Return a number of epochs that is stated; None for `auto`, which some services write as -1."""
+    epochs = hyperparameters.get("n_epochs")
+    return epochs if isinstance(epochs, int | float) and not isinstance(epochs, bool) and 0 < epochs < 1e6 else None
 
 
 class Jobs:
@@ -64,8 +85,7 @@ class Jobs:
     def job(self, key: str) -> Job:
         """Return the job under `[finetune.KEY]` once its recording is checked against the suite.
 
-        Raises `JobFailed` with the API's reason if it was driven in this session and yields no tuned model, else
-        `RecordingError` if there is no valid recording.
+        Raises `RecordingError` if there is no valid recording.
         """
         if key not in self._read:
             try:
@@ -98,30 +118,23 @@ class Jobs:
             return True
         return intent is not None and intent.job != job.id
 
-    def known(self) -> dict[str, Job]:
-        """Return the jobs that this process has read."""
-        return {key: job for key, job in self._read.items() if isinstance(job, Job)}
-
     def forget(self, key: str) -> None:
         """Read a job again when it is next asked for: it has just been recorded."""
         self._read.pop(key, None)
-
-    def fail(self, key: str, reason: str) -> None:
-        """Let `job` raise `JobFailed` with this reason from now on."""
-        self._read[key] = JobFailed(reason)
 
     def cassette(self, key: str) -> Path:
         """Return the file of a job's recording."""
         return self.folder / key / CASSETTE
 
     def prepare(self, key: str) -> PreparedJob:
-        """Build a job's files and check them. Raises `UserError`."""
+        """Build a job's files and check them and its order. Raises `UserError`."""
         job = self._finetune(key)
-        training = build_training_file(self.suite, job, self._samples())
+        check_order(self.suite, job)
+        training = self._training_file(job)
         return PreparedJob(
             job=job,
             training=training,
-            validation=build_validation_file(self.suite, job),
+            validation=build_validation_file(self.suite, job, service_of(job)),
             identity=Identity(training.sha256, settings_of(job), self._recipe(job), self._source(job)),
             cassette=self.cassette(key),
             how_to_go_on=self._commands.record_all("finetuned", missing=True),
@@ -153,7 +166,7 @@ class Jobs:
         """Build the training file again: only the file itself shows whether what `changed` matters."""
         path = shown(self.cassette(job.key))
         try:
-            now = build_training_file(self.suite, job, self._samples()).sha256
+            now = self._training_file(job).sha256
         except UserError as error:
             raise RecordingError(f"{path}: the training data can't be checked against the recording: {error}") from None
         if now != recorded.identity.training:
@@ -161,6 +174,9 @@ class Jobs:
                 f"{path}: the recording is of other training data: {changed} changed since (its training file has "
                 f"sha256 {recorded.identity.training[:12]}, the suite makes {now[:12]})"
             )
+
+    def _training_file(self, job: Finetune) -> TrainingFile:
+        return build_training_file(self.suite, job, self._samples(), self.folder.parent, service_of(job))
 
     def _recipe(self, job: Finetune) -> str:
         return recipe_of(self.suite, job, sorted(sample.input for sample in self._samples()))
@@ -171,3 +187,23 @@ class Jobs:
         files = [source.split_file(self.suite.dataset, self.suite.file, split.name) for split in splits]
         digests = [source.digest(file) if file is not None and file.is_file() else "" for file in files]
         return "+".join(digests) if digests[0] else ""
+
+
+def service_of(job: Finetune) -> Service:
+    """Return the ways of a job's service; those of `openai` for a class of the user's."""
+    return SERVICES.get(job.service, SERVICES["openai"])
+
+
+def check_order(suite: Suite, job: Finetune) -> None:
+    """Raise `UserError` for what the order of a job can't hold at its service."""
+    place, service = f"{shown(suite.file)}: [finetune.{job.key}]", service_of(job)
+    ours = [key for key in job.extra if key in ORDER_KEYS]
+    if ours:
+        raise UserError(f"{place} extra.{ours[0]}: Evaltape writes {ours[0]} itself; extra takes further keys of the order")
+    for key in service.needs:
+        if key not in job.extra:
+            raise UserError(f'{place} service = {job.service!r} needs {key} in extra, as in extra = {{ {key} = "..." }}')
+    if job.suffix and any(sign in job.suffix for sign in service.suffix_without):
+        raise UserError(f"{place} suffix = {job.suffix!r}: {job.service} takes none with {service.suffix_without!r} in it")
+    if job.validation and not service.takes_validation:
+        raise UserError(f"{place} validation: {job.service} takes no validation file; leave it out")

@@ -1,4 +1,8 @@
-"""A fine-tuning job as `job.yaml` records it: what it yielded, and what it was made of."""
+"""A fine-tuning job as `job.yaml` records it: the upload, the order and the last state as the API had them, and our summary.
+
+The summary is one more interaction of the cassette, at `evaltape:///fine_tuning/jobs/ID`, written by `write_job` alone. Replay
+reads nothing else, so it is the same for every service.
+"""
 
 import base64
 import csv
@@ -7,9 +11,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import RecordingError
 from evaltape.files import write_whole
@@ -20,39 +25,41 @@ from evaltape.recording.cassettes import Exchange
 
 CASSETTE = "job.yaml"
 ORIGIN = "training.json"
-"""Beside the cassette: the identity of the job, and the job's id."""
-_JOB_PATH = re.compile(r"/fine_tuning/jobs/[^/]+$")
-_EVENTS_PATH = re.compile(r"/fine_tuning/jobs/[^/]+/events$")
-_CONTENT_PATH = re.compile(r"/files/[^/]+/content$")
+"""Beside the cassette: what the training file is made of today, and the job's id."""
+SUMMARY = "evaltape:///fine_tuning/jobs/"
+_SUMMARY_PATH = re.compile(r"^evaltape:/+fine_tuning/jobs/[^/]+$")
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """A job that succeeded."""
 
     id: str
     status: str
+    """`succeeded`, whatever the service's own word is."""
     base: str
+    """The model that was trained, as the API names it."""
     tuned_model: str
-    trained_tokens: int
+    """The name that the tuned model is asked by."""
+    trained_tokens: int | None
+    """Over all epochs; None if the API doesn't tell."""
+    most_tokens: int
+    """The most it can have trained."""
     identity: Identity
-    metrics: list[dict[str, float | None]]
+    base_url: str | None = None
+    """Where the tuned model is asked; None: where its base is."""
+    trained: Mapping[str, Any] = {}
+    """As the API says it trained: hyperparameters, seed, method."""
+    differences: tuple[str, ...] = ()
+    """How that differs from the suite."""
+    is_undeployed: bool = False
+    """It was deployed for the session alone: a later recording deploys it again."""
+    metrics: tuple[dict[str, float | None], ...] = ()
     """A row for each step of the result file: `step`, `train_loss`, `valid_loss`; None for what wasn't measured."""
-    events: list[dict[str, Any]]
-    """The API's messages, oldest first."""
-
-    def as_result(self) -> dict[str, Any]:
-        """Return the job as it stands in the results file."""
-        return {
-            "id": self.id,
-            "status": self.status,
-            "tuned_model": self.tuned_model,
-            "trained_tokens": self.trained_tokens,
-        }
+    events: tuple[dict[str, Any], ...] = ()
+    """The API's messages, oldest first: `created_at`, `level`, `message`."""
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """What `job.yaml` says about a job that is about to be driven. All None: there is no such file."""
 
     job: Job | None = None
@@ -67,24 +74,19 @@ class Recorded:
 
 
 def read_job(path: Path) -> Job:
-    """Read the job of a cassette. Raise `RecordingError` if there is none or it didn't succeed."""
+    """Read the job of a cassette. Raise `RecordingError` if there is none."""
     exchanges = cassettes.read(path)
+    summary = next((one.answered for one in reversed(exchanges) if _SUMMARY_PATH.match(one.url)), None)
     try:
-        described = _last_answer(exchanges, _JOB_PATH)
-        if described is None or described["status"] != "succeeded":
+        if summary is None:
             raise ValueError("it records no job that succeeded")
-        return Job(
-            id=str(described["id"]),
-            status=str(described["status"]),
-            base=str(described["model"]),
-            tuned_model=_tuned_model(described),
-            trained_tokens=token_count(described.get("trained_tokens")),
-            identity=_identity(path, described, exchanges),
-            metrics=_metrics(exchanges),
-            events=_events(exchanges),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        job = msgspec.convert(summary, Job)
+    except (ValueError, RecursionError) as error:
         raise RecordingError(f"{shown(path)}: not the recording of a job ({error})") from None
+    today = read_origin(path)
+    if today is not None and today[1] == job.id and today[0].digest == job.identity.digest:
+        return msgspec.structs.replace(job, identity=today[0])
+    return job
 
 
 def read_recorded(path: Path, identity: Identity) -> Recorded:
@@ -105,81 +107,36 @@ def read_recorded(path: Path, identity: Identity) -> Recorded:
 def orders_of(path: Path, job_id: str) -> list[Exchange]:
     """Return the upload and the order that a cassette holds of a job; none if it is of another job or can't be read."""
     try:
-        exchanges = cassettes.read(path)
-        described = _last_answer(exchanges, _JOB_PATH)
-        same = described is not None and described["id"] == job_id
-    except (RecordingError, KeyError, TypeError):
+        exchanges, job = cassettes.read(path), read_job(path)
+    except RecordingError:
         return []
-    return [exchange for exchange in exchanges if exchange.method == "POST"] if same else []
+    return [exchange for exchange in exchanges if exchange.method == "POST"] if job.id == job_id else []
 
 
-def _identity(path: Path, described: Mapping[str, Any], exchanges: list[Exchange]) -> Identity:
-    """Return what the job was made of, by its metadata, by its order, or by what was written beside the cassette.
-
-    Not every API keeps metadata, and not every session that records a job has ordered it.
-    """
-    beside, job_id = _beside(path)
-    for metadata in (described.get("metadata"), _ordered_metadata(exchanges)):
-        at_creation = _of_metadata(metadata)
-        if at_creation is not None:
-            return beside if beside is not None and beside.digest == at_creation.digest else at_creation
-    if beside is not None and job_id == described["id"]:
-        return beside
-    raise ValueError(f"neither its metadata nor its order nor {ORIGIN} says what it was trained on")
+def recorded_elsewhere(path: Path, digest: str) -> set[str]:
+    """Return the jobs that all cassettes beside a job's record for other digests: none of them is ours."""
+    jobs = set()
+    for origin in path.parents[2].glob(f"*/*/{ORIGIN}") if len(path.parents) > 2 else ():
+        read = read_origin(origin)
+        if read is not None and read[0].digest != digest:
+            jobs.add(read[1])
+    return jobs
 
 
-def _of_metadata(metadata: Any) -> Identity | None:
+def read_origin(path: Path) -> tuple[Identity, str] | None:
+    """Return what lies beside a cassette: the identity of its job today and the job's id; None if it can't be read."""
     try:
-        identity = Identity(**{key: metadata[f"evaltape_{key}"] for key in Identity.__dataclass_fields__})
-        return identity if identity.digest == metadata["evaltape_digest"] else None
-    except (KeyError, TypeError):
+        content = json.loads(path.with_name(ORIGIN).read_text(encoding="utf-8"))
+        return msgspec.convert(content, Identity), str(content["job"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _ordered_metadata(exchanges: list[Exchange]) -> Any:
-    orders = [exchange.asked for exchange in exchanges if exchange.path.endswith("/fine_tuning/jobs")]
-    return orders[-1].get("metadata") if orders and isinstance(orders[-1], dict) else None
-
-
-def _beside(path: Path) -> tuple[Identity | None, str | None]:
-    try:
-        content = json.loads(path.with_name(ORIGIN).read_text(encoding="utf-8"))
-        return Identity(**{key: content[key] for key in Identity.__dataclass_fields__}), content.get("job")
-    except (OSError, ValueError, TypeError, KeyError):
-        return None, None
-
-
-def _tuned_model(described: Mapping[str, Any]) -> str:
-    if not isinstance(described["fine_tuned_model"], str):
-        raise ValueError(f"its fine_tuned_model is {described['fine_tuned_model']!r}")
-    return described["fine_tuned_model"]
-
-
-def token_count(value: Any) -> int:
-    """Return a count of tokens; 0 for what an API may put in its place (null, a negative or infinite number)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        return 0
+def token_count(value: Any) -> int | None:
+    """Return a count of tokens; None for what an API may put in its place (null, a negative or infinite number)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e15:
+        return None
     return int(value)
-
-
-def _last_answer(exchanges: list[Exchange], path: re.Pattern[str]) -> Any:
-    answers = [exchange.answered for exchange in exchanges if exchange.method == "GET" and path.search(exchange.path)]
-    return answers[-1] if answers else None
-
-
-def _events(exchanges: list[Exchange]) -> list[dict[str, Any]]:
-    """Return the events; none if they aren't what the API documents, for they only decorate the job."""
-    pages = [exchange.answered for exchange in exchanges if _EVENTS_PATH.search(exchange.path)]
-    try:
-        newest_first = [event for page in pages for event in page["data"]]
-        return [{key: event.get(key) for key in ("created_at", "level", "message")} for event in reversed(newest_first)]
-    except (KeyError, TypeError, AttributeError):
-        return []
-
-
-def _metrics(exchanges: list[Exchange]) -> list[dict[str, float | None]]:
-    content = _last_answer(exchanges, _CONTENT_PATH)
-    return read_metrics(content) if isinstance(content, str) else []
 
 
 def read_metrics(content: str) -> list[dict[str, float | None]]:
@@ -210,16 +167,24 @@ def _number(row: Mapping[str, str | None], key: str) -> float | None:
 # ---------------------------------------------------------------- writing
 
 
-def write_job(path: Path, job_id: str, exchanges: list[Exchange], identity: Identity, secrets: tuple[str, ...]) -> None:
-    """Record a job, and beside it what its training file is made of. Raises as `cassettes.write`."""
-    cassettes.write(path, exchanges, secrets)
-    write_origin(path, job_id, identity)
+def write_job(path: Path, job: Job, exchanges: list[Exchange], secrets: tuple[str, ...]) -> None:
+    """Record a job: its calls, our summary, and beside it what its training file is made of. Raises as `cassettes.write`."""
+    summary = Exchange("GET", f"{SUMMARY}{job.id.replace('/', '%2F')}", None, 200, msgspec.to_builtins(job))
+    cassettes.write(path, [*exchanges, summary], secrets)
+    write_origin(path, job.id, job.identity)
 
 
 def write_origin(path: Path, job_id: str, identity: Identity) -> None:
     """Write beside a recording what the job's training file is made of today.
 
-    The metadata of a job that is used again says what the same file was made of when the job was created; that may have
-    changed since without changing the file.
+    The same file may be made of other samples today than when the job was recorded.
     """
-    write_whole(path.with_name(ORIGIN), json.dumps({**asdict(identity), "job": job_id}, indent=1) + "\n")
+    content = {**msgspec.to_builtins(identity), "job": job_id}
+    write_whole(path.with_name(ORIGIN), json.dumps(content, indent=1) + "\n")
+
+
+def copy_job(source: Path, path: Path) -> None:
+    """Record at `path` the job that is recorded at `source`."""
+    job = read_job(source)
+    write_whole(path, source.read_text(encoding="utf-8"))
+    write_origin(path, job.id, job.identity)

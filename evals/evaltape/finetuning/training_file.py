@@ -7,24 +7,23 @@ prompt and selection, so their SHA-256 identifies the file.
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.finetuning.leaks import NEAR, NGRAM, Overlap, duplicates, leaks
+from evaltape.finetuning.services import Service
 from evaltape.names import shown
 from evaltape.samples.dataset import Loaded, load_training_rows
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Finetune, Split, Suite
 from evaltape.text import counted, listed
 
-FEWEST_EXAMPLES = 10
-LONGEST_TOKENS = 65_536
-LARGEST_BYTES = 512 * 2**20
 BYTES_PER_TOKEN = 4
 
 
-@dataclass(frozen=True)
-class TrainingFile:
+class TrainingFile(msgspec.Struct, frozen=True):
     """What is uploaded, and what is known about its rows."""
 
     text: str
@@ -38,6 +37,8 @@ class TrainingFile:
     """Rows that are kept although an earlier one says the same."""
     remarks: tuple[str, ...] = ()
     """What a person should know of the data."""
+    byte_order_mark: bool = False
+    """Whether it is uploaded with U+FEFF at its beginning."""
 
     @property
     def content(self) -> bytes:
@@ -50,8 +51,23 @@ class TrainingFile:
         return hashlib.sha256(self.content).hexdigest()
 
     @property
+    def uploaded(self) -> bytes:
+        """The content as it is uploaded: with a byte order mark where the service asks for one."""
+        return b"\xef\xbb\xbf" + self.content if self.byte_order_mark else self.content
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The SHA-256 of its content, with and without a byte order mark."""
+        return self.sha256, hashlib.sha256(b"\xef\xbb\xbf" + self.content).hexdigest()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The bytes of its content, likewise."""
+        return len(self.content), len(self.content) + 3
+
+    @property
     def name(self) -> str:
-        """The name it is uploaded under, by which an identical file is recognised."""
+        """The name it is uploaded under, by which an equal file is recognised."""
         return f"evaltape-{self.sha256[:32]}.jsonl"
 
     def notes(self) -> Iterator[str]:
@@ -68,9 +84,19 @@ class TrainingFile:
         yield from self.remarks
 
 
-def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> TrainingFile:
-    """Load the train split and build its file. Raise `UserError`, naming the row, for what must not be trained on."""
-    rows, remarks = _training_samples(suite, job, job.train)
+def build_training_file(
+    suite: Suite, job: Finetune, samples: list[Sample], cassettes: Path = Path(), service: Service | None = None
+) -> TrainingFile:
+    """Load the rows to train on and build their file. Raise `UserError`, naming the row, for what must not be trained on.
+
+    `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers; `service` has the limits.
+    """
+    if job.recorded is None:
+        rows, remarks = _training_samples(suite, job, job.train)
+    else:
+        from evaltape.finetuning.teacher import recorded_rows
+
+        rows, remarks = recorded_rows(suite, job, job.recorded, cassettes)
     leaking = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
     exact = {overlap.row: overlap for overlap in leaking if overlap.exact}
     if exact and job.leaks == "error":
@@ -83,18 +109,20 @@ def build_training_file(suite: Suite, job: Finetune, samples: list[Sample]) -> T
         near=tuple(overlap for overlap in leaking if not overlap.exact),
         repeated=tuple(duplicates({row.id: row.input for row in kept})),
         remarks=tuple(remarks),
+        byte_order_mark=service is not None and service.byte_order_mark,
     )
-    _check(suite, job, file, kept, "training")
+    _check(suite, job, file, kept, "training", service)
     return file
 
 
-def build_validation_file(suite: Suite, job: Finetune) -> TrainingFile | None:
+def build_validation_file(suite: Suite, job: Finetune, service: Service | None = None) -> TrainingFile | None:
     """Build the file of the job's validation split, if it has one. Raises as `build_training_file`."""
     if job.validation is None:
         return None
     rows, remarks = _training_samples(suite, job, job.validation)
-    file = TrainingFile("".join(_line(job, row) for row in rows), len(rows), remarks=tuple(remarks))
-    _check(suite, job, file, rows, "validation")
+    mark = service is not None and service.byte_order_mark
+    file = TrainingFile("".join(_line(job, row) for row in rows), len(rows), remarks=tuple(remarks), byte_order_mark=mark)
+    _check(suite, job, file, rows, "validation", service)
     return file
 
 
@@ -127,23 +155,23 @@ def _place(suite: Suite, job: Finetune) -> str:
     return f"{shown(suite.file)}: [finetune.{job.key}]"
 
 
-def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str) -> None:
+def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str, service: Service | None) -> None:
     """Check the lines that will be uploaded as the API will."""
-    place = _place(suite, job)
-    if kind == "training" and file.rows < FEWEST_EXAMPLES:
+    place, limits = _place(suite, job), service or Service()
+    if kind == "training" and file.rows < limits.fewest_rows:
         left = f", with {len(file.dropped)} left out that are evaluated, too" if file.dropped else ""
         rows_left = f"{counted(file.rows, 'training row')}{left}"
-        raise UserError(f"{place} {rows_left}; the API asks for {FEWEST_EXAMPLES} or more")
-    if len(file.content) > LARGEST_BYTES:
-        raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {LARGEST_BYTES:,}")
+        raise UserError(f"{place} {rows_left}; the API asks for {limits.fewest_rows} or more")
+    if len(file.content) > limits.largest_bytes:
+        raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {limits.largest_bytes:,}")
     for row, line in zip(rows, file.text.split("\n"), strict=False):
         roles = [turn["role"] for turn in job.base.prompt.render(row)] + ["assistant"]
-        problem = problem_of(line, roles)
+        problem = problem_of(line, roles, limits.longest_tokens)
         if problem:
             raise UserError(f"{place} {kind} row {row.id}: {problem}")
 
 
-def problem_of(line: str, roles: list[str]) -> str | None:
+def problem_of(line: str, roles: list[str], longest_tokens: int = Service().longest_tokens) -> str | None:
     """Return why the API would refuse a line of a training file: other `roles`, an empty turn, too many tokens."""
     turns: list[dict[str, str]] = json.loads(line)["messages"]
     by, size = [turn["role"] for turn in turns], len(line.encode())
@@ -151,6 +179,6 @@ def problem_of(line: str, roles: list[str]) -> str | None:
         return f"its turns are by {', '.join(by)}; an example has {', '.join(roles)}"
     if not all(turn["content"].strip() for turn in turns):
         return "a turn is empty"
-    if size > LONGEST_TOKENS * BYTES_PER_TOKEN:
-        return f"about {size // BYTES_PER_TOKEN:,} tokens ({size:,} bytes); the API takes {LONGEST_TOKENS:,} tokens"
+    if size > longest_tokens * BYTES_PER_TOKEN:
+        return f"about {size // BYTES_PER_TOKEN:,} tokens ({size:,} bytes); the API takes {longest_tokens:,} tokens"
     return None

@@ -200,7 +200,7 @@ def job_results(view: SuiteView) -> dict[str, JobResults]:
             job.base.key,
             known.tuned_model,
             known.trained_tokens,
-            training_usd(job.price, known.trained_tokens),
+            None if known.trained_tokens is None else training_usd(job.price, known.trained_tokens),
             tuple(known.metrics),
             tuple(known.events),
         )

@@ -74,6 +74,12 @@ class Hold:
         spend.broke_off += 1
         self._budget.serve()
 
+    def change(self, most_usd: float) -> bool:
+        """Hold another amount from now on; return False if the limit doesn't cover it, though it is held all the same."""
+        self.most_usd, more_usd = min(most_usd, MOST_USD), most_usd - self.most_usd
+        self._budget.serve()
+        return more_usd <= 0 or self._budget.covers(0.0)
+
     def doubt_unless_ended(self) -> None:
         """Count the most as perhaps billed unless it has ended."""
         if not self.has_ended:

@@ -37,7 +37,7 @@ _WORDS = ("message", "detail", "error", "error_description", "msg", "title")
 _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CallFailed(Exception):
     """A call that gave no answer."""
 

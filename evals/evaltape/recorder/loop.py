@@ -63,6 +63,8 @@ class Recorder:
                 "open no more files (ulimit -n)"
             )
         self._report = report
+        self.at_end: list[Callable[[], Awaitable[None]]] = []
+        """Called after the last call."""
         self._jobs: list[JobDriver] = []
         self._driving = 0
         self._throttles: dict[tuple[str, str, str], Throttle] = {}
@@ -193,6 +195,8 @@ class Recorder:
             with contextlib.suppress(TimeoutError):
                 async with in_time:
                     await asyncio.gather(*self._tasks, *jobs, return_exceptions=True)
+            for end in self.at_end:
+                await end()
             reporting.cancel()
             self._note_what_is_left()
             for endpoint in {id(lane.endpoint): lane.endpoint for lane in self.lanes}.values():

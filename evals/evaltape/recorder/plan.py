@@ -5,17 +5,20 @@ import json
 from collections.abc import Mapping
 from functools import cached_property, partial
 
+import msgspec
+
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.names import shown
 from evaltape.recorder.client import Endpoint, endpoint_of
-from evaltape.recorder.jobs.drive import Assignment
-from evaltape.recorder.jobs.driver import JobDriver
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.samples import SampleAsk
 from evaltape.recorder.shutdown_dates import ask
 from evaltape.recorder.tally import place_of
+from evaltape.recorder.tuning.drive import Assignment
+from evaltape.recorder.tuning.driver import Drives
+from evaltape.recorder.tuning.hosts import Served, undeploy
 from evaltape.recorder.wire import Selection
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
@@ -36,6 +39,7 @@ class Planner:
         self.settings = settings
         self.workspaces = workspaces
         self.recorder = recorder
+        self.drives = Drives()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
 
     def plan(self, selection: Selection) -> None:
@@ -121,12 +125,14 @@ class ModelPlan:
         if job is None:
             return False
         jobs = self.workspace.jobs
-        return self.settings.mode == RECORD or not jobs.is_recorded(job.key) or jobs.has_open_order(job.key)
+        if self.settings.mode == RECORD or not jobs.is_recorded(job.key) or jobs.has_open_order(job.key):
+            return True
+        return jobs.job(job.key).is_undeployed and bool(self._calls())
 
     def _prepare_job(self) -> None:
         job = self.model.job
         assert job is not None
-        self.prepared = self.workspace.jobs.prepare(job.key)
+        self.prepared = msgspec.structs.replace(self.workspace.jobs.prepare(job.key), root=self.settings.root)
         self.recorder.tally.notes += [f"{job.key}: {note}" for note in self.prepared.training.notes()]
 
     def _check_budget(self) -> None:
@@ -177,7 +183,7 @@ class ModelPlan:
         self._end([sample for sample in self.samples if sample.id not in missing], None)
         if sample_calls:
             asks = [self._ask(sample, repeat) for sample, repeat in sample_calls]
-            self.recorder.add_lane(self.model, self._asked_by(), self.endpoint, asks)
+            self.recorder.add_lane(self.model, self._asked_by(), self._asked_at(), asks)
             self.recorder.add_question(lambda recorder: self._ask_end())
 
     def _asked_by(self) -> str:
@@ -187,12 +193,17 @@ class ModelPlan:
 
     def _ask(self, sample: Sample, repeat: int) -> SampleAsk:
         publish = partial(self.recorder.publish, self._key)
-        recordings, key = self.workspace.recordings, self.endpoint.key
+        recordings, key = self.workspace.recordings, self._asked_at().key
         return SampleAsk(sample, self.model, recordings, key, publish, repeat, self.unfinished)
+
+    def _asked_at(self) -> Endpoint:
+        """Return where the calls go: for a tuned model that is deployed elsewhere, there."""
+        base_url = self.workspace.jobs.job(self.model.job.key).base_url if self.model.job else None
+        return self.planner.endpoint(msgspec.structs.replace(self.model, base_url=base_url)) if base_url else self.endpoint
 
     async def _ask_end(self) -> None:
         served = self.workspace.jobs.served(self.model)
-        self.recorder.tally.notices[place_of(self.model)] = await ask(self.endpoint, served)
+        self.recorder.tally.notices[place_of(self.model)] = await ask(self._asked_at(), served)
 
     def _add_job(self, prepared: PreparedJob) -> None:
         async def drive(recorder: Recorder) -> None:
@@ -206,7 +217,9 @@ class ModelPlan:
                 retrain=self.settings.retrain,
                 may_replace=len(self.samples) in (0, len(self.workspace.samples)),
             )
-            result = await JobDriver(assignment).drive()
+            result = await self.planner.drives.drive(assignment)
+            if result.served is not None and result.served.undeploy is not None:
+                self._undeploy_at_end(key, result.served)
             self.workspace.jobs.forget(key)
             self._end_job(result.error)
             if result.error is None:
@@ -215,6 +228,13 @@ class ModelPlan:
                 self._end(self.samples, result.error)
 
         self.recorder.add_job(drive)
+
+    def _undeploy_at_end(self, key: str, served: Served) -> None:
+        async def end() -> None:
+            problem = await undeploy(served)
+            self.recorder.tally.notes.append(f"{key}: {problem or f'{served.name} is undeployed'}")
+
+        self.recorder.at_end.append(end)
 
     @property
     def _key(self) -> tuple[str, str]:

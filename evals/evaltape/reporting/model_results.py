@@ -148,10 +148,10 @@ class JobResults:
     """The key of the model that was tuned."""
     tuned_model: str
     """The name that the tuned model is asked by."""
-    trained_tokens: int
-    """How many tokens were trained on, over all epochs."""
+    trained_tokens: int | None
+    """How many tokens were trained on, over all epochs; None if the API doesn't tell."""
     cost_usd: float | None
-    """What it cost by the suite's price; None if it states none for training."""
+    """What it cost by the suite's price; None if it states none for training, or if the tokens aren't told."""
     metrics: tuple[Mapping[str, float | None], ...] = ()
     """A row per step: `step`, `train_loss`, `valid_loss`; for the report."""
     events: tuple[Mapping[str, Any], ...] = ()

@@ -143,7 +143,8 @@ def _more(suite: SuiteResults) -> Iterator[str]:
 
 
 def _job(job: JobResults) -> str:
-    return f"{job.id}, {job.status}, {counted(job.trained_tokens, 'trained token')}, {job.tuned_model}"
+    tokens = "trained tokens not told" if job.trained_tokens is None else counted(job.trained_tokens, "trained token")
+    return f"{job.id}, {job.status}, {tokens}, {job.tuned_model}"
 
 
 def _noise(suite: SuiteResults) -> Iterator[str]:

@@ -145,7 +145,7 @@ class TrainTable(SplitTable, frozen=True):
     recorded: Annotated[Recorded | None, key("In place of a split: a model's recorded answers as references.")] = None
 
 
-SERVICES = ("openai", "azure", "nebius", "bedrock")
+SERVICES = ("openai", "azure", "nebius", "bedrock", "litellm", "portkey")
 """Services with known ways of fine-tuning."""
 
 

@@ -1,11 +1,12 @@
-"""The states that a session takes a fine-tuning job through: what is known in each, what may be paid, what comes next.
+"""The states that a session takes a fine-tuning job through: the knowledge in each, what may be paid, the next step.
 
 `TABLE` is the only place that decides this. The driver takes every step through `advance` and orders a job only after
 `check_payable`, so a step or a payment that the table doesn't list is an error.
 """
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 
 class State(enum.Enum):
@@ -20,7 +21,6 @@ class State(enum.Enum):
     KEPT = "kept"
     ENDED = "ended"
     PAUSED = "paused"
-    UNKNOWN = "unknown"
     GONE = "gone"
     NAMELESS = "nameless"
     UNCLEAR = "unclear"
@@ -37,8 +37,7 @@ class State(enum.Enum):
         return self in (State.RECORDED, State.KEPT)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One state of the table."""
 
     known: str
@@ -66,13 +65,15 @@ TABLE: dict[State, Row] = {
     S.LOOKING: _row(
         "nothing yet",
         "the job of an order on disk, of job.yaml, or of the API's listing (by digest, else by training file) is used; an "
-        "order that got no answer is looked for; with none of these, or with --retrain, a job is ordered",
+        "order that got no answer is looked for; with none of these, or with --retrain, a job is ordered; a job on our file "
+        "that may be ours is left to the user",
         *(S.ORDERING, S.SENT, S.WAITING, S.ENDED, S.KEPT, S.GONE, S.UNCLEAR, S.STOPPED),
     ),
     S.ORDERING: _row(
         "there is no such job, or --retrain asks for another",
-        "the budget is asked, files are uploaded, the order is written to disk and sent once",
-        *(S.WAITING, S.SENT, S.STOPPED),
+        "the budget is asked, files are uploaded and waited for, the order is written to disk and sent once; an answer that "
+        "would cost more than asked is cancelled before it trains",
+        *(S.WAITING, S.SENT, S.ENDED, S.STOPPED),
         may_pay=True,
     ),
     S.SENT: _row(
@@ -84,11 +85,12 @@ TABLE: dict[State, Row] = {
         "the job's id",
         "it is polled. While a job of ours hasn't begun to train, an older one of the same data, from a session at the same "
         "time, takes its place, and ours is cancelled",
-        *(S.WAITING, S.SUCCEEDED, S.LOOKING, S.ENDED, S.PAUSED, S.UNKNOWN, S.GONE, S.STOPPED),
+        *(S.WAITING, S.SUCCEEDED, S.LOOKING, S.ENDED, S.PAUSED, S.GONE, S.STOPPED),
     ),
     S.SUCCEEDED: _row(
         "the job has succeeded",
-        "it is recorded, with its events and metrics if they can be had",
+        "its tuned model gets the name it is asked by, from the API or from deploy; the job is recorded, with its events and "
+        "metrics if they can be had",
         *(S.RECORDED, S.KEPT, S.NAMELESS, S.STOPPED),
     ),
     S.RECORDED: _row("job.yaml holds it", "its tuned model is asked"),
@@ -98,14 +100,13 @@ TABLE: dict[State, Row] = {
     ),
     S.ENDED: _row("it failed or was cancelled", "its tests fail with the API's reason; --retrain pays for another"),
     S.PAUSED: _row("it is paused at the API", "resume it there; --record-missing goes on with it"),
-    S.UNKNOWN: _row(
-        "its status has long been one that nobody documented",
-        "look at the API what it means; --record-missing goes on with it",
-    ),
     S.GONE: _row("the API had it and doesn't any more", "--retrain pays for another"),
-    S.NAMELESS: _row("it succeeded, but the API names no tuned model", "deploy it, and name it under [models]"),
+    S.NAMELESS: _row(
+        "it succeeded, but the API names no tuned model",
+        "name a function that deploys it in deploy; --record-missing then records it without paying again",
+    ),
     S.UNCLEAR: _row(
-        "there may be a job that the API doesn't show",
+        "there may be a job that the API doesn't show, or one that may be ours",
         "the user looks at the API: --record-missing looks again, --record --retrain pays for another",
     ),
     S.STOPPED: _row(

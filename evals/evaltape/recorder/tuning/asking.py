@@ -1,0 +1,195 @@
+"""How a host's class asks its API: questions until they are answered, an order once, each call kept for the recording.
+
+Every wait has a deadline, in `Patience`, but those for the service's own work.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from evaltape.finetuning.host import Upload
+from evaltape.recorder.client import Endpoint
+from evaltape.recorder.failures import CallFailed
+from evaltape.recording.cassettes import Exchange
+from evaltape.text import duration
+
+Send = Callable[[], Awaitable[Any]]
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """The waits of one drive."""
+
+    read_s: float = 60.0
+    """How long a question that costs nothing is asked again while the API fails to answer it."""
+    poll_s: float = 900.0
+    """The same for the state of a job that is under way: a lost network doesn't end the wait for a training of hours."""
+    order_s: float = 120.0
+    """How long an order is sent again that the API surely refused for its pace (429)."""
+    look_s: float = 90.0
+    """How long the API's listing is looked through for a job whose order got no answer, and a job may be unknown (404)."""
+    look_every_s: float = 2.0
+    """Between two such looks."""
+    rivals_s: float = 180.0
+    """How long a job of ours that isn't training yet is compared with those of other sessions."""
+    settle_s: float = 2.5
+    """How long the comparison goes on after the listing shows our job: creation times are whole seconds."""
+    file_s: float = 3600.0
+    """How long an uploaded file is waited for until the service has processed it."""
+    serve_s: float = 3600.0
+    """How long a tuned model that is registered is waited for until it can be asked."""
+    extra_s: float = 15.0
+    """How long what only decorates a job (events, metrics) is asked for."""
+    first_backoff_s: float = 0.5
+    longest_backoff_s: float = 20.0
+    longest_retry_after_s: float = 60.0
+    """The most of a Retry-After that is waited."""
+    upload_bytes_per_s: float = 100_000.0
+    """The slowest upload that isn't given up."""
+
+    def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
+        """Seconds until the next attempt, after `attempt` failed ones, the last of which asked to wait `retry_after_s`."""
+        if retry_after_s is not None:
+            return min(retry_after_s, self.longest_retry_after_s)
+        return min(self.longest_backoff_s, self.first_backoff_s * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
+
+
+class Asking:
+    """The `Api` of one drive; `show` receives what is waited for.
+
+    `shared` are keys that go with every call: in the query of a GET, in the body of a POST, in an upload's form.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        patience: Patience,
+        show: Callable[[str], None],
+        extra: Mapping[str, Any],
+        shared: tuple[str, ...] = (),
+    ) -> None:
+        self.endpoint = endpoint
+        self._extra = extra
+        self.calls: list[Exchange] = []
+        """The calls that were answered, since they were last taken."""
+        self._shared = {key: extra[key] for key in shared if key in extra}
+        self._patience = patience
+        self._patience_s = patience.read_s
+        self._show = show
+
+    @property
+    def base_url(self) -> str:
+        """The API's base URL."""
+        return str(self.endpoint.client.base_url).rstrip("/")
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """The suite's `extra`."""
+        return self._extra
+
+    @contextlib.contextmanager
+    def patient(self, seconds: float) -> Iterator[None]:
+        """Ask so long, not as long as questions usually are asked."""
+        before, self._patience_s = self._patience_s, seconds
+        try:
+            yield
+        finally:
+            self._patience_s = before
+
+    def taken(self, method: str = "POST") -> tuple[Exchange, ...]:
+        """Return the calls of one method that were answered since the last time, and forget all of them."""
+        calls, self.calls = self.calls, []
+        return tuple(call for call in calls if call.method == method)
+
+    # ------------------------------------------------------------ what a host's class calls
+
+    async def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Ask until there is an answer; return its JSON."""
+        exchange = await self._patiently(lambda: self._send("get", path, query=query), f"GET {path}")
+        self.calls.append(exchange)
+        return exchange.answered
+
+    async def post(self, path: str, body: Any = None, *, again: bool = False) -> Any:
+        """Send once, or with `again` until there is an answer; return its JSON."""
+
+        def send() -> Awaitable[Any]:
+            return self._send("post", path, body=body)
+
+        exchange = await self._patiently(send, f"POST {path}") if again else await self._attempt(send)
+        self.calls.append(exchange)
+        return exchange.answered
+
+    async def upload(self, path: str, file: Upload, fields: Mapping[str, str]) -> Any:
+        """Send a file until there is an answer. The call that is kept holds its digest and size, not its bytes."""
+        limit_s = self.endpoint.timeout_s + len(file.content) / self._patience.upload_bytes_per_s
+
+        def send() -> Awaitable[Any]:
+            return self._send("post", path, body=dict(fields), files=[("file", (file.name, file.content))])
+
+        answered = (await self._patiently(send, "the upload", limit_s)).answered
+        stored = {"filename": file.name, "sha256": file.sha256, "bytes": len(file.content)}
+        self.calls.append(Exchange("POST", f"{self.base_url}{path}", {**fields, "file": stored}, 200, answered))
+        return answered
+
+    async def content(self, path: str) -> str:
+        """Return a file's content as text."""
+        return str((await self._patiently(lambda: self._send("get", path), f"GET {path}")).answered)
+
+    async def wait(self, what: str, seconds: float) -> None:
+        """Sleep, and show what is waited for."""
+        self._show(what)
+        await asyncio.sleep(seconds)
+
+    # ------------------------------------------------------------ asking
+
+    def _send(self, method: str, path: str, *, query: Any = None, body: Any = None, files: Any = None) -> Awaitable[Any]:
+        import httpx2
+
+        client = self.endpoint.client
+        options: dict[str, Any] = {}
+        if method == "get":
+            options["params"] = {**self._shared, **(query or {})}
+            return client.get(path, cast_to=httpx2.Response, options=options)  # type: ignore[no-any-return]
+        if files is not None:
+            options["headers"] = {"Content-Type": "multipart/form-data"}
+            body = {**self._shared, **body}
+        elif self._shared:
+            body = {**self._shared, **(body or {})}
+        return client.post(path, cast_to=httpx2.Response, body=body, files=files, options=options)  # type: ignore[no-any-return]
+
+    async def _patiently(self, send: Send, what: str, timeout_s: float | None = None) -> Exchange:
+        """Ask until there is an answer, while failures are of a kind that passes."""
+        started, attempt, patience_s = time.monotonic(), 0, self._patience_s
+        while True:
+            try:
+                return await self._attempt(send, timeout_s)
+            except CallFailed as failure:
+                attempt += 1
+                left_s = patience_s - (time.monotonic() - started)
+                if not failure.transient or left_s <= 0:
+                    raise
+                await self.pause(what, attempt, failure, left_s)
+
+    async def _attempt(self, send: Send, timeout_s: float | None = None) -> Exchange:
+        """Send a request once; its answer must come within the timeout as a whole."""
+        return (await self.endpoint.call(send, timeout_s))[0]
+
+    async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
+        """Wait before the next attempt, and show for what and how long."""
+        pause_s = min(self._patience.pause_s(attempt, failure.retry_after_s), max(left_s, 0.0))
+        asked_s = failure.asked_to_wait_s or 0.0
+        asked = f" (the API asks for {duration(asked_s)})" if asked_s > pause_s else ""
+        self._show(f"waiting {duration(pause_s)} for {what}{asked}: {failure.message}")
+        await asyncio.sleep(pause_s)
+
+
+def surely_refused(failure: CallFailed) -> bool:
+    """Return whether an order that failed so has surely created no job: the API refused it, or it was never sent.
+
+    408 and 409 may speak of an order that arrived.
+    """
+    return not failure.may_be_billed and failure.status not in (408, 409)

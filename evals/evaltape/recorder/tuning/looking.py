@@ -1,0 +1,209 @@
+"""The steps before a job is known: looking for one that is there, and for one whose order got no answer."""
+
+import asyncio
+import time
+
+import msgspec
+
+from evaltape.finetuning.host import RemoteJob
+from evaltape.finetuning.intent import Intent, UnreadableIntent
+from evaltape.finetuning.phases import Phase
+from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.tuning.drive import Drive, End, Looking, Ordering, Sent, Step
+from evaltape.recorder.tuning.search import Found, preferred
+from evaltape.recorder.tuning.states import State
+from evaltape.text import duration
+
+NO_LISTING = (404, 405, 501)
+SAME = "made of the same data, base and settings"
+
+
+async def look(drive: Drive, step: Looking) -> Step:
+    """Decide what to do: use a job that is there, look for one that was ordered, or order one."""
+    if drive.assignment.same is not None:
+        return drive.wait_for(await drive.host.look(drive.assignment.same))
+    recorded = drive.recorded.job
+    try:
+        intent = drive.intent = drive.intents.read(drive.digest)
+    except UnreadableIntent as error:
+        return await _without_intents(drive, step, str(error))
+    seen = step.seen
+    if intent is not None and recorded is not None and intent.job == recorded.id:
+        drive.forget_intent()  # A session ended between the recording and this.
+    elif intent is not None and intent.job is None:
+        return Sent(intent)
+    elif intent is not None and intent.job is not None:
+        following, job = await _use_ordered(drive, intent, intent.job)
+        if following is not None:
+            return following
+        seen = (*seen, job) if job else seen
+    return await _use_recorded(drive) or await _use_listed(drive, seen)
+
+
+async def _without_intents(drive: Drive, step: Looking, problem: str) -> Step:
+    """Use what is recorded if it can't be read whether a job was ordered; pay only if the user says so."""
+    if drive.retrain:
+        drive.intents.path.unlink(missing_ok=True)
+        return await _use_listed(drive, step.seen)
+    if drive.recorded.job is not None:
+        return drive.keep_recorded(drive.recorded.job, problem)
+    return End(State.UNCLEAR, drive.messages.unreadable(problem))
+
+
+async def find_ordered(drive: Drive, step: Sent) -> Step:
+    """Look for the job of an order that got no answer until it is listed or patience ends."""
+    drive.intent = intent = step.intent
+    found, job, problem = await _listed_job_of(drive, intent)
+    if job is not None:
+        owns = drive.order is not None and drive.order.owns(job)
+        how = f"started {job}" if owns else f"using {job}, {SAME}"
+        drive.note(f"{how}. An order of {intent.sent} got no answer; the listing shows the job")
+        return drive.wait_for(job)
+    if drive.retrain and intent.reported:
+        return Ordering(found)
+    drive.write_intent(reported=True)
+    open_order = f"an order of {intent.sent} got no answer, and no job of it shows up"
+    if not drive.retrain:
+        older = preferred(found.jobs)
+        if older is not None:
+            drive.note(f"using {older}, {SAME}; {open_order}")
+            drive.intent = None
+            return drive.wait_for(older)
+        if drive.recorded.job is not None:
+            return drive.keep_recorded(drive.recorded.job, open_order)
+    return End(State.UNCLEAR, drive.messages.no_answer(intent, step.problem or problem))
+
+
+# ---------------------------------------------------------------- an order
+
+
+async def _use_ordered(drive: Drive, intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
+    """Go on with the job of an order of an earlier session; no step if it has ended, or isn't the one asked for now."""
+    job, failure = await _state_of(drive, job_id, 0.0 if intent.reported else drive.patience.look_s)
+    if job is None:
+        assert failure is not None
+        if drive.retrain and intent.reported:
+            return None, None
+        drive.write_intent(reported=True)
+        if drive.recorded.job is not None and not drive.retrain:
+            gone = f"{job_id}, which a session ordered on {intent.sent}, is gone ({failure.message})"
+            return drive.keep_recorded(drive.recorded.job, gone), None
+        return End(State.GONE, drive.messages.gone(job_id, failure)), None
+    if job.phase.has_ended and intent.differences and not drive.retrain:
+        return End(State.ENDED, drive.messages.cancelled_for(job, intent.differences), job), job
+    is_done = job.phase is Phase.PAUSED or (job.phase is Phase.SUCCEEDED and not intent.retrains)
+    if job.phase.has_ended or (drive.retrain and is_done):
+        return None, job
+    drive.note(f"going on with {job}, which a session ordered on {intent.sent}")
+    return drive.wait_for(job), job
+
+
+async def _state_of(drive: Drive, job_id: str, patience_s: float) -> tuple[RemoteJob | None, CallFailed | None]:
+    """Return a job, or the 404 about it, which a job has to survive for a while: not every listing is up to date."""
+    started = time.monotonic()
+    while True:
+        try:
+            return await drive.host.look(job_id), None
+        except CallFailed as failure:
+            if failure.status != 404:
+                raise
+            if time.monotonic() - started >= patience_s:
+                return None, failure
+        drive.show(f"looking for {job_id}, which the API doesn't know (yet), for {duration(patience_s)} at most")
+        await asyncio.sleep(drive.patience.look_every_s)
+
+
+async def _listed_job_of(drive: Drive, intent: Intent) -> tuple[Found, RemoteJob | None, str]:
+    """Return what is found, the job of an order, or why the listing can't tell.
+
+    Any job on our own upload that wasn't there before the order counts, however it is described. A user who knows already
+    waits for one look only.
+    """
+    started, found = time.monotonic(), Found()
+    patience_s = 0.0 if intent.reported else drive.patience.look_s
+    while True:
+        problem = ""
+        try:
+            found = await drive.search.find(intent.files)
+        except CallFailed as failure:
+            problem = failure.message
+            if not failure.transient:
+                return found, None, problem
+        candidates = found.on_our_file_beside(intent.known)
+        own = [job for job in candidates if job.order == intent.order]
+        job = preferred(candidates) or next(reversed(own or candidates), None)
+        passed_s = time.monotonic() - started
+        if job is not None or passed_s >= patience_s:
+            return found, job, problem
+        drive.show(f"looking for the job whose order got no answer, {duration(passed_s)} of {duration(patience_s)}")
+        await asyncio.sleep(drive.patience.look_every_s)
+
+
+# ---------------------------------------------------------------- job.yaml and the listing
+
+
+async def _use_recorded(drive: Drive) -> Step | None:
+    """Use the job of job.yaml if the API still has it."""
+    recorded = drive.recorded.job
+    if recorded is None or drive.retrain:
+        return None
+    try:
+        job = await drive.host.look(recorded.id)
+    except CallFailed as failure:
+        if failure.transient or failure.mend == "account":
+            raise
+        return None
+    if job.phase.has_ended:
+        return None
+    drive.note(f"using {job}, {SAME}")
+    return drive.wait_for(job)
+
+
+async def _use_listed(drive: Drive, seen: tuple[RemoteJob, ...]) -> Step:
+    """Use a listed job, or order one if there surely is none or another one is asked for."""
+    try:
+        found = await drive.search.find(drive.intent.files if drive.intent else ())
+    except CallFailed as failure:
+        if drive.recorded.job is not None and not drive.retrain and not failure.transient:
+            return drive.keep_recorded(drive.recorded.job, failure.message)
+        if not drive.retrain or failure.status not in NO_LISTING:
+            raise
+        found = Found()
+    jobs = {**{job.id: job for job in found.jobs}, **{job.id: job for job in seen}}
+    found = msgspec.structs.replace(found, jobs=tuple(sorted(jobs.values(), key=lambda job: job.age)))
+    return _retrain(drive, found) if drive.retrain else _use_or_order(drive, found)
+
+
+def _retrain(drive: Drive, found: Found) -> Step:
+    """Order another job, unless one is under way: most likely the same command was interrupted."""
+    job = preferred([job for job in found.jobs if job.phase.is_under_way and job.phase is not Phase.PAUSED])
+    if job is not None:
+        drive.note(
+            f"using {job}: --retrain starts no job while one of the same data is under way. To train another, cancel it there"
+        )
+        return drive.wait_for(job)
+    for doubtful, differs in found.perhaps:
+        drive.note(f"training though there is {doubtful} on the same training file, with {'; '.join(differs)}")
+    if found.jobs:
+        drive.note(f"training again; there is {preferred(found.jobs) or found.jobs[-1]}, {SAME}")
+    return Ordering(found)
+
+
+def _use_or_order(drive: Drive, found: Found) -> Step:
+    recorded = drive.recorded
+    job = preferred(found.jobs)
+    if job is not None:
+        drive.note(f"using {job}, {SAME}")
+        return drive.wait_for(job)
+    if recorded.job is not None:
+        return drive.keep_recorded(recorded.job, "the API doesn't have it")
+    if found.perhaps:
+        return End(State.UNCLEAR, drive.messages.perhaps_ours(found.perhaps))
+    if found.jobs:
+        return End(State.ENDED, drive.messages.ended(found.jobs[-1]), found.jobs[-1])
+    problem = found.unfinished or recorded.problem
+    if problem:
+        return End(State.UNCLEAR, drive.messages.unreadable(problem))
+    if recorded.mismatch and not drive.assignment.may_replace:
+        return End(State.STOPPED, drive.messages.other_data(recorded.mismatch))
+    return Ordering(found)

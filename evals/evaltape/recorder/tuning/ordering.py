@@ -1,0 +1,209 @@
+"""The step that pays: files are uploaded, the order is written to disk and sent, once, and its answer is compared with it."""
+
+import contextlib
+import time
+
+import msgspec
+
+from evaltape.finetuning import host as hosts
+from evaltape.finetuning.host import FileState, RemoteJob, Upload
+from evaltape.finetuning.intent import Intent, new_intent
+from evaltape.finetuning.jobs import epochs_of
+from evaltape.finetuning.phases import FilePhase, Phase
+from evaltape.finetuning.training_file import TrainingFile
+from evaltape.recorder.budget import OverBudget
+from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.shutdown_dates import ask
+from evaltape.recorder.tuning.asking import surely_refused
+from evaltape.recorder.tuning.drive import Drive, End, Order, Ordering, Sent, Step
+from evaltape.recorder.tuning.rivals import cancel_untrained
+from evaltape.recorder.tuning.states import ForbiddenStep, State, check_payable
+from evaltape.recorder.tuning.told import Difference, differences
+from evaltape.suite.address import is_local
+from evaltape.suite.pricing import training_usd
+from evaltape.text import counted, duration, usd
+
+LATEST_FILE_POLL_S = 10.0
+
+
+async def place(drive: Drive, step: Ordering) -> Step:
+    """Order a job. The only step that pays, and at most once a session."""
+    check_payable(State.ORDERING)
+    if drive.order is not None:
+        raise ForbiddenStep("a session orders a job once")
+    hold = await drive.assignment.budget.hold_in_turn(most_usd(drive, drive.prepared.most_tokens))
+    try:
+        await _note_what_is_ahead(drive)
+        tolerated = drive.intent.differences if drive.intent else ()
+        drive.asking.taken()
+        files = {kind: await _uploaded(drive, file) for kind, file in _files(drive).items()}
+        intent = new_intent(
+            address=drive.asking.base_url,
+            run=1 + max((job.run for job in step.found.jobs), default=0),
+            known=step.found.ids,
+            files=(files["training"].id,),
+            retrains=drive.retrain,
+        )
+        drive.intents.write(drive.digest, intent)
+    except BaseException:
+        hold.release()  # Nothing was ordered.
+        raise
+    drive.intent, drive.order = intent, Order(intent, hold)
+    try:
+        job = await _ordered(drive, _order(drive, intent, files))
+    except CallFailed as failure:
+        if surely_refused(failure):
+            drive.intents.remove(drive.digest)
+            drive.intent, drive.order = None, None
+            hold.release()
+            raise
+        return Sent(intent, failure.message)
+    drive.order.exchanges = drive.asking.taken()
+    drive.intent = drive.order.intent = msgspec.structs.replace(intent, job=job.id, created=(job.id,))
+    with contextlib.suppress(OSError):  # The order without its job's id is on disk, which is enough to find the job.
+        drive.intents.write(drive.digest, drive.intent)
+    drive.note(f"started {job.id} on {counted(drive.prepared.training.rows, 'training row')}")
+    return await _compared(drive, job, tolerated)
+
+
+def most_usd(drive: Drive, tokens: float) -> float:
+    """Return the most that a job of so many tokens can cost. Raises `OverBudget` if nothing bounds it."""
+    most = training_usd(drive.job.price, int(tokens))
+    if most is not None:
+        return most
+    if not is_local(drive.assignment.endpoint.base_url) and drive.assignment.budget.limit_usd is not None:
+        raise OverBudget("the suite states no price.training of it, so --budget can't bound what it costs; not started")
+    return 0.0
+
+
+async def _note_what_is_ahead(drive: Drive) -> None:
+    """Note that the base shuts down soon, and that the tuned model needs a deployment, before money is spent."""
+    notice = await ask(drive.assignment.endpoint, drive.job.base.served)
+    if notice.is_near:
+        drive.note(f"{drive.job.base.served} {notice.in_short()}")
+    if not drive.service.serves and drive.job.deploy is None:
+        drive.note(
+            f"{drive.job.service} serves no tuned model by itself: name a function in deploy, or make a deployment of the "
+            "tuned model's very name (docs/hosts.md)"
+        )
+
+
+# ---------------------------------------------------------------- files
+
+
+def _files(drive: Drive) -> dict[str, TrainingFile]:
+    files = {"training": drive.prepared.training, "validation": drive.prepared.validation}
+    return {kind: file for kind, file in files.items() if file is not None}
+
+
+async def _uploaded(drive: Drive, file: TrainingFile) -> FileState:
+    """Upload a file and wait until the service has processed it. Raises `CallFailed` if it can't."""
+    content = file.uploaded
+    state = await drive.host.upload(Upload(file.name, content, file.digests[1] if file.byte_order_mark else file.sha256))
+    started = time.monotonic()
+    while state.phase is FilePhase.PROCESSING:
+        waited_s = time.monotonic() - started
+        if waited_s > drive.patience.file_s:
+            raise CallFailed(f"{state.id} is still {state.status!r} after {duration(waited_s)}; no job was ordered on it")
+        await drive.asking.wait(
+            f"{state.id} is {state.status}, {duration(waited_s)}", min(drive.job.poll_seconds, LATEST_FILE_POLL_S)
+        )
+        state = await drive.host.file(state.id)
+    if state.phase is FilePhase.FAILED:
+        raise CallFailed(f"the service refused the file {state.id}: its status is {state.status!r}")
+    return state
+
+
+# ---------------------------------------------------------------- the order
+
+
+def _order(drive: Drive, intent: Intent, files: dict[str, FileState]) -> hosts.Order:
+    job = drive.job
+    marks = {"evaltape_order": intent.order, "evaltape_run": str(intent.run)}
+    return hosts.Order(
+        base=job.base.served,
+        training_file=files["training"].id,
+        validation_file=files["validation"].id if "validation" in files else None,
+        hyperparameters=job.hyperparameters,
+        seed=job.seed,
+        suffix=job.suffix,
+        metadata={**drive.prepared.identity.metadata(), **marks},
+        extra=job.extra,
+    )
+
+
+async def _ordered(drive: Drive, order: hosts.Order) -> RemoteJob:
+    """Send the order; again only if the API surely refused it, for its pace. Raises `CallFailed`."""
+    started, attempt = time.monotonic(), 0
+    while True:
+        try:
+            return await drive.host.order(order)
+        except CallFailed as failure:
+            attempt += 1
+            left_s = drive.patience.order_s - (time.monotonic() - started)
+            if not surely_refused(failure) or not failure.transient or left_s <= 0:
+                raise
+            await drive.asking.pause("the order of the job", attempt, failure, left_s)
+
+
+# ---------------------------------------------------------------- its answer
+
+
+async def _compared(drive: Drive, job: RemoteJob, tolerated: tuple[str, ...]) -> Step:
+    """Tell how the API trains otherwise than asked; cancel that while it costs nothing, if it can cost more than asked."""
+    differs = differences(drive.job, job)
+    for difference in differs:
+        drive.note(f"{job.id}: the API states {difference}")
+    costs_more = tuple(str(each) for each in differs if each.may_cost_more)
+    if costs_more and costs_more != tolerated and not _is_free(drive):
+        cancelled = await _cancelled(drive, job)
+        if cancelled is not None:
+            drive.write_intent(differences=costs_more)
+            return End(State.ENDED, drive.messages.cancelled_for(cancelled, costs_more), cancelled)
+    hold_what_is_told(drive, job, differs)
+    return drive.wait_for(job)
+
+
+def _is_free(drive: Drive) -> bool:
+    price = drive.job.price
+    return is_local(drive.assignment.endpoint.base_url) and (price is None or not price.training)
+
+
+async def _cancelled(drive: Drive, job: RemoteJob) -> RemoteJob | None:
+    """Cancel a job of ours that isn't training yet; None if it goes on."""
+    try:
+        job = await cancel_untrained(drive.host, job.id)
+        if job.phase.has_ended:
+            return job
+        problem = f"is {job.status} already"
+    except CallFailed as failure:
+        problem = f"couldn't be cancelled ({failure.message})"
+    drive.note(f"{job.id} {problem} and goes on: cancel it at the API if you don't want it")
+    return None
+
+
+def hold_what_is_told(drive: Drive, job: RemoteJob, differs: tuple[Difference, ...] = ()) -> None:
+    """Hold against the budget the most that the job can cost by what the API says of it."""
+    order = drive.order
+    told = epochs_of(job.hyperparameters)
+    if order is None or told is None or order.hold.has_ended:
+        return
+    most = most_usd(drive, drive.prepared.tokens_per_epoch * told)
+    if not order.hold.change(most):
+        drive.note(f"{job.id} can cost up to {usd(most)} by what the API says, which passes the budget")
+
+
+def settle(drive: Drive, job: RemoteJob | None) -> None:
+    """Tell the budget what this session's order has cost, or may yet."""
+    order = drive.order
+    if order is None or order.hold.has_ended:
+        return
+    is_ours = job is not None and order.owns(job)
+    if job is not None and is_ours and not job.phase.is_under_way:
+        never_trained = job.phase.has_ended and job.trained_tokens is None
+        tokens = 0 if never_trained and job.phase is Phase.CANCELLED else job.trained_tokens
+        order.hold.settle(None if tokens is None else training_usd(drive.job.price, tokens) or 0.0)
+    elif job is not None and not is_ours and not (drive.rivals and drive.rivals.may_cost):
+        order.hold.release()
+    else:
+        order.hold.doubt()
