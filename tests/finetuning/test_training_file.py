@@ -70,7 +70,7 @@ def test_is_of_the_selected_rows_in_the_order_of_datasets(tuning):
 def test_epochs_left_to_the_service_are_counted_as_its_most(tuning):
     file = tuning.training_file()
     turns = [turn for line in file.text.split("\n")[:-1] for turn in json.loads(line)["messages"]]
-    size = sum(len(turn["content"].encode()) + 16 for turn in turns)  # bytes of UTF-8, and the chat format's own
+    size = sum(len(turn["content"].encode()) + 80 for turn in turns)  # bytes of UTF-8, and the chat format's own
     assert tuning.jobs().prepare("tuned").most_tokens == size
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
     assert tuning.jobs().prepare("tuned").most_tokens == MOST_EPOCHS * size
