@@ -6,7 +6,7 @@ The schemas keep to what drafts 4 to 7 have in common: editors of TOML differ in
 import json
 import math
 import re
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ WRITTEN = "written"
 """A field of tables that isn't a key: the keys that the file has."""
 
 
-class Kind(msgspec.Struct, frozen=True):
+class Kind(msgspec.Struct, frozen=True, dict=True):
     """One declared type."""
 
     declared: inspect.Type
@@ -58,12 +58,12 @@ class Kind(msgspec.Struct, frozen=True):
                 return "a file's path"
         return "a text"
 
-    @property
+    @cached_property
     def members(self) -> "list[Kind]":
         """The kinds of which a value has one; itself if there is only one."""
         return [kind_of(member) for member in self.declared.types] if isinstance(self.declared, inspect.UnionType) else [self]
 
-    @property
+    @cached_property
     def item(self) -> "Kind":
         """The kind of each value of a list, or of a table with the user's own keys."""
         assert isinstance(self.declared, inspect.VarTupleType | inspect.DictType)
@@ -76,10 +76,18 @@ class Kind(msgspec.Struct, frozen=True):
             return self.declared.cls
         return None
 
+    @cached_property
+    def keys(self) -> "dict[str, Key]":
+        """The keys of such a table by name, those that are required first."""
+        assert isinstance(self.declared, inspect.StructType)
+        fields = [field for field in self.declared.fields if field.name != WRITTEN]
+        fields.sort(key=lambda field: not field.required)
+        return {field.name: Key(field.name, kind_of(field.type), field.required, _default(field)) for field in fields}
+
     def value_of(self, name: str) -> "Kind":
         """Return the kind of the value under one of the user's own keys."""
         known = self.extra.get("known", {})
-        return kind_of(inspect.type_info(known[name])) if name in known else self.item
+        return kind_of_table(known[name]) if name in known else self.item
 
     def fault(self, value: Any) -> str | None:
         """Return the fault of a value, or None; the reader checks the values inside a table."""
@@ -144,10 +152,21 @@ class Kind(msgspec.Struct, frozen=True):
                 shape: Schema = {"type": "object", "additionalProperties": self.item.schema()}
                 return shape | ({"properties": known} if known else {}) | ({"minProperties": least} if least else {})
             case inspect.StructType():
-                return table_shape(self.table or Table)
+                return self._table_shape(self.table or Table)
             case inspect.UnionType():
                 return {"anyOf": [kind.schema() for kind in self.members]}
         return {}
+
+    def _table_shape(self, table: type[Table]) -> Schema:
+        rules = table.rules
+        shape: Schema = {"type": "object", "additionalProperties": False}
+        shape["properties"] = {name: key.schema() for name, key in self.keys.items()}
+        required = [name for name, key in self.keys.items() if key.required]
+        shape |= {"required": required} if required else {}
+        shape |= {"oneOf": [{"required": [name]} for name in rules.one_of]} if rules.one_of else {}
+        shape |= {"anyOf": [{"required": [name]} for name in rules.any_of]} if rules.any_of else {}
+        shape |= {"dependencies": {name: [other] for name, other in rules.needs}} if rules.needs else {}
+        return shape | ({"allOf": [{"not": {"required": list(pair)}} for pair in rules.apart]} if rules.apart else {})
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -185,25 +204,14 @@ def kind_of(declared: inspect.Type) -> Kind:
 
 
 @cache
+def kind_of_table(table: type[Table]) -> Kind:
+    """Return the kind of a table. It is made once, with the kinds of all that is inside it: they take milliseconds."""
+    return kind_of(inspect.type_info(table))
+
+
 def keys_of(table: type[Table]) -> dict[str, Key]:
     """Return the keys of a table by name, those that are required first."""
-    described = inspect.type_info(table)
-    assert isinstance(described, inspect.StructType)
-    fields = sorted((field for field in described.fields if field.name != WRITTEN), key=lambda field: not field.required)
-    return {field.name: Key(field.name, kind_of(field.type), field.required, _default(field)) for field in fields}
-
-
-def table_shape(table: type[Table]) -> Schema:
-    """Return the JSON Schema of a table, without its description."""
-    keys, rules = keys_of(table), table.rules
-    shape: Schema = {"type": "object", "additionalProperties": False}
-    shape["properties"] = {name: key.schema() for name, key in keys.items()}
-    required = [name for name, key in keys.items() if key.required]
-    shape |= {"required": required} if required else {}
-    shape |= {"oneOf": [{"required": [name]} for name in rules.one_of]} if rules.one_of else {}
-    shape |= {"anyOf": [{"required": [name]} for name in rules.any_of]} if rules.any_of else {}
-    shape |= {"dependencies": {name: [other] for name, other in rules.needs}} if rules.needs else {}
-    return shape | ({"allOf": [{"not": {"required": list(pair)}} for pair in rules.apart]} if rules.apart else {})
+    return kind_of_table(table).keys
 
 
 def _default(field: inspect.Field) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from msgspec import inspect
 
 from evaltape.names import nearest
-from evaltape.suite.file.kinds import WRITTEN, Key, Kind, keys_of
+from evaltape.suite.file.kinds import WRITTEN, Key, Kind, kind_of_table
 from evaltape.suite.file.place import Place, listed, value_shown
 from evaltape.suite.file.values import Rules, Table
 
@@ -16,7 +16,10 @@ AnyTable = TypeVar("AnyTable", bound=Table)
 
 def read_table(table: type[AnyTable], values: Mapping[str, Any], place: Place) -> AnyTable:
     """Return the record of a table. Raises `UserError` for the first thing that is wrong with it."""
-    keys = keys_of(table)
+    return _read(kind_of_table(table).keys, table, values, place)
+
+
+def _read(keys: Mapping[str, Key], table: type[AnyTable], values: Mapping[str, Any], place: Place) -> AnyTable:
     for name in values:
         if name not in keys:
             hint = nearest(name, keys)
@@ -33,7 +36,7 @@ def read_value(kind: Kind, key: str, value: Any, place: Place) -> Any:
     if fault is not None:
         raise place.error(key, f"= {value_shown(value)}: {fault}")
     if kind.table is not None:
-        return read_table(kind.table, value, place.inside(key))
+        return _read(kind.keys, kind.table, value, place.inside(key))
     match kind.declared:
         case inspect.UnionType():
             return read_value(next(member for member in kind.members if member.accepts(value)), key, value, place)

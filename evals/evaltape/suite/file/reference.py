@@ -41,7 +41,8 @@ def metrics_table() -> str:
 
 def options_table() -> str:
     """Return the table of all options of metrics."""
-    options = {name: key for table in [*METRICS.values(), OwnMetric] for name, key in keys_of(table).items()}
+    tables: list[type[MetricTable]] = [*METRICS.values(), OwnMetric]
+    options = {name: key for table in tables for name, key in keys_of(table).items()}
     return _markdown(("option", "takes", "default", "meaning"), map(_row, options.values()))
 
 

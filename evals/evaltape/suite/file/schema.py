@@ -2,15 +2,14 @@
 
 import json
 
-from evaltape.suite.file.kinds import Schema, table_shape
+from evaltape.suite.file.kinds import Schema, kind_of_table
 from evaltape.suite.file.tables import SuiteTable
 
 
 def suite_schema() -> Schema:
     """Return the schema as builtins; it is valid as draft 4, 6 and 7."""
-    about = (SuiteTable.__doc__ or "").split("\n")[0]
-    head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Evaltape suite", "description": about}
-    return {**head, **table_shape(SuiteTable)}
+    head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Evaltape suite"}
+    return {**head, **kind_of_table(SuiteTable).schema()}
 
 
 def schema_text() -> str:
