@@ -16,7 +16,7 @@ from evaltape.against.tree import Unreadable
 from evaltape.errors import NotFetched, NotRecorded, RecordingError, UserError
 from evaltape.names import shown
 from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange, canonical, differences
+from evaltape.recording.cassettes import Exchange, differences, is_same
 from evaltape.recording.folder import ENDPOINT, answer_of
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
 from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
@@ -195,6 +195,6 @@ def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample
         except RecordingError:
             return ""
         recorded = requests[sample.id]
-        if canonical(asked) != canonical(recorded):
+        if not is_same(asked, recorded):
             return "; ".join(differences(ENDPOINT, asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
     return ""

@@ -176,7 +176,7 @@ MARGIN = 1.25
 
 def _text_of(lane: Lane, exchange: Exchange) -> str:
     """Return the text of an answer; empty for a prompt that was filtered. Raises `CallFailed` if it is none."""
-    if exchange.status != 200:
+    if exchange.status >= 300:
         return ""
     try:
         return read_completion(exchange.answered).text

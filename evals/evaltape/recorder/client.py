@@ -16,9 +16,9 @@ from urllib.parse import urljoin, urlsplit
 
 from evaltape.errors import UserError
 from evaltape.recorder.address import base_url_of, key_of
-from evaltape.recorder.failures import NO_MONEY_CODES, Mend, headers_of, is_filtered, of_status, words_of
+from evaltape.recorder.failures import NO_MONEY_CODES, Mend, headers_of, of_status, words_of
 from evaltape.recorder.failures import CallFailed as CallFailed
-from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, without_identity
+from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, is_filtered, without_identity
 from evaltape.recording.redaction import without_secrets
 from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
@@ -134,7 +134,8 @@ class Endpoint:
         exchange, headers = await self._sent(
             lambda: send("/chat/completions", body=body, cast_to=httpx2.Response), _chat_exchange
         )
-        self._refuse_error(exchange, headers)
+        if exchange.status < 300:
+            self._refuse_error(exchange, headers)
         return exchange, headers
 
     async def call(self, send: Callable[[], Awaitable[Any]], timeout_s: float | None = None) -> Answered:
@@ -159,8 +160,10 @@ class Endpoint:
                 sent = await send()
             return read(getattr(sent, "http_response", sent))
         except openai.APIStatusError as error:
-            if read is _chat_exchange and is_filtered(error.status_code, _code_of(error)):
-                return read(error.response)
+            if read is _chat_exchange and error.status_code == 400 and isinstance(error.body, dict):
+                answered = read(error.response)
+                if is_filtered(answered[0]):
+                    return answered
             raise self._refusal(error) from None
         except openai.APIConnectionError as error:
             raise self._broken(error, sending.has_left) from None

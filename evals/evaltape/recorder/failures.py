@@ -31,7 +31,6 @@ _TOO_LARGE = re.compile(r"(request|prompt|input) (is )?too large", re.IGNORECASE
 _ASKED_OF_LIMIT = re.compile(
     r"limit:? ?([\d,]+).{0,80}?requested:? ?([\d,]+)|requested:? ?([\d,]+).{0,80}?limit:? ?([\d,]+)", re.I
 )
-_FILTERED = {"content_filter", "content_policy_violation", "moderation_blocked"}
 _WORDS = ("message", "detail", "error", "error_description", "msg", "title")
 """Where APIs say what is wrong: OpenAI's, FastAPI's, and others."""
 _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -93,11 +92,6 @@ def _is_too_large(words: str) -> bool:
         return False
     limit, requested = (found[1], found[2]) if found[1] else (found[4], found[3])
     return int(requested.replace(",", "") or 0) > int(limit.replace(",", "") or 0)
-
-
-def is_filtered(status: int, code: str | None) -> bool:
-    """Return whether the API's content filter refused the prompt: that is the model's answer, not an error."""
-    return status == 400 and code in _FILTERED
 
 
 def headers_of(response: Any) -> dict[str, str]:

@@ -24,6 +24,7 @@ REMOVED_KEYS = {"organization_id", "organization", "org_id", "project_id", "proj
 LARGEST_BYTES = 32 * 2**20
 LATENCY, COST = "x-evaltape-latency-s", "x-evaltape-cost-usd"
 """Headers of our own, beside the API's: how long the answer took, and what it cost."""
+_FILTERED = ("content_filter", "content_policy_violation", "moderation_blocked")
 _HTTP_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
@@ -70,9 +71,15 @@ def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Exchange:
         changes = differences(endpoint, asked, recorded[0])
         what = " and ".join(change.split(" (")[0] for change in changes)
         raise RecordedOtherwise(f"{shown(path)}: recorded with {'; '.join(changes)}", what)
-    if not 200 <= exchange.status < 300:
+    if not 200 <= exchange.status < 300 and not is_filtered(exchange):
         raise RecordingError(f"{shown(path)}: recorded with HTTP status {exchange.status}, which is no answer")
     return exchange
+
+
+def is_filtered(exchange: Exchange) -> bool:
+    """Return whether the API's content filter refused the prompt, with HTTP status 400. That is the model's answer."""
+    error = exchange.answered.get("error") if exchange.status == 400 and isinstance(exchange.answered, dict) else None
+    return isinstance(error, dict) and error.get("code") in _FILTERED
 
 
 def _load(path: Path) -> list[Interaction]:
@@ -138,12 +145,25 @@ def matches(recorded: Exchange, endpoint: str, asked: dict[str, Any]) -> bool:
     whatever their spacing and the order of their keys.
     """
     same_endpoint = recorded.method == "POST" and recorded.path.endswith(endpoint)
-    return same_endpoint and canonical(asked) == canonical(recorded.asked)
+    return same_endpoint and is_same(asked, recorded.asked)
 
 
 def canonical(value: Any) -> str:
     """Return JSON in one spelling: sorted keys, no spaces. `1` and `1.0` differ, as do `true` and `1`."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether two values are the same JSON, for which `1` and `1.0` are the same number, and `true` and `1` differ."""
+    return canonical(_plain(one)) == canonical(_plain(other))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return list(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> list[str]:
@@ -153,7 +173,7 @@ def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> lis
     changes = []
     for key in dict.fromkeys([*asked, *recorded.asked]):
         now, then = asked.get(key), recorded.asked.get(key)
-        if key in asked and key in recorded.asked and canonical(now) == canonical(then):
+        if key in asked and key in recorded.asked and is_same(now, then):
             continue
         changes.append(_change(key, key in asked, now, key in recorded.asked, then))
     return changes or [f"another method ({cut(recorded.method, 20)}; the suite asks with POST)"]
@@ -221,7 +241,7 @@ def _interaction(exchange: Exchange) -> Interaction:
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     asked = None if exchange.asked is None else _text(exchange.asked, is_json=True).encode()
     return Asked(exchange.method, address, asked), {
-        "status": {"code": exchange.status, "message": "OK"},
+        "status": {"code": exchange.status, "message": "OK" if exchange.status == 200 else "Bad Request"},
         "headers": {name: [value] for name, value in _headers(exchange)},
         "body": {"string": _text(exchange.answered, "json" in exchange.content_type).encode()},
     }

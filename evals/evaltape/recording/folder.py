@@ -13,13 +13,13 @@ from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, Recordin
 from evaltape.files import FETCH
 from evaltape.names import shown
 from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange
+from evaltape.recording.cassettes import Exchange, is_filtered
 from evaltape.recording.unfinished import JOB, REPEAT, Call, cassette_name, read_unfinished
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
 from evaltape.scoring.extraction import NoMatch, Step, extract
-from evaltape.scoring.prediction import read_completion
+from evaltape.scoring.prediction import read_completion, read_refused_prompt
 from evaltape.suite import prompt
 from evaltape.suite.definition import Model, Suite
 
@@ -162,8 +162,9 @@ def extracted(answer: Answer, steps: Sequence[Step]) -> Answer:
 
 def answer_of(exchange: Exchange) -> Answer:
     """Return the answer in a recorded call. Raises `ValueError` if it is no chat completion."""
+    filtered = is_filtered(exchange)
     return msgspec.structs.replace(
-        read_completion(exchange.answered),
+        read_refused_prompt(exchange.answered) if filtered else read_completion(exchange.answered),
         latency_s=exchange.latency_s,
         cost_usd=exchange.cost_usd,
         recorded=recorded_on(exchange),

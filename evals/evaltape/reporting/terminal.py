@@ -38,8 +38,7 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
     for suite in results:
         if suite.predictions or suite.causes or results.stopped:
             _print_suite(reporter, suite, results)
-    if reporter.verbosity < 0:
-        return
+    # Also with -q: what was spent, and what goes on at an API and costs more.
     for line in _session_lines(results):
         print_wrapped(reporter, line)
 

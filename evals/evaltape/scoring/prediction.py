@@ -80,6 +80,13 @@ def read_completion(body: Any) -> Answer:
     return Answer(text, _failure(text, refusal, reason), reason == "length", served, Usage(usage.prompt, usage.answer))
 
 
+def read_refused_prompt(body: Any) -> Answer:
+    """Return the answer in the error by which an API's content filter refuses a prompt."""
+    reason = "refused by the API's content filter"
+    words = visible(cut(str(body["error"].get("message") or ""), 300))
+    return Answer(failure=Failure("filtered", f"{reason}: {words}" if words else reason, cause=reason))
+
+
 def _text(content: Any) -> str:
     """Return a message's text: content may be a text, or a list of parts, of which those of text count."""
     if isinstance(content, list):
