@@ -1,22 +1,25 @@
 """What is asserted of every tuned model: its job succeeded, and then as of others."""
 
+from collections.abc import Callable
+
+import evaltape
 import pytest
 
 pytestmark = [pytest.mark.finetuned, pytest.mark.usefixtures("job")]
 
 
-def test_job(job, job_key):
+def test_job(job: Callable[[str], evaltape.Job], job_key: str) -> None:
     assert job(job_key).status == "succeeded"
 
 
 @pytest.mark.sample
-def test_sample(prediction):
+def test_sample(prediction: evaltape.Prediction) -> None:
     assert prediction.answered, prediction.failure
     assert not prediction.unscored, prediction.unscored
 
 
 @pytest.mark.gate
-def test_gate(scores, metric):
+def test_gate(scores: evaltape.ModelScores, metric: str) -> None:
     mean, gate, decision = scores.mean(metric), scores.model.gates[metric], scores.decision(metric)
     assert len(scores.failures) <= scores.model.allow_failed, str(decision)
     assert not scores.unscored(metric), str(decision)
@@ -24,11 +27,11 @@ def test_gate(scores, metric):
 
 
 @pytest.mark.gate
-def test_slices(slices, metric):
+def test_slices(slices: evaltape.SliceScores, metric: str) -> None:
     decision = slices.decision(metric)
     assert decision.passed, str(decision)
 
 
 @pytest.mark.gate
-def test_scores(scores, accepted):
+def test_scores(scores: evaltape.ModelScores, accepted: object) -> None:
     assert scores.accepted == accepted

@@ -11,22 +11,36 @@ In tests and metrics of your own:
         assert len(prediction.text.split()) <= 30
 
 To read the code, follow one sample: `suite` (what is evaluated) -> `samples` -> `recorder` (asks the model) -> `recording`
-(the cassette) -> `workspace` and `session` (its prediction, scored by `scoring`) -> `plugin` (the fixtures) -> `reporting`.
-Imports go one way: plugin, hooks, reporting and session, recorder, workspace, finetuning, recording, scoring, samples, suite.
+(the cassette) -> `workspace` and `evaluation` (its prediction, scored by `scoring`) -> `plugin` (the fixtures) -> `reporting`.
+Imports go one way: plugin, hooks, reporting and evaluation, recorder, workspace, finetuning, recording, scoring, samples and
+suite.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evaltape.finetuning.recorded_job import Job
+    from evaltape.mutation.advice import TestedMutants
     from evaltape.mutation.operators import operator
     from evaltape.samples.sample import Sample
     from evaltape.scoring.declared import metric
-    from evaltape.scoring.paired_scores import PairedScores
+    from evaltape.scoring.paired_scores import AgainstScores, PairedScores
     from evaltape.scoring.prediction import Prediction
     from evaltape.scoring.scores import ModelScores
     from evaltape.scoring.slices import SliceScores
 
-__all__ = ["ModelScores", "PairedScores", "Prediction", "Sample", "SliceScores", "metric", "operator"]
+__all__ = [
+    "AgainstScores",
+    "Job",
+    "ModelScores",
+    "PairedScores",
+    "Prediction",
+    "Sample",
+    "SliceScores",
+    "TestedMutants",
+    "metric",
+    "operator",
+]
 __version__ = "0.1.0"
 
 _HOME = {
@@ -36,6 +50,9 @@ _HOME = {
     "Prediction": ("evaltape.scoring.prediction", "Prediction"),
     "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
     "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
+    "AgainstScores": ("evaltape.scoring.paired_scores", "AgainstScores"),
+    "TestedMutants": ("evaltape.mutation.advice", "TestedMutants"),
+    "Job": ("evaltape.finetuning.recorded_job", "Job"),
     "SliceScores": ("evaltape.scoring.slices", "SliceScores"),
 }
 """Where each public name is defined. It is imported on first use, so that `import evaltape` costs next to nothing."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from evaltape.errors import RecordingError, UserError
+from evaltape.evaluation import Evaluation
 from evaltape.finetuning.recorded_job import Job
 from evaltape.hooks.cases import (
     NO_ASSERTS,
@@ -24,8 +25,8 @@ from evaltape.hooks.cases import (
     sample_tests,
     subject_of,
 )
-from evaltape.hooks.findings import attach, finding_of
 from evaltape.hooks.output import remove_earlier
+from evaltape.hooks.reports import attach, finding_of
 from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
 from evaltape.options import add_options, as_usage_error, read_settings, runs_nothing
@@ -36,7 +37,6 @@ from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.session import Session
 from evaltape.suite.definition import Model
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from evaltape.hooks.xdist import Worker
     from evaltape.mutation.advice import TestedMutants
 
-SESSION = pytest.StashKey[Session]()
+EVALUATION = pytest.StashKey[Evaluation]()
 PROCESS = pytest.StashKey["Controller | Worker | Listing"]()
 """The hooks of this kind of process, which open the suites."""
 OUTPUTS = ("results", "report", "comment")
@@ -86,39 +86,39 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_controller and not runs_nothing(config):
         remove_earlier(config.invocation_params.dir, (getattr(config.option, name) for name in OUTPUTS))
     with as_usage_error():
-        session = Session(read_settings(config), is_controller)
+        evaluation = Evaluation(read_settings(config), is_controller)
         if is_controller:
-            session.find_other_side()
-    config.stash[SESSION] = session
+            evaluation.find_other_side()
+    config.stash[EVALUATION] = evaluation
     leave_to_us(config)
-    config.stash[PROCESS] = _registered(config, session)
+    config.stash[PROCESS] = _registered(config, evaluation)
 
 
-def _registered(config: pytest.Config, session: Session) -> "Controller | Worker | Listing":
+def _registered(config: pytest.Config, evaluation: Evaluation) -> "Controller | Worker | Listing":
     """Register the hooks of this kind of process; return the object that opens the suites in it."""
     register = config.pluginmanager.register
-    if session.settings.only_lists:
+    if evaluation.settings.only_lists:
         from evaltape.hooks.listing import Listing
 
-        listing = Listing(session)
+        listing = Listing(evaluation)
         register(listing)
         return listing
-    if not session.is_controller:
+    if not evaluation.is_controller:
         from evaltape.hooks.xdist import Worker
 
-        worker = Worker(config, session)
+        worker = Worker(config, evaluation)
         register(worker)
         return worker
     from evaltape.hooks.controller import Controller
     from evaltape.hooks.failures import FailuresByCause
     from evaltape.hooks.xdist import Distribution
 
-    controller = Controller(session)
-    hooks = [controller, FailuresByCause(lambda: controller.results), Distribution(session, controller)]
-    if session.settings.mutate:
+    controller = Controller(evaluation)
+    hooks = [controller, FailuresByCause(lambda: controller.results), Distribution(evaluation, controller)]
+    if evaluation.settings.mutate:
         from evaltape.hooks.mutating import Mutating
 
-        hooks.append(Mutating(session))
+        hooks.append(Mutating(evaluation))
     for each in hooks:
         register(each)
     return controller
@@ -134,10 +134,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if USER_ERROR in stash or (subject is None and not waits_for_jobs(metafunc.definition)):
         return
     try:
-        if not stash[SESSION].workspaces:
+        if not stash[EVALUATION].workspaces:
             stash[PROCESS].open()
         if subject is not None:
-            parametrize(metafunc, stash[SESSION], subject)
+            parametrize(metafunc, stash[EVALUATION], subject)
     except UserError as error:
         stash[USER_ERROR] = error
 
@@ -158,10 +158,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if USER_ERROR in config.stash:
         raise pytest.UsageError(str(config.stash[USER_ERROR]))
     items[:] = [item for item in items if case_of(item) is not NOTHING]
-    session = config.stash[SESSION]
-    session.findings.test_ids.update(sample_tests(items))
+    evaluation = config.stash[EVALUATION]
+    evaluation.findings.test_ids.update(sample_tests(items))
     result = yield
-    if session.is_controller:
+    if evaluation.is_controller:
         items.sort(key=is_gate)
     else:
         items[:] = [item for item in items if not is_gate(item)]
@@ -181,18 +181,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
     Where asserts are left out a test of ours is skipped: it would pass whatever it asserts.
     """
-    case, session = case_of(pyfuncitem), pyfuncitem.config.stash[SESSION]
+    case, evaluation = case_of(pyfuncitem), pyfuncitem.config.stash[EVALUATION]
     if case is not None and leaves_asserts_out(pyfuncitem):
         pytest.skip(NO_ASSERTS)
     if case is not None and case.is_gate:
-        for model in case.models(session):
+        for model in case.models(evaluation):
             try:
-                reason = session.unfinished(model)
+                reason = evaluation.unfinished(model)
             except RecordingError as error:
                 reason = str(error)
             if reason:
                 pytest.fail(reason, pytrace=False)
-        _skip_what_is_not_decided(case, session)
+        _skip_what_is_not_decided(case, evaluation)
 
 
 # ---------------------------------------------------------------- what tests ask for
@@ -206,7 +206,7 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
     assert model is not None and sample is not None
     if model.job:
         request.getfixturevalue("job")
-    found = _unless_stopped(request, lambda session: session.prediction(model, sample))
+    found = _unless_stopped(request, lambda evaluation: evaluation.prediction(model, sample))
     request.node.user_properties.extend(found.scores.items())
     return found
 
@@ -215,7 +215,7 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
 def scores(request: pytest.FixtureRequest) -> ModelScores:
     """A model's predictions for every sample of its suite."""
     model = _model_of_gate(request)
-    found = _unless_stopped(request, lambda session: session.scores(model))
+    found = _unless_stopped(request, lambda evaluation: evaluation.scores(model))
     request.node.user_properties.extend(found.properties(request.param.bound))
     return found
 
@@ -224,7 +224,7 @@ def scores(request: pytest.FixtureRequest) -> ModelScores:
 def slices(request: pytest.FixtureRequest) -> SliceScores:
     """A model's scores by the values of the suite's slice columns."""
     model = _model_of_gate(request)
-    return _unless_stopped(request, lambda session: session.slices(model))
+    return _unless_stopped(request, lambda evaluation: evaluation.slices(model))
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def against(request: pytest.FixtureRequest) -> AgainstScores:
     assert model is not None
     if model.job:
         request.getfixturevalue("job")
-    found = _unless_stopped(request, lambda session: session.against(model))
+    found = _unless_stopped(request, lambda evaluation: evaluation.against(model))
     if found.not_compared:
         pytest.skip(f"{NOT_CHECKED}: {found.not_compared}")
     request.node.user_properties.extend(found.properties(case.bound))
@@ -247,7 +247,7 @@ def mutants(request: pytest.FixtureRequest) -> "TestedMutants":
     """One kind of damage to a model's recorded answers, and which gates notice it."""
     from evaltape.hooks.mutating import tested_mutants
 
-    return tested_mutants(request, request.config.stash[SESSION])
+    return tested_mutants(request, request.config.stash[EVALUATION])
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def comparison(request: pytest.FixtureRequest) -> PairedScores:
     comparison = case.comparison
     assert comparison is not None and case.bound is not None
     _skip_unless_all(request)
-    found = _unless_stopped(request, lambda session: session.paired_scores(comparison))
+    found = _unless_stopped(request, lambda evaluation: evaluation.paired_scores(comparison))
     request.node.user_properties.extend(found.properties(case.bound))
     return found
 
@@ -276,11 +276,11 @@ def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
 
     The recorder drives each job once per session, however many workers there are, from the moment the tests begin.
     """
-    session = request.config.stash[SESSION]
+    evaluation = request.config.stash[EVALUATION]
 
     def wait_for(key: str) -> Job:
         try:
-            return session.job(key)
+            return evaluation.job(key)
         except RecordingStopped as stopped:
             skip, reason = True, f"not waited for: {stopped}"
         except (RecordingError, UserError) as error:
@@ -296,14 +296,14 @@ def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
 @pytest.fixture
 def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
     """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
-    session = request.config.stash[SESSION]
-    commands = session.workspaces[scores.model.suite].commands
-    return accepted_scores(request, scores, session.settings.snapshots, commands)
+    evaluation = request.config.stash[EVALUATION]
+    commands = evaluation.workspaces[scores.model.suite].commands
+    return accepted_scores(request, scores, evaluation.settings.snapshots, commands)
 
 
-def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Session], Value]) -> Value:
+def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Evaluation], Value]) -> Value:
     try:
-        return get(request.config.stash[SESSION])
+        return get(request.config.stash[EVALUATION])
     except RecordingStopped as reason:
         request.session.shouldstop = str(reason)
         pytest.skip(f"not asked: {reason}")
@@ -321,15 +321,15 @@ def _model_of_gate(request: pytest.FixtureRequest) -> Model:
 
 def _skip_unless_all(request: pytest.FixtureRequest) -> None:
     """Skip a gate that this run can't decide: it looks at a part of the samples."""
-    session = request.config.stash[SESSION]
-    if session.settings.samples is not None:
-        pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(session.settings.samples)}")
+    evaluation = request.config.stash[EVALUATION]
+    if evaluation.settings.samples is not None:
+        pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(evaluation.settings.samples)}")
 
 
-def _skip_what_is_not_decided(case: Case, session: Session) -> None:
+def _skip_what_is_not_decided(case: Case, evaluation: Evaluation) -> None:
     """Skip a test on a bound that nothing decides, or that may stay open by the suite (`inconclusive = "skip"`)."""
     if case.bound is not None and case.bound.kind != GATE:
-        decision = session.decide(case.bound)
+        decision = evaluation.decide(case.bound)
         if not decision.passed and not decision.fails:
             pytest.skip(str(decision))
 
@@ -343,7 +343,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     case = case_of(item)
     if case is not None:
-        finding = finding_of(item, case, item.config.stash[SESSION], report)
+        finding = finding_of(item, case, item.config.stash[EVALUATION], report)
         attach(report, finding)
         if report.outcome == "failed":
             from evaltape.hooks.failures import shorten

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from evaltape.errors import UserError
+from evaltape.evaluation import Evaluation
 from evaltape.names import nearest
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound
-from evaltape.session import Session
 from evaltape.suite.definition import Comparison, Model
 
 PREDICTION, SCORES, SLICES, COMPARISON = "prediction", "scores", "slices", "comparison"
@@ -60,9 +60,9 @@ class Case:
         """Whether it is an assertion on all samples of a model, or on a pair of models."""
         return self.subject in GATES
 
-    def models(self, session: Session) -> list[Model]:
+    def models(self, evaluation: Evaluation) -> list[Model]:
         """Return the models that it looks at."""
-        suite = session.workspaces[self.suite].suite
+        suite = evaluation.workspaces[self.suite].suite
         keys = [self.comparison.baseline, self.comparison.candidate] if self.comparison else []
         return [self.model] if self.model else [suite.models[key] for key in keys]
 
@@ -126,14 +126,16 @@ def subject_of(metafunc: pytest.Metafunc) -> str | None:
     return names[0] if names else None
 
 
-def parametrize(metafunc: pytest.Metafunc, session: Session, subject: str) -> None:
+def parametrize(metafunc: pytest.Metafunc, evaluation: Evaluation, subject: str) -> None:
     """Parametrize a test with its cases."""
     with_metric = subject in (SCORES, SLICES, COMPARISON, AGAINST) and "metric" in metafunc.fixturenames
-    suites = _suites_of(metafunc.definition, session)
+    suites = _suites_of(metafunc.definition, evaluation)
     cases = [
-        case for case in _CASES[subject](session, with_metric) if case.suite in suites and _is_wanted(metafunc, case, session)
+        case
+        for case in _CASES[subject](evaluation, with_metric)
+        if case.suite in suites and _is_wanted(metafunc, case, evaluation)
     ]
-    parameters = [pytest.param(*_values(case, with_metric), id=case.id, marks=_marks(case, session)) for case in cases]
+    parameters = [pytest.param(*_values(case, with_metric), id=case.id, marks=_marks(case, evaluation)) for case in cases]
     if not parameters:
         parameters = [pytest.param(*_values(NOTHING, with_metric), id="nothing")]
     metafunc.parametrize([subject, "metric"] if with_metric else [subject], parameters, indirect=[subject])
@@ -146,31 +148,31 @@ def _values(case: Case, with_metric: bool) -> list[Any]:
 # ---------------------------------------------------------------- the cases of each kind of test
 
 
-def _predictions(session: Session, _: bool) -> Iterator[Case]:
-    for workspace in session.workspaces.values():
+def _predictions(evaluation: Evaluation, _: bool) -> Iterator[Case]:
+    for workspace in evaluation.workspaces.values():
         for model in workspace.suite.models.values():
             for sample in workspace.selected_samples:
                 case_id = f"{workspace.name}-{model.key}-{sample.name}"
                 yield Case(PREDICTION, workspace.name, model, sample, id=case_id)
 
 
-def _scores(session: Session, with_metric: bool) -> Iterator[Case]:
-    for model in session.models() if not with_metric else ():
+def _scores(evaluation: Evaluation, with_metric: bool) -> Iterator[Case]:
+    for model in evaluation.models() if not with_metric else ():
         yield Case(SCORES, model.suite, model, id=f"{model.suite}-{model.key}")
     if with_metric:
-        yield from _bounded(session, SCORES, bounds.GATE)
+        yield from _bounded(evaluation, SCORES, bounds.GATE)
 
 
-def _slices(session: Session, _: bool) -> Iterator[Case]:
-    yield from _bounded(session, SLICES, bounds.SLICE_GATE)
+def _slices(evaluation: Evaluation, _: bool) -> Iterator[Case]:
+    yield from _bounded(evaluation, SLICES, bounds.SLICE_GATE)
 
 
-def _comparisons(session: Session, _: bool) -> Iterator[Case]:
-    yield from _bounded(session, COMPARISON, bounds.MIN_GAIN, bounds.MAX_DROP)
+def _comparisons(evaluation: Evaluation, _: bool) -> Iterator[Case]:
+    yield from _bounded(evaluation, COMPARISON, bounds.MIN_GAIN, bounds.MAX_DROP)
 
 
-def _mutants(session: Session, _: bool) -> Iterator[Case]:
-    for workspace in session.workspaces.values():
+def _mutants(evaluation: Evaluation, _: bool) -> Iterator[Case]:
+    for workspace in evaluation.workspaces.values():
         asked = workspace.suite.mutants
         if asked is not None and asked.noticed_at is not None:
             operators = [operator.name for operator in workspace.operators if operator.harmful]
@@ -179,16 +181,16 @@ def _mutants(session: Session, _: bool) -> Iterator[Case]:
                 yield Case(MUTANTS, workspace.name, model, operator=operator, id=case_id)
 
 
-def _against(session: Session, with_metric: bool) -> Iterator[Case]:
-    for model in session.models() if not with_metric else ():
+def _against(evaluation: Evaluation, with_metric: bool) -> Iterator[Case]:
+    for model in evaluation.models() if not with_metric else ():
         yield Case(AGAINST, model.suite, model, id=f"{model.suite}-{model.key}")
     if with_metric:
-        yield from _bounded(session, AGAINST, bounds.AGAINST)
+        yield from _bounded(evaluation, AGAINST, bounds.AGAINST)
 
 
-def _bounded(session: Session, subject: str, *kinds: bounds.Kind) -> Iterator[Case]:
+def _bounded(evaluation: Evaluation, subject: str, *kinds: bounds.Kind) -> Iterator[Case]:
     """Yield a case for each bound of some kinds, of all suites."""
-    for workspace in session.workspaces.values():
+    for workspace in evaluation.workspaces.values():
         suite = workspace.suite
         for bound in bounds.bounds_of(suite):
             if bound.kind in kinds:
@@ -198,13 +200,13 @@ def _bounded(session: Session, subject: str, *kinds: bounds.Kind) -> Iterator[Ca
                 yield Case(subject, bound.suite, model, comparison=pair, bound=bound, id=case_id)
 
 
-def _jobs(session: Session, _: bool) -> Iterator[Case]:
-    for model in session.models():
+def _jobs(evaluation: Evaluation, _: bool) -> Iterator[Case]:
+    for model in evaluation.models():
         if model.job:
             yield Case(JOB_KEY, model.suite, model, id=f"{model.suite}-{model.key}")
 
 
-_CASES: dict[str, Callable[[Session, bool], Iterable[Case]]] = {
+_CASES: dict[str, Callable[[Evaluation, bool], Iterable[Case]]] = {
     PREDICTION: _predictions,
     SCORES: _scores,
     SLICES: _slices,
@@ -218,28 +220,28 @@ _CASES: dict[str, Callable[[Session, bool], Iterable[Case]]] = {
 # ---------------------------------------------------------------- marks
 
 
-def _kind(case: Case, session: Session) -> str:
+def _kind(case: Case, evaluation: Evaluation) -> str:
     model = case.model
     if case.comparison is not None:
-        model = session.workspaces[case.suite].suite.models[case.comparison.candidate]
+        model = evaluation.workspaces[case.suite].suite.models[case.comparison.candidate]
     assert model is not None
     return model.kind
 
 
-def _is_wanted(metafunc: pytest.Metafunc, case: Case, session: Session) -> bool:
+def _is_wanted(metafunc: pytest.Metafunc, case: Case, evaluation: Evaluation) -> bool:
     """Return whether a test's own marks allow a case: without `baseline` or `finetuned` it gets every model."""
     marked = [kind for kind in ("baseline", "finetuned") if metafunc.definition.get_closest_marker(kind)]
-    return not marked or _kind(case, session) in marked
+    return not marked or _kind(case, evaluation) in marked
 
 
-def _suites_of(definition: pytest.Item, session: Session) -> set[str]:
+def _suites_of(definition: pytest.Item, evaluation: Evaluation) -> set[str]:
     """Return the suites that a test's `suite` marks allow: all without one.
 
     Raises `UserError` for a name that no suite has, if all that are configured are there to tell.
     """
     marks = list(definition.iter_markers("suite"))
     named = {name for mark in marks for name in mark.args}
-    known, settings = set(session.workspaces), session.settings
+    known, settings = set(evaluation.workspaces), evaluation.settings
     strange = sorted(map(str, named - known)) if settings.suites == settings.configured_suites else []
     if strange or (marks and not named):
         what = f"no suite {strange[0]!r}.{nearest(strange[0], known)}" if strange else "it takes the names of suites."
@@ -247,15 +249,15 @@ def _suites_of(definition: pytest.Item, session: Session) -> set[str]:
     return named if marks else known
 
 
-def _marks(case: Case, session: Session) -> list[pytest.MarkDecorator]:
-    kind = pytest.mark.finetuned if _kind(case, session) == "finetuned" else pytest.mark.baseline
+def _marks(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
+    kind = pytest.mark.finetuned if _kind(case, evaluation) == "finetuned" else pytest.mark.baseline
     more = {PREDICTION: [pytest.mark.sample], JOB_KEY: []}.get(case.subject, [pytest.mark.gate])
-    return [kind, *more, *_skips(case, session)]
+    return [kind, *more, *_skips(case, evaluation)]
 
 
-def _skips(case: Case, session: Session) -> list[pytest.MarkDecorator]:
+def _skips(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
     """Skip what this run surely can't decide by a mark: then nothing is started for it."""
-    settings, reasons = session.settings, []
+    settings, reasons = evaluation.settings, []
     if case.subject == MUTANTS and not settings.mutate:
         reasons.append(NOT_MUTATED)
     if case.subject == AGAINST and settings.against is None:

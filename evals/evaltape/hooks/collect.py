@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
+from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_causes import causes
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_results
@@ -16,7 +17,6 @@ from evaltape.names import shown
 from evaltape.recorder.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
 from evaltape.reporting.results import LeftOver, OwnGate, Results, Spend, SuiteResults
-from evaltape.session import Session
 from evaltape.suite.pricing import most_usd
 from evaltape.workspace import Workspace
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from evaltape.recorder.process import RecorderProcess
 
 
-def collect(session: Session, recorder: "RecorderProcess | None", is_red: bool) -> Results:
+def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: bool) -> Results:
     """Return the results of a session; `is_red` says that it fails. A session that looked at nothing has no suites."""
-    if not session.findings.predictions and recorder is None and not session.findings.unasked:
+    if not evaluation.findings.predictions and recorder is None and not evaluation.findings.unasked:
         return Results({}, is_red)
     tally = recorder.tally if recorder else Tally()
-    suites = (_suite(session, workspace, tally) for workspace in session.workspaces.values())
+    suites = (_suite(evaluation, workspace, tally) for workspace in evaluation.workspaces.values())
     return Results(
         {suite.name: suite for suite in suites},
         is_red,
-        other_failures=sum(not suite for suite in session.findings.failures.values()),
-        spend=_spend(tally, session.settings.budget_usd),
+        other_failures=sum(not suite for suite in evaluation.findings.failures.values()),
+        spend=_spend(tally, evaluation.settings.budget_usd),
         stopped=tally.stopped,
         notes=tuple(tally.notes),
     )
@@ -44,12 +44,12 @@ def _spend(tally: Tally, budget_usd: float | None) -> Spend:
     return Spend(tally.spend.usd, tally.spend.perhaps_usd, tally.spend.doubts, budget_usd)
 
 
-def _suite(session: Session, workspace: Workspace, tally: Tally) -> SuiteResults:
-    view = SuiteView(session, workspace)
-    findings = session.findings
+def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally) -> SuiteResults:
+    view = SuiteView(evaluation, workspace)
+    findings = evaluation.findings
     return SuiteResults(
         workspace.name,
-        session.settings.mode,
+        evaluation.settings.mode,
         metrics={name: metric_facts(view, metric) for name, metric in view.metrics.items()},
         models={key: model_results(view, scores) for key, scores in view.looked_at.items()},
         samples={sample.id: sample for sample in view.samples},

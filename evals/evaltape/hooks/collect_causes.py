@@ -35,7 +35,7 @@ def causes(view: SuiteView) -> Iterator[Cause]:
         for prediction in scores.failures:
             group = _group(prediction.answer.failure, _command(view, prediction))
             groups.setdefault(group, []).append((prediction.model.key, prediction.sample.id))
-    for (suite, model, sample), reason in view.session.findings.unasked.items():
+    for (suite, model, sample), reason in view.evaluation.findings.unasked.items():
         if suite == view.workspace.name:
             groups.setdefault(_same(f" not asked for: {reason}"), []).append((model, sample))
     for group, predictions in sorted(groups.items(), key=lambda each: -len(each[1])):

@@ -7,6 +7,7 @@ from functools import cached_property
 import msgspec
 
 from evaltape.errors import RecordingError
+from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_noise import model_noise
 from evaltape.reporting.accepted import changes
 from evaltape.reporting.facts import Accepted, MetricFacts, Slice, Unfinished
@@ -20,7 +21,6 @@ from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.scoring.tokenizers import unicode_words
-from evaltape.session import Session
 from evaltape.suite.definition import Model
 from evaltape.suite.pricing import call_usd, training_usd
 from evaltape.workspace import Workspace
@@ -35,8 +35,8 @@ WORDS = "words"
 class SuiteView:
     """One suite of a session: its workspace, with what was found out about it."""
 
-    def __init__(self, session: Session, workspace: Workspace) -> None:
-        self.session = session
+    def __init__(self, evaluation: Evaluation, workspace: Workspace) -> None:
+        self.evaluation = evaluation
         self.workspace = workspace
 
     @cached_property
@@ -58,7 +58,7 @@ class SuiteView:
         return [sample for sample in self.workspace.samples if sample.id in seen] if seen else []
 
     def _scores(self, model: Model) -> ModelScores:
-        known, suite = self.session.findings.predictions, self.workspace.name
+        known, suite = self.evaluation.findings.predictions, self.workspace.name
         predictions = (known.get((suite, model.key, sample.id)) for sample in self.workspace.samples)
         counted = [self._counted(each) for each in predictions if each is not None]
         return ModelScores(model, self.metrics, counted, self.workspace.clusters)
@@ -118,7 +118,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
 def _gates(view: SuiteView, model: Model, kind: Kind, scores: Scores) -> dict[str, Decision]:
     """Return what became of a model's bounds of one kind in this session, by metric."""
     bounds = (bound for bound in model_bounds(model, view.workspace.suite) if bound.kind == kind)
-    return {bound.metric: view.session.findings.tested(bound.decide(scores)) for bound in bounds}
+    return {bound.metric: view.evaluation.findings.tested(bound.decide(scores)) for bound in bounds}
 
 
 def _usage(scores: ModelScores) -> Usage:
@@ -161,7 +161,7 @@ def _slice_verdicts(slices: SliceScores, gate: Decision) -> dict[tuple[str, str]
 
 
 def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
-    test = view.session.findings.accepted.get((view.workspace.name, scores.model.key))
+    test = view.evaluation.findings.accepted.get((view.workspace.name, scores.model.key))
     if test is None:
         return None
     now = ModelScores(scores.model, view.workspace.metrics, scores.predictions).accepted
@@ -173,7 +173,7 @@ def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
 
 def computed(view: SuiteView) -> Iterator[Computed]:
     """Yield the scores of each input's first three lines: computed, not recorded. Inputs of one line are scored whole."""
-    rows = [view.session.lead(view.workspace.name, sample) for sample in view.samples]
+    rows = [view.evaluation.lead(view.workspace.name, sample) for sample in view.samples]
     names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
     if not names:
         return

@@ -21,7 +21,7 @@ def comparison_results(view: SuiteView) -> dict[str, ComparisonResults]:
 
 def _comparison(view: SuiteView, comparison: Comparison) -> ComparisonResults:
     pair = _pair(view, comparison, view.looked_at[comparison.baseline], view.looked_at[comparison.candidate])
-    tested = view.session.findings.tested
+    tested = view.evaluation.findings.tested
     metrics = {bound.metric: tested(bound.decide(pair)) for bound in comparison_bounds(comparison)}
     return ComparisonResults(
         comparison.name,
@@ -44,7 +44,7 @@ def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candid
 
 def against_results(view: SuiteView) -> AgainstResults | None:
     """Return the models that were looked at beside the other side; None without `--against`, or if none was."""
-    models, other_side = view.session.looked_at_against(view.workspace.name), view.session.other_side
+    models, other_side = view.evaluation.looked_at_against(view.workspace.name), view.evaluation.other_side
     if not models or other_side is None:
         return None
     side = other_side.side
@@ -60,7 +60,7 @@ def against_results(view: SuiteView) -> AgainstResults | None:
 
 def _against(view: SuiteView, found: AgainstScores) -> AgainstModel:
     bounds = [bound for bound in model_bounds(found.model, view.workspace.suite) if bound.kind == AGAINST]
-    metrics = {bound.metric: view.session.findings.tested(bound.decide(found)) for bound in bounds}
+    metrics = {bound.metric: view.evaluation.findings.tested(bound.decide(found)) for bound in bounds}
     return AgainstModel(
         metrics,
         {name: difference for name, difference in found.differences.items() if name not in metrics},

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evaltape.evaluation import Evaluation
 from evaltape.findings import Unasked
 from evaltape.hooks.cases import Case, case_of, is_gate
 from evaltape.hooks.collect import collect
-from evaltape.hooks.findings import finding_in, is_ours
 from evaltape.hooks.output import write_all, write_step_summary
+from evaltape.hooks.reports import finding_in, is_ours
 from evaltape.options import as_usage_error
 from evaltape.recorder.wire import Selection
 from evaltape.reporting import progress, terminal
 from evaltape.reporting.results import Results
-from evaltape.session import Session
 
 if TYPE_CHECKING:
     from evaltape.recorder.process import RecorderProcess
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class Controller:
     """The steps and the hooks of the controller, with the recorder if there is one."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
         self.recorder: RecorderProcess | None = None
         self.results: Results | None = None
         """What the session found out, once it has ended."""
@@ -52,13 +52,13 @@ class Controller:
 
         Raises `UserError` for anything that is wrong with them.
         """
-        self.session.open_suites()
-        if self.session.settings.records:
+        self.evaluation.open_suites()
+        if self.evaluation.settings.records:
             from evaltape.recorder.process import RecorderProcess
 
-            self.recorder = RecorderProcess(self.session.settings, self.session.outcomes)
-            self.session.freeze_samples()
-        self.session.check_samples()
+            self.recorder = RecorderProcess(self.evaluation.settings, self.evaluation.outcomes)
+            self.evaluation.freeze_samples()
+        self.evaluation.check_samples()
 
     def record(self, collected: pytest.Session) -> None:
         """Let the recorder begin with what the selected tests need; with nothing if the collection failed."""
@@ -69,8 +69,8 @@ class Controller:
         from evaltape.hooks.selection import selection
 
         failed = collected.testsfailed and not collected.config.option.continue_on_collection_errors
-        wanted: Selection = [] if failed else selection(collected.items, self.session)
-        self.session.expect(wanted)
+        wanted: Selection = [] if failed else selection(collected.items, self.evaluation)
+        self.evaluation.expect(wanted)
         self._has_begun = bool(wanted)
         if wanted:
             self.recorder.begin(wanted)
@@ -86,8 +86,8 @@ class Controller:
 
     def report(self, is_red: bool) -> None:
         """Collect the results and write the files that were asked for."""
-        self.results = collect(self.session, self.recording, is_red)
-        self._unwritten = list(write_all(self.results, self.session.settings))
+        self.results = collect(self.evaluation, self.recording, is_red)
+        self._unwritten = list(write_all(self.results, self.evaluation.settings))
         self._unsummarised = write_step_summary(self.results)
 
     def end_recording(self) -> None:
@@ -126,7 +126,7 @@ class Controller:
         """Keep what a test found out, here or in a worker."""
         finding = finding_in(report)
         if finding is not None:
-            self.session.receive(finding, report.nodeid, report.outcome)
+            self.evaluation.receive(finding, report.nodeid, report.outcome)
         elif report.failed and not is_ours(report):
             self._receive_failure(report)
 
@@ -135,10 +135,10 @@ class Controller:
         case = self._cases.get(report.nodeid)
         model, sample = (case.model, case.sample) if case else (None, None)
         key = (model.suite, model.key, sample.id) if model and sample else None
-        if key is None or key in self.session.findings.predictions:
-            self.session.findings.failures[report.nodeid] = case.suite if case else ""
+        if key is None or key in self.evaluation.findings.predictions:
+            self.evaluation.findings.failures[report.nodeid] = case.suite if case else ""
         else:
-            self.session.receive(Unasked(*key, f"{report.longrepr}".split(" while running")[0]), report.nodeid, "failed")
+            self.evaluation.receive(Unasked(*key, f"{report.longrepr}".split(" while running")[0]), report.nodeid, "failed")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -156,7 +156,7 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what the session found out, or what became of a recording that yielded nothing."""
-        if self.results is not None and not self.session.settings.mutate:
+        if self.results is not None and not self.evaluation.settings.mutate:
             terminal.print_results(terminalreporter, self.results)
         for line in self._unwritten:
             terminalreporter.write_line(line, red=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from evaltape.findings import Answered, Asserted, AssertedOtherwise, Compared, Finding, Unasked
-from evaltape.hooks.findings import ACCEPTED, finding_in
+from evaltape.hooks.reports import ACCEPTED, finding_in
 from evaltape.reporting.results import Cause, Results
 from evaltape.samples.answer import Failure
 from evaltape.text import cut, visible

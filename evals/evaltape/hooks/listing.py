@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.retirement import retirements
 from evaltape.hooks.selection import selected_calls, selected_models
 from evaltape.options import as_usage_error
@@ -12,7 +13,6 @@ from evaltape.recorder.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
 from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.terminal import print_wrapped
-from evaltape.session import Selected, Session
 from evaltape.workspace import Workspace
 
 
@@ -25,31 +25,31 @@ def start_no_workers(config: pytest.Config) -> None:
 class Listing:
     """The hooks of such a session, in place of those that record, run gates and report."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
 
     def open(self) -> None:
         """Open the suites; check the samples if the session collects tests. Raises `UserError`."""
-        self.session.open_suites()
-        if not self.session.settings.retiring:
-            self.session.check_samples()
+        self.evaluation.open_suites()
+        if not self.evaluation.settings.retiring:
+            self.evaluation.check_samples()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> bool | None:
         """An estimate is of what is selected; retirement is of the whole suite, so nothing need be collected."""
-        return True if self.session.settings.retiring else None
+        return True if self.evaluation.settings.retiring else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """List, in place of running tests. Errors of the collection are shown first."""
         if session.testsfailed or session.config.option.collectonly:
             return None
-        title = "retirement" if self.session.settings.retiring else "estimate"
+        title = "retirement" if self.evaluation.settings.retiring else "estimate"
         selected = selected_calls(session.items)
         with as_usage_error():
-            if not self.session.workspaces:
+            if not self.evaluation.workspaces:
                 self.open()
-            for workspace in self.session.workspaces.values():
+            for workspace in self.evaluation.workspaces.values():
                 lines = self._lines(workspace, selected, selected_models(session.items, workspace.name))
                 _print(session.config, f"{title}: {workspace.name}", lines)
         return True
@@ -60,10 +60,10 @@ class Listing:
             session.exitstatus = pytest.ExitCode.OK
 
     def _lines(self, workspace: Workspace, selected: Selected, models: list[str]) -> list[str]:
-        if self.session.settings.retiring:
+        if self.evaluation.settings.retiring:
             return retirement_lines(retirements(workspace, ask_all(workspace)))
         calls = [call for call in selected if call[0].suite == workspace.name]
-        return list(estimate(workspace, calls, models, self.session.other_side))
+        return list(estimate(workspace, calls, models, self.evaluation.other_side))
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:

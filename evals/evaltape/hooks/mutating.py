@@ -8,21 +8,21 @@
 
 import pytest
 
+from evaltape.evaluation import Evaluation
 from evaltape.hooks.cases import MUTANTS, Case, case_of
 from evaltape.mutation.advice import TestedMutants
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.options import as_usage_error
 from evaltape.reporting.mutants import detail_lines, table_lines
 from evaltape.reporting.terminal import print_wrapped
-from evaltape.session import Session
 from evaltape.suite.definition import Model
 
 
 class Mutating:
     """The hooks of such a session, beside those of the controller."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
         self._selected: set[tuple[str, str]] = set()
 
     @pytest.hookimpl(trylast=True)
@@ -47,7 +47,7 @@ class Mutating:
             for model in self._models():
                 if reporter is not None and reporter.verbosity >= 0:
                     reporter.write_line(f"damaging the answers of {model.key} ({model.suite})")
-                self.session.mutants(model)
+                self.evaluation.mutants(model)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """A table was asked for, so that no test ran is no failure."""
@@ -56,8 +56,8 @@ class Mutating:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print a table per model, and what follows from it."""
-        found = self.session.findings.mutants
-        for workspace in self.session.workspaces.values() if found and terminalreporter.verbosity > -2 else ():
+        found = self.evaluation.findings.mutants
+        for workspace in self.evaluation.workspaces.values() if found and terminalreporter.verbosity > -2 else ():
             mutants = [found[workspace.name, key] for key in workspace.suite.models if (workspace.name, key) in found]
             if mutants:
                 terminalreporter.write_sep("=", f"mutants: {workspace.name}")
@@ -66,7 +66,7 @@ class Mutating:
 
     def _models(self) -> list[Model]:
         """Return the models of what was selected; all if nothing of ours was."""
-        models = self.session.models()
+        models = self.evaluation.models()
         return [model for model in models if (model.suite, model.key) in self._selected] or models
 
 
@@ -87,12 +87,12 @@ def _print(reporter: pytest.TerminalReporter, mutants: ModelMutants) -> None:
         print_wrapped(reporter, line)
 
 
-def tested_mutants(request: pytest.FixtureRequest, session: Session) -> TestedMutants:
+def tested_mutants(request: pytest.FixtureRequest, evaluation: Evaluation) -> TestedMutants:
     """Return what a model's gates notice of one operator; skip the test if it applies to none of the answers."""
     case: Case = request.param
     model, name = case.model, case.operator
     assert model is not None
-    study = session.mutants(model).study
+    study = evaluation.mutants(model).study
     operator = next(each for each in study.operators if each.operator == name)
     if operator.answers and not operator.applies_to:
         pytest.skip(f"not checked: {name} applies to none of the {operator.answers} answers of {model.key}")

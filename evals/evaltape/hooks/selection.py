@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import pytest
 from _pytest.skipping import evaluate_skip_marks
 
+from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
 from evaltape.recorder.wire import Selection
-from evaltape.session import Selected, Session
 from evaltape.suite.definition import Model
 
 
@@ -24,24 +24,24 @@ def selected_models(items: Iterable[pytest.Item], suite: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def selection(items: Iterable[pytest.Item], session: Session) -> Selection:
+def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection:
     """Return what the recorder has to do for selected tests: calls by model, and jobs although no call rests on them."""
     wanted: dict[tuple[str, str], list[str]] = {}
     chosen = [item for item in items if not is_skipped(item)]
     for item in chosen:
-        for model in jobs_of(item, session):
+        for model in jobs_of(item, evaluation):
             wanted.setdefault((model.suite, model.key), [])
     for model, sample in selected_calls(chosen):
         wanted.setdefault((model.suite, model.key), []).append(sample.id)
     return [(suite, model, samples) for (suite, model), samples in wanted.items()]
 
 
-def jobs_of(item: pytest.Item, session: Session) -> list[Model]:
+def jobs_of(item: pytest.Item, evaluation: Evaluation) -> list[Model]:
     """Return the tuned models whose jobs a test rests on."""
     case = case_of(item)
     if case is not None:
-        return [model for model in case.models(session) if model.job]
-    return [model for model in session.models() if model.job] if waits_for_jobs(item) else []
+        return [model for model in case.models(evaluation) if model.job]
+    return [model for model in evaluation.models() if model.job] if waits_for_jobs(item) else []
 
 
 def waits_for_jobs(item: object) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from evaltape.findings import Compared
-from evaltape.hooks.findings import ACCEPTED
+from evaltape.hooks.reports import ACCEPTED
 from evaltape.reporting.accepted import changes, difference_lines
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evaltape.evaluation import Evaluation
 from evaltape.hooks.cases import is_gate
-from evaltape.hooks.findings import is_ours
+from evaltape.hooks.reports import is_ours
 from evaltape.recorder.outcomes import CONTROLLER_ENDED
 from evaltape.recorder.wire import Ended, Stopped, decoded, encoded
-from evaltape.session import Session
 
 if TYPE_CHECKING:
     from evaltape.hooks.controller import Controller
@@ -26,17 +26,17 @@ CHANNEL = "evaltape"
 SYRUPY_REPORT = "syrupy_report"
 
 
-def _listen(session: Session, channel: Any) -> None:
+def _listen(evaluation: Evaluation, channel: Any) -> None:
     """Take in the outcomes of calls from the controller."""
     ended = encoded(Stopped(CONTROLLER_ENDED))
-    channel.setcallback(lambda text: _receive(session, text), endmarker=ended)
+    channel.setcallback(lambda text: _receive(evaluation, text), endmarker=ended)
     channel.send("listening")
 
 
-def _receive(session: Session, text: str) -> None:
+def _receive(evaluation: Evaluation, text: str) -> None:
     message = decoded(text)
     if isinstance(message, Ended | Stopped):
-        session.outcomes.receive(message)
+        evaluation.outcomes.receive(message)
 
 
 class ToWorker:
@@ -76,22 +76,22 @@ def sendable(value: Any) -> Any:
 class Worker(Sending):
     """The hooks of a worker."""
 
-    def __init__(self, config: pytest.Config, session: Session) -> None:
-        self.session = session
-        if session.settings.records:
-            _listen(session, config.workerinput[CHANNEL])  # type: ignore[attr-defined]
+    def __init__(self, config: pytest.Config, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
+        if evaluation.settings.records:
+            _listen(evaluation, config.workerinput[CHANNEL])  # type: ignore[attr-defined]
 
     def open(self) -> None:
         """Open the suites, with the samples that the controller has frozen. Raises `UserError`."""
-        self.session.open_suites()
-        self.session.check_samples()
+        self.evaluation.open_suites()
+        self.evaluation.check_samples()
 
 
 class Distribution(Sending):
     """The hooks of the controller; without xdist, or if it starts no worker, nobody calls those of xdist."""
 
-    def __init__(self, session: Session, controller: "Controller") -> None:
-        self.session = session
+    def __init__(self, evaluation: Evaluation, controller: "Controller") -> None:
+        self.evaluation = evaluation
         self.controller = controller
         self._distributes = False
         self._gates: list[pytest.Item] = []
@@ -110,11 +110,11 @@ class Distribution(Sending):
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker, also one that replaces another, its channel."""
-        if self.session.settings.records:
+        if self.evaluation.settings.records:
             channel = node.gateway.newchannel()
             node.workerinput[CHANNEL] = channel
             # execnet drops what is sent before the worker has the channel, so it gets everything once it reports.
-            channel.setcallback(lambda _: self.session.outcomes.attach(ToWorker(channel)))
+            channel.setcallback(lambda _: self.evaluation.outcomes.attach(ToWorker(channel)))
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

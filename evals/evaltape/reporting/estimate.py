@@ -68,7 +68,7 @@ class JobEstimate:
 
 
 def estimate(
-    session: "Workspace",
+    workspace: "Workspace",
     selected: Iterable[tuple[Model, Sample]],
     looked_at: Collection[str],
     other_side: OtherSide | None = None,
@@ -80,13 +80,13 @@ def estimate(
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
         asked.setdefault(model.key, []).append(sample)
-    models = [_of_model(session, session.suite.models[key], samples) for key, samples in asked.items()]
+    models = [_of_model(workspace, workspace.suite.models[key], samples) for key, samples in asked.items()]
     models = [one for one in models if one.calls]
-    jobs = [_of_job(session, job) for key in asked if (job := session.suite.models[key].job) and _is_due(session, job)]
-    option = "--record-missing" if session.settings.mode == RECORD_MISSING else "--record"
+    jobs = [_of_job(workspace, job) for key in asked if (job := workspace.suite.models[key].job) and _is_due(workspace, job)]
+    option = "--record-missing" if workspace.settings.mode == RECORD_MISSING else "--record"
     if not models and not jobs:
         yield f"{option} would call nothing: {'nothing is missing' if looked_at else 'no sample test is selected'}."
-        yield from decidable_lines(session, looked_at, other_side)
+        yield from decidable_lines(workspace, looked_at, other_side)
         return
     yield COLUMNS.format(option, "calls", "prompt tokens", "answer tokens", "at most")
     for one in models:
@@ -94,14 +94,14 @@ def estimate(
     for one_job in jobs:
         yield _job_line(one_job)
     yield from _total(models, jobs)
-    yield from _basis(session, models, jobs)
-    yield from decidable_lines(session, looked_at, other_side)
+    yield from _basis(workspace, models, jobs)
+    yield from decidable_lines(workspace, looked_at, other_side)
 
 
-def _of_model(session: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:
+def _of_model(workspace: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
     count = counter_of(served)
-    calls = session.calls_of(model, samples)
+    calls = workspace.calls_of(model, samples)
     bodies = (prompt.chat_request(served, model.prompt.render(sample), model.request) for sample, _ in calls)
     tokens = [most_tokens(body, count or bytes_of) for body in bodies]
     prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
@@ -109,13 +109,13 @@ def _of_model(session: "Workspace", model: Model, samples: list[Sample]) -> Mode
     return ModelEstimate(model, len(calls), prompts, answers, count is not None, is_limited)
 
 
-def _is_due(session: "Workspace", job: Finetune) -> bool:
-    return session.settings.mode != RECORD_MISSING or not session.jobs.is_recorded(job.key)
+def _is_due(workspace: "Workspace", job: Finetune) -> bool:
+    return workspace.settings.mode != RECORD_MISSING or not workspace.jobs.is_recorded(job.key)
 
 
-def _of_job(session: "Workspace", job: Finetune) -> JobEstimate:
+def _of_job(workspace: "Workspace", job: Finetune) -> JobEstimate:
     try:
-        training = session.jobs.prepare(job.key).training
+        training = workspace.jobs.prepare(job.key).training
     except (UserError, ImportError) as error:
         return JobEstimate(job, problem=str(error))
     tokens = training_tokens(training.text, counter_of(job.base.served) or bytes_of)
@@ -149,7 +149,7 @@ def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str
         yield "No price: the suite states none, as in price = { input = 0.15, output = 0.60 } (USD per million tokens)."
 
 
-def _basis(session: "Workspace", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+def _basis(workspace: "Workspace", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
     bounded = [one.model.key for one in models if not one.is_counted]
     unlimited = [one.model.key for one in models if not one.is_limited]
     if len(bounded) < len(models):
@@ -161,7 +161,7 @@ def _basis(session: "Workspace", models: list[ModelEstimate], jobs: list[JobEsti
     if unlimited:
         names = _listed(unlimited)
         yield f"{DEFAULT_ANSWER_TOKENS:,} answer tokens are assumed for {names}: no max_completion_tokens is set."
-    if jobs and not session.settings.retrain:
+    if jobs and not workspace.settings.retrain:
         yield "A job costs nothing where the API has one of the same data, base and settings."
     if any("assumed" in _epochs(one) for one in jobs):
         yield "The API chooses the epochs where n_epochs is not set: the most that it is known to choose are assumed."

@@ -2,9 +2,9 @@
 
 import pytest
 
+from evaltape.evaluation import Evaluation
 from evaltape.findings import Answered, Asserted, AssertedOtherwise, Compared, Finding, Ran, Unasked, packed, unpacked
 from evaltape.hooks.cases import AGAINST, PREDICTION, SCORES, Case
-from evaltape.session import Session
 
 ACCEPTED = pytest.StashKey[Compared]()
 """What the fixture `accepted` has found for its test."""
@@ -27,10 +27,10 @@ def finding_in(report: object) -> Finding | None:
     return unpacked(getattr(report, ATTRIBUTE, ""))
 
 
-def finding_of(item: pytest.Item, case: Case, session: Session, report: pytest.TestReport) -> Finding | None:
+def finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: pytest.TestReport) -> Finding | None:
     """Return what a test has found out by the end of a phase; None for nothing."""
     if report.when == "call":
-        return _sample(case, session) if case.subject == PREDICTION else _gate(item, case)
+        return _sample(case, evaluation) if case.subject == PREDICTION else _gate(item, case)
     if report.when == "setup" and report.outcome == "failed":
         return _unasked(case, report) if case.subject == PREDICTION else _gate(item, case)
     if report.when == "setup" and report.outcome == "skipped" and _is_own_gate(item, case):
@@ -38,10 +38,10 @@ def finding_of(item: pytest.Item, case: Case, session: Session, report: pytest.T
     return Ran(case.suite) if report.outcome == "failed" else None
 
 
-def _sample(case: Case, session: Session) -> Answered:
+def _sample(case: Case, evaluation: Evaluation) -> Answered:
     assert case.model is not None and case.sample is not None
-    found = session.prediction(case.model, case.sample)
-    lead = dict(session.lead(case.suite, case.sample))
+    found = evaluation.prediction(case.model, case.sample)
+    lead = dict(evaluation.lead(case.suite, case.sample))
     scores, unscored = dict(found.scores), dict(found.unscored)
     return Answered(case.suite, case.model.key, case.sample.id, found.answer, scores, unscored, lead)
 

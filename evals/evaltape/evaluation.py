@@ -1,4 +1,4 @@
-"""What one process knows of a run: its suites, what it has found out, and which calls have ended.
+"""An evaluation, as one process of a pytest session knows it: its suites, what it has found out, and which calls have ended.
 
 Each process that runs tests has one: the controller, which gets the findings of all and starts the recorder, and
 xdist's workers. The same `prediction` serves tests and gates, in recording and in replay.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Selected = list[tuple[Model, Sample]]
 
 
-class Session:
+class Evaluation:
     """What the tests of one process share. It knows no suite until `open_suites` is called."""
 
     def __init__(self, settings: Settings, is_controller: bool) -> None:
