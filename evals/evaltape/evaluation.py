@@ -7,6 +7,8 @@ xdist's workers. The same `prediction` serves tests and gates, in recording and 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from evaltape.errors import RecordingError, UserError
 from evaltape.findings import Answered, Finding, Findings
 from evaltape.finetuning.recorded_job import Job
@@ -18,17 +20,19 @@ from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound, Decision
+from evaltape.scoring.metrics import plain_name
 from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.settings import Settings
-from evaltape.suite.definition import Comparison, Model
+from evaltape.suite.definition import Comparison, Judge, Model
 from evaltape.text import counted, split_command
 from evaltape.workspace import Workspace, read_suites
 
 if TYPE_CHECKING:
     from evaltape.against.other_side import OtherSide
+    from evaltape.judging.examined import Examined
     from evaltape.mutation.model_mutants import ModelMutants
 
 Selected = list[tuple[Model, Sample]]
@@ -64,6 +68,8 @@ class Evaluation:
             workspace.notes  # noqa: B018  # Reading them checks references and files of predictions.
         if self.is_controller:
             check_ids([(workspace.suite, workspace.samples) for workspace in self.workspaces.values()])
+            for exam in (exam for workspace in self.workspaces.values() for exam in workspace.exams.values()):
+                exam.questions  # noqa: B018  # Making them checks operators and labels.
 
     def find_other_side(self) -> None:
         """Find what `--against` names: before anything is run or paid. Raises `UserError` if it isn't there."""
@@ -157,7 +163,20 @@ class Evaluation:
         """Return the scores of a model on every sample of its suite."""
         workspace = self.workspaces[model.suite]
         predictions = [self.prediction(model, sample) for sample in workspace.samples]
-        return ModelScores(model, workspace.metrics, predictions, workspace.clusters, workspace.slice_values)
+        grounds = workspace.grounds
+        return ModelScores(model, workspace.metrics, predictions, workspace.clusters, workspace.slice_values, grounds)
+
+    def examined(self, judge: Judge) -> "Examined":
+        """Return how a judge did in its exam; if it is being recorded, once that has ended."""
+        error = self.outcomes.error_of((judge.suite, judge.key, ""))
+        found = self.workspaces[judge.suite].exams[judge.key].examined
+        return msgspec.structs.replace(found, not_examined=f"{found.not_examined}: {error}") if error else found
+
+    def refusal(self, bound: Bound) -> str:
+        """Return why a bound may not rest on its metric: on a judge's that hasn't passed its exam; empty if it may."""
+        workspace = self.workspaces[bound.suite]
+        ground = workspace.grounds.get(plain_name(bound.metric, workspace.metrics))
+        return ground.refusal if ground else ""
 
     def unfinished(self, model: Model) -> str | None:
         """Return why a model's fresh recording isn't whole: what is still to come, or why its job failed; None if it is.
@@ -228,6 +247,8 @@ class Evaluation:
                 return bound.decide(self.slices(suite.models[bound.subject]))
             case bounds.AGAINST:
                 return bound.decide(self.against(suite.models[bound.subject]))
+            case bounds.MIN_NOTICED | bounds.MAX_ALARMS | bounds.MIN_KAPPA:
+                return self.examined(suite.judges[bound.subject]).decide(bound)
         return bound.decide(self.paired_scores(suite.comparisons[bound.subject]))
 
     def mutants(self, model: Model) -> "ModelMutants":

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from evaltape.hooks.controller import Controller
     from evaltape.hooks.listing import Listing
     from evaltape.hooks.xdist import Worker
+    from evaltape.judging.examined import Examined
     from evaltape.mutation.advice import TestedMutants
 
 EVALUATION = pytest.StashKey[Evaluation]()
@@ -192,6 +193,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
                 reason = str(error)
             if reason:
                 pytest.fail(reason, pytrace=False)
+        _fail_what_rests_on_nothing(case, evaluation)
         _skip_what_is_not_decided(case, evaluation)
 
 
@@ -263,6 +265,18 @@ def comparison(request: pytest.FixtureRequest) -> PairedScores:
 
 
 @pytest.fixture
+def judge(request: pytest.FixtureRequest) -> "Examined":
+    """A judge's exam: what it noticed, its alarms, and how well it agrees with people."""
+    case: Case = request.param
+    judge = case.judge
+    assert judge is not None
+    _skip_unless_all(request)
+    found = _unless_stopped(request, lambda evaluation: evaluation.examined(judge))
+    request.node.user_properties.extend((it.bound.metric, it.value) for it in found.decisions)
+    return found
+
+
+@pytest.fixture
 def job_key(request: pytest.FixtureRequest) -> str:
     """The key of a fine-tuning job of the suite."""
     case: Case = request.param
@@ -324,6 +338,14 @@ def _skip_unless_all(request: pytest.FixtureRequest) -> None:
     evaluation = request.config.stash[EVALUATION]
     if evaluation.settings.samples is not None:
         pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(evaluation.settings.samples)}")
+
+
+def _fail_what_rests_on_nothing(case: Case, evaluation: Evaluation) -> None:
+    """Fail a test on a bound whose judge hasn't passed its exam, whatever it asserts."""
+    if case.bound is not None and evaluation.settings.samples is None:
+        refusal = evaluation.refusal(case.bound)
+        if refusal:
+            pytest.fail(f"{case.bound.subject} {case.bound.metric}: {refusal}", pytrace=False)
 
 
 def _skip_what_is_not_decided(case: Case, evaluation: Evaluation) -> None:

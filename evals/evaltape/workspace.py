@@ -16,7 +16,6 @@ from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
 from evaltape.recording.unfinished import read_unfinished
-from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
 from evaltape.samples.answer import Answer
 from evaltape.samples.dataset import Loaded
 from evaltape.samples.links import refuse_links
@@ -24,7 +23,8 @@ from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring import rouge
 from evaltape.scoring.extraction import Step, load_steps
-from evaltape.scoring.metrics import CallFacts, Metric, build_metrics, check_bound, score_answer
+from evaltape.scoring.grounds import Ground
+from evaltape.scoring.metrics import CallFacts, Metric, Metrics, build_metrics, check_bound, score_answer
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.reference_check import check_references
 from evaltape.scoring.slices import slice_values
@@ -35,8 +35,10 @@ from evaltape.suite.reader import load_suite, refuse_equal_names
 
 if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
+    from evaltape.recording.exams import JudgeExam
+    from evaltape.recording.verdicts import RecordedVerdict, Verdicts
 
-Verdict = Callable[[Judge], RecordedVerdict]
+Verdict = Callable[[Judge], "RecordedVerdict"]
 """What was recorded of a judge's verdict on one answer; raises `RecordingError`."""
 CALL_KINDS = ("latency_s", "cost_usd")
 """Kinds of metrics that score the call, not its text; older recordings don't hold what they need."""
@@ -127,7 +129,7 @@ class Workspace:
     # ------------------------------------------------------------ metrics
 
     @cached_property
-    def metrics(self) -> dict[str, Metric]:
+    def metrics(self) -> Metrics:
         """The suite's metrics by name. Raises `UserError` for one that can't be computed, or a bound out of its range."""
         metrics = build_metrics(self.suite.metrics, f"{shown(self.suite.file)}: [metrics]", self.settings.root)
         refuse_bounds(self.suite, metrics)
@@ -150,6 +152,11 @@ class Workspace:
         """The judges by the metrics that they score."""
         named = {name: spec.judge for name, spec in self.suite.metrics.items()}
         return {name: self.suite.judges[judge] for name, judge in named.items() if judge is not None}
+
+    @property
+    def judges(self) -> list[Judge]:
+        """The judges that score a metric, each once."""
+        return list({judge.key: judge for judge in self.judged_by.values()}.values())
 
     @cached_property
     def computed(self) -> dict[str, Metric]:
@@ -186,7 +193,9 @@ class Workspace:
     def asked(self, model: Model, sample: Sample, text: str, repeat: int = 1, again: int = 1) -> Verdict:
         """Return the function that reads what judges said of one answer of a model."""
 
-        def read(judge: Judge) -> RecordedVerdict:
+        from evaltape.recording.verdicts import Asked
+
+        def read(judge: Judge) -> "RecordedVerdict":
             return self.verdicts.read(Asked(judge, sample, text, model.key, repeat, again))
 
         return read
@@ -227,9 +236,29 @@ class Workspace:
         return self._steps[model.key]
 
     @cached_property
-    def verdicts(self) -> Verdicts:
+    def verdicts(self) -> "Verdicts":
         """The recorded verdicts of the suite's judges."""
+        from evaltape.recording.verdicts import Verdicts
+
         return Verdicts(self.folder)
+
+    @cached_property
+    def exams(self) -> "dict[str, JudgeExam]":
+        """The exams of the suite's judges, by the judge's key."""
+        if not self.suite.judges:
+            return {}
+        from evaltape.recording.exams import JudgeExam
+
+        root, samples = self.settings.root, self.samples
+        return {
+            key: JudgeExam(judge, self.suite.file, root, samples, self.verdicts, self.commands.record_missing())
+            for key, judge in self.suite.judges.items()
+        }
+
+    @cached_property
+    def grounds(self) -> dict[str, Ground]:
+        """What bounds rest on, by judge's metric."""
+        return {metric: self.exams[judge.key].ground for metric, judge in self.judged_by.items()}
 
     def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
         """Return whether there is a valid recording of a model's answer."""

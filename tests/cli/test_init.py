@@ -47,8 +47,12 @@ def test_an_empty_folder_gets_tests_an_example_configuration_and_a_workflow(tmp_
 
 def test_the_tests_it_writes_are_those_of_this_repository(tmp_path: Path) -> None:
     evaltape(tmp_path, "init")
-    assert sorted(path.name for path in (REPOSITORY / "evals").glob("test_*.py")) == sorted(TESTS)
-    for name in TESTS:
+    assert not (tmp_path / "evals/test_judges.py").exists()
+    (tmp_path / "evals/suites/judged.toml").write_text("[judges.faithful]\n")
+    evaltape(tmp_path, "init")  # A suite with judges gets the test of their exams.
+    names = (*TESTS, "test_judges.py")
+    assert sorted(path.name for path in (REPOSITORY / "evals").glob("test_*.py")) == sorted(names)
+    for name in names:
         assert (tmp_path / "evals" / name).read_text() == (REPOSITORY / "evals" / name).read_text()
 
 

@@ -1,10 +1,13 @@
 """The report in a real browser. Skipped, with the reason, where there is none."""
 
 import base64
+import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from evaltape.reporting.results import OwnGate, Results
@@ -19,6 +22,7 @@ from tests.support.report_facts import (
     score,
     suite_of,
     with_against,
+    with_judges,
     with_lengths,
     with_model,
     with_mutants,
@@ -213,6 +217,34 @@ def test_mutants_stand_in_a_table_of_damage_by_gates_with_an_example(show):
     assert page.texts("#mutants tbody tr:first-child td") == ["9 of 11", "50%", "–", "11 of 11", "–", "50%"]
     assert page.texts("#mutants mark") == ["not"]
     assert "0 of 1 kind of damage noticed at 25% of the answers." in page.one("#mutants").text
+
+
+def test_judges_show_their_exam_what_they_missed_and_a_desk_to_label_at(show):
+    page = show(with_judges(facts()))
+    assert "failed its exam" in page.one("#judges h3").text
+    assert "60 verdicts, 2 can't be read, 12.5% of repeated verdicts flip." in page.one("#judges").text
+    assert page.texts("#judges table:first-of-type tbody tr:first-child > *")[:4] == [
+        "notices swap_names",
+        "0.25",
+        "0.11 to 0.47",
+        "at least 0.8",
+    ]
+    assert "Agrees with 95% of 40 labels; always the commonest label would with 55%; kappa 0.90" in page.one("#judges").text
+    assert page.texts("#judges mark")[0] == "calls Ann"
+    # Labels are given one by one, and downloaded as the lines that `evaltape label` writes.
+    page.unfold("#judges details.label summary")
+    first = page.texts("#judges .desk .quiet")[0]
+    assert re.fullmatch(r"1 of \d+ · sample s\d+ · (chosen: judge and ROUGE disagree|drawn at random)", first), first
+    page.run("document.getElementById('by-faithful').value = 'ann'")
+    for words in ("yes", "skip", "no"):
+        page.run("[...document.querySelectorAll('.desk button')].find((it) => it.textContent === arguments[0]).click()", words)
+    assert page.texts("#judges .download") == ["Download 2 labels"]
+    link = page.one("#judges .download")
+    assert link.get_attribute("download") == "labels.jsonl"
+    lines = [json.loads(line) for line in unquote(link.get_attribute("href").partition(",")[2]).splitlines()]
+    assert [line["label"] for line in lines] == [True, False]
+    assert set(lines[0]) == {"id", "answer", "label", "model", "by", "use"}
+    assert {line["by"] for line in lines} == {"ann"}
 
 
 # ---------------------------------------------------------------- texts are data
@@ -433,7 +465,7 @@ def test_light_and_dark_follow_the_reader(show, browser):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_width_needs_scrolling_sideways(show, browser, width):
     look(browser, width)
-    page = show(with_mutants(with_against(with_slices(with_lengths(with_text(facts(), "a" * 90))))))
+    page = show(with_judges(with_mutants(with_against(with_slices(with_lengths(with_text(facts(), "a" * 90)))))))
     page.one(".opener").click()
     page.unfold("#against .pair-fold summary")
     assert page.run("return document.documentElement.scrollWidth") <= width

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from evaltape.judging.agreement import agree, share
+from evaltape.judging.exam import ExamPair, MutantMarks, Noticed, Question
+from evaltape.judging.examined import Examined
 from evaltape.mutation.findings import OperatorStudy, Study
 from evaltape.mutation.model_mutants import Example, ModelMutants
 from evaltape.reporting.facts import MetricFacts, Slice
 from evaltape.reporting.html import page
+from evaltape.reporting.judge_results import Flips, JudgeResults
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.reporting.pair_results import (
     AgainstModel,
@@ -27,7 +31,8 @@ from evaltape.scoring.bounds import AGAINST, MIN_GAIN
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
-from evaltape.suite.definition import Model
+from evaltape.suite.definition import Exam, Judge, Model, Verdict
+from evaltape.suite.prompt import Prompt
 
 from tests.support import decisions
 from tests.support.decisions import compared, difference, gate, mean_gate, paired
@@ -243,6 +248,23 @@ def with_mutants(results: Results) -> Results:
     example = Example("s0", "They will meet 0 of base", "They will not meet 0 of base")
     study = Study(0.25, operators, tuple(gates), ())
     return changed(results, mutants={first: ModelMutants(first, study, {"negate": example})})
+
+
+def with_judges(results: Results) -> Results:
+    """The results with a judge of the first metric, which missed 15 of 20 swapped names and agrees with most labels."""
+    first = next(iter(suite_of(results).metrics))
+    pairs = tuple(
+        ExamPair(Question(f"s{number}", f"Ann calls Bob {number}"), Question(f"s{number}", f"Bob calls Ann {number}"))
+        for number in range(15)
+    )
+    marks = MutantMarks((Noticed("swap_names", True, share(5, 20), 20, 0, pairs),), share(0, 20), None, (), 20)
+    labels = [(f"s{number}", float(number % 2), [float(number % 2 or number < 4)]) for number in range(40)]
+    exam = Exam(mutants=("swap_names",), labels=Path("labels.jsonl"))
+    verdict = Verdict(json="faithful")
+    judge = Judge(key="faithful", suite="demo", served="judge-1", prompt=Prompt(), verdict=verdict, exam=exam)
+    examined = Examined(judge, 60, 1, marks, agree(labels))
+    judged = JudgeResults("faithful", 60, 2, examined, (first,), Flips(0.125, 30, 3))
+    return changed(results, judges={"faithful": judged})
 
 
 # ---------------------------------------------------------------- what it is made of

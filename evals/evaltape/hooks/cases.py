@@ -17,14 +17,15 @@ from evaltape.names import nearest
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound
-from evaltape.suite.definition import Comparison, Model
+from evaltape.suite.definition import Comparison, Judge, Model
 
 PREDICTION, SCORES, SLICES, COMPARISON = "prediction", "scores", "slices", "comparison"
-AGAINST, MUTANTS, JOB_KEY = "against", "mutants", "job_key"
-SUBJECTS = (PREDICTION, SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JOB_KEY)
+AGAINST, MUTANTS, JUDGE, JOB_KEY = "against", "mutants", "judge", "job_key"
+SUBJECTS = (PREDICTION, SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JUDGE, JOB_KEY)
 """The fixtures that a test is parametrized by."""
-GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS}
-"""What makes a test a gate: it asserts on all samples of a model, so it runs in the controller, after all sample tests."""
+GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JUDGE}
+"""What makes a test a gate: it asserts on all samples of a model, or on a judge's exam, so it runs in the controller, after all
+sample tests."""
 PLUGIN = "evaltape.plugin"
 NO_REF = "not checked: no --against REF to compare with"
 PARTIAL = "--samples {} looks at a part of the samples"
@@ -45,6 +46,7 @@ class Case:
     """What the suite asks of one metric, for a test that takes `metric`."""
     operator: str | None = None
     """A way to damage answers, by name."""
+    judge: Judge | None = None
     id: str = ""
 
     def __repr__(self) -> str:
@@ -200,6 +202,13 @@ def _bounded(evaluation: Evaluation, subject: str, *kinds: bounds.Kind) -> Itera
                 yield Case(subject, bound.suite, model, comparison=pair, bound=bound, id=case_id)
 
 
+def _judges(evaluation: Evaluation, _: bool) -> Iterator[Case]:
+    for workspace in evaluation.workspaces.values():
+        for judge in workspace.suite.judges.values():
+            if judge.exam is not None:
+                yield Case(JUDGE, workspace.name, judge=judge, id=f"{workspace.name}-{judge.key}")
+
+
 def _jobs(evaluation: Evaluation, _: bool) -> Iterator[Case]:
     for model in evaluation.models():
         if model.job:
@@ -213,6 +222,7 @@ _CASES: dict[str, Callable[[Evaluation, bool], Iterable[Case]]] = {
     COMPARISON: _comparisons,
     AGAINST: _against,
     MUTANTS: _mutants,
+    JUDGE: _judges,
     JOB_KEY: _jobs,
 }
 
@@ -221,11 +231,11 @@ _CASES: dict[str, Callable[[Evaluation, bool], Iterable[Case]]] = {
 
 
 def _kind(case: Case, evaluation: Evaluation) -> str:
+    """Return `baseline` or `finetuned`; nothing for a judge, which is neither."""
     model = case.model
     if case.comparison is not None:
         model = evaluation.workspaces[case.suite].suite.models[case.comparison.candidate]
-    assert model is not None
-    return model.kind
+    return model.kind if model is not None else ""
 
 
 def _is_wanted(metafunc: pytest.Metafunc, case: Case, evaluation: Evaluation) -> bool:
@@ -250,9 +260,9 @@ def _suites_of(definition: pytest.Item, evaluation: Evaluation) -> set[str]:
 
 
 def _marks(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
-    kind = pytest.mark.finetuned if _kind(case, evaluation) == "finetuned" else pytest.mark.baseline
+    kinds = {"baseline": [pytest.mark.baseline], "finetuned": [pytest.mark.finetuned]}.get(_kind(case, evaluation), [])
     more = {PREDICTION: [pytest.mark.sample], JOB_KEY: []}.get(case.subject, [pytest.mark.gate])
-    return [kind, *more, *_skips(case, evaluation)]
+    return [*kinds, *more, *_skips(case, evaluation)]
 
 
 def _skips(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:

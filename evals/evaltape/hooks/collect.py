@@ -22,6 +22,7 @@ from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
     from evaltape.recorder.process import RecorderProcess
+    from evaltape.reporting.judge_results import JudgeResults
 
 
 def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: bool) -> Results:
@@ -50,7 +51,7 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally) -> SuiteR
     return SuiteResults(
         workspace.name,
         evaluation.settings.mode,
-        metrics={name: metric_facts(view, metric) for name, metric in view.metrics.items()},
+        metrics={name: metric_facts(view, metric) for name, metric in view.shown_metrics.items()},
         models={key: model_results(view, scores) for key, scores in view.looked_at.items()},
         samples={sample.id: sample for sample in view.samples},
         predictions=tuple(each for scores in view.looked_at.values() for each in scores.predictions),
@@ -64,6 +65,7 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally) -> SuiteR
         ),
         computed=tuple(computed(view)),
         jobs=job_results(view),
+        judges=_judges(view),
         comparisons=comparison_results(view),
         against=against_results(view),
         mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
@@ -79,6 +81,14 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally) -> SuiteR
         left=tuple(_left(workspace, tally)),
         notes=tuple(workspace.notes),
     )
+
+
+def _judges(view: SuiteView) -> "dict[str, JudgeResults]":
+    if not view.workspace.suite.judges:
+        return {}
+    from evaltape.hooks.collect_judges import judge_results
+
+    return judge_results(view)
 
 
 def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:

@@ -14,14 +14,25 @@ from evaltape.reporting.facts import Accepted, MetricFacts, Slice, Unfinished
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.samples.answer import Answer, Usage
 from evaltape.samples.sample import Sample
-from evaltape.scoring.bounds import FAILED, GATE, NOT_CHECKED, SLICE_GATE, Decision, Kind, Scores, Verdict, model_bounds
-from evaltape.scoring.metrics import Metric, MetricSpec, build_metrics
+from evaltape.scoring.bounds import (
+    FAILED,
+    GATE,
+    NOT_CHECKED,
+    SLICE_GATE,
+    Decision,
+    Kind,
+    Scores,
+    Verdict,
+    bounds_of,
+    model_bounds,
+)
+from evaltape.scoring.metrics import Metric, Metrics, MetricSpec, build_metrics
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.scoring.tokenizers import unicode_words
-from evaltape.suite.definition import Model
+from evaltape.suite.definition import CORRECTED, Model
 from evaltape.suite.pricing import call_usd, training_usd
 from evaltape.workspace import Workspace
 
@@ -40,10 +51,17 @@ class SuiteView:
         self.workspace = workspace
 
     @cached_property
-    def metrics(self) -> dict[str, Metric]:
+    def metrics(self) -> Metrics:
         """The suite's metrics, and the answers' length."""
         named, root = self.workspace.metrics, self.workspace.settings.root
-        return named if WORDS in named else {**named, **build_metrics({WORDS: MetricSpec(WORDS, WORDS)}, "", root)}
+        return named if WORDS in named else Metrics({**named, **build_metrics({WORDS: MetricSpec(WORDS, WORDS)}, "", root)})
+
+    @property
+    def shown_metrics(self) -> dict[str, Metric]:
+        """These, and the corrected means that bounds are on: they stand beside the metrics that they are of."""
+        asked = {bound.metric for bound in bounds_of(self.workspace.suite)}
+        names = (each for name in self.metrics for each in (name, f"{name}{CORRECTED}"))
+        return {name: self.metrics[name] for name in names if name in self.metrics or name in asked}
 
     @cached_property
     def looked_at(self) -> dict[str, ModelScores]:
@@ -61,7 +79,7 @@ class SuiteView:
         known, suite = self.evaluation.findings.predictions, self.workspace.name
         predictions = (known.get((suite, model.key, sample.id)) for sample in self.workspace.samples)
         counted = [self._counted(each) for each in predictions if each is not None]
-        return ModelScores(model, self.metrics, counted, self.workspace.clusters)
+        return ModelScores(model, self.metrics, counted, self.workspace.clusters, grounds=self.workspace.grounds)
 
     def _counted(self, prediction: Prediction) -> Prediction:
         if not prediction.answered or WORDS in self.workspace.metrics:
@@ -99,7 +117,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         of=len(view.workspace.samples),
         failures={prediction.sample.id: prediction.failure or "" for prediction in scores.failures},
         truncated=scores.truncated,
-        scores=scores.intervals,
+        scores={**scores.intervals, **scores.corrected_intervals},
         gates=_gates(view, model, GATE, scores),
         usage=usage,
         cost_usd=call_usd(model.price, usage.prompt_tokens, usage.completion_tokens) if model.price else None,

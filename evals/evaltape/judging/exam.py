@@ -9,7 +9,7 @@ harmless change alarms it likewise, and an undamaged reference does under the mi
 counts against the judge.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 SEED = 42
 MIDDLE = 0.5
 """Of a scale that is mapped to 0..1."""
-SHOWN = 2
-"""Missed pairs that a message shows."""
-
 Verdicts = Callable[["Question"], float | None]
 """A judge's verdict on a question in 0..1; None if it can't be read."""
 
@@ -98,6 +95,8 @@ class MutantMarks(msgspec.Struct, frozen=True):
     """The share of harmless changes that it finds fault with; None likewise."""
     alarming: tuple[Question, ...]
     """The undamaged references among them."""
+    references: int
+    """How many references it was asked about."""
 
     @property
     def noticed(self) -> dict[str, Interval]:
@@ -121,6 +120,7 @@ def mark(paper: Paper, verdict: Verdicts, is_scale: bool = False) -> MutantMarks
         share(len(wrong), len(paper.references)) if paper.references else None,
         share(sum(len(each.missed) for each in harmless), sum(each.asked for each in harmless)) if harmless else None,
         tuple(wrong),
+        len(paper.references),
     )
 
 
@@ -157,8 +157,3 @@ def _is_faulted(reference: float | None, mutant: float | None, is_scale: bool) -
 
 def _is_fine(score: float | None) -> bool:
     return score is not None and score >= MIDDLE
-
-
-def by_operator(paper: Paper) -> Mapping[str, int]:
-    """Return how many pairs each operator gives."""
-    return {damage.operator: len(damage.pairs) for damage in paper.damages}

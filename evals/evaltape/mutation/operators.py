@@ -85,19 +85,22 @@ BUILT_IN = {
 """The operators of a suite that names none, in the order they are shown."""
 
 
-def load_operators(names: Iterable[str] | None, suite_file: Path, root: Path) -> list[Operator]:
+def load_operators(names: Iterable[str] | None, suite_file: Path, root: Path, place: str = "") -> list[Operator]:
     """Return the operators of these names, in their order; for None all that are built in.
+
+    `place` names the key in messages; by default `[mutants] operators`.
 
     Functions of the user's are imported from below `root` or from what is installed. Raises `UserError` for a name that is
     neither built in nor the `module:function` of something that can be called with sample, answer and random.
     """
-    return list(BUILT_IN.values()) if names is None else [_load(name, suite_file, root) for name in names]
+    place = place or f"{shown(suite_file)}: [mutants] operators"
+    return list(BUILT_IN.values()) if names is None else [_load(name, place, root) for name in names]
 
 
-def _load(name: str, suite_file: Path, root: Path) -> Operator:
+def _load(name: str, place: str, root: Path) -> Operator:
     if name in BUILT_IN:
         return BUILT_IN[name]
-    key = f"{shown(suite_file)}: [mutants] operators: {name!r}"
+    key = f"{place}: {name!r}"
     if ":" not in name:
         raise UserError(
             f"{key} is not an operator.{nearest(name, BUILT_IN)} Built in: {', '.join(BUILT_IN)}. "

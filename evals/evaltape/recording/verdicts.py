@@ -61,6 +61,11 @@ class Asked(msgspec.Struct, frozen=True):
         return question_name(self.sample.id, self.answer)
 
 
+def verdict_key(model: str, judge: str) -> str:
+    """Return what a session knows the verdicts on a model's answers by, beside its models: no model has such a name."""
+    return f"{model}/{judge}"
+
+
 class RecordedVerdict(msgspec.Struct, frozen=True):
     """What a recorded call says of an answer."""
 
@@ -81,6 +86,7 @@ class Verdicts(msgspec.Struct, frozen=True):
 
     folder: Path
     """`<cassettes>/<suite>`."""
+    _further: dict[tuple[str, str], dict[str, list[int]]] = {}
 
     def cassette(self, asked: Asked) -> Path:
         """Return the file of one verdict."""
@@ -108,6 +114,20 @@ class Verdicts(msgspec.Struct, frozen=True):
         except Unread as reason:
             unread = f"the verdict of the judge {asked.judge.key} can't be read: {visible(str(reason))}"
             return RecordedVerdict(None, unread, answer.text, *counts)
+
+    def further(self, judge: Judge, model: str, sample: Sample) -> list[int]:
+        """Return which further verdicts on a model's first answer to a sample there are: 2 and up."""
+        if (model, judge.key) not in self._further:
+            self._further[model, judge.key] = self._numbers(model, judge.key)
+        return self._further[model, judge.key].get(sample.name, [])
+
+    def _numbers(self, model: str, judge: str) -> dict[str, list[int]]:
+        numbers: dict[str, list[int]] = {}
+        for path in sorted((self.folder / model / judge).glob(f"*{AGAIN}*.yaml")):
+            name, _, number = path.stem.rpartition(AGAIN)
+            if number.isdecimal() and 1 < int(number) < 10**9:
+                numbers.setdefault(name, []).append(int(number))
+        return numbers
 
     def is_recorded(self, asked: Asked) -> bool:
         """Return whether there is a verdict of exactly this request.

@@ -30,6 +30,7 @@ SCRIPTS = (
     "comparisons.js",
     "sides.js",
     "against.js",
+    "judges.js",
     "mutants.js",
     "spread.js",
     "training.js",

@@ -11,10 +11,19 @@ from pathlib import Path
 from evaltape.files import write_output
 from evaltape.reporting.accepted import FEW_DECIMALS
 from evaltape.reporting.accepted import cells as accepted_cells
+from evaltape.reporting.judges import standing_line
 from evaltape.reporting.markdown_tables import cells, code, folded, table
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.retirement import retirement_lines
-from evaltape.reporting.scoreboard import Group, Line, against_groups, comparison_groups, model_groups, slice_groups
+from evaltape.reporting.scoreboard import (
+    Group,
+    Line,
+    against_groups,
+    comparison_groups,
+    judge_groups,
+    model_groups,
+    slice_groups,
+)
 from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
 from evaltape.reporting.verdict import State, failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.worst import Worst, lost_most, worst_samples
@@ -146,6 +155,14 @@ def _pairs(suite: SuiteResults) -> Iterator[str]:
         yield from table(("comparison", "metric", "change", "interval", "bound", "verdict"), rows)
 
 
+def _judges(suite: SuiteResults) -> Iterator[str]:
+    groups = list(judge_groups(suite))
+    rows = [row for group in groups for row in (_rows(group) if group.lines else [[_title(group), "", "", "", "", ""]])]
+    if rows:
+        yield from table(("judge", "exam", "share", "95% interval", "bound", "verdict"), rows)
+    yield from (f"\n{markdown(line, 1000)}" for judge in suite.judges.values() for line in standing_line(judge))
+
+
 def _slices(suite: SuiteResults) -> Iterator[str]:
     rows = [row for group in slice_groups(suite) for row in _rows(group)]
     if rows:
@@ -212,7 +229,7 @@ def _remarks(suite: SuiteResults) -> Iterator[str]:
     yield from (f"\n{markdown(line)}" for line in lines)
 
 
-PARTS: tuple[Render, ...] = (_scores, _pairs, _accepted, _remarks, _lost, _slices, _worst)
+PARTS: tuple[Render, ...] = (_scores, _pairs, _judges, _accepted, _remarks, _lost, _slices, _worst)
 """The parts of a suite in their order: the last is left out first if a page gets too long."""
 
 

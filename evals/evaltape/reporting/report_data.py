@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,12 +17,21 @@ from evaltape.reporting.pair_results import (
     ComparisonResults,
 )
 from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.statistics import Interval
+
+if TYPE_CHECKING:  # Only a suite with judges needs them.
+    from evaltape.judging.agreement import Agreement, Kappa
+    from evaltape.judging.exam import ExamPair
+    from evaltape.reporting.judge_results import JudgeResults
 
 Data = dict[str, Any]
+MOST_MISSED = 2
+"""Texts that a judge got wrong, of each operator."""
 
 
 def report_data(results: Results) -> Data:
@@ -45,6 +54,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "computed": [{"name": each.name, **each.as_json()} for each in suite.computed],
         "comparisons": [_comparison(each) for each in suite.comparisons.values()],
         "against": None if suite.against is None else _against(suite, suite.against),
+        "judges": [_judge(each) for each in suite.judges.values()],
         "mutants": [_mutants(key, each) for key, each in suite.mutants.items()],
         "tests": [{"id": test.id, "model": test.model, "passed": test.passed} for test in suite.tests],
         "jobs": [_job(job) for job in suite.jobs.values()],
@@ -223,6 +233,60 @@ def _operator(study: OperatorStudy, noticed_at: float, example: Example | None) 
     }
 
 
+# ---------------------------------------------------------------- judges
+
+
+def _judge(judge: "JudgeResults") -> Data:
+    """Return a judge with its exam: its bounds, the pairs it got wrong, and the table of labels and verdicts."""
+    found = judge.examined
+    exam = found.judge.exam
+    marks, agreement = found.marks, found.agreement
+    harmful = [it for it in marks.operators if it.harmful] if marks else []
+    return {
+        "key": judge.key,
+        "metrics": list(judge.metrics),
+        "asked": judge.asked,
+        "unread": judge.unread,
+        "verdict": judge.verdict,
+        "standing": found.standing,
+        "not_examined": found.not_examined,
+        "unexamined": found.judge.unexamined,
+        "flips": None if judge.flips is None else msgspec.structs.asdict(judge.flips),
+        "scale": found.judge.verdict.scale,
+        "labels": None if exam is None or exam.labels is None else exam.labels.name,
+        "parts": [_exam_part(decision) for decision in found.decisions],
+        "missed": [{"operator": it.operator, **_pair_missed(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]],
+        "alarming": [{"sample": it.sample, "text": it.answer} for it in (marks.alarming[:MOST_MISSED] if marks else ())],
+        "agreement": None if agreement is None else _agreement(agreement, found.oneself),
+    }
+
+
+def _pair_missed(pair: "ExamPair") -> Data:
+    return {"sample": pair.mutant.sample, "before": pair.reference.answer, "after": pair.mutant.answer}
+
+
+def _exam_part(decision: Decision) -> Data:
+    assert isinstance(decision.estimate, Interval)
+    low, high = decision.estimate.low, decision.estimate.high
+    limit = {"at_least": decision.at_least, "limit": decision.bound.limit, "verdict": decision.verdict}
+    return {"name": exam_part(decision), "value": decision.value, "low": low, "high": high, **limit}
+
+
+def _agreement(agreement: "Agreement", oneself: "Kappa | None") -> Data:
+    shares = {"sensitivity": agreement.sensitivity, "specificity": agreement.specificity}
+    return {
+        "labels": agreement.labels,
+        "answers": agreement.answers,
+        "agreed": agreement.agreed,
+        "commonest": agreement.commonest,
+        "kappa": msgspec.structs.asdict(agreement.kappa),
+        **{name: None if it is None else {"mean": it.mean, "low": it.low, "high": it.high} for name, it in shares.items()},
+        "people": agreement.people.value if agreement.people else None,
+        "oneself": oneself.value if oneself else None,
+        "confusion": [[label, verdict, count] for (label, verdict), count in agreement.confusion.items()],
+    }
+
+
 # ---------------------------------------------------------------- samples
 
 
@@ -244,7 +308,8 @@ def _prediction(prediction: Prediction | None, suite: SuiteResults) -> Data | No
     if prediction is None:
         return None
     if not prediction.answered:
-        return {"text": prediction.text, "failure": prediction.failure}
-    data: Data = {"text": prediction.text, "scores": [prediction.scores.get(name) for name in suite.metrics]}
+        return {"text": prediction.text, "raw": prediction.answer.raw, "failure": prediction.failure}
+    raw = {"raw": prediction.answer.raw} if prediction.answer.raw else {}
+    data: Data = {"text": prediction.text, **raw, "scores": [prediction.scores.get(name) for name in suite.metrics]}
     data |= {"unscored": dict(prediction.unscored)} if prediction.unscored else {}
     return {**data, "truncated": True} if prediction.truncated else data

@@ -17,6 +17,7 @@ from evaltape.suite.commands import Commands
 
 if TYPE_CHECKING:  # Only a run with --mutate needs it.
     from evaltape.mutation.model_mutants import ModelMutants
+    from evaltape.reporting.judge_results import JudgeResults
 
 VERSION = 2
 
@@ -99,6 +100,8 @@ class SuiteResults:
     """What costs nothing, on the same samples."""
     jobs: Mapping[str, JobResults] = field(default_factory=dict)
     """The recorded jobs of the tuned models that were looked at, by key."""
+    judges: "Mapping[str, JudgeResults]" = field(default_factory=dict)
+    """The suite's judges, by key."""
     comparisons: Mapping[str, ComparisonResults] = field(default_factory=dict)
     """The comparisons whose models were both looked at, by name."""
     against: AgainstResults | None = None
@@ -131,16 +134,22 @@ class SuiteResults:
         tests = [model.accepted.test for model in self.models.values() if model.can_be_accepted and model.accepted]
         return self.commands.accept(tests) if tests else None
 
+    def _standing(self, metric: str) -> Json:
+        """Return how a judge's numbers have to be taken; nothing for other metrics, and for a judge that passed its exam."""
+        by = [judge.examined.standing for judge in self.judges.values() if metric in judge.metrics]
+        return {"standing": by[0]} if by and by[0] else {}
+
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
         against = {} if self.against is None else {"against": self.against.as_json()}
         mutants = {"mutants": {key: each.as_result() for key, each in self.mutants.items()}} if self.mutants else {}
         return {
             "mode": self.mode,
-            "metrics": {name: dict(metric.description) for name, metric in self.metrics.items()},
+            "metrics": {name: {**metric.description, **self._standing(name)} for name, metric in self.metrics.items()},
             "models": json_of(self.models),
             "computed": json_of({each.name: each for each in self.computed}),
             "jobs": json_of(self.jobs),
+            **({"judges": json_of(self.judges)} if self.judges else {}),
             "comparisons": json_of(self.comparisons),
             **against,
             **mutants,

@@ -9,9 +9,10 @@ from evaltape.reporting.numbers import bound_text, difference_beside, gate_text,
 from evaltape.reporting.pair_results import ComparisonResults
 from evaltape.reporting.results import OwnGate, SuiteResults
 from evaltape.reporting.verdicts import NOT_CHECKED, Verdict, verdict_on
-from evaltape.scoring.bounds import Decision
+from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval, has_few
+from evaltape.suite.definition import CORRECTED
 from evaltape.text import counted
 
 MOST_SLICES = 20
@@ -60,7 +61,12 @@ def model_groups(suite: SuiteResults) -> Iterator[Group]:
     for model in suite.models.values():
         tests = tuple(_test_line(test) for test in suite.tests if test.model == model.key)
         yield Group(
-            model.key, tuple(_facts(model)), tuple(_model_lines(suite, model)), tuple(_alarming(model)), tests, model.key
+            model.key,
+            tuple(_facts(model)),
+            tuple(_model_lines(suite, model)),
+            (*_alarming(model), *unproven(suite)),
+            tests,
+            model.key,
         )
 
 
@@ -166,7 +172,8 @@ def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
         title = f"{comparison.name}: {comparison.candidate} less {comparison.baseline}"
         lines = _pair_lines(suite, comparison.metrics, words)
         samples = _samples(comparison.metrics, {})
-        yield Group(title, (counted(samples, "sample"), *_pair_facts(comparison)), lines, _unpaired(samples))
+        alarming = (*_unpaired(samples), *unproven(suite, comparison.metrics))
+        yield Group(title, (counted(samples, "sample"), *_pair_facts(comparison)), lines, alarming)
 
 
 def against_groups(suite: SuiteResults) -> Iterator[Group]:
@@ -181,7 +188,8 @@ def against_groups(suite: SuiteResults) -> Iterator[Group]:
         facts = [counted(samples, "sample"), *(f"{count:,} {word}" for word, count in counts.items() if count)]
         facts.append(f"{suite.against.label} interval")
         title = f"{key} against {suite.against.ref}"
-        yield Group(title, tuple(facts), _pair_lines(suite, model.metrics, model.beside), _unpaired(samples), model=key)
+        alarming = (*_unpaired(samples), *unproven(suite, {**model.metrics, **model.beside}))
+        yield Group(title, tuple(facts), _pair_lines(suite, model.metrics, model.beside), alarming, model=key)
 
 
 def _pair_facts(comparison: ComparisonResults) -> Iterable[str]:
@@ -220,3 +228,37 @@ def _samples(bounded: Mapping[str, Decision], beside: Mapping[str, Difference]) 
 
 def _unpaired(samples: int) -> tuple[str, ...]:
     return () if samples else ("no sample was scored on both sides",)
+
+
+# ---------------------------------------------------------------- judges
+
+
+def judge_groups(suite: SuiteResults) -> Iterator[Group]:
+    """Yield each judge with the bounds of its exam."""
+    for judge in suite.judges.values():
+        lines = tuple(_exam_line(decision) for decision in judge.examined.decisions)
+        title = f"{judge.key} ({', '.join(judge.metrics) or 'scores no metric'})"
+        yield Group(title, tuple(judge.facts), lines, tuple(judge.alarming))
+
+
+def unproven(suite: SuiteResults, metrics: Iterable[str] | None = None) -> Iterator[str]:
+    """Yield which metrics, of all or of some, are scored by a judge that hasn't passed its exam."""
+    for judge in suite.judges.values():
+        named = [name for name in judge.metrics if metrics is None or {name, f"{name}{CORRECTED}"} & set(metrics)]
+        if named and judge.examined.standing:
+            yield f"{', '.join(named)}: {judge.examined.standing}"
+
+
+def _exam_line(decision: Decision) -> Line:
+    found = decision.estimate
+    unknown = decision.value is None or found is None
+    value = "unknown" if unknown else f"{decision.value:.2f}"
+    ends = "" if found is None or found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
+    sign = ">=" if decision.at_least else "<="
+    return Line(exam_part(decision), value, ends, f"{sign} {decision.bound.limit:g}", decision.verdict)
+
+
+def exam_part(decision: Decision) -> str:
+    """Return what a bound of an exam is on, in a word or two."""
+    kind, name = decision.bound.kind, decision.bound.metric
+    return {MIN_NOTICED: f"notices {name}", MAX_ALARMS: f"alarms, {name}"}.get(kind, f"kappa, {name}")

@@ -7,11 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
+from evaltape.reporting.judges import judge_lines
 from evaltape.reporting.model_results import JobResults
 from evaltape.reporting.numbers import shown
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.retirement import retirement_lines
-from evaltape.reporting.scoreboard import Group, Line, against_groups, comparison_groups, model_groups, slice_groups
+from evaltape.reporting.scoreboard import (
+    Group,
+    Line,
+    against_groups,
+    comparison_groups,
+    judge_groups,
+    model_groups,
+    slice_groups,
+)
 from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.verdicts import FAILED, PASSED
@@ -71,6 +80,7 @@ def _print_tables(reporter: pytest.TerminalReporter, suite: SuiteResults) -> Non
     _print_table(reporter, ("", "mean", "95% interval", "slice gate"), slices)
     _print_table(reporter, ("", "change", "interval", "bound"), list(comparison_groups(suite)))
     _print_table(reporter, ("", "change", "interval", "bound"), list(against_groups(suite)))
+    _print_table(reporter, ("judges", "share", "95% interval", "exam"), list(judge_groups(suite)))
 
 
 def _print_table(reporter: pytest.TerminalReporter, titles: tuple[str, str, str, str], groups: list[Group]) -> None:
@@ -123,6 +133,7 @@ def _remarks(suite: SuiteResults, verbose: bool) -> Iterator[str]:
     yield from _more(suite) if verbose else ()
     yield from (f"job {key}: {_job(job)}" for key, job in suite.jobs.items())
     yield from _noise(suite)
+    yield from judge_lines(suite)
     yield from _pair_remarks(suite)
     yield from _changes(suite)
     yield from filter(None, [mutation_line(suite)])

@@ -55,6 +55,7 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
         _gates(suite, results.is_red),
         *_comparisons(suite),
         *_against(suite),
+        *_judges(suite),
         *_accepted(suite),
         *_failed_samples(suite, results.is_red),
         *_failed_tests(suite.other_failures, "other test of the suite", "other tests of the suite"),
@@ -114,6 +115,15 @@ def _against(suite: SuiteResults) -> Iterator[Part]:
     if bounded:
         text, state = _passed(bounded, "bound")
         yield Part(f"against {suite.against.ref}: {text}", state)
+
+
+def _judges(suite: SuiteResults) -> Iterator[Part]:
+    """Yield how many judges passed their exam; nothing of those that take none."""
+    exams = [judge.examined for judge in suite.judges.values() if judge.examined.judge.exam is not None]
+    if exams:
+        passed = sum(exam.passed for exam in exams)
+        text = f"{passed} of {counted(len(exams), 'judge')} passed {'its exam' if len(exams) == 1 else 'their exams'}"
+        yield Part(text, PASSED if passed == len(exams) else FAILED)
 
 
 def _passed(metrics: list[Decision], noun: str) -> tuple[str, State]:
@@ -208,7 +218,7 @@ def _pair_reasons(suite: SuiteResults, name: str, decisions: Mapping[str, Decisi
             continue
         title, metric, required = name.format(metric_name), suite.metrics[metric_name], each.required_difference
         if each.difference is None:
-            yield f"{title}: no sample was scored on both sides"
+            yield f"{title}: {each.reason or 'no sample was scored on both sides'}"
             continue
         ends = f"{label} interval {interval(each.difference, metric, required)}"
         remark = f": {each.remark}" if each.verdict == INCONCLUSIVE else ""

@@ -8,6 +8,7 @@
 | `slice_gate` | `slice_gates` | `SliceScores.decide`: every slice's 95% interval |
 | `min_gain`, `max_drop` | `[compare]` | `PairedScores.decide`: the end of the difference's interval on the worse side |
 | `against` | `[against]` | `AgainstScores.decide`: likewise, with the model's own past as its baseline |
+| `min_noticed`, `max_alarms`, `min_kappa` | `[judges.*.exam]` | `Examined.decide`: how a judge did in its exam |
 
 Tests, `--mutate`, results and every report take these decisions. Unknown is never fine: a bound that the scores don't decide is
 `inconclusive`, or `not checked` if there is nothing to decide it by.
@@ -23,7 +24,7 @@ from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Comparison, Model, Suite
 
-Kind = Literal["gate", "slice_gate", "min_gain", "max_drop", "against"]
+Kind = Literal["gate", "slice_gate", "min_gain", "max_drop", "against", "min_noticed", "max_alarms", "min_kappa"]
 Verdict = Literal["passed", "failed", "inconclusive", "not checked"]
 
 PASSED: Final = "passed"
@@ -36,12 +37,20 @@ SLICE_GATE: Final = "slice_gate"
 MIN_GAIN: Final = "min_gain"
 MAX_DROP: Final = "max_drop"
 AGAINST: Final = "against"
+MIN_NOTICED: Final = "min_noticed"
+MAX_ALARMS: Final = "max_alarms"
+MIN_KAPPA: Final = "min_kappa"
+ON_LEVELS = (GATE, SLICE_GATE, MIN_NOTICED, MAX_ALARMS, MIN_KAPPA)
+"""Kinds of bounds that aren't on a difference."""
 SUITE_KEYS: dict[Kind, str] = {
     GATE: "gates",
     SLICE_GATE: "slice_gates",
     MIN_GAIN: MIN_GAIN,
     MAX_DROP: MAX_DROP,
     AGAINST: MAX_DROP,
+    MIN_NOTICED: MIN_NOTICED,
+    MAX_ALARMS: MAX_ALARMS,
+    MIN_KAPPA: MIN_KAPPA,
 }
 """The key of the suite file that states each kind."""
 
@@ -69,8 +78,9 @@ class Bound(msgspec.Struct, frozen=True):
     suite: str
     """The name of the suite."""
     subject: str
-    """The key of the model, or of the comparison."""
+    """The key of the model, of the comparison, or of the judge."""
     metric: str
+    """The metric; of a judge's exam the operator, or another part of it."""
     limit: float
     """As the suite states it: the mean, or by how much it has to be better, or may be worse."""
     confidence: float = CONFIDENCE
@@ -96,7 +106,7 @@ class Bound(msgspec.Struct, frozen=True):
     @property
     def is_paired(self) -> bool:
         """Whether it is a bound on a difference."""
-        return self.kind not in (GATE, SLICE_GATE)
+        return self.kind not in ON_LEVELS
 
     @property
     def required(self) -> float:

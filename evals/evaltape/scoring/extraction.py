@@ -7,15 +7,17 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.scoring.functions import UserFunction, load_function
 from evaltape.scoring.scorer import FunctionError
 from evaltape.suite.definition import AnswerRule
 from evaltape.text import cut, visible
+
+if TYPE_CHECKING:
+    from evaltape.scoring.functions import UserFunction
 
 _LONGEST = 60
 """Characters of an answer that a reason quotes."""
@@ -29,7 +31,7 @@ class Step(msgspec.Struct, frozen=True):
     """One step of `[answer]`, ready to be applied."""
 
     rule: AnswerRule
-    function: UserFunction | None = None
+    function: "UserFunction | None" = None
     """The user's own, of a `function`."""
 
     def apply(self, text: str) -> str:
@@ -86,7 +88,9 @@ def extract(text: str, steps: Sequence[Step]) -> str:
     return text.strip() if steps else text
 
 
-def _loaded(rule: AnswerRule, place: str, root: Path) -> UserFunction:
+def _loaded(rule: AnswerRule, place: str, root: Path) -> "UserFunction":
+    from evaltape.scoring.functions import load_function
+
     try:
         return load_function(rule.value, root, ("text",))
     except UserError as error:

@@ -5,7 +5,7 @@ scores before the first answer is scored by it, nor a module for a kind of metri
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from evaltape.scoring.limits import Limits, is_within, spelled
 from evaltape.scoring.rouge import RougeScores
 from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
 from evaltape.scoring.simple import Exact, Judged, Recorded, Words
-from evaltape.suite.definition import MetricSpec
+from evaltape.suite.definition import CORRECTED, MetricSpec
 from evaltape.text import visible
 
 if TYPE_CHECKING:
@@ -64,14 +64,33 @@ class Metric:
         return described if self.higher_is_better else {**described, "higher_is_better": False}
 
 
-def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> dict[str, Metric]:
+class Metrics(dict[str, Metric]):
+    """The metrics of a suite by name, in its order.
+
+    A bound may also name a judge's corrected mean (`faithful_corrected`), which is no metric of its own: it is that of the
+    judge's metric under the other name.
+    """
+
+    def __missing__(self, name: str) -> Metric:
+        plain = name.removesuffix(CORRECTED)
+        if plain == name or plain not in self:
+            raise KeyError(name)
+        return replace(self[plain], name=name)
+
+
+def plain_name(name: str, metrics: Mapping[str, Metric]) -> str:
+    """Return the metric that a bound names: of a judge's corrected mean, the judge's metric."""
+    return name if name in metrics else name.removesuffix(CORRECTED)
+
+
+def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> Metrics:
     """Return the metrics of a suite by name, in the order of the suite.
 
     `place` names the table in messages (`evals/suites/chats.toml: [metrics]`); functions are imported from below `root`.
     Raises `UserError` for whatever can't be computed.
     """
     rouge = _rouge_scorers(specs, place, root)
-    return {name: _metric(spec, rouge, place, root) for name, spec in specs.items()}
+    return Metrics({name: _metric(spec, rouge, place, root) for name, spec in specs.items()})
 
 
 def score_answer(

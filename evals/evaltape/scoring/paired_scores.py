@@ -8,7 +8,7 @@ import msgspec
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Bound, Decision, Verdict
 from evaltape.scoring.ends import interval_text
-from evaltape.scoring.metrics import Metric
+from evaltape.scoring.metrics import Metric, plain_name
 from evaltape.scoring.paired import LEAST_PAIRS, Difference, difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, cluster_labels
@@ -60,6 +60,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def scored(self, metric: str) -> list[Pair]:
         """Return the pairs of which a metric has scored both."""
+        metric = plain_name(metric, self.metrics)
         return [pair for pair in self.pairs if pair.change(metric) is not None]
 
     @cached_property
@@ -72,6 +73,8 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         pairs = self.scored(metric)
         if not pairs:
             return None
+        if metric not in self.metrics:
+            return self._corrected(metric)[0]
         return difference(
             [pair.before.scores[metric] for pair in pairs],
             [pair.after.scores[metric] for pair in pairs],
@@ -79,6 +82,14 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             clusters=cluster_labels(self.candidate.clusters, [pair.after for pair in pairs]),
             limits=self.metrics[metric].bounds,
         )
+
+    def _corrected(self, metric: str) -> tuple[Difference | None, str]:
+        """Return the difference of a judge's metric corrected for its errors, and what to know of it."""
+        ground, plain = self.candidate.ground(metric), plain_name(metric, self.metrics)
+        assert ground is not None
+        pairs = self.scored(metric)
+        clusters = cluster_labels(self.candidate.clusters, [pair.after for pair in pairs])
+        return ground.difference(plain, pairs, self.comparison.confidence, clusters)
 
     # ------------------------------------------------------------ bounds
 
@@ -92,17 +103,34 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def decide(self, bound: Bound) -> Decision:
         """Return what becomes of a bound on the difference: it passes once the whole interval reaches it."""
-        metric, found = self.metrics[bound.metric], self._difference(bound.metric)
+        metric, found, refusal = self.metrics[bound.metric], self._difference(bound.metric), self._refusal(bound.metric)
+        if refusal:
+            return Decision(bound, metric, FAILED, f"{FAILED}: {self._about(bound.metric)}: {refusal}", reason=refusal)
         if found is None:
             return self._without_pairs(bound)
         least = bound.least_gain if metric.higher_is_better else -bound.least_gain
         verdict, reason = found.decided(least, metric.higher_is_better)
         line = self._line(bound, found, verdict, least)
-        return Decision(bound, metric, verdict, line, found, _deciding_end(bound, metric, found), reason, self.notes)
+        notes = (*self._notes_of(bound.metric), *self.notes)
+        return Decision(bound, metric, verdict, line, found, _deciding_end(bound, metric, found), reason, notes)
+
+    def _refusal(self, metric: str) -> str:
+        """Return why no bound may rest on a judge's metric; empty if one may."""
+        ground = self.candidate.ground(metric)
+        return ground.refusal if ground else ""
+
+    def _notes_of(self, metric: str) -> tuple[str, ...]:
+        """Return what to know of a judge's metric."""
+        ground = self.candidate.ground(metric)
+        corrected = self._corrected(metric)[1] if metric not in self.metrics else ""
+        return tuple(note for note in (corrected, ground.standing if ground else "") if note)
 
     def _without_pairs(self, bound: Bound) -> Decision:
         unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
         why = f". {unanswered.failed_in_short}" if unanswered else ""
+        if bound.metric not in self.metrics and self.scored(bound.metric):
+            reason = self._corrected(bound.metric)[1]
+            return Decision(bound, self.metrics[bound.metric], FAILED, f"{FAILED}: {self._about(bound.metric)}: {reason}")
         line = f"0 samples answered by both: {self._about(bound.metric)}{why}"
         return Decision(bound, self.metrics[bound.metric], FAILED, line)
 
@@ -215,7 +243,8 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
 
     def _is_the_same(self, metric: str) -> bool:
         """Whether the model is the same also by a metric that looks at the call and not at the answer alone."""
-        return self.is_the_same and all(pair.change(metric) == 0 for pair in self.scored(metric))
+        plain = plain_name(metric, self.metrics)
+        return self.is_the_same and all(pair.change(plain) == 0 for pair in self.scored(plain))
 
     def _difference(self, metric: str) -> Difference | None:
         found = PairedScores._difference(self, metric)
@@ -244,7 +273,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
             verdict: Verdict = NOT_CHECKED if not_checked else FAILED
             reason = not_checked or f"no sample is scored by {bound.metric} on both sides"
             return Decision(bound, metric, verdict, f"{verdict}: {self._about(bound.metric)}", found, None, reason)
-        if self._is_the_same(bound.metric) and self._are_most_in_common:
+        if self._is_the_same(bound.metric) and self._are_most_in_common and not self._refusal(bound.metric):
             line = self._line(bound, found, PASSED)
             return Decision(bound, metric, PASSED, line, found, 0.0, self.unchanged, self.notes)
         return PairedScores.decide(self, bound)
@@ -254,6 +283,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         common = len(self.candidate.predictions)
         if self.samples and common < LEAST_PAIRS:
             return f"{counted(common, 'sample')} in common: it takes {LEAST_PAIRS} to compare. {self.samples.in_short}"
+        metric = plain_name(metric, self.metrics)
         if not any(metric in one.scores for one in self.baseline.predictions):
             return f"no answer at {self.side.ref} is scored by {metric}"
         lacking = self.candidate.unscored(metric)

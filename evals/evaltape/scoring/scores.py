@@ -10,8 +10,9 @@ from evaltape.names import nearest
 from evaltape.scoring import bounds, statistics
 from evaltape.scoring.bounds import FAILED, PASSED, Bound, Decision
 from evaltape.scoring.ends import interval_text
+from evaltape.scoring.grounds import Ground
 from evaltape.scoring.limits import decimals_apart, misses
-from evaltape.scoring.metrics import Metric
+from evaltape.scoring.metrics import Metric, plain_name
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval, interval
 from evaltape.suite.definition import Model
@@ -31,6 +32,8 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     """By sample the cluster it belongs to, if the suite names a cluster column: its samples aren't independent."""
     slice_values: Mapping[str, Mapping[str, str]] = {}
     """By slice column the value of each sample that has one."""
+    grounds: Mapping[str, Ground] = {}
+    """By judge's metric, what bounds on it rest on."""
 
     def __repr__(self) -> str:
         return f"<scores of {self.model.key}>"
@@ -70,6 +73,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
 
     def unscored(self, metric: str) -> list[Prediction]:
         """Return the answered predictions that a metric could not score."""
+        metric = plain_name(metric, self.metrics)
         return [prediction for prediction in self.answered if metric not in prediction.scores]
 
     def column(self, metric: str) -> list[float]:
@@ -77,7 +81,10 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return [prediction.scores[metric] for prediction in self.scored(metric)]
 
     def mean(self, metric: str) -> float:
-        """Return the plain mean over scored samples; `nan`, which passes no gate, if there is none."""
+        """Return the plain mean over scored samples, or a judge's corrected mean; `nan`, which passes no gate, for none."""
+        if metric in self.corrected:
+            found, _ = self.corrected[metric]
+            return float("nan") if found is None else found.mean
         column = self.column(metric)
         return statistics.mean(column) if column else float("nan")
 
@@ -95,6 +102,25 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         column = [prediction.scores[metric] for prediction in predictions]
         labels = cluster_labels(self.clusters, predictions)
         return interval(column, clusters=labels, limits=self.metrics[metric].bounds)
+
+    @cached_property
+    def corrected(self) -> dict[str, tuple[Interval | None, str]]:
+        """The corrected mean of each judge's metric that a gate asks for, and what to know of it."""
+        asked = {name: plain_name(name, self.metrics) for name in self.model.gates if name not in self.metrics}
+        scored = {name: self.scored(plain) for name, plain in asked.items()}
+        return {
+            name: self.grounds[plain].mean(plain, scored[name], cluster_labels(self.clusters, scored[name]))
+            for name, plain in asked.items()
+        }
+
+    @property
+    def corrected_intervals(self) -> dict[str, Interval]:
+        """Those of them that there are."""
+        return {name: found for name, (found, _) in self.corrected.items() if found is not None}
+
+    def ground(self, metric: str) -> Ground | None:
+        """Return what bounds on a judge's metric, or on its corrected mean, rest on; None for any other metric."""
+        return self.grounds.get(plain_name(metric, self.metrics))
 
     def higher_is_better(self, metric: str) -> bool:
         """Return whether a metric's gate is the least mean that passes; otherwise it is the greatest."""
@@ -118,7 +144,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
 
     def properties(self, bound: Bound | None) -> Iterator[tuple[str, float]]:
         """Yield what JUnit XML holds of all means, or of one with its gate."""
-        means = ((name, interval.mean) for name, interval in self.intervals.items())
+        means = ((name, interval.mean) for name, interval in {**self.intervals, **self.corrected_intervals}.items())
         yield from ((name, mean) for name, mean in means if bound is None or bound.metric == name)
         if bound is not None:
             yield bound.kind, bound.limit
@@ -133,12 +159,12 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     def decide(self, bound: Bound) -> Decision:
         """Return what becomes of a gate: nothing passes it but a mean of all samples that had to be scored."""
         metric, name = self.metrics[bound.metric], bound.metric
-        estimate = self.interval(name)
+        estimate, note = self._estimate(name)
         about = f"{self.model.key} {name}"
         unusable = self.unusable(name)
         if unusable or estimate is None:
-            line = unusable or f"no sample was answered: {about}, gate {bound.limit:g}"
-            reason = self.counted_out(name) or "no sample was answered"
+            line = unusable or f"{note or 'no sample was answered'}: {about}, gate {bound.limit:g}"
+            reason = self.counted_out(name) or note or "no sample was answered"
             return Decision(bound, metric, FAILED, line, estimate, reason=reason)
         higher = metric.higher_is_better
         missed = misses(estimate.mean, bound.limit, higher)
@@ -146,19 +172,32 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         sign, verb = (("<", "is under") if higher else (">", "is over")) if missed else (">=" if higher else "<=", "holds")
         ends = interval_text(estimate, metric.decimals)
         line = f"{estimate.mean:.{digits}f} {sign} {bound.limit:g}: {about}: mean {verb} its gate ({ends})"
-        return Decision(bound, metric, FAILED if missed else PASSED, line, estimate, estimate.mean)
+        notes = tuple(text for text in (note, self._standing(name)) if text)
+        return Decision(bound, metric, FAILED if missed else PASSED, line, estimate, estimate.mean, notes=notes)
+
+    def _estimate(self, metric: str) -> tuple[Interval | None, str]:
+        return self.corrected[metric] if metric in self.corrected else (self.interval(metric), "")
+
+    def _standing(self, metric: str) -> str:
+        ground = self.ground(metric)
+        return ground.standing if ground else ""
 
     # ------------------------------------------------------------ messages
 
     def unusable(self, metric: str) -> str:
         """Return why no bound can pass on these scores, the first samples with their reasons; empty if one can."""
+        ground, metric = self.ground(metric), plain_name(metric, self.metrics)
         if self._too_many_failed:
             return self.failed_in_short
+        if ground is not None and ground.refusal:
+            return f"{self.model.key} {metric}: {ground.refusal}"
         return self._unscored_in_short(metric) if self.unscored(metric) else ""
 
     def counted_out(self, metric: str) -> str:
         """Return the same in a few words."""
+        ground, metric = self.ground(metric), plain_name(metric, self.metrics)
         why = [f"{len(self.failures)} of {len(self.predictions)} samples failed"] if self._too_many_failed else []
+        why += [ground.standing] if ground is not None and ground.refusal else []
         lacking = len(self.unscored(metric))
         why += [f"{lacking} of {len(self.answered)} answers could not be scored"] if lacking else []
         return " and ".join(why)

@@ -1,6 +1,7 @@
 """What one run of `evaltape init` will write, and what it tells the user to do next."""
 
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from evaltape.cli.init.own_suite import DEFAULT_MODEL, ChosenModel, model_table,
 from evaltape.cli.init.place import EVALS, SUITES, Place, relative
 from evaltape.cli.init.promptfoo import read_config
 from evaltape.cli.init.rows import Source, read_source
-from evaltape.cli.init.templates import TESTS, template
+from evaltape.cli.init.templates import JUDGES, TESTS, template
 from evaltape.cli.init.workflow import workflow
 from evaltape.errors import UserError
 
@@ -91,7 +92,15 @@ def imported_plan(place: Place, config_file: str) -> Plan:
 
 
 def _tests(place: Place) -> list[Change]:
-    return [new_file(place.evals / name, template(name), purpose) for name, purpose in TESTS.items()]
+    wanted = {**TESTS, **(JUDGES if any(map(_has_judges, place.suites())) else {})}
+    return [new_file(place.evals / name, template(name), purpose) for name, purpose in wanted.items()]
+
+
+def _has_judges(suite: Path) -> bool:
+    try:
+        return bool(tomllib.loads(suite.read_text(encoding="utf-8-sig")).get("judges"))
+    except (OSError, ValueError):  # A run of pytest says what is wrong with it.
+        return False
 
 
 def _around(place: Place) -> list[Change]:

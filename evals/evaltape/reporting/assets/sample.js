@@ -53,8 +53,14 @@ function answer(model, prediction, wanted) {
     failure,
     unscored,
     prediction.failure && !prediction.text ? null : predictionText(prediction, wanted),
+    prediction.raw ? rawText(prediction.raw) : null,
     cut,
   );
+}
+
+/** All that the model said, of which the suite scores a part. */
+function rawText(raw) {
+  return h("details", { class: "raw" }, h("summary", {}, "All that it said"), h("p", { class: "text", dir: "auto" }, raw));
 }
 
 /** A prediction beside the reference that shares most words with it. */

@@ -11,6 +11,8 @@ TESTS = {
     "test_comparisons.py": "one model against another, or against its past",
     "test_mutants.py": "whether the gates would notice damaged answers",
 }
+JUDGES = {"test_judges.py": "whether each judge passes its exam"}
+"""The file that only a repository with judges needs."""
 """The test files, with what each is for."""
 
 

@@ -1,0 +1,100 @@
+"""What a session found out about judges: how many verdicts, how often they flip, and how each did in its exam."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from evaltape.judging.examined import Examined
+from evaltape.reporting.facts import Json
+from evaltape.reporting.verdicts import verdict_on
+from evaltape.scoring.bounds import Verdict
+
+
+class Flips(msgspec.Struct, frozen=True):
+    """How often a judge contradicts itself on one answer."""
+
+    share: float
+    """Of pairs of verdicts on one answer, those that differ."""
+    answers: int
+    """How many answers have several verdicts."""
+    verdicts: int
+    """The most that one of them has."""
+
+
+class JudgeResults(msgspec.Struct, frozen=True):
+    """One judge."""
+
+    key: str
+    """Its key in the suite."""
+    asked: int
+    """How many answers that the session looked at have a recorded verdict."""
+    unread: int
+    """How many of these verdicts can't be read."""
+    examined: Examined
+    """How it did in its exam."""
+    metrics: tuple[str, ...] = ()
+    """The metrics that it scores."""
+    flips: Flips | None = None
+    """None unless answers were judged repeatedly."""
+    cost_usd: float | None = None
+    """What the verdicts cost by the suite's price; None if it states none."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it passed its exam; `not checked` for one that took none."""
+        return verdict_on(self.examined.passed if self.examined.decisions else None)
+
+    @property
+    def facts(self) -> Iterator[str]:
+        """Yield what stands beside its name, a few words each."""
+        yield f"{self.asked:,} verdicts"
+        if self.flips is not None:
+            yield f"{self.flips.share:.1%} of repeated verdicts flip"
+
+    @property
+    def alarming(self) -> Iterator[str]:
+        """Yield what of it wants to be seen."""
+        if self.unread:
+            yield f"{self.unread:,} can't be read"
+        if self.examined.judge.exam is None:
+            yield "took no exam"
+        elif self.examined.not_examined:
+            yield "exam not recorded"
+        elif not self.examined.passed:
+            yield "failed its exam"
+
+    def as_json(self) -> Json:
+        """Return it as the results file holds it; what it has none of is left out."""
+        flips = {} if self.flips is None else {"flips": msgspec.structs.asdict(self.flips)}
+        exam = {} if self.examined.judge.exam is None else {"exam": self._exam()}
+        facts: Json = {"asked": self.asked, "unread": self.unread, "unexamined": self.examined.judge.unexamined}
+        return {**facts, **flips, **exam, "cost_usd": self.cost_usd}
+
+    def _exam(self) -> Json:
+        found, passed = self.examined, self.examined.passed if self.examined.decisions else None
+        facts: Json = {"asked": found.asked, "verdict": self.verdict, "passed": passed}
+        if found.not_examined:
+            return {**facts, "not_examined": found.not_examined}
+        if found.marks is not None:
+            marks = found.marks
+            facts |= {
+                "unread": found.unread,
+                "noticed": {name: share.mean for name, share in marks.noticed.items()},
+                "alarms": marks.alarms.mean if marks.alarms else None,
+                "alarms_harmless": marks.harmless.mean if marks.harmless else None,
+            }
+        if found.agreement is not None:
+            agreement = found.agreement
+            facts |= {
+                "labels": agreement.labels,
+                "kappa": agreement.kappa.value,
+                "low": agreement.kappa.low,
+                "high": agreement.kappa.high,
+                "sensitivity": agreement.sensitivity.mean if agreement.sensitivity else None,
+                "specificity": agreement.specificity.mean if agreement.specificity else None,
+                "agreed": agreement.agreed,
+                "commonest": agreement.commonest,
+                "people_kappa": agreement.people.value if agreement.people else None,
+                "second_kappa": found.oneself.value if found.oneself else None,
+            }
+        return facts
