@@ -86,7 +86,7 @@ class Noise(msgspec.Struct, frozen=True):
         """The gate that a new recording of the unchanged model fails at most once in 100 times; None if not enough."""
         if not self.is_enough:
             return None
-        return self.mean - self._margin if self.higher_is_better else self.mean + self._margin
+        return self.mean - self.margin if self.higher_is_better else self.mean + self.margin
 
     def chance_to_fail(self, gate: float) -> float | None:
         """Return how likely a new recording of the unchanged model fails a gate, from 0 to 1; None if not enough.
@@ -105,10 +105,11 @@ class Noise(msgspec.Struct, frozen=True):
 
         None if not enough.
         """
-        return abs(self.mean - gate) < self._margin if self.is_enough else None
+        return abs(self.mean - gate) < self.margin if self.is_enough else None
 
     @property
-    def _margin(self) -> float:
+    def margin(self) -> float:
+        """How far a new mean may fall in 1 of 100 recordings of the unchanged model."""
         return t_quantile(1 - ALARMS, self.freedom) * self.sd_of_next if self.sd > 0 else self._unseen_margin(ALARMS)
 
     def _unseen_margin(self, chance: float) -> float:
