@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaltape.finetuning.recorded_job import Job
+    from evaltape.metrics.declared import metric
     from evaltape.mutation.advice import TestedMutants
     from evaltape.mutation.operators import operator
     from evaltape.samples.sample import Sample
-    from evaltape.scoring.declared import metric
-    from evaltape.scoring.paired_scores import AgainstScores, PairedScores
+    from evaltape.scoring.against_scores import AgainstScores
+    from evaltape.scoring.paired_scores import PairedScores
     from evaltape.scoring.prediction import Prediction
     from evaltape.scoring.scores import ModelScores
     from evaltape.scoring.slices import SliceScores
@@ -44,13 +45,13 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "metric": ("evaltape.scoring.declared", "metric"),
+    "metric": ("evaltape.metrics.declared", "metric"),
     "operator": ("evaltape.mutation.operators", "operator"),
     "Sample": ("evaltape.samples.sample", "Sample"),
     "Prediction": ("evaltape.scoring.prediction", "Prediction"),
     "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
     "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
-    "AgainstScores": ("evaltape.scoring.paired_scores", "AgainstScores"),
+    "AgainstScores": ("evaltape.scoring.against_scores", "AgainstScores"),
     "TestedMutants": ("evaltape.mutation.advice", "TestedMutants"),
     "Job": ("evaltape.finetuning.recorded_job", "Job"),
     "SliceScores": ("evaltape.scoring.slices", "SliceScores"),

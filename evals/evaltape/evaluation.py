@@ -12,6 +12,7 @@ import msgspec
 from evaltape.errors import RecordingError, UserError
 from evaltape.findings import Answered, Finding, Findings
 from evaltape.finetuning.recorded_job import Job
+from evaltape.metrics.metric import plain_name
 from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes
 from evaltape.recorder.wire import Selection
@@ -19,9 +20,9 @@ from evaltape.samples.answer import REMEDIES, Answer, Failure
 from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
+from evaltape.scoring.against_scores import AgainstScores
 from evaltape.scoring.bounds import Bound, Decision
-from evaltape.scoring.metrics import plain_name
-from evaltape.scoring.paired_scores import AgainstScores, PairedScores
+from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import Jobs
+from evaltape.metrics import rouge
+from evaltape.metrics.extraction import Step, load_steps
+from evaltape.metrics.metric import CallFacts, Metric, Metrics, build_metrics, check_bound, score_answer
+from evaltape.metrics.reference_check import check_references
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.lock import unwritable
@@ -21,12 +25,8 @@ from evaltape.samples.dataset import Loaded
 from evaltape.samples.links import refuse_links
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
-from evaltape.scoring import rouge
-from evaltape.scoring.extraction import Step, load_steps
 from evaltape.scoring.grounds import Ground
-from evaltape.scoring.metrics import CallFacts, Metric, Metrics, build_metrics, check_bound, score_answer
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.reference_check import check_references
 from evaltape.scoring.slices import slice_values
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Commands

@@ -1,7 +1,7 @@
 """A model beside its other side: pairs, differences, verdicts and what is said of them."""
 
 import pytest
-from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 

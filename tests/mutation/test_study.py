@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from evaltape.metrics.metric import Metric
 from evaltape.mutation.assertions import Assertion, assertions_of
 from evaltape.mutation.findings import Draw, Noticing, shortest_between
 from evaltape.mutation.model_mutants import mutate_model
@@ -23,7 +24,6 @@ from evaltape.mutation.study import SHARES, Damaged, Study, answers_at, study
 from evaltape.samples.answer import Answer
 from evaltape.samples.sample import Sample
 from evaltape.scoring.bounds import GATE, Bound
-from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from evaltape.errors import UserError
+from evaltape.metrics.metric import CallFacts, build_metrics, score_answer
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
@@ -16,7 +17,6 @@ from evaltape.samples.answer import Answer
 from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import replay_samples, stage_samples
-from evaltape.scoring.metrics import CallFacts, build_metrics, score_answer
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.definition import Suite
 from evaltape.suite.reader import load_suite

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from evaltape.scoring.metrics import build_metrics
+from evaltape.metrics.metric import build_metrics
 from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Comparison, MetricSpec, Model

@@ -6,14 +6,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from evaltape.metrics.metric import Metric
+from evaltape.metrics.simple import Exact
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.sample import Sample
+from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.bounds import Bound, Decision, Scores, bounds_of
-from evaltape.scoring.metrics import Metric
-from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
-from evaltape.scoring.simple import Exact
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Against, Comparison, Dataset, Fields, Model, Split, Suite
 

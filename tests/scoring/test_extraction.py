@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.scoring.extraction import NoMatch, extract, load_steps
+from evaltape.metrics.extraction import NoMatch, extract, load_steps
 from evaltape.suite.definition import AnswerRule
 
 FUNCTIONS = """

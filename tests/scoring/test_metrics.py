@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from evaltape.scoring.metrics import CallFacts, check_bound, score_answer
+from evaltape.metrics.metric import CallFacts, check_bound, score_answer
 from evaltape.suite.read_metrics import DEFAULT
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,9 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from evaltape.scoring.metrics import Metric, score_answer
-from evaltape.scoring.reference_check import check_references
-from evaltape.scoring.tokenizers import unicode_words
+from evaltape.metrics.metric import Metric, score_answer
+from evaltape.metrics.reference_check import check_references
+from evaltape.metrics.tokenizers import unicode_words
 from evaltape.suite.file.metric_tables import METRICS
 from evaltape.suite.read_metrics import TAKEN
 

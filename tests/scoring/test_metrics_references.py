@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.scoring.reference_check import check_references
+from evaltape.metrics.reference_check import check_references
 
 from tests.scoring.test_metrics_tokenizers import JAPANESE
 from tests.support.metrics import Example, metrics

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import regex
-from evaltape.scoring import tokenizers
-from evaltape.scoring.metrics import score_answer
-from evaltape.scoring.tokenizers import unicode_words
+from evaltape.metrics import tokenizers
+from evaltape.metrics.metric import score_answer
+from evaltape.metrics.tokenizers import unicode_words
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from uniseg.wordbreak import words as uniseg_words

@@ -3,9 +3,9 @@
 from itertools import product
 
 import pytest
+from evaltape.metrics.rouge import RougeScores, common_subsequence, lead, package
+from evaltape.metrics.scorer import CallFacts
 from evaltape.samples.sample import Sample
-from evaltape.scoring.rouge import RougeScores, common_subsequence, lead, package
-from evaltape.scoring.scorer import CallFacts
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer

@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from evaltape.scoring.rouge import package
+from evaltape.metrics.rouge import package
 
 from tests.support.project import ROUGE1, ROWS, Project
 from tests.support.server import ApiServer

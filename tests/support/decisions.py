@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from evaltape.metrics.metric import Metric
+from evaltape.metrics.simple import Exact
 from evaltape.mutation.findings import Draw, Noticing
 from evaltape.scoring.bounds import AGAINST, GATE, MAX_DROP, MIN_GAIN, SLICE_GATE, Bound, Decision, Kind, Verdict
-from evaltape.scoring.metrics import Metric
 from evaltape.scoring.paired import Difference
-from evaltape.scoring.simple import Exact
 
 SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
 

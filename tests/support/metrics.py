@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaltape.scoring.metrics import CallFacts, Metric, MetricSpec, build_metrics, score_answer
+from evaltape.metrics.metric import CallFacts, Metric, MetricSpec, build_metrics, score_answer
 from evaltape.suite.read_metrics import kind_of
 
 PLACE = "evals/suites/chats.toml: [metrics]"

@@ -12,7 +12,7 @@ from evaltape.recording.folder import extracted
 from evaltape.recording.verdicts import Asked, RecordedVerdict
 from evaltape.samples.answer import Answer
 from evaltape.samples.sample import Sample
-from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model

@@ -9,6 +9,8 @@ import msgspec
 from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_noise import model_noise
+from evaltape.metrics.metric import Metric, Metrics, MetricSpec, build_metrics
+from evaltape.metrics.tokenizers import unicode_words
 from evaltape.reporting.accepted import changes
 from evaltape.reporting.facts import Accepted, MetricFacts, Slice, Unfinished
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
@@ -26,12 +28,10 @@ from evaltape.scoring.bounds import (
     bounds_of,
     model_bounds,
 )
-from evaltape.scoring.metrics import Metric, Metrics, MetricSpec, build_metrics
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
-from evaltape.scoring.tokenizers import unicode_words
 from evaltape.suite.definition import CORRECTED, Model
 from evaltape.suite.pricing import call_usd, training_usd
 from evaltape.workspace import Workspace

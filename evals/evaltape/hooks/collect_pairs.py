@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.pair_results import AgainstModel, AgainstPair, AgainstResults, ComparisonResults, SliceDifference
+from evaltape.scoring.against_scores import AgainstScores
 from evaltape.scoring.bounds import AGAINST, CONFIDENCE, comparison_bounds, model_bounds
 from evaltape.scoring.paired import Difference, two_sided
-from evaltape.scoring.paired_scores import AgainstScores, PairedScores
+from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import slice_scores
 from evaltape.suite.definition import Comparison

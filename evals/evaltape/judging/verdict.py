@@ -9,7 +9,7 @@ import math
 import re
 from typing import Any
 
-from evaltape.scoring.extraction import objects
+from evaltape.metrics.extraction import objects
 from evaltape.suite.definition import Verdict
 from evaltape.text import cut
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from evaltape.scoring.against_scores import AgainstScores, Side, against_comparison
 from evaltape.scoring.bounds import AGAINST, GATE, SLICE_GATE, Bound, Scores, comparison_bounds, model_bounds
-from evaltape.scoring.paired_scores import AgainstScores, PairedScores, Side, against_comparison
+from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Suite

@@ -10,10 +10,10 @@ from itertools import combinations
 from random import Random
 from typing import TYPE_CHECKING
 
+from evaltape.metrics.rouge import lead
 from evaltape.mutation.negation import negated
 from evaltape.mutation.numbers import with_wrong_number
 from evaltape.mutation.speakers import mentioned, renamed, same_in_any_order, speakers, without_spaces
-from evaltape.scoring.rouge import lead
 
 if TYPE_CHECKING:
     from evaltape.samples.sample import Sample

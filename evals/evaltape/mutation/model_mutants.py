@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from evaltape.metrics.metric import Metric, score_answer
+from evaltape.metrics.scorer import CallFacts
 from evaltape.mutation.assertions import Assertion
 from evaltape.mutation.findings import Study
 from evaltape.mutation.harmful import Answers
 from evaltape.mutation.operators import Operator
 from evaltape.mutation.study import NOTICED_AT, Damaged, study
-from evaltape.scoring.metrics import Metric, score_answer
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scorer import CallFacts
 from evaltape.scoring.scores import ModelScores
 
 

@@ -7,11 +7,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evaltape.errors import UserError
+from evaltape.metrics.functions import UserFunction, load_function
+from evaltape.metrics.scorer import FunctionError
 from evaltape.mutation import harmful, harmless
 from evaltape.mutation.harmful import Answers
 from evaltape.names import nearest, shown
-from evaltape.scoring.functions import UserFunction, load_function
-from evaltape.scoring.scorer import FunctionError
 
 if TYPE_CHECKING:
     from evaltape.samples.sample import Sample

@@ -11,6 +11,7 @@ import msgspec
 
 from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
 from evaltape.files import FETCH
+from evaltape.metrics.extraction import NoMatch, Step, extract
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange, is_filtered
@@ -18,7 +19,6 @@ from evaltape.recording.unfinished import JOB, REPEAT, Call, cassette_name, read
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
-from evaltape.scoring.extraction import NoMatch, Step, extract
 from evaltape.scoring.prediction import read_completion, read_refused_prompt
 from evaltape.suite import prompt
 from evaltape.suite.definition import Model, Suite

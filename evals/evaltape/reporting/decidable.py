@@ -7,11 +7,11 @@ import msgspec
 
 from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
+from evaltape.metrics.limits import span_of
+from evaltape.metrics.metric import Metric
 from evaltape.samples.sample import Sample
 from evaltape.scoring import power
 from evaltape.scoring.bounds import AGAINST, Bound, comparison_bounds, model_bounds
-from evaltape.scoring.limits import span_of
-from evaltape.scoring.metrics import Metric
 from evaltape.scoring.noise import noise_of
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import PairedScores

@@ -1,10 +1,10 @@
 """Numbers as readers see them: rounded here, and nowhere before."""
 
+from evaltape.metrics.limits import decimals_apart
+from evaltape.metrics.limits import misses as is_beyond
 from evaltape.reporting.facts import MetricFacts
 from evaltape.scoring.bounds import Decision
 from evaltape.scoring.ends import ends_of
-from evaltape.scoring.limits import decimals_apart
-from evaltape.scoring.limits import misses as is_beyond
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
 

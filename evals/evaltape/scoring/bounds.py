@@ -19,7 +19,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from evaltape.scoring.metrics import Metric
+from evaltape.metrics.metric import Metric
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Comparison, Model, Suite

@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from evaltape.metrics.limits import UNLIMITED, Limits, span_of
 from evaltape.scoring import power, two_valued
-from evaltape.scoring.limits import UNLIMITED, Limits, span_of
 from evaltape.scoring.statistics import MeanEstimate, cut, estimate_mean, has_few
 
 LEAST_PAIRS = power.LEAST_PAIRS

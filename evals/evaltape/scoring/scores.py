@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
+from evaltape.metrics.limits import decimals_apart, misses
+from evaltape.metrics.metric import Metric, plain_name
 from evaltape.names import nearest
 from evaltape.scoring import bounds, statistics
 from evaltape.scoring.bounds import FAILED, PASSED, Bound, Decision
 from evaltape.scoring.ends import interval_text
 from evaltape.scoring.grounds import Ground
-from evaltape.scoring.limits import decimals_apart, misses
-from evaltape.scoring.metrics import Metric, plain_name
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval, interval
 from evaltape.suite.definition import Model

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from evaltape.metrics.limits import misses
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Bound, Decision, Verdict
 from evaltape.scoring.ends import ends_of
-from evaltape.scoring.limits import misses
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.text import counted

@@ -24,8 +24,8 @@ from functools import lru_cache
 
 import msgspec
 
+from evaltape.metrics.limits import UNLIMITED, Limits
 from evaltape.scoring import two_valued
-from evaltape.scoring.limits import UNLIMITED, Limits
 from evaltape.scoring.student_t import t_quantile
 
 FEW_CLUSTERS = 40

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from evaltape.scoring.limits import Limits
+from evaltape.metrics.limits import Limits
 
 Function = TypeVar("Function", bound=Callable[[Any, str], Any])
 _ATTRIBUTE = "__evaltape_metric__"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaltape.scoring.scorer import CallFacts, Sample, Unscored, combined, references_of
-from evaltape.scoring.tokenizers import unicode_words
+from evaltape.metrics.scorer import CallFacts, Sample, Unscored, combined, references_of
+from evaltape.metrics.tokenizers import unicode_words
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from evaltape.scoring.scorer import CallFacts, FunctionError, Sample, Unscored, combined, references_of
-from evaltape.scoring.tokenizers import stemmed, unicode_words
+from evaltape.metrics.scorer import CallFacts, FunctionError, Sample, Unscored, combined, references_of
+from evaltape.metrics.tokenizers import stemmed, unicode_words
 
 if TYPE_CHECKING:
-    from evaltape.scoring.functions import UserFunction
+    from evaltape.metrics.functions import UserFunction
 
 LEAD_LINES = 3
 LONGEST = "rougeL"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.scoring.scorer import FunctionError
+from evaltape.metrics.scorer import FunctionError
 from evaltape.suite.definition import AnswerRule
 from evaltape.text import cut, visible
 
 if TYPE_CHECKING:
-    from evaltape.scoring.functions import UserFunction
+    from evaltape.metrics.functions import UserFunction
 
 _LONGEST = 60
 """Characters of an answer that a reason quotes."""
@@ -89,7 +89,7 @@ def extract(text: str, steps: Sequence[Step]) -> str:
 
 
 def _loaded(rule: AnswerRule, place: str, root: Path) -> "UserFunction":
-    from evaltape.scoring.functions import load_function
+    from evaltape.metrics.functions import load_function
 
     try:
         return load_function(rule.value, root, ("text",))

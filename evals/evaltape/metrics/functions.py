@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from evaltape.errors import UserError
+from evaltape.metrics.scorer import FunctionError
 from evaltape.names import nearest, shown
-from evaltape.scoring.scorer import FunctionError
 from evaltape.text import cut, visible
 
 _OWN = Path(__file__).resolve().parents[1]

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import UserError
+from evaltape.metrics.limits import Limits, is_within, spelled
+from evaltape.metrics.rouge import RougeScores
+from evaltape.metrics.scorer import CallFacts, Sample, Scorer, Unscored
+from evaltape.metrics.simple import Exact, Judged, Recorded, Words
 from evaltape.names import nearest
-from evaltape.scoring.limits import Limits, is_within, spelled
-from evaltape.scoring.rouge import RougeScores
-from evaltape.scoring.scorer import CallFacts, Sample, Scorer, Unscored
-from evaltape.scoring.simple import Exact, Judged, Recorded, Words
 from evaltape.suite.definition import CORRECTED, MetricSpec
 from evaltape.text import visible
 
 if TYPE_CHECKING:
-    from evaltape.scoring.functions import UserFunction
+    from evaltape.metrics.functions import UserFunction
 
 __all__ = ["CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]
 
@@ -169,7 +169,7 @@ def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> "str | UserF
 
 
 def _loaded(name: str, option: str, place: str, root: Path, parameters: tuple[str, ...]) -> "UserFunction":
-    from evaltape.scoring.functions import load_function
+    from evaltape.metrics.functions import load_function
 
     try:
         return load_function(name, root, parameters)
@@ -198,7 +198,7 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
 
 
 def _sacrebleu(name: str, references: str, place: str) -> Metric:
-    from evaltape.scoring.sacrebleu_scores import SacrebleuScores, is_installed
+    from evaltape.metrics.sacrebleu_scores import SacrebleuScores, is_installed
 
     if not is_installed():
         raise UserError(f"{place} {name} needs sacrebleu, which isn't installed. Install it: pip install 'evaltape[metrics]'")
@@ -206,8 +206,8 @@ def _sacrebleu(name: str, references: str, place: str) -> Metric:
 
 
 def _function(spec: MetricSpec, place: str, root: Path) -> Metric:
-    from evaltape.scoring.declared import declaration_of
-    from evaltape.scoring.user_metric import FunctionScores
+    from evaltape.metrics.declared import declaration_of
+    from evaltape.metrics.user_metric import FunctionScores
 
     function = _loaded(spec.options["function"], "function", f"{place} {spec.name}", root, ("sample", "answer"))
     declared = declaration_of(function.function)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from evaltape.scoring.scorer import CallFacts, Sample, combined, references_of
+from evaltape.metrics.scorer import CallFacts, Sample, combined, references_of
 
 
 @dataclass(frozen=True)

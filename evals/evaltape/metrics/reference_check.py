@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
-from evaltape.scoring.metrics import Metric
-from evaltape.scoring.rouge import RougeScores
-from evaltape.scoring.scorer import FunctionError, Sample
+from evaltape.metrics.metric import Metric
+from evaltape.metrics.rouge import RougeScores
+from evaltape.metrics.scorer import FunctionError, Sample
 from evaltape.text import counted, cut, visible
 
 if TYPE_CHECKING:
-    from evaltape.scoring.functions import UserFunction
+    from evaltape.metrics.functions import UserFunction
 
 MOSTLY = 0.5
 """A reference is lost if more than this share of its letters and digits is dropped."""

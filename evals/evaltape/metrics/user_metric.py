@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaltape.scoring.functions import UserFunction
-from evaltape.scoring.limits import Limits, is_within, spelled
-from evaltape.scoring.scorer import CallFacts, FunctionError, Sample, Unscored
+from evaltape.metrics.functions import UserFunction
+from evaltape.metrics.limits import Limits, is_within, spelled
+from evaltape.metrics.scorer import CallFacts, FunctionError, Sample, Unscored
 
 
 @dataclass(frozen=True)
