@@ -17,6 +17,7 @@ INI_KEYS = {
     "eval_suite": ("the suite files: what is evaluated; one a line, globs allowed", "linelist"),
     "eval_cassettes": ("folder of the recordings, relative to rootdir (default: cassettes)", "string"),
     "eval_snapshots": ("folder of the accepted scores, relative to rootdir (default: beside the tests)", "string"),
+    "eval_pack": ("from so many samples on a model's calls are kept in one cassette (default: 1000)", "string"),
     "eval_timeout_s": ("seconds an API call may take as a whole before it is tried again (default: 180)", "string"),
 }
 

@@ -16,7 +16,8 @@ from evaltape.metrics.metric import plain_name
 from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes
 from evaltape.recorder.wire import Selection
-from evaltape.samples.answer import REMEDIES, Answer, Failure
+from evaltape.recording.redaction import HOLDS_KEY
+from evaltape.samples.answer import REMEDIES, Answer, Failure, Kind
 from evaltape.samples.ids import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
@@ -27,6 +28,7 @@ from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.settings import Settings
+from evaltape.suite.advice import COSTS
 from evaltape.suite.definition import Comparison, Judge, Model
 from evaltape.text import counted, split_command
 from evaltape.workspace import Workspace, read_suites
@@ -120,10 +122,14 @@ class Evaluation:
         is_of_job = model.job is not None and self.outcomes.error_of((model.suite, model.key, "")) is not None
         reason, command = split_command(error)
         if command is None:
-            command = self.workspaces[model.suite].commands.record_missing(model.kind)
-            return Failure("job" if is_of_job else "call", reason, command=command, remedy=REMEDIES["call"])
-        remedy = error.removeprefix(reason).removesuffix(f": {command}").removeprefix(". ")
-        return Failure("job" if is_of_job else "call", reason, command=command, remedy=remedy)
+            if HOLDS_KEY in reason:
+                return Failure("call", f"{reason}. Asking again ends the same: change the prompt, the data or the key")
+            advice = self.workspaces[model.suite].to_record(model.kind)
+            kind: Kind = "job" if is_of_job else "call"
+            return Failure(kind, reason, command=advice.command, cost=advice.cost, remedy=REMEDIES["call"])
+        told, costs, cost = error.partition(COSTS)
+        remedy = told.removeprefix(reason).removesuffix(f": {command}").removeprefix(". ")
+        return Failure("job" if is_of_job else "call", reason, command=command, cost=costs + cost, remedy=remedy)
 
     def receive(self, finding: Finding, test_id: str, outcome: str) -> None:
         """Keep what a test has found out; `outcome` is pytest's: passed, failed or skipped."""
@@ -193,7 +199,7 @@ class Evaluation:
             return f"{model.key}: {job_failed}"
         return (
             f"{model.key}: recording unfinished: {left} of {counted(len(workspace.samples), 'sample')} still to come. "
-            f"Finish it: {workspace.commands.record_missing(model.kind)}"
+            f"Finish it: {workspace.to_record(model.kind)}"
         )
 
     def slices(self, model: Model) -> SliceScores:

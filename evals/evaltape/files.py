@@ -77,8 +77,18 @@ def refuse_lfs_pointer(path: Path, content: bytes) -> None:
         raise UserError(f"{shown(path)}: a Git LFS pointer and not the file itself. Fetch it: {FETCH}")
 
 
+def has_conflict(content: bytes) -> bool:
+    """Return whether a file holds git's conflict markers."""
+    return _CONFLICT.search(content) is not None
+
+
+def keep_a_side(path: Path) -> str:
+    """Return the command that ends a file's conflict without a call."""
+    return f"git checkout --ours -- {shlex.quote(shown(path))}"
+
+
 def conflict_in(path: Path, content: bytes | None = None) -> str | None:
-    """Return what to say of a file that holds git's conflict markers, with the commands that mend it; None for any other.
+    """Return the message about a file that holds git's conflict markers; None for any other.
 
     `content` is the file's, where it was read already.
     """
@@ -86,13 +96,9 @@ def conflict_in(path: Path, content: bytes | None = None) -> str | None:
         content = path.read_bytes() if content is None else content
     except OSError:
         return None
-    if not _CONFLICT.search(content):
+    if not has_conflict(content):
         return None
-    name = shlex.quote(shown(path))
-    return (
-        f"{shown(path)}: holds the conflict markers of a git merge. Take one side whole, which calls nothing: "
-        f"git checkout --ours {name} (or --theirs), then git add {name}"
-    )
+    return f"{shown(path)}: holds the conflict markers of a git merge. Take one side whole (or --theirs): {keep_a_side(path)}"
 
 
 def refuse_conflict(path: Path, content: bytes) -> None:

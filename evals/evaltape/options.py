@@ -13,6 +13,7 @@ from evaltape.settings import RECORD, RECORD_MISSING, REPLAY, Settings
 
 DEFAULT_CASSETTES = "cassettes"
 DEFAULT_TIMEOUT_S = "180"
+DEFAULT_PACK = 1000
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -62,6 +63,7 @@ def read_settings(config: pytest.Config) -> Settings:
         args=tuple(dict.fromkeys(str(arg).split("::")[0] for arg in config.known_args_namespace.file_or_dir)),
         concurrency=option.concurrency,
         timeout_s=_timeout_s(config),
+        pack=_pack(config),
         retrain=option.retrain,
         estimate=option.estimate,
         retiring=option.retiring,
@@ -179,6 +181,16 @@ def _timeout_s(config: pytest.Config) -> float:
     if not 0 < timeout_s < float("inf"):
         raise UserError(f"{config.inipath or 'pytest.ini'}: eval_timeout_s = {text}: it takes a number of seconds over 0")
     return timeout_s
+
+
+def _pack(config: pytest.Config) -> int:
+    text = str(config.getini("eval_pack") or DEFAULT_PACK).strip()
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UserError(
+            f"{config.inipath or 'pytest.ini'}: eval_pack = {text}: it takes the number of samples, 1 or more, from which on "
+            "the calls of a model are kept in one cassette"
+        )
+    return int(text)
 
 
 @contextlib.contextmanager

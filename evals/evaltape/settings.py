@@ -26,6 +26,7 @@ class Settings:
     args: tuple[str, ...]
     concurrency: int
     timeout_s: float
+    pack: int
     retrain: bool
     estimate: bool
     retiring: bool

@@ -68,7 +68,7 @@ def split_command(text: str) -> tuple[str, str | None]:
     >>> split_command("t2.yaml: there is no such recording. Record it: pytest evals --record-missing")
     ('t2.yaml: there is no such recording', 'pytest evals --record-missing')
     """
-    before, colon, command = text.rpartition(": pytest ")
+    before, colon, command = text.partition(" (costs ")[0].rpartition(": pytest ")
     return (before.rpartition(". ")[0] or before, f"pytest {command}") if colon else (text, None)
 
 

@@ -4,10 +4,13 @@ Everything is loaded on first use. A workspace knows nothing of the run that loo
 workspaces of its own, and reads the same from them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
@@ -18,10 +21,12 @@ from evaltape.metrics.metric import CallFacts, Metric, Metrics, build_metrics, c
 from evaltape.metrics.reference_check import check_references
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
+from evaltape.recording.free_ways import free_way
 from evaltape.recording.lock import unwritable
 from evaltape.recording.unfinished import read_unfinished
+from evaltape.samples.advice import advise, called_models
 from evaltape.samples.answer import Answer
-from evaltape.samples.dataset import Loaded
+from evaltape.samples.dataset import Loaded, split_file
 from evaltape.samples.links import refuse_links
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
@@ -29,6 +34,7 @@ from evaltape.scoring.grounds import Ground
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.slices import slice_values
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
+from evaltape.suite.advice import Advice
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Judge, Model, Suite
 from evaltape.suite.reader import load_suite, refuse_equal_names
@@ -51,6 +57,7 @@ class Workspace:
         self.suite = suite
         self.settings = settings
         self._steps: dict[str, tuple[Step, ...]] = {}
+        self._advice: dict[str | None, Advice] = {}
 
     def __repr__(self) -> str:
         return f"<workspace of {self.suite.name}>"
@@ -70,7 +77,9 @@ class Workspace:
         """Writes the commands that messages end with."""
         asked = self.settings
         suite = None if self.suite.file in asked.configured_suites else self.suite.file
-        return Commands(asked.args, suite, None if asked.cassettes == asked.default_cassettes else asked.cassettes)
+        return Commands(
+            asked.args, suite, None if asked.cassettes == asked.default_cassettes else asked.cassettes, asked.budget_usd
+        )
 
     # ------------------------------------------------------------ samples
 
@@ -98,8 +107,7 @@ class Workspace:
         refuse_links(self.suite, self.settings.root)
         if self.settings.previews:
             return preview_samples(self.suite, self.folder)
-        record, missing = self.commands.record_all(), self.commands.record_missing()
-        return replay_samples(self.suite, self.folder, record, missing, staged=self.settings.records)
+        return replay_samples(self.suite, self.folder, self.commands.record_missing(), staged=self.settings.records)
 
     @property
     def selected_samples(self) -> list[Sample]:
@@ -225,8 +233,36 @@ class Workspace:
     @cached_property
     def recordings(self) -> Recordings:
         """The suite's recorded answers."""
-        record_missing = self.commands.record_missing
-        return Recordings(self.folder, self.suite, self.jobs.served, lambda model: record_missing(model.kind), self.steps)
+        return Recordings(self.folder, self.suite, self.jobs.served, lambda model: self.to_record(model.kind), self.steps)
+
+    def to_record(self, kind: str | None = None) -> Advice:
+        """Return how to record what is missing of the models of a kind, or of all: the command, its cost, and the free way."""
+        if kind not in self._advice:
+            self._advice[kind] = self._to_record(kind)
+        return self._advice[kind]
+
+    def _to_record(self, kind: str | None) -> Advice:
+        command, missing, jobs = self.commands.record_missing(kind), [], 0
+        for model in called_models(self.suite, kind):
+            if model.job is not None and not self.jobs.is_recorded(model.job.key):
+                jobs += 1
+                missing += [(model, sample) for sample in self.samples]
+                continue
+            with contextlib.suppress(RecordingError):  # Not fetched, say: a recording is refused.
+                calls = self.recordings.calls(model, self.samples, 1, fresh=False)
+                missing += [(model, sample) for sample, _ in calls]
+        advice = advise(command, missing, self._free_way(missing))
+        return msgspec.structs.replace(advice, jobs=jobs, most_usd=None if jobs else advice.most_usd)
+
+    def _free_way(self, missing: Sequence[tuple[Model, Sample]]) -> str | None:
+        if not missing or missing[0][0].job is not None:
+            return None
+        model = missing[0][0]
+        some = [sample for it, sample in missing if it is model][:3]
+        asked = [(sample.name, self.recordings.request(model, sample)) for sample in some]
+        data = split_file(self.suite.dataset, self.suite.file, self.suite.dataset.split.name)
+        sources = [self.suite.file, *([data] if data is not None else [])]
+        return free_way(self.folder, model.key, self.suite.models, asked, sources)
 
     def steps(self, model: Model) -> tuple[Step, ...]:
         """Return the steps from a model's recorded text to the text that is scored. Raises `UserError`."""
@@ -259,6 +295,16 @@ class Workspace:
     def grounds(self) -> dict[str, Ground]:
         """What bounds rest on, by judge's metric."""
         return {metric: self.exams[judge.key].ground for metric, judge in self.judged_by.items()}
+
+    def arrange(self, key: str) -> None:
+        """Put the recorded calls of a model into a pack, or out of one, by the number of the suite's samples.
+
+        One that isn't whole stays as it lies, and so does one whose folder can't be written.
+        """
+        calls = self.recordings.of(self.suite.models[key])
+        with contextlib.suppress(OSError, RecordingError):
+            if read_unfinished(self.folder, key) is None:
+                calls.arrange([sample.name for sample in self.samples], self.settings.pack)
 
     def is_recorded(self, model: Model, sample: Sample, repeat: int = 1) -> bool:
         """Return whether there is a valid recording of a model's answer."""

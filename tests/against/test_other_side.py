@@ -229,6 +229,8 @@ def test_a_folder_of_recordings_is_another_side_with_its_suite_beside_or_none(re
 def test_a_folder_without_the_suite_has_nothing_of_it(repository, tmp_path):
     (tmp_path / "nightly").mkdir()
     assert "holds neither recordings nor a suite" in gates(repository, str(tmp_path / "nightly")).output
+    (tmp_path / "nightly/other.toml").write_text("")
+    assert "has no suite chats" in gates(repository, str(tmp_path / "nightly")).output
 
 
 def test_recordings_in_a_folder_of_their_own_are_compared_with_those_committed(repository, tmp_path):

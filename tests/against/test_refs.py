@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from evaltape.against.commit import Commit, find_commit
-from evaltape.against.git import find_repository
 from evaltape.against.tree import find_tree
 from evaltape.errors import UserError
+from evaltape.git import find_repository
 
 from tests.support.git import commit, git
 

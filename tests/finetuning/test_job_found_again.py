@@ -18,7 +18,10 @@ from tests.support.tuning import BRISK, TRAINING
 JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
 GONE = error(404, "No such fine-tuning job: ftjob-0002", "fine_tune_not_found")
-GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
+GO_ON, RETRAIN = (
+    "pytest evals -m finetuned --record-missing",
+    "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job, 6 calls)",
+)
 USING = "tuned: using ftjob-0002 (succeeded, ft:small-2026-01-01:acme:talks:0002), made of the same data, base and settings"
 
 

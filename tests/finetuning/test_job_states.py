@@ -25,7 +25,10 @@ from tests.support.server.jobs import RESULTS
 JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
 GONE = error(404, "No such fine-tuning job: ftjob-0002", "fine_tune_not_found")
-GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
+GO_ON, RETRAIN = (
+    "pytest evals -m finetuned --record-missing",
+    "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job, 6 calls)",
+)
 MENDED = f". Nothing was ordered. Once that is mended, this goes on: {GO_ON}"
 
 

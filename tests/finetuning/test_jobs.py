@@ -18,13 +18,14 @@ from tests.support.tuning import KEY, TRAINING
 JOBS = "/fine_tuning/jobs"
 TUNED = "ft:small-2026-01-01:acme:talks:0002"
 RECORD = "pytest evals -m finetuned --record"
+COSTS = " (costs 1 fine-tuning job, 6 calls)"
 
 
 def refused(tuning) -> str:
     """Why the recorded job can't be replayed, without the path that it starts with."""
     with pytest.raises(RecordingError) as found:
         tuning.jobs().job("tuned")
-    assert found.value.command == RECORD
+    assert found.value.command == f"{RECORD}{COSTS}"
     path, _, reason = str(found.value).partition(": ")
     assert path == str(tuning.job_cassette)
     return reason
@@ -139,7 +140,9 @@ def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning, a
     assert run.exit_code == 1, run.output
     # The job, six samples and a gate; the baseline's seven tests pass.
     assert (run.outcomes["passed"], run.outcomes["failed"]) == (7, 8), run.output
-    reason = f"[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. To pay for another: {RECORD} --retrain\n"
+    reason = (
+        f"[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. To pay for another: {RECORD} --retrain{COSTS}\n"
+    )
     assert f"\n{reason}" in run.output
     assert f"\ntuned: {reason}" in run.output  # its gate
     assert len(tuning.recorded("small")) == 6
@@ -247,7 +250,7 @@ def test_training_data_that_changed_fails_the_replay(tuned):
     assert (
         "cassettes/chats/tuned/job.yaml: the recording is of other training data: the split's rows changed since (its "
         f"training file has sha256 6b88ad5e0cc5, the suite makes {tuned.training_file().sha256[:12]}). Record it: "
-        f"{RECORD}\n"
+        f"{RECORD}{COSTS}\n"
     ) in run.output
 
 

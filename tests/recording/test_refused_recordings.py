@@ -26,7 +26,9 @@ def test_a_key_is_asked_for_only_where_there_is_a_call_and_a_refused_recording_c
     recorded.edit_suite(recorded.base_url, REMOTE)
     api.forget()
     recorded.write_rows(CORRECTED)
-    recorded.run("evals").assert_refused("1 of 6 samples differ (t1). Record what changed: pytest evals --record-missing")
+    recorded.run("evals").assert_refused(
+        "of 6 samples 1 changed (t1). Record what changed: pytest evals --record-missing (costs no call)"
+    )
     assert recorded.run("evals", "--record-missing", "--snapshot-update").exit_code == 0
     assert frozen(recorded)[0] == ["the red car was first"]
     before = files(recorded)

@@ -53,7 +53,7 @@ def replay(folder: Path) -> list[Prediction] | str:
     """The predictions of all samples, or the message that refuses all."""
     try:
         suite = load_suite(folder / "chats.toml")
-        samples, _ = replay_samples(suite, folder / "frozen", "pytest --record", "pytest --record-missing")
+        samples, _ = replay_samples(suite, folder / "frozen", "pytest --record-missing")
         recordings = _recordings(folder)
         return [_scored(suite, sample, recordings.answer(suite.models["small"], sample)) for sample in samples]
     except UserError as refused:

@@ -13,7 +13,7 @@ from evaltape.samples.suite_samples import preview_samples, replay_samples, sett
 from evaltape.suite.definition import Suite
 
 from tests.support.project import ROWS
-from tests.support.suites import MISSING, RECORD, TALK, refusal, suite_in, write_data
+from tests.support.suites import MISSING, TALK, refusal, suite_in, write_data
 
 IDS = [row["id"] for row in ROWS]
 ORIGIN = Origin({"path": "squad"}, (), {})
@@ -41,11 +41,11 @@ def freeze(suite: Suite, folder: Path, fresh: bool) -> None:
 
 
 def replayed(suite: Suite, folder: Path, staged: bool = False) -> list[str]:
-    return [sample.id for sample in replay_samples(suite, folder, RECORD, MISSING, staged)[0]]
+    return [sample.id for sample in replay_samples(suite, folder, MISSING, staged)[0]]
 
 
 def refused(suite: Suite, folder: Path) -> str:
-    return refusal(replay_samples, suite, folder, RECORD, MISSING)
+    return refusal(replay_samples, suite, folder, MISSING)
 
 
 def files(folder: Path) -> list[str]:
@@ -125,7 +125,7 @@ def test_a_line_that_is_changed_added_or_removed_is_refused(suite: Suite, folder
     path.write_text("".join(line + "\n" for line in lines))
     message = refused(suite, folder)
     assert "samples.jsonl was changed since it was frozen: its SHA-256 isn't the one in dataset.json. Restore it" in message
-    assert message.endswith(f"Or freeze the samples again from the data: {MISSING}")
+    assert message.endswith(f"Or freeze the samples again from the data: {MISSING} (costs what --estimate says)")
 
 
 @pytest.mark.parametrize("edit", EDITS)

@@ -9,7 +9,7 @@ from evaltape.samples.suite_samples import replay_samples, settle_samples, stage
 from evaltape.suite.definition import Suite
 
 from tests.support.project import ROWS, Project
-from tests.support.suites import MISSING, RECORD, refusal, suite_in, write_data
+from tests.support.suites import MISSING, refusal, suite_in, write_data
 
 IDS = [row["id"] for row in ROWS]
 
@@ -26,11 +26,11 @@ def frozen(
 
 
 def ids(suite: Suite) -> list[str]:
-    return [sample.id for sample in replay_samples(suite, suite.file.parent / "frozen", RECORD, MISSING)[0]]
+    return [sample.id for sample in replay_samples(suite, suite.file.parent / "frozen", MISSING)[0]]
 
 
 def refused(suite: Suite) -> str:
-    return refusal(replay_samples, suite, suite.file.parent / "frozen", RECORD, MISSING)
+    return refusal(replay_samples, suite, suite.file.parent / "frozen", MISSING)
 
 
 # ---------------------------------------------------------------- without the data
@@ -92,7 +92,9 @@ def test_replay_needs_no_file_that_git_lfs_has_not_fetched(tmp_path: Path) -> No
 )  # fmt: skip
 def test_replay_refuses_another_selection(tmp_path: Path, dataset: str, told: str) -> None:
     frozen(tmp_path)
-    assert refused(suite_in(tmp_path, dataset)).endswith(f"chats.toml: [dataset] {told}. Record what changed: {MISSING}")
+    assert refused(suite_in(tmp_path, dataset)).endswith(
+        f"chats.toml: [dataset] {told}. Record what changed: {MISSING} (costs what --estimate says)"
+    )
 
 
 def test_a_path_matters_where_the_data_is_not_at_hand(tmp_path: Path) -> None:
@@ -108,24 +110,24 @@ def test_a_path_matters_where_the_data_is_not_at_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "told", "cost"),
     [
-        ([*ROWS[:5], {**ROWS[5], "summary": "Gus buys bread"}], "1 of 6 samples differ (t6)"),
-        ([*ROWS[:5]], "1 of 5 samples differ (t6)"),
-        ([*ROWS, {**ROWS[0], "id": "t7"}], "1 of 7 samples differ (t7)"),
-        ([{**row, "dialogue": "x"} for row in ROWS], "6 of 6 samples differ (t1, t2, t3, ...)"),
-        (ROWS[::-1], "0 of 6 samples differ (their order)"),
+        ([*ROWS[:5], {**ROWS[5], "summary": "Gus buys bread"}], "of 6 samples 1 changed (t6)", "no call"),
+        ([*ROWS[:5]], "of 6 samples 1 removed (t6)", "no call"),
+        ([*ROWS, {**ROWS[0], "id": "t7"}], "of 6 samples 1 added (t7)", "1 call"),
+        ([{**row, "dialogue": "x"} for row in ROWS], "of 6 samples 6 changed (t1, t2, t3, ...)", "6 calls"),
+        (ROWS[::-1], "of 6 samples the order changed", "no call"),
     ],
     ids=["changed", "removed", "added", "all changed", "reordered"],
 )
 def test_replay_refuses_a_data_set_whose_rows_changed_and_names_them(
-    tmp_path: Path, rows: list[dict[str, str]], told: str
+    tmp_path: Path, rows: list[dict[str, str]], told: str, cost: str
 ) -> None:
     suite = frozen(tmp_path)
     write_data(tmp_path / "talks.jsonl", rows)
     message = refused(suite)
     assert "'talks.jsonl' changed since it was recorded in " in message
-    assert message.endswith(f": {told}. Record what changed: {MISSING}")
+    assert message.endswith(f": {told}. Record what changed: {MISSING} (costs {cost})")
 
 
 def test_rows_are_compared_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +145,7 @@ def test_rows_are_compared_in_one_pass(tmp_path: Path, monkeypatch: pytest.Monke
         return equal(self, other)
 
     monkeypatch.setattr(Sample, "__eq__", counting)
-    assert "400 of 400 samples differ" in refused(suite)
+    assert "of 400 samples 400 changed" in refused(suite)
     assert compared <= 400
 
 
@@ -170,7 +172,7 @@ WITH_COLUMNS = [{**row, "topic": "cars", "thread": n // 2, "url": None} for n, r
 def test_slices_clusters_and_kept_columns_come_from_the_frozen_samples(tmp_path: Path) -> None:
     suite = frozen(tmp_path, 'slices = ["topic"]\ncluster = "thread"\nkeep = ["url"]', rows=WITH_COLUMNS)
     (tmp_path / "talks.jsonl").unlink()
-    samples, _ = replay_samples(suite, tmp_path / "frozen", RECORD, MISSING)
+    samples, _ = replay_samples(suite, tmp_path / "frozen", MISSING)
     assert [sample.columns for sample in samples[:3]] == [
         {"thread": 0, "topic": "cars", "url": None},
         {"thread": 0, "topic": "cars", "url": None},

@@ -381,5 +381,5 @@ def test_replay_without_a_recording_says_how_to_record(project: Project) -> None
     with contextlib.chdir(project.root):
         assert refused(lambda: workspace.samples) == (
             "evals/suites/chats.toml: no recording of this suite in cassettes/chats yet. "
-            "Record it: pytest evals -m baseline --record"
+            "Record it: pytest evals --record-missing (costs 6 calls)"
         )

@@ -21,10 +21,10 @@ def test_one_word_of_the_prompt_fails_every_sample_saying_why_and_what_to_run(re
     recorded.edit_suite("Summarise this", "Summarize this")
     run = recorded.run("evals", "-m", "baseline", "-p no:xdist")
     run.assert_outcomes(failed=8)
-    assert "\n6 recordings are of another prompt: pytest evals --record-missing\n" in run.output
+    assert "\n6 recordings are of another prompt: pytest evals --record-missing\n  It costs 6 calls\n" in run.output
     assert failures_of(recorded) == {
         sample: f"cassettes/chats/small/{sample}.yaml: recorded with another prompt (line 1 differs). "
-        "Record it: pytest evals -m baseline --record-missing"
+        "Record it: pytest evals -m baseline --record-missing (costs 6 calls)"
         for sample in SAMPLES
     }
 
@@ -90,13 +90,13 @@ def test_a_suite_by_another_name_has_recordings_of_its_own(recorded: Project) ->
         told = refusal(lambda: workspace.samples)
     assert told == (
         "evals/suites/other.toml: no recording of this suite in cassettes/other yet. "
-        "Record it: pytest evals -m baseline --record --suite evals/suites/other.toml"
+        "Record it: pytest evals --record-missing --suite evals/suites/other.toml (costs 6 calls)"
     )
 
 
 def test_a_changed_row_is_told_before_anything_runs(recorded: Project) -> None:
     recorded.write_rows([*ROWS[:5], {**ROWS[5], "summary": "Gus buys bread"}])
     recorded.run("evals", "-m", "baseline").assert_refused(
-        "'../data/talks.jsonl' changed since it was recorded in cassettes/chats: 1 of 6 samples differ (t6). "
-        "Record what changed: pytest evals --record-missing"
+        "'../data/talks.jsonl' changed since it was recorded in cassettes/chats: of 6 samples 1 changed (t6). "
+        "Record what changed: pytest evals --record-missing (costs no call)"
     )

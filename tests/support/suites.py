@@ -12,7 +12,7 @@ from evaltape.suite.definition import Suite
 from evaltape.suite.reader import load_suite
 
 TALK = {"id": "t1", "dialogue": "Ben: the red car won\nZoe: great", "summary": "the red car won the race"}
-RECORD, MISSING = "pytest --record", "pytest --record-missing"
+MISSING = "pytest --record-missing"
 
 
 def write_suite(

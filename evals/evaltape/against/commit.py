@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from evaltape.against.git import GitError, Repository, UnknownRef
 from evaltape.errors import UserError
+from evaltape.git import GitError, Repository, UnknownRef
 from evaltape.names import nearest
 from evaltape.text import cut, listed
 

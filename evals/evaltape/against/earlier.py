@@ -15,9 +15,9 @@ from evaltape.against.places import New, Places
 from evaltape.against.tree import Unreadable
 from evaltape.errors import NotFetched, NotRecorded, RecordingError, UserError
 from evaltape.names import shown
-from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange, differences, is_same
 from evaltape.recording.folder import ENDPOINT, answer_of
+from evaltape.recording.model_calls import SUFFIX, ModelCalls
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
 from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
 from evaltape.samples.answer import Answer, Failure
@@ -126,10 +126,10 @@ class Earlier:
         answers, requests = {}, {}
         with self._copied(paths) as root:
             refuse_unfinished(root / str(self._places.recordings), key, f"the recording of {key} at {self._tree.ref}")
+            calls = ModelCalls(root / str(self._places.recordings), key)
             for sample in samples:
-                path = f"{self._places.recordings}/{key}/{sample.name}.yaml"
                 try:
-                    exchange = _call(root / path)
+                    exchange = _answered(calls, sample.name)
                     answers[sample.id] = answer_of(exchange)
                     requests[sample.id] = exchange.asked
                 except NotFetched as error:
@@ -143,7 +143,8 @@ class Earlier:
         paths = self._places.cassettes(key)
         if any(path.endswith(f"/{UNFINISHED}") for path in paths):
             return paths
-        names = {f"{self._places.recordings}/{key}/{sample.name}.yaml" for sample in samples}
+        pack = f"{self._places.recordings}/{key}{SUFFIX}"
+        names = {pack, *(f"{self._places.recordings}/{key}/{sample.name}{SUFFIX}" for sample in samples)}
         return [path for path in paths if path in names]
 
     @contextmanager
@@ -177,12 +178,12 @@ def refuse_unfinished(folder: Path, model: str, whose: str) -> None:
         raise Unreadable(f"{whose} is unfinished: {unfinished.selected - left} of {unfinished.selected}")
 
 
-def _call(path: Path) -> Exchange:
+def _answered(calls: ModelCalls, name: str) -> Exchange:
     """Return the recorded chat completion: the last one that was answered. Raises `RecordingError`."""
-    calls = [call for call in cassettes.read(path) if call.path.endswith(ENDPOINT) and 200 <= call.status < 300]
-    if not calls:
-        raise RecordingError(f"{shown(path)}: no answer is recorded in it")
-    return calls[-1]
+    answered = [call for call in calls.read(name) if call.path.endswith(ENDPOINT) and 200 <= call.status < 300]
+    if not answered:
+        raise RecordingError(f"{calls.place_of(name)}: no answer is recorded in it")
+    return answered[-1]
 
 
 def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from evaltape.against.tree import Tree, Unreadable
 from evaltape.names import shown
+from evaltape.recording.model_calls import SUFFIX
 from evaltape.text import visible
 from evaltape.workspace import Workspace
 
@@ -37,7 +38,7 @@ class Places:
         folders of its recordings. Raises `Unreadable` if the file isn't a suite's.
         """
         if self.suite is None:
-            return dict.fromkeys(folder for folder, rest in self._recorded if rest.endswith(".yaml"))
+            return dict.fromkeys(model for model, path in self._recorded if path.endswith(SUFFIX))
         try:
             models = {key: table.get("predictions") for key, table in self._tables["models"].items()}
             jobs = dict.fromkeys(self._tables.get("finetune", {}))
@@ -54,8 +55,8 @@ class Places:
             raise self._not_a_suite("dataset") from None
 
     def cassettes(self, model: str) -> list[str]:
-        """Return the files of a model's recordings."""
-        return [f"{self.recordings}/{folder}/{rest}" for folder, rest in self._recorded if folder == model]
+        """Return the files of a model's recordings: a cassette for each call, and perhaps a pack."""
+        return [path for recorded, path in self._recorded if recorded == model]
 
     def beside(self, path: str) -> str:
         """Return where a path lies that the suite file names relative to itself. Raises `Unreadable` if that is outside."""
@@ -66,10 +67,11 @@ class Places:
 
     @cached_property
     def _recorded(self) -> list[tuple[str, str]]:
-        """The files in folders of the recordings, as (folder, name in it)."""
+        """The recordings, as (model, path): packs, and the files in the models' folders."""
         prefix = f"{self.recordings}/"
-        inside = [file.removeprefix(prefix).split("/") for file in self.files if file.startswith(prefix)]
-        return [(parts[0], parts[1]) for parts in inside if len(parts) == 2]
+        inside = [(file.removeprefix(prefix).split("/"), file) for file in self.files if file.startswith(prefix)]
+        packs = [(parts[0].removesuffix(SUFFIX), file) for parts, file in inside if len(parts) == 1 and file.endswith(SUFFIX)]
+        return [*packs, *((parts[0], file) for parts, file in inside if len(parts) == 2)]
 
     @cached_property
     def _tables(self) -> Mapping[str, Any]:

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 
 from evaltape.against.commit import Commit, find_commit
-from evaltape.against.git import GitError, Repository, UnknownRef, find_repository
 from evaltape.errors import UserError
 from evaltape.files import is_lfs_pointer
+from evaltape.git import GitError, Repository, UnknownRef, find_repository
 from evaltape.names import shown
 from evaltape.samples.frozen import SAMPLES
 from evaltape.text import visible

@@ -28,6 +28,7 @@ def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
         args=(),
         concurrency=1,
         timeout_s=1.0,
+        pack=1000,
         retrain=False,
         estimate=False,
         retiring=False,

@@ -16,6 +16,7 @@ from evaltape.finetuning.training_file import TrainingFile, build_training_file,
 from evaltape.names import shown
 from evaltape.samples import dataset as source
 from evaltape.samples.sample import Sample
+from evaltape.suite.advice import Advice
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Finetune, Model, Suite
 from evaltape.suite.pricing import most_epochs, training_tokens
@@ -91,7 +92,7 @@ class Jobs:
             try:
                 self._read[key] = self._checked(self._finetune(key), read_job(self.cassette(key)))
             except RecordingError as error:
-                self._read[key] = RecordingError(str(error), command=self._commands.record_all("finetuned"))
+                self._read[key] = RecordingError(str(error), command=self._paid(self._commands.record_all("finetuned")))
         job = self._read[key]
         if isinstance(job, RecordingError):
             raise job
@@ -138,8 +139,13 @@ class Jobs:
             identity=Identity(training.sha256, settings_of(job), self._recipe(job), self._source(job)),
             cassette=self.cassette(key),
             how_to_go_on=self._commands.record_all("finetuned", missing=True),
-            how_to_retrain=self._commands.retrain(),
+            how_to_retrain=self._paid(self._commands.retrain()),
         )
+
+    def _paid(self, command: str) -> str:
+        """Return a command with what it costs: every job of the suite, and the calls to its tuned models."""
+        tuned = [model for model in self.suite.models.values() if model.job]
+        return str(Advice(command, len(tuned) * len(self._samples()), jobs=len(tuned)))
 
     def _finetune(self, key: str) -> Finetune:
         job = self.suite.models[key].job

@@ -13,7 +13,6 @@ from evaltape.hooks.collect_causes import causes
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_results
 from evaltape.hooks.retirement import retirements
-from evaltape.names import shown
 from evaltape.recorder.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
 from evaltape.reporting.results import LeftOver, OwnGate, Results, Spend, SuiteResults
@@ -76,7 +75,7 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally) -> SuiteR
         ),
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
         causes=tuple(causes(view)),
-        orphans=tuple(shown(path) for path in workspace.recordings.orphans(workspace.samples)),
+        orphans=tuple(workspace.recordings.orphans(workspace.samples)),
         retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
         notes=tuple(workspace.notes),

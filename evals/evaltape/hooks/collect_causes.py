@@ -31,22 +31,29 @@ class Group(msgspec.Struct, frozen=True):
 def causes(view: SuiteView) -> Iterator[Cause]:
     """Yield why samples of a suite failed, most samples first."""
     groups: dict[Group, list[tuple[str, str]]] = {}
+    costs: dict[str | None, str] = {}
     for scores in view.looked_at.values():
         for prediction in scores.failures:
-            group = _group(prediction.answer.failure, _command(view, prediction))
+            command, cost = _remedy(view, prediction)
+            costs[command] = cost
+            group = _group(prediction.answer.failure, command)
             groups.setdefault(group, []).append((prediction.model.key, prediction.sample.id))
     for (suite, model, sample), reason in view.evaluation.findings.unasked.items():
         if suite == view.workspace.name:
             groups.setdefault(_same(f" not asked for: {reason}"), []).append((model, sample))
     for group, predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
-        yield Cause(group.text(len(predictions)), group.command, tuple(predictions))
+        yield Cause(group.text(len(predictions)), group.command, tuple(predictions), costs.get(group.command, ""))
 
 
-def _command(view: SuiteView, prediction: Prediction) -> str | None:
-    """Return what mends a failure: one command for all kinds of models where each has a command of its own."""
-    commands, failure = view.workspace.commands, prediction.answer.failure
-    command = failure.command if failure else None
-    return commands.record_missing() if command == commands.record_missing(prediction.model.kind) else command
+def _remedy(view: SuiteView, prediction: Prediction) -> tuple[str | None, str]:
+    """Return what mends a failure and what it costs: one command for all kinds of models where each has its own."""
+    failure = prediction.answer.failure
+    if failure is None or failure.command is None:
+        return None, ""
+    if failure.command == view.workspace.commands.record_missing(prediction.model.kind):
+        advice = view.workspace.to_record()
+        return advice.command, advice.cost.strip(" ()")
+    return failure.command, failure.cost.strip(" ()")
 
 
 def _group(failure: Failure | None, command: str | None) -> Group:

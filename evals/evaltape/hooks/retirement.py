@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from evaltape.errors import UserError
 from evaltape.recorder.notice import Notice
 from evaltape.reporting.results import Retirement
+from evaltape.suite.advice import Advice
 from evaltape.suite.definition import Model
 from evaltape.text import counted, visible
 from evaltape.workspace import Workspace
@@ -19,7 +20,9 @@ def retirements(workspace: Workspace, notices: Mapping[str, Notice]) -> Iterator
         recorded = f"all {samples} recorded" if not missing else f"{missing:,} of {samples} not recorded"
         name = key if notice.served in ("", key) else f"{key} ({visible(notice.served)})"
         text = f"{name}: {notice.in_short()}; {recorded if total else 'nothing of it is recorded'}"
-        command = workspace.commands.record_all(model.kind, missing=True) if missing or not total else None
+        command = str(workspace.to_record(model.kind)) if missing else None
+        if not total:
+            command = str(Advice(workspace.commands.record_missing(model.kind)))
         yield Retirement(text, command)
 
 

@@ -76,6 +76,8 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
     recorder.outcomes.attach(pipe)
     pipe.listen(receive, lambda: recorder.stop_soon(CONTROLLER_ENDED))
     recorder.run()
+    for suite, model, _ in selection:
+        workspaces[suite].arrange(model)
 
 
 def _settle(settings: Settings, workspaces: dict[str, Workspace]) -> None:

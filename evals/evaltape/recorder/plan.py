@@ -22,7 +22,7 @@ from evaltape.recorder.tuning.hosts import Served, undeploy
 from evaltape.recorder.wire import Selection
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
-from evaltape.recording.redaction import holds_secret
+from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
@@ -90,7 +90,7 @@ class ModelPlan:
         if not self.calls and self.prepared is None:
             return  # Without a call no key is needed.
         if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
-            raise self._error("request", "holds an API key or what looks like one, and recordings hold the request")
+            raise self._error("request", f"{HOLDS_KEY}, and recordings hold the request")
         self.endpoint.open()
         if self.settings.budget_usd is not None and not self._is_free():
             self._check_budget()

@@ -9,7 +9,7 @@ from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
-from evaltape.recording.redaction import holds_secret
+from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, cassette_name
 from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
@@ -45,9 +45,7 @@ class SampleAsk:
         """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
         body = self.recordings.request(self.model, self.of)
         if any(holds_secret(str(turn["content"]), (self.secret,)) for turn in body["messages"]):
-            raise RecordingError(
-                "not asked, because the prompt holds an API key or what looks like one, which no recording may"
-            )
+            raise RecordingError(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
         return body
 
     def keep(self, exchange: Exchange) -> None:

@@ -7,23 +7,23 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
-from evaltape.files import is_lfs_pointer, write_whole
-from evaltape.names import shown
-from evaltape.recording.redaction import holds_secret
-from evaltape.recording.vcr_yaml import Asked, Interaction, interactions_of, json_text, text_of
+from evaltape.files import has_conflict, is_lfs_pointer, keep_a_side, write_whole
+from evaltape.names import Told, shown
+from evaltape.recording.redaction import HOLDS_KEY, holds_secret
+from evaltape.recording.vcr_yaml import HEAD, Asked, Interaction, interactions_of, json_text, text_of
 from evaltape.text import cut, visible
 
 REMOVED_KEYS = {"organization_id", "organization", "org_id", "project_id", "project", "user_id", "user_email", "account_id"}
 LARGEST_BYTES = 32 * 2**20
-LATENCY, COST = "x-evaltape-latency-s", "x-evaltape-cost-usd"
-"""Headers of our own, beside the API's: how long the answer took, and what it cost."""
+LATENCY, COST, CALL = "x-evaltape-latency-s", "x-evaltape-cost-usd", "x-evaltape-call"
+"""Headers of our own, beside the API's: how long the answer took, what it cost, and in a pack the name of the call."""
 _FILTERED = ("content_filter", "content_policy_violation", "moderation_blocked")
 _HTTP_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
@@ -45,6 +45,8 @@ class Exchange:
     date: str | None = None
     latency_s: float | None = None
     cost_usd: float | None = None
+    name: str | None = None
+    """Of a call in a pack: the name that a cassette of its own would have."""
 
     @property
     def path(self) -> str:
@@ -55,9 +57,29 @@ class Exchange:
 # ---------------------------------------------------------------- reading
 
 
+class Conflicted(RecordingError):
+    """A recording that git could not merge: both sides are there, and neither need be asked for again."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{shown(path)}: holds the conflict markers of a git merge", keep_a_side(path))
+
+
 def read(path: Path) -> list[Exchange]:
-    """Return the calls of a cassette. Raises `RecordingError` if there is none, or what is there isn't one."""
-    return [_exchange(path, *interaction) for interaction in _load(path)]
+    """Return the calls of a cassette. Raises `RecordingError` if there is none, or the file isn't one."""
+    content = b""
+    try:
+        with path.open("rb") as file:
+            # No more than there is: a buffer of the largest size takes longer to get than a recording to read.
+            content = file.read(min(os.fstat(file.fileno()).st_size, LARGEST_BYTES) + 1)
+        return exchanges_of(Told(lambda: shown(path)), content)
+    except FileNotFoundError:
+        raise NotRecorded(f"{shown(path)}: there is no such recording") from None
+    except OSError as error:
+        raise _unreadable(shown(path), error) from None
+    except RecordingError:
+        if has_conflict(content):
+            raise Conflicted(path) from None
+        raise
 
 
 def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Exchange:
@@ -65,14 +87,18 @@ def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Exchange:
 
     Raises `RecordingError` if the cassette is missing or damaged, or holds another call (it says what differs) or an error.
     """
-    recorded = read(path)
+    return matching(Told(lambda: shown(path)), read(path), endpoint, asked)
+
+
+def matching(place: str | Told, recorded: Sequence[Exchange], endpoint: str, asked: dict[str, Any]) -> Exchange:
+    """Return that of some recorded calls which is a POST of `asked` to `endpoint`. Raises as `replay` does."""
     exchange = next((exchange for exchange in recorded if matches(exchange, endpoint, asked)), None)
     if exchange is None:
         changes = differences(endpoint, asked, recorded[0])
         what = " and ".join(change.split(" (")[0] for change in changes)
-        raise RecordedOtherwise(f"{shown(path)}: recorded with {'; '.join(changes)}", what)
+        raise RecordedOtherwise(f"{place}: recorded with {'; '.join(changes)}", what)
     if not 200 <= exchange.status < 300 and not is_filtered(exchange):
-        raise RecordingError(f"{shown(path)}: recorded with HTTP status {exchange.status}, which is no answer")
+        raise RecordingError(f"{place}: recorded with HTTP status {exchange.status}, which is no answer")
     return exchange
 
 
@@ -82,27 +108,28 @@ def is_filtered(exchange: Exchange) -> bool:
     return isinstance(error, dict) and error.get("code") in _FILTERED
 
 
-def _load(path: Path) -> list[Interaction]:
+def exchanges_of(place: str | Told, content: bytes) -> list[Exchange]:
+    """Return the calls of a cassette's content, or of a part of it without the head. Raises `RecordingError`."""
     try:
-        with path.open("rb") as file:
-            # No more than there is: a buffer of the largest size takes longer to get than a recording to read.
-            data = file.read(min(os.fstat(file.fileno()).st_size, LARGEST_BYTES) + 1)
-        if len(data) > LARGEST_BYTES:
+        if len(content) > LARGEST_BYTES:
             raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
-        if is_lfs_pointer(data):
-            raise NotFetched(f"{shown(path)}: a Git LFS pointer, which stands for a recording that isn't on this machine")
-        interactions = interactions_of(data.decode())
-    except FileNotFoundError:
-        raise NotRecorded(f"{shown(path)}: there is no such recording") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
-        reason = visible(" ".join(str(error).split())[:200])
-        raise RecordingError(f"{shown(path)}: not a readable cassette ({type(error).__name__}: {reason})") from None
+        if is_lfs_pointer(content):
+            raise NotFetched(f"{place}: a Git LFS pointer, which stands for a recording that isn't on this machine")
+        text = content.decode()
+        interactions = interactions_of(HEAD + text if text.startswith("- ") else text)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _unreadable(place, error) from None
     if not interactions:
-        raise RecordingError(f"{shown(path)}: an empty cassette")
-    return interactions
+        raise RecordingError(f"{place}: an empty cassette")
+    return [_exchange(place, *interaction) for interaction in interactions]
 
 
-def _exchange(path: Path, request: Asked, response: Any) -> Exchange:
+def _unreadable(place: str | Told, error: Exception) -> RecordingError:
+    reason = visible(" ".join(str(error).split())[:200])
+    return RecordingError(f"{place}: not a readable cassette ({type(error).__name__}: {reason})")
+
+
+def _exchange(place: str | Told, request: Asked, response: Any) -> Exchange:
     try:
         asked = json.loads(request.body) if request.body else None
         headers = response.get("headers", {})
@@ -118,10 +145,11 @@ def _exchange(path: Path, request: Asked, response: Any) -> Exchange:
             date=str(headers["date"][0]) if "date" in headers else None,
             latency_s=_number(headers, LATENCY),
             cost_usd=_number(headers, COST),
+            name=str(headers[CALL][0]) if CALL in headers else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         reason = visible(repr(error)[:200])
-        raise RecordingError(f"{shown(path)}: a cassette, but not of this API ({reason})") from None
+        raise RecordingError(f"{place}: a cassette, but not of this API ({reason})") from None
 
 
 def _number(headers: Mapping[str, Any], name: str) -> float | None:
@@ -220,10 +248,15 @@ def as_text(exchanges: list[Exchange]) -> str:
 def write_text(path: Path, text: str, secrets: Collection[str] = ()) -> None:
     """As `write`, of what `as_text` returned."""
     if holds_secret(text, secrets):
-        raise RecordingError(f"{shown(path)}: not written, because the answer holds an API key or what looks like one")
+        raise RecordingError(f"{shown(path)}: not written, because the answer {HOLDS_KEY}")
     if len(text) > LARGEST_BYTES // 4 and len(text.encode()) > LARGEST_BYTES:  # A character has at most 4 bytes.
         raise RecordingError(f"{shown(path)}: not written, because it would be larger than {LARGEST_BYTES // 2**20} MiB")
     write_whole(path, text)
+
+
+def named(exchange: Exchange, name: str | None) -> Exchange:
+    """Return a call with the name that it has in a pack, or without one."""
+    return replace(exchange, name=name)
 
 
 def without_identity(value: Any) -> Any:
@@ -255,6 +288,8 @@ def _headers(exchange: Exchange) -> Iterable[tuple[str, str]]:
         yield LATENCY, f"{exchange.latency_s:.6f}"
     if exchange.cost_usd is not None:
         yield COST, f"{exchange.cost_usd:.9f}"
+    if exchange.name is not None:
+        yield CALL, exchange.name
 
 
 def _text(value: Any, is_json: bool) -> str:

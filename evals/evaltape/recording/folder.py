@@ -13,14 +13,15 @@ from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, Recordin
 from evaltape.files import FETCH
 from evaltape.metrics.extraction import NoMatch, Step, extract
 from evaltape.names import shown
-from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange, is_filtered
-from evaltape.recording.unfinished import JOB, REPEAT, Call, cassette_name, read_unfinished
+from evaltape.recording.cassettes import Conflicted, Exchange, is_filtered
+from evaltape.recording.model_calls import REPEAT, SUFFIX, ModelCalls, call_of
+from evaltape.recording.unfinished import Call, cassette_name, read_unfinished
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import read_completion, read_refused_prompt
 from evaltape.suite import prompt
+from evaltape.suite.advice import COSTS, Advice
 from evaltape.suite.definition import Model, Suite
 
 ENDPOINT = "/chat/completions"
@@ -39,14 +40,21 @@ class Recordings:
     folder: Path
     suite: Suite
     served: Callable[[Model], str]
-    how_to_record: Callable[[Model], str]
+    how_to_record: Callable[[Model], Advice]
     steps: Callable[[Model], tuple[Step, ...]] = lambda model: ()
     """The steps of a model's `[answer]`."""
     _files: dict[Path, PredictionsFile] = field(default_factory=dict, init=False)
+    _calls: dict[str, ModelCalls] = field(default_factory=dict, init=False)
 
     def cassette(self, model: Model, sample: Sample, repeat: int = 1) -> Path:
         """Return the file of one recorded call; asked again for noise, `repeat` counts from 2."""
         return self.folder / model.key / f"{cassette_name(sample, repeat)}.yaml"
+
+    def of(self, model: Model) -> ModelCalls:
+        """Return a model's recorded calls."""
+        if model.key not in self._calls:
+            self._calls[model.key] = ModelCalls(self.folder, model.key)
+        return self._calls[model.key]
 
     def request(self, model: Model, sample: Sample) -> dict[str, Any]:
         """Return the JSON body a model is asked with. Raises `RecordingError` if its job has no tuned model."""
@@ -59,32 +67,37 @@ class Recordings:
         try:
             return self.valid_answer(model, sample, repeat)
         except RecordingError as error:
-            return Answer(failure=self._failure(error, model, shown(self.cassette(model, sample, repeat))))
+            return Answer(failure=self._failure(error, model, self.of(model).place_of(cassette_name(sample, repeat))))
 
     def valid_answer(self, model: Model, sample: Sample, repeat: int = 1) -> Answer:
         """Like `answer`, but raises `RecordingError` if there is no valid recording of exactly this call."""
         if model.predictions is not None:
             return extracted(self._from_file(model.predictions, sample), self.steps(model))
-        path = self.cassette(model, sample, repeat)
-        exchange = cassettes.replay(path, ENDPOINT, self.request(model, sample))
+        name = cassette_name(sample, repeat)
+        exchange = self.of(model).replay(name, ENDPOINT, self.request(model, sample))
         try:
             return extracted(answer_of(exchange), self.steps(model))
         except ValueError as error:
-            raise RecordingError(f"{shown(path)}: {error}") from None
+            raise RecordingError(f"{self.of(model).place_of(name)}: {error}") from None
 
     def _failure(self, error: RecordingError, model: Model, place: str) -> Failure:
         reason = str(error).removeprefix(f"{place}: ")
         place = "" if reason == str(error) else place
+        if error.command is not None and not isinstance(error, Conflicted):  # The job of a tuned model.
+            command, costs, rest = error.command.partition(COSTS)
+            return Failure("job", reason, place, command, costs + rest)
+        if not isinstance(error, NotFetched | Conflicted):
+            advice = self.how_to_record(model)
         match error:
             case NotFetched():
                 return Failure("not fetched", reason, place, FETCH)
+            case Conflicted():
+                return Failure("unreadable", reason, place, error.command, remedy="Take one side whole (or --theirs)")
             case NotRecorded():
-                return Failure("not recorded", reason, place, self.how_to_record(model))
+                return Failure("not recorded", reason, place, advice.command, advice.cost)
             case RecordedOtherwise(what=what):
-                return Failure("recorded otherwise", reason, place, self.how_to_record(model), cause=what)
-        if error.command is not None:  # The job of a tuned model: the same for all its samples.
-            return Failure("job", reason, place, error.command)
-        return Failure("unreadable", reason, place, self.how_to_record(model))
+                return Failure("recorded otherwise", reason, place, advice.command, advice.cost, cause=what)
+        return Failure("unreadable", reason, place, advice.command, advice.cost)
 
     def read_files(self, samples: Iterable[Sample]) -> list[str]:
         """Read and check the predictions of models that are not called; return what a person should know of them."""
@@ -125,26 +138,35 @@ class Recordings:
             self.valid_answer(model, sample, repeat)
         except NotFetched as error:
             raise RecordingError(f"{error}. Fetch it first, recording it again would be paid: {FETCH}") from None
+        except Conflicted as error:
+            raise RecordingError(f"{error}. Take one side whole (or --theirs), which calls nothing: {error.command}") from None
         except RecordingError:
             return False
         return True
 
-    def orphans(self, samples: list[Sample], model: str = "*") -> list[Path]:
-        """Return the cassettes of a model, or in the suite's whole folder, of no model of it any more, or of no sample."""
-        names = {*(sample.name for sample in samples), JOB}
-        return [
-            path
-            for path in sorted(self.folder.glob(f"{model}/*.yaml"))
-            if path.parent.name not in self.suite.models or names.isdisjoint((path.stem, path.stem.split(REPEAT)[0]))
-        ]
+    def orphans(self, samples: list[Sample]) -> list[str]:
+        """Return the recorded calls of no model of the suite any more, or of no sample, as messages name them."""
+        names = {sample.name for sample in samples}
+        found = []
+        for key in sorted(
+            {path.stem for path in self.folder.glob(f"*{SUFFIX}")}
+            | {path.parent.name for path in self.folder.glob(f"*/*{SUFFIX}")}
+        ):
+            calls = self._calls.get(key) or ModelCalls(self.folder, key)
+            if key in self.suite.models:
+                found += [calls.place_of(name) for name in _recorded(calls) if call_of(name)[0] not in names]
+            else:
+                packs = [calls.pack.path] if calls.pack.path.exists() else []
+                found += [shown(path) for path in [*packs, *sorted(calls.folder.glob(f"*{SUFFIX}"))]]
+        return found
 
     def repeats(self, model: Model) -> dict[str, list[int]]:
         """Return which further answers of a model are recorded, by the name of their sample: 2 and up."""
         numbers: dict[str, list[int]] = {}
-        for path in (self.folder / model.key).glob(f"*{REPEAT}*.yaml"):
-            name, _, number = path.stem.rpartition(REPEAT)
-            if number.isdecimal() and int(number) > 1:
-                numbers.setdefault(name, []).append(int(number))
+        for name in _recorded(self.of(model)):
+            sample, number = call_of(name)
+            if number > 1 and REPEAT in name:
+                numbers.setdefault(sample, []).append(number)
         return {name: sorted(of_sample) for name, of_sample in numbers.items()}
 
 
@@ -158,6 +180,13 @@ def extracted(answer: Answer, steps: Sequence[Step]) -> Answer:
         failure = Failure("no match", str(error), cause=str(error).partition(" finds nothing")[0])
         return msgspec.structs.replace(answer, text="", raw=answer.text, failure=failure)
     return msgspec.structs.replace(answer, text=text, raw="" if text == answer.text else answer.text)
+
+
+def _recorded(calls: ModelCalls) -> Iterable[str]:
+    try:
+        return calls.names()
+    except RecordingError:  # Each of its samples says so.
+        return [path.stem for path in calls.files()]
 
 
 def answer_of(exchange: Exchange) -> Answer:

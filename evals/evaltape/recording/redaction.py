@@ -23,6 +23,8 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 REMOVED = "[removed]"
+HOLDS_KEY = "holds an API key or what looks like one"
+"""Of a prompt, an answer or a request that no recording may hold: asking again ends the same."""
 LONG_KEY = 16
 """From so many characters on a key is random."""
 _LEAST_RANDOM, _LEAST_KINDS = 8, 3

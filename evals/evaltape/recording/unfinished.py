@@ -20,16 +20,14 @@ from pathlib import Path
 from evaltape.errors import RecordingError
 from evaltape.files import write_whole
 from evaltape.names import shown
+from evaltape.recording.model_calls import JOB, REPEAT, ModelCalls, call_of
 from evaltape.samples.sample import Sample
 
 UNFINISHED = "unfinished.json"
-REPEAT = ".repeat-"
-JOB = "job"
-"""The cassette of a tuned model's job, in the same folder: it is no sample's."""
 Call = tuple[Sample, int]
 """A sample, and how often it was asked before, counted from 1."""
 Digests = Mapping[str, str | None]
-"""Cassettes by name, without suffix: their SHA-256, or None if there is none."""
+"""Calls by the names of their cassettes, without suffix: the SHA-256 of what is recorded, or None if nothing is."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,16 @@ class Unfinished:
         for sample, repeat in calls:
             repeats[sample.name] = max(repeat, repeats[sample.name])
         to_come = {name: old for name, old in before.to_come.items() if _is_due(name, repeats)}
-        to_come |= {name: _digest(folder / model, name) for name in (cassette_name(*call) for call in calls)}
-        then_remove = {**before.then_remove, **_obsolete(folder / model, repeats)}
+        recorded = ModelCalls(folder, model)
+        to_come |= {name: recorded.digest(name) for name in (cassette_name(*call) for call in calls)}
+        then_remove = {**before.then_remove, **_obsolete(recorded, repeats)}
         begun = cls(folder / model, max(len(to_come), before.selected), to_come, then_remove)
         begun._write()
         return begun
 
     def still_to_come(self) -> list[tuple[str, int]]:
         """Return the calls that have no new recording yet, as (name of the sample, repeat)."""
-        return [_call_of(name) for name in self._left()]
+        return [call_of(name) for name in self._left()]
 
     def is_replaced(self, name: str, text: str) -> bool:
         """Return whether `text` written as the cassette `name` would count as its new recording."""
@@ -75,18 +74,22 @@ class Unfinished:
         Raises `OSError` if the folder can't be written.
         """
         names = {sample.name for sample in samples}
-        left = {name: digest for name, digest in self._left().items() if _call_of(name)[0] in names}
+        left = {name: digest for name, digest in self._left().items() if call_of(name)[0] in names}
         if left:
             Unfinished(self.folder, self.selected, left, self.then_remove)._write()
             return
-        for name, digest in self.then_remove.items():
-            # What was recorded since, or is a sample again, is no longer obsolete.
-            if digest == _digest(self.folder, name) and (REPEAT in name or name not in names) and name != JOB:
-                (self.folder / f"{name}.yaml").unlink(missing_ok=True)
+        # What was recorded since, or is a sample again, is no longer obsolete.
+        obsolete = {name: digest for name, digest in self.then_remove.items() if REPEAT in name or name not in names}
+        self._calls.remove([name for name, digest in obsolete.items() if digest == self._calls.digest(name) and name != JOB])
         (self.folder / UNFINISHED).unlink(missing_ok=True)
 
+    @property
+    def _calls(self) -> ModelCalls:
+        return ModelCalls(self.folder.parent, self.folder.name)
+
     def _left(self) -> Digests:
-        return {name: old for name, old in self.to_come.items() if _digest(self.folder, name) in (None, old)}
+        calls = self._calls
+        return {name: old for name, old in self.to_come.items() if calls.digest(name) in (None, old)}
 
     def _write(self) -> None:
         values = {"selected": self.selected, "to_come": self.to_come, "then_remove": self.then_remove}
@@ -121,37 +124,24 @@ def cassette_name(sample: Sample, repeat: int = 1) -> str:
 
 def _is_due(name: str, repeats: Mapping[str, int]) -> bool:
     """Return whether an earlier recording's call stays to come beside a new one that asks samples so often (0: not)."""
-    sample_name, repeat = _call_of(name)
+    sample_name, repeat = call_of(name)
     return sample_name in repeats and (not repeats[sample_name] or repeat <= repeats[sample_name])
 
 
-def _obsolete(folder: Path, repeats: Mapping[str, int]) -> Digests:
-    """Return the cassettes that a recording makes obsolete once it is complete; `repeats` as for `_is_due`.
+def _obsolete(recorded: ModelCalls, repeats: Mapping[str, int]) -> Digests:
+    """Return the calls that a recording makes obsolete once it is complete; `repeats` as for `_is_due`.
 
     Further answers of a sample beyond those asked for now; and, if every sample is asked, cassettes of no sample.
     """
     asks_all = all(repeats.values())
     found = {}
-    for path in sorted(folder.glob("*.yaml")):
-        sample_name, repeat = _call_of(path.stem)
-        is_orphan = asks_all and sample_name not in repeats and path.stem != JOB
-        if is_orphan or repeat > (repeats.get(sample_name) or repeat):
-            found[path.stem] = _digest(folder, path.stem)
+    for name in recorded.names():
+        sample_name, repeat = call_of(name)
+        if (asks_all and sample_name not in repeats) or repeat > (repeats.get(sample_name) or repeat):
+            found[name] = recorded.digest(name)
     return found
-
-
-def _call_of(name: str) -> tuple[str, int]:
-    sample_name, _, number = name.rpartition(REPEAT)
-    return (sample_name, int(number)) if sample_name and number.isdecimal() and len(number) < 10 else (name, 1)
 
 
 def _is_plain(name: str) -> bool:
     """Whether a name stays inside its folder: it comes from a file that anyone can edit, and is removed by name."""
     return Path(name).name == name and "\\" not in name and name not in (".", "..")
-
-
-def _digest(folder: Path, name: str) -> str | None:
-    try:
-        return hashlib.sha256((folder / f"{name}.yaml").read_bytes()).hexdigest()
-    except OSError:
-        return None

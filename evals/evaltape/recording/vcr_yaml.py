@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 # What a literal block of YAML can't hold; in JSON each has an escape.
 _NOT_IN_YAML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
-_HEAD = "version: 1\ninteractions:\n"
+HEAD = "version: 1\ninteractions:\n"
 _REQUEST_INDENT, _RESPONSE_INDENT = " " * 6, " " * 8
 _BODY = r'(?: (?P<%s>null|".*")\n| \|-\n(?P<%s_block>(?:%s.*\n)+))'
 _INTERACTION = re.compile(
@@ -50,8 +50,8 @@ def interactions_of(text: str) -> list[Interaction]:
 def _as_written(text: str) -> list[Interaction] | None:
     """Return the calls if the text is just what `text_of` writes, down to the spacing; else None."""
     interactions: list[Interaction] = []
-    end = len(_HEAD)
-    if not text.startswith(_HEAD) or "\t" in text or _NOT_IN_YAML.search(text):
+    end = len(HEAD)
+    if not text.startswith(HEAD) or "\t" in text or _NOT_IN_YAML.search(text):
         return None
     while end < len(text):
         match = _INTERACTION.match(text, end)
@@ -120,7 +120,7 @@ class _Reader:
 
 def text_of(interactions: Iterable[Interaction]) -> str:
     """Return the text of a cassette with these calls, whose requests have JSON bodies or none."""
-    return _HEAD + "".join(_written(asked, response) for asked, response in interactions)
+    return HEAD + "".join(_written(asked, response) for asked, response in interactions)
 
 
 def _written(asked: Asked, response: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from evaltape.judging.request import is_other_answer, judge_request, question_na
 from evaltape.judging.verdict import Unread, read_verdict
 from evaltape.names import shown
 from evaltape.recording import cassettes
-from evaltape.recording.unfinished import REPEAT
+from evaltape.recording.model_calls import REPEAT
 from evaltape.samples.answer import Usage
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import read_completion

@@ -125,6 +125,7 @@ def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str
     for cause in suite.causes:
         yield f"- {markdown(cause.text, 400)}"
         yield from [code(cause.command)] if cause.command else []
+        yield from [f"  It {markdown(cause.cost, 400)}\n"] if cause.cost else []
 
 
 # ---------------------------------------------------------------- numbers

@@ -58,7 +58,10 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "mutants": [_mutants(key, each) for key, each in suite.mutants.items()],
         "tests": [{"id": test.id, "model": test.model, "passed": test.passed} for test in suite.tests],
         "jobs": [_job(job) for job in suite.jobs.values()],
-        "causes": [{"text": cause.text, "command": cause.command} for cause in suite.causes],
+        "causes": [
+            {"text": f"{cause.text} ({cause.cost})" if cause.cost else cause.text, "command": cause.command}
+            for cause in suite.causes
+        ],
         "notes": list(suite.notes),
         "samples": list(_samples(suite)),
     }

@@ -48,6 +48,8 @@ class Cause:
     """What helps, to be pasted into a shell; None if nothing does."""
     predictions: tuple[tuple[str, str], ...]
     """The samples, as (model, sample)."""
+    cost: str = ""
+    """What the command costs, and the free way, as `costs 6 calls`; empty for a command that calls nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
     _print_worst_samples(reporter, list(worst_samples(suite)))
     for cause in suite.causes:
         print_wrapped(reporter, f"{cause.text}{f': {cause.command}' if cause.command else ''}", red=True)
+        if cause.cost:
+            print_wrapped(reporter, f"  It {cause.cost}")
 
 
 # ---------------------------------------------------------------- tables

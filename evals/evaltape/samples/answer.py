@@ -46,6 +46,8 @@ class Failure(msgspec.Struct, frozen=True):
     """The file, or the line of a file, that it is about."""
     command: str | None = None
     """What helps, to be pasted into a shell."""
+    cost: str = ""
+    """What the command costs and the free way, as it follows the command; empty for a command that calls nothing."""
     cause: str = ""
     """The part of the reason that samples share, as `the model refused`; empty if they share all of it."""
     remedy: str = ""
@@ -59,7 +61,7 @@ class Failure(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if self.command is None:
             return self.in_short
-        return f"{self.in_short}. {self.remedy or REMEDIES.get(self.kind, 'Record it')}: {self.command}"
+        return f"{self.in_short}. {self.remedy or REMEDIES.get(self.kind, 'Record it')}: {self.command}{self.cost}"
 
 
 class Usage(msgspec.Struct, frozen=True):

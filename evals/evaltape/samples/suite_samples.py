@@ -4,16 +4,20 @@ A recording loads them from the data set and freezes them. Replay reads the froz
 see what changed if the data file isn't the one that was recorded.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from evaltape.errors import UserError
+from evaltape.git import restored
 from evaltape.names import shown
+from evaltape.samples.advice import advise, called_models
 from evaltape.samples.checks import check_all, check_columns
 from evaltape.samples.dataset import Loaded, fewer_rows, load_samples, split_file
 from evaltape.samples.frozen import SAMPLES, Frozen, NotFrozen, discard, is_staged, promote, read_frozen, stage
 from evaltape.samples.origin import Origin
 from evaltape.samples.sample import Sample
+from evaltape.suite.advice import Advice
 from evaltape.suite.definition import Suite
 from evaltape.suite.prompt import INPUT
 from evaltape.text import counted, listed
@@ -57,15 +61,16 @@ def preview_samples(suite: Suite, folder: Path) -> Loaded:
     return load_samples(suite)
 
 
-def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str, staged: bool = False) -> Loaded:
+def replay_samples(suite: Suite, folder: Path, record_missing: str, staged: bool = False) -> Loaded:
     """Return the frozen samples, once it is sure that they are the ones the suite asks for.
 
-    With `staged` it serves the processes of a recording. `record` and `record_missing` are the commands that messages
-    name. Raises `UserError` if nothing is recorded, or if it was recorded from other data.
+    With `staged` it serves the processes of a recording. `record_missing` is the command that messages name. Raises
+    `UserError` if nothing is recorded, or if it was recorded from other data.
     """
     if not ((folder / SAMPLES).is_file() or (staged and is_staged(folder))):
         if not suite.calls_nothing:
-            raise UserError(f"{shown(suite.file)}: no recording of this suite in {shown(folder)} yet. Record it: {record}")
+            told = f"{shown(suite.file)}: no recording of this suite in {shown(folder)} yet"
+            raise UserError(f"{told}. Record it: {_first_recording(suite, folder, record_missing)}")
         if split_file(suite.dataset, suite.file, suite.dataset.split.name) is None:
             raise UserError(
                 f"{shown(suite.file)}: the samples of the Hub data set {suite.dataset.path!r} are not frozen yet, and a replay "
@@ -75,7 +80,7 @@ def replay_samples(suite: Suite, folder: Path, record: str, record_missing: str,
     try:
         frozen = read_frozen(folder, staged)
     except NotFrozen as error:
-        raise UserError(f"{error}. Or freeze the samples again from the data: {record_missing}") from None
+        raise UserError(f"{error}. Or freeze the samples again from the data: {Advice(record_missing)}") from None
     _check_frozen(suite, folder, frozen, record_missing)
     return frozen.samples, _notes(suite, frozen.samples)
 
@@ -113,7 +118,7 @@ def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: lis
     return not fresh and _asks_nothing_new(suite, frozen.samples, samples)
 
 
-def _asks_nothing_new(suite: Suite, before: list[Sample], after: list[Sample]) -> bool:
+def _asks_nothing_new(suite: Suite, before: Sequence[Sample], after: Sequence[Sample]) -> bool:
     """Whether every sample asks what the frozen one of its id asked."""
     asked = [model.prompt.columns for model in suite.models.values()] + [judge.columns for judge in suite.judges.values()]
     named = set[str]().union(*asked) - {INPUT}
@@ -146,7 +151,7 @@ def _check_frozen(suite: Suite, folder: Path, frozen: Frozen, command: str) -> N
     asked = Origin.asked_by(suite)
     difference = frozen.origin.difference(asked)
     if difference is not None:
-        raise UserError(f"{shown(suite.file)}: [dataset] {difference}. Record what changed: {command}")
+        raise UserError(f"{shown(suite.file)}: [dataset] {difference}. Record what changed: {Advice(command)}")
     check_columns(suite, frozen.origin.columns, "Recorded columns", f". Add it to the recording, without a call: {command}")
     check_all(suite, frozen.samples)
     if asked.is_local and not frozen.origin.has_bytes_of(asked):
@@ -158,12 +163,33 @@ def _refuse_changed_rows(suite: Suite, folder: Path, frozen: list[Sample], comma
     now, _ = load_samples(suite)
     carried = set(suite.columns)
     before = {sample.id: replace(sample, columns=_some(sample, carried)) for sample in frozen}
-    changed = [sample.id for sample in now if before.get(sample.id) != sample]
     there = {sample.id for sample in now}
-    changed += [sample.id for sample in frozen if sample.id not in there]
-    if changed or [sample.id for sample in now] != [sample.id for sample in frozen]:
-        named = listed(changed) if changed else "their order"
+    kinds = {
+        "changed": [sample.id for sample in now if sample.id in before and before[sample.id] != sample],
+        "added": [sample.id for sample in now if sample.id not in before],
+        "removed": [sample.id for sample in frozen if sample.id not in there],
+    }
+    told = [f"{len(ids):,} {kind} ({listed(ids)})" for kind, ids in kinds.items() if ids]
+    if told or [sample.id for sample in now] != [sample.id for sample in frozen]:
         raise UserError(
-            f"{shown(suite.file)}: {suite.dataset.path!r} changed since it was recorded in {shown(folder)}: "
-            f"{len(changed)} of {counted(len(now), 'sample')} differ ({named}). Record what changed: {command}"
+            f"{shown(suite.file)}: {suite.dataset.path!r} changed since it was recorded in {shown(folder)}: of "
+            f"{counted(len(frozen), 'sample')} {', '.join(told) or 'the order changed'}. "
+            f"Record what changed: {_recording_of(suite, frozen, now, command)}"
         )
+
+
+def _first_recording(suite: Suite, folder: Path, command: str) -> Advice:
+    """Return how to record a suite of which nothing is recorded: what git has of it costs nothing."""
+    free = restored([folder])
+    if split_file(suite.dataset, suite.file, suite.dataset.split.name) is None:
+        return Advice(command, free=free)  # Only the Hub knows the samples.
+    samples, _ = load_samples(suite)
+    return advise(command, [(model, sample) for model in called_models(suite) for sample in samples], free)
+
+
+def _recording_of(suite: Suite, before: Sequence[Sample], after: Sequence[Sample], command: str) -> Advice:
+    """Return how to record what changed: only a sample that asks something new is a call."""
+    new = [sample for sample in after if not _asks_nothing_new(suite, before, [sample])]
+    data = split_file(suite.dataset, suite.file, suite.dataset.split.name)
+    free = restored([data]) if data is not None else None
+    return advise(command, [(model, sample) for model in called_models(suite) for sample in new], free)

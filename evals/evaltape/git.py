@@ -1,6 +1,7 @@
 """The few git commands that read what was committed: nothing is checked out, written or fetched."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,6 +93,38 @@ def find_repository(folder: Path, ref: str) -> Repository:
     elif NOT_INSTALLED in reason:
         kind = UnknownRef
     raise kind(f"--against {ref}: {reason}. It also takes a folder of recordings: --against FOLDER")
+
+
+def repository_of(path: Path) -> Repository | None:
+    """Return the repository that a file or folder lies in, which need not exist; None if there is none to be read."""
+    try:
+        return find_repository(next(it for it in (path, *path.absolute().parents) if it.is_dir()), "HEAD")
+    except (UserError, StopIteration):
+        return None
+
+
+def restored(paths: Sequence[Path]) -> str | None:
+    """Return the command that brings back what git has of some files and the work tree hasn't, or has otherwise; else None."""
+    repository = repository_of(paths[0])
+    if repository is None:
+        return None
+    try:
+        names = [str(path.absolute()) for path in paths]
+        tags = repository.run("ls-files", "-t", "-z", "--", *names).decode(errors="replace").split("\0")
+        if any(tag.startswith("S ") for tag in tags):
+            return f"git sparse-checkout add {shlex.quote(_in_repository(repository, paths[0].parent))}"
+        changed = [path for path, name in zip(paths, names, strict=True) if _is_changed(repository, name)]
+    except GitError:
+        return None
+    return f"git checkout -- {' '.join(shlex.quote(shown(path)) for path in changed)}" if changed else None
+
+
+def _is_changed(repository: Repository, name: str) -> bool:
+    return repository.run("diff", "--name-only", "--", name) != b""
+
+
+def _in_repository(repository: Repository, path: Path) -> str:
+    return path.resolve().relative_to(repository.top.resolve()).as_posix()
 
 
 def _git(folder: Path, *args: str, given: bytes | None = None) -> bytes:
