@@ -215,7 +215,7 @@ class Workspace:
         except NotFetched as error:
             return f"{error}. Fetch it: {FETCH}"
         except RecordingError as error:
-            return f"{error}. Record it: {self.commands.record_missing(model.kind)}"
+            return f"{error}. Record it: {Advice(self.commands.record_missing(model.kind))}"
         return found.unscored if found.score is None else found.score
 
     def recorded(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:

@@ -11,6 +11,7 @@ from evaltape.samples.dataset import Loaded
 from evaltape.samples.frozen import read_frozen
 from evaltape.samples.owner import owner_of
 from evaltape.samples.sample import Sample
+from evaltape.suite.advice import Advice
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Suite
 from evaltape.suite.reader import load_suite
@@ -52,7 +53,7 @@ def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassett
 def _answers(suite: Suite, folder: Path, key: str, samples: list[Sample]) -> list[tuple[Sample, Answer]]:
     commands = Commands(["evals"], suite.file)
     jobs = Jobs(suite, folder, lambda: samples, commands)
-    recordings = Recordings(folder, suite, jobs.served, lambda model: commands.record_missing(model.kind))
+    recordings = Recordings(folder, suite, jobs.served, lambda model: Advice(commands.record_missing(model.kind)))
     return [(sample, recordings.answer(suite.models[key], sample)) for sample in samples]
 
 

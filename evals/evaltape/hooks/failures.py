@@ -147,6 +147,8 @@ def _lines_of_cause(group: list[Any], cause: Cause) -> Iterator[str]:
     yield visible(cause.text)
     if cause.command:
         yield cause.command
+    if cause.cost:
+        yield f"It {cause.cost}"
     yield from _named(group, [_reason(report) for report in group[:NAMED]])
 
 
