@@ -71,7 +71,7 @@ def test_a_damaged_cassette_fails_its_own_sample_and_no_other(recorded: Project,
     told = failures_of(recorded)
     assert list(told) == ["t4"]
     assert told["t4"].startswith("cassettes/chats/small/t4.yaml: ")
-    assert told["t4"].endswith("Record it: pytest evals -m baseline --record-missing")
+    assert told["t4"].endswith("Record it: pytest evals -m baseline --record-missing (costs 1 call)")
 
 
 def test_another_gate_or_stemmer_needs_no_new_recording(recorded: Project) -> None:
