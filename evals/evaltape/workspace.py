@@ -287,7 +287,7 @@ class Workspace:
 
         root, samples = self.settings.root, self.samples
         return {
-            key: JudgeExam(judge, self.suite.file, root, samples, self.verdicts, self.commands.record_missing())
+            key: JudgeExam(judge, self.suite.file, root, samples, self.verdicts, str(Advice(self.commands.record_missing())))
             for key, judge in self.suite.judges.items()
         }
 

@@ -23,6 +23,7 @@ BUILT_IN = {
     "workspace.py:_loaded": "samples.suite_samples makes an Advice of it",
     "workspace.py:_to_record": "the Advice of what is missing",
     "workspace.py:_verdict": "an Advice",
+    "workspace.py:exams": "an Advice",
 }
 
 
