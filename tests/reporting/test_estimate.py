@@ -101,9 +101,9 @@ def test_a_recorded_job_is_not_paid_for_again(tuned):
 def test_epochs_that_the_api_chooses_are_assumed_and_that_is_said(tuning):
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
     shown = "\n".join(estimate(tuning))
-    assert "12 rows x 3 epochs (assumed), " in shown
+    assert "12 rows x 25 epochs (assumed), " in shown
     assert "no price for training" in shown
-    assert "The API chooses the epochs where n_epochs is not set: 3 are assumed." in shown
+    assert "The API chooses the epochs where n_epochs is not set: the most that it is known to choose are assumed." in shown
 
 
 def test_training_data_that_is_not_at_hand_leaves_the_rest(tuning):

@@ -18,7 +18,7 @@ LARGEST_HEADER_BYTES = 2**20
 
 
 class Sending:
-    """One call on its way: whether its body has begun to leave this machine. Before, it surely costs nothing."""
+    """One call on its way: whether it has begun to leave this machine. Before, it surely costs nothing."""
 
     def __init__(self) -> None:
         self.has_left = False
@@ -117,8 +117,13 @@ def _session(transport: Any) -> aiohttp.ClientSession:
         if sending is not None:
             sending.has_left = True
 
+    async def leave_without_body(_: object, __: object, sent: aiohttp.TraceRequestHeadersSentParams) -> None:
+        if sent.headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in sent.headers:
+            await leave()
+
     trace = aiohttp.TraceConfig()
     trace.on_request_chunk_sent.append(leave)
+    trace.on_request_headers_sent.append(leave_without_body)
     limits = transport.limits
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
