@@ -103,7 +103,7 @@ def test_epochs_that_the_api_chooses_are_assumed_and_that_is_said(tuning):
     shown = "\n".join(estimate(tuning))
     assert "12 rows x 25 epochs (assumed), " in shown
     assert "no price for training" in shown
-    assert "The API chooses the epochs where n_epochs is not set: the most that it is known to choose are assumed." in shown
+    assert "Where n_epochs is not set, the most that an API chooses is assumed." in shown
 
 
 def test_training_data_that_is_not_at_hand_leaves_the_rest(tuning):

@@ -164,7 +164,7 @@ def _basis(workspace: "Workspace", models: list[ModelEstimate], jobs: list[JobEs
     if jobs and not workspace.settings.retrain:
         yield "A job costs nothing where the API has one of the same data, base and settings."
     if any("assumed" in _epochs(one) for one in jobs):
-        yield "The API chooses the epochs where n_epochs is not set: the most that it is known to choose are assumed."
+        yield "Where n_epochs is not set, the most that an API chooses is assumed."
 
 
 def _epochs(one: JobEstimate) -> str:
