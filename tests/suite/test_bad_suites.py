@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from evaltape.errors import UserError
+from evaltape.suite.file.tables import SERVICES
 from evaltape.suite.reader import load_suite
 from evaltape.workspace import read_suites
 from hypothesis import given
@@ -190,7 +191,7 @@ ERRORS = {
     "no epochs": ("n_epochs = 1", "n_epochs = 0", ": [finetune.small-ft.hyperparameters] n_epochs = 0: it takes a whole number from 1, or 'auto'"),
     "half an epoch": ("n_epochs = 1", "n_epochs = 1.5", ": [finetune.small-ft.hyperparameters] n_epochs = 1.5: it takes a whole number from 1, or 'auto'"),
     "unknown hyperparameter": ("n_epochs = 1", "epochs = 1", ": [finetune.small-ft.hyperparameters] epochs is not a key Evaltape knows. Did you mean 'n_epochs'?"),
-    "unknown service": ('base = "small"', 'base = "small"\nservice = "azur"', ": [finetune.small-ft] service = 'azur': no service that Evaltape knows. Did you mean 'azure'? Known: openai, azure, nebius, bedrock; one of your own: 'module:Class'"),
+    "unknown service": ('base = "small"', 'base = "small"\nservice = "azur"', f": [finetune.small-ft] service = 'azur': no service that Evaltape knows. Did you mean 'azure'? Known: {', '.join(SERVICES)}; one of your own: 'module:Class'"),
     "an address for a function": ('base = "small"', 'base = "small"\ndeploy = "acme/azure.py"', ": [finetune.small-ft] deploy = 'acme/azure.py': it takes 'module:function'"),
     "a hyperparameter that is a list": ("n_epochs = 1", "n_epochs = [1]", ": [finetune.small-ft.hyperparameters] n_epochs = [1]: it takes"),
     "answers of no model": ('split = "train"', 'recorded = "small"', ": [finetune.small-ft.train] recorded = 'small': it takes 'SUITE/MODEL'"),
