@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from evaltape.errors import RecordingError
 from evaltape.finetuning.recorded_job import read_job
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.asking import surely_refused
 from evaltape.recorder.tuning.states import State
 

@@ -8,8 +8,8 @@ import re
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, OverBudget
-from evaltape.recorder.client import Endpoint
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recorder.tuning.drive import Assignment, Drive

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.recorder.address import base_url_of, key_of
+from evaltape.recorder.api.address import base_url_of, key_of
 from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from evaltape.recorder.failures import words_of
+from evaltape.recorder.api.failures import words_of
 from evaltape.recording import cassettes
 from evaltape.scoring.prediction import read_completion
 from hypothesis import given

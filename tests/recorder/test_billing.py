@@ -98,7 +98,7 @@ def test_in_flight_is_what_the_process_may_open() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, {hard}));"
-        "from evaltape.recorder.open_files import most_in_flight; print(most_in_flight(400))"
+        "from evaltape.recorder.throttle import most_in_flight; print(most_in_flight(400))"
     )
     done = [
         subprocess.run([sys.executable, "-c", code.format(hard=limit)], capture_output=True, text=True, check=True).stdout

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from evaltape.recorder import loop, retries
-from evaltape.recorder.failures import LONGEST_WAIT_S, retry_after
+from evaltape.recorder.api.failures import LONGEST_WAIT_S, retry_after
 from hypothesis import given
 from hypothesis import strategies as st
 

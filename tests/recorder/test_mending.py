@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from evaltape.recorder import retries
-from evaltape.recorder.failures import Mend, of_status
+from evaltape.recorder.api.failures import Mend, of_status
 from evaltape.recorder.samples import SampleAsk
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import answer_of

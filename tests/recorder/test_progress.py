@@ -6,7 +6,7 @@ import sys
 
 import msgspec
 import pytest
-from evaltape.recorder.notice import Notice
+from evaltape.recorder.api.notice import Notice
 from evaltape.recorder.tally import LaneTally, Spend, Tally
 from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
 

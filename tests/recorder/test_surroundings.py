@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.recorder.client import Endpoint
+from evaltape.recorder.api.client import Endpoint
 
 from tests.support.project import Project, wait_for
 from tests.support.server import ApiServer

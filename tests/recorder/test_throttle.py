@@ -4,7 +4,7 @@ import heapq
 import math
 
 import pytest
-from evaltape.recorder.failures import LONGEST_WAIT_S
+from evaltape.recorder.api.failures import LONGEST_WAIT_S
 from evaltape.recorder.throttle import (
     CUT,
     FIRST_LIMIT,

@@ -4,9 +4,9 @@ import asyncio
 import datetime
 
 import pytest
-from evaltape.recorder.client import Endpoint
-from evaltape.recorder.notice import Notice
-from evaltape.recorder.shutdown_dates import ask
+from evaltape.recorder.api.client import Endpoint
+from evaltape.recorder.api.notice import Notice
+from evaltape.recorder.api.shutdown_dates import ask
 
 from tests.support.server import Reply, error
 
@@ -151,6 +151,6 @@ def test_a_recording_keeps_quiet_about_models_that_stay(project, api):
 
 def test_a_recording_does_not_fail_for_it(project, api):
     with (project.root / "conftest.py").open("a") as conftest:
-        conftest.write("\nimport evaltape.recorder.shutdown_dates\nevaltape.recorder.shutdown_dates.PATIENCE_S = 0.2\n")
+        conftest.write("\nimport evaltape.recorder.api.shutdown_dates\nevaltape.recorder.api.shutdown_dates.PATIENCE_S = 0.2\n")
     api.fault(Reply({}, delay_s=60), path=SMALL, method="GET")
     project.record()

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from evaltape.recorder.client import Endpoint
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.client import Endpoint
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recording.cassettes import Exchange
 
 BODY: dict[str, Any] = {"model": "small", "messages": [{"role": "user", "content": "Sum up:\n\nAnn: hi"}], "max_tokens": 9}

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from evaltape.recorder import retries
-from evaltape.recorder.client import Endpoint
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recording import cassettes
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model, Price

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.finetuning.jobs import PreparedJob
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget
-from evaltape.recorder.client import Endpoint
 from evaltape.recorder.tuning.asking import Patience
 from evaltape.recorder.tuning.drive import Assignment, Result
 from evaltape.recorder.tuning.driver import drive_job

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from evaltape.recorder.client import Endpoint
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.lane import Lane
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes

@@ -9,7 +9,7 @@ from typing import Any
 
 from evaltape.finetuning.jobs import Jobs
 from evaltape.finetuning.training_file import TrainingFile, build_training_file
-from evaltape.recorder.client import Endpoint
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recorder.tuning.asking import Patience

@@ -148,7 +148,7 @@ class Api(Protocol):
     """How a host's class asks its API: with the suite's address and key, within the time limit, every failure classified.
 
     A path that begins with `/` stands under the base URL, one like `https://...` alone. Answers are JSON. Each method raises
-    `CallFailed` (`evaltape.recorder.failures`), with the `status` of the answer.
+    `CallFailed` (`evaltape.recorder.api.failures`), with the `status` of the answer.
     """
 
     @property

@@ -13,7 +13,7 @@ from evaltape.hooks.collect_causes import causes
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_results
 from evaltape.hooks.retirement import retirements
-from evaltape.recorder.notice import Notice
+from evaltape.recorder.api.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
 from evaltape.reporting.results import LeftOver, OwnGate, Results, Spend, SuiteResults
 from evaltape.suite.pricing import most_usd

@@ -9,7 +9,7 @@ from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.retirement import retirements
 from evaltape.hooks.selection import selected_calls, selected_models
 from evaltape.options import as_usage_error
-from evaltape.recorder.shutdown_dates import ask_all
+from evaltape.recorder.api.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
 from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.terminal import print_wrapped

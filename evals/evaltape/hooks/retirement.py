@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from evaltape.errors import UserError
-from evaltape.recorder.notice import Notice
+from evaltape.recorder.api.notice import Notice
 from evaltape.reporting.results import Retirement
 from evaltape.suite.advice import Advice
 from evaltape.suite.definition import Model

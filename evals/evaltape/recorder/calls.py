@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from evaltape.errors import RecordingError
 from evaltape.recorder import retries
+from evaltape.recorder.api.failures import LONGEST_WAIT_S, CallFailed, message_in
 from evaltape.recorder.budget import Budget, Hold
-from evaltape.recorder.failures import LONGEST_WAIT_S, CallFailed, message_in
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.tally import Tally
 from evaltape.recording.cassettes import Exchange

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from evaltape.recorder import retries
-from evaltape.recorder.client import Endpoint
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.client import Endpoint
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tally import LaneTally
 from evaltape.recorder.throttle import Throttle
 from evaltape.recording.cassettes import Exchange

@@ -16,14 +16,13 @@ import msgspec
 from evaltape.errors import RecordingError
 from evaltape.names import shown
 from evaltape.recorder import retries
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.calls import Calls
-from evaltape.recorder.client import Endpoint
 from evaltape.recorder.lane import Ask, Call, Lane
-from evaltape.recorder.open_files import most_in_flight
 from evaltape.recorder.outcomes import GRACE_S, Outcomes
 from evaltape.recorder.tally import LaneTally, Tally, place_of
-from evaltape.recorder.throttle import FIRST_LIMIT, Throttle
+from evaltape.recorder.throttle import FIRST_LIMIT, Throttle, most_in_flight
 from evaltape.recorder.wire import CallEnd
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample

@@ -10,9 +10,8 @@ from typing import BinaryIO
 from evaltape.errors import UserError
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes
-from evaltape.recorder.pipe import Pipe
 from evaltape.recorder.tally import Tally
-from evaltape.recorder.wire import Begin, Begun, Message, Open, Progress, Ready, Refused, Selection, Settle, Stop
+from evaltape.recorder.wire import Begin, Begun, Message, Open, Pipe, Progress, Ready, Refused, Selection, Settle, Stop
 from evaltape.recording.lock import locked
 from evaltape.samples.frozen import discard
 from evaltape.samples.suite_samples import settle_samples

@@ -11,10 +11,10 @@ from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.names import shown
-from evaltape.recorder.client import Endpoint, endpoint_of
+from evaltape.recorder.api.client import Endpoint, endpoint_of
+from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.samples import SampleAsk
-from evaltape.recorder.shutdown_dates import ask
 from evaltape.recorder.tally import place_of
 from evaltape.recorder.tuning.drive import Assignment
 from evaltape.recorder.tuning.driver import Drives

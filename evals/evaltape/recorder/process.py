@@ -20,7 +20,6 @@ from typing import IO, BinaryIO, cast
 from evaltape.errors import UserError
 from evaltape.recorder import boot
 from evaltape.recorder.outcomes import GRACE_S, Outcomes
-from evaltape.recorder.pipe import Pipe
 from evaltape.recorder.tally import Tally
 from evaltape.recorder.wire import (
     Begin,
@@ -28,6 +27,7 @@ from evaltape.recorder.wire import (
     Ended,
     Message,
     Open,
+    Pipe,
     Progress,
     Ready,
     Refused,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from evaltape.recorder.notice import Notice
+from evaltape.recorder.api.notice import Notice
 from evaltape.suite.definition import Model
 from evaltape.text import counted
 

@@ -8,16 +8,19 @@ can't be reached, one call at a time tries it. A throttle holds no clock: times 
 caller.
 """
 
+import contextlib
 import math
 import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evaltape.recorder.failures import LONGEST_WAIT_S
+from evaltape.recorder.api.failures import LONGEST_WAIT_S
 from evaltape.recorder.retries import backoff_s
 
 FIRST_LIMIT = 16
+RESERVED_FILES = 64
+"""Files beside those of calls: locks, pipes, cassettes that are written, connections that are closing."""
 SPACING_S = 0.002
 """Starts lie this far apart, so that a refusal arrives before a whole burst has been sent."""
 CUT = 0.7
@@ -165,3 +168,24 @@ def seconds(text: str) -> float:
     """Return the seconds in a duration as rate-limit headers write it: `1s`, `6m0s`, `20ms`; 0 for anything else."""
     units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
     return sum(float(number) * units[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smh])", text))
+
+
+def most_in_flight(asked: int) -> int:
+    """Return how many of `asked` calls may be in flight: each has a connection, and each answer is written to a file.
+
+    Raises the process's limit of open files as far as the system lets it.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, where no such limit is in the way.
+        return asked
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return asked
+    wanted = asked + RESERVED_FILES
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
+    return max(1, min(asked, soft - RESERVED_FILES))

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from evaltape.finetuning.host import Upload
-from evaltape.recorder.client import Endpoint
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.client import Endpoint
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recording.cassettes import Exchange
 from evaltape.text import duration
 

@@ -13,8 +13,8 @@ from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent
 from evaltape.finetuning.jobs import PreparedJob, service_of
 from evaltape.finetuning.recorded_job import Job, Recorded
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, Hold
-from evaltape.recorder.client import Endpoint
 from evaltape.recorder.tuning.asking import Asking, Patience
 from evaltape.recorder.tuning.hosts import Served, host_for
 from evaltape.recorder.tuning.messages import Messages

@@ -15,8 +15,8 @@ from evaltape.finetuning.intent import UnreadableIntent
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.finetuning.recorded_job import copy_job
 from evaltape.names import shown
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.budget import OverBudget
-from evaltape.recorder.failures import CallFailed
 from evaltape.recorder.tuning.drive import (
     Assignment,
     Drive,

@@ -17,7 +17,7 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.host import Host
 from evaltape.finetuning.jobs import service_of
 from evaltape.finetuning.services import SERVICES
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.asking import Asking
 from evaltape.recorder.tuning.openai_host import OpenAIHost
 from evaltape.suite.definition import Finetune

@@ -3,7 +3,7 @@
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent
 from evaltape.finetuning.jobs import PreparedJob, service_of
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.text import listed
 
 

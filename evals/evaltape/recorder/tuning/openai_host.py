@@ -10,7 +10,7 @@ from evaltape.finetuning.host import Api, Event, FileState, Host, Listing, Order
 from evaltape.finetuning.phases import FilePhase, Phase, phase_of
 from evaltape.finetuning.recorded_job import read_metrics, token_count
 from evaltape.finetuning.services import Service
-from evaltape.recorder.failures import CallFailed, message_in, words_of
+from evaltape.recorder.api.failures import CallFailed, message_in, words_of
 
 JOBS = "/fine_tuning/jobs"
 PAGE = 100

@@ -11,9 +11,9 @@ from evaltape.finetuning.intent import Intent, new_intent
 from evaltape.finetuning.jobs import epochs_of
 from evaltape.finetuning.phases import FilePhase, Phase
 from evaltape.finetuning.training_file import TrainingFile
+from evaltape.recorder.api.failures import CallFailed
+from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.budget import OverBudget
-from evaltape.recorder.failures import CallFailed
-from evaltape.recorder.shutdown_dates import ask
 from evaltape.recorder.tuning.asking import surely_refused
 from evaltape.recorder.tuning.drive import Drive, End, Order, Ordering, Sent, Step
 from evaltape.recorder.tuning.rivals import cancel_untrained

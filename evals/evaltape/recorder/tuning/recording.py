@@ -11,7 +11,7 @@ from evaltape.errors import RecordingError
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.jobs import epochs_of
 from evaltape.finetuning.recorded_job import Job, orders_of, write_job, write_origin
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.drive import Drive, End, Step, Succeeded
 from evaltape.recorder.tuning.hosts import Served, deploy
 from evaltape.recorder.tuning.states import State

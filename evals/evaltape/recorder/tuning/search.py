@@ -13,7 +13,7 @@ import msgspec
 from evaltape.finetuning.host import FileState, Host, RemoteJob
 from evaltape.finetuning.intent import UnreadableIntent
 from evaltape.finetuning.jobs import PreparedJob
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.told import is_same_model, is_told_alike, settings_differences
 
 Doubtful = tuple[RemoteJob, tuple[str, ...]]

@@ -7,7 +7,7 @@ import msgspec
 
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.phases import Phase
-from evaltape.recorder.failures import CallFailed
+from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.drive import Drive, End, Looking, Step, Succeeded, Waiting
 from evaltape.recorder.tuning.ordering import hold_what_is_told
 from evaltape.recorder.tuning.states import State

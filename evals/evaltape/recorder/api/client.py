@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from evaltape.errors import UserError
-from evaltape.recorder.address import base_url_of, key_of
-from evaltape.recorder.failures import NO_MONEY_CODES, Mend, headers_of, of_status, words_of
-from evaltape.recorder.failures import CallFailed as CallFailed
+from evaltape.recorder.api.address import base_url_of, key_of
+from evaltape.recorder.api.failures import NO_MONEY_CODES, Mend, headers_of, of_status, words_of
+from evaltape.recorder.api.failures import CallFailed as CallFailed
 from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, is_filtered, without_identity
 from evaltape.recording.redaction import without_secrets
 from evaltape.suite.address import is_local
@@ -94,7 +94,7 @@ class Endpoint:
     def _http_client(self) -> Any:
         import httpx2
 
-        from evaltape.recorder.transport import BoundedClient, UnusableProxy, timeouts
+        from evaltape.recorder.api.transport import BoundedClient, UnusableProxy, timeouts
 
         # A proxy of the environment is for other machines: this one would be asked for an address of its own.
         is_direct = is_local(self.base_url)
@@ -150,7 +150,7 @@ class Endpoint:
     ) -> Answered:
         import openai
 
-        from evaltape.recorder.transport import SENDING, Sending
+        from evaltape.recorder.api.transport import SENDING, Sending
 
         limit_s = self.timeout_s if timeout_s is None else timeout_s
         sending = Sending()
@@ -219,7 +219,7 @@ class Endpoint:
         raise replace(meant, message=f"HTTP {exchange.status}: {words}", status=exchange.status, may_be_billed=True)
 
     def _broken(self, error: BaseException, has_left: bool) -> CallFailed:
-        from evaltape.recorder.transport import AnswerTooLarge
+        from evaltape.recorder.api.transport import AnswerTooLarge
 
         chain = list(_causes(error))
         if any(isinstance(cause, AnswerTooLarge) for cause in chain):

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.recorder.client import CallFailed, Endpoint, endpoint_of
-from evaltape.recorder.notice import Notice
+from evaltape.recorder.api.client import CallFailed, Endpoint, endpoint_of
+from evaltape.recorder.api.notice import Notice
 from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
 

@@ -11,7 +11,7 @@ import aiohttp
 import httpx2
 import openai
 
-from evaltape.recorder.failures import headers_of
+from evaltape.recorder.api.failures import headers_of
 
 LARGEST_HEADER_BYTES = 2**20
 """aiohttp's own limit, 8 KiB, loses answers that are paid for: gateways put cookies and policies of any size before them."""
