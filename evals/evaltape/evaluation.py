@@ -27,7 +27,7 @@ from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.settings import Settings
+from evaltape.settings import RECORD, Settings
 from evaltape.suite.advice import COSTS
 from evaltape.suite.definition import Comparison, Judge, Model
 from evaltape.text import counted, split_command
@@ -200,6 +200,17 @@ class Evaluation:
         return (
             f"{model.key}: recording unfinished: {left} of {counted(len(workspace.samples), 'sample')} still to come. "
             f"Finish it: {workspace.to_record(model.kind)}"
+        )
+
+    def recorded_in_part(self, model: Model) -> str | None:
+        """Return why this session's recording can't be judged: it asks some samples anew and leaves the others as they were."""
+        asked = {key for key in self._awaited or () if key[:2] == (model.suite, model.key) and key[2]}
+        samples = self.workspaces[model.suite].samples
+        if self.settings.mode != RECORD or not 0 < len(asked) < len(samples):
+            return None
+        return (
+            f"this session asks {model.key} for {len(asked):,} of {counted(len(samples), 'sample')} anew, and a bound would "
+            "judge new and old answers together. A replay judges what is recorded then; --record without -k asks for all"
         )
 
     def slices(self, model: Model) -> SliceScores:

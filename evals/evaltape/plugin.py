@@ -194,6 +194,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
                 reason = str(error)
             if reason:
                 pytest.fail(reason, pytrace=False)
+            partial = evaluation.recorded_in_part(model)
+            if partial:
+                pytest.skip(f"{NOT_CHECKED}: {partial}")
         _fail_what_rests_on_nothing(case, evaluation)
         _skip_what_is_not_decided(case, evaluation)
 

@@ -78,3 +78,33 @@ def test_a_link_out_of_the_repository_is_no_data_set_and_no_predictions(recorded
     (recorded.root / "evals/suites/old.jsonl").symlink_to(outside)
     recorded.extend_suite('\n[models.old]\npredictions = "old.jsonl"\n')
     recorded.run("evals").assert_refused("[models.old] predictions: evals/suites/old.jsonl is a link out of")
+
+
+def test_a_recording_of_some_samples_or_of_none_decides_no_bound_over_old_and_new_answers(
+    recorded: Project, api: ApiServer
+) -> None:
+    api.forget()
+    run = recorded.run("evals", "-m", "baseline", "--record", "-k", "t1 or test_gate", "--results", "r.json", "-p", "no:xdist")
+    assert (run.exit_code, run.outcomes["skipped"], api.calls) == (0, 1, 1), run.output
+    results = json.loads((recorded.root / "r.json").read_text())["suites"]["chats"]
+    assert (results["mode"], results["models"]["small"]["gates"]["rouge1"]["passed"]) == ("record", None)
+    run = recorded.run("evals", "-m", "baseline", "--record", "-k", "test_gate", "--results", "r.json", "-rs")
+    assert (run.exit_code, run.outcomes["passed"], api.calls) == (0, 1, 1), run.output
+    assert "Nothing was recorded: no selected test asks a model for a sample." in " ".join(run.output.split())
+    assert json.loads((recorded.root / "r.json").read_text())["suites"]["chats"]["mode"] == "replay"
+
+
+def test_orphans_and_conflicts_are_told_with_what_calls_nothing(recorded: Project) -> None:
+    recorded.write_rows(ROWS[:5])
+    assert recorded.run("evals", "--record-missing", "--snapshot-update").exit_code == 0
+    output = " ".join(recorded.run("evals").output.split())
+    assert "Remove them, which calls nothing: rm -- cassettes/chats/small/t6.yaml" in output
+    recorded.cassette("t6").unlink()
+    (scores,) = (recorded.root / "evals/__snapshots__").rglob("*.scores")
+    scores.write_text(f"<<<<<<< HEAD\n{scores.read_text()}=======\n{{}}\n>>>>>>> other\n")
+    before = scores.read_bytes()
+    for options in ((), ("--snapshot-update",)):
+        run = recorded.run("evals", "-k", "test_scores", *options)
+        assert run.outcomes.get("error") == 1, run.output
+        assert "holds the conflict markers of a git merge. Take one side whole" in " ".join(run.output.split())
+        assert scores.read_bytes() == before

@@ -16,6 +16,7 @@ from evaltape.hooks.retirement import retirements
 from evaltape.recorder.api.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
 from evaltape.reporting.results import LeftOver, OwnGate, Results, Spend, SuiteResults
+from evaltape.settings import REPLAY
 from evaltape.suite.pricing import most_usd
 from evaltape.workspace import Workspace
 
@@ -29,27 +30,33 @@ def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: 
     if not evaluation.findings.predictions and recorder is None and not evaluation.findings.unasked:
         return Results({}, is_red)
     tally = recorder.tally if recorder else Tally()
-    suites = (_suite(evaluation, workspace, tally) for workspace in evaluation.workspaces.values())
+    mode = evaluation.settings.mode if recorder else REPLAY
+    suites = (_suite(evaluation, workspace, tally, mode) for workspace in evaluation.workspaces.values())
     return Results(
         {suite.name: suite for suite in suites},
         is_red,
         other_failures=sum(not suite for suite in evaluation.findings.failures.values()),
         spend=_spend(tally, evaluation.settings.budget_usd),
         stopped=tally.stopped,
-        notes=tuple(tally.notes),
+        notes=(*tally.notes, *_unasked(evaluation, recorder)),
     )
+
+
+def _unasked(evaluation: Evaluation, recorder: "RecorderProcess | None") -> Iterator[str]:
+    if recorder is None and evaluation.settings.records:
+        yield "Nothing was recorded: no selected test asks a model for a sample. What is shown is a replay"
 
 
 def _spend(tally: Tally, budget_usd: float | None) -> Spend:
     return Spend(tally.spend.usd, tally.spend.perhaps_usd, tally.spend.doubts, budget_usd)
 
 
-def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally) -> SuiteResults:
+def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str) -> SuiteResults:
     view = SuiteView(evaluation, workspace)
     findings = evaluation.findings
     return SuiteResults(
         workspace.name,
-        evaluation.settings.mode,
+        mode,
         metrics={name: metric_facts(view, metric) for name, metric in view.shown_metrics.items()},
         models={key: model_results(view, scores) for key, scores in view.looked_at.items()},
         samples={sample.id: sample for sample in view.samples},

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from evaltape.files import conflict_in
 from evaltape.findings import Compared
 from evaltape.hooks.reports import ACCEPTED
 from evaltape.reporting.accepted import changes, difference_lines
@@ -93,6 +94,9 @@ def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
 def _read(path: Path) -> dict[str, float] | None:
     """Return the numbers in a file of accepted scores; None if there is none that can be read."""
     try:
+        problem = conflict_in(path)
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)
         return _numbers(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

@@ -3,6 +3,7 @@
 It is right in 80 columns and without colour. `-q` leaves the tables, `-qq` nothing; `-v` cuts no text and says more.
 """
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
@@ -36,6 +37,8 @@ WIDEST_NAME = 28
 NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
 CASE_INDENT = 14
 FEW = 3
+MOST_FILES = 10
+"""How many files a command to remove them names."""
 """How many samples are shown behind the first of several failures."""
 """The least, of the texts beneath a sample."""
 
@@ -211,8 +214,16 @@ def _orphans(suite: SuiteResults) -> Iterator[str]:
         named = listed(suite.orphans)
         yield (
             f"{counted(len(suite.orphans), 'recording')} of no model or sample of the suite: {named}. "
-            "--record removes those of the models that it records"
+            f"They cost nothing where they lie. {_removal(suite.orphans)}"
         )
+
+
+def _removal(orphans: Sequence[str]) -> str:
+    """Return how to remove recordings that nothing needs: by hand it calls nothing."""
+    files = [name for name in orphans if not name.endswith(")")]
+    if not files or len(files) > MOST_FILES:
+        return "Delete them, which calls nothing; --record removes those of the models that it records"
+    return f"Remove them, which calls nothing: rm -- {' '.join(map(shlex.quote, files))}"
 
 
 def _session_lines(results: Results) -> Iterator[str]:
