@@ -277,13 +277,13 @@ def test_an_operator_that_applies_to_no_answer_is_counted_nowhere() -> None:
 @pytest.mark.parametrize(
     ("asserted", "scores", "reason"),
     [
-        (gate("exact", 1.1), UNDAMAGED, "failed without any damage (1.0000, bound 1.1)"),
+        (gate("exact", 1.1), UNDAMAGED, "fails without any damage (1.0000, bound 1.1)"),
         (gate("latency_s", 9.0), UNDAMAGED, "latency_s isn't computed from the answer's text"),
-        (EXACT, scored([]), "there is no answer"),
+        (EXACT, scored([]), "no sample was answered: small exact, gate 0.75"),
         (
             EXACT,
             scored([{"exact": 1.0}, {}]),
-            "failed without any damage (1 of 2 answers could not be scored)",
+            "1 of 2 answers not scored: small exact: s001: its recording holds no exact",
         ),
     ],
 )

@@ -13,7 +13,7 @@ import msgspec
 from evaltape.mutation.assertions import Assertion
 from evaltape.mutation.findings import Draw, LeftOut, Noticing, OperatorStudy, Study
 from evaltape.mutation.operators import Operator
-from evaltape.scoring.bounds import NOT_CHECKED, Decision
+from evaltape.scoring.bounds import FAILED, NOT_CHECKED, Decision
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 
@@ -47,7 +47,7 @@ def study(
     text alone.
     """
     decided = [(each, each.bound.decide(each.scores_of(undamaged))) for each in assertions]
-    reasons = [_why_left_out(decision, undamaged) for _, decision in decided]
+    reasons = [_why_left_out(decision) for _, decision in decided]
     kept = [pair for pair, reason in zip(decided, reasons, strict=True) if not reason]
     left_out = [LeftOut(each.bound, reason) for (each, _), reason in zip(decided, reasons, strict=True) if reason]
     shares = sorted({*SHARES, noticed_at})
@@ -60,20 +60,19 @@ def answers_at(share: float, applies_to: int) -> int:
     return max(1, math.floor(share * applies_to + 0.5))
 
 
-def _why_left_out(decision: Decision, scores: ModelScores) -> str:
+def _why_left_out(decision: Decision) -> str:
     """Return why nothing can be said of a bound; empty if something can."""
     if not decision.metric.is_computed:
         return f"{decision.bound.metric} isn't computed from the answer's text"
-    if not scores.answered:
-        return "there is no answer"
     if decision.passed:
         return ""
-    why = decision.remark or (decision.line if decision.value is None else "")
-    if decision.value is not None and not why:
-        why = f"{decision.value:.4f}, bound {decision.bound.required:g}"
     if decision.verdict == NOT_CHECKED:
-        return why
-    return f"{decision.verdict} without any damage ({why})"
+        return decision.reason
+    if decision.verdict == FAILED and decision.value is None:
+        return decision.line
+    number = "" if decision.value is None else f"{decision.value:.4f}, bound {decision.bound.required:g}"
+    how = "fails" if decision.verdict == FAILED else "is inconclusive"
+    return f"{how} without any damage ({'; '.join(part for part in (number, decision.reason) if part)})"
 
 
 class _OperatorDraws:

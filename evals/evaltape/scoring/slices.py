@@ -68,7 +68,7 @@ class SliceScores(msgspec.Struct, frozen=True):
         slices = self.decided(bound)
         if not slices:
             why = f"no slice has {counted(self.smallest, 'sample')}"
-            return Decision(bound, metric, NOT_CHECKED, f"{NOT_CHECKED}: {about}, slice gate {bound.limit:g}: {why}")
+            return Decision(bound, metric, NOT_CHECKED, f"{NOT_CHECKED}: {about}, slice gate {bound.limit:g}", reason=why)
         verdict = _together([each.verdict for each in slices])
         named = [each.line for each in slices if each.verdict == verdict]
         are_scored = all(each.end is not None for each in slices if each.verdict == FAILED)
