@@ -15,7 +15,7 @@ from evaltape.finetuning.recorded_job import Job
 from evaltape.metrics.metric import plain_name
 from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes
-from evaltape.recorder.wire import Selection
+from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.recording.redaction import HOLDS_KEY
 from evaltape.samples.answer import REMEDIES, Answer, Failure, Kind
 from evaltape.samples.ids import check_ids
@@ -108,14 +108,25 @@ class Evaluation:
         if known is not None:
             return known
         workspace = self.workspaces[model.suite]
-        is_awaited = model.predictions is None and (self._awaited is None or key in self._awaited)
+        is_asked = model.predictions is None or bool(workspace.judges)
+        is_awaited = is_asked and (self._awaited is None or key in self._awaited)
         error = self.outcomes.wait(key) if is_awaited else None
         if error is None:
-            prediction = workspace.recorded(model, sample)
+            prediction = self._with_errors(workspace.recorded(model, sample), workspace)
         else:
             prediction = Prediction(model, sample, Answer(failure=self._failure(model, error)))
         self.findings.add(prediction)
         return prediction
+
+    def _with_errors(self, prediction: Prediction, workspace: Workspace) -> Prediction:
+        """Return a prediction whose missing verdicts say why the judge's call failed, if it did in this session."""
+        model, errors = prediction.model, {}
+        for metric, judge in workspace.judged_by.items() if prediction.unscored else ():
+            error = self.outcomes.error_of((workspace.name, verdicts_key(model.key, judge.key), prediction.sample.id))
+            if error is not None and metric in prediction.unscored:
+                command = workspace.commands.record_missing(model.kind)
+                errors[metric] = f"the judge {judge.key} gave no verdict: {error}. Not recorded; what is missing: {command}"
+        return msgspec.structs.replace(prediction, unscored={**prediction.unscored, **errors}) if errors else prediction
 
     def _failure(self, model: Model, error: str) -> Failure:
         """Return the failure of a sample whose call, or the job before it, ended with an error in this session."""
@@ -181,9 +192,13 @@ class Evaluation:
 
     def refusal(self, bound: Bound) -> str:
         """Return why a bound may not rest on its metric: on a judge's that hasn't passed its exam; empty if it may."""
+        judge = self.judge_of(bound)
+        return self.workspaces[bound.suite].exams[judge.key].ground.refusal if judge else ""
+
+    def judge_of(self, bound: Bound) -> Judge | None:
+        """Return the judge of the metric that a bound is on; None for any other metric."""
         workspace = self.workspaces[bound.suite]
-        ground = workspace.grounds.get(plain_name(bound.metric, workspace.metrics))
-        return ground.refusal if ground else ""
+        return workspace.judged_by.get(plain_name(bound.metric, workspace.metrics))
 
     def unfinished(self, model: Model) -> str | None:
         """Return why a model's fresh recording isn't whole: what is still to come, or why its job failed; None if it is.

@@ -316,8 +316,8 @@ class Workspace:
 
     def still_to_come(self, model: Model) -> int:
         """Return how many samples a fresh recording of a model that was cut short has still to ask for."""
-        unfinished = read_unfinished(self.folder, model.key)
-        return len({name for name, _ in unfinished.still_to_come()}) if unfinished else 0
+        begun = [read_unfinished(self.folder, key) for key in (model.key, *(f"{model.key}/{it.key}" for it in self.judges))]
+        return len({name for unfinished in begun if unfinished for name, _ in unfinished.still_to_come()})
 
     def calls_of(self, model: Model, samples: Iterable[Sample]) -> list[tuple[Sample, int]]:
         """Return the calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""

@@ -272,6 +272,6 @@ def _skips(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
         reasons.append(NOT_MUTATED)
     if case.subject == AGAINST and settings.against is None:
         reasons.append(NO_REF)
-    if case.subject == AGAINST and settings.samples is not None:
+    if case.subject in (AGAINST, JUDGE) and settings.samples is not None:
         reasons.append(f"not checked: {PARTIAL.format(settings.samples)}")
     return [pytest.mark.skip(reason) for reason in reasons[:1]]

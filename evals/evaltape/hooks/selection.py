@@ -8,7 +8,7 @@ from _pytest.skipping import evaluate_skip_marks
 from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
 from evaltape.recorder.wire import Selection
-from evaltape.suite.definition import Model
+from evaltape.suite.definition import Judge, Model
 
 
 def selected_calls(items: Iterable[pytest.Item]) -> Selected:
@@ -25,15 +25,37 @@ def selected_models(items: Iterable[pytest.Item], suite: str) -> list[str]:
 
 
 def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection:
-    """Return what the recorder has to do for selected tests: calls by model, and jobs although no call rests on them."""
+    """Return what the recorder has to do for selected tests: calls by model, and jobs although no call rests on them.
+
+    With them come answers from files that a judge scores, and the exams of judges that selected bounds rest on.
+    """
     wanted: dict[tuple[str, str], list[str]] = {}
     chosen = [item for item in items if not is_skipped(item)]
     for item in chosen:
         for model in jobs_of(item, evaluation):
             wanted.setdefault((model.suite, model.key), [])
-    for model, sample in selected_calls(chosen):
+    for model, sample in [*selected_calls(chosen), *_judged_only(chosen, evaluation)]:
         wanted.setdefault((model.suite, model.key), []).append(sample.id)
+    for judge in _examined(chosen, evaluation):
+        wanted.setdefault((judge.suite, judge.key), [])
     return [(suite, model, samples) for (suite, model), samples in wanted.items()]
+
+
+def _judged_only(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selected:
+    """Return the samples of selected tests whose answers come from a file, and are scored by a judge."""
+    cases = [case for item in items if (case := case_of(item)) is not None and case.subject == PREDICTION]
+    found = [case for case in cases if not _is_called(case) and evaluation.workspaces[case.suite].judges]
+    calls = {(case.suite, case.model.key, case.sample.id): (case.model, case.sample) for case in found}  # type: ignore[union-attr]
+    return list(calls.values())  # type: ignore[arg-type]
+
+
+def _examined(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Judge]:
+    """Return the judges whose exams selected tests are about, or rest on."""
+    cases = [case for item in items if (case := case_of(item)) is not None]
+    about = [case.judge for case in cases if case.judge is not None]
+    bounds = [case.bound for case in cases if case.bound is not None and evaluation.settings.samples is None]
+    resting = [judge for bound in bounds if (judge := evaluation.judge_of(bound)) is not None and judge.exam is not None]
+    return list({(judge.suite, judge.key): judge for judge in (*about, *resting)}.values())
 
 
 def jobs_of(item: pytest.Item, evaluation: Evaluation) -> list[Model]:

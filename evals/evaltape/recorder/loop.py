@@ -110,8 +110,11 @@ class Recorder:
 
     def publish(self, key: tuple[str, str], sample: str, error: str | None) -> None:
         """Publish the end of a model's call soon, with others; `key` is what `Outcomes` knows the model by."""
+        if self._loop is None:
+            self.outcomes.end([(*key, sample, error)])
+            return
         self._ended.append((*key, sample, error))
-        if len(self._ended) == 1 and self._loop is not None:
+        if len(self._ended) == 1:
             self._loop.call_later(PUBLISH_EVERY_S, self._publish)
 
     def has_other_work(self, lanes: list[Lane]) -> bool:

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import PreparedJob
+from evaltape.judging.exam import Question
 from evaltape.names import shown
 from evaltape.recorder.api.client import Endpoint, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
@@ -19,6 +20,7 @@ from evaltape.recorder.tally import place_of
 from evaltape.recorder.tuning.drive import Assignment
 from evaltape.recorder.tuning.driver import Drives
 from evaltape.recorder.tuning.hosts import Served, undeploy
+from evaltape.recorder.verdicts import Bench, as_model
 from evaltape.recorder.wire import Selection
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
@@ -27,7 +29,7 @@ from evaltape.recording.unfinished import Unfinished, read_unfinished
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
 from evaltape.suite.address import is_local
-from evaltape.suite.definition import Model
+from evaltape.suite.definition import Judge, Model
 from evaltape.suite.pricing import LIMITS, answer_limit
 from evaltape.workspace import Workspace
 
@@ -41,13 +43,20 @@ class Planner:
         self.recorder = recorder
         self.drives = Drives()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._benches: dict[str, Bench] = {}
 
     def plan(self, selection: Selection) -> None:
         """Plan the calls of the selected samples. Raises `UserError` if they can't begin; nothing is asked or written then."""
-        selected = [(self.workspaces[suite], model, samples) for suite, model, samples in selection]
-        plans = [
-            ModelPlan(self, workspace, workspace.suite.models[model], [workspace.sample(sample) for sample in samples])
-            for workspace, model, samples in selected
+        selected = [(self.workspaces[suite], key, samples) for suite, key, samples in selection]
+        plans: list[ModelPlan | ExamPlan] = [
+            ModelPlan(self, workspace, workspace.suite.models[key], [workspace.sample(sample) for sample in samples])
+            for workspace, key, samples in selected
+            if key in workspace.suite.models
+        ]
+        plans += [
+            ExamPlan(self.bench(workspace), workspace.suite.judges[key])
+            for workspace, key, _ in selected
+            if key in workspace.suite.judges
         ]
         for plan in plans:
             plan.check()
@@ -55,6 +64,52 @@ class Planner:
             plan.begin()
         for plan in plans:
             plan.add()
+
+    def bench(self, workspace: Workspace) -> Bench:
+        """Return the judges of a suite."""
+        return self._benches.setdefault(workspace.name, Bench(self, workspace))
+
+    def check_judge(self, workspace: Workspace, judge: Judge) -> None:
+        """Raise `UserError` if a judge can't be asked, or not within the budget."""
+        self.check_asked(workspace, as_model(judge), f"judges.{judge.key}")
+
+    def check_asked(self, workspace: Workspace, model: Model, table: str, training: bool = False) -> None:
+        """Raise `UserError` if a model can't be asked, or not within the budget; `table` is where the suite says how."""
+        place, endpoint = f"{shown(workspace.suite.file)}: [{table}]", self.endpoint(model)
+        if holds_secret(json.dumps(model.request), (endpoint.key,)):
+            raise UserError(f"{place} request {HOLDS_KEY}, and recordings hold the request")
+        endpoint.open()
+        if self.settings.budget_usd is not None and not (is_local(endpoint.base_url) and model.price is None):
+            self._check_budget(place, model, training)
+
+    def _check_budget(self, place: str, model: Model, training: bool) -> None:
+        """Refuse a budget that would bound nothing."""
+        budget, price = f"so --budget {self.settings.budget_usd:g} can't bound what it costs", model.price
+        if price is None:
+            example = f"price = {{ {'training = 3.00, ' if training else ''}input = 0.15, output = 0.60 }}"
+            raise UserError(f"{place} price is missing, {budget}; it takes USD per million tokens, as in {example}")
+        if price.output > 0 and answer_limit(model.request) is None:
+            advice = f"set {LIMITS[0]} (or {LIMITS[1]}) there or under [request]"
+            raise UserError(f"{place} request sets no bound on the length of an answer, {budget}; {advice}")
+
+    def unfinished(self, workspace: Workspace, key: str, calls: Sequence[tuple[Sample, int]]) -> Unfinished | None:
+        """Note on disk that a fresh recording begins, or read what one that was cut short has left to do; None for neither.
+
+        `key` names its folder in the suite's.
+        """
+        folder, begun = workspace.folder, None
+        try:
+            if self.settings.mode != RECORD:
+                begun = read_unfinished(folder, key)
+            elif calls:
+                begun = Unfinished.begin(folder, key, calls, workspace.samples)
+        except RecordingError as error:
+            raise UserError(str(error)) from None
+        except OSError as error:
+            raise unwritable(folder / key, error) from None
+        if begun is not None:
+            self.recorder.add_unfinished(begun, workspace.samples)
+        return begun
 
     def endpoint(self, model: Model) -> Endpoint:
         """Return the endpoint a model is asked at, one for each address and key. Raises `UserError`."""
@@ -70,6 +125,7 @@ class ModelPlan:
         self.settings = planner.settings
         self.recorder = planner.recorder
         self.workspace = workspace
+        self.bench = planner.bench(workspace)
         self.model = model
         self.samples = samples
         self.unfinished: Unfinished | None = None
@@ -87,13 +143,11 @@ class ModelPlan:
             self._prepare_job()
         else:
             self.calls = self._calls()
-        if not self.calls and self.prepared is None:
-            return  # Without a call no key is needed.
-        if holds_secret(json.dumps(self.model.request), (self.endpoint.key,)):
-            raise self._error("request", f"{HOLDS_KEY}, and recordings hold the request")
-        self.endpoint.open()
-        if self.settings.budget_usd is not None and not self._is_free():
-            self._check_budget()
+        asks = bool(self.calls or self.prepared)
+        self.bench.check(self.model, self.samples, asks_all=asks)
+        if asks:  # Without a call no key is needed.
+            table = f"{'finetune' if self.model.job else 'models'}.{self.model.key}"
+            self.planner.check_asked(self.workspace, self.model, table, training=self.model.job is not None)
 
     @cached_property
     def endpoint(self) -> Endpoint:
@@ -101,6 +155,8 @@ class ModelPlan:
         return self.planner.endpoint(self.model)
 
     def _calls(self) -> list[tuple[Sample, int]]:
+        if self.model.predictions is not None:
+            return []
         try:
             return self.workspace.calls_of(self.model, self.samples)
         except RecordingError as error:
@@ -117,9 +173,6 @@ class ModelPlan:
         except RecordingError:
             pass
 
-    def _is_free(self) -> bool:
-        return is_local(self.endpoint.base_url) and self.model.price is None
-
     def _drives_job(self) -> bool:
         job = self.model.job
         if job is None:
@@ -135,37 +188,14 @@ class ModelPlan:
         self.prepared = msgspec.structs.replace(self.workspace.jobs.prepare(job.key), root=self.settings.root)
         self.recorder.tally.notes += [f"{job.key}: {note}" for note in self.prepared.training.notes()]
 
-    def _check_budget(self) -> None:
-        """Refuse a budget that would bound nothing."""
-        budget, price = f"so --budget {self.settings.budget_usd:g} can't bound what it costs", self.model.price
-        if price is None:
-            training = "training = 3.00, " if self.model.job else ""
-            example = f"price = {{ {training}input = 0.15, output = 0.60 }}"
-            raise self._error("price", f"is missing, {budget}; it takes USD per million tokens, as in {example}")
-        if price.output > 0 and answer_limit(self.model.request) is None:
-            advice = f"set {LIMITS[0]} (or {LIMITS[1]}) there or under [request]"
-            raise self._error("request", f"sets no bound on the length of an answer, {budget}; {advice}")
-
-    def _error(self, key: str, problem: str) -> UserError:
-        table = "finetune" if self.model.job else "models"
-        return UserError(f"{shown(self.workspace.suite.file)}: [{table}.{self.model.key}] {key} {problem}")
-
     # ------------------------------------------------------------ before anything is asked
 
     def begin(self) -> None:
         """Note on disk that a fresh recording begins, or read what one that was cut short has left to do."""
-        folder, model = self.workspace.folder, self.model.key
-        try:
-            if self.settings.mode != RECORD:
-                self.unfinished = read_unfinished(folder, model)
-            elif self.samples:
-                self.unfinished = Unfinished.begin(folder, model, self.calls or self._calls(), self.workspace.samples)
-        except RecordingError as error:
-            raise UserError(str(error)) from None
-        except OSError as error:
-            raise unwritable(folder / model, error) from None
-        if self.unfinished is not None:
-            self.recorder.add_unfinished(self.unfinished, self.workspace.samples)
+        if self.model.predictions is None:
+            calls = (self.calls or self._calls()) if self.samples else []
+            self.unfinished = self.planner.unfinished(self.workspace, self.model.key, calls)
+        self.bench.begin(self.model, self.samples)
 
     # ------------------------------------------------------------ what is asked
 
@@ -179,8 +209,7 @@ class ModelPlan:
             self._add_lane(self.calls)
 
     def _add_lane(self, sample_calls: list[tuple[Sample, int]]) -> None:
-        missing = {sample.id for sample, repeat in sample_calls if repeat == 1}
-        self._end([sample for sample in self.samples if sample.id not in missing], None)
+        self._end_recorded(sample_calls)
         if sample_calls:
             asks = [self._ask(sample, repeat) for sample, repeat in sample_calls]
             self.recorder.add_lane(self.model, self._asked_by(), self._asked_at(), asks)
@@ -192,9 +221,30 @@ class ModelPlan:
         return ""
 
     def _ask(self, sample: Sample, repeat: int) -> SampleAsk:
-        publish = partial(self.recorder.publish, self._key)
         recordings, key = self.workspace.recordings, self._asked_at().key
-        return SampleAsk(sample, self.model, recordings, key, publish, repeat, self.unfinished)
+        return SampleAsk(sample, self.model, recordings, key, self._ended, repeat, self.unfinished)
+
+    def _ended(self, sample: Sample, repeat: int, error: str | None) -> None:
+        """Publish how a call ended, once its answer is judged, too; no test waits for a further answer to a sample."""
+        publish = partial(self.recorder.publish, self._key, sample.id, error) if repeat == 1 else _nothing
+        if error is None:
+            self.bench.judge(self.model, sample, repeat, publish)
+        else:
+            publish()
+
+    def _end_recorded(self, calls: list[tuple[Sample, int]]) -> None:
+        """Publish the samples that need no call, once their answers are judged, too."""
+        asked = {(sample.id, repeat) for sample, repeat in calls}
+        recorded = [sample for sample in self.samples if (sample.id, 1) not in asked]
+        if not self.workspace.judges:
+            self._end(recorded, None)
+            return
+        for sample in recorded:
+            self._ended(sample, 1, None)
+        for repeat in range(2, self.settings.repeat + 1 if self.model.predictions is None else 2):
+            for sample in self.samples:
+                if (sample.id, repeat) not in asked:
+                    self._ended(sample, repeat, None)
 
     def _asked_at(self) -> Endpoint:
         """Return where the calls go: for a tuned model that is deployed elsewhere, there."""
@@ -245,3 +295,27 @@ class ModelPlan:
 
     def _end_job(self, error: str | None) -> None:
         self.recorder.outcomes.end([(*self._key, "", error)])
+
+
+class ExamPlan:
+    """What is to be recorded of a judge's exam: the verdicts that it lacks, in a fresh recording, too."""
+
+    def __init__(self, bench: Bench, judge: Judge) -> None:
+        self.bench = bench
+        self.judge = judge
+        self.missing: list[Question] = []
+
+    def check(self) -> None:
+        """Raise `UserError` if the judge can't be asked, or not within the budget."""
+        self.missing = self.bench.missing(self.judge)
+
+    def begin(self) -> None:
+        """Do nothing: a verdict that is missing is all that is to come."""
+
+    def add(self) -> None:
+        """Add the calls."""
+        self.bench.examine(self.judge, self.missing)
+
+
+def _nothing() -> None:
+    pass

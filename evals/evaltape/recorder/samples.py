@@ -25,8 +25,8 @@ class SampleAsk:
     recordings: Recordings
     secret: str
     """The key that the model is asked with; empty without one."""
-    publish: Callable[[str, str | None], None]
-    """Receives the sample's id, and None or the error, once its first answer is decided."""
+    ended: Callable[[Sample, int, str | None], None]
+    """Receives the sample, which of its answers it is, and None or the error."""
     repeat: int = 1
     unfinished: Unfinished | None = None
     """The fresh recording that it is part of."""
@@ -58,6 +58,5 @@ class SampleAsk:
         promote(self.recordings.folder)
 
     def end(self, error: str | None) -> None:
-        """Publish its end, unless it repeats another call: no test waits for that."""
-        if self.repeat == 1:
-            self.publish(self.sample, error)
+        """Pass on how it ended."""
+        self.ended(self.of, self.repeat, error)

@@ -22,6 +22,14 @@ CallEnd = tuple[str, str, str, str | None]
 """A call that has ended: suite, model, sample, and None if it was recorded, else the error. A job has no sample."""
 
 
+def verdicts_key(model: str, judge: str) -> str:
+    """Return what stands in a `CallEnd` for the model, where it is a judge's verdict on one of its answers that ended.
+
+    Only errors are told: a verdict that leaves its answer unscored. The exam of a judge is told by its key, without a sample.
+    """
+    return f"{model}/{judge}"
+
+
 class Open(msgspec.Struct, tag=True):
     """Hold the folders of the session's suites."""
 

@@ -38,7 +38,7 @@ class Unfinished:
     """The model's cassettes."""
     selected: int
     """How many calls the recording consists of."""
-    to_come: Digests
+    to_come: dict[str, str | None]
     then_remove: Digests
 
     @classmethod
@@ -68,6 +68,10 @@ class Unfinished:
         """Return whether `text` written as the cassette `name` would count as its new recording."""
         return self.to_come.get(name) != hashlib.sha256(text.encode()).hexdigest()
 
+    def forget(self, sample: Sample, repeat: int = 1) -> None:
+        """Note that there is nothing to ask: a judge's verdict on an answer that holds no text."""
+        self.to_come.pop(cassette_name(sample, repeat), None)
+
     def finish(self, samples: Iterable[Sample]) -> None:
         """End a session's work on it: keep what is left for `samples`, or remove the file and what it makes obsolete.
 
@@ -76,7 +80,7 @@ class Unfinished:
         names = {sample.name for sample in samples}
         left = {name: digest for name, digest in self._left().items() if call_of(name)[0] in names}
         if left:
-            Unfinished(self.folder, self.selected, left, self.then_remove)._write()
+            Unfinished(self.folder, self.selected, dict(left), self.then_remove)._write()
             return
         # What was recorded since, or is a sample again, is no longer obsolete.
         obsolete = {name: digest for name, digest in self.then_remove.items() if REPEAT in name or name not in names}

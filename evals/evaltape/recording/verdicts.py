@@ -61,11 +61,6 @@ class Asked(msgspec.Struct, frozen=True):
         return question_name(self.sample.id, self.answer)
 
 
-def verdict_key(model: str, judge: str) -> str:
-    """Return what a session knows the verdicts on a model's answers by, beside its models: no model has such a name."""
-    return f"{model}/{judge}"
-
-
 class RecordedVerdict(msgspec.Struct, frozen=True):
     """What a recorded call says of an answer."""
 
