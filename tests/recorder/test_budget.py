@@ -7,15 +7,19 @@ import shlex
 from typing import Any
 
 import pytest
+from evaltape.recorder import retries
 from evaltape.recorder.budget import Budget, Hold, OverBudget
 from evaltape.recorder.tally import Spend
+from evaltape.suite.definition import Price
 from evaltape.suite.pricing import answer_limit, most_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.support.project import Project, Run
+from tests.support.recording import SAMPLES, Recording
 from tests.support.server import ApiServer, Reply, completion
+from tests.support.tuning import TuningProject
 
 PRICE = "price = { input = 1000.0, output = 1000.0 }\n"
 OTHER = f"""
@@ -84,15 +88,6 @@ def test_the_command_that_goes_on_finishes_the_recording(priced: Project, api: A
     assert paid < 20
 
 
-def test_all_models_share_the_budget(priced: Project, api: ApiServer) -> None:
-    priced.extend_suite(OTHER)
-    run = record(priced, "--budget", "0.4", "-n 2")
-    assert run.exit_code == 2
-    assert spent_usd(api) <= 0.4
-    assert len(priced.recorded()) + len(priced.recorded("other")) == api.answered
-    assert {asked.json["model"] for asked in api.asked()} == {"small-2026-01-01", "other-2026-01-01"}
-
-
 def test_a_budget_too_small_for_one_call_says_what_it_takes(priced: Project, api: ApiServer) -> None:
     run = record(priced, "--budget", "0.001")
     assert run.exit_code == 2
@@ -105,75 +100,104 @@ def test_a_budget_that_suffices_changes_nothing(priced: Project, api: ApiServer)
     assert api.answered == 20
 
 
-def test_an_api_that_tells_no_tokens_is_bounded_by_what_calls_can_cost(priced: Project, api: ApiServer) -> None:
+# ---------------------------------------------------------------- calls that may have been billed
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are short."""
+    monkeypatch.setattr(retries, "FIRST_BACKOFF_S", 0.005)
+    monkeypatch.setattr(retries, "UNREACHED_S", 0.3)
+
+
+def bounded(tuning: TuningProject, budget_usd: float) -> Recording:
+    """A recording under a budget, of a model whose token costs a tenth of a cent and whose answers have ten at most."""
+    made = Recording(tuning, budget_usd=budget_usd)
+    made.add(price=Price(1000.0, 1000.0), request={"max_completion_tokens": 10})
+    return made
+
+
+def call_usd(api: ApiServer) -> float:
+    """What one call can cost at most, by the longest of the prompts that were asked."""
+    return max(sum(most_tokens(asked.json)) for asked in api.asked()) / 1000
+
+
+@pytest.mark.usefixtures("brisk")
+@pytest.mark.parametrize("fault", ["reset", "cut", "500", "html error"])
+def test_what_broke_off_counts_for_its_most_so_that_attempts_never_pass_the_budget(
+    tuning: TuningProject, api: ApiServer, fault: str
+) -> None:
+    api.fault(fault, times=math.inf)
+    recorder = bounded(tuning, 0.8).run().recorder
+    spend = recorder.tally.spend
+    assert 0 < api.calls * call_usd(api) <= 0.8 + call_usd(api) / 10
+    assert spend.broke_off == api.calls
+    assert spend.perhaps_usd == pytest.approx(api.calls * call_usd(api), rel=0.05)
+    told = f"$0.00 spent, perhaps ${spend.perhaps_usd:.4f} more: {api.calls} calls broke off"
+    assert told in (recorder.tally.stopped or "")
+
+
+@pytest.mark.usefixtures("brisk")
+def test_all_models_share_the_budget(tuning: TuningProject, api: ApiServer) -> None:
+    recording = bounded(tuning, 0.5)
+    recording.add("other", price=Price(1000.0, 1000.0), request={"max_completion_tokens": 10}, served="other-2026-01-01")
+    recorder = recording.run().recorder
+    assert recorder.tally.stopped is not None
+    assert 0 < recorder.tally.spend.usd <= 0.5
+    assert len(recording.recorded("small")) + len(recording.recorded("other")) == api.answered
+    assert {asked.json["model"] for asked in api.asked()} == {"small-2026-01-01", "other-2026-01-01"}
+
+
+@pytest.mark.usefixtures("brisk")
+def test_an_api_that_tells_no_tokens_is_bounded_by_what_calls_can_cost(tuning: TuningProject, api: ApiServer) -> None:
     def untold(asked: dict[str, Any]) -> Reply:
         reply = completion(asked, "fine")
         del reply.body["usage"]
         return reply
 
-    api.fault(untold, times=100)
-    run = record(priced, "--budget", "0.5")
-    assert run.exit_code == 2
-    assert 0 < api.answered < 10
-    perhaps = api.answered * most_usd(priced, api)
-    told = f"Spent in this session: $0.00 of a budget of $0.5, perhaps ${perhaps:.4f} more: {api.answered} answers without token counts."
-    assert told in " ".join(run.output.split())
+    api.fault(untold, times=math.inf)
+    recording = bounded(tuning, 0.8)
+    spend = recording.run().recorder.tally.spend
+    assert len(recording.recorded()) == api.answered == spend.uncounted > 0
+    assert 0.8 - call_usd(api) <= spend.perhaps_usd <= 0.8
 
 
-# ---------------------------------------------------------------- calls that may have been billed
+@pytest.mark.usefixtures("brisk")
+def test_an_answer_that_is_none_may_have_been_billed(tuning: TuningProject, api: ApiServer) -> None:
+    api.fault("not a completion", match="number 7 ")
+    spend = bounded(tuning, 100.0).run().recorder.tally.spend
+    assert (spend.broke_off, spend.doubts) == (1, "1 call broke off")
+    assert spend.perhaps_usd == pytest.approx(call_usd(api), rel=0.05)
 
 
-@pytest.mark.parametrize("fault", ["reset", "cut", "500", "html error"])
-def test_what_broke_off_counts_for_its_most_so_that_attempts_never_pass_the_budget(
-    priced: Project, api: ApiServer, fault: str
+@pytest.mark.usefixtures("brisk")
+@pytest.mark.parametrize("fault", ["400", "404", "429 at once", "nothing there"])
+def test_what_was_refused_or_never_sent_costs_nothing(tuning: TuningProject, api: ApiServer, fault: str) -> None:
+    if fault == "nothing there":
+        api.stop()
+    else:
+        api.fault(fault, times=4)
+    recorder = bounded(tuning, 1.0).run().recorder
+    assert recorder.tally.spend.perhaps_usd == 0.0
+    assert recorder.tally.stopped is None
+    assert api.answered == (0 if fault == "nothing there" else SAMPLES if fault == "429 at once" else SAMPLES - 4)
+
+
+@pytest.mark.usefixtures("brisk")
+def test_an_answer_that_costs_more_than_its_request_allows_is_noted_and_learned_from(
+    tuning: TuningProject, api: ApiServer
 ) -> None:
-    api.fault(fault, times=math.inf)
-    run = record(priced, "--budget", "0.3", "--concurrency", "4", "-o", "eval_timeout_s=0.3")
-    assert run.exit_code == 2, run.output
-    assert 0 < api.calls * most_usd(priced, api) <= 0.3
-    told = f"perhaps ${api.calls * most_usd(priced, api):.4f} more: {api.calls} calls broke off."
-    assert told in " ".join(run.output.split())
-
-
-def test_an_answer_that_is_none_may_have_been_billed(priced: Project, api: ApiServer) -> None:
-    api.fault("not a completion", match="number 7")
-    run = record(priced)
-    told = (
-        f"Spent in this session: ${spent_usd(api) * 19 / 20:.4f}, perhaps ${most_usd(priced, api):.4f} more: 1 call broke off."
-    )
-    assert told in " ".join(run.output.split())
-
-
-@pytest.mark.parametrize("fault", ["400", "404", "429 at once"])
-def test_what_the_api_refused_costs_nothing(priced: Project, api: ApiServer, fault: str) -> None:
-    api.fault(fault, times=4)
-    run = record(priced, "--budget", "0.6")
-    assert "perhaps" not in run.output
-    assert api.answered >= 16
-    assert "budget of $0.6 doesn't cover" not in run.output
-
-
-def test_what_was_never_sent_costs_nothing(priced: Project, api: ApiServer) -> None:
-    api.stop()
-    run = record(priced, "--budget", "0.2", "-k", "s1")
-    assert run.outcomes["failed"] >= 11, run.output
-    assert "perhaps" not in run.output
-    assert "doesn't cover" not in run.output
-
-
-def test_an_answer_that_costs_more_than_its_request_allows_is_noted(priced: Project, api: ApiServer) -> None:
     def dear(asked: dict[str, Any]) -> Reply:
         reply = completion(asked, "fine")
-        reply.body["usage"]["completion_tokens"] = 500
+        reply.body["usage"].update(completion_tokens=400, total_tokens=400 + reply.body["usage"]["prompt_tokens"])
         return reply
 
-    api.fault(dear)
-    run = record(priced, "--budget", "0.4")
-    assert "small: an answer cost more than its request allows; the budget may be passed by as much" in " ".join(
-        run.output.split()
-    )
-    assert run.exit_code == 2
-    assert api.answered < 20
+    api.fault(dear, times=math.inf)
+    recorder = bounded(tuning, 1.0).run().recorder
+    assert api.answered == 2
+    assert recorder.tally.stopped is not None
+    (note,) = recorder.tally.notes
+    assert note.startswith("small: an answer cost more than its request allows; the budget may be passed by as much")
 
 
 # ---------------------------------------------------------------- budgets that bound nothing

@@ -7,21 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 from evaltape.recorder import retries
 from evaltape.recorder.api.failures import Mend, of_status
 from evaltape.recorder.samples import SampleAsk
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import answer_of
-from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Model
 
-from tests.support.recording import Watched, sample_ask
+from tests.support.recording import SAMPLES, Recording
 from tests.support.server import ApiServer, Reply, completion, error
 from tests.support.tuning import TuningProject
-
-SAMPLES = 24
 
 
 @pytest.fixture(autouse=True)
@@ -31,36 +26,6 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "LONGEST_BACKOFF_S", 0.05)
     monkeypatch.setattr(retries, "UNREACHED_S", 0.3)
     monkeypatch.setattr(retries, "WRITE_PATIENCE_S", 2.0)
-
-
-class Recording:
-    """A recording of so many samples, asked of a model at the test server in this process."""
-
-    def __init__(self, project: TuningProject, concurrency: int = 4, number: int = SAMPLES) -> None:
-        self.project = project
-        self.recorder = Watched(concurrency)
-        self.samples = [Sample(f"s{n}", f"Ann: number {n} is out", ("out",)) for n in range(number)]
-        self.asks: list[SampleAsk] = []
-
-    def add(self, key: str = "small", base_url: str | None = None, timeout_s: float = 10.0) -> Model:
-        """Add a model under this key."""
-        model = msgspec.structs.replace(self.project.loaded()[0].models["small"], key=key)
-        asks = [sample_ask(self.recorder, self.project, model, sample) for sample in self.samples]
-        endpoint = self.project.endpoint(base_url)
-        endpoint.timeout_s = timeout_s
-        self.recorder.add_lane(model, key, endpoint, asks)
-        self.asks += asks
-        return model
-
-    def run(self) -> "Recording":
-        """Record."""
-        self.recorder.run()
-        return self
-
-    def recorded(self, key: str = "small") -> set[str]:
-        """The samples of a model that have a cassette."""
-        recordings = self.project.recordings()
-        return {ask.sample for ask in self.asks if ask.model.key == key and recordings.cassette(ask.model, ask.of).exists()}
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from evaltape.suite.definition import Model
 
 from tests.support.tuning import TuningProject
 
+SAMPLES = 24
+"""How many samples a recording has."""
+
 
 class Watched(Recorder):
     """A recorder that keeps every tally it reports, and is stopped once one meets `until`."""
@@ -62,3 +65,35 @@ def add_lane(
     """Add the calls of a model of a project for all of its samples."""
     asks = [sample_ask(recorder, project, model, sample, key=key) for sample in project.samples()]
     return recorder.add_lane(model, model.served, endpoint or project.endpoint(), asks)
+
+
+class Recording:
+    """A recording of so many samples, asked of a model at the test server in this process."""
+
+    def __init__(
+        self, project: TuningProject, concurrency: int = 4, number: int = SAMPLES, budget_usd: float | None = None
+    ) -> None:
+        self.project = project
+        self.recorder = Watched(concurrency, budget_usd)
+        self.samples = [Sample(f"s{n}", f"Ann: number {n} is out", ("out",)) for n in range(number)]
+        self.asks: list[SampleAsk] = []
+
+    def add(self, key: str = "small", base_url: str | None = None, timeout_s: float = 10.0, **changes: Any) -> Model:
+        """Add a model under this key, with changes."""
+        model = msgspec.structs.replace(self.project.loaded()[0].models["small"], key=key, **changes)
+        asks = [sample_ask(self.recorder, self.project, model, sample) for sample in self.samples]
+        endpoint = self.project.endpoint(base_url)
+        endpoint.timeout_s = timeout_s
+        self.recorder.add_lane(model, key, endpoint, asks)
+        self.asks += asks
+        return model
+
+    def run(self) -> "Recording":
+        """Record."""
+        self.recorder.run()
+        return self
+
+    def recorded(self, key: str = "small") -> set[str]:
+        """The samples of a model that have a cassette."""
+        recordings = self.project.recordings()
+        return {ask.sample for ask in self.asks if ask.model.key == key and recordings.cassette(ask.model, ask.of).exists()}
