@@ -119,3 +119,14 @@ def test_a_path_that_leads_out_of_the_repository_there_is_not_followed(answers, 
     answers.suite.write_text(SUITE)
     run, _ = against(answers, "HEAD")
     assert f"not checked: HEAD:evals/suites/chats.toml names {path}, which leads out of HEAD" in run.output
+
+
+def test_a_model_that_is_a_file_of_predictions_now_is_told_as_such(recorded):
+    commit(recorded.root, "calls")
+    recorded.edit_suite(f'model = "small-2026-01-01"\nbase_url = "{recorded.base_url}"\n', 'predictions = "old.jsonl"\n')
+    recorded.edit_suite("[models.small]", "[against]\nmax_drop = { rouge1 = 1.0 }\n\n[models.small]")
+    lines = [json.dumps({"id": row["id"], "prediction": "won"}) + "\n" for row in ROWS]
+    (recorded.suite.parent / "old.jsonl").write_text("".join(lines))
+    output = " ".join(recorded.run("evals", "--against", "HEAD", "-m", "gate", "-p", "no:xdist").output.split())
+    assert "answers from a file in place of calls" in output
+    assert "the suite names ''" not in output

@@ -100,6 +100,7 @@ def test_a_prediction_of_another_input_than_the_sample_has_is_refused() -> None:
         (None, "old.jsonl: the predictions can't be read: No such file or directory"),
         (b"\xff", "old.jsonl: not a file of predictions"),
         (b"{", "old.jsonl, line 1: not a prediction: "),
+        (b"id,prediction\nt1,x\n", 'the file takes JSON Lines, {"id": ..., "prediction": ...} a line'),
         (b"version https://git-lfs.github.com/spec/v1\n", "old.jsonl: a Git LFS pointer and not the file itself. Fetch it: git lfs pull"),
     ],
 )  # fmt: skip

@@ -183,7 +183,12 @@ def canonical(value: Any) -> str:
 
 def is_same(one: Any, other: Any) -> bool:
     """Return whether two values are the same JSON, for which `1` and `1.0` are the same number, and `true` and `1` differ."""
-    return canonical(_plain(one)) == canonical(_plain(other))
+    return spelling(one) == spelling(other)
+
+
+def spelling(value: Any) -> str:
+    """Return JSON in the spelling that all values with the same meaning have."""
+    return canonical(_plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from evaltape.errors import NotFetched, RecordingError
 from evaltape.files import is_lfs_pointer, write_whole
 from evaltape.names import Told, shown
 from evaltape.recording import cassettes
-from evaltape.recording.cassettes import CALL, Conflicted, Exchange, canonical
+from evaltape.recording.cassettes import CALL, Conflicted, Exchange, spelling
 from evaltape.recording.vcr_yaml import HEAD
 
 _NAME = re.compile(rb'^    headers: \{.*"%b": \["([^"]+)"\]' % CALL.encode())
@@ -58,8 +58,8 @@ class Pack:
                 self._by_request = {}
                 for place in self._unnamed:
                     for exchange in self._exchanges(file, place):
-                        self._by_request.setdefault(canonical(exchange.asked), []).append(place)
-            places = self._by_request.get(canonical(asked), [])
+                        self._by_request.setdefault(spelling(exchange.asked), []).append(place)
+            places = self._by_request.get(spelling(asked), [])
             return self._exchanges(file, places[number - 1])[0] if len(places) >= number else None
 
     def text(self, name: str) -> bytes | None:

@@ -111,5 +111,6 @@ def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
     except (KeyError, TypeError, AttributeError):
         raise UserError(f'{place}: it takes {{"id": ..., "prediction": ...}}, or "input" in place of "id"') from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{place}: not a prediction: {error}") from None
+        takes = 'the file takes JSON Lines, {"id": ..., "prediction": ...} a line'
+        raise UserError(f"{place}: not a prediction: {error}; {takes}") from None
     return key, Line(number, prediction or "", source)
