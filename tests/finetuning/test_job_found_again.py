@@ -410,7 +410,7 @@ def test_a_session_goes_on_with_the_other_job_if_its_own_is_cancelled_by_someone
     tuning.drive()
     body = api.tuning.jobs["ftjob-0002"].body
     other = api.tuning.create(**{key: body[key] for key in ("model", "training_file", "method", "seed", "metadata")})
-    body["status"] = "cancelled"
+    body["status"] = api.tuning.jobs["ftjob-0002"].status = "cancelled"
     driven = tuning.drive()
     assert driven.error is None
     assert read_job(tuning.job_cassette).id == other["id"]

@@ -7,30 +7,35 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from evaltape.finetuning.jobs import PreparedJob
+from evaltape.finetuning.recorded_job import Job
+from evaltape.finetuning.services import SERVICES
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget
 from evaltape.recorder.tuning.asking import Patience
 from evaltape.recorder.tuning.drive import Assignment, Result
 from evaltape.recorder.tuning.driver import drive_job
 from evaltape.recorder.tuning.states import State
+from evaltape.suite.definition import Finetune
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from tests.support.server import FAULTS, ApiServer, Reply, error
 from tests.support.server.http import Asked
 from tests.support.server.jobs import Quirks, Tuning
+from tests.support.server.shapes import SHAPES
 
 MACHINES = 2
+EXTRA = {"azure": {"trainingType": "globalStandard"}, "litellm": {"custom_llm_provider": "vertex_ai"}}
 TICK_S, QUEUE_S, LAG_S = 0.03, 0.06, 0.05
 HANGING_S = 20.0
 """A session that takes longer hangs."""
 QUICK = Patience(
-    read_s=5.0, poll_s=5.0, order_s=0.3, look_s=0.3, look_every_s=0.02, rivals_s=20.0, settle_s=0.04, file_s=1.0, serve_s=1.0, extra_s=0.2,
+    read_s=5.0, poll_s=5.0, order_s=0.3, look_s=0.3, look_every_s=0.02, rivals_s=20.0, settle_s=0.04, file_s=5.0, serve_s=5.0, longest_wait_s=0.02, extra_s=0.2,
     first_backoff_s=0.005, longest_backoff_s=0.05, longest_retry_after_s=0.05,
 )  # fmt: skip
 """Short where a wait is sat out, long where only a machine that is busy with other things would reach it."""
@@ -46,6 +51,9 @@ CALLS = {
     "file": ("GET", r"/files/[^/]+"),
     "content": ("GET", r"/files/[^/]+/content"),
     "model": ("GET", r"/models/.+"),
+    "checkpoints": ("GET", r"/fine_tuning/jobs/[^/]+/checkpoints"),
+    "register": ("POST", r"/v0/models"),
+    "registered": ("GET", r"/v0/models/.+"),
 }
 KINDS: dict[str, Any] = {
     **{kind: FAULTS[kind] for kind in ("lost", "reset", "504 though done", "html though done", "twice", "echoed")},
@@ -84,6 +92,8 @@ class World:
     """An API, and rounds of sessions: one, or two at once on different machines."""
 
     rounds: tuple[tuple[Session, ...], ...]
+    shape: str = "openai"
+    """Whose ways its API has."""
     keeps_metadata: bool = True
     filters: str = "yes"
     lag_s: float = 0.0
@@ -93,13 +103,15 @@ class World:
 
     def quirks(self) -> Quirks:
         """What its API does otherwise than the documentation says."""
-        return Quirks(
-            keeps_metadata=self.keeps_metadata,
-            filters=self.filters,
+        shape = SHAPES[self.shape]
+        return replace(
+            shape,
+            keeps_metadata=shape.keeps_metadata and self.keeps_metadata,
+            filters=self.filters if shape.filters == "yes" else shape.filters,
             lag_s=self.lag_s,
             endless=self.endless,
             oldest_first=self.oldest_first,
-            result_files=self.result_files,
+            result_files=shape.result_files and self.result_files,
             tick_s=TICK_S,
             shuffled_ids=True,
             queue_s=QUEUE_S,
@@ -123,7 +135,7 @@ class World:
         pairs = [session for sessions in self.rounds if len(sessions) > 1 for session in sessions]
         faults = [fault for session in pairs for fault in session.faults]
         blind = sum(fault.call in ("list", "cancel", "poll") and fault.kind in FINAL for fault in faults)
-        if self.keeps_metadata:
+        if self.quirks().keeps_metadata:
             return blind
         opened = sum(fault.call == "order" and fault.kind in OPENS for fault in faults)
         return blind + opened + sum(one.killed_at is not None for one in pairs) + twice
@@ -174,6 +186,7 @@ rounds = st.one_of(pairs, pairs, *(st.tuples(sessions(machine)) for machine in r
 worlds = st.builds(
     World,
     rounds=st.lists(rounds, min_size=1, max_size=3).map(tuple),
+    shape=st.sampled_from(["openai", "openai", *SHAPES]),
     keeps_metadata=st.booleans(),
     filters=st.sampled_from(["yes", "ignored", "refused"]),
     lag_s=st.sampled_from([0.0, 0.0, LAG_S, LAG_S, float("inf")]),
@@ -184,6 +197,11 @@ worlds = st.builds(
 
 
 # ---------------------------------------------------------------- playing
+
+
+def deploy(job: Job) -> str:
+    """The suite's `deploy`: a deployment named after the tuned model's job."""
+    return f"deployed-{job.id}"
 
 
 class Script:
@@ -238,7 +256,7 @@ class Stage:
     """Plays worlds, one after the other, at one server."""
 
     def __init__(self, prepared: PreparedJob, api: ApiServer, root: Path) -> None:
-        self._prepared = replace(prepared, job=replace(prepared.job, poll_seconds=0.01))
+        self._prepared = prepared
         self._api = api
         self._root = root
         self._keys = 0
@@ -249,6 +267,7 @@ class Stage:
         self.tally.worlds += 1
         folder = self._root / f"world-{self.tally.worlds}"
         self._api.forget()
+        self._job = self._job_at(world.shape)
         self._api.tuning = Tuning(states=("queued", "queued", "running", "succeeded"), quirks=world.quirks())
         with loop() as runner:
             for sessions in world.rounds:
@@ -262,6 +281,14 @@ class Stage:
         alive, asked_for = self._api.tuning.alive, self._asked_for()
         self.tally.hidden += len(alive) > asked_for
         assert len(alive) <= asked_for + world.unavoidable(), f"{alive} trained or will, {asked_for} asked for"
+
+    def _job_at(self, shape: str) -> Finetune:
+        """The job as a suite for this host says it."""
+        deploy = "tests.support.job_world:deploy" if SHAPES[shape].serves == "deployment" else None
+        service = shape if shape in SERVICES else "openai"
+        extra = EXTRA.get(shape, {})
+        job = self._prepared.job
+        return msgspec.structs.replace(job, poll_seconds=0.01, service=service, extra=extra, deploy=deploy)
 
     def _asked_for(self) -> int:
         """How many jobs may be paid: one, and one for each session that retrains and ordered one."""
@@ -283,13 +310,16 @@ class Stage:
     def _assert_recorded(self, machine: int, folder: Path) -> None:
         job = self._prepared_on(machine, folder).recorded().job
         assert job is not None
-        assert self._api.tuning.jobs[job.id].body["fine_tuned_model"] == job.tuned_model
+        made = self._api.tuning.jobs[job.id].body["fine_tuned_model"]
+        names = {"deployment": [deploy(job)], "registered": self._api.tuning.tuned_models}
+        assert job.tuned_model in names.get(self._api.tuning.quirks.serves, [made])
 
     async def _play_round(self, sessions: tuple[Session, ...], folder: Path) -> None:
         await asyncio.gather(*(self._session(session, folder) for session in sessions))
 
     def _prepared_on(self, machine: int, folder: Path) -> PreparedJob:
-        return replace(self._prepared, cassette=folder / f"machine-{machine}" / "tuned" / "job.yaml")
+        cassette = folder / f"machine-{machine}" / "tuned" / "job.yaml"
+        return msgspec.structs.replace(self._prepared, cassette=cassette, job=self._job, root=Path(__file__).parents[2])
 
     async def _session(self, session: Session, folder: Path) -> Result | None:
         """Run one session; its result, or None if it was killed or had nothing to do."""

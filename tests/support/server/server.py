@@ -216,7 +216,7 @@ class ApiServer:
     def _text(self, model: str, prompt: str) -> str:
         if model in self.answers:
             return self.answers[model](prompt)
-        if model.startswith("ft:"):
+        if model.startswith("ft:") or model in self.tuning.tuned_models:
             known = [reference for text, reference in self.references.items() if text in prompt]
             if known:
                 return known[0]

@@ -40,8 +40,10 @@ class Patience(msgspec.Struct, frozen=True):
     """How long the comparison goes on after the listing shows our job: creation times are whole seconds."""
     file_s: float = 3600.0
     """How long an uploaded file is waited for until the service has processed it."""
-    serve_s: float = 3600.0
-    """How long a tuned model that is registered is waited for until it can be asked."""
+    serve_s: float = 900.0
+    """How long questions are asked again on the way to a tuned model that can be asked."""
+    longest_wait_s: float = 60.0
+    """The longest pause between two looks at a file, or at a model that is being registered."""
     extra_s: float = 15.0
     """How long what only decorates a job (events, metrics) is asked for."""
     first_backoff_s: float = 0.5
@@ -142,7 +144,7 @@ class Asking:
     async def wait(self, what: str, seconds: float) -> None:
         """Sleep, and show what is waited for."""
         self._show(what)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(min(seconds, self._patience.longest_wait_s))
 
     # ------------------------------------------------------------ asking
 
