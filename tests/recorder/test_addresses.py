@@ -145,3 +145,22 @@ def test_a_key_that_can_not_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("OPENAI_API_KEY", value)
     with pytest.raises(UserError, match="OPENAI_API_KEY holds characters that no key has"):
         key_of(model(), "https://api.openai.com/v1")
+
+
+# ---------------------------------------------------------------- headers of the environment
+
+
+@pytest.mark.parametrize(
+    "headers", ["x-portkey-provider: @openai\nx-portkey-api-key: pk-secret", "Authorization: Bearer pk-secret"]
+)
+def test_custom_headers_go_to_the_environment_s_address_and_to_no_other_host(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, headers: str
+) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", headers)
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example.com/v1")
+    answer(api.base_url, KEY)
+    assert "pk-secret" not in str(api.requests[-1].headers)
+    assert api.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{api.base_url}/")
+    answer(api.base_url, KEY)
+    assert "pk-secret" in str(api.requests[-1].headers)

@@ -13,8 +13,8 @@ from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
 from evaltape.recorder.tuning.asking import Patience
-from evaltape.recorder.tuning.drive import Assignment
-from evaltape.recorder.tuning.driver import drive_job
+from evaltape.recorder.tuning.drive import Assignment, Result
+from evaltape.recorder.tuning.driver import Drives, drive_job
 from evaltape.recorder.tuning.states import State
 from evaltape.recording.folder import Recordings
 from evaltape.samples.sample import Sample
@@ -190,6 +190,21 @@ class TuningProject(Project):
         finally:
             await assignment.endpoint.close()
         return Driven(result.state, result.error, recorder.tally.notes, shown, recorder)
+
+    def drive_all(self, keys: Iterable[str], drives: Drives) -> list[Result]:
+        """Drive jobs at once in one session."""
+
+        async def drive() -> list[Result]:
+            recorder = Recorder(Outcomes(), 16)
+            endpoint = Endpoint(self.base_url, KEY, 10.0)
+            jobs = [replace(self.jobs().prepare(key), root=self.root) for key in keys]
+            orders = [Assignment(job, endpoint, recorder.budget, print, print, patience=BRISK) for job in jobs]
+            try:
+                return await asyncio.gather(*map(drives.drive, orders))
+            finally:
+                await endpoint.close()
+
+        return asyncio.run(drive())
 
     def interrupt(self, until: Callable[[list[str]], Any]) -> "Driven":
         """Drive the job, and interrupt it as Ctrl-C does."""

@@ -8,6 +8,7 @@ from evaltape.suite.definition import Model
 
 DEFAULT_URL = "https://api.openai.com/v1"
 URL_VARIABLE, KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+HEADERS_VARIABLE = "OPENAI_CUSTOM_HEADERS"
 
 
 def base_url_of(model: Model) -> str:
@@ -26,6 +27,19 @@ def base_url_of(model: Model) -> str:
     if problem is not None:
         raise UserError(f"{source} {problem}")
     return url
+
+
+def custom_headers_kept_from(url: str) -> list[str]:
+    """Return the names of the client's custom headers that aren't sent to an address.
+
+    `OPENAI_CUSTOM_HEADERS` may hold keys. They are for the address that the environment names, or for OpenAI's own, not for
+    every host of a suite.
+    """
+    own = os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL
+    if url.rstrip("/") == own.rstrip("/"):
+        return []
+    lines = os.environ.get(HEADERS_VARIABLE, "").split("\n")
+    return [line.partition(":")[0].strip() for line in lines if ":" in line]
 
 
 def key_of(model: Model, url: str) -> str:
