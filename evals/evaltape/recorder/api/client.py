@@ -15,17 +15,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from evaltape.errors import UserError
-<<<<<<< HEAD:evals/evaltape/recorder/api/client.py
-from evaltape.recorder.api.address import base_url_of, key_of
+from evaltape.recorder.api.address import base_url_of, custom_headers_kept_from, key_of
 from evaltape.recorder.api.failures import NO_MONEY_CODES, Mend, headers_of, of_status, words_of
 from evaltape.recorder.api.failures import CallFailed as CallFailed
 from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, is_filtered, without_identity
-=======
-from evaltape.recorder.address import base_url_of, custom_headers_kept_from, key_of
-from evaltape.recorder.failures import NO_MONEY_CODES, Mend, headers_of, is_filtered, of_status, words_of
-from evaltape.recorder.failures import CallFailed as CallFailed
-from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, without_identity
->>>>>>> 89c5d34 (Jobs: custom headers go to the environment's address alone; tests of hosts' corners, deployments and two tables of one job):evals/evaltape/recorder/client.py
 from evaltape.recording.redaction import without_secrets
 from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
