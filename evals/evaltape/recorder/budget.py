@@ -143,7 +143,7 @@ class Budget:
     async def hold_in_turn(self, most_usd: float) -> Hold:
         """Set a job's most aside, as soon as calls in flight leave room for it; no call starts meanwhile.
 
-        Raises `OverBudget` if the limit doesn't cover it whatever those calls cost.
+        Raises `OverBudget` if the limit doesn't cover it even if those calls cost nothing.
         """
         future: asyncio.Future[Hold] = asyncio.get_running_loop().create_future()
         self._waiting.append((most_usd, future))

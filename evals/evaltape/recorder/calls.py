@@ -3,40 +3,31 @@
 import asyncio
 import time
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import RecordingError
 from evaltape.recorder import retries
 from evaltape.recorder.api.failures import LONGEST_WAIT_S, CallFailed, message_in
-from evaltape.recorder.budget import Budget, Hold
+from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
-from evaltape.recorder.tally import Tally
 from evaltape.recording.cassettes import Exchange
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.pricing import call_usd
 from evaltape.suite.tokens import read_usage
 from evaltape.text import counted, duration
 
+if TYPE_CHECKING:
+    from evaltape.recorder.loop import Recorder
 
-class Session(Protocol):
-    """The recorder, as its calls know it."""
-
-    budget: Budget
-    tally: Tally
-    lanes: list[Lane]
-
-    def stop(self, reason: str) -> None:
-        """Start no further call of any lane."""
-
-    def has_other_work(self, lanes: list[Lane]) -> bool:
-        """Return whether lanes beside these, or jobs, aren't done."""
+MARGIN = 1.25
+"""How much more than the dearest answer yet a call may cost, where answers cost more than their requests allow."""
 
 
 class Calls:
     """The calls of one recorder."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, recorder: "Recorder") -> None:
+        self._recorder = recorder
         self.unwritten = 0
         """Answers that couldn't be written yet. Meanwhile no further call starts."""
 
@@ -46,14 +37,14 @@ class Calls:
         with hold:
             try:
                 exchange, headers = await lane.endpoint.chat(body)
-                tokens_text = _text_of(lane, exchange)
+                text = _text_of(lane, exchange)
             except CallFailed as failure:
                 if not failure.may_be_billed:
                     hold.release()
                 self._fail(lane, call, failure, started)
                 return
             lane.note_answer(time.monotonic(), headers)
-            cost = self._count(lane, exchange, bool(tokens_text), hold)
+            cost = self._count(lane, exchange, bool(text), hold)
         await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
 
     async def take(self, lane: Lane, call: Call, exchange: Exchange) -> None:
@@ -92,9 +83,9 @@ class Calls:
 
     def _close_account(self, lane: Lane, failure: CallFailed, reason: str) -> None:
         """End all lanes under the key of an account without money; the whole recording if there is nothing else to do."""
-        same = [it for it in self._session.lanes if it.endpoint is lane.endpoint]
-        if not self._session.has_other_work(same):
-            self._session.stop(f"{failure.message}. What was answered before is recorded; --record-missing goes on")
+        same = [it for it in self._recorder.lanes if it.endpoint is lane.endpoint]
+        if not self._recorder.has_other_work(same):
+            self._recorder.stop(f"{failure.message}. What was answered before is recorded; --record-missing goes on")
             return
         for it in same:
             self._give_up(it, reason)
@@ -124,8 +115,8 @@ class Calls:
             )
 
     def _note(self, text: str) -> None:
-        if text not in self._session.tally.notes:
-            self._session.tally.notes.append(text)
+        if text not in self._recorder.tally.notes:
+            self._recorder.tally.notes.append(text)
 
     # ------------------------------------------------------------ with an answer
 
@@ -142,7 +133,7 @@ class Calls:
         return cost if usage.is_whole else None
 
     def _bound_anew(self, lane: Lane) -> None:
-        if self._session.budget.limit_usd is not None:
+        if self._recorder.budget.limit_usd is not None:
             lane.throttle.begin_anew()
             self._note(
                 f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much. "
@@ -163,15 +154,11 @@ class Calls:
                 except OSError as error:
                     problem = f"{call.ask.place} can't be written: {error.strerror}"
                 if time.monotonic() >= until:
-                    self._session.stop(f"{problem}. What was written before is whole")
+                    self._recorder.stop(f"{problem}. What was written before is whole")
                     return problem
                 await asyncio.sleep(retries.WRITE_PATIENCE_S / 40)
         finally:
             self.unwritten -= 1
-
-
-MARGIN = 1.25
-"""How much more than the dearest answer yet a call may cost, where answers cost more than their requests allow."""
 
 
 def _text_of(lane: Lane, exchange: Exchange) -> str:

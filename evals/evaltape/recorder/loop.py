@@ -1,8 +1,8 @@
 """Makes the calls of a recording, in a process of its own, ahead of the tests that assert on each.
 
-One event loop holds every request of the session in flight, whatever the number of workers: requests in flight are cheap,
+One event loop holds every request of the session in flight, for any number of workers: requests in flight are cheap,
 processes are dear, and limits on calls, pace and money are kept exactly if there is one place to keep them. A call's
-cassette is written the moment it is answered; its outcome is then published to whoever runs the sample's test.
+cassette is written the moment it is answered; its outcome is then published to the process that runs the sample's test.
 """
 
 import asyncio
@@ -147,7 +147,7 @@ class Recorder:
         self._begun.append((unfinished, samples))
 
     def run(self) -> None:
-        """Do all of it. Whatever happens, no test waits for ever."""
+        """Do all of it. Also after an error of our own, no test waits for ever."""
         try:
             asyncio.run(self._main())
         except Exception as error:
@@ -227,7 +227,7 @@ class Recorder:
     async def _drive(self, job: JobDriver) -> None:
         try:
             await job(self)
-        except Exception as error:  # Whatever it is, no test may wait for ever.
+        except Exception as error:  # No test may wait for ever.
             self.stop(f"the recording broke off: {error!r}")
         finally:
             self._wake.set()

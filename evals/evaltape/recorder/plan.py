@@ -163,7 +163,7 @@ class ModelPlan:
             raise UserError(str(error)) from None
 
     def _refuse_unfetched_job(self) -> None:
-        """Refuse to look for, and perhaps pay for, a job whose recording is only not on this machine."""
+        """Refuse to look for, and perhaps pay for, a job whose recording Git LFS keeps elsewhere."""
         if self.model.job is None or self.settings.mode == RECORD:
             return
         try:

@@ -102,7 +102,7 @@ class RecorderProcess:
         self.end()
 
     def end(self) -> None:
-        """End it at once if it still runs, whatever is in flight."""
+        """End it at once if it still runs, also with calls in flight."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

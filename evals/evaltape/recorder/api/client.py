@@ -25,7 +25,7 @@ from evaltape.suite.definition import Model
 from evaltape.text import cut
 
 CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")
-"""Loggers whose debug records hold headers and bodies as they are, with keys and identities in them."""
+"""Loggers with debug records that hold headers and bodies unchanged, with keys and identities in them."""
 LONGEST_CONNECT_S = 30.0
 """A call that is given up while it connects was never sent, which is worth knowing: it costs nothing."""
 LONGEST_MESSAGE = 500

@@ -132,7 +132,7 @@ def _moment(text: str) -> datetime.datetime:
 
 
 def words_of(body: Any, otherwise: str = "") -> str:
-    """Return what the body of an error says, in whatever form APIs say it; `otherwise` if it says nothing."""
+    """Return the words in the body of an error, in any form that APIs use; `otherwise` if there are none."""
     text = message_in(body)
     if not text and body not in (None, "", {}, []):
         text = _TITLE.search(body)[1].strip() if isinstance(body, str) and _TITLE.search(body) else ""  # type: ignore[index]

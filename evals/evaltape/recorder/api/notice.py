@@ -13,7 +13,7 @@ class Notice(msgspec.Struct, frozen=True):
     """What the API says of one model's end."""
 
     served: str
-    """The name that was asked for; empty for a tuned model that there is none of yet."""
+    """The name that was asked for; empty for a tuned model that no job has made yet."""
     date: str | None = None
     """As the API states it."""
     problem: str | None = None

@@ -17,7 +17,7 @@ PATIENCE_S = 10.0
 
 
 async def ask(endpoint: Endpoint, served: str) -> Notice:
-    """Ask the API for a model's end. Whatever goes wrong is a notice with its problem."""
+    """Ask the API for a model's end. An error is a notice with its problem."""
     retrieve = endpoint.client.models.with_raw_response.retrieve
     try:
         exchange, _ = await asyncio.wait_for(endpoint.call(lambda: retrieve(served)), PATIENCE_S)
@@ -59,7 +59,7 @@ async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:
 
 
 def _served(workspace: Workspace, model: Model) -> str:
-    """The name to ask for; empty for a tuned model that there is none of yet."""
+    """Return the name to ask for; empty for a tuned model that no job has made yet."""
     try:
         return workspace.jobs.served(model)
     except (RecordingError, UserError):

@@ -36,7 +36,7 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
     """An `httpx2.AsyncClient` that reads at most `most_bytes` of an answer, unpacked, and raises `AnswerTooLarge` beyond."""
 
     def __init__(self, *, sends_key: bool, most_bytes: int, is_direct: bool, **options: Any) -> None:
-        """`is_direct`: no proxy is used, so none of the environment has to be usable. Raises `UnusableProxy`."""
+        """`is_direct`: no proxy is used, so those of the environment needn't be usable. Raises `UnusableProxy`."""
         self._sends_key = sends_key
         self._most_bytes = most_bytes
         self._is_direct = is_direct
