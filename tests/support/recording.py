@@ -1,7 +1,6 @@
 """A recorder in this process, at the test server: its loop, calls and files are real, without a session around them."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -51,7 +50,10 @@ def sample_ask(
     unfinished: Unfinished | None = None,
 ) -> SampleAsk:
     """Return what asks a model of a project for a sample."""
-    publish = partial(recorder.publish, key or (model.suite, model.key))
+
+    def publish(of: Sample, repeat: int, error: str | None) -> None:
+        recorder.publish(key or (model.suite, model.key), of.id, error)
+
     return SampleAsk(sample, model, project.recordings(), "", publish, unfinished=unfinished)
 
 

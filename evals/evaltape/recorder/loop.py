@@ -294,6 +294,8 @@ class Recorder:
     async def _make(self, lane: Lane, call: Call, body: dict[str, Any], hold: Hold) -> None:
         try:
             await self._calls.make(lane, call, body, hold)
+        except Exception as error:  # No test may wait for ever.
+            self.stop(f"the recording broke off: {error!r}")
         finally:
             lane.tally.in_flight -= 1
             self._wake.set()
