@@ -1,15 +1,15 @@
 """What one session was asked to do, as every process of it knows it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 REPLAY, RECORD, RECORD_MISSING = "replay", "record", "record-missing"
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """The command line and the ini file, checked. Paths are absolute.
 
     `configured_suites` and `default_cassettes` are what applies without options, so that commands in messages name only
@@ -57,12 +57,12 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as builtins that JSON can hold."""
-        return {key: _as_json(value) for key, value in asdict(self).items()}
+        return {key: _as_json(value) for key, value in msgspec.structs.asdict(self).items()}
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> "Settings":
         """Return the settings that `as_json` made these builtins of."""
-        return cls(**{field.name: _of_json(str(field.type), values[field.name]) for field in fields(cls)})
+        return cls(**{field.name: _of_json(str(field.type), values[field.name]) for field in msgspec.structs.fields(cls)})
 
 
 def _as_json(value: Any) -> Any:

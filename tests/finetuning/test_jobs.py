@@ -3,12 +3,12 @@
 import json
 import math
 import shutil
-from dataclasses import replace
 
 import pytest
 import yaml
 from evaltape.errors import RecordingError
 from evaltape.finetuning.training_file import build_validation_file
+from msgspec.structs import replace
 
 from tests.support.project import ROWS, wait_for
 from tests.support.server import Reply, error

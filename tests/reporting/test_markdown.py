@@ -2,7 +2,6 @@
 
 import html
 import json
-from dataclasses import replace
 
 import pytest
 from evaltape.reporting.markdown import LONGEST_COMMENT, comment, summary
@@ -10,6 +9,7 @@ from evaltape.reporting.pair_results import AgainstModel
 from evaltape.reporting.results import Cause, LeftOver, Spend
 from evaltape.text import markdown
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from tests.support.report_facts import (
     changed,

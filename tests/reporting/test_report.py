@@ -5,7 +5,6 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from evaltape.reporting.html import embedded, page
 from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results
 from evaltape.scoring.statistics import Interval
+from msgspec.structs import replace
 
 from tests.support.project import Project
 from tests.support.report_facts import (

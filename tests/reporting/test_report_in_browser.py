@@ -4,13 +4,13 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from evaltape.reporting.results import OwnGate, Results
+from msgspec.structs import replace
 
 from tests.support.browser import Page, look, start_browser
 from tests.support.report_facts import (

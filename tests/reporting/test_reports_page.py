@@ -1,10 +1,10 @@
 """docs/reports.md names every key of the results file, and no other."""
 
 import re
-from dataclasses import replace
 
 from evaltape.reporting.facts import Accepted, Unfinished
 from evaltape.scoring.noise import Noise
+from msgspec.structs import replace
 
 from tests.support.forked import REPOSITORY
 from tests.support.report_facts import facts, suite_of, with_against, with_model, with_mutants, with_slices

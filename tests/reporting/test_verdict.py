@@ -1,6 +1,5 @@
 """The verdict on a session: what is said first, and why."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from evaltape.reporting.results import OwnGate, Results
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import MIN_GAIN, Decision
 from evaltape.scoring.statistics import Interval
+from msgspec.structs import replace
 
 from tests.support import decisions
 from tests.support.decisions import gate, paired

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Exam, Judge, Model, Verdict
 from evaltape.suite.prompt import Prompt
+from msgspec.structs import replace
 
 from tests.support import decisions
 from tests.support.decisions import compared, difference, gate, mean_gate, paired

@@ -5,10 +5,10 @@ it asks for ours itself. Each such test is parametrized with a `Case`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
 
 from evaltape.errors import UserError
@@ -33,8 +33,7 @@ NO_ASSERTS = "not checked: Python leaves out every assert (-O with --assert=plai
 NOT_MUTATED = "not checked: --mutate damages recorded answers to see which gate notices"
 
 
-@dataclass(frozen=True, repr=False)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """What one test is about; `subject` is the fixture that stands for it."""
 
     subject: str

@@ -10,10 +10,10 @@
 """
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from evaltape.evaluation import Evaluation
 from evaltape.findings import Unasked

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar, overload
+
+import msgspec
 
 from evaltape.metrics.limits import Limits
 
@@ -11,8 +12,7 @@ Function = TypeVar("Function", bound=Callable[[Any, str], Any])
 _ATTRIBUTE = "__evaltape_metric__"
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(msgspec.Struct, frozen=True):
     """What a function's decorator says of its scores; the defaults are those of a plain function."""
 
     higher_is_better: bool = True

@@ -8,10 +8,11 @@ import reprlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.metrics.scorer import FunctionError
@@ -25,8 +26,7 @@ LARGEST = 1e30
 """No score is greater: squares and sums of such scores are still finite."""
 
 
-@dataclass(frozen=True)
-class UserFunction:
+class UserFunction(msgspec.Struct, frozen=True):
     """A function of the user's that can be called with the arguments it is for."""
 
     name: str

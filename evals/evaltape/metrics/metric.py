@@ -5,9 +5,11 @@ scores before the first answer is scored by it, nor a module for a kind of metri
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from evaltape.errors import UserError
 from evaltape.metrics.limits import Limits, is_within, spelled
@@ -24,14 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(msgspec.Struct, frozen=True):
     """A function of sample and answer, with what its scores mean."""
 
     name: str
-    scorer: Scorer = field(repr=False)
+    scorer: Scorer
     """What computes it; metrics that share their work share it."""
-    place: str = field(repr=False)
+    place: str
     """The suite file and table that name it, for messages."""
     higher_is_better: bool = True
     """Whether a gate is the least mean that passes; otherwise the greatest."""

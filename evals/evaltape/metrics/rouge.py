@@ -12,9 +12,10 @@ a summary cost it next to nothing.
 import importlib.metadata
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from evaltape.metrics.scorer import CallFacts, FunctionError, Sample, Unscored, combined, references_of
 from evaltape.metrics.tokenizers import stemmed, unicode_words
@@ -28,8 +29,7 @@ KEPT_TEXTS = 64
 """The texts of which the words are kept: a sample's references meet the answers of several models."""
 
 
-@dataclass(frozen=True)
-class RougeScores:
+class RougeScores(msgspec.Struct, frozen=True, dict=True):
     """The scorer of all ROUGE metrics that share a tokenizer: texts are tokenized once for them."""
 
     metrics: Mapping[str, str]
@@ -94,8 +94,7 @@ class RougeScores:
         return words
 
 
-@dataclass(frozen=True)
-class _Tokenizer:
+class _Tokenizer(msgspec.Struct, frozen=True):
     """A tokenizer as rouge_score takes it."""
 
     tokenize: Callable[[str], list[str]]

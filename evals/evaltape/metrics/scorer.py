@@ -1,8 +1,9 @@
 """What every metric works on and gives back: a sample with an answer in, scores or the reason for none out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 
 class Sample(Protocol):
@@ -25,8 +26,7 @@ class Sample(Protocol):
         """Further columns of the data set that the suite names."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallFacts(msgspec.Struct, frozen=True):
     """What is known of the call that gave an answer, besides its text."""
 
     latency_s: float | None = None

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evaltape.metrics.scorer import CallFacts, Sample, Unscored, combined, references_of
 from evaltape.metrics.tokenizers import unicode_words
 
 
-@dataclass(frozen=True)
-class Exact:
+class Exact(msgspec.Struct, frozen=True):
     """The scorer of `exact`: 1 for an answer that is a reference, letter by letter, but for white space around it."""
 
     references: str = "best"
@@ -25,8 +25,7 @@ class Exact:
         return {} if self.references == "best" else {"references": self.references}
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """The scorer of `words`: the length of the answer, by `tokenizers.unicode_words`."""
 
     def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
@@ -38,8 +37,7 @@ class Words:
         return {"tokenizer": "unicode"}
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """The scorer of `latency_s` and `cost_usd`: what was recorded of the call that gave the answer."""
 
     name: str
@@ -62,8 +60,7 @@ class Recorded:
         return {}
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """The scorer of a judge's metric: verdicts are recorded, and the workspace reads them; nothing is computed here."""
 
     judge: str

@@ -1,16 +1,16 @@
 """A metric of the user's: a function of sample and answer, called once per answered sample."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evaltape.metrics.functions import UserFunction
 from evaltape.metrics.limits import Limits, is_within, spelled
 from evaltape.metrics.scorer import CallFacts, FunctionError, Sample, Unscored
 
 
-@dataclass(frozen=True)
-class FunctionScores:
+class FunctionScores(msgspec.Struct, frozen=True):
     """The scorer of a function of the user's."""
 
     name: str

@@ -1,8 +1,9 @@
 """What results are made of: metrics, means, gates, slices, noise."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from evaltape.reporting.verdicts import verdict_on
 from evaltape.scoring.bounds import Decision, Verdict
@@ -13,13 +14,12 @@ from evaltape.scoring.statistics import Interval
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class MetricFacts:
+class MetricFacts(msgspec.Struct, frozen=True):
     """A metric, as far as a reader of its scores needs it."""
 
     name: str
     """Its key under `[metrics]`."""
-    description: Mapping[str, Any] = field(default_factory=dict)
+    description: Mapping[str, Any] = {}
     """What its scores depend on, for the results file: package, tokenizer, settings."""
     higher_is_better: bool = True
     """Whether a gate is the least mean that passes; otherwise the greatest."""
@@ -33,8 +33,7 @@ class MetricFacts:
     """Whether the suite names it; if not, it is shown beside those that are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True):
     """The samples that share a column's value."""
 
     column: str
@@ -49,7 +48,7 @@ class Slice:
     """Per metric that scored one of them."""
     is_gated: bool
     """Whether there are as many as `slice_min`; smaller slices are shown only."""
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = {}
     """Per metric of `slice_gates` what became of it; empty for one that isn't gated."""
 
     def as_json(self) -> Json:
@@ -57,13 +56,12 @@ class Slice:
         return {"samples": self.samples, "failed": self.failed, "gated": self.is_gated, "scores": means_json(self.scores)}
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """A model's scores beside those that were accepted before, in its snapshot."""
 
     passed: bool | None
     """What the test of the snapshot said; None if it didn't run to its end."""
-    changes: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[float | None, float | None]] = {}
     """What differs, as (accepted, now); None for what isn't there."""
     exists: bool = True
     """Whether scores were accepted before."""
@@ -83,8 +81,7 @@ class Accepted:
         return {"verdict": self.verdict, "passed": self.passed, "changes": changes}
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
+class Unfinished(msgspec.Struct, frozen=True):
     """A fresh recording of a model that isn't complete."""
 
     to_come: int

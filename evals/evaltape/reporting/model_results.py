@@ -1,7 +1,6 @@
 """What a session found out about single models, and about the jobs that tuned them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ from evaltape.scoring.noise import Noise
 from evaltape.scoring.statistics import Interval
 
 
-@dataclass(frozen=True, slots=True)
-class ModelResults:
+class ModelResults(msgspec.Struct, frozen=True):
     """One model under test."""
 
     key: str
@@ -41,19 +39,19 @@ class ModelResults:
     """What they cost by the suite's prices; None if it states none."""
     allow_failed: int = 0
     """How many failed samples its gates put up with."""
-    versions: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, int] = {}
     """Every name that the API says it served, with the number of answers. Several: it changed while it was recorded."""
     recorded: tuple[str, str] | None = None
     """The days of its first and its last recorded call, such as `2026-11-24`; None if the recordings don't say."""
-    unscored: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unscored: Mapping[str, Mapping[str, str]] = {}
     """Per metric the answered samples that it couldn't score, with the reasons."""
     slices: tuple[Slice, ...] = ()
     """By column, in the order of the samples."""
-    slice_gates: Mapping[str, Decision] = field(default_factory=dict)
+    slice_gates: Mapping[str, Decision] = {}
     """Per metric of `slice_gates`."""
     accepted: Accepted | None = None
     """Its scores beside the accepted ones; None if no test looked at them."""
-    noise: Mapping[str, Noise] = field(default_factory=dict)
+    noise: Mapping[str, Noise] = {}
     """Per metric, if samples were asked repeatedly."""
     unfinished: Unfinished | None = None
     """A fresh recording that isn't complete; its gates fail until it is."""
@@ -118,8 +116,7 @@ class ModelResults:
         return {key: value for key, value in optional.items() if value}
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(msgspec.Struct, frozen=True):
     """Scores of what costs nothing, on the samples that were looked at: what a model has to beat."""
 
     name: str
@@ -134,8 +131,7 @@ class Computed:
         return {"samples": self.samples, "scores": means_json(self.scores)}
 
 
-@dataclass(frozen=True, slots=True)
-class JobResults:
+class JobResults(msgspec.Struct, frozen=True):
     """A recorded fine-tuning job."""
 
     key: str

@@ -1,15 +1,15 @@
 """What a session found out about pairs: a candidate beside a baseline, a model beside its past."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from evaltape.reporting.facts import Json, compared_json, difference_json
 from evaltape.scoring.bounds import NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
 
 
-@dataclass(frozen=True, slots=True)
-class SliceDifference:
+class SliceDifference(msgspec.Struct, frozen=True):
     """A comparison on the samples that share a column's value: shown, never asserted."""
 
     column: str
@@ -20,8 +20,7 @@ class SliceDifference:
     """Per metric that the comparison bounds, if there is a pair."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonResults:
+class ComparisonResults(msgspec.Struct, frozen=True):
     """One comparison of two models that the session looked at."""
 
     name: str
@@ -36,7 +35,7 @@ class ComparisonResults:
     """The two-sided confidence of its intervals, such as `90%`."""
     metrics: Mapping[str, Decision]
     """Per metric that it bounds."""
-    beside: Mapping[str, Difference] = field(default_factory=dict)
+    beside: Mapping[str, Difference] = {}
     """The suite's other metrics, shown beside them."""
     slices: tuple[SliceDifference, ...] = ()
     """The same by slice, if the suite names slices."""
@@ -46,13 +45,12 @@ class ComparisonResults:
         return {metric: {**compared_json(each), "confidence": self.confidence} for metric, each in self.metrics.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class AgainstModel:
+class AgainstModel(msgspec.Struct, frozen=True):
     """One model beside its recording at another commit."""
 
     metrics: Mapping[str, Decision]
     """Per metric that the suite bounds the difference, now less then."""
-    beside: Mapping[str, Difference] = field(default_factory=dict)
+    beside: Mapping[str, Difference] = {}
     """The suite's other metrics, of which both sides have scores."""
     added: int = 0
     """Samples that are only there now."""
@@ -73,8 +71,7 @@ class AgainstModel:
         return {metric: {**each, **counts} for metric, each in (bounded | beside).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class AgainstPair:
+class AgainstPair(msgspec.Struct, frozen=True):
     """A model's answers to one sample, then and now."""
 
     model: str
@@ -89,8 +86,7 @@ class AgainstPair:
     """Per metric that scored both: (before, after)."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgainstResults:
+class AgainstResults(msgspec.Struct, frozen=True):
     """The suite's models beside their recordings at another commit."""
 
     ref: str

@@ -5,8 +5,9 @@ nothing here knows a session. Numbers are exact; they are rounded only when show
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from evaltape.reporting.facts import Json, MetricFacts, json_of
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
@@ -22,8 +23,7 @@ if TYPE_CHECKING:  # Only a run with --mutate needs it.
 VERSION = 2
 
 
-@dataclass(frozen=True, slots=True)
-class OwnGate:
+class OwnGate(msgspec.Struct, frozen=True):
     """A test of the user's own that asserts on all samples of a model."""
 
     id: str
@@ -38,8 +38,7 @@ class OwnGate:
         return {"model": self.model, "passed": self.passed}
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """Why samples failed: one for all that failed alike."""
 
     text: str
@@ -52,8 +51,7 @@ class Cause:
     """What the command costs, and the free way, as `costs 6 calls`; empty for a command that calls nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retirement:
+class Retirement(msgspec.Struct, frozen=True):
     """A model that the API will shut down, or did."""
 
     text: str
@@ -62,8 +60,7 @@ class Retirement:
     """What records the rest; None if all of it is recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOver:
+class LeftOver(msgspec.Struct, frozen=True):
     """What a recording that stopped early has not asked for."""
 
     calls: int
@@ -74,8 +71,7 @@ class LeftOver:
     """What asks for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteResults:
+class SuiteResults(msgspec.Struct, frozen=True):
     """One suite: what the session found out about its models."""
 
     name: str
@@ -94,21 +90,21 @@ class SuiteResults:
     """Writes the commands that messages end with."""
     slices: tuple[str, ...] = ()
     """The columns that samples are scored apart by."""
-    test_ids: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    test_ids: Mapping[tuple[str, str], str] = {}
     """By model and sample the id of a test of it, to run again; none where none was collected."""
     unseen_gates: int = 0
     """How many gates models have that the session didn't look at."""
     computed: tuple[Computed, ...] = ()
     """What costs nothing, on the same samples."""
-    jobs: Mapping[str, JobResults] = field(default_factory=dict)
+    jobs: Mapping[str, JobResults] = {}
     """The recorded jobs of the tuned models that were looked at, by key."""
-    judges: "Mapping[str, JudgeResults]" = field(default_factory=dict)
+    judges: "Mapping[str, JudgeResults]" = {}
     """The suite's judges, by key."""
-    comparisons: Mapping[str, ComparisonResults] = field(default_factory=dict)
+    comparisons: Mapping[str, ComparisonResults] = {}
     """The comparisons whose models were both looked at, by name."""
     against: AgainstResults | None = None
     """The models beside another commit's, with `--against`."""
-    mutants: Mapping[str, "ModelMutants"] = field(default_factory=dict)
+    mutants: Mapping[str, "ModelMutants"] = {}
     """By model, with `--mutate`."""
     tests: tuple[OwnGate, ...] = ()
     """The gates that users wrote."""
@@ -173,8 +169,7 @@ def _prediction_json(prediction: Prediction) -> Json:
     return {**facts, "truncated": prediction.truncated, **unscored, **prediction.scores}
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(msgspec.Struct, frozen=True):
     """What the session's own calls cost."""
 
     usd: float = 0.0
@@ -187,8 +182,7 @@ class Spend:
     """What `--budget` allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(msgspec.Struct, frozen=True):
     """The results of a session."""
 
     suites: Mapping[str, SuiteResults]
@@ -197,7 +191,7 @@ class Results:
     """Whether the session fails: its exit code isn't 0."""
     other_failures: int = 0
     """Failed tests that are no suite's."""
-    spend: Spend = field(default_factory=Spend)
+    spend: Spend = msgspec.field(default_factory=Spend)
     """What the session's own calls cost."""
     stopped: str | None = None
     """Why a recording ended early; None if it didn't, or if nothing was recorded."""

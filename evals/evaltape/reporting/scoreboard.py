@@ -1,7 +1,8 @@
 """The score table before it is drawn: groups of lines, made of the results, for terminal and Markdown alike."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from evaltape.reporting.facts import MetricFacts, Slice
 from evaltape.reporting.model_results import ModelResults
@@ -19,8 +20,7 @@ MOST_SLICES = 20
 """As many slices of a column are shown, the worst first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One metric: a mean or a difference with its interval and, if there is one, its bound and the verdict."""
 
     name: str
@@ -32,8 +32,7 @@ class Line:
     """None without a bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """A model, a comparison, or the slices of a model."""
 
     title: str

@@ -4,8 +4,9 @@ It is made of the results alone and names no date, so that the same recordings g
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import ModelResults
@@ -20,16 +21,14 @@ OPEN: Final = "open"
 """Nothing was asserted, or nothing of it was decided."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One thing that is said first, as `All 4 gates hold`."""
 
     text: str
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteVerdict:
+class SuiteVerdict(msgspec.Struct, frozen=True):
     """The verdict on a suite."""
 
     parts: tuple[Part, ...]

@@ -1,7 +1,8 @@
 """The samples that hurt a failed gate or comparison most: what a person looks at first."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import ModelResults
@@ -14,8 +15,7 @@ from evaltape.scoring.prediction import Prediction
 MOST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """One sample."""
 
     sample: str
@@ -26,8 +26,7 @@ class Case:
     """Reference and answers by what they are, as they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Worst:
+class Worst(msgspec.Struct, frozen=True):
     """The samples behind something that doesn't hold."""
 
     title: str
@@ -52,8 +51,7 @@ def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
     yield from _of_against(suite)
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(msgspec.Struct, frozen=True):
     """A sample that an earlier recording answered better."""
 
     model: str

@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.files import conflict_in, refuse_lfs_pointer, write_whole
@@ -26,8 +27,7 @@ RETRIES = 2
 """How often files are read again that another process may just be moving into place."""
 
 
-@dataclass(frozen=True)
-class Frozen:
+class Frozen(msgspec.Struct, frozen=True):
     """Frozen samples with their origin."""
 
     samples: list[Sample]

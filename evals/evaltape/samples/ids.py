@@ -1,8 +1,9 @@
 """Test ids are names joined by `-`; here it is seen to it that no two tests of a session have one id."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.names import shown
@@ -13,8 +14,7 @@ from evaltape.suite.reader import refuse_equal_names
 Suites = Sequence[tuple[Suite, Sequence[Sample]]]
 
 
-@dataclass(frozen=True)
-class _Group:
+class _Group(msgspec.Struct, frozen=True):
     """The tests of one function and one subject: their ids begin with `start` and end with one of `ends`."""
 
     suite: Suite

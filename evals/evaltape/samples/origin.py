@@ -6,16 +6,17 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+import msgspec
+from msgspec.structs import asdict
 
 from evaltape.samples import dataset as source
 from evaltape.samples.owner import OWNER
 from evaltape.suite.definition import Suite
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """What samples were taken from."""
 
     dataset: Mapping[str, Any]

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.files import refuse_conflict, refuse_lfs_pointer
@@ -15,8 +16,7 @@ from evaltape.samples.values import Literal, as_written
 from evaltape.text import counted, cut, listed, visible
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One prediction."""
 
     number: int
@@ -27,8 +27,7 @@ class Line:
     """The input it is for, if the file says so."""
 
 
-@dataclass(frozen=True)
-class PredictionsFile:
+class PredictionsFile(msgspec.Struct, frozen=True):
     """The predictions of one model that is never called."""
 
     path: Path

@@ -1,15 +1,15 @@
 """A sample: one input with its references."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from evaltape.names import file_name
 from evaltape.suite.prompt import as_text
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """One input with its references.
 
     >>> Sample("13829853", "Ann: hi\\nBob: hello", ("Ann greets Bob.",), {"topic": "small talk"})
@@ -21,7 +21,7 @@ class Sample:
     """The text that models are asked about."""
     references: tuple[str, ...]
     """What answers are compared with: one text or more."""
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = {}
     """Further columns of its row, those that the suite names: values as JSON has them."""
 
     @property

@@ -5,8 +5,9 @@ see what changed if the data file isn't the one that was recorded.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from evaltape.errors import UserError
 from evaltape.git import restored

@@ -1,13 +1,13 @@
 """When a model was recorded, and whether what was served under its name changed meanwhile."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from evaltape.scoring.prediction import Prediction
 
 
-@dataclass(frozen=True, slots=True)
-class ServedVersion:
+class ServedVersion(msgspec.Struct, frozen=True):
     """What an API said that it served, and when."""
 
     name: str
@@ -20,8 +20,7 @@ class ServedVersion:
     """The day of the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingDates:
+class RecordingDates(msgspec.Struct, frozen=True):
     """The time of a model's recorded calls."""
 
     first: str | None
