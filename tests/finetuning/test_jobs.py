@@ -25,7 +25,7 @@ def refused(tuning) -> str:
     """Why the recorded job can't be replayed, without the path that it starts with."""
     with pytest.raises(RecordingError) as found:
         tuning.jobs().job("tuned")
-    assert found.value.command == f"{RECORD}{COSTS}"
+    assert found.value.command.startswith(f"{RECORD} (costs 1 fine-tuning job, ")
     path, _, reason = str(found.value).partition(": ")
     assert path == str(tuning.job_cassette)
     return reason
