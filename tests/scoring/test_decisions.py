@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.simple import Exact
+from evaltape.reporting.scoreboard import model_groups
 from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.sample import Sample
 from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
@@ -19,6 +20,7 @@ from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Against, Comparison, Dataset, Fields, Model, Split, Suite
 
 from tests.support.metrics import metrics
+from tests.support.report_facts import facts, suite_of, with_model
 
 MODEL = Model("small", "chats", "small", gates={"score": 0.5}, slice_gates={"score": 0.5}, allow_failed=0)
 SIDE = Side("main", None, "main")
@@ -219,6 +221,16 @@ def test_every_mean_of_tenths_reaches_the_gate_that_it_is() -> None:
 )
 def test_a_gate_in_a_line(decision: Decision, line: str) -> None:
     assert str(decision) == line
+
+
+def test_an_interval_on_few_clusters_says_so() -> None:
+    found = scores(*MIXED)
+    of_two = {f"s{number:03d}": str(number // 2) for number in range(24)}
+    few = msgspec.structs.replace(found, clusters=of_two)
+    assert str(decide("gate", 0.5, few)).endswith(", 24 samples, 12 clusters: few, so it is not exact)")
+    made = with_model(facts(24, models=("base",), failed=0), "base", scores={"rouge1": few.intervals["score"]})
+    (group,) = (each for each in model_groups(suite_of(made)) if each.model)
+    assert "12 clusters: few, so intervals are not exact" in group.facts
 
 
 def test_an_end_of_an_interval_that_misses_its_bound_is_shown_to() -> None:
