@@ -107,7 +107,7 @@ def test_an_inconclusive_verdict_says_how_many_samples_would_settle_it(repositor
         rewrite_answer(repository, sample, "nothing at all")
     run = repository.run("evals", "--against", "HEAD", "-p", "no:xdist", "-k", "test_against and rouge1")
     assert " inconclusive: small rouge1 against HEAD (" in run.output
-    assert "max_drop 0.02; the interval straddles the bound; about " in run.output
+    assert "max_drop 0.02: the interval straddles the bound; about " in run.output
     assert "samples would settle it (40 decide what is 0." in run.output
 
 

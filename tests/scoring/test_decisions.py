@@ -207,15 +207,15 @@ def test_every_mean_of_tenths_reaches_the_gate_that_it_is() -> None:
         ),
         (
             decide("gate", 0.38, scores(0.3799996, 0.3799996)),
-            "0.3799996 < 0.38: small score: mean is under its gate (95% interval unknown: 2 equal scores, 2 samples)",
+            "0.3799996 < 0.38: small score: mean under its gate (95% interval unknown: 2 equal scores, 2 samples)",
         ),
         (
             decide("gate", 20, scores(22.0, 22.0, metric="late"), "late"),
-            "22.0000 > 20: small late: mean is over its gate (95% interval 3.4785 or more, 2 samples)",
+            "22.0000 > 20: small late: mean over its gate (95% interval 3.4785 or more, 2 samples)",
         ),
         (
             decide("gate", 0.5, scores(0.25)),
-            "0.2500 < 0.5: small score: mean is under its gate (95% interval unknown: one score, 1 sample)",
+            "0.2500 < 0.5: small score: mean under its gate (95% interval unknown: one score, 1 sample)",
         ),
     ],
 )

@@ -169,7 +169,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         higher = metric.higher_is_better
         missed = misses(estimate.mean, bound.limit, higher)
         digits = decimals_apart(estimate.mean, bound.limit, metric.decimals, higher)
-        sign, verb = (("<", "is under") if higher else (">", "is over")) if missed else (">=" if higher else "<=", "holds")
+        sign, verb = (("<", "under") if higher else (">", "over")) if missed else (">=" if higher else "<=", "holds")
         ends = interval_text(estimate, metric.decimals)
         line = f"{estimate.mean:.{digits}f} {sign} {bound.limit:g}: {about}: mean {verb} its gate ({ends})"
         notes = tuple(text for text in (note, self._standing(name)) if text)
