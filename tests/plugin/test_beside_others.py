@@ -162,6 +162,16 @@ def test_a_refused_run_leaves_no_file_of_the_run_before(repository: Repository) 
     assert not any(path.exists() for path in written)
 
 
+def test_a_user_without_a_home_gets_the_same_scores(repository: Repository) -> None:
+    repository.configure(suite=SUITE.replace("rouge1 = {}", "rouge1 = { stemmer = true }\nrougeL = {}"))
+    nobody = "import os, pwd\nos.environ.pop('HOME', None)\ndef unknown(uid): raise KeyError(uid)\npwd.getpwuid = unknown\n"
+    repository.write("conftest.py", nobody)
+    repository.write("test_mine.py", SAMPLE + GATE)
+    run = repository.pytest_without_asserts("-pno:xdist")  # In a new interpreter, which imports nltk.
+    run.assert_outcomes(passed=5)
+    assert "Traceback" not in run.output
+
+
 def test_a_test_that_removes_the_folder_it_stands_in_spoils_no_report(repository: Repository) -> None:
     repository.configure()
     leaving = "import os, shutil\ndef test_leaves():\n    os.mkdir('gone'); os.chdir('gone'); os.rmdir(os.getcwd())\n"

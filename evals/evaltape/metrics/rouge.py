@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evaltape.metrics.scorer import CallFacts, FunctionError, Sample, Unscored, combined, references_of
-from evaltape.metrics.tokenizers import stemmed, unicode_words
+from evaltape.metrics.tokenizers import a_home, stemmed, unicode_words
 
 if TYPE_CHECKING:
     from evaltape.metrics.functions import UserFunction
@@ -73,7 +73,8 @@ class RougeScores(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _rouge(self) -> Any:
-        from rouge_score.rouge_scorer import RougeScorer
+        with a_home():
+            from rouge_score.rouge_scorer import RougeScorer
 
         return RougeScorer([metric for metric in self.metrics if metric != LONGEST], tokenizer=_Tokenizer(self._words))
 
@@ -88,7 +89,8 @@ class RougeScores(msgspec.Struct, frozen=True, dict=True):
             return self.tokenizer.words
         if self.tokenizer == "unicode":
             return (lambda text: stemmed(unicode_words(text))) if self.stemmer else unicode_words
-        from rouge_score.tokenizers import DefaultTokenizer
+        with a_home():
+            from rouge_score.tokenizers import DefaultTokenizer
 
         words: Callable[[str], list[str]] = DefaultTokenizer(self.stemmer).tokenize
         return words

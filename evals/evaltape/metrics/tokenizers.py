@@ -8,8 +8,11 @@ apart (Thai, Lao, Khmer, Burmese) give a token per character by the annex itself
 Only the `rouge` tokenizer, which is rouge_score's own and no part of this module, is limited to a-z and 0-9.
 """
 
+import contextlib
+import os
+import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -53,9 +56,23 @@ def _finder() -> Callable[[str], list[str]]:
     return find
 
 
+@contextlib.contextmanager
+def a_home() -> Iterator[None]:
+    """Name a home directory where this user has none: nltk, which stems and which rouge_score imports, raises without one."""
+    if os.path.expanduser("~") != "~":
+        yield
+        return
+    os.environ["HOME"] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        del os.environ["HOME"]
+
+
 @cache
 def _porter() -> Callable[[str], str]:
-    from nltk.stem.porter import PorterStemmer
+    with a_home():
+        from nltk.stem.porter import PorterStemmer
 
     stem: Any = PorterStemmer().stem
     return lambda word: str(stem(word))
