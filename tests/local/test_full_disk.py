@@ -1,7 +1,6 @@
-"""A full disk: what needs room is refused, what makes room works, and no training is lost."""
+"""A full disk: requests that need room are refused, those that make room work, and no training is lost."""
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,18 @@ from openai import OpenAI
 
 from tests.support.local_service import (
     NEEDS_EXTRA,
-    PATIENCE_S,
     Service,
     examples,
     training_config,
     upload,
     wait_for,
-    wait_for_event,
+    wait_for_step,
 )
 
 pytestmark = NEEDS_EXTRA
 FULL = "The disk of the local service is full"
 LONG: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 50, "batch_size": 1}}}
-SHORT: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 12, "batch_size": 1}}}
+SHORT: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 1}}}
 
 
 def create(client: OpenAI, file: str) -> str:
@@ -109,50 +107,47 @@ def test_on_a_full_disk_files_are_deleted_one_after_another(client: OpenAI, cram
     assert not set(files) & {file.id for file in client.files.list()}
 
 
-def test_a_training_waits_for_room_to_save_and_loses_nothing(client: OpenAI, full: Disk) -> None:
+def test_a_training_without_room_fails_saying_how_much_and_where_and_is_resumed(
+    client: OpenAI, cramped: Service, full: Disk
+) -> None:
     file = upload(client, examples())
-    plain, waiting = (
-        client.fine_tuning.jobs.create(model="tiny-1.5", training_file=file, seed=5, method=SHORT, suffix=suffix)
-        for suffix in ("plain", "waiting")
-    )
-    wait_for(client, plain.id, "succeeded")
-    wait_for_event(client, waiting.id, "Fine-tuning job started")
+    job = client.fine_tuning.jobs.create(model="tiny-1.5", training_file=file, seed=5, method=SHORT)
+    wait_for_step(client, job.id)
     full.fill()
-    wait_for_event(client, waiting.id, "The disk of the service is full: ")
-    assert client.fine_tuning.jobs.retrieve(waiting.id).status == "running"
+    failed = wait_for(client, job.id, "failed")
+    assert failed.error is not None
+    assert failed.error.code == "insufficient_storage"
+    assert "MB are needed in " + str(cramped.state) in failed.error.message
+    assert "then resume the job (client.fine_tuning.jobs.resume)" in failed.error.message
     full.free()
-    results = [wait_for(client, job.id, "succeeded").result_files[0] for job in (plain, waiting)]
-    tables = [client.files.content(result).text for result in results]
-    assert tables[0] == tables[1]
-    assert len(tables[0].splitlines()) == 1 + 12 * 12
+    assert client.fine_tuning.jobs.resume(job.id).status == "queued"
+    done = wait_for(client, job.id, "succeeded")
+    assert done.error is None
+    lines = client.files.content(done.result_files[0]).text.splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, 25)]
+    with pytest.raises(openai.BadRequestError, match="can't be resumed: it is succeeded") as refused:
+        client.fine_tuning.jobs.resume(job.id)
+    assert refused.value.code == "job_not_resumable"
 
 
-def test_a_checkpoint_that_finds_no_room_is_saved_when_there_is_some(tiny_model: Path, disk: Disk, full: Disk) -> None:
-    from evaltape.local.training.trainer import Trainer
+def test_a_checkpoint_that_finds_no_room_keeps_the_one_before(tiny_model: Path, disk: Disk, full: Disk) -> None:
+    from evaltape.local.training import trainer
 
     config = training_config(disk.folder / "training", tiny_model, n_epochs=2)
     reports: list[dict[str, Any]] = []
 
     def report(values: dict[str, Any]) -> None:
         reports.append(values)
-        if values["type"] == "start":
+        if values["type"] == "checkpoint":
             full.fill()
-        elif values["type"] == "waiting":
-            full.free()
 
-    Trainer(config, report).run()
-    assert [values["step"] for values in reports if values["type"] == "waiting"] == [3]
-    assert [values["step"] for values in reports if values["type"] == "checkpoint"] == [3, 6]
-    assert reports[-1] == {"type": "done"}
-    assert sorted(path.name for path in Path(config["out"]).iterdir()) == ["progress.safetensors", "step-3", "step-6"]
-
-
-def test_a_training_that_waits_for_room_can_be_cancelled(client: OpenAI, full: Disk) -> None:
-    job = client.fine_tuning.jobs.create(model="tiny-1.5", training_file=upload(client, examples()), method=LONG)
-    wait_for_event(client, job.id, "Fine-tuning job started")
-    full.fill()
-    wait_for_event(client, job.id, "The disk of the service is full: ")
-    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    with pytest.raises(trainer.Stop, match=f"MB are needed in {config['out']}, "):
+        trainer.train(config, report)
+    assert [step for step, _ in trainer.checkpoints(Path(config["out"]))][-1] == 3
+    full.free()
+    reports.clear()
+    trainer.train(config, reports.append)
+    assert reports[0]["step"] == 3
 
 
 def test_a_service_starts_on_a_full_disk_and_deletes(cramped: Service, full: Disk) -> None:
@@ -174,45 +169,3 @@ def test_a_disk_too_full_for_a_first_start_is_one_message(
     error = capsys.readouterr().err
     assert f"--state {disk.folder / 'new'}: " in error
     assert "Free some space and start again" in error
-
-
-def test_a_job_that_waits_for_room_keeps_nobody_else_waiting(disk: Disk, full: Disk) -> None:
-    from evaltape.local.state.store import Store
-    from evaltape.local.training.patience import Patience
-    from evaltape.local.training.records import Records
-
-    store = Store(disk.folder / "nested")
-    file = store.files.add("train.jsonl", "fine-tune", [b"{}"])["id"]
-    store.database.add("jobs", {"id": "ftjob-1", "status": "running"})
-    waits = threading.Event()
-    records = Records(store.database, Patience(waits.set))
-    full.fill()
-    # Larger than what SQLite keeps in memory until the transaction ends.
-    failing = threading.Thread(target=records.fail, args=("ftjob-1", "code", "x" * 3_000_000), daemon=True)
-    failing.start()
-    assert waits.wait(PATIENCE_S)
-    deleting = threading.Thread(target=store.files.delete, args=(file,), daemon=True)
-    deleting.start()
-    deleting.join(PATIENCE_S)
-    assert not deleting.is_alive()
-    assert store.files.get(file) is None
-    full.free()
-    failing.join(PATIENCE_S)
-    assert [row["status"] for row in store.database.rows("jobs")] == ["failed"]
-    assert len(store.database.rows("events", "ftjob-1")) == 1
-    store.close()
-
-
-def test_patience_ends_when_the_service_closes() -> None:
-    import errno
-
-    from evaltape.local.training.patience import Closing, Patience
-
-    patience = Patience()
-
-    def full() -> None:
-        patience.end()
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(Closing):
-        patience(full)

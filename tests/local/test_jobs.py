@@ -189,7 +189,7 @@ def test_a_deleted_model_answers_no_more(client: OpenAI, jobs: list[Any]) -> Non
     ("rows", "words"),
     [
         (examples(9), "file has 9 example(s), but must have at least 10"),
-        ([*examples(11), "text"], "line 12: expected an object with a list 'messages'"),
+        ([*examples(11), "text"], "line 12: expected an object with the keys messages"),
         ([*examples(3), {"messages": [{"role": "robot", "content": ""}]}], 'line 4, messages[0]: role is "robot"'),
     ],
 )
@@ -213,7 +213,11 @@ def test_a_bad_validation_file_fails_the_job(client: OpenAI) -> None:
     [
         ({"training_file": "file-unknown"}, "training_file", "file-unknown: no such file"),
         ({"validation_file": "file-unknown"}, "validation_file", "no such file"),
-        ({"method": {"type": "dpo"}}, "method.type", "'dpo' is not supported"),
+        (
+            {"method": {"type": "reinforcement"}},
+            "method.type",
+            "'reinforcement' is not supported here. Valid: 'supervised', 'dpo'",
+        ),
         ({"method": supervised({"n_epochs": 0})}, "method.supervised.hyperparameters.n_epochs", "from 1 to 50"),
         ({"method": supervised({"n_epochs": 1.5})}, "method.supervised.hyperparameters.n_epochs", "a whole number, not 1.5"),
         ({"method": supervised({"batch_size": "big"})}, "method.supervised.hyperparameters.batch_size", "not 'big'"),

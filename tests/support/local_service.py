@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 from openai import OpenAI
 
-MISSING = [name for name in ("torch", "transformers", "peft", "fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
-NEEDS_EXTRA = pytest.mark.skipif(bool(MISSING), reason="needs the extra: pip install evaltape[local]")
+MISSING = [
+    name for name in ("torch", "transformers", "peft", "fastapi", "uvicorn", "trl") if importlib.util.find_spec(name) is None
+]
+NEEDS_EXTRA = pytest.mark.skipif(bool(MISSING), reason="needs the extras: pip install evaltape[local,train]")
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -162,20 +164,38 @@ def examples(count: int = 12) -> list[dict[str, Any]]:
 
 def training_config(folder: Path, model: Path, *, n_epochs: int, validation: bool = False) -> dict[str, Any]:
     """Write what a training reads into a folder; return the configuration, of three steps an epoch."""
-    from evaltape.local.training.training_file import encode
-
     folder.mkdir()
     (folder / "train.jsonl").write_bytes(jsonl(examples()))
-    encode(folder / "train.jsonl", make_tokenizer(), frozenset([257]), 512).write(folder / "examples.jsonl")
+    encoder().write(folder / "train.jsonl", folder / "examples.jsonl", "supervised")
     return {
         "weights": str(model),
         "examples": str(folder / "examples.jsonl"),
         "validation": str(folder / "examples.jsonl") if validation else None,
         "out": str(folder / "out"),
         "seed": 3,
+        "method": "supervised",
         "plan": {"n_epochs": n_epochs, "batch_size": 4, "learning_rate_multiplier": 10},
-        "kept_checkpoints": 3,
+        "train_length": 512,
     }
+
+
+def encoder(longest: int = 512) -> Any:
+    """Return what makes rows of training files for the tiny model."""
+    from evaltape.local.training.training_file import Encoder
+
+    return Encoder(make_tokenizer(), frozenset([257]), longest)
+
+
+def preferences(count: int = 12) -> list[dict[str, Any]]:
+    """Return rows of a training file for the method dpo."""
+    return [
+        {
+            "input": {"messages": row["messages"][:1]},
+            "preferred_output": row["messages"][1:],
+            "non_preferred_output": [{"role": "assistant", "content": "No idea"}],
+        }
+        for row in examples(count)
+    ]
 
 
 def jsonl(rows: list[Any]) -> bytes:

@@ -58,6 +58,11 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=16, metavar="N", help="answers generated at once (default 16)")
     add("--context", type=int, metavar="TOKENS", help="longest prompt and answer (default: the model's, at most 4096)")
     add("--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)")
+    add(
+        "--train-command",
+        metavar="CMD",
+        help="starts trainings in place of python: 'accelerate launch --num_processes 2', 'torchrun ...', 'srun python'",
+    )
     add("--max-upload-mb", type=int, default=200, metavar="MB", help="largest file taken (default 200)")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
     return serve

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from evaltape.errors import UserError
-from evaltape.local.settings import Settings
+from evaltape.local.settings import Settings, launcher
 from evaltape.local.state.store import Store
 
 
@@ -32,6 +32,8 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
     from evaltape.local.model import sources, weights
     from evaltape.local.model.served import Models
     from evaltape.local.training.jobs import Jobs
+    from evaltape.local.training.records import Records
+    from evaltape.local.training.worker import Worker
 
     folder = sources.find(settings.model, store.folder / "weights")
     name = settings.served_name
@@ -43,7 +45,9 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
     engine = Engine(loaded, settings.batch, threads)
     chat = Chat(loaded, engine)
     models = Models(store, loaded, name)
-    jobs = Jobs(store, loaded, name, train_length=settings.train_length)
+    records = Records(store.database)
+    worker = Worker(store, records, loaded, name, train_length=settings.train_length, launcher=launcher(settings.train_command))
+    jobs = Jobs(store, records, worker, loaded.fingerprint)
     answers = {"/v1/chat/completions": partial(answer, models, chat)}
     batches = Batches(store, answers)
     runner = Runner(batches, answers, in_flight=settings.batch)
@@ -57,7 +61,7 @@ def _run(settings: Settings, store: Store, listening: socket.socket) -> int:
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         runner.close()
-        jobs.close()
+        worker.close()
         chat.close()
         engine.close()
     return 0

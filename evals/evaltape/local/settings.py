@@ -2,7 +2,10 @@
 
 import importlib.util
 import ipaddress
+import os
 import re
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +29,7 @@ class Settings:
     batch: int = 16
     context: int | None = None
     train_length: int = 512
+    train_command: str | None = None
     max_upload_mb: int = 200
     dtype: str = "auto"
     api_key: str | None = None
@@ -49,6 +53,7 @@ class Settings:
 def check(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Return the settings with their defaults filled in. Raise `UserError` for what can't be served."""
     _check_numbers(settings)
+    launcher(settings.train_command)
     _check_extra()
     return replace(
         settings,
@@ -74,6 +79,21 @@ def _check_numbers(settings: Settings) -> None:
             raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least {smallest}")
     if not 0 <= settings.port <= 65535:
         raise UserError(f"--port is {settings.port}: it must be from 0 to 65535")
+
+
+def launcher(command: str | None) -> list[str]:
+    """Return the words of `--train-command`, the program by its path. Raise `UserError` if it isn't there."""
+    if command is None:
+        return []
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"--train-command {command}: can't be read ({error})") from None
+    program = shutil.which(words[0]) if words else None
+    if program is None:
+        hint = "a command that starts Python programs, such as 'accelerate launch --num_processes 2'"
+        raise UserError(f"--train-command {command}: no program '{' '.join(words[:1])}' is installed here. Valid: {hint}")
+    return [os.path.abspath(program), *words[1:]]
 
 
 def _check_extra() -> None:

@@ -45,13 +45,17 @@ def add_jobs(app: FastAPI, models: Models, jobs: Jobs) -> None:
     def cancel_job(name: str) -> Row:
         return jobs.cancel(name)
 
+    @app.post("/v1/fine_tuning/jobs/{name}/resume")
+    def resume_job(name: str) -> Row:
+        return jobs.resume(name)
+
     @app.get("/v1/fine_tuning/jobs/{name}/events")
     def list_events(name: str, after: str | None = None, limit: Limit = 20) -> Row:
-        return page(jobs.events(name), after, limit)
+        return page(jobs.parts("events", name), after, limit)
 
     @app.get("/v1/fine_tuning/jobs/{name}/checkpoints")
     def list_checkpoints(name: str, after: str | None = None, limit: Limit = 10) -> Row:
-        return page(jobs.checkpoints(name), after, limit)
+        return page(jobs.parts("checkpoints", name), after, limit)
 
 
 def _metadata_filter(request: Request) -> dict[str, str] | Literal["null"] | None:

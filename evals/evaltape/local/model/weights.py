@@ -78,6 +78,16 @@ def dtype_name(dtype: str) -> str:
     return "bfloat16" if device().type == "cuda" else "float32"
 
 
+def computes_fast_in_bfloat16(kind: str) -> bool:
+    """Return whether a kind of device does; a CPU that doesn't is three times slower in it than in float32."""
+    import torch
+
+    if kind == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return kind == "cuda" and torch.cuda.is_bf16_supported()
+
+
 def bytes_per_weight(dtype: str) -> int:
     """Return the bytes that a weight takes once loaded."""
     return 4 if dtype_name(dtype) == "float32" else 2

@@ -1,8 +1,8 @@
 """The body of a request for a fine-tuning job."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from evaltape.local.errors import ApiError
 from evaltape.local.requests.metadata import Metadata
@@ -11,28 +11,34 @@ from evaltape.local.requests.refusal import shortened
 STRICT = ConfigDict(strict=True, extra="forbid")
 
 
+def _between(low: float, high: float, *, whole: bool = False) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value is None or value == "auto":
+            return "auto"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"must be 'auto' or a number, not {shortened(value)}")
+        if whole and not isinstance(value, int):
+            raise ValueError(f"must be 'auto' or a whole number, not {shortened(value)}")
+        if not low <= value <= high:
+            raise ValueError(f"must be 'auto' or from {low} to {high}, not {shortened(value)}")
+        return value
+
+    return BeforeValidator(check)
+
+
 class Hyperparameters(BaseModel):
     """How to train; "auto" leaves a number to the service."""
 
     model_config = STRICT
-    n_epochs: Literal["auto"] | int = "auto"
-    batch_size: Literal["auto"] | int = "auto"
-    learning_rate_multiplier: Literal["auto"] | float = "auto"
+    n_epochs: Annotated[Literal["auto"] | int, _between(1, 50, whole=True)] = "auto"
+    batch_size: Annotated[Literal["auto"] | int, _between(1, 256, whole=True)] = "auto"
+    learning_rate_multiplier: Annotated[Literal["auto"] | float, _between(0.01, 100)] = "auto"
 
-    @field_validator("n_epochs", mode="before")
-    @classmethod
-    def _check_epochs(cls, value: Any) -> Any:
-        return _auto_or_whole(value, 50)
 
-    @field_validator("batch_size", mode="before")
-    @classmethod
-    def _check_batch(cls, value: Any) -> Any:
-        return _auto_or_whole(value, 256)
+class DpoHyperparameters(Hyperparameters):
+    """How to train on preferences."""
 
-    @field_validator("learning_rate_multiplier", mode="before")
-    @classmethod
-    def _check_rate(cls, value: Any) -> Any:
-        return _auto_or_number(value, 0.01, 100)
+    beta: Annotated[Literal["auto"] | float, _between(0.001, 2)] = "auto"
 
 
 class Supervised(BaseModel):
@@ -42,12 +48,20 @@ class Supervised(BaseModel):
     hyperparameters: Hyperparameters | None = None
 
 
+class Dpo(BaseModel):
+    """The settings of direct preference optimisation."""
+
+    model_config = STRICT
+    hyperparameters: DpoHyperparameters | None = None
+
+
 class Method(BaseModel):
     """The way of fine-tuning."""
 
     model_config = ConfigDict(strict=True, extra="allow")
     type: str
     supervised: Supervised | None = None
+    dpo: Dpo | None = None
 
 
 class JobRequest(BaseModel):
@@ -64,30 +78,16 @@ class JobRequest(BaseModel):
     metadata: Metadata = None
     integrations: list[Any] | None = Field(None, max_length=0)
 
-    def chosen(self) -> Hyperparameters:
-        """Return the hyperparameters, from `method` or the older `hyperparameters`. Raise `ApiError` if they conflict."""
+    def chosen(self) -> tuple[str, Hyperparameters]:
+        """Return the method and its hyperparameters. Raise `ApiError` for another method, or if they are given twice."""
         if self.method is None:
-            return self.hyperparameters or Hyperparameters()
-        if self.method.type != "supervised":
-            message = f"Method {shortened(self.method.type)} is not supported here. Valid: 'supervised'."
-            raise ApiError(message, param="method.type", code="unsupported_value")
+            return "supervised", self.hyperparameters or Hyperparameters()
         if self.hyperparameters is not None:
             message = "'hyperparameters' and 'method' can't be given together: put them into 'method'."
             raise ApiError(message, param="hyperparameters", code="invalid_parameter_combination")
-        return (self.method.supervised and self.method.supervised.hyperparameters) or Hyperparameters()
-
-
-def _auto_or_whole(value: Any, high: int) -> Any:
-    if isinstance(value, float):
-        raise ValueError(f"must be 'auto' or a whole number, not {shortened(value)}")
-    return _auto_or_number(value, 1, high)
-
-
-def _auto_or_number(value: Any, low: float, high: float) -> Any:
-    if value is None or value == "auto":
-        return "auto"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"must be 'auto' or a number, not {shortened(value)}")
-    if not low <= value <= high:
-        raise ValueError(f"must be 'auto' or from {low} to {high}, not {shortened(value)}")
-    return value
+        if self.method.type == "supervised":
+            return "supervised", (self.method.supervised and self.method.supervised.hyperparameters) or Hyperparameters()
+        if self.method.type == "dpo":
+            return "dpo", (self.method.dpo and self.method.dpo.hyperparameters) or DpoHyperparameters()
+        message = f"Method {shortened(self.method.type)} is not supported here. Valid: 'supervised', 'dpo'."
+        raise ApiError(message, param="method.type", code="unsupported_value")

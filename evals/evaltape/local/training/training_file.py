@@ -1,108 +1,143 @@
-"""Training files: JSONL of chats, checked line by line and turned into tokens, with the assistant's marked.
+"""Training files: JSONL of chats or of preferences, checked line by line and made into the rows that TRL's trainers take.
 
 The checks are OpenAI's; an error names its line.
 """
 
 import json
-from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from jinja2 import TemplateError
 
 LEAST_EXAMPLES = 10
 MOST_CHARACTERS = 500
 """An error's message is cut after these."""
 ROLES = ("system", "developer", "user", "assistant")
+PREFERENCE = ("input", "preferred_output", "non_preferred_output")
+Chat = list[dict[str, Any]]
 
 
 class InvalidFile(Exception):
     """A file that can't be trained on; the message names the line.
 
-    It may quote what the file holds, and is part of the job that the API shows: JSON has to be able to carry it.
+    It may quote the file, and is part of the job that the API shows: JSON has to be able to carry it.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message[:MOST_CHARACTERS].encode("utf-8", "backslashreplace").decode())
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One chat in tokens."""
+class Encoder(msgspec.Struct):
+    """Makes rows of a file for one model."""
 
-    ids: list[int]
-    """Its tokens."""
-    targets: list[int]
-    """The positions of the tokens to be learnt."""
+    tokenizer: Any
+    ends: Set[int]
+    """The tokens that end an answer."""
+    longest: int
+    """The tokens of a row; the beginning of a longer one is cut off."""
+    cut: int = 0
+    """Rows that were too long."""
+    tokens: int = 0
+    """The tokens of all rows; of preferences, of both answers."""
 
+    def write(self, source: Path, target: Path, method: str, *, least: int = LEAST_EXAMPLES) -> int:
+        """Write the rows of a file; return their number. Raise `InvalidFile` for an invalid one, or too few rows."""
+        row_of = self._preference if method == "dpo" else self._supervised
+        count = 0
+        with source.open("rb") as lines, target.open("w", encoding="utf-8") as rows:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    rows.write(json.dumps(row_of(line, number)) + "\n")
+                    count += 1
+        if count < least:
+            raise InvalidFile(f"file has {count} example(s), but must have at least {least} examples")
+        return count
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A file in tokens."""
-
-    examples: list[Example]
-    """Its chats, in their order."""
-    cut: int
-    """How many of them were too long, and cut."""
-
-    @property
-    def tokens(self) -> int:
-        """The tokens in all examples."""
-        return sum(len(example.ids) for example in self.examples)
-
-    def write(self, path: Path) -> None:
-        """Write it to a file, an example a line."""
-        with path.open("w", encoding="utf-8") as file:
-            for example in self.examples:
-                file.write(json.dumps([example.ids, example.targets]) + "\n")
-
-
-def read_encoded(path: Path) -> list[Example]:
-    """Read what `Encoded.write` wrote."""
-    with path.open(encoding="utf-8") as file:
-        return [Example(*json.loads(line)) for line in file]
-
-
-def encode(path: Path, tokenizer: Any, ends: Set[int], longest: int, *, least: int = LEAST_EXAMPLES) -> Encoded:
-    """Read a file of at least `least` chats, each cut to its last `longest` tokens. Raise `InvalidFile` for an invalid one."""
-    examples, cut = [], 0
-    for number, messages in _chats(path):
-        example = _example(messages, number, tokenizer, ends)
-        cut += len(example.ids) > longest
-        example = _cut(example, longest)
-        if not example.targets:
+    def _supervised(self, line: bytes, number: int) -> dict[str, Any]:
+        """Return tokens and labels: those of the assistant, and -100 elsewhere."""
+        row = _object(line, number, "messages")
+        chat = _chat(row["messages"], f"line {number}", "messages")
+        if chat[-1]["role"] != "assistant":
+            raise InvalidFile(f"line {number}: the last message must be from the assistant, not '{chat[-1]['role']}'")
+        ids, labels = self._tokens_of(chat, number)
+        self.tokens += len(ids[-self.longest :])
+        self.cut += len(ids) > self.longest
+        # A first token has nothing before it to be learnt from.
+        ids, labels = ids[-self.longest :], [-100, *labels[-self.longest :][1:]]
+        if all(label == -100 for label in labels):
             raise InvalidFile(f"line {number}: no assistant message is to be learnt (each has weight 0, or was cut)")
-        examples.append(example)
-    if len(examples) < least:
-        raise InvalidFile(f"file has {len(examples)} example(s), but must have at least {least} examples")
-    return Encoded(examples, cut)
+        return {"input_ids": ids, "labels": labels}
+
+    def _tokens_of(self, chat: Chat, number: int) -> tuple[list[int], list[int]]:
+        """Tokenise piece by piece, so that each answer follows the same tokens as when the model is asked for it."""
+        ids: list[int] = []
+        labels: list[int] = []
+        done = ""
+        for index, message in enumerate(chat):
+            if message["role"] != "assistant":
+                continue
+            question = self._render(chat[:index], number, speak=True)
+            whole = self._render(chat[: index + 1], number, speak=False)
+            if not question.startswith(done) or not whole.startswith(question):
+                reason = "the model's chat template rewrites earlier turns: end each chat at its first answer"
+                raise InvalidFile(f"line {number}: {reason}")
+            asked, answer = self._tokens(question[len(done) :]), self._tokens(whole[len(question) :])
+            # Templates add a line break after the token that ends an answer.
+            learnt = next((place + 1 for place, token in enumerate(answer) if token in self.ends), len(answer))
+            learnt *= message.get("weight", 1)
+            ids += asked + answer
+            labels += [-100] * len(asked) + answer[:learnt] + [-100] * (len(answer) - learnt)
+            done = whole
+        return ids, labels
+
+    def _preference(self, line: bytes, number: int) -> dict[str, Any]:
+        """Return a prompt with a chosen and a rejected answer, as conversations."""
+        row = _object(line, number, *PREFERENCE)
+        given = row["input"] if isinstance(row["input"], dict) else {}
+        prompt = _chat(given.get("messages"), f"line {number}", "input.messages")
+        answers = [_chat(row[name], f"line {number}", name, is_answer=True) for name in PREFERENCE[1:]]
+        for answer in answers:
+            rendered = self._render(prompt + answer, number, speak=False)
+            size = len(self._tokens(rendered))
+            self.tokens += min(size, self.longest)
+            self.cut += size > self.longest
+        plain = [[_for_template(message) for message in chat] for chat in (prompt, *answers)]
+        return dict(zip(("prompt", "chosen", "rejected"), plain, strict=True))
+
+    def _render(self, chat: Chat, number: int, *, speak: bool) -> str:
+        try:
+            messages = [_for_template(message) for message in chat]
+            text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=speak)
+        except (TemplateError, ValueError, TypeError) as error:
+            raise InvalidFile(f"line {number}: the model's chat template refuses it: {error}") from None
+        return text
+
+    def _tokens(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
 
-def _chats(path: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield number, _chat(line, number)
-
-
-def _chat(line: bytes, number: int) -> list[dict[str, Any]]:
+def _object(line: bytes, number: int, *keys: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InvalidFile(f"line {number}: not valid JSON ({error})") from None
-    messages = row.get("messages") if isinstance(row, dict) else None
+    if not isinstance(row, dict) or row.keys() != set(keys):
+        raise InvalidFile(f"line {number}: expected an object with the keys {', '.join(keys)}, not {_short(row)}")
+    return row
+
+
+def _chat(messages: Any, place: str, key: str, *, is_answer: bool = False) -> Chat:
     if not isinstance(messages, list) or not messages:
-        raise InvalidFile(f"line {number}: expected an object with a list 'messages', not {_short(row)}")
-    unknown = set(row) - {"messages"}
-    if unknown:
-        raise InvalidFile(f"line {number}: unknown key(s) {', '.join(sorted(unknown))}: only 'messages' is supported")
+        raise InvalidFile(f"{place}: {key} is {_short(messages)}; expected a list of messages")
     for index, message in enumerate(messages):
-        _check_message(message, f"line {number}, messages[{index}]")
-    if messages[0]["role"] == "assistant":
-        raise InvalidFile(f"line {number}: the first message must be from the system or the user, not the assistant")
-    if messages[-1]["role"] != "assistant":
-        raise InvalidFile(f"line {number}: the last message must be from the assistant, not '{messages[-1]['role']}'")
+        _check_message(message, f"{place}, {key}[{index}]")
+    if is_answer and (len(messages) != 1 or messages[0]["role"] != "assistant"):
+        raise InvalidFile(f"{place}: {key} must be one message from the assistant")
+    if not is_answer and messages[0]["role"] == "assistant":
+        raise InvalidFile(f"{place}: the first message must be from the system or the user, not the assistant")
     return messages
 
 
@@ -115,66 +150,17 @@ def _check_message(message: Any, place: str) -> None:
         raise InvalidFile(f"{place}: content is {_short(message.get('content'))}; expected a string")
     if any("\ud800" <= letter <= "\udfff" for letter in message["content"]):
         raise InvalidFile(f"{place}: content has half of a surrogate pair, which is not a character")
-    if message.get("weight", 1) not in (0, 1) or ("weight" in message and message["role"] != "assistant"):
-        raise InvalidFile(f"{place}: weight is {_short(message.get('weight'))}; valid: 0 or 1, for the assistant")
+    weight = message.get("weight", 1)
+    if weight not in (0, 1) or isinstance(weight, float) or ("weight" in message and message["role"] != "assistant"):
+        raise InvalidFile(f"{place}: weight is {_short(weight)}; valid: 0 or 1, for the assistant")
     unknown = set(message) - {"role", "content", "weight", "name"}
     if unknown:
         raise InvalidFile(f"{place}: unknown key(s) {', '.join(sorted(unknown))}")
 
 
-def _example(messages: list[dict[str, Any]], number: int, tokenizer: Any, ends: Set[int]) -> Example:
-    """Tokenise piece by piece, so that each answer follows the same tokens as when the model is asked for it."""
-    ids: list[int] = []
-    targets: list[int] = []
-    done = ""
-    chat = [_for_template(message) for message in messages]
-    for index, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        question = _render(tokenizer, chat[:index], number, speak=True)
-        whole = _render(tokenizer, chat[: index + 1], number, speak=False)
-        if not question.startswith(done) or not whole.startswith(question):
-            reason = "the model's chat template rewrites earlier turns: end each chat at its first answer"
-            raise InvalidFile(f"line {number}: {reason}")
-        ids += _tokens(tokenizer, question[len(done) :])
-        answer = _tokens(tokenizer, whole[len(question) :])
-        if message.get("weight", 1):
-            targets += range(len(ids), len(ids) + _learnt(answer, ends))
-        ids += answer
-        done = whole
-    return Example(ids, targets)
-
-
 def _for_template(message: dict[str, Any]) -> dict[str, str]:
     role = "system" if message["role"] == "developer" else message["role"]
     return {"role": role, "content": message["content"]}
-
-
-def _learnt(answer: list[int], ends: Set[int]) -> int:
-    """Return how many tokens of an answer are to be learnt: up to its end token; templates add a line break after it."""
-    first = next((position for position, token in enumerate(answer) if token in ends), len(answer) - 1)
-    return first + 1
-
-
-def _cut(example: Example, longest: int) -> Example:
-    """Cut the beginning off, so that the last answer stays."""
-    extra = max(0, len(example.ids) - longest)
-    # A first token has nothing before it to be learnt from.
-    kept = [position - extra for position in example.targets if position > extra]
-    return Example(example.ids[extra:], kept)
-
-
-def _render(tokenizer: Any, chat: list[dict[str, str]], number: int, *, speak: bool) -> str:
-    try:
-        text: str = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=speak)
-    except (TemplateError, ValueError, TypeError) as error:
-        raise InvalidFile(f"line {number}: the model's chat template refuses it: {error}") from None
-    return text
-
-
-def _tokens(tokenizer: Any, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
 
 
 def _short(value: Any) -> str:
