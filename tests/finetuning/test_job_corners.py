@@ -17,7 +17,8 @@ from tests.support.server.shapes import SHAPES
 
 JOBS = "/fine_tuning/jobs"
 GONE = error(404, "No such fine-tuning job: ftjob-0002", "fine_tune_not_found")
-GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
+GO_ON = "pytest evals -m finetuned --record-missing"
+RETRAIN = "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job, 6 calls)"
 SHARED_MODULE = """
 import pathlib, time
 CALLS = pathlib.Path(__file__).with_name("calls.txt")

@@ -5,7 +5,8 @@ from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.tuning.states import State
 from evaltape.recorder.tuning.told import is_same_model
 
-GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
+GO_ON = "pytest evals -m finetuned --record-missing"
+RETRAIN = "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job, 6 calls)"
 PRICE = "price = { training = 100, input = 1, output = 1 }\npoll_seconds"
 
 

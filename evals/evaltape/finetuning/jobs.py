@@ -1,5 +1,6 @@
 """A suite's fine-tuning jobs: checked before anything is paid for, driven once, replayed from `job.yaml`."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -188,11 +189,21 @@ class Jobs:
         return recipe_of(self.suite, job, sorted(sample.input for sample in self._samples()))
 
     def _source(self, job: Finetune) -> str:
-        """Return the digests of the local files that decide a training file; empty if the train split is not at hand."""
-        splits = [job.train, *([job.validation] if job.validation else [])]
+        """Return the digests of the local files that decide a training file; empty if the rows to train on are not at hand."""
+        splits = [] if job.recorded else [job.train]
+        splits += [job.validation] if job.validation else []
         files = [source.split_file(self.suite.dataset, self.suite.file, split.name) for split in splits]
         digests = [source.digest(file) if file is not None and file.is_file() else "" for file in files]
+        if job.recorded:
+            digests.insert(0, _digest_of(self.folder.parent / job.recorded.suite, job.recorded.model))
         return "+".join(digests) if digests[0] else ""
+
+
+def _digest_of(folder: Path, model: str) -> str:
+    """Return the SHA-256 of a model's recorded answers and of their samples; empty if there are none."""
+    files = [folder / "samples.jsonl", folder / f"{model}.yaml", *sorted((folder / model).glob("*.yaml"))]
+    digests = [f"{file.name} {source.digest(file)}" for file in files if file.is_file()]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest() if len(digests) > 1 else ""
 
 
 def service_of(job: Finetune) -> Service:
