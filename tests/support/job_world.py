@@ -146,6 +146,7 @@ class Tally:
     """What came of the worlds that were played."""
 
     worlds: int = 0
+    shapes: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
     requests: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -255,17 +256,20 @@ def files_of(folder: Path) -> dict[str, bytes]:
 class Stage:
     """Plays worlds, one after the other, at one server."""
 
-    def __init__(self, prepared: PreparedJob, api: ApiServer, root: Path) -> None:
+    def __init__(self, prepared: PreparedJob, api: ApiServer, root: Path, tally: Tally | None = None) -> None:
         self._prepared = prepared
         self._api = api
         self._root = root
         self._keys = 0
-        self.tally = Tally()
+        self.tally = tally or Tally()
+        self._worlds = 0
 
     def play(self, world: World) -> None:
         """Play one world, and assert what has to hold in it."""
         self.tally.worlds += 1
-        folder = self._root / f"world-{self.tally.worlds}"
+        self.tally.shapes[world.shape] += 1
+        self._worlds += 1
+        folder = self._root / f"world-{self._worlds}"
         self._api.forget()
         self._job = self._job_at(world.shape)
         self._api.tuning = Tuning(states=("queued", "queued", "running", "succeeded"), quirks=world.quirks())
