@@ -1,10 +1,10 @@
 """Fine-tuning jobs under everything that can go wrong with a request, a listing or a session, on the tests' own server.
 
-`python -m benchmarks.jobs --worlds 1000 --seed 1` plays so many worlds of `tests/support/job_world.py`, some at once: every
-host's ways, sessions one after the other or two at once on two machines, requests lost before or after they took effect,
-delayed, carried out twice, refused, sessions killed, listings that lag, lack metadata or never end. In each it is asserted that no
-second job is paid unless `--retrain` asked for it, that every session ends with a recorded job or a message that says what is
-free, and that none hangs. Worlds in which something doesn't hold are printed, and the command fails.
+`python -m benchmarks.jobs --worlds 1000 --seed 1` plays so many worlds of `tests/support/job_world.py`, some at once: the ways
+of every host, sessions one after the other or two at once on two machines, requests lost before or after they took effect,
+delayed, carried out twice, refused, sessions killed, listings that lag, lack metadata or never end. In each it is asserted
+that no second job is paid unless `--retrain` asked for it, that every session ends with a recorded job or a message that says
+what is free, and that none hangs. Worlds in which something doesn't hold are printed, and the command fails.
 """
 
 import argparse
