@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Judge
+from evaltape.suite.definition import Judge, Model
 from evaltape.suite.prompt import ANSWER, REFERENCE, chat_request
 
 _SLOT = "\x00answer\x00"
@@ -29,6 +29,20 @@ def judge_request(judge: Judge, sample: Sample, answer: str) -> dict[str, Any]:
     """
     columns = {**sample.columns, ANSWER: answer, REFERENCE: sample.references[0] if sample.references else None}
     return chat_request(judge.served, judge.prompt.render(JudgedSample(sample.input, columns)), judge.request)
+
+
+def as_model(judge: Judge) -> Model:
+    """Return a judge as what the API is asked for: a model by its own prompt."""
+    return Model(
+        key=judge.key,
+        suite=judge.suite,
+        served=judge.served,
+        request=judge.request,
+        prompt=judge.prompt,
+        base_url=judge.base_url,
+        api_key_env=judge.api_key_env,
+        price=judge.price,
+    )
 
 
 def is_other_answer(judge: Judge, sample: Sample, recorded: Any) -> bool:

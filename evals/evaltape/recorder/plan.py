@@ -11,6 +11,7 @@ from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.judging.exam import Question
+from evaltape.judging.request import as_model
 from evaltape.names import shown
 from evaltape.recorder.api.client import Endpoint, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
@@ -20,7 +21,7 @@ from evaltape.recorder.tally import place_of
 from evaltape.recorder.tuning.drive import Assignment
 from evaltape.recorder.tuning.driver import Drives
 from evaltape.recorder.tuning.hosts import Served, undeploy
-from evaltape.recorder.verdicts import Bench, as_model
+from evaltape.recorder.verdicts import Bench
 from evaltape.recorder.wire import Selection
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable

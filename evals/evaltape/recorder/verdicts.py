@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.judging.exam import Question
-from evaltape.judging.request import judge_request
+from evaltape.judging.request import as_model, judge_request
 from evaltape.names import shown
 from evaltape.recorder.lane import Lane
 from evaltape.recorder.wire import verdicts_key
@@ -199,17 +199,3 @@ class Bench:
 
     def _publish_exam(self, judge: Judge, error: str | None) -> None:
         self._planner.recorder.publish((self.workspace.name, judge.key), "", error)
-
-
-def as_model(judge: Judge) -> Model:
-    """Return a judge as what the API is asked for: a model by its own prompt."""
-    return Model(
-        key=judge.key,
-        suite=judge.suite,
-        served=judge.served,
-        request=judge.request,
-        prompt=judge.prompt,
-        base_url=judge.base_url,
-        api_key_env=judge.api_key_env,
-        price=judge.price,
-    )

@@ -1,6 +1,6 @@
 """What a recording would ask, and what it can cost at most, before anything is called."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,12 +81,14 @@ def estimate(
     for model, sample in selected:
         asked.setdefault(model.key, []).append(sample)
     models = [_of_model(workspace, workspace.suite.models[key], samples) for key, samples in asked.items()]
+    models += _of_judges(workspace, asked, looked_at)
     models = [one for one in models if one.calls]
     jobs = [_of_job(workspace, job) for key in asked if (job := workspace.suite.models[key].job) and _is_due(workspace, job)]
     option = "--record-missing" if workspace.settings.mode == RECORD_MISSING else "--record"
     if not models and not jobs:
         yield f"{option} would call nothing: {'nothing is missing' if looked_at else 'no sample test is selected'}."
         yield from decidable_lines(workspace, looked_at, other_side)
+        yield from _labels(workspace, looked_at)
         return
     yield COLUMNS.format(option, "calls", "prompt tokens", "answer tokens", "at most")
     for one in models:
@@ -96,6 +98,23 @@ def estimate(
     yield from _total(models, jobs)
     yield from _basis(workspace, models, jobs)
     yield from decidable_lines(workspace, looked_at, other_side)
+    yield from _labels(workspace, looked_at)
+
+
+def _of_judges(workspace: "Workspace", asked: Mapping[str, list[Sample]], looked_at: Collection[str]) -> list[ModelEstimate]:
+    """Return the calls for verdicts; none for a suite whose judges score nothing that is looked at."""
+    if not workspace.judges or not looked_at:
+        return []
+    from evaltape.reporting.judge_estimate import judge_estimates
+
+    return [ModelEstimate(*each) for each in judge_estimates(workspace, asked, looked_at)]
+
+
+def _labels(workspace: "Workspace", looked_at: Collection[str]) -> Iterator[str]:
+    if workspace.judges and looked_at:
+        from evaltape.reporting.judge_estimate import label_lines
+
+        yield from label_lines(workspace)
 
 
 def _of_model(workspace: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:
