@@ -36,7 +36,7 @@ from evaltape.workspace import Workspace, read_suites
 if TYPE_CHECKING:
     from evaltape.against.other_side import OtherSide
     from evaltape.judging.examined import Examined
-    from evaltape.mutation.model_mutants import ModelMutants
+    from evaltape.mutation.model_mutants import Judged, ModelMutants
 
 Selected = list[tuple[Model, Sample]]
 
@@ -306,4 +306,21 @@ class Evaluation:
             list(assertions_of(slices, pairs, suite)),
             workspace.operators,
             suite.mutants.noticed_at if suite.mutants else None,
+            {metric: self._judged_mutants(workspace, model, judge) for metric, judge in workspace.judged_by.items()},
         )
+
+    def _judged_mutants(self, workspace: Workspace, model: Model, judge: Judge) -> "Judged":
+        """Return the function that reads a judge's verdict on a mutant, once those that are being recorded have ended."""
+        from evaltape.recording.verdicts import Asked
+
+        if self.settings.records:
+            self.outcomes.wait((workspace.name, verdicts_key(model.key, judge.key), ""))
+
+        def read(sample: Sample, text: str) -> float | str | None:
+            try:
+                found = workspace.verdicts.read(Asked(judge, sample, text, model.key, is_mutant=True))
+            except RecordingError:
+                return None
+            return found.unscored if found.score is None else found.score
+
+        return read

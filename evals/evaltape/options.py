@@ -53,7 +53,7 @@ def read_settings(config: pytest.Config) -> Settings:
     snapshots = str(config.getini("eval_snapshots"))
     configured = () if option.suite else _suites(config.getini("eval_suite"), root, "ini eval_suite")
     return Settings(
-        mode=RECORD if option.record else RECORD_MISSING if option.record_missing else REPLAY,
+        mode=_mode(option),
         suites=_suites(option.suite, here, "--suite") if option.suite else configured,
         configured_suites=configured,
         root=root,
@@ -77,6 +77,13 @@ def read_settings(config: pytest.Config) -> Settings:
         report=here / option.report if option.report else None,
         comment=here / option.comment if option.comment else None,
     )
+
+
+def _mode(option: Any) -> str:
+    """Return what may be called: with `--mutate --record`, what is missing of judges' verdicts on mutants."""
+    if option.record_missing or (option.record and option.mutate):
+        return RECORD_MISSING
+    return RECORD if option.record else REPLAY
 
 
 def runs_nothing(config: pytest.Config) -> bool:
@@ -140,11 +147,13 @@ def _check(option: Any) -> None:
 
 
 def _check_mutate(option: Any) -> None:
-    """Refuse what `--mutate` can't be combined with: it damages what is recorded, and calls and accepts nothing."""
+    """Refuse what `--mutate` can't be combined with: it damages what is recorded, and accepts nothing.
+
+    With `--record` it asks judges about mutants, and models nothing.
+    """
     others = {
-        "--record": (option.record, "calls the API"),
-        "--record-missing": (option.record_missing, "calls the API"),
-        "--estimate": (option.estimate, "lists what a recording costs"),
+        "--record-missing": (option.record_missing, "calls models"),
+        "--estimate": (option.estimate and not option.record, "lists what a recording costs"),
         "--retiring": (option.retiring, "lists which models end"),
         f"--samples {option.samples}": (option.samples is not None, "looks at a part of the samples, which decides no gate"),
         "--snapshot-update": (getattr(option, "update_snapshots", False), "accepts the scores of a run"),

@@ -5,7 +5,7 @@ workspaces of its own, and reads the same from them.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ from evaltape.suite.reader import load_suite, refuse_equal_names
 if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
     from evaltape.recording.exams import JudgeExam
-    from evaltape.recording.verdicts import RecordedVerdict, Verdicts
+    from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
 
 Verdict = Callable[[Judge], "RecordedVerdict"]
 """What was recorded of a judge's verdict on one answer; raises `RecordingError`."""
@@ -328,6 +328,24 @@ class Workspace:
         """Return the scores of the first lines of a sample's input: computed, not recorded."""
         scores, _ = score_answer(self.text_metrics, sample, rouge.lead(sample.input), CallFacts())
         return scores
+
+
+def unjudged_mutants(workspace: Workspace, judge: Judge, model: Model) -> "Iterator[Asked]":
+    """Yield the mutants of a model's recorded answers that a judge's verdict on is not recorded; each text once."""
+    from evaltape.mutation.model_mutants import texts_of
+    from evaltape.recording.verdicts import Asked
+
+    recorded = [Prediction(model, sample, workspace.recordings.answer(model, sample)) for sample in workspace.samples]
+    answered = [one for one in recorded if one.answered]
+    seen: set[tuple[str, str]] = set()
+    for operator in workspace.operators:
+        for one, text in zip(answered, texts_of(operator, answered), strict=True):
+            if text is None or (one.sample.id, text) in seen:
+                continue
+            seen.add((one.sample.id, text))
+            asked = Asked(judge, one.sample, text, model.key, is_mutant=True)
+            if not workspace.verdicts.is_recorded(asked):
+                yield asked
 
 
 def read_suites(files: Iterable[Path]) -> list[Suite]:

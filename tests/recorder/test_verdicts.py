@@ -133,3 +133,42 @@ def test_a_budget_is_refused_unless_the_judge_has_a_bound_on_its_answers(judged:
     told = "[judges.faithful] request sets no bound on the length of an answer, so --budget 1 can't bound what it costs"
     judged.run("evals", "--record", "--budget", "1").assert_refused(told)
     assert api.calls == 0
+
+
+def test_estimates_and_mutants(judged: JudgedProject, api: ApiServer) -> None:
+    judged.edit_suite(
+        'model = "judge-1"',
+        'model = "judge-1"\nrequest = { max_completion_tokens = 10 }\nprice = { input = 1.0, output = 1.0 }',
+    )
+    judged.extend_suite('\n[mutants]\noperators = ["swap_names", "negate", "quotes"]\nnoticed_at = 0.5\n')
+    judged.write_labels(
+        [{"id": "t001", "answer": "Bob will bring 1 plates.", "label": True}, {"id": "t002", "answer": "a", "label": False}]
+    )
+    estimated = judged.run("evals", "--record", "--estimate").output
+    row = re.search(r"faithful +(\d+) +[\d,]+ +(\d+) +\$", estimated)
+    assert row is not None, estimated
+    told = "faithful: 2 labels, 1 of them true; about 62 labels of a class prove that a judge is right on 80%"
+    assert told in " ".join(estimated.split())
+    assert api.calls == 0
+    record(judged, "--record", "-p", "no:xdist")
+    assert asked(api)["judge-1"] == int(row[1])
+    assert int(row[2]) == 10 * int(row[1])
+    assert "would call nothing" in judged.run("evals", "--record-missing", "--estimate").output
+
+    # Without recorded verdicts on mutants nobody knows what the judge would notice.
+    said = " ".join(judged.run("evals", "--mutate").output.split())
+    missing = re.search(
+        r"faithful: not judged: (\d+) of \1 verdicts on mutants are not recorded \(pytest --mutate --record", said
+    )
+    assert missing is not None, said
+    priced = judged.run("evals", "--mutate", "--record", "--estimate").output
+    assert api.calls == 0
+    counts = [int(count) for count in re.findall(r"^  faithful +(\d+) ", priced, re.MULTILINE)]
+    mutated = judged.run("evals", "--mutate", "--record", "--results", str(judged.root / "out.json"))
+    assert asked(api) == {"judge-1": counts[0]}
+    assert "not judged" not in mutated.output
+    found = json.loads((judged.root / "out.json").read_text())["suites"]["chats"]["mutants"]["old"]
+    assert found["negate"] == {"applies_to": COUNT, "rouge1": None, "faithful": 1.0}
+    assert found["quotes"]["faithful"] is None
+    judged.run("evals", "--mutate")
+    assert api.calls == 0

@@ -66,10 +66,13 @@ class Controller:
         self._cases = {item.nodeid: case for item in collected.items if (case := case_of(item)) is not None}
         if self.recorder is None:
             return
-        from evaltape.hooks.selection import selection
+        from evaltape.hooks.selection import mutant_selection, selection
 
         failed = collected.testsfailed and not collected.config.option.continue_on_collection_errors
-        wanted: Selection = [] if failed else selection(collected.items, self.evaluation)
+        chosen = mutant_selection(self.evaluation) if self.evaluation.settings.mutate else None
+        if chosen is None:
+            chosen = selection(collected.items, self.evaluation)
+        wanted: Selection = [] if failed else chosen
         self.evaluation.expect(wanted)
         self._has_begun = bool(wanted)
         if wanted:

@@ -29,7 +29,7 @@ class Mutating:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the models of what is selected, and of the tests those of mutants."""
         cases = [case_of(item) for item in items]
-        self._selected = {_model_of(case) for case in cases if case is not None}
+        self._selected = {_model_of(case) for case in cases if case is not None and case.judge is None}
         is_kept = [case is not None and case.subject == MUTANTS for case in cases]
         others = [item for item, kept in zip(items, is_kept, strict=True) if not kept]
         if others:

@@ -7,7 +7,7 @@ from _pytest.skipping import evaluate_skip_marks
 
 from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
-from evaltape.recorder.wire import Selection
+from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.suite.definition import Judge, Model
 
 
@@ -39,6 +39,16 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
     for judge in _examined(chosen, evaluation):
         wanted.setdefault((judge.suite, judge.key), [])
     return [(suite, model, samples) for (suite, model), samples in wanted.items()]
+
+
+def mutant_selection(evaluation: Evaluation) -> Selection:
+    """Return what the recorder has to do for `--mutate --record`: the verdicts on every judged model's mutants."""
+    return [
+        (workspace.name, verdicts_key(key, judge.key), [])
+        for workspace in evaluation.workspaces.values()
+        for judge in workspace.judges
+        for key in workspace.suite.models
+    ]
 
 
 def _judged_only(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selected:

@@ -5,7 +5,7 @@ front, counts as damaged; the rest keep their scores. A bound notices a share if
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
 
 import msgspec
@@ -23,6 +23,8 @@ SHARES = (0.05, 0.10, 0.25, 0.50, 1.0)
 """Of the answers that an operator applies to."""
 NOTICED_AT = 0.25
 """The share that counts for the mutation score."""
+NOT_JUDGED = "not judged"
+"""What is said of a judge's metric whose verdicts on mutants aren't recorded: nobody knows what it would notice."""
 
 
 class Damaged(msgspec.Struct, frozen=True):
@@ -39,15 +41,20 @@ class Damaged(msgspec.Struct, frozen=True):
 
 
 def study(
-    undamaged: ModelScores, assertions: Iterable[Assertion], damaged: Sequence[Damaged], noticed_at: float = NOTICED_AT
+    undamaged: ModelScores,
+    assertions: Iterable[Assertion],
+    damaged: Sequence[Damaged],
+    noticed_at: float = NOTICED_AT,
+    not_judged: Mapping[str, str] | None = None,
+    judged: Collection[str] = (),
 ) -> Study:
     """Decide each bound again on growing shares of each operator's mutants.
 
     Left out, with the reason, is a bound that doesn't pass before any damage, and one on a metric that isn't computed from the
-    text alone.
+    text alone. Of judges' metrics `judged` have a verdict on every mutant, and `not_judged` say why they have not.
     """
     decided = [(each, each.bound.decide(each.scores_of(undamaged))) for each in assertions]
-    reasons = [_why_left_out(decision) for _, decision in decided]
+    reasons = [_why_left_out(decision, not_judged or {}, judged) for _, decision in decided]
     kept = [pair for pair, reason in zip(decided, reasons, strict=True) if not reason]
     left_out = [LeftOut(each.bound, reason) for (each, _), reason in zip(decided, reasons, strict=True) if reason]
     shares = sorted({*SHARES, noticed_at})
@@ -60,9 +67,12 @@ def answers_at(share: float, applies_to: int) -> int:
     return max(1, math.floor(share * applies_to + 0.5))
 
 
-def _why_left_out(decision: Decision) -> str:
+def _why_left_out(decision: Decision, not_judged: Mapping[str, str], judged: Collection[str]) -> str:
     """Return why nothing can be said of a bound; empty if something can."""
-    if not decision.metric.is_computed:
+    name = decision.bound.metric
+    if name in not_judged:
+        return not_judged[name]
+    if not decision.metric.is_computed and name not in judged:
         return f"{decision.bound.metric} isn't computed from the answer's text"
     if decision.passed:
         return ""

@@ -22,11 +22,12 @@ from evaltape.recorder.tuning.drive import Assignment
 from evaltape.recorder.tuning.driver import Drives
 from evaltape.recorder.tuning.hosts import Served, undeploy
 from evaltape.recorder.verdicts import Bench
-from evaltape.recorder.wire import Selection
+from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
+from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
 from evaltape.suite.address import is_local
@@ -49,7 +50,7 @@ class Planner:
     def plan(self, selection: Selection) -> None:
         """Plan the calls of the selected samples. Raises `UserError` if they can't begin; nothing is asked or written then."""
         selected = [(self.workspaces[suite], key, samples) for suite, key, samples in selection]
-        plans: list[ModelPlan | ExamPlan] = [
+        plans: list[ModelPlan | ExamPlan | MutantsPlan] = [
             ModelPlan(self, workspace, workspace.suite.models[key], [workspace.sample(sample) for sample in samples])
             for workspace, key, samples in selected
             if key in workspace.suite.models
@@ -59,6 +60,7 @@ class Planner:
             for workspace, key, _ in selected
             if key in workspace.suite.judges
         ]
+        plans += [MutantsPlan(self.bench(workspace), *key.split("/")) for workspace, key, _ in selected if "/" in key]
         for plan in plans:
             plan.check()
         for plan in plans:
@@ -315,7 +317,29 @@ class ExamPlan:
 
     def add(self) -> None:
         """Add the calls."""
-        self.bench.examine(self.judge, self.missing)
+        exam = self.bench.workspace.exams[self.judge.key]
+        self.bench.judge_all([exam.asked(question) for question in self.missing], self.judge.key)
+
+
+class MutantsPlan:
+    """What is to be recorded of a judge's verdicts on the mutants of a model's recorded answers: those that are missing."""
+
+    def __init__(self, bench: Bench, model: str, judge: str) -> None:
+        self.bench = bench
+        self.model = bench.workspace.suite.models[model]
+        self.judge = bench.workspace.suite.judges[judge]
+        self.missing: list[Asked] = []
+
+    def check(self) -> None:
+        """Raise `UserError` if the judge can't be asked, or not within the budget."""
+        self.missing = self.bench.missing_mutants(self.judge, self.model)
+
+    def begin(self) -> None:
+        """Do nothing: a verdict that is missing is all that is to come."""
+
+    def add(self) -> None:
+        """Add the calls."""
+        self.bench.judge_all(self.missing, verdicts_key(self.model.key, self.judge.key))
 
 
 def _nothing() -> None:

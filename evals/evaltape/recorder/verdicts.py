@@ -24,7 +24,7 @@ from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite.definition import Judge, Model
-from evaltape.workspace import Workspace
+from evaltape.workspace import Workspace, unjudged_mutants
 
 if TYPE_CHECKING:
     from evaltape.recorder.plan import Planner
@@ -115,6 +115,16 @@ class Bench:
             self._planner.check_judge(self.workspace, judge)
         return missing
 
+    def missing_mutants(self, judge: Judge, model: Model) -> list[Asked]:
+        """Return the verdicts that the mutants of a model's recorded answers lack. Raises `UserError` likewise."""
+        try:
+            missing = list(unjudged_mutants(self.workspace, judge, model))
+        except RecordingError as error:
+            raise UserError(str(error)) from None
+        if missing:
+            self._planner.check_judge(self.workspace, judge)
+        return missing
+
     def begin(self, model: Model, samples: Sequence[Sample]) -> None:
         """Note on disk that fresh verdicts on a model's answers begin, or read what an earlier session has left to do."""
         times = 1 if model.predictions is not None else self.settings.repeat
@@ -149,8 +159,8 @@ class Bench:
         for asked in wanted:
             self._ask(asked, partial(end, asked))
 
-    def examine(self, judge: Judge, missing: Sequence[Question]) -> None:
-        """Ask for the verdicts that a judge's exam lacks, and publish once it is whole."""
+    def judge_all(self, missing: Sequence[Asked], key: str) -> None:
+        """Ask for the verdicts that an exam, or a model's mutants, lack; publish under a key once all have ended."""
         errors: list[str] = []
         left = len(missing)
 
@@ -159,12 +169,12 @@ class Bench:
             left -= 1
             errors.extend([error] if error else [])
             if not left:
-                self._publish_exam(judge, errors[0] if errors else None)
+                self._publish_whole(key, errors[0] if errors else None)
 
         if not missing:
-            self._publish_exam(judge, None)
-        for question in missing:
-            self._ask(self.workspace.exams[judge.key].asked(question), end)
+            self._publish_whole(key, None)
+        for asked in missing:
+            self._ask(asked, end)
 
     def _wanted(self, judge: Judge, model: Model, sample: Sample, repeat: int) -> list[Asked]:
         """Return the verdicts that a model's recorded answer lacks. Raises `RecordingError` if nobody can know."""
@@ -197,5 +207,5 @@ class Bench:
     def _publish(self, model: Model, sample: Sample, judge: Judge, error: str) -> None:
         self._planner.recorder.publish((self.workspace.name, verdicts_key(model.key, judge.key)), sample.id, error)
 
-    def _publish_exam(self, judge: Judge, error: str | None) -> None:
-        self._planner.recorder.publish((self.workspace.name, judge.key), "", error)
+    def _publish_whole(self, key: str, error: str | None) -> None:
+        self._planner.recorder.publish((self.workspace.name, key), "", error)

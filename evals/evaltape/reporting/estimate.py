@@ -77,6 +77,9 @@ def estimate(
 
     `looked_at` are the models of all selected sample tests, also those whose answers come from a file.
     """
+    if workspace.settings.mutate:
+        yield from _mutants(workspace)
+        return
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
         asked.setdefault(model.key, []).append(sample)
@@ -99,6 +102,21 @@ def estimate(
     yield from _basis(workspace, models, jobs)
     yield from decidable_lines(workspace, looked_at, other_side)
     yield from _labels(workspace, looked_at)
+
+
+def _mutants(workspace: "Workspace") -> Iterator[str]:
+    """Yield what `--mutate --record` would ask of judges."""
+    from evaltape.reporting.judge_estimate import mutant_estimates
+
+    judges = [one for one in (ModelEstimate(*each) for each in mutant_estimates(workspace)) if one.calls]
+    if not judges:
+        yield "--mutate --record would call nothing: no verdict on a mutant is missing."
+        return
+    yield COLUMNS.format("--mutate --record", "calls", "prompt tokens", "answer tokens", "at most")
+    for one in judges:
+        yield from _row(one)
+    yield from _total(judges, [])
+    yield from _basis(workspace, judges, [])
 
 
 def _of_judges(workspace: "Workspace", asked: Mapping[str, list[Sample]], looked_at: Collection[str]) -> list[ModelEstimate]:

@@ -1,7 +1,7 @@
 """What judges would be asked by a recording, at most, and how many labels their bounds take."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from evaltape.judging.examined import Examined, labels_advice
 from evaltape.judging.request import as_model, judge_request
@@ -12,7 +12,7 @@ from evaltape.suite.definition import Judge, Model
 from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, answer_limit, most_tokens
 from evaltape.suite.tokens import bytes_of, counter_of
 from evaltape.text import counted
-from evaltape.workspace import Workspace
+from evaltape.workspace import Workspace, unjudged_mutants
 
 Estimate = tuple[Model, int, int, int, bool, bool]
 """A judge as a model, its calls, the most prompt and answer tokens, and whether these are counted and limited."""
@@ -21,14 +21,25 @@ Estimate = tuple[Model, int, int, int, bool, bool]
 def judge_estimates(workspace: Workspace, asked: Mapping[str, list[Sample]], looked_at: Collection[str]) -> Iterator[Estimate]:
     """Yield the calls to each judge: verdicts on answers that are there or still to come, and those its exam lacks."""
     for judge in workspace.judges:
-        count = counter_of(judge.served)
-        tokens = [
-            (most[0] + more, most[1])
-            for it, more in _calls(workspace, judge, asked, looked_at)
-            for most in [most_tokens(judge_request(judge, it.sample, it.answer), count or bytes_of)]
-        ]
-        prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
-        yield as_model(judge), len(tokens), prompts, answers, count is not None, answer_limit(judge.request) is not None
+        yield _estimate(judge, _calls(workspace, judge, asked, looked_at))
+
+
+def mutant_estimates(workspace: Workspace) -> Iterator[Estimate]:
+    """Yield the calls to each judge for verdicts on the mutants of all models' answers."""
+    for judge in workspace.judges:
+        models = workspace.suite.models.values()
+        yield _estimate(judge, ((it, 0) for model in models for it in unjudged_mutants(workspace, judge, model)))
+
+
+def _estimate(judge: Judge, calls: Iterable[tuple[Asked, int]]) -> Estimate:
+    count = counter_of(judge.served)
+    tokens = [
+        (most[0] + more, most[1])
+        for it, more in calls
+        for most in [most_tokens(judge_request(judge, it.sample, it.answer), count or bytes_of)]
+    ]
+    prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
+    return as_model(judge), len(tokens), prompts, answers, count is not None, answer_limit(judge.request) is not None
 
 
 def _calls(
