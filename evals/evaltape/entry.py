@@ -18,6 +18,7 @@ INI_KEYS = {
     "eval_cassettes": ("folder of the recordings, relative to rootdir (default: cassettes)", "string"),
     "eval_snapshots": ("folder of the accepted scores, relative to rootdir (default: beside the tests)", "string"),
     "eval_pack": ("from so many samples on a model's calls are kept in one cassette (default: 1000)", "string"),
+    "eval_batch_wait": ("how long --batch waits for its answers, as 90 s, 30 min or 12 h (default: 1 h)", "string"),
     "eval_timeout_s": ("seconds an API call may take as a whole before it is tried again (default: 180)", "string"),
 }
 

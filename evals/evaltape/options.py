@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from evaltape.settings import RECORD, RECORD_MISSING, REPLAY, Settings
 DEFAULT_CASSETTES = "cassettes"
 DEFAULT_TIMEOUT_S = "180"
 DEFAULT_PACK = 1000
+DEFAULT_BATCH_WAIT = "1 h"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -32,6 +34,16 @@ def add_options(parser: pytest.Parser) -> None:
     add("--record", action="store_true", help="call the API for every selected sample and replace its recording")
     add("--record-missing", action="store_true", help="call the API only for what has no valid recording")
     add("--retrain", action="store_true", help="with --record: pay for a new fine-tuning job although one exists")
+    add("--batch", action="store_true", help="with --record or --record-missing: ask through the Batch API")
+    add("--requests-to", metavar="DIR", help="with the same: call nothing, write what would be asked as Batch JSONL")
+    add(
+        "--answers-from",
+        metavar="PATH",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="with the same: take answers from an engine's output files, or folders of these, in place of calling",
+    )
     add("--concurrency", metavar="N", type=int, default=16, help="requests in flight, over all workers (default: 16)")
     add("--estimate", action="store_true", help="call nothing: print calls, tokens and an upper bound of their cost")
     add("--budget", metavar="USD", type=float, help="stop recording before the session's spend would pass this")
@@ -63,8 +75,12 @@ def read_settings(config: pytest.Config) -> Settings:
         args=tuple(dict.fromkeys(str(arg).split("::")[0] for arg in config.known_args_namespace.file_or_dir)),
         concurrency=option.concurrency,
         timeout_s=_timeout_s(config),
+        batch_wait_s=_batch_wait_s(config),
         pack=_pack(config),
         retrain=option.retrain,
+        batch=option.batch,
+        requests_to=here / option.requests_to if option.requests_to else None,
+        answers_from=tuple(here / path for path in option.answers_from),
         estimate=option.estimate,
         retiring=option.retiring,
         runs_nothing=runs_nothing(config),
@@ -122,6 +138,7 @@ def _check(option: Any) -> None:
         raise UserError("--record asks every sample again, --record-missing only what has no recording: use one of them")
     if option.mutate:
         _check_mutate(option)
+    _check_engines(option)
     if option.retrain and not option.record:
         raise UserError("--retrain starts a new fine-tuning job, which only --record may: add --record")
     if option.repeat != 1 and not (option.record or option.record_missing or option.estimate):
@@ -144,6 +161,22 @@ def _check(option: Any) -> None:
     if option.budget is not None and not option.budget > 0:
         raise UserError(f"--budget {option.budget:g}: it takes an amount of USD over 0")
     _check_files(option)
+
+
+def _check_engines(option: Any) -> None:
+    """Refuse a way to other engines without a recording, or beside another way."""
+    ways = {"--batch": option.batch, "--requests-to": option.requests_to, "--answers-from": option.answers_from}
+    given = [name for name, value in ways.items() if value]
+    if given and not (option.record or option.record_missing):
+        raise UserError(f"{given[0]} is a way to record: add --record, or --record-missing for what has no recording")
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} are different ways to the same answers: use one of them")
+    if given and option.retiring:
+        raise UserError(f"{given[0]} is about a recording, --retiring lists which models end: use one of them")
+    if given and not option.batch:
+        others = {"--estimate": option.estimate, "--retrain": option.retrain, "--budget": option.budget is not None}
+        for name in (name for name, value in others.items() if value):
+            raise UserError(f"{given[0]} calls nothing, and costs nothing: leave out {name}")
 
 
 def _check_mutate(option: Any) -> None:
@@ -190,6 +223,16 @@ def _timeout_s(config: pytest.Config) -> float:
     if not 0 < timeout_s < float("inf"):
         raise UserError(f"{config.inipath or 'pytest.ini'}: eval_timeout_s = {text}: it takes a number of seconds over 0")
     return timeout_s
+
+
+def _batch_wait_s(config: pytest.Config) -> float:
+    text = str(config.getini("eval_batch_wait") or DEFAULT_BATCH_WAIT).strip()
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(s|min|h)?", text)
+    if found is None:
+        raise UserError(
+            f"{config.inipath or 'pytest.ini'}: eval_batch_wait = {text}: it takes a time, as in 90 s, 30 min or 12 h"
+        )
+    return float(found[1]) * {"min": 60, "h": 3600}.get(found[2], 1)
 
 
 def _pack(config: pytest.Config) -> int:

@@ -71,7 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Prepare for a session that the controller alone has something to do in."""
-    if config.option.estimate or config.option.retiring or config.option.mutate:
+    if config.option.estimate or config.option.retiring or config.option.mutate or config.option.requests_to:
         from evaltape.hooks.listing import start_no_workers
 
         start_no_workers(config)

@@ -26,8 +26,12 @@ class Settings(msgspec.Struct, frozen=True):
     args: tuple[str, ...]
     concurrency: int
     timeout_s: float
+    batch_wait_s: float
     pack: int
     retrain: bool
+    batch: bool
+    requests_to: Path | None
+    answers_from: tuple[Path, ...]
     estimate: bool
     retiring: bool
     runs_nothing: bool
@@ -42,18 +46,23 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def records(self) -> bool:
-        """Whether the API may be called."""
+        """Whether answers are recorded: of the API, or of another engine's files."""
         return self.mode != REPLAY and not self.only_lists and not self.runs_nothing
 
     @property
     def previews(self) -> bool:
         """Whether the samples are those that a recording would have, without one being made."""
-        return self.estimate or (self.runs_nothing and self.mode != REPLAY)
+        return self.estimate or self.requests_to is not None or (self.runs_nothing and self.mode != REPLAY)
 
     @property
     def only_lists(self) -> bool:
         """Whether the session prints what it was asked for, and runs no test."""
-        return self.estimate or self.retiring
+        return self.estimate or self.retiring or self.requests_to is not None
+
+    @property
+    def asks_api(self) -> bool:
+        """Whether the answers of a recording come from the API, not from files."""
+        return self.requests_to is None and not self.answers_from
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as builtins that JSON can hold."""

@@ -11,7 +11,7 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_causes import causes
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
-from evaltape.hooks.collect_pairs import against_results, comparison_results
+from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results
 from evaltape.hooks.retirement import retirements
 from evaltape.recorder.api.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
@@ -85,7 +85,7 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
         retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
-        notes=tuple(workspace.notes),
+        notes=(*workspace.notes, *comparison_notes(view)),
     )
 
 

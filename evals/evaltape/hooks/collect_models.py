@@ -33,7 +33,7 @@ from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.suite.definition import CORRECTED, Model
-from evaltape.suite.pricing import call_usd, training_usd
+from evaltape.suite.pricing import batch_price, call_usd, training_usd
 from evaltape.workspace import Workspace
 
 LEAD = "first three lines"
@@ -120,7 +120,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         scores={**scores.intervals, **scores.corrected_intervals},
         gates=_gates(view, model, GATE, scores),
         usage=usage,
-        cost_usd=call_usd(model.price, usage.prompt_tokens, usage.completion_tokens) if model.price else None,
+        cost_usd=_cost_usd(scores),
         allow_failed=model.allow_failed,
         versions=served,
         recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
@@ -142,6 +142,15 @@ def _gates(view: SuiteView, model: Model, kind: Kind, scores: Scores) -> dict[st
 def _usage(scores: ModelScores) -> Usage:
     usages = [prediction.answer.usage for prediction in scores.predictions]
     return Usage(sum(usage.prompt_tokens for usage in usages), sum(usage.completion_tokens for usage in usages))
+
+
+def _cost_usd(scores: ModelScores) -> float | None:
+    """Return what the recorded calls cost by today's price; None without one."""
+    model, costs = scores.model, []
+    for answer in (prediction.answer for prediction in scores.predictions if model.price):
+        price = batch_price(model.price) if answer.came else model.price
+        costs.append(call_usd(price, answer.usage.prompt_tokens, answer.usage.completion_tokens))
+    return sum(costs) if model.price else None
 
 
 def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`--estimate` and `--retiring`: sessions that print what they were asked for, and run no test."""
+"""`--estimate`, `--retiring` and `--requests-to`: sessions that print what they were asked for, and run no test."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,13 +7,18 @@ import pytest
 
 from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.retirement import retirements
-from evaltape.hooks.selection import selected_calls, selected_models
+from evaltape.hooks.selection import selected_calls, selected_models, selection
 from evaltape.options import as_usage_error
 from evaltape.recorder.api.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
 from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.terminal import print_wrapped
 from evaltape.workspace import Workspace
+
+ANSWERS = (
+    "Let an engine answer them, then give this command again with --answers-from and the engine's output files, in place of "
+    "--requests-to: docs/scale.md"
+)
 
 
 def start_no_workers(config: pytest.Config) -> None:
@@ -44,6 +49,8 @@ class Listing:
         """List, in place of running tests. Errors of the collection are shown first."""
         if session.testsfailed or session.config.option.collectonly:
             return None
+        if self.evaluation.settings.requests_to is not None:
+            return self._write_requests(session)
         title = "retirement" if self.evaluation.settings.retiring else "estimate"
         selected = selected_calls(session.items)
         with as_usage_error():
@@ -52,6 +59,28 @@ class Listing:
             for workspace in self.evaluation.workspaces.values():
                 lines = self._lines(workspace, selected, selected_models(session.items, workspace.name))
                 _print(session.config, f"{title}: {workspace.name}", lines)
+        return True
+
+    def _write_requests(self, session: pytest.Session) -> bool:
+        from evaltape.recorder.batches.requests import write_requests
+        from evaltape.recorder.loop import Recorder
+        from evaltape.recorder.outcomes import Outcomes
+        from evaltape.recorder.plan import Planner
+
+        evaluation, folder = self.evaluation, self.evaluation.settings.requests_to
+        assert folder is not None
+        recorder = Recorder(Outcomes(), 1)
+        with as_usage_error():
+            if not evaluation.workspaces:
+                self.open()
+            Planner(evaluation.settings, evaluation.workspaces, recorder).plan(selection(session.items, evaluation))
+            written = write_requests(recorder.lanes, [it.suite for it in evaluation.workspaces.values()], folder)
+        for suite in evaluation.workspaces:
+            of_suite = [line for each in written if each.suite == suite for line in each.lines()]
+            _print(session.config, f"requests: {suite}", of_suite or ["Nothing is to be asked."])
+        if any(each.requests for each in written):
+            _print(session.config, "answers", [ANSWERS])
+        session.testsfailed = sum(each.unwritten for each in written)
         return True
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaltape.errors import RecordingError
 from evaltape.recorder import retries
@@ -47,6 +47,12 @@ class Calls:
             cost = self._count(lane, exchange, bool(text), hold)
         await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
 
+    async def receive(self, lane: Lane, call: Call, exchange: Exchange) -> "Counted":
+        """Record an answer of another engine, and end its call; return what it cost. Raises `CallFailed` if it is none."""
+        counted = count(lane, exchange, bool(_text_of(lane, exchange)))
+        await self.take(lane, call, replace(exchange, cost_usd=counted.usd if lane.model.price and counted.is_whole else None))
+        return counted
+
     async def take(self, lane: Lane, call: Call, exchange: Exchange) -> None:
         """Record an answer, wherever it came from, and end its call."""
         try:
@@ -59,6 +65,7 @@ class Calls:
         """Count a call that has ended, and publish how."""
         lane.tally.done += 1
         lane.tally.failed += error is not None
+        lane.away.pop(call, None)
         call.ask.end(error)
 
     # ------------------------------------------------------------ without an answer
@@ -122,15 +129,13 @@ class Calls:
 
     def _count(self, lane: Lane, exchange: Exchange, has_text: bool, hold: Hold) -> float | None:
         """Return what an answer cost; None if its counts don't say, so that it counts for the most."""
-        usage = read_usage(exchange.answered.get("usage"), has_text)
-        lane.tally.tokens += usage.prompt + usage.answer
-        cost = call_usd(lane.model.price, usage.prompt, usage.answer)
+        cost, is_whole = count(lane, exchange, has_text)
         is_dearer = cost > hold.most_usd > 0
-        hold.settle(cost if usage.is_whole or is_dearer else None)
+        hold.settle(cost if is_whole or is_dearer else None)
         if is_dearer:
             lane.dearest *= cost / hold.most_usd * MARGIN
             self._bound_anew(lane)
-        return cost if usage.is_whole else None
+        return cost if is_whole else None
 
     def _bound_anew(self, lane: Lane) -> None:
         if self._recorder.budget.limit_usd is not None:
@@ -159,6 +164,21 @@ class Calls:
                 await asyncio.sleep(retries.WRITE_PATIENCE_S / 40)
         finally:
             self.unwritten -= 1
+
+
+class Counted(NamedTuple):
+    """What an answer cost by its own counts."""
+
+    usd: float
+    is_whole: bool
+    """Whether the counts say all of it."""
+
+
+def count(lane: Lane, exchange: Exchange, has_text: bool) -> Counted:
+    """Count the tokens of an answer; return what it cost."""
+    usage = read_usage(exchange.answered.get("usage"), has_text)
+    lane.tally.tokens += usage.prompt + usage.answer
+    return Counted(call_usd(lane.model.price, usage.prompt, usage.answer), usage.is_whole)
 
 
 def _text_of(lane: Lane, exchange: Exchange) -> str:

@@ -2,7 +2,7 @@
 
 What a call asks, and where its answer goes, is its `Ask`: a sample's answer today. A second kind (a judge's verdict on an
 answer) is another class beside `SampleAsk`, its calls are added to the lane of the judge's model as soon as there is an
-answer, and they share concurrency, pace and budget. Answers from elsewhere go straight to an ask's `keep`.
+answer, and they share concurrency, pace and budget. Calls that another engine answers leave `waiting` for `away`.
 """
 
 import re
@@ -27,6 +27,10 @@ class Ask(Protocol):
     @property
     def sample(self) -> str:
         """The id of the sample that it is about."""
+
+    @property
+    def name(self) -> str:
+        """The path of its recording under the suite's folder, without suffix."""
 
     @property
     def place(self) -> str:
@@ -89,6 +93,8 @@ class Lane:
     tally: LaneTally
     waiting: deque[Call] = field(default_factory=deque)
     delayed: list[Call] = field(default_factory=list)
+    away: dict[Call, None] = field(default_factory=dict)
+    """Those that another engine answers, or shall."""
     given_up: str | None = None
     """Why no further call is made."""
     has_asked_too_long: bool = False
@@ -118,6 +124,14 @@ class Lane:
         """Yield the calls that are neither in flight nor ended."""
         yield from self.waiting
         yield from self.delayed
+        yield from self.away
+
+    def send_away(self) -> list[Call]:
+        """Take all calls that wait, for another engine to answer."""
+        calls = list(self.waiting)
+        self.waiting.clear()
+        self.away.update(dict.fromkeys(calls))
+        return calls
 
     def waits_for(self, now: float) -> str:
         """Return why no call may start now."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -27,7 +27,7 @@ from evaltape.recorder.wire import CallEnd
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
-from evaltape.suite.pricing import most_usd
+from evaltape.suite.pricing import batch_price, most_usd
 from evaltape.text import duration, usd
 
 TICK_S = 0.5
@@ -37,6 +37,13 @@ REPORT_EVERY_S = 0.1
 """How often the tally is reported if it has changed."""
 
 JobDriver = Callable[["Recorder"], Awaitable[None]]
+
+
+class Engine(Protocol):
+    """Answers calls in place of the loop's own calls, one by one: from files, or through the Batch API."""
+
+    def take_up(self, lane: Lane, calls: list[Call]) -> None:
+        """See to it that these calls of a lane end, in a question or a job of the recorder's."""
 
 
 class Recorder:
@@ -54,13 +61,15 @@ class Recorder:
         self.concurrency = most_in_flight(concurrency)
         self.budget = Budget(budget_usd)
         self.tally = Tally(spend=self.budget.spend)
-        self._calls = Calls(self)
+        self.calls = Calls(self)
         self.lanes: list[Lane] = []
         if self.concurrency < concurrency:
             self.tally.notes.append(
                 f"{self.concurrency} calls are in flight at most, not --concurrency {concurrency}: this system lets a process "
                 "open no more files (ulimit -n)"
             )
+        self.engine: Engine | None = None
+        """What answers the calls, if the loop doesn't call the API for each."""
         self._report = report
         self.at_end: list[Callable[[], Awaitable[None]]] = []
         """Called after the last call."""
@@ -81,6 +90,8 @@ class Recorder:
 
         `asked_by` is the name that the API knows the model by; empty if there is none yet.
         """
+        if self.engine is not None:
+            model = msgspec.structs.replace(model, price=batch_price(model.price))
         tally = LaneTally(model.key, has_price=model.price is not None)
         lane = Lane(model, endpoint, self._throttle(endpoint, model, asked_by), tally)
         self.lanes.append(lane)
@@ -94,7 +105,7 @@ class Recorder:
         lane.tally.total += len(calls)
         if lane.given_up is not None:
             for call in calls:
-                self._calls.end(lane, call, lane.given_up)
+                self.calls.end(lane, call, lane.given_up)
         else:
             lane.waiting.extend(calls)
         self._wake.set()
@@ -236,10 +247,12 @@ class Recorder:
 
     def _start_calls(self) -> float:
         """Start every call that may start, model by model in turn; return the seconds until another may."""
+        if self.engine is not None:
+            return self._hand_over(self.engine)
         pause = float("inf")
         idle = 0
         while idle < len(self.lanes) and not self.outcomes.stopped:
-            if self.tally.in_flight >= self.concurrency or self._calls.unwritten:
+            if self.tally.in_flight >= self.concurrency or self.calls.unwritten:
                 return float("inf")
             lane = self.lanes[self._turn % len(self.lanes)]
             self._turn += 1
@@ -255,6 +268,12 @@ class Recorder:
                 return float("inf")
         return pause
 
+    def _hand_over(self, engine: Engine) -> float:
+        lanes = [lane for lane in self.lanes if lane.waiting]
+        for lane in lanes:
+            engine.take_up(lane, lane.send_away())
+        return 0.0 if lanes else float("inf")
+
     def _show_wait(self, lane: Lane, now: float, wait_s: float) -> None:
         if retries.WORTH_SAYING_S <= wait_s < float("inf"):
             self.tally.waits[lane.model.key] = f"waiting {duration(wait_s)}: {lane.waits_for(now)}"
@@ -266,7 +285,7 @@ class Recorder:
         try:
             body = call.ask.body()
         except RecordingError as error:
-            self._calls.end(lane, call, str(error))
+            self.calls.end(lane, call, str(error))
             return True
         hold = self.budget.hold(most_usd(lane.model, body) * lane.dearest)
         if hold is None:
@@ -293,7 +312,7 @@ class Recorder:
 
     async def _make(self, lane: Lane, call: Call, body: dict[str, Any], hold: Hold) -> None:
         try:
-            await self._calls.make(lane, call, body, hold)
+            await self.calls.make(lane, call, body, hold)
         except Exception as error:  # No test may wait for ever.
             self.stop(f"the recording broke off: {error!r}")
         finally:

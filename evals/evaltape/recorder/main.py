@@ -44,7 +44,7 @@ def _serve(pipe: Pipe, settings: Settings) -> None:
         for workspace in workspaces.values():
             locks.enter_context(locked(workspace.folder, settings.cassettes, workspace.suite.models, workspace.suite.file))
         pipe.send(Ready())
-        if settings.mode == RECORD:
+        if settings.mode == RECORD and settings.asks_api:
             import openai  # noqa: F401  # While the controller loads the samples. For a few missing calls it may not be needed.
         message = pipe.receive()
         try:
@@ -68,6 +68,12 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
             recorder.stop_soon(message.reason)
 
     recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, report)
+    if settings.answers_from:
+        from evaltape.recorder.batches.from_files import FromFiles
+        from evaltape.recorder.batches.outputs import Outputs
+
+        suites = {name: workspace.suite for name, workspace in workspaces.items()}
+        recorder.engine = FromFiles(Outputs(settings.answers_from, suites), recorder)
     Planner(settings, workspaces, recorder).plan(selection)
     _settle(settings, workspaces)
     pipe.send(Begun())

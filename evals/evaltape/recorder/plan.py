@@ -13,6 +13,7 @@ from evaltape.finetuning.jobs import PreparedJob
 from evaltape.judging.exam import Question
 from evaltape.judging.request import as_model
 from evaltape.names import shown
+from evaltape.recorder.api.address import base_url_of
 from evaltape.recorder.api.client import Endpoint, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.loop import Recorder
@@ -63,7 +64,7 @@ class Planner:
         plans += [MutantsPlan(self.bench(workspace), *key.split("/")) for workspace, key, _ in selected if "/" in key]
         for plan in plans:
             plan.check()
-        for plan in plans:
+        for plan in plans if self.settings.requests_to is None else ():
             plan.begin()
         for plan in plans:
             plan.add()
@@ -78,6 +79,8 @@ class Planner:
 
     def check_asked(self, workspace: Workspace, model: Model, table: str, training: bool = False) -> None:
         """Raise `UserError` if a model can't be asked, or not within the budget; `table` is where the suite says how."""
+        if not self.settings.asks_api:
+            return
         place, endpoint = f"{shown(workspace.suite.file)}: [{table}]", self.endpoint(model)
         if holds_secret(json.dumps(model.request), (endpoint.key,)):
             raise UserError(f"{place} request {HOLDS_KEY}, and recordings hold the request")
@@ -116,7 +119,10 @@ class Planner:
 
     def endpoint(self, model: Model) -> Endpoint:
         """Return the endpoint a model is asked at, one for each address and key. Raises `UserError`."""
-        endpoint = endpoint_of(model, self.settings.timeout_s)
+        if self.settings.asks_api:
+            endpoint = endpoint_of(model, self.settings.timeout_s)
+        else:  # Nothing is sent, so no key is needed.
+            endpoint = Endpoint(base_url_of(model), "", self.settings.timeout_s)
         return self._endpoints.setdefault((endpoint.base_url, endpoint.key), endpoint)
 
 
@@ -178,7 +184,7 @@ class ModelPlan:
 
     def _drives_job(self) -> bool:
         job = self.model.job
-        if job is None:
+        if job is None or not self.settings.asks_api:
             return False
         jobs = self.workspace.jobs
         if self.settings.mode == RECORD or not jobs.is_recorded(job.key) or jobs.has_open_order(job.key):
@@ -208,7 +214,7 @@ class ModelPlan:
             self._add_job(self.prepared)
         else:
             if self.model.job is not None:
-                self._end_job(None)
+                self._end_job(None if self.settings.asks_api else self._why_no_job())
             self._add_lane(self.calls)
 
     def _add_lane(self, sample_calls: list[tuple[Sample, int]]) -> None:
@@ -216,7 +222,16 @@ class ModelPlan:
         if sample_calls:
             asks = [self._ask(sample, repeat) for sample, repeat in sample_calls]
             self.recorder.add_lane(self.model, self._asked_by(), self._asked_at(), asks)
-            self.recorder.add_question(lambda recorder: self._ask_end())
+            if self.settings.asks_api:
+                self.recorder.add_question(lambda recorder: self._ask_end())
+
+    def _why_no_job(self) -> str | None:
+        """Return why a tuned model can't be asked, where no job is driven."""
+        try:
+            self.workspace.jobs.served(self.model)
+        except RecordingError as error:
+            return str(error)
+        return None
 
     def _asked_by(self) -> str:
         with contextlib.suppress(RecordingError):  # Each of its calls will say so.
@@ -251,6 +266,8 @@ class ModelPlan:
 
     def _asked_at(self) -> Endpoint:
         """Return where the calls go: for a tuned model that is deployed elsewhere, there."""
+        if not self.settings.asks_api:
+            return self.endpoint
         base_url = self.workspace.jobs.job(self.model.job.key).base_url if self.model.job else None
         return self.planner.endpoint(msgspec.structs.replace(self.model, base_url=base_url)) if base_url else self.endpoint
 

@@ -1,7 +1,7 @@
 """A call for one sample's answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from evaltape.errors import RecordingError
@@ -10,7 +10,7 @@ from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
-from evaltape.recording.unfinished import Unfinished, cassette_name
+from evaltape.recording.unfinished import Unfinished, cassette_name, new_text
 from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
@@ -37,6 +37,11 @@ class SampleAsk:
         return self.of.id
 
     @property
+    def name(self) -> str:
+        """The cassette's path under the suite's folder, without suffix."""
+        return f"{self.model.key}/{cassette_name(self.of, self.repeat)}"
+
+    @property
     def place(self) -> str:
         """The cassette."""
         return shown(self.recordings.cassette(self.model, self.of, self.repeat))
@@ -50,10 +55,7 @@ class SampleAsk:
 
     def keep(self, exchange: Exchange) -> None:
         """Write the cassette. Raises `RecordingError` if it must not be written, `OSError` if it can't be now."""
-        text = cassettes.as_text([exchange])
-        if self.unfinished and not self.unfinished.is_replaced(cassette_name(self.of, self.repeat), text):
-            # The same answer in the same microseconds: a file that didn't change would count as not asked again.
-            text = cassettes.as_text([replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
+        text = new_text(exchange, self.unfinished, cassette_name(self.of, self.repeat))
         cassettes.write_text(self.recordings.cassette(self.model, self.of, self.repeat), text, secrets=(self.secret,))
         promote(self.recordings.folder)
 

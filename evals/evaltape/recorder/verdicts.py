@@ -5,7 +5,7 @@ error is published apart, and leaves the answer unscored by that judge.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from evaltape.recorder.wire import verdicts_key
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
-from evaltape.recording.unfinished import Unfinished
+from evaltape.recording.unfinished import Unfinished, new_text
 from evaltape.recording.verdicts import Asked, Verdicts
 from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
@@ -52,6 +52,11 @@ class VerdictAsk:
         return self.of.sample.id
 
     @property
+    def name(self) -> str:
+        """The cassette's path under the suite's folder, without suffix."""
+        return self.of.place.with_suffix("").as_posix()
+
+    @property
     def place(self) -> str:
         """The cassette."""
         return shown(self.verdicts.cassette(self.of))
@@ -69,10 +74,7 @@ class VerdictAsk:
     def keep(self, exchange: Exchange) -> None:
         """Write the cassette. Raises `RecordingError` if it must not be written, `OSError` if it can't be now."""
         path = self.verdicts.cassette(self.of)
-        text = cassettes.as_text([exchange])
-        if self.unfinished and not self.unfinished.is_replaced(path.stem, text):
-            text = cassettes.as_text([replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
-        cassettes.write_text(path, text, secrets=(self.secret,))
+        cassettes.write_text(path, new_text(exchange, self.unfinished, path.stem), secrets=(self.secret,))
         promote(self.verdicts.folder)
 
     def end(self, error: str | None) -> None:

@@ -3,6 +3,7 @@
 They are written whole or not at all, and hold no secret in headers and bodies.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -24,6 +25,8 @@ REMOVED_KEYS = {"organization_id", "organization", "org_id", "project_id", "proj
 LARGEST_BYTES = 32 * 2**20
 LATENCY, COST, CALL = "x-evaltape-latency-s", "x-evaltape-cost-usd", "x-evaltape-call"
 """Headers of our own, beside the API's: how long the answer took, what it cost, and in a pack the name of the call."""
+CAME, BATCH, ANSWERS_FROM = "x-evaltape-came", "batch", "answers-from"
+"""A header of our own with its values: how an answer came that wasn't a live call's."""
 _FILTERED = ("content_filter", "content_policy_violation", "moderation_blocked")
 _HTTP_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
@@ -45,6 +48,8 @@ class Exchange:
     date: str | None = None
     latency_s: float | None = None
     cost_usd: float | None = None
+    came: str | None = None
+    """How the answer came: `BATCH`, `ANSWERS_FROM`, or None for a live call."""
     name: str | None = None
     """Of a call in a pack: the name that a cassette of its own would have."""
 
@@ -145,6 +150,7 @@ def _exchange(place: str | Told, request: Asked, response: Any) -> Exchange:
             date=str(headers["date"][0]) if "date" in headers else None,
             latency_s=_number(headers, LATENCY),
             cost_usd=_number(headers, COST),
+            came=str(headers[CAME][0]) if CAME in headers else None,
             name=str(headers[CALL][0]) if CALL in headers else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
@@ -197,6 +203,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return list(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def digest_of(asked: Any) -> str:
+    """Return a digest of a JSON body in 16 hex digits: the same for bodies that are `is_same`."""
+    return hashlib.sha256(canonical(_plain(asked)).encode()).hexdigest()[:16]
 
 
 def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> list[str]:
@@ -293,6 +304,8 @@ def _headers(exchange: Exchange) -> Iterable[tuple[str, str]]:
         yield LATENCY, f"{exchange.latency_s:.6f}"
     if exchange.cost_usd is not None:
         yield COST, f"{exchange.cost_usd:.9f}"
+    if exchange.came is not None:
+        yield CAME, exchange.came
     if exchange.name is not None:
         yield CALL, exchange.name
 

@@ -196,6 +196,7 @@ def answer_of(exchange: Exchange) -> Answer:
         read_refused_prompt(exchange.answered) if filtered else read_completion(exchange.answered),
         latency_s=exchange.latency_s,
         cost_usd=exchange.cost_usd,
+        came=exchange.came or "",
         recorded=recorded_on(exchange),
     )
 

@@ -14,12 +14,14 @@ gone, further answers of samples that were asked once). Until then `--record-mis
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaltape.errors import RecordingError
 from evaltape.files import write_whole
 from evaltape.names import shown
+from evaltape.recording import cassettes
+from evaltape.recording.cassettes import Exchange
 from evaltape.recording.model_calls import JOB, REPEAT, ModelCalls, call_of
 from evaltape.samples.sample import Sample
 
@@ -67,6 +69,10 @@ class Unfinished:
     def is_replaced(self, name: str, text: str) -> bool:
         """Return whether `text` written as the cassette `name` would count as its new recording."""
         return self.to_come.get(name) != hashlib.sha256(text.encode()).hexdigest()
+
+    def count(self, name: str) -> None:
+        """Count a call's present recording as its new one."""
+        self.to_come.pop(name, None)
 
     def forget(self, sample: Sample, repeat: int = 1) -> None:
         """Note that there is nothing to ask: a judge's verdict on an answer that holds no text."""
@@ -119,6 +125,18 @@ def read_unfinished(folder: Path, model: str) -> Unfinished | None:
             f"{shown(path)}: damaged ({type(error).__name__}). It says what a fresh recording has still to ask: restore it, "
             "or delete it together with the model's cassettes and record them again"
         ) from None
+
+
+def new_text(exchange: Exchange, unfinished: Unfinished | None, name: str) -> str:
+    """Return the text of a call's new cassette; a fresh recording counts it, though the file were the same as before."""
+    text = cassettes.as_text([exchange])
+    if unfinished is None or unfinished.is_replaced(name, text):
+        return text
+    if exchange.came:  # It was taken before, by a session that was cut short.
+        unfinished.count(name)
+        return text
+    # The same answer in the same microseconds: a file that didn't change would count as not asked again.
+    return cassettes.as_text([replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
 
 
 def cassette_name(sample: Sample, repeat: int = 1) -> str:

@@ -90,5 +90,7 @@ class Answer(msgspec.Struct, frozen=True):
     """The price of the recorded call; None likewise."""
     recorded: str | None = None
     """The day of the call, as `2026-11-24`; None likewise."""
+    came: str = ""
+    """How it came: `batch`, `answers-from`, or empty for a live call."""
     raw: str = ""
     """All that the model said, where `[answer]` takes a part of it; empty if that is the text."""

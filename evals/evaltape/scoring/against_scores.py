@@ -158,6 +158,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         gained = [sample for sample, answered in today.items() if answered and past.get(sample) is False]
         notes = (
             f"recorded with {self.request}" if self.request else "",
+            self.ways,
             f"{counted(len(lost), 'sample')} answered then and not now ({listed(lost, NAMED)})" if lost else "",
             f"{counted(len(gained), 'sample')} answered now and not then ({listed(gained, NAMED)})" if gained else "",
             self.samples.in_short,

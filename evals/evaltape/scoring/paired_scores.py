@@ -142,7 +142,16 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know beside the numbers."""
-        return ()
+        return (self.ways,) if self.ways else ()
+
+    @property
+    def ways(self) -> str:
+        """That the answers of the two sides came in different ways; empty if they didn't."""
+        before, after = _ways(self.baseline), _ways(self.candidate)
+        if not before or not after or before == after:
+            return ""
+        asked, now, then = self.comparison, " and ".join(after), " and ".join(before)
+        return f"the answers of {asked.candidate} came by {now}, those of {asked.baseline} by {then}"
 
     def properties(self, bound: Bound | None) -> Iterator[tuple[str, float]]:
         """Yield what JUnit XML holds of all differences, or of one with its bound."""
@@ -153,6 +162,17 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         if bound is not None:
             yield bound.suite_key, bound.limit
         yield "samples", len(self.pairs if bound is None else self.scored(bound.metric))
+
+
+CAME = {"": "live calls", "batch": "the Batch API", "answers-from": "another engine's files"}
+"""What messages call the ways that answers come."""
+
+
+def _ways(scores: ModelScores) -> list[str]:
+    """Return how the answers of a model came; nothing for those from a file of predictions."""
+    if scores.model.predictions is not None:
+        return []
+    return sorted({CAME.get(one.answer.came, one.answer.came) for one in scores.answered})
 
 
 def _deciding_end(bound: Bound, metric: Metric, found: Difference) -> float | None:

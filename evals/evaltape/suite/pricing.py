@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from evaltape.suite.definition import Model, Price, TrainingPrice
 from evaltape.suite.tokens import Count, bytes_of
 
@@ -25,6 +27,13 @@ def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) ->
     if price is None:
         return 0.0
     return min(_usd(prompt_tokens, price.input) + _usd(completion_tokens, price.output), MOST_USD)
+
+
+def batch_price(price: Price | None) -> Price | None:
+    """Return the price of calls through the Batch API."""
+    return price and msgspec.structs.replace(
+        price, input=price.input * price.batch, output=price.output * price.batch, batch=1.0
+    )
 
 
 def training_usd(price: TrainingPrice | None, trained_tokens: int) -> float | None:

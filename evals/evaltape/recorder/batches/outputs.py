@@ -1,0 +1,128 @@
+"""The output files of an engine, looked through once: where the answer to each request lies, whatever the order.
+
+An answer counts before an error, and of two alike the first. A last line that is cut off isn't read.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from evaltape.errors import UserError
+from evaltape.names import nearest, shown
+from evaltape.recorder.batches.lines import Reply, call_name, read_reply
+from evaltape.suite.definition import Suite
+from evaltape.text import cut, listed
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a reply lies."""
+
+    path: Path
+    line: int
+    """Counted from 1."""
+    start: int
+    """In bytes."""
+    length: int
+    is_answer: bool
+
+    def __str__(self) -> str:
+        return f"{shown(self.path)}, line {self.line}"
+
+
+class Outputs:
+    """The replies of some files. Raises `UserError` for a file that isn't one of answers to these suites."""
+
+    def __init__(self, paths: Iterable[Path], suites: Mapping[str, Suite]) -> None:
+        self.notes: list[str] = []
+        """What a person should know of the files."""
+        self._suites = suites
+        self._places: dict[str, Place] = {}
+        self._by_call: dict[str, Place] = {}
+        for path in _files(paths):
+            self._look_through(path)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def find(self, custom_id: str) -> Reply | None:
+        """Return the reply to a request; None if the files have none."""
+        place = self._places.get(custom_id)
+        if place is None:
+            return None
+        with place.path.open("rb") as file:
+            file.seek(place.start)
+            return read_reply(file.read(place.length))
+
+    def place_of(self, call: str) -> Place | None:
+        """Return where a reply to some request of a call lies, today's or not; None if there is none."""
+        return self._by_call.get(call)
+
+    def _look_through(self, path: Path) -> None:
+        found, foreign = 0, list[str]()
+        for place, text in _lines(path):
+            try:
+                reply = read_reply(text)
+            except ValueError as error:
+                if found and not text.endswith(b"\n"):
+                    self.notes.append(f"{shown(path)}: its last line is cut off, and isn't read")
+                    return
+                raise UserError(f"{place} {error}. An output file is JSON Lines of custom_id, response and error") from None
+            name = call_name(reply.custom_id)
+            if name is None:
+                raise UserError(
+                    f"{place}: the custom_id {cut(reply.custom_id, 80)!r} isn't one that --requests-to writes, as in "
+                    "SUITE/MODEL/SAMPLE@0123456789abcdef"
+                )
+            found += 1
+            if name.suite not in self._suites:
+                foreign.append(name.suite)
+                continue
+            self._refuse_unknown(place, name.suite, name.model)
+            place = msgspec.structs.replace(place, is_answer=reply.is_answer)
+            before = self._places.get(reply.custom_id)
+            if before is None or (place.is_answer and not before.is_answer):
+                self._places[reply.custom_id] = self._by_call[name.call] = place
+        if foreign:
+            self._tell_foreign(path, foreign, found)
+
+    def _refuse_unknown(self, place: Place, suite: str, model: str) -> None:
+        keys = [*self._suites[suite].models, *self._suites[suite].judges]
+        if model not in keys:
+            raise UserError(
+                f"{place}: an answer of {cut(model, 80)!r}, which isn't a model of the suite {suite}.{nearest(model, keys)} "
+                f"Models: {listed(keys, 10)}"
+            )
+
+    def _tell_foreign(self, path: Path, foreign: list[str], found: int) -> None:
+        names = listed([repr(name) for name in dict.fromkeys(foreign)])
+        if len(foreign) == found:
+            raise UserError(
+                f"{shown(path)}: answers to the suite {names}, and this session is of {listed(list(self._suites))}. "
+                "Name the suite with --suite"
+            )
+        self.notes.append(f"{shown(path)}: {len(foreign):,} of {found:,} answers are to the suite {names}, and aren't read")
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(path.glob("*.jsonl"))
+        if not found:
+            raise UserError(f"--answers-from {shown(path)}: a folder without .jsonl files. Put tests before the option")
+        yield from found
+
+
+def _lines(path: Path) -> Iterator[tuple[Place, bytes]]:
+    """Yield the lines of a file that aren't empty, and where they lie."""
+    start = 0
+    try:
+        with path.open("rb") as file:
+            for number, text in enumerate(file, 1):
+                if text.strip():
+                    yield Place(path, number, start, len(text), False), text
+                start += len(text)
+    except OSError as error:
+        raise UserError(f"--answers-from {shown(path)}: can't be read: {error.strerror or error}") from None
