@@ -11,6 +11,7 @@ import pytest
 
 from evaltape.errors import UserError
 from evaltape.settings import RECORD, RECORD_MISSING, REPLAY, Settings
+from evaltape.text import without_commands
 
 DEFAULT_CASSETTES = "cassettes"
 DEFAULT_TIMEOUT_S = "180"
@@ -251,4 +252,4 @@ def as_usage_error() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(without_commands(str(error))) from None

@@ -39,6 +39,7 @@ from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Model
+from evaltape.text import without_commands
 
 if TYPE_CHECKING:
     from evaltape.hooks.controller import Controller
@@ -158,7 +159,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> Generator[None, Any, A
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, Any, Any]:
     """Report a user's error; put gates behind every sample; workers leave gates to the controller."""
     if USER_ERROR in config.stash:
-        raise pytest.UsageError(str(config.stash[USER_ERROR]))
+        raise pytest.UsageError(without_commands(str(config.stash[USER_ERROR])))
     items[:] = [item for item in items if case_of(item) is not NOTHING]
     evaluation = config.stash[EVALUATION]
     evaluation.findings.test_ids.update(sample_tests(items))

@@ -1,4 +1,8 @@
-"""Texts of people and models, made fit for a line of a terminal or a cell of a Markdown table: always data."""
+"""Texts of people and models, made fit for a line of a terminal or a cell of a Markdown table: always data.
+
+GitHub reads both. A line of a job's log may be a command to the runner (`::error::`, `##[add-mask]`), and a comment's text,
+once its entities are undone, may mention a person or link to an issue, a commit or an address.
+"""
 
 import re
 import textwrap
@@ -9,17 +13,42 @@ _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
 """Format characters that only shape what stands beside them, as in emoji and Persian."""
 _MARKS = re.compile(r"[-!#$&*+.:<>@\[\\\]^_`{|}~]")
-"""Whatever means something to Markdown, HTML or GitHub, in any place."""
+"""Characters that mean something to Markdown or HTML in any place."""
+_COMMANDS = re.compile(r"(?:\A|(?<=[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]))\s*::|##\[")
+"""Where a runner of GitHub Actions begins to read a command: at the start of a line, or anywhere in it."""
+_LIVE = re.compile(r"(?<=@)(?=[0-9A-Za-z])|(?<=#)(?=\d)|(?<=[Gg][Hh]-)(?=\d)|(?<=:)(?=//|[\w+-]+:)|(?<=[Ww]{3})(?=\.)")
+"""Within what GitHub makes links and pictures of: `@name`, `#1`, `GH-1`, `https://`, `:tada:`, `www.`."""
+_HASH = re.compile(r"(?<![0-9A-Za-z_])[0-9a-fA-F]{7,64}(?![0-9A-Za-z_])")
+"""What may name a commit; GitHub takes seven digits for one."""
+_JOINER = "\u2060"
+"""Shows nothing, and breaks no line."""
 
 
 def visible(text: str) -> str:
-    r"""The text in one line, with every control, escape and bidirectional character as `\n`, `\x1b`, `\u202e`."""
+    r"""The text in one line, with every control, escape and bidirectional character as `\n`, `\x1b`, `\u202e`.
+
+    A command to a runner of GitHub Actions is none any more.
+    """
+    return without_commands(one_line(text))
+
+
+def one_line(text: str) -> str:
+    """Likewise, for a reader that takes no commands: a page, a comment."""
     if text.isprintable():
         return text
-    return "".join(_visible(character) for character in text)
+    return "".join(_one_line(character) for character in text)
 
 
-def _visible(character: str) -> str:
+def without_commands(text: str) -> str:
+    r"""Lines in which no runner reads a command: the last character of its sign is escaped.
+
+    >>> without_commands("::error::x")
+    ':\\x3aerror::x'
+    """
+    return _COMMANDS.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", text)
+
+
+def _one_line(character: str) -> str:
     hidden = unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
     return character.encode("unicode-escape").decode() if hidden else character
 
@@ -51,14 +80,19 @@ def cut(text: str, width: int) -> str:
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """The visible text in lines of at most `width` columns where its words allow; all but the first are indented."""
-    return textwrap.wrap(visible(text), width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(visible(text), width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return [without_commands(line) for line in lines]
 
 
 def markdown(text: str, longest: int | None = None) -> str:
-    """The visible text as Markdown that shows exactly it: no mark-up, link, mention or HTML comes of it."""
-    text = visible(text)
+    """The visible text as Markdown that shows exactly it: no mark-up, link, mention or HTML comes of it.
+
+    Entities stop Markdown. GitHub looks for mentions and links once they are undone, so these hold a character that is unseen.
+    """
+    text = one_line(text)
     if longest is not None and len(text) > longest:
         text = text[: longest - 3] + "..."
+    text = _HASH.sub(lambda found: _JOINER.join(textwrap.wrap(found[0], 6)), _LIVE.sub(_JOINER, text))
     return _MARKS.sub(lambda found: f"&#{ord(found[0])};", text)
 
 

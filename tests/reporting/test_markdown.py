@@ -185,16 +185,6 @@ def test_a_summary_fits_github_too():
 # ---------------------------------------------------------------- texts are texts
 
 
-def test_texts_of_models_are_shown_and_never_become_markup(project, api):
-    api.answers["small-2026-01-01"] = lambda prompt: EVIL
-    project.run("evals", "-m", "baseline", "--record", "--snapshot-update", "--comment", "comment.md")
-    page = rendered((project.root / "comment.md").read_text(encoding="utf-8"))
-    assert "<script" not in page
-    assert "<a " not in page
-    assert "<img" not in page
-    assert html.escape(EVIL.replace("\n", "\\n"), quote=False) in page.replace("&quot;", '"')
-
-
 def test_no_text_from_anywhere_becomes_markup():
     made = with_against(with_slices(facts()))
     suite = suite_of(made)
@@ -220,7 +210,7 @@ def test_markdown_shows_exactly_the_text(text):
     rendered = MarkdownIt("commonmark").enable("table").render(f"| {markdown(text)} | |\n|---|---|\n")
     cell = rendered.split("<th>")[1].split("</th>")[0]
     shown = text.replace("\n", "\\n").replace("\x1b", "\\x1b").strip()
-    assert html.unescape(cell) == shown
+    assert html.unescape(cell).replace("\u2060", "") == shown
 
 
 def test_a_long_text_is_cut():

@@ -16,7 +16,7 @@ from evaltape.findings import Answered, Asserted, AssertedOtherwise, Compared, F
 from evaltape.hooks.reports import ACCEPTED, finding_in
 from evaltape.reporting.results import Cause, Results
 from evaltape.samples.answer import Failure
-from evaltape.text import cut, visible
+from evaltape.text import cut, visible, without_commands
 
 UNCUT = 2
 """The verbosity from which nothing is shortened."""
@@ -36,6 +36,7 @@ Key = tuple[str, str, str]
 
 def shorten(report: Any, item: pytest.Item, finding: Finding | None) -> None:
     """Let a report begin with what failed; let that of a sample without an answer consist of the reason."""
+    disarm(report)
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return
@@ -45,6 +46,22 @@ def shorten(report: Any, item: pytest.Item, finding: Finding | None) -> None:
     failure = _failure_in(finding)
     if failure is not None and is_short(item.config):
         report.longrepr = visible(str(failure))
+
+
+def disarm(report: Any) -> None:
+    """Take commands to a runner of GitHub Actions out of a failed test's report: its texts are of models and data."""
+    report.sections = [(title, without_commands(text)) for title, text in report.sections]
+    if isinstance(report.longrepr, str):
+        report.longrepr = without_commands(report.longrepr)
+        return
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = without_commands(crash.message)
+    tracebacks = [each[0] for each in getattr(report.longrepr, "chain", ())]
+    for entry in (entry for each in tracebacks for entry in each.reprentries):
+        entry.lines[:] = map(without_commands, entry.lines)
+        if getattr(entry, "reprlocals", None) is not None:
+            entry.reprlocals.lines[:] = map(without_commands, entry.reprlocals.lines)
 
 
 def is_short(config: pytest.Config) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from evaltape.files import write_output
 from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results
-from evaltape.text import visible
+from evaltape.text import one_line
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
@@ -92,7 +92,7 @@ def _cause(cause: Mapping[str, Any]) -> str:
 
 def _shown(text: str) -> str:
     """Return a text as HTML that shows it, with control characters as what they are."""
-    return html.escape(visible(text))
+    return html.escape(one_line(text))
 
 
 def _asset(name: str) -> str:
