@@ -126,7 +126,7 @@ def test_a_failing_run_is_short_and_has_its_numbers_in_the_short_summary(reposit
         "FAILED evals/test_with_a_name.py::test_names - 2 tests: assert 0 == 1",
         "FAILED evals/test_with_a_name.py::test_gate - 6 tests: 0.2500 < 0.5; 0.2500 <...",
     ], summary
-    assert "\n  0.2500 < 0.3: summariser-of-the-second-team rougeL: mean is under its gate" in run.output, run.output
+    assert "\n  0.2500 < 0.3: summariser-of-the-second-team rougeL: mean under its gate" in run.output, run.output
     run = repository.pytest("-k", "test_gate and first and rouge2", environment={"COLUMNS": "80"})
     assert "FAILED evals/test_with_a_name.py::test_gate - 0.2500 < 0.4: summariser-of-the..." in run.output.splitlines()
 

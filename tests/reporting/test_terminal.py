@@ -219,7 +219,7 @@ def test_without_a_terminal_reporter_all_else_goes_on(recorded):
 
 def test_a_failed_gate_begins_with_what_failed(failing):
     output = failing.run("evals", "-m", "baseline").output
-    message = "0.3519 < 0.5: small rouge2: mean is under its gate (95% interval 0.0000 to 1.0000, 6 samples)"
+    message = "0.3519 < 0.5: small rouge2: mean under its gate (95% interval 0.0000 to 1.0000, 6 samples)"
     assert re.search(rf"^_+ test_gate\[chats-small-rouge2\] _+\n{re.escape(message)}\n=", output, re.MULTILINE), output
     (line,) = [line for line in output.splitlines() if line.startswith("FAILED")]
     assert line == "FAILED evals/test_baseline.py::test_gate[chats-small-rouge2] - 0.3519 < 0.5: ..."
@@ -244,7 +244,7 @@ def test_junit_xml_carries_comparisons(compared):
     properties = cases["test_compare[chats-tuning-helps-rouge1]"].iter("property")
     numbers = {each.get("name"): float(each.get("value")) for each in properties}
     assert numbers["rouge1"] == pytest.approx(1 - sum(ROUGE1) / 6)
-    assert (numbers["bound"], numbers["samples"]) == (0.02, 6)
+    assert (numbers["min_gain"], numbers["samples"]) == (0.02, 6)
     assert numbers["low"] < numbers["rouge1"] < numbers["high"]
 
 
@@ -304,7 +304,7 @@ def test_where_less_is_better_a_gate_is_the_most(recorded):
     assert "  words           3.8  2.0 to 5.1          at most 3.5    failed\n" in scores_of(run.output)
     assert "small words: what hurt most" in run.output
     assert "\nt6  5.0\n" in run.output
-    assert "\n3.8 > 3.5: small words: mean is over its gate" in run.output
+    assert "\n3.8 > 3.5: small words: mean over its gate" in run.output
 
 
 def test_slices_stand_in_a_table_of_their_own(recorded):

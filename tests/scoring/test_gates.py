@@ -20,7 +20,7 @@ def test_a_gate_passes_on_its_threshold_and_fails_over_it(recorded: Project, wor
     run = recorded.run("evals", "-m", "baseline", workers)
     run.assert_outcomes(passed=7, failed=1)
     assert f"FAILED {GATE} - " in run.output
-    assert re.search(r" 0\.6405723905723\d+ < 0\.640572: small rouge1: mean under its gate", run.output)
+    assert re.search(r"^0\.6405723905723\d+ < 0\.640572: small rouge1: mean under its gate", run.output, re.MULTILINE)
     assert "6 samples)" in run.output
 
 
