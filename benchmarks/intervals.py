@@ -145,7 +145,7 @@ def alarms(noise: Callable[[random.Random], Draw], samples: int, runs: int, tria
     rng, failed = random.Random(f"{samples} {runs}"), [0, 0]
     for _ in range(trials):
         draws = [noise(rng) for _ in range(samples)]
-        found = noise_of([[draw(rng) for _ in range(runs)] for draw in draws])
+        found = noise_of([[draw(rng) for _ in range(runs)] for draw in draws], limits=(-0.5, 0.5))
         assert found is not None
         again = mean([draw(rng) for draw in draws])
         for way, quantile in enumerate((t_quantile(0.99, found.freedom), normal_quantile(0.99))):
