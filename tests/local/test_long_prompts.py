@@ -35,7 +35,7 @@ def prompts(tokenizer: Tokenizer) -> Any:
     from evaltape.local.inference.prompt import Prompts
     from evaltape.local.model.weights import Loaded
 
-    return Prompts(Loaded(None, tokenizer, None, "fp_1", CONTEXT))  # type: ignore[arg-type]
+    return Prompts(Loaded(None, tokenizer, None, "fp_1", CONTEXT, frozenset()))  # type: ignore[arg-type]
 
 
 def messages(*contents: str) -> Any:

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -47,12 +48,12 @@ def make_tokenizer(template: str | None = TEMPLATE) -> Any:
     return fast
 
 
-def make_model(folder: Path, *, template: str | None = TEMPLATE, window: int | None = None) -> Path:
+def make_model(folder: Path, *, template: str | None = TEMPLATE, window: int | None = None, seed: int = 1) -> Path:
     """Save a model of two layers; with a sliding window, one of the kind that has it."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     sizes |= {"num_key_value_heads": 2, "vocab_size": 258, "max_position_embeddings": CONTEXT}
     ends = {"bos_token_id": None, "eos_token_id": 257, "pad_token_id": 257, "initializer_range": 0.3}
@@ -147,6 +148,39 @@ class Service:
         """End the process as Ctrl-C does; return its exit code."""
         self.process.terminate()
         return self.process.wait(timeout=30)
+
+
+class InProcess:
+    """A service in a thread of this process: its state can be looked at, and nothing has to be imported again."""
+
+    def __init__(self, model: Path, state: Path, **settings: Any) -> None:
+        import uvicorn
+        from evaltape.local.server import Service as Parts
+        from evaltape.local.settings import Settings, check
+        from evaltape.local.state.store import Store
+
+        checked = check(Settings(model=str(model), state=state, port=0, **settings), {})
+        self.store = Store(checked.state_folder)
+        self._parts = Parts(checked, self.store)
+        self.inference: Any = self._parts.inference
+        self.fingerprint: str = self._parts.fingerprint
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._server = uvicorn.Server(uvicorn.Config(self._parts.app, log_level="warning", access_log=False))
+        self._thread = threading.Thread(target=self._server.run, args=([self._listening],), daemon=True)
+        self._thread.start()
+        self.base_url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
+
+    def client(self, key: str = "none") -> OpenAI:
+        """Return the official client."""
+        return OpenAI(base_url=self.base_url, api_key=key, max_retries=0, timeout=PATIENCE_S)
+
+    def stop(self) -> None:
+        """End the service."""
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_S)
+        self._parts.close()
+        self.store.close()
+        self._listening.close()
 
 
 def examples(count: int = 12) -> list[dict[str, Any]]:

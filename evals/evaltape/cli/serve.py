@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="CMD",
         help="starts trainings in place of python: 'accelerate launch --num_processes 2', 'torchrun ...', 'srun python'",
     )
+    add("--inference", metavar="URL[,URL...]", help="vLLM servers that answer in place of this process, tuned models included")
     add("--max-upload-mb", type=int, default=200, metavar="MB", help="largest file taken (default 200)")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
     return serve

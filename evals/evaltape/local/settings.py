@@ -30,6 +30,7 @@ class Settings:
     context: int | None = None
     train_length: int = 512
     train_command: str | None = None
+    inference: str | None = None
     max_upload_mb: int = 200
     dtype: str = "auto"
     api_key: str | None = None
@@ -46,6 +47,11 @@ class Settings:
         assert self.state is not None
         return self.state
 
+    @property
+    def servers(self) -> list[str]:
+        """The addresses of inference servers."""
+        return [url.strip() for url in (self.inference or "").split(",") if url.strip()]
+
     def __repr__(self) -> str:
         return f"<settings for {self.model}>"
 
@@ -54,6 +60,9 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Return the settings with their defaults filled in. Raise `UserError` for what can't be served."""
     _check_numbers(settings)
     launcher(settings.train_command)
+    for url in settings.servers or ([settings.inference] if settings.inference is not None else []):
+        if not re.fullmatch(r"https?://[^/\s]+(/.*)?", url):
+            raise UserError(f"--inference {url}: not an address. Valid: http://HOST:PORT, several with commas between them")
     _check_extra()
     return replace(
         settings,

@@ -1,12 +1,13 @@
 """The service as an ASGI app: its routes, and errors in OpenAI's shape."""
 
+from functools import partial
+
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from evaltape.local.api.batch_routes import add_batches
@@ -17,25 +18,27 @@ from evaltape.local.batches.batches import Batches
 from evaltape.local.batches.runner import Runner
 from evaltape.local.errors import ApiError, unknown_url, wrong_method
 from evaltape.local.inference.chat import Chat
+from evaltape.local.inference.upstream import Upstream
 from evaltape.local.model.served import Models
-from evaltape.local.requests.chat import ChatRequest
-from evaltape.local.requests.json_body import read_json
-from evaltape.local.requests.refusal import refusal
+from evaltape.local.requests.body import refusal
 from evaltape.local.settings import Settings
 from evaltape.local.state.database import Row
 from evaltape.local.state.files import Files
 from evaltape.local.training.jobs import Jobs
 
+Inference = Chat | Upstream
+
 
 def create_app(
-    settings: Settings, *, files: Files, models: Models, chat: Chat, jobs: Jobs, batches: Batches, runner: Runner
+    settings: Settings, *, files: Files, models: Models, inference: Inference, jobs: Jobs, batches: Batches, runner: Runner
 ) -> ASGIApp:
     """Return the service as an ASGI app."""
     # A redirect would lose a POST with many clients: a path with a slash too many is a wrong one.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     _add_errors(app)
-    _add_models(app, models)
-    _add_chat(app, models, chat)
+    _add_models(app, models, inference)
+    for path in inference.endpoints:
+        app.post(path)(partial(inference.respond, path))
     add_files(app, files)
     add_jobs(app, models, jobs)
     add_batches(app, batches, runner)
@@ -69,7 +72,7 @@ def _add_errors(app: FastAPI) -> None:
         return answer(failure(error))
 
 
-def _add_models(app: FastAPI, models: Models) -> None:
+def _add_models(app: FastAPI, models: Models, inference: Inference) -> None:
     @app.get("/v1/models")
     def list_models() -> Row:
         return {"object": "list", "data": models.all()}
@@ -79,15 +82,7 @@ def _add_models(app: FastAPI, models: Models) -> None:
         return models.get(name)
 
     @app.delete("/v1/models/{name}")
-    def delete_model(name: str) -> Row:
-        return models.delete(name)
-
-
-def _add_chat(app: FastAPI, models: Models, chat: Chat) -> None:
-    @app.post("/v1/chat/completions")
-    async def complete(request: Request) -> Response:
-        body = await read_json(request, ChatRequest)
-        reply = await chat.start(body, await run_in_threadpool(models.adapter, body.model))
-        if body.stream:
-            return StreamingResponse(reply.stream(), media_type="text/event-stream")
-        return JSONResponse(await reply.whole(request.is_disconnected))
+    async def delete_model(name: str) -> Row:
+        deleted = await run_in_threadpool(models.delete, name)
+        await inference.forget(name)
+        return deleted

@@ -8,7 +8,7 @@ from evaltape.local.api.paging import Limit, page
 from evaltape.local.batches.batches import Batches
 from evaltape.local.batches.runner import Runner
 from evaltape.local.requests.batch import BatchRequest
-from evaltape.local.requests.json_body import read_json
+from evaltape.local.requests.body import read_json
 from evaltape.local.state.database import Row
 
 
@@ -17,7 +17,7 @@ def add_batches(app: FastAPI, batches: Batches, runner: Runner) -> None:
 
     @app.post("/v1/batches")
     async def create_batch(request: Request) -> Row:
-        row = await run_in_threadpool(batches.create, await read_json(request, BatchRequest, most_values=1000))
+        row = await run_in_threadpool(batches.create, await read_json(request, BatchRequest))
         runner.submit(row["id"])
         return row
 

@@ -10,13 +10,10 @@ from starlette.requests import Request
 from evaltape.local.api.paging import Limit, page
 from evaltape.local.errors import ApiError
 from evaltape.local.model.served import Models
+from evaltape.local.requests.body import read_json
 from evaltape.local.requests.job import JobRequest
-from evaltape.local.requests.json_body import read_json
 from evaltape.local.state.database import Row
 from evaltape.local.training.jobs import Jobs
-
-MOST_VALUES = 1000
-"""Values in the body of a request for a job: far more than it has keys."""
 
 
 def add_jobs(app: FastAPI, models: Models, jobs: Jobs) -> None:
@@ -31,7 +28,7 @@ def add_jobs(app: FastAPI, models: Models, jobs: Jobs) -> None:
 
     @app.post("/v1/fine_tuning/jobs")
     async def create_job(request: Request) -> Row:
-        return await run_in_threadpool(create, await read_json(request, JobRequest, most_values=MOST_VALUES))
+        return await run_in_threadpool(create, await read_json(request, JobRequest))
 
     @app.get("/v1/fine_tuning/jobs")
     def list_jobs(request: Request, after: str | None = None, limit: Limit = 20) -> Row:

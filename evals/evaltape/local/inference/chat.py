@@ -8,6 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
 from evaltape.local.errors import ApiError, server_error, unknown_model
 from evaltape.local.ids import new_id, now
 from evaltape.local.inference.adapters import MissingAdapter
@@ -15,10 +19,9 @@ from evaltape.local.inference.answer import Answer
 from evaltape.local.inference.engine import Engine, Generation
 from evaltape.local.inference.prompt import Prompts
 from evaltape.local.inference.sampling import Sampling
-from evaltape.local.model.served import Models
-from evaltape.local.model.weights import Loaded, end_tokens
+from evaltape.local.model.weights import Loaded
+from evaltape.local.requests.body import parse, read_json
 from evaltape.local.requests.chat import ChatRequest
-from evaltape.local.requests.json_body import parse
 
 LOG = logging.getLogger("evaltape.local")
 CHECK_S = 0.5
@@ -26,15 +29,46 @@ CHECK_S = 0.5
 
 
 class Chat:
-    """Answers chat requests with an engine."""
+    """Answers chat requests with an engine. `folder_of` returns the folder of a tuned model's adapter, None for the base."""
 
-    def __init__(self, loaded: Loaded, engine: Engine) -> None:
-        self._tokenizer, self._fingerprint, self._engine = loaded.tokenizer, loaded.fingerprint, engine
-        self._ends = end_tokens(loaded)
+    endpoints = ("/v1/chat/completions",)
+
+    def __init__(self, loaded: Loaded, engine: Engine, folder_of: Callable[[str], Path | None]) -> None:
+        self._tokenizer, self._fingerprint, self._ends = loaded.tokenizer, loaded.fingerprint, loaded.ends
+        self._engine, self._folder_of = engine, folder_of
         self._prompts = Prompts(loaded)
+        self.in_flight = engine.most_rows
+        """Requests of a batch that are asked at once."""
 
-    async def start(self, request: ChatRequest, adapter: Path | None) -> "Reply":
+    async def respond(self, _path: str, request: Request) -> Response:
+        """Answer a client's request, as a stream where it asks for one."""
+        body = await read_json(request, ChatRequest)
+        reply = await self._start(body)
+        if body.stream:
+            return StreamingResponse(reply.stream(), media_type="text/event-stream")
+        return JSONResponse(await reply.whole(request.is_disconnected))
+
+    async def answer(self, _path: str, raw: bytes) -> tuple[int, dict[str, Any]]:
+        """Return the status and the body with which a request of a batch is answered."""
+        try:
+            request = await asyncio.to_thread(parse, raw, ChatRequest)
+            if request.stream:
+                raise ApiError("A batch's answers can't be streamed.", param="stream", code="unsupported_value")
+            return 200, await (await self._start(request)).whole()
+        except ApiError as error:
+            return error.status, error.body()
+
+    async def forget(self, model: str) -> None:
+        """Nothing to do for a tuned model that was deleted: the engine looks for its file."""
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._prompts.close()
+        self._engine.close()
+
+    async def _start(self, request: ChatRequest) -> "Reply":
         """Hand a request to the engine. Raise `ApiError` if it can't be answered."""
+        adapter = await asyncio.to_thread(self._folder_of, request.model)
         request.check()
         self._engine.check_queue()
         prompt = await self._prompts.tokens(request.messages)
@@ -47,22 +81,6 @@ class Chat:
         )
         self._engine.submit(reply.generation)
         return reply
-
-    def close(self) -> None:
-        """Let go of the threads."""
-        self._prompts.close()
-
-
-async def answer(models: Models, chat: Chat, raw: bytes) -> tuple[int, dict[str, Any]]:
-    """Return the status and the body with which a request of a batch is answered."""
-    try:
-        request = await asyncio.to_thread(parse, raw, ChatRequest)
-        if request.stream:
-            raise ApiError("A batch's answers can't be streamed.", param="stream", code="unsupported_value")
-        reply = await chat.start(request, await asyncio.to_thread(models.adapter, request.model))
-        return 200, await reply.whole()
-    except ApiError as error:
-        return error.status, error.body()
 
 
 class Reply:

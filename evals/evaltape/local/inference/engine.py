@@ -76,7 +76,7 @@ class Engine:
         self._loaded, self._threads = loaded, threads
         self._adapters = Adapters(loaded.model)
         self._can_join = can_join(loaded.model.config)
-        self._most_rows = batch if self._can_join else 1
+        self.most_rows = batch if self._can_join else 1
         self._rows: list[Generation] = []
         self._cache = DynamicCache()
         self._waiting: deque[Generation] = deque()
@@ -149,7 +149,7 @@ class Engine:
         rows = [row for row in self._rows if not row.is_over] + joining
         if not rows:
             return True
-        if len(rows) >= self._most_rows:
+        if len(rows) >= self.most_rows:
             return False
         rows.append(generation)
         # All rows end at the same cell, so the longest of them and the one with most to come decide together.

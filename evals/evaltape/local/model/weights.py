@@ -6,7 +6,7 @@ Only safetensors are read, never pickles, and no code that comes with a model is
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ class Loaded:
     """A model that is ready to generate."""
 
     model: Any
-    """The transformers model."""
+    """The transformers model; None where inference servers have it."""
     tokenizer: Any
     """Its tokenizer, with a chat template."""
     folder: Path
@@ -33,13 +33,15 @@ class Loaded:
     """Tells one set of weights from another."""
     context: int
     """The most tokens of a prompt and its answer together."""
+    ends: frozenset[int]
+    """The tokens that end an answer."""
 
 
 def load(folder: Path, *, name: str, dtype: str = "auto", context: int | None = None) -> Loaded:
     """Load a model and its tokenizer to answer chats. Raise `UserError` if it has no chat template or doesn't fit."""
     from safetensors import SafetensorError
 
-    tokenizer = _tokenizer(folder, name)
+    described = describe(folder, name, context)
     try:
         check_memory(folder, name, bytes_per_weight(dtype))
         model = load_model(folder, dtype)
@@ -47,10 +49,23 @@ def load(folder: Path, *, name: str, dtype: str = "auto", context: int | None = 
         raise UserError(f"the weights of {name} in {folder} can't be loaded: {first_line(error)}") from None
     if model.device.type == "cpu":
         store_transposed(model)
-    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 4096
+    return replace(described, model=model.eval())
+
+
+def describe(folder: Path, name: str, context: int | None = None) -> Loaded:
+    """Read all of a model but its weights. Raise `UserError` if it has no chat template."""
+    from transformers import AutoConfig, GenerationConfig
+
+    tokenizer, config = _tokenizer(folder, name), AutoConfig.from_pretrained(folder, local_files_only=True)
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None) or 4096
     if context and context > longest:
         raise UserError(f"--context {context}: {name} reads at most {longest} tokens")
-    return Loaded(model.eval(), tokenizer, folder, fingerprint(folder), context or min(longest, 4096))
+    try:
+        named = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
+    except OSError:
+        named = config.get_text_config().eos_token_id
+    ends = {tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])} - {None}
+    return Loaded(None, tokenizer, folder, fingerprint(folder), context or min(longest, 4096), frozenset(ends))
 
 
 def load_model(folder: Path, dtype: str) -> Any:
@@ -180,10 +195,3 @@ def _tokenizer(folder: Path, name: str) -> Any:
 def first_line(error: BaseException) -> str:
     """Return the first line of a library's error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def end_tokens(loaded: Loaded) -> frozenset[int]:
-    """Return the tokens that end an answer."""
-    named = loaded.model.generation_config.eos_token_id
-    ends = {loaded.tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])}
-    return frozenset(end for end in ends if end is not None)

@@ -5,17 +5,15 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from evaltape.local.errors import ApiError
-from evaltape.local.requests.metadata import Metadata
-from evaltape.local.requests.refusal import shortened
+from evaltape.local.requests.body import STRICT, Metadata, shortened
 from evaltape.local.requests.upload import LONGEST_S, SHORTEST_S
 
 MOST_LINES = 50_000
 MOST_FINDINGS = 20
 """A failed batch lists so many."""
-STRICT = ConfigDict(strict=True, extra="forbid")
 
 
 class OutputExpiry(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evaltape.local.errors import ApiError
-from evaltape.local.requests.refusal import shortened
+from evaltape.local.requests.body import shortened
 
 # Accepted without effect: they change billing, routing or bookkeeping, never the text.
 IGNORED = {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}

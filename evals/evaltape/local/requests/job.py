@@ -5,10 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from evaltape.local.errors import ApiError
-from evaltape.local.requests.metadata import Metadata
-from evaltape.local.requests.refusal import shortened
-
-STRICT = ConfigDict(strict=True, extra="forbid")
+from evaltape.local.requests.body import STRICT, Metadata, shortened
 
 
 def _between(low: float, high: float, *, whole: bool = False) -> BeforeValidator:

@@ -8,7 +8,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from evaltape.local.errors import ApiError
-from evaltape.local.requests.json_body import check_type
+from evaltape.local.requests.body import check_type
 
 CHUNK_BYTES = 2**20
 PURPOSES = ["fine-tune", "batch"]

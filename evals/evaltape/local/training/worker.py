@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from evaltape.errors import UserError
-from evaltape.local.model.weights import Loaded, bytes_per_weight, check_memory, end_tokens
+from evaltape.local.model.weights import Loaded, bytes_per_weight, check_memory
 from evaltape.local.state.database import Row
 from evaltape.local.state.disk import is_full, remove
 from evaltape.local.state.store import Store
@@ -113,7 +113,7 @@ class Worker:
     def _encode(self, job: Row, param: str, target: Path, *, least: int) -> tuple[int, int] | None:
         """Make rows of a job's file; return their number and their tokens. Fail the job if it isn't possible."""
         kind, name = param.replace("_", " "), job[param]
-        encoder = Encoder(self._loaded.tokenizer, end_tokens(self._loaded), self._train_length)
+        encoder = Encoder(self._loaded.tokenizer, self._loaded.ends, self._train_length)
         try:
             row = self._store.files.get(name)
             if row is None:

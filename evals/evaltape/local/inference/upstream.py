@@ -1,0 +1,203 @@
+"""Inference servers that answer in place of our own engine: vLLM, or any that speaks its adapter routes.
+
+A request goes to the server with the fewest in flight. A tuned model's adapter is loaded there before its first answer, and
+again after the server has forgotten it. Only the body is passed on: no key, cookie or other header of a client's.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from evaltape.errors import UserError
+from evaltape.local.errors import ApiError
+from evaltape.local.inference.probe import Likeliest, agree
+from evaltape.local.requests.body import Fields, parse, read_json
+
+PATHS = ("/v1/chat/completions", "/v1/responses")
+TIMEOUT = httpx2.Timeout(None, connect=5)
+"""Answers take their time; a server that is away is noticed at once."""
+
+
+class Server(msgspec.Struct, eq=False):
+    """One inference server."""
+
+    url: str
+    """Its address, without `/v1`."""
+    base: str
+    """The id by which it serves the base model."""
+    in_flight: int = 0
+    loaded: set[str] = msgspec.field(default_factory=set)
+    """The tuned models that it is known to have."""
+
+
+class Upstream:
+    """Hands requests to servers. `folder_of` returns the folder of a tuned model's adapter, None for the base model."""
+
+    endpoints = PATHS
+    in_flight = 64
+    """Requests of a batch that are asked at once."""
+
+    def __init__(self, servers: Sequence[Server], folder_of: Callable[[str], Path | None]) -> None:
+        self._servers, self._folder_of = servers, folder_of
+        # A client belongs to its event loop: that of the service, or that of batches.
+        self._clients: dict[asyncio.AbstractEventLoop, httpx2.AsyncClient] = {}
+
+    async def respond(self, path: str, request: Request) -> Response:
+        """Answer a client's request, as a stream where it asks for one."""
+        body = (await read_json(request, Fields)).model_dump()
+        server, answer = await self._ask(path, body)
+        media_type = answer.headers.get("content-type", "application/json")
+        if "text/event-stream" in media_type:
+            return StreamingResponse(self._events(server, answer, body["model"]), answer.status_code, media_type=media_type)
+        return Response(await self._whole(server, answer, body["model"]), answer.status_code, media_type=media_type)
+
+    async def answer(self, path: str, raw: bytes) -> tuple[int, dict[str, Any]]:
+        """Return the status and the body with which a request of a batch is answered."""
+        try:
+            body = parse(raw, Fields).model_dump()
+            if body.get("stream"):
+                raise ApiError("A batch's answers can't be streamed.", param="stream", code="unsupported_value")
+            server, answer = await self._ask(path, body)
+            content = json.loads(await self._whole(server, answer, body["model"]))
+        except ApiError as error:
+            return error.status, error.body()
+        except ValueError as error:
+            unread = ApiError(f"The inference server's answer can't be read: {error}", status=500, kind="server_error")
+            return 500, unread.body()
+        return answer.status_code, content
+
+    async def forget(self, model: str) -> None:
+        """Unload a tuned model that was deleted; a server that is away forgets it by itself."""
+        for server in self._servers:
+            server.loaded.discard(model)
+            try:
+                await self._client.post(f"{server.url}/v1/unload_lora_adapter", json={"lora_name": model})
+            except httpx2.TransportError:
+                continue
+
+    def close(self) -> None:
+        """Nothing to let go of: connections end with the process."""
+
+    # ------------------------------------------------------------ asking
+
+    @property
+    def _client(self) -> httpx2.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+            self._clients[loop] = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
+        return self._clients[loop]
+
+    async def _ask(self, path: str, body: dict[str, Any]) -> tuple[Server, httpx2.Response]:
+        """Return the answer of the first server that is there, yet to be read."""
+        folder = await asyncio.to_thread(self._folder_of, body["model"])
+        reasons = []
+        for server in sorted(self._servers, key=lambda one: one.in_flight):
+            server.in_flight += 1
+            try:
+                return server, await self._ask_one(server, path, body, folder)
+            except httpx2.TransportError as error:
+                reasons.append(f"{server.url} ({error or type(error).__name__})")
+                server.in_flight -= 1
+            except BaseException:
+                server.in_flight -= 1
+                raise
+        raise ApiError(f"No inference server answers: {', '.join(reasons)}", status=502, kind="server_error")
+
+    async def _ask_one(self, server: Server, path: str, body: dict[str, Any], folder: Path | None) -> httpx2.Response:
+        if folder is None:
+            return await self._post(server, path, {**body, "model": server.base})
+        if body["model"] in server.loaded:
+            answer = await self._post(server, path, body)
+            if answer.status_code != 404:
+                return answer
+            await answer.aclose()  # it was started anew since
+        await self._load(server, body["model"], folder)
+        return await self._post(server, path, body)
+
+    async def _post(self, server: Server, path: str, body: dict[str, Any]) -> httpx2.Response:
+        try:
+            content = json.dumps(body, allow_nan=False)
+        except ValueError as error:
+            raise ApiError(f"Invalid value: {error}", code="invalid_value") from None
+        headers = {"content-type": "application/json"}
+        request = self._client.build_request("POST", server.url + path, content=content, headers=headers)
+        return await self._client.send(request, stream=True)
+
+    async def _load(self, server: Server, model: str, folder: Path) -> None:
+        order = {"lora_name": model, "lora_path": str(folder)}
+        answer = await self._client.post(f"{server.url}/v1/load_lora_adapter", json=order)
+        if answer.status_code != 200 and "already been loaded" not in answer.text:
+            hint = "vLLM needs --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and has to reach that folder"
+            message = f"{server.url} can't load {folder} (status {answer.status_code}: {answer.text[:200]}): {hint}"
+            raise ApiError(message, status=502, kind="server_error", code="adapter_not_loaded")
+        server.loaded.add(model)
+
+    # ------------------------------------------------------------ answers
+
+    async def _whole(self, server: Server, answer: httpx2.Response, model: str) -> bytes:
+        try:
+            return _renamed(await answer.aread(), model)
+        except httpx2.TransportError as error:
+            message = f"{server.url} broke off its answer ({error or type(error).__name__})"
+            raise ApiError(message, status=502, kind="server_error") from None
+        finally:
+            server.in_flight -= 1
+            await answer.aclose()
+
+    async def _events(self, server: Server, answer: httpx2.Response, model: str) -> AsyncIterator[bytes]:
+        try:
+            async for line in answer.aiter_lines():
+                kind, colon, data = line.partition(": ")
+                yield (kind + colon).encode() + (_renamed(data.encode(), model) if kind == "data" else data.encode()) + b"\n"
+        finally:
+            server.in_flight -= 1
+            await answer.aclose()
+
+
+def _renamed(content: bytes, model: str) -> bytes:
+    """Return an answer with the id that the client asked by in place of the server's own."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return content
+    for part in (body, body.get("response") if isinstance(body, dict) else None):
+        if isinstance(part, dict) and "model" in part:
+            part["model"] = model
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+# ---------------------------------------------------------------- at the start
+
+
+def find(urls: Sequence[str], folder: Path, expected: Likeliest | None) -> list[Server]:
+    """Return the servers at these addresses. Raise `UserError` for one that isn't there, or that has other weights.
+
+    `expected` are the likeliest tokens after the probe's prompt; without them weights aren't checked.
+    """
+    return [_find(url.rstrip("/").removesuffix("/v1"), folder, expected) for url in urls]
+
+
+def _find(url: str, folder: Path, expected: Likeliest | None) -> Server:
+    try:
+        with httpx2.Client(timeout=60, trust_env=False) as client:
+            models = client.get(f"{url}/v1/models").raise_for_status().json()["data"]
+            server = Server(url, next(model["id"] for model in models if not model.get("parent")))
+            found = expected and Likeliest.asked(client, url, server.base)
+    except (httpx2.HTTPError, ValueError, KeyError, IndexError, TypeError, StopIteration) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        hint = f"Start one: vllm serve {folder} --enable-lora"
+        raise UserError(f"--inference {url}: no inference server answers there ({reason}). {hint}") from None
+    if expected and found and not agree(expected, found):
+        raise UserError(
+            f"--inference {url}: serves other weights than --model: after the same prompt its likeliest tokens are {found}, "
+            f"those of {folder} are {expected}. Start it on the same weights: vllm serve {folder} --enable-lora"
+        )
+    return server
