@@ -20,7 +20,8 @@ from tests.support.server.server import CHAT
 
 JOBS = "/fine_tuning/jobs"
 POLL = "/ftjob-0002"
-GO_ON, RETRAIN = "pytest evals -m finetuned --record-missing", "pytest evals -m finetuned --record --retrain"
+GO_ON = "pytest evals -m finetuned --record-missing"
+RETRAIN = "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job, 6 calls)"
 NEVER = "done, but never answered"
 
 
@@ -256,17 +257,26 @@ def test_a_listing_of_endless_new_jobs_is_given_up(tuning, api):
 # ---------------------------------------------------------------- sessions that end early
 
 MOMENTS = {
-    "upload": ("POST", "/files", ""),
-    "creation": ("POST", JOBS, ""),
-    "polling": ("GET", POLL, ""),
-    "after success": ("GET", "/content", ""),
-    "asking": ("POST", CHAT, '"model": "ft:'),
+    "upload": ("POST", "/files"),
+    "creation": ("POST", JOBS),
+    "polling": ("GET", POLL),
+    "after success": ("GET", "/content"),
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
+def test_after_a_session_that_ends_at_any_moment_the_job_is_gone_on_with(tuning, api, moment):
+    method, path = MOMENTS[moment]
+    api.fault(NEVER, "", path, method)
+    assert tuning.interrupt(lambda shown: api.asked(path, method)).state is None
+    assert tuning.drive().error is None
+    assert len(tuning.job_ids) == 1
+    assert len(api.asked(JOBS)) == 1
+
+
+@pytest.mark.parametrize("moment", [("POST", JOBS, ""), ("POST", CHAT, '"model": "ft:')], ids=["creation", "asking"])
 def test_after_a_killed_session_the_job_is_gone_on_with(tuning, api, moment):
-    method, path, match = MOMENTS[moment]
+    method, path, match = moment
     api.fault(NEVER, match, path, method)
     running = tuning.start("evals", "--record", "-p no:xdist")
     wait_for(lambda: any(match in asked.text for asked in api.asked(path, method)))
@@ -280,7 +290,7 @@ def test_after_a_killed_session_the_job_is_gone_on_with(tuning, api, moment):
     assert api.answered - before <= 6
 
 
-@pytest.mark.parametrize("workers", ["-n 0", "-n 4"])
+@pytest.mark.parametrize("workers", ["-n 0", "-n 2"])
 def test_after_ctrl_c_while_it_trains_the_job_is_gone_on_with(tuning, api, workers):
     api.tuning.step_s = 3600
     running = tuning.start("evals", "--record", workers)
@@ -328,17 +338,13 @@ def test_record_again_asks_the_samples_and_uses_the_job(tuning, api):
 
 
 def test_retrain_says_what_there_is_and_keeps_its_recording_until_the_new_job_succeeded(tuning, api):
-    assert_passed(tuning.run("evals", "-m", "finetuned", "-k", "test_sample", "--record", "-p no:xdist"))
+    tuning.drive()
     recorded = tuning.recorded("tuned")
     api.tuning.step_s = 3600
-    running = tuning.start("evals", "-m", "finetuned", "--record", "--retrain", "-n 0")
-    wait_for(lambda: len(api.asked("/ftjob-0004", "GET")) > 1)
-    wait_for(lambda: "training again; there is ftjob-0002 (succeeded" in running.output)
-    running.kill()
-    running.process.join()
+    driven = tuning.drive(retrain=True, until=lambda shown: len(api.asked("/ftjob-0004", "GET")) > 1)
+    assert "training again; there is ftjob-0002 (succeeded" in driven.notes[0]
     assert tuning.recorded("tuned") == recorded
-    replay = tuning.run("evals", "-m", "finetuned", "-k", "test_sample", "-p no:xdist")
-    assert_passed(replay)
+    assert tuning.jobs().job("tuned").id == "ftjob-0002"
     # The job that was started is no more paid for again than any other, though the very same command be given.
     api.tuning.step_s = None
     run = tuning.run("evals", "-m", "finetuned", "-k", "test_sample", "--record", "--retrain", "-p no:xdist")

@@ -125,9 +125,9 @@ def test_rows_of_the_validation_split_must_not_be_trained_on_either(tuning):
         tuning.training_file()
 
 
-def test_a_recording_says_what_it_left_out(tuning):
+def test_a_training_file_says_what_it_left_out(tuning):
     tuning.edit_suite('{ split = "train" }', '{ split = "train", leaks = "drop" }')
     tuning.write_split("train", [*TRAINING, LEAK, NEAR])
-    run = tuning.run("evals", "-m", "finetuned", "-k", "t1", "--record", "-p no:xdist")
-    assert "tuned: 1 training row left out, because they are evaluated, too: r13 is sample t3" in run.output
-    assert "r14 shares 100% with sample t6" in run.output
+    notes = "\n".join(tuning.jobs().prepare("tuned").training.notes())
+    assert "1 training row left out, because they are evaluated, too: r13 is sample t3" in notes
+    assert "r14 shares 100% with sample t6" in notes

@@ -14,6 +14,7 @@ STATES = ("validating_files", "queued", "running", "succeeded")
 ENDED = ("succeeded", "failed", "cancelled")
 RESULTS = "step,train_loss,valid_loss\n1,2.51,2.60\n2,2.03,2.31\n3,1.74,2.12\n"
 CREATED = 1_790_000_000
+PATIENT_POLLS = 8
 
 
 @dataclass
@@ -24,7 +25,9 @@ class Job:
     states: list[str]
     error: dict[str, Any] | None
     polls: int = 0
-    polled_in_turn: bool = False
+    was_listed_late: bool = False
+    """Whether the session that ordered it has looked at the list when it was time to begin."""
+    late_polls: int = 0
     has_trained: bool = False
     created: dict[str, Any] = field(default_factory=dict)
     """Its description at its creation."""
@@ -63,7 +66,8 @@ class Quirks:
     shuffled_ids: bool = False
     """Whether ids say nothing about the order of creation."""
     queue_s: float | None = None
-    """If set, a job isn't advanced before its second poll of those that come so long after it was first listed."""
+    """If set, a job begins so long after it was first listed, once the session that ordered it has looked at the list again,
+    or has been polled so often that it looks no more."""
     words: dict[str, str] = field(default_factory=dict)
     """The host's own words, by OpenAI's."""
     begins: str | None = None
@@ -328,6 +332,9 @@ class Tuning:
         if wanted and self.quirks.filters == "refused":
             return error(400, "Unknown parameter: 'metadata'", "unknown_parameter")
         jobs = self._matching(wanted if self.quirks.filters == "yes" else {})
+        for job in self.jobs.values():
+            is_by_owner = asked.headers.get("authorization", "") == job.ordered_with
+            job.was_listed_late = job.was_listed_late or (is_by_owner and self._is_late(job))
         if self.quirks.endless:
             listed = self._page(asked, jobs, after=None).body
             return Reply({**listed, "has_more": bool(listed["data"])})
@@ -351,12 +358,14 @@ class Tuning:
         self._enter(job, job.states[min(step, len(job.states) - 1)])
 
     def _is_queued(self, job: Job) -> bool:
-        queue_s, lag_s = self.quirks.queue_s, self.quirks.lag_s
-        if queue_s is None:
+        if self.quirks.queue_s is None:
             return False
-        is_first = not job.polled_in_turn
-        job.polled_in_turn = job.age_s > queue_s + (0.0 if math.isinf(lag_s) else lag_s)
-        return is_first
+        job.late_polls += self._is_late(job)
+        return not (job.was_listed_late or job.late_polls > PATIENT_POLLS)
+
+    def _is_late(self, job: Job) -> bool:
+        queue_s, lag_s = self.quirks.queue_s or 0.0, self.quirks.lag_s
+        return job.age_s > queue_s + (0.0 if math.isinf(lag_s) else lag_s)
 
     def _enter(self, job: Job, status: str) -> None:
         quirks, body = self.quirks, job.body
