@@ -110,6 +110,8 @@ def test_a_judge_whose_prompt_changed(tmp_path: Path) -> None:
     assert done.exit_code == 1
     stale = "cassettes/chats/old/faithful/t000.yaml: the judge faithful is asked otherwise now: recorded with another prompt"
     assert stale in done.output
+    said = " ".join(done.output.split())
+    assert "60 verdicts of the judge faithful are missing, or of another request: pytest evals --record-missing" in said
     assert "140 of 140 verdicts of its exam are not recorded (" in done.output
     assert "Record what is missing, 140 calls: pytest evals --record-missing" in done.output
     assert results["judges"]["faithful"]["asked"] == 0

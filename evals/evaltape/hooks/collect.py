@@ -15,7 +15,7 @@ from evaltape.hooks.collect_pairs import against_results, comparison_notes, comp
 from evaltape.hooks.retirement import retirements
 from evaltape.recorder.api.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
-from evaltape.reporting.results import LeftOver, OwnGate, Results, Spend, SuiteResults
+from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend, SuiteResults
 from evaltape.settings import REPLAY
 from evaltape.suite.pricing import most_usd
 from evaltape.workspace import Workspace
@@ -53,6 +53,7 @@ def _spend(tally: Tally, budget_usd: float | None) -> Spend:
 
 def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str) -> SuiteResults:
     view = SuiteView(evaluation, workspace)
+    judges = _judges(view)
     findings = evaluation.findings
     return SuiteResults(
         workspace.name,
@@ -71,7 +72,7 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str
         ),
         computed=tuple(computed(view)),
         jobs=job_results(view),
-        judges=_judges(view),
+        judges=judges,
         comparisons=comparison_results(view),
         against=against_results(view),
         mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
@@ -81,7 +82,7 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str
             if test.suite == workspace.name
         ),
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
-        causes=tuple(causes(view)),
+        causes=(*causes(view), *_verdict_causes(view, judges)),
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
         retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
@@ -95,6 +96,13 @@ def _judges(view: SuiteView) -> "dict[str, JudgeResults]":
     from evaltape.hooks.collect_judges import judge_results
 
     return judge_results(view)
+
+
+def _verdict_causes(view: SuiteView, judges: "dict[str, JudgeResults]") -> Iterator[Cause]:
+    if judges:
+        from evaltape.hooks.collect_judges import verdict_causes
+
+        yield from verdict_causes(view, judges)
 
 
 def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:

@@ -1,14 +1,16 @@
 """Builds what results say of a suite's judges, from their recorded verdicts on the answers that were looked at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.judging.agreement import flips
 from evaltape.recording.verdicts import Asked, RecordedVerdict
 from evaltape.reporting.judge_results import Flips, JudgeResults
+from evaltape.reporting.results import Cause
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.definition import Judge
+from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 
@@ -17,6 +19,17 @@ def judge_results(view: SuiteView) -> dict[str, JudgeResults]:
     workspace = view.workspace
     answered = [each for scores in view.looked_at.values() for each in scores.answered]
     return {key: _results(view, judge, answered) for key, judge in workspace.suite.judges.items()}
+
+
+def verdict_causes(view: SuiteView, judges: Mapping[str, JudgeResults]) -> Iterator[Cause]:
+    """Yield which verdicts are missing, with the command that asks for them."""
+    for judge in judges.values():
+        lacking = len(judge.missing)
+        if lacking:
+            verb = "is" if lacking == 1 else "are"
+            text = f"{counted(lacking, 'verdict')} of the judge {judge.key} {verb} missing, or of another request"
+            command = view.workspace.commands.record_missing()
+            yield Cause(text, command, judge.missing, f"costs {counted(lacking, 'call')} of the judge")
 
 
 def _results(view: SuiteView, judge: Judge, answered: list[Prediction]) -> JudgeResults:
@@ -31,6 +44,7 @@ def _results(view: SuiteView, judge: Judge, answered: list[Prediction]) -> Judge
         unread=sum(verdict.score is None for verdict in verdicts),
         examined=view.evaluation.examined(judge),
         metrics=metrics,
+        missing=tuple((each.model.key, each.sample.id) for each, verdict in found if verdict is None),
         flips=_flips(workspace, judge, [(each, verdict.score) for each, verdict in found if verdict is not None]),
         cost_usd=sum(costs) if costs and judge.price else None,
     )

@@ -34,6 +34,8 @@ class JudgeResults(msgspec.Struct, frozen=True):
     """How it did in its exam."""
     metrics: tuple[str, ...] = ()
     """The metrics that it scores."""
+    missing: tuple[tuple[str, str], ...] = ()
+    """The answers without a valid verdict, as (model, sample)."""
     flips: Flips | None = None
     """None unless answers were judged repeatedly."""
     cost_usd: float | None = None
