@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from evaltape.finetuning.services import NOT_BUILT_IN, SERVICES
+from evaltape.finetuning.services import SERVICES
+from evaltape.suite.file.tables import NOT_BUILT_IN
 from evaltape.suite.file.tables import SERVICES as NAMES
 from evaltape.suite.reader import load_suite
 

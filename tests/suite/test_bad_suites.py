@@ -192,6 +192,7 @@ ERRORS = {
     "half an epoch": ("n_epochs = 1", "n_epochs = 1.5", ": [finetune.small-ft.hyperparameters] n_epochs = 1.5: it takes a whole number from 1, or 'auto'"),
     "unknown hyperparameter": ("n_epochs = 1", "epochs = 1", ": [finetune.small-ft.hyperparameters] epochs is not a key Evaltape knows. Did you mean 'n_epochs'?"),
     "unknown service": ('base = "small"', 'base = "small"\nservice = "azur"', f": [finetune.small-ft] service = 'azur': no service that Evaltape knows. Did you mean 'azure'? Known: {', '.join(SERVICES)}; one of your own: 'module:Class'"),
+    "service that takes a class": ('base = "small"', 'base = "small"\nservice = "mistral"', ": [finetune.small-ft] service = 'mistral': not built in: its orders have another schema, and the API is deprecated. Name a class of your own, 'module:Class' (docs/hosts.md)"),
     "an address for a function": ('base = "small"', 'base = "small"\ndeploy = "acme/azure.py"', ": [finetune.small-ft] deploy = 'acme/azure.py': it takes 'module:function'"),
     "a hyperparameter that is a list": ("n_epochs = 1", "n_epochs = [1]", ": [finetune.small-ft.hyperparameters] n_epochs = [1]: it takes"),
     "answers of no model": ('split = "train"', 'recorded = "small"', ": [finetune.small-ft.train] recorded = 'small': it takes 'SUITE/MODEL'"),

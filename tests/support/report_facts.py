@@ -313,4 +313,4 @@ def _comparison(models: tuple[str, ...]) -> ComparisonResults:
 def _job() -> JobResults:
     metrics = [{"step": step, "train_loss": 3 / step, "valid_loss": 2.5 if step % 4 else None} for step in range(1, 21)]
     events = [{"created_at": 1_700_000_000 + 70 * n, "level": "info", "message": f"step {n}"} for n in range(3)]
-    return JobResults("tuned", "ftjob-1", "succeeded", "base", "ft:base:x", 21_000, None, tuple(metrics), tuple(events))
+    return JobResults("tuned", "ftjob-1", "succeeded", "base", "ft:base:x", 21_000, None, (), tuple(metrics), tuple(events))

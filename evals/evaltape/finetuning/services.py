@@ -34,8 +34,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """Of a file."""
     suffix_without: str = ""
     """Characters that a suffix must not hold."""
-    names_in_other_case: bool = False
-    """Ids of models come back in other letters than they were sent."""
     registers: bool = False
     """The result is checkpoints; the last is registered under a name to be asked."""
     serves: bool = True
@@ -55,7 +53,6 @@ SERVICES: dict[str, Service] = {
     "azure": Service(
         byte_order_mark=True,
         suffix_without=".",
-        names_in_other_case=True,
         serves=False,
         advice='open models need extra = { trainingType = "globalStandard" }, or Standard or developerTier',
     ),
@@ -69,9 +66,3 @@ SERVICES: dict[str, Service] = {
     ),
     "portkey": Service(takes_metadata=False, advice="the gateway's headers belong in OPENAI_CUSTOM_HEADERS"),
 }
-NOT_BUILT_IN = {
-    "mistral": "its orders have another schema, and the API is deprecated",
-    "together": "it has an API of its own, /v1/fine-tunes",
-    "fireworks": "it has an API of its own, with data sets in place of files",
-}
-"""Services that a class of the user's can drive, with the reason why it takes one."""

@@ -228,6 +228,7 @@ def job_results(view: SuiteView) -> dict[str, JobResults]:
             known.tuned_model,
             known.trained_tokens,
             None if known.trained_tokens is None else training_usd(job.price, known.trained_tokens),
+            known.differences,
             tuple(known.metrics),
             tuple(known.events),
         )

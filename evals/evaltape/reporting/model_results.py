@@ -148,6 +148,8 @@ class JobResults(msgspec.Struct, frozen=True):
     """How many tokens were trained on, over all epochs; None if the API doesn't tell."""
     cost_usd: float | None
     """What it cost by the suite's price; None if it states none for training, or if the tokens aren't told."""
+    differences: tuple[str, ...] = ()
+    """How the API says that it trained otherwise than the suite asks."""
     metrics: tuple[Mapping[str, float | None], ...] = ()
     """A row per step: `step`, `train_loss`, `valid_loss`; for the report."""
     events: tuple[Mapping[str, Any], ...] = ()

@@ -159,7 +159,8 @@ def _more(suite: SuiteResults) -> Iterator[str]:
 
 def _job(job: JobResults) -> str:
     tokens = "trained tokens not told" if job.trained_tokens is None else counted(job.trained_tokens, "trained token")
-    return f"{job.id}, {job.status}, {tokens}, {job.tuned_model}"
+    otherwise = f", trained otherwise than asked: {'; '.join(job.differences)}" if job.differences else ""
+    return f"{job.id}, {job.status}, {tokens}, {job.tuned_model}{otherwise}"
 
 
 def _noise(suite: SuiteResults) -> Iterator[str]:

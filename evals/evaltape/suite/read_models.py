@@ -12,6 +12,7 @@ from evaltape.suite.file.dataset_tables import DatasetTable
 from evaltape.suite.file.place import Place, value_shown
 from evaltape.suite.file.reading import read_table
 from evaltape.suite.file.tables import (
+    NOT_BUILT_IN,
     SERVICES,
     FinetuneTable,
     JobKeys,
@@ -202,10 +203,15 @@ def _hyperparameters(table: FinetuneTable, place: Place) -> dict[str, bool | int
         known = read_table(OpenAiHyperparameters, table.hyperparameters, place.inside("hyperparameters"))
         return {name: value for name, value in msgspec.structs.asdict(known).items() if value is not None}
     if table.service not in SERVICES and not re.fullmatch(FUNCTION, table.service):
-        known_ones = f"Known: {', '.join(SERVICES)}; one of your own: 'module:Class'"
-        what = f"no service that Evaltape knows.{nearest(table.service, SERVICES)} {known_ones}"
-        raise place.error("service", f"= {value_shown(table.service)}: {what}")
+        raise place.error("service", f"= {value_shown(table.service)}: {_unknown_service(table.service)}")
     return table.hyperparameters
+
+
+def _unknown_service(service: str) -> str:
+    if service in NOT_BUILT_IN:
+        return f"not built in: {NOT_BUILT_IN[service]}. Name a class of your own, 'module:Class' (docs/hosts.md)"
+    known = f"Known: {', '.join(SERVICES)}; one of your own: 'module:Class'"
+    return f"no service that Evaltape knows.{nearest(service, SERVICES)} {known}"
 
 
 def _check_recorded(suite: SuiteTable, models: Mapping[str, Model], place: Place) -> None:

@@ -129,7 +129,7 @@ async def _listed_job_of(drive: Drive, intent: Intent) -> tuple[Found, RemoteJob
             problem = failure.message
             if not failure.transient:
                 return found, None, problem
-        candidates = found.on_our_file_beside(intent.known)
+        candidates = found.on_files_beside((*intent.files, drive.prepared.training.name), intent.known)
         own = [job for job in candidates if job.order == intent.order]
         job = preferred(candidates) or next(reversed(own or candidates), None)
         passed_s = time.monotonic() - started

@@ -34,15 +34,15 @@ class Found(msgspec.Struct, frozen=True):
         """Return the same jobs that aren't among the known ones."""
         return [job for job in self.jobs if job.id not in known]
 
-    def on_our_file_beside(self, known: Collection[str]) -> list[RemoteJob]:
-        """Return the jobs that are or may be ours and aren't among the known ones, the oldest first."""
-        jobs = [*self.jobs, *(job for job, _ in self.perhaps)]
+    def on_files_beside(self, files: Collection[str], known: Collection[str]) -> list[RemoteJob]:
+        """Return the same jobs and those on one of these files, as far as they aren't known, the oldest first."""
+        jobs = [*self.jobs, *(job for job, _ in self.perhaps if job.training_file in files)]
         return sorted((job for job in jobs if job.id not in known), key=lambda job: job.age)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """All of them."""
-        return tuple(job.id for job in self.on_our_file_beside(()))
+        return tuple(job.id for job in [*self.jobs, *(job for job, _ in self.perhaps)])
 
 
 class Search:

@@ -147,6 +147,12 @@ class TrainTable(SplitTable, frozen=True):
 
 SERVICES = ("openai", "azure", "nebius", "bedrock", "litellm", "portkey")
 """Services with known ways of fine-tuning."""
+NOT_BUILT_IN = {
+    "mistral": "its orders have another schema, and the API is deprecated",
+    "together": "it has an API of its own, /v1/fine-tunes",
+    "fireworks": "it has an API of its own, with data sets in place of files",
+}
+"""Services that take a class of the user's, with the reason."""
 
 
 class JobKeys(Table, frozen=True):
