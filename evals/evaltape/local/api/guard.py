@@ -1,15 +1,17 @@
-"""What every request passes through: who may ask, how much they may send, and the headers of every answer."""
+"""The gate that every request passes: who may ask, how much they may send, and the headers of every answer."""
 
 import hmac
 import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evaltape.local.errors import ApiError, disk_full, server_error
 from evaltape.local.settings import is_loopback
@@ -17,119 +19,103 @@ from evaltape.local.state.disk import is_full
 from evaltape.text import visible
 
 LOG = logging.getLogger("evaltape.local")
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_JSON_BYTES = 8 * 2**20
 # A multipart body is a little larger than the file in it.
 FORM_BYTES = 2**16
-UPLOAD = ("POST", "/v1/files")
 
 
-class Meter:
-    """Counts the bytes of a request's body, and stops passing them on beyond a limit."""
+class Exchange:
+    """One request and its answer: counts the bytes of the body, and adds the headers that OpenAI's answers carry."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self.limit, self._taken = receive, limit, 0
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive, self._send, self._limit = receive, send, limit
+        self._start_s, self._started, self._taken = time.perf_counter(), False, 0
 
     @property
-    def exceeded(self) -> bool:
+    def is_too_large(self) -> bool:
         """Whether the body is larger than the limit."""
-        return self._taken > self.limit
+        return self._taken > self._limit
 
-    async def receive(self) -> MutableMapping[str, Any]:
+    async def receive(self) -> Message:
         """Return the next part of the body. Raise `ValueError` beyond the limit."""
         message = await self._receive()
         self._taken += len(message.get("body", b""))
-        if self.exceeded:
+        if self.is_too_large:
             raise ValueError("the body is too large")
         return message
 
-    async def drain(self) -> None:
-        """Read on for a while and keep nothing: a client that is still sending would not see the answer."""
-        taken, more = 0, True
-        while more and taken < 16 * self.limit:
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer, unless the answer is yet to be that the body is too large."""
+        if self.is_too_large and not self._started:
+            return
+        await self._pass_on(message)
+
+    async def refuse(self, error: ApiError) -> None:
+        """Answer with an error, unless an answer has begun. A client that is still sending would not see it, so read on."""
+        taken, more = 0, error.status in (401, 403, 413)
+        while more and taken < 16 * self._limit:
             message = await self._receive()
             taken += len(message.get("body", b""))
             more = message["type"] == "http.request" and message.get("more_body", False)
-
-
-class Answering:
-    """Sends one answer, with the headers that OpenAI's answers carry."""
-
-    def __init__(self, send: Send) -> None:
-        self._send, self._start_s, self._started = send, time.perf_counter(), False
-
-    async def send(self, message: MutableMapping[str, Any], *, muted: bool = False) -> None:
-        """Send a part of the answer; drop it if `muted`, because another answer is to follow."""
-        if muted and not self._started:
-            return
-        if message["type"] == "http.response.start":
-            self._started = True
-            spent_ms = round(1000 * (time.perf_counter() - self._start_s))
-            message["headers"] = [
-                *message["headers"],
-                (b"x-request-id", f"req_{secrets.token_hex(16)}".encode()),
-                (b"openai-processing-ms", str(spent_ms).encode()),
-            ]
-        await self._send(message)
-
-    async def refuse(self, error: ApiError) -> None:
-        """Answer with an error, unless an answer has begun."""
         if self._started:
             return
         body = json.dumps(error.body()).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        await self._pass_on({"type": "http.response.start", "status": error.status, "headers": headers})
+        await self._pass_on({"type": "http.response.body", "body": body})
+
+    def too_large(self) -> ApiError:
+        """Return the error for a body beyond the limit."""
+        message = f"The request is too large: at most {self._limit // 2**20} MB are taken here (--max-upload-mb for files)."
+        return ApiError(message, status=413, code="request_too_large")
+
+    async def _pass_on(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            spent_ms = str(round(1000 * (time.perf_counter() - self._start_s))).encode()
+            own = [(b"x-request-id", f"req_{secrets.token_hex(16)}".encode()), (b"openai-processing-ms", spent_ms)]
+            message["headers"] = [*message["headers"], *own]
+        await self._send(message)
 
 
 class Guard:
     """Wraps an ASGI app: refuses strangers and bodies that are too large, adds headers, logs failures."""
 
-    def __init__(self, app: App, *, api_key: str | None, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, api_key: str | None, max_upload_bytes: int) -> None:
         self._app, self._key, self._max_upload_bytes = app, api_key, max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        is_upload = (scope["method"], scope["path"]) == UPLOAD
+            return await self._app(scope, receive, send)
+        is_upload = (scope["method"], scope["path"]) == ("POST", "/v1/files")
         limit = self._max_upload_bytes + FORM_BYTES if is_upload else MOST_JSON_BYTES
-        meter, answer = Meter(receive, limit), Answering(send)
+        exchange, headers = Exchange(receive, send, limit), Headers(scope=scope)
         try:
-            self._check(scope, limit)
-            await self._app(scope, meter.receive, lambda message: answer.send(message, muted=meter.exceeded))
-            if meter.exceeded:
-                raise _too_large(limit)
+            self._check(headers)
+            length = headers.get("content-length", "")
+            if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > limit):
+                raise exchange.too_large()
+            await self._app(scope, exchange.receive, exchange.send)
+            if exchange.is_too_large:
+                raise exchange.too_large()
         except ApiError as error:
-            await meter.drain()
-            await answer.refuse(error)
+            await exchange.refuse(error)
         except ClientDisconnect:
             return
         except Exception as error:
-            if meter.exceeded:
-                await meter.drain()
-                await answer.refuse(_too_large(limit))
-                return
+            if exchange.is_too_large:
+                return await exchange.refuse(exchange.too_large())
             _log(scope, error)
-            await answer.refuse(failure(error))
+            await exchange.refuse(failure(error))
 
-    def _check(self, scope: Scope, limit: int) -> None:
-        """Raise `ApiError` for a client that may not ask, or announces too large a body."""
+    def _check(self, headers: Headers) -> None:
+        """Raise `ApiError` for a client that may not ask."""
         if self._key is None:
-            _check_local(scope)
-        else:
-            self._check_key(_values(scope, "authorization"))
-        length = "".join(_values(scope, "content-length")[:1])
-        if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > limit):
-            raise _too_large(limit)
-
-    def _check_key(self, values: Sequence[str]) -> None:
-        assert self._key is not None
-        given = "".join(values[:1]).removeprefix("Bearer ").strip()
+            _check_local("host", [_hostname(f"//{host}") for host in headers.getlist("host") if host])
+            _check_local("origin", [_hostname(origin) or origin for origin in headers.getlist("origin")])
+            return
+        given = headers.get("authorization", "").removeprefix("Bearer ").strip()
         if not given:
             raise ApiError("You didn't provide an API key (Authorization: Bearer YOUR_KEY).", status=401)
         if not hmac.compare_digest(given.encode("latin-1"), self._key.encode()):
@@ -141,7 +127,7 @@ def failure(error: BaseException) -> ApiError:
     return disk_full() if is_full(error) else server_error()
 
 
-def _log(scope: Scope, error: Exception) -> None:
+def _log(scope: Any, error: Exception) -> None:
     request = f"{scope['method']} {visible(scope['path'])}"
     if is_full(error):
         LOG.error("%s failed: the disk of the state folder is full (%s)", request, error)
@@ -149,23 +135,15 @@ def _log(scope: Scope, error: Exception) -> None:
         LOG.error("%s failed", request, exc_info=error)
 
 
-def _check_local(scope: Scope) -> None:
+def _check_local(name: str, values: Sequence[str | None]) -> None:
     """Keep web pages that a browser on this machine shows from using a service that needs no key.
 
     A page of no site of its own (a sandboxed frame, a file) has the origin "null"; other clients send no origin.
     """
-    hosts = [_hostname(f"//{host}") for host in _values(scope, "host") if host]
-    origins = [_hostname(origin) or origin for origin in _values(scope, "origin")]
-    for name, values in (("host", hosts), ("origin", origins)):
-        for value in values:
-            if value is not None and not is_loopback(value):
-                message = f"Requests with the {name} '{value}' need a key: start the service with one."
-                raise ApiError(message, status=403, code="forbidden_origin")
-
-
-def _values(scope: Scope, name: str) -> list[str]:
-    """Return the values of a header, one for each time that it was sent."""
-    return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name.encode()]
+    for value in values:
+        if value is not None and not is_loopback(value):
+            message = f"Requests with the {name} '{value}' need a key: start the service with one."
+            raise ApiError(message, status=403, code="forbidden_origin")
 
 
 def _hostname(url: str) -> str | None:
@@ -173,8 +151,3 @@ def _hostname(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return "?"
-
-
-def _too_large(limit: int) -> ApiError:
-    message = f"The request is too large: at most {limit // 2**20} MB are taken here (--max-upload-mb for files)."
-    return ApiError(message, status=413, code="request_too_large")

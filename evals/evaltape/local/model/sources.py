@@ -1,4 +1,4 @@
-"""Where a model comes from: a folder, a `.gguf` file, or the Hugging Face Hub."""
+"""The places a model comes from: a folder, a `.gguf` file, or the Hugging Face Hub."""
 
 import hashlib
 import re
@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from evaltape.errors import UserError
-from evaltape.local.model.weights import bytes_per_weight, check_room, first_line
+from evaltape.local.model.weights import check_room, first_line
 from evaltape.local.state.disk import is_full, remove
 
-# The files needed of a model on the Hub: no pickles, no code.
 WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+"""The files needed of a model on the Hub: no pickles, no code."""
 
 
 def find(name: str, cache: Path) -> Path:
@@ -35,9 +35,6 @@ def _checked(folder: Path) -> Path:
     return folder
 
 
-# ---------------------------------------------------------------- .gguf files
-
-
 def _converted(path: Path, cache: Path) -> Path:
     """Return a folder with the weights of a `.gguf` file, made once: it loads 100 times faster than the file."""
     about = path.stat()
@@ -58,12 +55,10 @@ def _convert(path: Path, target: Path) -> None:
 
     # Quantised weights are unpacked to float32: 4 to 8 times the file's size.
     check_room(path.stat().st_size * 8, path.name)
+    given = {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True), "dtype": torch.float32}
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        unpacked = GgufConfig(dequantize=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            path.parent, gguf_file=path.name, quantization_config=unpacked, dtype=torch.float32
-        )
+        model = AutoModelForCausalLM.from_pretrained(path.parent, **given)
     except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
         raise UserError(f"{path}: can't be read as a model: {first_line(error)}") from None
     try:
@@ -76,47 +71,17 @@ def _convert(path: Path, target: Path) -> None:
         raise UserError(f"{target}: the disk is full. Free some space, or choose another --state folder") from None
 
 
-# ---------------------------------------------------------------- the Hub
-
-
 def _downloaded(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
     try:
-        _check_before_download(name)
         return Path(snapshot_download(name, allow_patterns=WANTED))
     except GatedRepoError:
-        raise UserError(
-            f"--model {name}: gated on the Hugging Face Hub. Accept its licence at https://huggingface.co/{name}, then "
-            "export HF_TOKEN=<your token>"
-        ) from None
+        reason = f"gated on the Hugging Face Hub. Accept its licence at https://huggingface.co/{name}, then export "
+        reason += "HF_TOKEN=<your token>"
     except RepositoryNotFoundError:
-        raise UserError(
-            f"--model {name}: no such folder here, and no such model on the Hugging Face Hub (a private one needs HF_TOKEN)"
-        ) from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
-        raise UserError(
-            f"--model {name}: no such folder here, and the Hugging Face Hub can't be reached ({first_line(error)})"
-        ) from None
-
-
-def _check_before_download(name: str) -> None:
-    """Refuse a model that won't fit before it is downloaded, if the Hub answers and knows its size."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        about = HfApi().model_info(name, timeout=10)
-    except RepositoryNotFoundError:
-        raise
-    except Exception:  # whatever keeps the Hub from answering: the model may have been downloaded before
-        return
-    if about.safetensors is not None:
-        check_room(about.safetensors.total * bytes_per_weight("auto"), name)
+        reason = "no such folder here, and no such model on the Hugging Face Hub (a private one needs HF_TOKEN)"
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = f"no such folder here, and the Hugging Face Hub can't be reached ({first_line(error)})"
+    raise UserError(f"--model {name}: {reason}") from None

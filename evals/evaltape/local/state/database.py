@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -22,11 +22,10 @@ class Database:
     """The rows of a state folder. Safe to use from several threads."""
 
     def __init__(self, path: Path, reserve: Reserve) -> None:
-        self._path, self._reserve = path, reserve
-        self._lock = threading.RLock()
-        self._writer: int | None = None
+        self._path, self._reserve, self._lock, self._is_writing = path, reserve, threading.RLock(), False
         try:
-            self._open()
+            self._with_room(self._connect)
+            reserve.restore()
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
 
@@ -35,54 +34,16 @@ class Database:
         with self._lock:
             self._db.close()
 
-    # ------------------------------------------------------------ reading
-
     def get(self, table: Table, name: str) -> Row | None:
         """Return the row with this id, or None."""
-        for body in self._bodies(f"SELECT body FROM {table} WHERE id = ?", (name,)):
-            row: Row = json.loads(body)
-            return row
-        return None
+        return next(iter(self._read(f"SELECT body FROM {table} WHERE id = ?", name)), None)
 
     def rows(self, table: Table, job: str | None = None, *, newest_first: bool = False) -> list[Row]:
         """Return all rows, or those of a job, in the order they were stored."""
-        condition, values = ("WHERE job = ?", (job,)) if job else ("", ())
-        query = f"SELECT body FROM {table} {condition} ORDER BY seq {'DESC' if newest_first else 'ASC'}"
-        return [json.loads(body) for body in self._bodies(query, values)]
-
-    def _bodies(self, query: str, values: tuple[str, ...]) -> Iterator[str]:
-        with self._lock, closing(self._db.execute(query, values)) as cursor:
-            bodies = [str(row[0]) for row in cursor.fetchall()]
-        return iter(bodies)
-
-    # ------------------------------------------------------------ writing
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether the current thread is inside a transaction."""
-        return self._writer == threading.get_ident()
-
-    def write(self, action: Callable[[], T], *, essential: bool = False) -> T:
-        """Run `action` as one transaction: all of its changes are stored, or none. Transactions may be nested.
-
-        On a full disk the log of changes is merged first, which may free some space; an `essential` write, one that
-        leads to more space, may then use the reserve.
-        """
-        with self._lock:
-            if self.is_writing:
-                return action()
-            try:
-                return self._transaction(action)
-            except sqlite3.Error as error:
-                if not is_full(error):
-                    raise
-            self._merge_log()
-            if not essential:
-                return self._transaction(action)
-            with self._reserve.lent():
-                result = self._transaction(action)
-                self._merge_log()
-            return result
+        order = f"ORDER BY seq {'DESC' if newest_first else 'ASC'}"
+        if job is None:
+            return self._read(f"SELECT body FROM {table} {order}")
+        return self._read(f"SELECT body FROM {table} WHERE job = ? {order}", job)
 
     def add(self, table: Table, row: Row, job: str | None = None) -> Row:
         """Store a row under its `id`, as belonging to a job or to none."""
@@ -104,16 +65,28 @@ class Database:
 
     def delete(self, table: Table, name: str) -> bool:
         """Remove a row, on a full disk too; return whether there was one."""
+        delete = f"DELETE FROM {table} WHERE id = ?"
+        return self.write(lambda: self._db.execute(delete, (name,)).rowcount > 0, essential=True)
 
-        def deleted() -> bool:
-            with closing(self._db.execute(f"DELETE FROM {table} WHERE id = ?", (name,))) as cursor:
-                return cursor.rowcount > 0
+    def write(self, action: Callable[[], T], *, essential: bool = False) -> T:
+        """Run `action` as one transaction: all of its changes are stored, or none. Transactions may be nested.
 
-        return self.write(deleted, essential=True)
+        An `essential` write, one that leads to more space, may use the reserve on a full disk.
+        """
+        with self._lock:
+            if self._is_writing:
+                return action()
+            if essential:
+                return self._with_room(lambda: self._transaction(action))
+            return self._transaction(action)
+
+    def _read(self, query: str, *values: str) -> list[Row]:
+        with self._lock, closing(self._db.execute(query, values)) as cursor:
+            return [json.loads(body) for (body,) in cursor.fetchall()]
 
     def _transaction(self, action: Callable[[], T]) -> T:
         self._db.execute("BEGIN IMMEDIATE")
-        self._writer = threading.get_ident()
+        self._is_writing = True
         try:
             result = action()
             self._db.execute("COMMIT")
@@ -123,34 +96,29 @@ class Database:
                 self._db.execute("ROLLBACK")
             raise
         finally:
-            self._writer = None
+            self._is_writing = False
         return result
 
-    def _merge_log(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-
-    # ------------------------------------------------------------ opening
-
-    def _open(self) -> None:
+    def _with_room(self, action: Callable[[], T]) -> T:
+        """Do something, on a full disk with the room of the reserve and of the log of changes, which is merged."""
         try:
-            self._connect()
+            return action()
         except sqlite3.Error as error:
             if not is_full(error):
                 raise
-            with self._reserve.lent():
-                self._connect()
-        self._reserve.restore()
+        with self._reserve.lent():
+            result = action()
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        return result
 
     def _connect(self) -> None:
         self._db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             for table in _TABLES:
-                self._db.execute(
-                    f"CREATE TABLE IF NOT EXISTS {table} "
-                    "(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job TEXT, body TEXT NOT NULL)"
-                )
+                columns = "(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job TEXT, body TEXT NOT NULL)"
+                self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} {columns}")
                 self._db.execute(f"CREATE INDEX IF NOT EXISTS {table}_job ON {table} (job)")
             self._check()
         except BaseException:
@@ -164,12 +132,15 @@ class Database:
             raise sqlite3.DatabaseError(problem)
         for table in _TABLES:
             for name, body in self._db.execute(f"SELECT id, body FROM {table}").fetchall():
-                if not _is_row(body, name):
+                try:
+                    is_row = json.loads(body)["id"] == name
+                except (ValueError, TypeError, KeyError, RecursionError):
+                    is_row = False
+                if not is_row:
                     raise sqlite3.DatabaseError(f"table {table}, row {name}: not what was stored")
 
     def _unusable(self, error: sqlite3.DatabaseError) -> UserError:
-        reason = (str(error).strip().splitlines() or ["unknown"])[-1]
-        folder = self._path.parent
+        reason, folder = (str(error).strip().splitlines() or ["unknown"])[-1], self._path.parent
         if is_full(error):
             return UserError(f"--state {folder}: its disk is full ({reason}). Free some space and start again")
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
@@ -185,11 +156,3 @@ def _encoded(row: Row) -> str:
     text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     text.encode()
     return text
-
-
-def _is_row(body: Any, name: Any) -> bool:
-    try:
-        row = json.loads(body)
-    except (ValueError, TypeError, RecursionError):
-        return False
-    return isinstance(row, dict) and row.get("id") == name

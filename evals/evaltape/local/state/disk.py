@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# SQLite reports a quota and a file that may not grow as write errors; the codes have names from Python 3.11 on.
+# SQLite reports a quota and a file that may not grow as write errors.
 _SQLITE_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
 RESERVE_BYTES = 2**20
 
@@ -21,9 +21,11 @@ def is_full(error: BaseException) -> bool:
         return getattr(error, "sqlite_errorcode", None) in _SQLITE_CODES
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _ERRNOS
-    # Libraries written in Rust (safetensors) pass the number on in the text only.
+    # safetensors passes the number on in the text only, and torch.save doesn't name it.
     number = re.search(r"\(os error (\d+)\)", str(error))
-    return number is not None and int(number[1]) in _ERRNOS
+    return (number is not None and int(number[1]) in _ERRNOS) or re.search(
+        "file write failed|unexpected pos", str(error)
+    ) is not None
 
 
 def remove(path: Path) -> None:
@@ -34,7 +36,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def link(source: str | Path, target: str | Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Give a file a second name, or copy it on a file system without links. Raise `OSError` where there is no room."""
     try:
         os.link(source, target)
@@ -54,14 +56,12 @@ class Reserve:
         """Take the space, if it isn't taken and there is some."""
         if self._path.exists():
             return
-        partial = self._path.with_suffix(".partial")
         try:
             # Random, so that no file system saves it in less.
-            partial.write_bytes(os.urandom(RESERVE_BYTES))
-            partial.rename(self._path)
+            self._path.write_bytes(os.urandom(RESERVE_BYTES))
         except OSError:
             with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+                self._path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:

@@ -18,15 +18,14 @@ class Files:
 
     def __init__(self, folder: Path, database: Database, clock: Callable[[], float]) -> None:
         self._folder, self._database, self._clock = folder, database, clock
-        self._remove_expired()
-        known = {row["id"] for row in database.rows("files")}
+        known = {row["id"] for row in self.all()}
         for path in folder.iterdir():
             if path.name not in known:
                 remove(path)
 
     def add(self, filename: str, purpose: str, content: Iterable[bytes], *, expires_after_s: int | None = None) -> Row:
         """Store a file whole, then its row."""
-        self._remove_expired()
+        self.all()
         row = self.store_content(filename, purpose, content, expires_after_s=expires_after_s)
         try:
             return self._database.add("files", row)
@@ -38,20 +37,15 @@ class Files:
         self, filename: str, purpose: str, content: Iterable[bytes], *, expires_after_s: int | None = None
     ) -> Row:
         """Store a file's content, and return the row that is yet to be added."""
-        name = new_id("file-")
-        partial = self._folder / f"{name}.partial"
+        name, created = new_id("file-"), int(self._clock())
         try:
-            with partial.open("wb") as target:
-                for piece in content:
-                    target.write(piece)
-            size = partial.stat().st_size
-            partial.rename(self.path(name))
+            with self.path(name).open("wb") as target:
+                target.writelines(content)
         except BaseException:
-            remove(partial)
+            remove(self.path(name))
             raise
-        created = int(self._clock())
-        row: Row = {"id": name, "object": "file", "bytes": size, "created_at": created, "filename": filename}
-        row |= {"purpose": purpose, "status": "processed", "status_details": None}
+        row: Row = {"id": name, "object": "file", "bytes": self.path(name).stat().st_size, "created_at": created}
+        row |= {"filename": filename, "purpose": purpose, "status": "processed", "status_details": None}
         return row | {"expires_at": created + expires_after_s if expires_after_s else None}
 
     def get(self, name: str) -> Row | None:
@@ -60,9 +54,11 @@ class Files:
         return None if row is None or self._has_expired(row) else row
 
     def all(self, *, newest_first: bool = False) -> list[Row]:
-        """Return the rows of all files, in the order they were stored."""
-        self._remove_expired()
-        return self._database.rows("files", newest_first=newest_first)
+        """Return the rows of all files, in the order they were stored; remove those that have expired."""
+        rows = self._database.rows("files", newest_first=newest_first)
+        for row in filter(self._has_expired, rows):
+            self._remove(row["id"])
+        return [row for row in rows if not self._has_expired(row)]
 
     def path(self, name: str) -> Path:
         """Return the place of a stored file's content."""
@@ -78,20 +74,12 @@ class Files:
 
     def delete(self, name: str) -> bool:
         """Remove a file, on a full disk too; return whether there was one."""
-        if self.get(name) is None:
-            return False
-        return self._remove(name)
+        return self.get(name) is not None and self._remove(name)
 
     def _remove(self, name: str) -> bool:
         existed = self._database.delete("files", name)
-        if existed:
-            remove(self.path(name))
+        remove(self.path(name))
         return existed
 
     def _has_expired(self, row: Row) -> bool:
         return row["expires_at"] is not None and bool(row["expires_at"] <= self._clock())
-
-    def _remove_expired(self) -> None:
-        for row in self._database.rows("files"):
-            if self._has_expired(row):
-                self._remove(row["id"])

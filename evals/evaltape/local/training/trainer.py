@@ -117,7 +117,7 @@ def train(config: dict[str, Any], report: Report) -> None:
     try:
         trainer.train(resume_from_checkpoint=str(done[-1][1]) if done else None)
     except Exception as error:
-        if is_full(error) or "file write failed" in str(error) or "unexpected pos" in str(error):
+        if is_full(error):
             check_disk(out, 12 * weights * 2, is_full=True)
         raise
 
