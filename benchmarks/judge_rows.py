@@ -2,7 +2,7 @@
 
     python -m benchmarks.judge_rows
 
-Each chat of at most 550 characters gives two rows: its reference, answered by yes, and one mutant of it, answered by no. The
+Each chat of at most 240 characters gives two rows: its reference, answered by yes, and one mutant of it, answered by no. The
 operators take turns, so each damages about as many. No chat of the suite that the judge scores is among the training rows.
 """
 
@@ -16,7 +16,7 @@ from evaltape.samples.sample import Sample
 
 DATA = Path("evals/data")
 OPERATORS = ("swap_names", "other_name", "negate", "wrong_number")
-LONGEST = 550
+LONGEST = 240
 VALIDATION = 20
 """Chats of the test split, which are two rows each."""
 

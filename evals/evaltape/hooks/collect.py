@@ -121,6 +121,10 @@ def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:
         if calls:
             most = sum(_most_usd(workspace, key, sample) for key, sample in calls)
             yield LeftOver(len(calls), most, workspace.commands.record_all(kind, missing=True))
+    for judge in workspace.judges:
+        verdicts = tally.left.get(place_of(judge), [])
+        if verdicts:
+            yield LeftOver(len(verdicts), 0.0, workspace.commands.record_missing())
 
 
 def _most_usd(workspace: Workspace, key: str, sample: str) -> float:

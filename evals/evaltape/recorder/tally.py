@@ -3,11 +3,11 @@
 import msgspec
 
 from evaltape.recorder.api.notice import Notice
-from evaltape.suite.definition import Model
+from evaltape.suite.definition import Judge, Model
 from evaltape.text import counted
 
 
-def place_of(model: Model) -> str:
+def place_of(model: Model | Judge) -> str:
     """Return what names a model among those of all suites: `chats/gpt-4o-mini`."""
     return f"{model.suite}/{model.key}"
 
