@@ -27,7 +27,7 @@ def test_files_of_the_user_take_no_module_s_place_and_quiet_runs_still_tell_what
     for folder in (project.root, leftover):
         for name in SHADOWS:
             (folder / f"{name}.py").write_text("raise RuntimeError('a file of the user')\n")
-    run = project.run(*RECORD, "-q", environment={"PYTHONPATH": str(leftover)})
+    run = project.run(*RECORD, "-q", environment={"PYTHONPATH": str(leftover)}, forks=False)
     assert run.exit_code == 0, run.output
     assert api.answered == 6
     assert "Spent in this session: $" in run.output

@@ -23,8 +23,9 @@ def long(project: Project, api: ApiServer) -> Project:
     return project
 
 
-def start(project: Project, *args: str) -> Running:
-    return project.start("evals", "-m", "baseline", "-k", "test_sample", "--record", "--concurrency", str(IN_FLIGHT), *args)
+def start(project: Project, *args: str, forks: bool = True) -> Running:
+    command = ("evals", "-m", "baseline", "-k", "test_sample", "--record", "--concurrency", str(IN_FLIGHT), *args)
+    return project.start(*command, forks=forks)
 
 
 def finish(project: Project, api: ApiServer, *args: str) -> None:
@@ -140,7 +141,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_leaves_whole_files(long: Project
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
     )
     api.answers["small-2026-01-01"] = lambda prompt: "x" * 300_000 if "number 12" in prompt else "Number."
-    run = start(long, "-p", "small_disk", "--concurrency", "1").wait()
+    run = start(long, "-p", "small_disk", "--concurrency", "1", forks=False).wait()  # Its recorder inherits the limit.
     assert run.exit_code != 0
     assert "cassettes/chats/small/p12.yaml can't be written: File too large" in run.output
     assert "Traceback" not in run.output

@@ -1,5 +1,6 @@
 """Runs pytest in processes of their own that are forked from one where the slow imports are done: as separate as a
-subprocess, ten times as fast to start. Nothing of this project is imported before the fork."""
+subprocess, ten times as fast to start. Nothing of this project is imported before the fork. Its workers and its recorder are
+forked likewise; `Project.run_in_new_interpreter` starts all of them from nothing."""
 
 import gc
 import multiprocessing
@@ -8,6 +9,8 @@ import signal
 import sys
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+
+from tests.support.children import fork_children
 
 REPOSITORY = Path(__file__).parents[2]
 SLOW_IMPORTS = [
@@ -18,19 +21,38 @@ SLOW_IMPORTS = [
     "rouge_score.rouge_scorer",
     "numpy",
     "datasets",
+    "msgspec",
+    "tomllib",
+    "aiohttp",
+    "syrupy",
+    "syrupy.extensions.json",
+    "xdist.plugin",
+    "xdist.remote",
+    "xdist.workermanage",
+    "execnet.gateway_bootstrap",
+    "platformdirs.pytest_plugin",
+    "_pytest.junitxml",
+    "_pytest.unittest",
+    "_pytest.pastebin",
+    "_pytest.stepwise",
 ]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(SLOW_IMPORTS)
 
 
-def start_forked(args: list[str], folder: Path, environment: dict[str, str], output: Path) -> ForkServerProcess:
-    """Start `pytest` in `folder`, as the leader of a process group; what it prints goes to `output`."""
-    process = _CONTEXT.Process(target=_pytest, args=(args, str(folder), environment, str(output)), daemon=False)
+def start_forked(
+    args: list[str], folder: Path, environment: dict[str, str], output: Path, forks: bool = True
+) -> ForkServerProcess:
+    """Start `pytest` in `folder`, as the leader of a process group; what it prints goes to `output`.
+
+    Its workers and its recorder are forked, or else started from nothing.
+    """
+    process = _CONTEXT.Process(target=_pytest, args=(args, str(folder), environment, str(output), forks), daemon=False)
     process.start()
     return process
 
 
-def _pytest(args: list[str], folder: str, environment: dict[str, str], output: str) -> None:
+def _pytest(args: list[str], folder: str, environment: dict[str, str], output: str, forks: bool) -> None:
     os.setsid()
     # What is there already will not become garbage: looking through it would take a quarter of a short run.
     gc.freeze()
@@ -50,6 +72,8 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     # Plugins among the slow imports are harmless; in a run of a user's they would not be imported yet. Hypothesis' own
     # plugin is slow to import, and a user of the harness has none.
     imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    if forks:
+        fork_children()
     sys.argv = ["pytest", "-p", "no:hypothesispytest", "-W", imported, *args]
     import pytest
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.children import name_of
 from tests.support.forked import REPOSITORY, start_forked
 
 ROWS = [
@@ -53,8 +54,6 @@ pythonpath = .
 eval_suite = evals/suites/chats.toml
 addopts = --strict-markers --strict-config -p no:anyio
 """
-WORKER = "exec(eval("
-"""In the command of every process that execnet starts."""
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -108,21 +107,26 @@ class Running:
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
-        return [pid for pid, command in self._children() if WORKER in command]
+        return self._children("worker")
 
     def recorder(self) -> int | None:
         """The process id of its recorder, while it has one."""
-        return next((pid for pid, command in self._children() if WORKER not in command), None)
+        return next(iter(self._children("recorder")), None)
 
-    def _children(self) -> list[tuple[int, str]]:
-        listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
-        return [(int(line.split()[0]), line) for line in listed.splitlines()]
+    def _children(self, name: str) -> list[int]:
+        listed = subprocess.run(
+            ["ps", "-o", "pid=,comm=,args=", "--ppid", str(self.pid)], capture_output=True, text=True
+        ).stdout
+        processes = [line.split(maxsplit=2) for line in listed.splitlines()]
+        return [int(pid) for pid, command, *args in processes if command == name or name_of(args) == name]
 
     def has_left_nothing(self) -> bool:
-        """Whether every process of it has ended; zombies have."""
-        listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
-        states = [state for group, state in map(str.split, listed.splitlines()) if int(group) == self.pid]
-        return all(state.startswith("Z") for state in states)
+        """Whether every process of it has ended; zombies have, and the tests' own helper isn't counted."""
+        listed = subprocess.run(["ps", "-eo", "pgid=,stat=,comm="], capture_output=True, text=True, check=True).stdout
+        processes = [line.split(maxsplit=2) for line in listed.splitlines()]
+        return all(
+            state.startswith("Z") or name == "helper" for group, state, name in processes if int(group) == self.pid
+        )
 
     def wait(self, timeout_s: float = 240) -> Run:
         """Wait for its end."""
@@ -209,18 +213,23 @@ class Project:
 
     # ------------------------------------------------------------ what a user runs
 
-    def start(self, *args: str, key: str | None = None, environment: dict[str, str] | None = None) -> Running:
-        """Start `pytest ARGS` in the project; each may hold several words. `key` is the OPENAI_API_KEY."""
+    def start(
+        self, *args: str, key: str | None = None, environment: dict[str, str] | None = None, forks: bool = True
+    ) -> Running:
+        """Start `pytest ARGS` in the project; each may hold several words. `key` is the OPENAI_API_KEY.
+
+        Its workers and its recorder are forked, as it is itself, or else started from nothing.
+        """
         self._runs += 1
         output = self.root.parent / f"{self.root.name}.output-{self._runs}"
         words = [word for arg in args for word in (arg.split() if arg.startswith("-") and "=" not in arg else [arg])]
         patched = {"PYTHONPATH": str(self.patches)} if self.patches.exists() else {}
         given = {**patched, **(environment or {})}
-        return Running(start_forked(words, self.root, self.environment(key, given), output), output)
+        return Running(start_forked(words, self.root, self.environment(key, given), output, forks), output)
 
-    def run(self, *args: str, key: str | None = None, environment: dict[str, str] | None = None) -> Run:
+    def run(self, *args: str, key: str | None = None, environment: dict[str, str] | None = None, forks: bool = True) -> Run:
         """Run `pytest ARGS` in the project to its end."""
-        return self.start(*args, key=key, environment=environment).wait()
+        return self.start(*args, key=key, environment=environment, forks=forks).wait()
 
     def run_in_new_interpreter(
         self, *args: str, code: str = "sys.exit(pytest.console_main())", environment: dict[str, str] | None = None
