@@ -65,6 +65,11 @@ class Evaluation:
         for workspace in self.workspaces.values():
             workspace.freeze_samples()
 
+    def discard_samples(self) -> None:
+        """Remove the samples of a recording that no answer was recorded to, in the controller alone."""
+        for workspace in self.workspaces.values():
+            workspace.discard_samples()
+
     def check_samples(self) -> None:
         """Raise `UserError` if a suite's samples can't be read, or no test can be made of each of them."""
         for workspace in self.workspaces.values():

@@ -22,11 +22,12 @@ from evaltape.metrics.reference_check import check_references
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.free_ways import free_way
-from evaltape.recording.lock import unwritable
+from evaltape.recording.lock import locked, unwritable
 from evaltape.recording.unfinished import read_unfinished
 from evaltape.samples.advice import advise, called_models
 from evaltape.samples.answer import Answer
 from evaltape.samples.dataset import Loaded, split_file
+from evaltape.samples.frozen import discard, is_staged
 from evaltape.samples.links import refuse_links
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
@@ -101,6 +102,16 @@ class Workspace:
             self._loaded = stage_samples(self.suite, self.folder, fresh=self.settings.mode == RECORD)
         except OSError as error:
             raise unwritable(self.folder, error) from None
+
+    def discard_samples(self) -> None:
+        """Remove staged samples that no answer was recorded to, unless another session is recording by now.
+
+        For the end of the session: until then a worker that is started late reads them, also after the recording's end.
+        """
+        if is_staged(self.folder):
+            lock = locked(self.folder, self.settings.cassettes, self.suite.models, self.suite.file)
+            with contextlib.suppress(UserError, OSError), lock:
+                discard(self.folder)
 
     @cached_property
     def _loaded(self) -> Loaded:

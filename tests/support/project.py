@@ -124,9 +124,7 @@ class Running:
         """Whether every process of it has ended; zombies have, and the tests' own helper isn't counted."""
         listed = subprocess.run(["ps", "-eo", "pgid=,stat=,comm="], capture_output=True, text=True, check=True).stdout
         processes = [line.split(maxsplit=2) for line in listed.splitlines()]
-        return all(
-            state.startswith("Z") or name == "helper" for group, state, name in processes if int(group) == self.pid
-        )
+        return all(state.startswith("Z") or name == "helper" for group, state, name in processes if int(group) == self.pid)
 
     def wait(self, timeout_s: float = 240) -> Run:
         """Wait for its end."""

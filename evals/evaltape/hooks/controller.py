@@ -151,6 +151,8 @@ class Controller:
             self.wait("the session has ended")
         except KeyboardInterrupt:  # A second one: nothing is waited for any more.
             self.end_recording()
+        if self.recorder is not None:
+            self.evaluation.discard_samples()
         is_red = session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         self.report(is_red)
         if self._unwritten and self.results is not None:

@@ -13,7 +13,6 @@ from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes
 from evaltape.recorder.tally import Tally
 from evaltape.recorder.wire import Begin, Begun, Message, Open, Pipe, Progress, Ready, Refused, Selection, Settle, Stop
 from evaltape.recording.lock import locked
-from evaltape.samples.frozen import discard
 from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD, Settings
 from evaltape.workspace import Workspace, read_suites
@@ -47,14 +46,10 @@ def _serve(pipe: Pipe, settings: Settings) -> None:
         if settings.mode == RECORD and settings.asks_api:
             import openai  # noqa: F401  # While the controller loads the samples. For a few missing calls it may not be needed.
         message = pipe.receive()
-        try:
-            if isinstance(message, Begin):
-                _record(pipe, settings, workspaces, message.selection)
-            elif isinstance(message, Settle):
-                _settle(settings, workspaces)
-        finally:
-            for workspace in workspaces.values():
-                discard(workspace.folder)
+        if isinstance(message, Begin):
+            _record(pipe, settings, workspaces, message.selection)
+        elif isinstance(message, Settle):
+            _settle(settings, workspaces)
 
 
 def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], selection: Selection) -> None:
