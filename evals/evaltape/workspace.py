@@ -23,6 +23,7 @@ from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.free_ways import free_way
 from evaltape.recording.lock import locked, unwritable
+from evaltape.recording.submissions import Submissions
 from evaltape.recording.unfinished import read_unfinished
 from evaltape.samples.advice import advise, called_models
 from evaltape.samples.answer import Answer
@@ -38,6 +39,7 @@ from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.advice import Advice
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Judge, Model, Suite
+from evaltape.suite.pricing import batch_price
 from evaltape.suite.reader import load_suite, refuse_equal_names
 
 if TYPE_CHECKING:
@@ -78,9 +80,17 @@ class Workspace:
         """Writes the commands that messages end with."""
         asked = self.settings
         suite = None if self.suite.file in asked.configured_suites else self.suite.file
-        return Commands(
-            asked.args, suite, None if asked.cassettes == asked.default_cassettes else asked.cassettes, asked.budget_usd
-        )
+        cassettes = None if asked.cassettes == asked.default_cassettes else asked.cassettes
+        return Commands(asked.args, suite, cassettes, asked.budget_usd, asked.batch or self.submissions.exist())
+
+    @cached_property
+    def submissions(self) -> Submissions:
+        """The suite's batches that are submitted and not yet collected."""
+        return Submissions(self.folder)
+
+    def priced(self, model: Model) -> Model:
+        """Return a model with the price at which this session asks it."""
+        return msgspec.structs.replace(model, price=batch_price(model.price)) if self.settings.batch else model
 
     # ------------------------------------------------------------ samples
 
@@ -261,7 +271,9 @@ class Workspace:
                 continue
             with contextlib.suppress(RecordingError):  # Not fetched, say: a recording is refused.
                 calls = self.recordings.calls(model, self.samples, 1, fresh=False)
-                missing += [(model, sample) for sample, _ in calls]
+                if self.submissions.calls(model.key) < len(calls):  # What is submitted is collected without a call.
+                    asked = self.priced(model)
+                    missing += [(asked, sample) for sample, _ in calls]
         advice = advise(command, missing, self._free_way(missing))
         return msgspec.structs.replace(advice, jobs=jobs, most_usd=None if jobs else advice.most_usd)
 

@@ -65,7 +65,7 @@ def test_a_file_that_is_never_processed_ends_with_its_state_and_no_order(tuning,
     api.tuning.quirks.file_polls = 10**6
     driven = tuning.drive(patience=with_changes(BRISK, file_s=0.1))
     assert driven.error == (
-        "[finetune.tuned] file-0001 is still 'pending' after 0 s; no job was ordered on it. Nothing was ordered. Once that is "
+        "[finetune.tuned] file-0001 is still 'pending' after 0 s. Nothing was ordered. Once that is "
         f"mended, this goes on: {GO_ON}"
     )
     assert (tuning.job_ids, driven.recorder.budget.under_way) == ([], 0)

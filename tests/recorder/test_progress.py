@@ -134,7 +134,7 @@ def test_several_models_have_a_line_each(tally):
     rate = Rate(100.0)
     rate.note(110.0, 40)
     tally.lanes[1].failed = 2
-    tally.statuses["tuned"] = "running, 3 min 20 s"
+    tally.statuses["job tuned"] = "running, 3 min 20 s"
     assert live_lines(tally, rate, stopping=False) == [
         "recording 40/2,000, 16 in flight, 2 failed, 8 min left, 18,000 tokens, $0.0180",
         "  small 30/1,000, 8 in flight",

@@ -130,5 +130,5 @@ def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:
 def _most_usd(workspace: Workspace, key: str, sample: str) -> float:
     model = workspace.suite.models[key]
     with contextlib.suppress(RecordingError, UserError):  # Its job has no tuned model yet.
-        return most_usd(model, workspace.recordings.request(model, workspace.sample(sample)))
+        return most_usd(workspace.priced(model), workspace.recordings.request(model, workspace.sample(sample)))
     return 0.0

@@ -151,7 +151,14 @@ class Recorder:
 
     def show_job(self, key: str, status: str) -> None:
         """Show a job's state."""
-        self.tally.statuses[key] = status
+        self.tally.statuses[f"job {key}"] = status
+
+    def show_batch(self, key: str, status: str | None) -> None:
+        """Show the state of a model's batches; None once there are none."""
+        if status is None:
+            self.tally.statuses.pop(f"batch of {key}", None)
+        else:
+            self.tally.statuses[f"batch of {key}"] = status
 
     def add_unfinished(self, unfinished: Unfinished, samples: Sequence[Sample]) -> None:
         """Add a fresh recording that has begun, to be finished with the run; `samples` are all of its suite's."""

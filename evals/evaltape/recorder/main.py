@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from evaltape.errors import UserError
-from evaltape.recorder.loop import Recorder
+from evaltape.recorder.loop import Engine, Recorder
 from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes
 from evaltape.recorder.tally import Tally
 from evaltape.recorder.wire import Begin, Begun, Message, Open, Pipe, Progress, Ready, Refused, Selection, Settle, Stop
@@ -63,12 +63,7 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
             recorder.stop_soon(message.reason)
 
     recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, report)
-    if settings.answers_from:
-        from evaltape.recorder.batches.from_files import FromFiles
-        from evaltape.recorder.batches.outputs import Outputs
-
-        suites = {name: workspace.suite for name, workspace in workspaces.items()}
-        recorder.engine = FromFiles(Outputs(settings.answers_from, suites), recorder)
+    recorder.engine = _engine(settings, workspaces, recorder)
     Planner(settings, workspaces, recorder).plan(selection)
     _settle(settings, workspaces)
     pipe.send(Begun())
@@ -77,7 +72,23 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
     pipe.listen(receive, lambda: recorder.stop_soon(CONTROLLER_ENDED))
     recorder.run()
     for suite, model, _ in selection:
-        workspaces[suite].arrange(model)
+        if model in workspaces[suite].suite.models:
+            workspaces[suite].arrange(model)
+
+
+def _engine(settings: Settings, workspaces: dict[str, Workspace], recorder: Recorder) -> Engine | None:
+    """Return what answers the calls, if the API isn't called for each."""
+    if settings.batch:
+        from evaltape.recorder.batches.engine import BatchEngine
+
+        return BatchEngine(settings, workspaces, recorder)
+    if settings.answers_from:
+        from evaltape.recorder.batches.from_files import FromFiles
+        from evaltape.recorder.batches.outputs import Outputs
+
+        suites = {name: workspace.suite for name, workspace in workspaces.items()}
+        return FromFiles(Outputs(settings.answers_from, suites), recorder)
+    return None
 
 
 def _settle(settings: Settings, workspaces: dict[str, Workspace]) -> None:

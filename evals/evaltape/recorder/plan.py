@@ -1,5 +1,6 @@
 """Plans a recording: the lanes of calls and the fine-tuning jobs that the selected tests need."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from evaltape.names import shown
 from evaltape.recorder.api.address import base_url_of
 from evaltape.recorder.api.client import Endpoint, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
+from evaltape.recorder.batches.host import refuse_without_batches
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.samples import SampleAsk
 from evaltape.recorder.tally import place_of
@@ -34,6 +36,7 @@ from evaltape.settings import RECORD, Settings
 from evaltape.suite.address import is_local
 from evaltape.suite.definition import Judge, Model
 from evaltape.suite.pricing import LIMITS, answer_limit
+from evaltape.text import counted, listed
 from evaltape.workspace import Workspace
 
 
@@ -46,6 +49,8 @@ class Planner:
         self.recorder = recorder
         self.drives = Drives()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._batches_at: list[Endpoint] = []
+        """Where there surely are batches."""
         self._benches: dict[str, Bench] = {}
 
     def plan(self, selection: Selection) -> None:
@@ -79,14 +84,31 @@ class Planner:
 
     def check_asked(self, workspace: Workspace, model: Model, table: str, training: bool = False) -> None:
         """Raise `UserError` if a model can't be asked, or not within the budget; `table` is where the suite says how."""
+        if not self.settings.batch and not self.settings.answers_from:
+            self._refuse_submitted(workspace, model)
         if not self.settings.asks_api:
             return
         place, endpoint = f"{shown(workspace.suite.file)}: [{table}]", self.endpoint(model)
         if holds_secret(json.dumps(model.request), (endpoint.key,)):
             raise UserError(f"{place} request {HOLDS_KEY}, and recordings hold the request")
         endpoint.open()
+        if self.settings.batch and endpoint not in self._batches_at:
+            self._batches_at.append(endpoint)
+            asyncio.run(refuse_without_batches(model, Endpoint(endpoint.base_url, endpoint.key, endpoint.timeout_s)))
         if self.settings.budget_usd is not None and not (is_local(endpoint.base_url) and model.price is None):
             self._check_budget(place, model, training)
+
+    def _refuse_submitted(self, workspace: Workspace, model: Model) -> None:
+        """Refuse to ask for what is submitted as a batch, and would be paid twice."""
+        submissions = workspace.submissions
+        submitted = submissions.of(model.key)
+        if submitted:
+            names = listed([one.id or "an order without an answer" for one in submitted])
+            calls = counted(sum(one.calls for one in submitted), "call")
+            raise UserError(
+                f"{shown(submissions.path)}: {names} with {calls} to {model.key} is submitted and not collected; asked again "
+                f"they would be paid twice. Collect them: {workspace.commands.record_missing()}"
+            )
 
     def _check_budget(self, place: str, model: Model, training: bool) -> None:
         """Refuse a budget that would bound nothing."""

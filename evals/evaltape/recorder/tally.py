@@ -50,7 +50,7 @@ class Tally(msgspec.Struct):
     lanes: list[LaneTally] = []
     spend: Spend = msgspec.field(default_factory=Spend)
     statuses: dict[str, str] = {}
-    """What each fine-tuning job is doing, by its key."""
+    """What each fine-tuning job and batch is doing, by `job KEY` and `batch of KEY`."""
     waits: dict[str, str] = {}
     """Why each model that isn't asked for a while is waited for, by its key."""
     notes: list[str] = []

@@ -88,6 +88,7 @@ def estimate(
     models = [one for one in models if one.calls]
     jobs = [_of_job(workspace, job) for key in asked if (job := workspace.suite.models[key].job) and _is_due(workspace, job)]
     option = "--record-missing" if workspace.settings.mode == RECORD_MISSING else "--record"
+    option += " --batch" if workspace.settings.batch else ""
     if not models and not jobs:
         yield f"{option} would call nothing: {'nothing is missing' if looked_at else 'no sample test is selected'}."
         yield from decidable_lines(workspace, looked_at, other_side)
@@ -143,7 +144,7 @@ def _of_model(workspace: "Workspace", model: Model, samples: list[Sample]) -> Mo
     tokens = [most_tokens(body, count or bytes_of) for body in bodies]
     prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
     is_limited = answer_limit(model.request) is not None
-    return ModelEstimate(model, len(calls), prompts, answers, count is not None, is_limited)
+    return ModelEstimate(workspace.priced(model), len(calls), prompts, answers, count is not None, is_limited)
 
 
 def _is_due(workspace: "Workspace", job: Finetune) -> bool:

@@ -173,7 +173,7 @@ def _lane(lane: LaneTally) -> str:
 
 def _jobs(tally: Tally) -> list[str]:
     waits = [f"  {key}: {text}" for key, text in tally.waits.items()]
-    return [*waits, *(f"job {key}: {status}" for key, status in tally.statuses.items())]
+    return [*waits, *(f"{what}: {status}" for what, status in tally.statuses.items())]
 
 
 def _spent(tally: Tally) -> list[str]:

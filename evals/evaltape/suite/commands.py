@@ -23,19 +23,22 @@ class Commands:
         suite: Path | None = None,
         cassettes: Path | None = None,
         budget_usd: float | None = None,
+        batch: bool = False,
     ) -> None:
         self._args = tuple(args)
         self._budget = [] if budget_usd is None else ["--budget", f"{budget_usd:g}"]
+        self._batch = ["--batch"] if batch else []
         self._options = [] if suite is None else ["--suite", shown(suite)]
         self._options += [] if cassettes is None else ["--cassettes", shown(cassettes)]
 
     def record_all(self, kind: str = "baseline", missing: bool = False) -> str:
         """Return the command that records every model of a kind, or only the missing calls of these."""
-        return self._pytest(*self._args, "-m", kind, "--record-missing" if missing else "--record")
+        words = ("--record-missing", *self._batch) if missing else ("--record",)
+        return self._pytest(*self._args, "-m", kind, *words)
 
     def record_missing(self, kind: str | None = None) -> str:
         """Return the command that records the calls without a valid recording, of every model or of one kind."""
-        return self._pytest(*self._args, *(["-m", kind] if kind else []), "--record-missing", *self._budget)
+        return self._pytest(*self._args, *(["-m", kind] if kind else []), "--record-missing", *self._batch, *self._budget)
 
     def retrain(self) -> str:
         """Return the command that pays for new fine-tuning jobs although there are some."""

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.support.server.batches import Batches
 from tests.support.server.http import Asked, read_request, write_reply
 from tests.support.server.jobs import Tuning
 from tests.support.server.replies import FAULTS, IDENTITY_HEADERS, Fault, Reply, completion, error
@@ -55,12 +56,16 @@ class ApiServer:
     answers: dict[str, Callable[[str], str]] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
     tuning: Tuning = field(default_factory=Tuning)
+    batches: Batches = field(init=False)
     requests: list[Asked] = field(default_factory=list)
     in_flight: int = 0
     peak_in_flight: int = 0
     _rules: list[Rule] = field(default_factory=list)
     _accepted: deque[float] = field(default_factory=deque)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.batches = Batches(self.tuning, self._chat)
 
     # ------------------------------------------------------------ for tests
 
@@ -189,6 +194,8 @@ class ApiServer:
     def _route(self, asked: Asked, parts: list[str]) -> Reply:
         if parts == ["chat", "completions"]:
             return self._too_fast() or self._chat(asked.json)
+        if parts[0] == "batches":
+            return self.batches.answer(asked, parts[1:])
         if parts[0] == "models":
             return self._models(parts[1:])
         return self.tuning.answer(asked, parts)

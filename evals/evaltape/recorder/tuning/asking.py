@@ -8,7 +8,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -52,6 +52,8 @@ class Patience(msgspec.Struct, frozen=True):
     """The most of a Retry-After that is waited."""
     upload_bytes_per_s: float = 100_000.0
     """The slowest upload that isn't given up."""
+    download_s: float = 1800.0
+    """How long a file of answers may take beyond what an answer may."""
 
     def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
         """Seconds until the next attempt, after `attempt` failed ones, the last of which asked to wait `retry_after_s`."""
@@ -140,6 +142,28 @@ class Asking:
     async def content(self, path: str) -> str:
         """Return a file's content as text."""
         return str((await self._patiently(lambda: self._send("get", path), f"GET {path}")).answered)
+
+    async def download(self, file_id: str, into: IO[bytes]) -> None:
+        """Write a file's content, which may be larger than an answer, to the start of another file."""
+        import httpx2
+
+        client = self.endpoint.client
+
+        async def send() -> Any:
+            async with client.files.with_streaming_response.content(file_id) as response:
+                into.seek(0)
+                into.truncate()
+                async for part in response.iter_bytes():
+                    into.write(part)
+                return httpx2.Response(200, json={}, request=response.http_request)
+
+        await self._patiently(send, f"the file {file_id}", self.endpoint.timeout_s + self._patience.download_s)
+
+    async def delete(self, path: str) -> None:
+        """Delete what is at a path; one attempt."""
+        import httpx2
+
+        await self._attempt(lambda: self.endpoint.client.delete(path, cast_to=httpx2.Response))
 
     async def wait(self, what: str, seconds: float) -> None:
         """Sleep, and show what is waited for."""

@@ -14,7 +14,7 @@ from evaltape.finetuning.training_file import TrainingFile
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.budget import OverBudget
-from evaltape.recorder.tuning.asking import surely_refused
+from evaltape.recorder.tuning.asking import Asking, surely_refused
 from evaltape.recorder.tuning.drive import Drive, End, Order, Ordering, Sent, Step
 from evaltape.recorder.tuning.rivals import cancel_untrained
 from evaltape.recorder.tuning.states import ForbiddenStep, State, check_payable
@@ -100,15 +100,18 @@ async def _uploaded(drive: Drive, file: TrainingFile) -> FileState:
     """Upload a file and wait until the service has processed it. Raises `CallFailed` if it can't."""
     content = file.uploaded
     state = await drive.host.upload(Upload(file.name, content, file.digests[1] if file.byte_order_mark else file.sha256))
+    return await processed(drive.host, drive.asking, state, drive.patience.file_s, drive.job.poll_seconds)
+
+
+async def processed(host: hosts.Host, asking: Asking, state: FileState, patience_s: float, poll_s: float) -> FileState:
+    """Wait until the service has processed a file. Raises `CallFailed` if it refuses it, or takes longer than `patience_s`."""
     started = time.monotonic()
     while state.phase is FilePhase.PROCESSING:
         waited_s = time.monotonic() - started
-        if waited_s > drive.patience.file_s:
-            raise CallFailed(f"{state.id} is still {state.status!r} after {duration(waited_s)}; no job was ordered on it")
-        await drive.asking.wait(
-            f"{state.id} is {state.status}, {duration(waited_s)}", min(drive.job.poll_seconds, LATEST_FILE_POLL_S)
-        )
-        state = await drive.host.file(state.id)
+        if waited_s > patience_s:
+            raise CallFailed(f"{state.id} is still {state.status!r} after {duration(waited_s)}")
+        await asking.wait(f"{state.id} is {state.status}, {duration(waited_s)}", min(poll_s, LATEST_FILE_POLL_S))
+        state = await host.file(state.id)
     if state.phase is FilePhase.FAILED:
         raise CallFailed(f"the service refused the file {state.id}: its status is {state.status!r}")
     return state

@@ -1,0 +1,260 @@
+"""The batches of one model or judge, from its calls to their recordings.
+
+| what is known | what is done |
+| --- | --- |
+| a batch with some of the calls, from `batches.json` or the API's listing | nothing is submitted for these: it is waited for |
+| an order in `batches.json` without an answer | the listing is looked through; nothing is submitted for its calls meanwhile |
+| calls in no batch | the budget is asked, their requests are uploaded, the order is written to disk, and sent once |
+| a batch that has ended | its answers are recorded, its other calls end with the API's reason; it leaves `batches.json` |
+| `eval_batch_wait` is over, or the session ends | the batch goes on; `--record-missing --batch` collects it |
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from tempfile import TemporaryFile
+
+import msgspec
+
+from evaltape.errors import RecordingError
+from evaltape.recorder.api.failures import CallFailed
+from evaltape.recorder.batches.collecting import collect
+from evaltape.recorder.batches.host import BatchHost, RemoteBatch, names_in
+from evaltape.recorder.batches.lines import custom_id
+from evaltape.recorder.batches.ordering import Chunk, chunks, submit
+from evaltape.recorder.budget import Hold, OverBudget
+from evaltape.recorder.lane import Call, Lane
+from evaltape.recorder.loop import Recorder
+from evaltape.recorder.tuning.asking import Asking, Patience
+from evaltape.recording.submissions import Submission, Submissions
+from evaltape.text import counted, duration
+
+FIRST_POLL_S, LONGEST_POLL_S = 1.0, 30.0
+USED_FOR_S = 30 * 86400.0
+"""Older batches at the API aren't looked into: it keeps their files so long."""
+PATIENCE = Patience(read_s=300.0)
+LOST_AFTER_S = 600.0
+"""An order without an answer that the API doesn't list after so long was never received."""
+
+
+class Awaited(msgspec.Struct):
+    """A batch that is waited for."""
+
+    batch: RemoteBatch
+    calls: dict[str, Call]
+    """By `custom_id`."""
+    submission: Submission | None = None
+    """Its entry in `batches.json`."""
+    hold: Hold | None = None
+    """Of this session's own order."""
+
+
+class Drive:
+    """What takes the calls of one lane through the Batch API."""
+
+    def __init__(
+        self,
+        *,
+        lane: Lane,
+        recorder: Recorder,
+        submissions: Submissions,
+        collecting: asyncio.Semaphore,
+        is_fresh: bool,
+        until: float,
+        wait_s: float,
+        command: str,
+    ) -> None:
+        """`is_fresh`: answers that were collected before don't count. `until` is by the monotonic clock."""
+        self.lane = lane
+        self.recorder = recorder
+        self.submissions = submissions
+        self.patience = PATIENCE
+        self.asking = Asking(lane.endpoint, PATIENCE, self.show, {})
+        self.host = BatchHost(self.asking)
+        self.collecting = collecting
+        self._is_fresh = is_fresh
+        self._until = until
+        self._wait_s = wait_s
+        self._command = command
+        self._calls: dict[str, Call] = {}
+        """Those that are in no batch yet."""
+        self._awaited: list[Awaited] = []
+
+    async def run(self, calls: list[Call]) -> None:
+        """Bring the calls to their end. Raises `CallFailed` and `UserError` if the API or the disk doesn't let it."""
+        self._name(calls)
+        try:
+            await self._find()
+            for chunk in chunks(self.lane, dict(self._calls)):
+                await self._submit(chunk)
+            await self._wait()
+        except asyncio.CancelledError:
+            for awaited in self._awaited:
+                self.note(f"{_told(awaited)} goes on at the API. Collect it: {self._command}")
+                for call in awaited.calls.values():
+                    self.lane.away.pop(call, None)
+            raise
+        finally:
+            for awaited in self._awaited:
+                if awaited.hold is not None:
+                    awaited.hold.doubt_unless_ended()
+
+    def end_all(self, error: str) -> None:
+        """End all calls that have no end yet."""
+        for calls in (self._calls, *(awaited.calls for awaited in self._awaited)):
+            self.end(calls, error)
+
+    def end(self, calls: dict[str, Call], error: str) -> None:
+        """End calls without an answer."""
+        for call in calls.values():
+            self.recorder.calls.end(self.lane, call, error)
+        calls.clear()
+
+    def note(self, text: str) -> None:
+        """Tell what the user should know."""
+        self.recorder.tally.notes.append(f"{self.lane.model.key}: {text}")
+
+    def show(self, text: str) -> None:
+        """Show what is waited for."""
+        self.recorder.show_batch(self.lane.model.key, text)
+
+    def _name(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            try:
+                self._calls[custom_id(self.lane, call.ask, call.ask.body())] = call
+            except RecordingError as error:
+                self.recorder.calls.end(self.lane, call, str(error))
+
+    def _take(self, names: set[str]) -> dict[str, Call]:
+        """Take the calls of these names from those that are in no batch yet."""
+        return {name: self._calls.pop(name) for name in list(self._calls) if name in names}
+
+    # ------------------------------------------------------------ batches that there are
+
+    async def _find(self) -> None:
+        """Find the batches that hold some of the calls."""
+        key, suite = self.lane.model.key, self.lane.model.suite
+        listed = {batch.id: batch for batch in await self.host.batches(suite, key)}
+        for submission in self.submissions.of(key):
+            batch = await self._of_submission(submission, listed)
+            if batch is not None:
+                listed.pop(batch.id, None)
+                await self._look_into(batch, submission)
+        newest = max((batch.created_at for batch in listed.values()), default=0.0)
+        for batch in listed.values():
+            if batch.created_at > newest - USED_FOR_S and not batch.was_refused and self._calls:
+                await self._look_into(batch, None)
+
+    async def _of_submission(self, submission: Submission, listed: dict[str, RemoteBatch]) -> RemoteBatch | None:
+        """Return the batch of an entry; None if the API surely has none, and the entry is removed."""
+        if submission.id is not None:
+            try:
+                return listed.get(submission.id) or await self.host.look_at(submission.id)
+            except CallFailed as failure:
+                if failure.status != 404:
+                    raise
+                self.note(f"{submission.id}: the API doesn't have it any more")
+        else:
+            batch = await self.lost(submission)
+            if batch is not None:
+                return batch
+        self.submissions.remove(submission)
+        return None
+
+    async def lost(self, submission: Submission) -> RemoteBatch | None:
+        """Look for the batch of an order that got no answer; None once it was surely not received."""
+        started = time.monotonic()
+        while True:
+            found = [one for one in await self._listed() if one.metadata.get("evaltape_digest") == submission.digest]
+            if found:
+                return found[-1]
+            left_s = submission.sent_at + LOST_AFTER_S - time.time()
+            if left_s <= 0:
+                return None
+            if time.monotonic() - started > self.patience.look_s:
+                raise CallFailed(
+                    "the order of a batch got no answer, and the API lists none: nobody knows whether it is paid for. "
+                    f"In {duration(left_s)} it counts as never received. Then: {self._command}"
+                )
+            await self.asking.wait("looking for a batch whose order got no answer", self.patience.look_every_s)
+
+    async def _listed(self) -> list[RemoteBatch]:
+        return await self.host.batches(self.lane.model.suite, self.lane.model.key)
+
+    async def _look_into(self, batch: RemoteBatch, submission: Submission | None) -> None:
+        """Wait for a batch if it holds some of the calls."""
+        requests = await self._names_in(batch.input_file)
+        if submission is None and not batch.is_under_way:
+            # One whose requests are gone has been collected. What such a batch failed to answer is asked anew.
+            is_used = requests is None and self._is_fresh
+            names = set() if is_used else await self._names_in(batch.output_file)
+        elif requests is None and not batch.is_under_way:
+            names = (await self._names_in(batch.output_file) or set()) | (await self._names_in(batch.error_file) or set())
+        else:
+            names = requests
+        calls = self._take(set(self._calls) if names is None else names)
+        if calls:
+            self._awaited.append(Awaited(batch, calls, submission))
+            self.note(f"{batch.id} with {counted(len(calls), 'call')} was submitted before: nothing is submitted for these")
+        elif submission is not None:
+            self.note(f"{batch.id} holds no request that is missing today, and isn't waited for")
+            self.submissions.remove(submission)
+
+    async def _names_in(self, file_id: str | None) -> set[str] | None:
+        """Return the names of the requests in a file; None if the API doesn't have it."""
+        if file_id is None:
+            return None
+        with TemporaryFile() as file:
+            return await names_in(self.asking, file_id, file)
+
+    # ------------------------------------------------------------ batches of this session
+
+    async def _submit(self, chunk: Chunk) -> None:
+        try:
+            hold = await self.recorder.budget.hold_in_turn(chunk.most_usd)
+            submission, batch = await submit(self, chunk, hold)
+        except (OverBudget, CallFailed) as error:
+            self.end(self._take(set(chunk.names)), self.lane.endpoint.shown(f"not in a batch: {error or error.args}"))
+            return
+        self._awaited.append(Awaited(batch, self._take(set(chunk.names)), submission, hold))
+
+    # ------------------------------------------------------------ waiting
+
+    async def _wait(self) -> None:
+        """Collect each batch once it has ended, until the session's wait is over."""
+        pause_s = FIRST_POLL_S
+        while self._awaited:
+            for awaited in list(self._awaited):
+                try:
+                    await self._look(awaited)
+                except CallFailed as failure:
+                    self._leave(awaited, f": {failure.message}")
+            left_s = self._until - time.monotonic()
+            if left_s <= 0:
+                for awaited in list(self._awaited):
+                    self._leave(awaited, f" after {duration(self._wait_s)} (eval_batch_wait)" if self._wait_s else "")
+                return
+            if self._awaited:
+                await self.asking.wait("; ".join(map(_told, self._awaited)), min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+
+    async def _look(self, awaited: Awaited) -> None:
+        """Collect a batch if it has ended."""
+        if awaited.batch.is_under_way:
+            awaited.batch = await self.host.look_at(awaited.batch.id)
+        if not awaited.batch.is_under_way:
+            await collect(self, awaited)
+            self._awaited.remove(awaited)
+
+    def _leave(self, awaited: Awaited, why: str) -> None:
+        """Wait for a batch no longer: it goes on at the API."""
+        self._awaited.remove(awaited)
+        if awaited.hold is not None:
+            awaited.hold.doubt_unless_ended()
+        self.end(awaited.calls, f"{_told(awaited)}{why}. Collect it: {self._command}")
+
+
+def _told(awaited: Awaited) -> str:
+    batch = awaited.batch
+    of = batch.total or len(awaited.calls)
+    return f"{batch.id} is {batch.status}, {batch.done:,} of {of:,} done"

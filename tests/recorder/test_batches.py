@@ -1,0 +1,174 @@
+"""Recordings through the Batch API: submitted once, collected once, in either mode, from any machine."""
+
+import json
+import os
+import re
+import shutil
+import signal
+from typing import Any
+
+import pytest
+
+from tests.support.project import ROWS, Project, wait_for
+from tests.support.server import ApiServer
+
+BASELINE = ("evals", "-m", "baseline", "-p", "no:xdist")
+COLLECT = "pytest evals -m baseline --record-missing --batch"
+
+
+@pytest.fixture
+def batched(project: Project) -> Project:
+    """A project whose recordings don't wait long between two looks."""
+    project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 50")
+    project.extend_suite("price = { input = 100.0, output = 200.0, batch = 0.5 }\n")
+    project.set_waits("recorder.batches.drive", FIRST_POLL_S=0.02, LONGEST_POLL_S=0.1)
+    project.set_waits("recorder.batches.ordering", FILE_POLL_S=0.02)
+    return project
+
+
+def entries(project: Project) -> list[dict[str, Any]]:
+    path = project.cassettes / "batches.json"
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def wait_ini(project: Project, text: str) -> None:
+    (project.root / "pytest.ini").write_text((project.root / "pytest.ini").read_text() + f"eval_batch_wait = {text}\n")
+
+
+def copy(project: Project, name: str) -> Project:
+    """The same project on another machine, with nothing recorded."""
+    other = Project(project.root.parent / name, project.base_url)
+    other.suite.write_text(project.suite.read_text())
+    shutil.copytree(project.patches, other.patches)
+    return other
+
+
+def test_a_recording_by_batch_costs_its_price_and_replays(batched: Project, api: ApiServer) -> None:
+    api.tuning.quirks.file_polls = 3
+    run = batched.run(*BASELINE, "--record", "--batch", "--snapshot-update", "--budget", "1")
+    assert run.exit_code == 0, run.output
+    assert "batch_0001 with 6 calls is submitted" in run.output
+    assert (api.calls, len(api.batches.made), len(api.batches.asked)) == (0, 1, 6)
+    batch = api.batches.made["batch_0001"]
+    assert {key: batch["metadata"][key] for key in ("evaltape_suite", "evaltape_model")} == {
+        "evaltape_suite": "chats", "evaltape_model": "small",
+    }  # fmt: skip
+    cassette = batched.cassette("t1").read_text()
+    assert '"x-evaltape-came": ["batch"]' in cassette
+    assert "org-planted" not in cassette
+    assert not entries(batched)
+    assert not (batched.cassettes / "small/unfinished.json").exists()
+    results = batched.results()
+    usage = results["models"]["small"]["usage"]
+    half = (usage["prompt_tokens"] * 100 + usage["completion_tokens"] * 200) / 1e6 / 2
+    assert results["models"]["small"]["cost_usd"] == pytest.approx(half)
+    assert f"Spent in this session: ${half:.4f} of a budget of $1" in run.output
+
+    # Collected once: a fresh recording pays anew.
+    assert batched.run(*BASELINE, "--record", "--batch").exit_code == 0
+    assert (len(api.batches.made), len(api.batches.asked)) == (2, 12)
+    # What is recorded is asked of nobody, although the API lists batches of it.
+    assert batched.run(*BASELINE, "--record-missing", "--batch").exit_code == 0
+    assert len(api.batches.made) == 2
+
+
+@pytest.mark.parametrize("mode", ["--record", "--record-missing"])
+def test_a_batch_that_takes_longer_than_the_wait_is_collected_later(batched: Project, api: ApiServer, mode: str) -> None:
+    api.batches.states = ("validating", "in_progress")
+    wait_ini(batched, "0.2 s")
+    run = batched.run(*BASELINE, "--record", "--batch")
+    assert run.exit_code == 1
+    said = " ".join(run.output.split())
+    assert "batch_0001 is in_progress, 0 of 6 done after 0 s (eval_batch_wait) pytest evals --record-missing --batch" in said
+    assert f"6 of 6 samples still to come. Finish it: {COLLECT} (costs no call)" in said, run.output
+    assert [(one["id"], one["model"], one["calls"]) for one in entries(batched)] == [("batch_0001", "small", 6)]
+
+    # Nobody pays for these calls a second time.
+    for way in ((), ("--requests-to", "out")):
+        run = batched.run(*BASELINE, "--record-missing", *way)
+        run.assert_refused(
+            "batches.json: batch_0001 with 6 calls to small is submitted and not collected", COLLECT.split(" -m")[0]
+        )
+    assert api.calls == 0
+
+    # A row is new meanwhile: it is in no batch, so it is submitted.
+    batched.write_rows([*ROWS, {"id": "t7", "dialogue": "Ola: bye\nPia: bye", "summary": "Ola: bye"}])
+    api.batches.states = ("completed",)
+    run = batched.run(*BASELINE, mode, "--batch", "--snapshot-update")
+    assert run.exit_code == 0, run.output
+    assert sorted(name.split("@")[0] for name in api.batches.asked) == [f"chats/small/t{n}" for n in range(1, 8)]
+    assert not entries(batched)
+    assert not (batched.cassettes / "small/unfinished.json").exists()
+
+
+@pytest.mark.parametrize("mode", ["--record", "--record-missing"])
+def test_a_killed_session_is_collected_from_another_clone(batched: Project, api: ApiServer, mode: str) -> None:
+    api.batches.states = ("validating", "in_progress")
+    running = batched.start(*BASELINE, "--record", "--batch")
+    wait_for(lambda: entries(batched) and entries(batched)[0]["id"])
+    running.kill()
+    other = copy(batched, "other")
+    api.batches.states = ("in_progress", "completed")
+    run = other.run(*BASELINE, mode, "--batch", "--snapshot-update")
+    assert run.exit_code == 0, run.output
+    assert "batch_0001 with 6 calls was submitted before: nothing is submitted for these" in run.output
+    assert (len(api.batches.made), len(api.batches.asked)) == (1, 6)
+    # The first machine finds the same answers in its own time, whose requests are gone by now.
+    run = batched.run(*BASELINE, "--record-missing", "--batch", "--snapshot-update")
+    assert run.exit_code == 0, run.output
+    assert len(api.batches.made) == 1
+    assert batched.answers() == other.answers()
+    assert not entries(batched)
+
+
+def test_ctrl_c_leaves_the_batch_to_be_collected(batched: Project, api: ApiServer) -> None:
+    api.batches.states = ("validating", "in_progress")
+    running = batched.start(*BASELINE, "--record", "--batch")
+    wait_for(lambda: entries(batched) and entries(batched)[0]["id"])
+    os.kill(running.pid, signal.SIGINT)
+    run = running.wait()
+    assert run.exit_code == 2
+    said = " ".join(run.output.split())
+    assert re.search(f"batch_0001 is \\w+, 0 of 6 done goes on at the API. Collect it: {COLLECT}", said), run.output
+    api.batches.states = ("completed",)
+    assert batched.run(*BASELINE, "--record-missing", "--batch", "--snapshot-update").exit_code == 0
+    assert (len(api.batches.made), len(api.batches.asked)) == (1, 6)
+
+
+def test_an_order_without_an_answer_is_found_and_not_sent_again(batched: Project, api: ApiServer) -> None:
+    api.fault("lost", path="/batches")
+    run = batched.run(*BASELINE, "--record", "--batch", "--snapshot-update")
+    assert run.exit_code == 0, run.output
+    assert (len(api.batches.made), len(api.batches.asked)) == (1, 6)
+
+
+def test_lines_that_fail_or_expire_are_left_to_record_missing(batched: Project, api: ApiServer) -> None:
+    failed = {"status_code": 400, "request_id": "r", "body": {"error": {"message": "It is too long.", "code": "too_long"}}}
+    api.batches.faults = {"/t2@": {"response": failed}}
+    api.batches.answers_at_most = 4
+    api.batches.states = ("validating", "expired")
+    run = batched.run(*BASELINE, "--record", "--batch", "-vv")
+    assert run.exit_code == 1
+    for message in ("HTTP 400: It is too long.", "This request could not be executed in time. (batch_expired)"):
+        assert message in run.output, run.output
+    assert sorted(batched.recorded()) == ["t1", "t3", "t4", "t5"]
+    assert not entries(batched)
+    api.batches.faults, api.batches.answers_at_most, api.batches.states = {}, 6, ("completed",)
+    assert batched.run(*BASELINE, "--record-missing", "--batch", "--snapshot-update").exit_code == 0
+    assert sorted(name.split("@")[0][-2:] for name in api.batches.asked) == [f"t{n}" for n in range(1, 7)]
+
+
+def test_a_batch_that_the_api_refuses_says_why(batched: Project, api: ApiServer) -> None:
+    api.batches.states = ("validating", "failed")
+    run = batched.run(*BASELINE, "--record", "--batch")
+    assert run.exit_code == 1
+    assert "batch_0001 is failed and has no answer to it: This line is not valid." in run.output, run.output
+    assert not entries(batched)
+    run = batched.run(*BASELINE, "--record-missing", "--batch", "--budget", "0.001")
+    assert "it can cost up to" in run.output
+    assert len(api.batches.made) == 1
+    api.batches.exists = False
+    run = batched.run(*BASELINE, "--record-missing", "--batch")
+    run.assert_refused(
+        f"small: {api.base_url} has no Batch API (HTTP 404", "--requests-to DIR in its place writes the requests"
+    )
