@@ -2,14 +2,13 @@
 
 import copy
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.local_service import NEEDS_EXTRA, PATIENCE_S, encoder, jsonl, preferences, training_config
+from tests.support.local_service import NEEDS_EXTRA, encoder, jsonl, preferences, training_config
 
 pytestmark = NEEDS_EXTRA
 
@@ -157,14 +156,3 @@ def test_a_launcher_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[s
     assert main(["--model", "m", "--train-command", "accelerato launch"]) == 4
     said = capsys.readouterr().err
     assert "--train-command accelerato launch: no program 'accelerato' is installed here. Valid: a command that" in said
-
-
-def test_a_training_never_outlives_the_service(tmp_path: Path, tiny_model: Path) -> None:
-    config = training_config(tmp_path / "job", tiny_model, n_epochs=50)
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(config))
-    command = [sys.executable, "-m", "evaltape.local.training.trainer", str(path)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdin is not None
-    process.stdin.close()
-    assert process.wait(PATIENCE_S) == 1

@@ -154,14 +154,20 @@ class InProcess:
     """A service in a thread of this process: its state can be looked at, and nothing has to be imported again."""
 
     def __init__(self, model: Path, state: Path, **settings: Any) -> None:
+        from evaltape.local.settings import Settings, check
+
+        self.state = state
+        self._settings = check(Settings(model=str(model), state=state, port=0, **settings), {})
+        self.start()
+
+    def start(self) -> None:
+        """Open the state folder and listen."""
         import uvicorn
         from evaltape.local.server import Service as Parts
-        from evaltape.local.settings import Settings, check
         from evaltape.local.state.store import Store
 
-        checked = check(Settings(model=str(model), state=state, port=0, **settings), {})
-        self.store = Store(checked.state_folder)
-        self._parts = Parts(checked, self.store)
+        self.store = Store(self._settings.state_folder)
+        self._parts = Parts(self._settings, self.store)
         self.inference: Any = self._parts.inference
         self.fingerprint: str = self._parts.fingerprint
         self._listening = socket.create_server(("127.0.0.1", 0))

@@ -29,24 +29,22 @@ class Service:
         from evaltape.local.model import sources
         from evaltape.local.model.served import Models
         from evaltape.local.training.jobs import Jobs
-        from evaltape.local.training.records import Records
         from evaltape.local.training.worker import Worker
 
         folder, name = sources.find(settings.model, store.folder / "weights"), settings.served_name
         loaded, make_inference = _prepare(settings, folder)
         models = Models(store, loaded, name)
         inference = make_inference(models)
-        records = Records(store.database)
+        jobs = Jobs(store, loaded.fingerprint)
         start = launcher(settings.train_command)
-        worker = Worker(store, records, loaded, name, train_length=settings.train_length, launcher=start)
+        worker = Worker(store, jobs, loaded, name, train_length=settings.train_length, launcher=start)
         answers = {path: partial(inference.answer, path) for path in inference.endpoints}
         batches = Batches(store, answers)
         runner = Runner(batches, answers, in_flight=inference.in_flight)
-        jobs = Jobs(store, records, worker, loaded.fingerprint)
         self.inference, self.fingerprint = inference, loaded.fingerprint
         self._parts = (runner, worker, inference)
         self.app = create_app(
-            settings, files=store.files, models=models, inference=inference, jobs=jobs, batches=batches, runner=runner
+            settings, files=store.files, models=models, inference=inference, jobs=(jobs, worker), batches=(batches, runner)
         )
 
     def close(self) -> None:

@@ -25,12 +25,19 @@ from evaltape.local.settings import Settings
 from evaltape.local.state.database import Row
 from evaltape.local.state.files import Files
 from evaltape.local.training.jobs import Jobs
+from evaltape.local.training.worker import Worker
 
 Inference = Chat | Upstream
 
 
 def create_app(
-    settings: Settings, *, files: Files, models: Models, inference: Inference, jobs: Jobs, batches: Batches, runner: Runner
+    settings: Settings,
+    *,
+    files: Files,
+    models: Models,
+    inference: Inference,
+    jobs: tuple[Jobs, Worker],
+    batches: tuple[Batches, Runner],
 ) -> ASGIApp:
     """Return the service as an ASGI app."""
     # A redirect would lose a POST with many clients: a path with a slash too many is a wrong one.
@@ -40,8 +47,8 @@ def create_app(
     for path in inference.endpoints:
         app.post(path)(partial(inference.respond, path))
     add_files(app, files)
-    add_jobs(app, models, jobs)
-    add_batches(app, batches, runner)
+    add_jobs(app, models, *jobs)
+    add_batches(app, *batches)
     return Guard(app, api_key=settings.api_key, max_upload_bytes=settings.max_upload_mb * 2**20)
 
 

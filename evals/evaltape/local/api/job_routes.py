@@ -13,18 +13,21 @@ from evaltape.local.model.served import Models
 from evaltape.local.requests.body import read_json
 from evaltape.local.requests.job import JobRequest
 from evaltape.local.state.database import Row
-from evaltape.local.training.jobs import Jobs
+from evaltape.local.training.jobs import Jobs, public
+from evaltape.local.training.worker import Worker
 
 
-def add_jobs(app: FastAPI, models: Models, jobs: Jobs) -> None:
-    """Add create, list, retrieve, cancel, events and checkpoints."""
+def add_jobs(app: FastAPI, models: Models, jobs: Jobs, worker: Worker) -> None:
+    """Add create, list, retrieve, cancel, resume, events and checkpoints."""
 
     def create(body: JobRequest) -> Row:
         if body.model != models.base["id"]:
             models.get(body.model)
             message = f"Model {body.model} is tuned already and can't be tuned again here: use {models.base['id']}."
             raise ApiError(message, param="model", code="model_not_available")
-        return jobs.create(body)
+        job = jobs.create(body)
+        worker.submit(job["id"])
+        return job
 
     @app.post("/v1/fine_tuning/jobs")
     async def create_job(request: Request) -> Row:
@@ -36,15 +39,19 @@ def add_jobs(app: FastAPI, models: Models, jobs: Jobs) -> None:
 
     @app.get("/v1/fine_tuning/jobs/{name}")
     def retrieve_job(name: str) -> Row:
-        return jobs.get(name)
+        return public(jobs.get(name))
 
     @app.post("/v1/fine_tuning/jobs/{name}/cancel")
     def cancel_job(name: str) -> Row:
-        return jobs.cancel(name)
+        job = jobs.cancel(name)
+        worker.stop(name)
+        return job
 
     @app.post("/v1/fine_tuning/jobs/{name}/resume")
     def resume_job(name: str) -> Row:
-        return jobs.resume(name)
+        job = jobs.resume(name)
+        worker.submit(name)
+        return job
 
     @app.get("/v1/fine_tuning/jobs/{name}/events")
     def list_events(name: str, after: str | None = None, limit: Limit = 20) -> Row:

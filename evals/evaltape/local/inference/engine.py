@@ -27,7 +27,7 @@ from evaltape.local.inference.sampling import Sampling, choose
 from evaltape.local.model.weights import Loaded, free_memory
 
 LOG = logging.getLogger("evaltape.local")
-STEPS = 8
+STEPS = 4
 """Tokens between two looks for requests that may join: so that several prompts are read together."""
 READ_TOKENS = 4096
 """Tokens of prompts, padding included, that are read at once: more would need much memory and be no faster."""

@@ -1,44 +1,67 @@
-"""Fine-tuning jobs as the API offers them; a worker does the rest."""
+"""Fine-tuning jobs: the objects that the API shows, and the changes that they go through."""
 
 import importlib.util
 import secrets
-from typing import Literal
+from typing import Any, Literal
 
-from evaltape.local.errors import ApiError
+from evaltape.local.errors import ApiError, unknown_object
+from evaltape.local.ids import new_id, now
 from evaltape.local.requests.job import JobRequest
 from evaltape.local.state.database import Row
 from evaltape.local.state.store import Store
-from evaltape.local.training.records import Records, public
-from evaltape.local.training.worker import Worker
+
+Level = Literal["info", "warn", "error"]
+ENDED = ("succeeded", "failed", "cancelled")
+UNFINISHED = ("validating_files", "queued", "running")
+NO_ROOM = "insufficient_storage"
+"""The code of a job that found no room on the disk, and may go on once there is some."""
 
 
 class Jobs:
-    """Creates, lists, cancels and resumes the jobs of a state folder."""
+    """The jobs of a state folder, with their events and checkpoints. A key that begins with "_" isn't shown."""
 
-    def __init__(self, store: Store, records: Records, worker: Worker, fingerprint: str) -> None:
-        self._store, self._records, self._worker, self._fingerprint = store, records, worker, fingerprint
+    def __init__(self, store: Store, fingerprint: str) -> None:
+        self._store, self._database, self._fingerprint = store, store.database, fingerprint
+
+    # ------------------------------------------------------------ the API
 
     def create(self, request: JobRequest) -> Row:
-        """Queue a job. Raise `ApiError` if its files don't exist."""
-        request.chosen()
+        """Store a new job, whose files are yet to be validated. Raise `ApiError` if they don't exist."""
+        method, hyperparameters = request.chosen()
         if importlib.util.find_spec("trl") is None:
             message = "Fine-tuning needs the extra: pip install 'evaltape[train]', then start the service again"
             raise ApiError(message, status=501, kind="server_error", code="not_installed")
         self._check_file(request.training_file, "training_file")
         if request.validation_file is not None:
             self._check_file(request.validation_file, "validation_file")
-        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
-        job = self._records.create(request, seed=seed, fingerprint=self._fingerprint)
-        self._worker.submit(job["id"])
-        return job
+        row: Row = {"id": new_id("ftjob-"), "object": "fine_tuning.job", "created_at": now(), "finished_at": None}
+        row |= {"model": request.model, "fine_tuned_model": None, "organization_id": "org-local", "result_files": []}
+        row |= {"status": "validating_files", "training_file": request.training_file, "trained_tokens": None}
+        row |= {"validation_file": request.validation_file, "error": None, "user_provided_suffix": request.suffix}
+        row |= {"seed": secrets.randbelow(2**31) if request.seed is None else request.seed, "estimated_finish": None}
+        row |= {"integrations": [], "metadata": request.metadata, "_fingerprint": self._fingerprint}
+        row |= _method(method, hyperparameters.model_dump())
+
+        def store() -> None:
+            self._database.add("jobs", row)
+            self.event(row["id"], f"Created fine-tuning job: {row['id']}")
+            self.event(row["id"], f"Validating training file: {request.training_file}")
+            if request.validation_file:
+                self.event(row["id"], f"Validating validation file: {request.validation_file}")
+
+        self._database.write(store)
+        return public(row)
 
     def get(self, name: str) -> Row:
-        """Return one job."""
-        return public(self._records.get(name))
+        """Return the whole row of a job. Raise `ApiError` if there is none."""
+        row = self._database.get("jobs", name)
+        if row is None:
+            raise unknown_object("FineTuningJob", name, "fine_tuning_job_id")
+        return row
 
     def all(self, metadata: dict[str, str] | Literal["null"] | None = None) -> list[Row]:
         """Return all jobs, the newest first, or those with this metadata ("null": those without any)."""
-        rows = [public(row) for row in self._store.database.rows("jobs", newest_first=True)]
+        rows = [public(row) for row in self._database.rows("jobs", newest_first=True)]
         if metadata == "null":
             return [row for row in rows if row["metadata"] is None]
         wanted = (metadata or {}).items()
@@ -46,31 +69,85 @@ class Jobs:
 
     def parts(self, table: Literal["events", "checkpoints"], name: str) -> list[Row]:
         """Return a job's events or checkpoints, the newest first."""
-        self._records.get(name)
-        return self._store.database.rows(table, name, newest_first=True)
+        self.get(name)
+        return self._database.rows(table, name, newest_first=True)
 
     def cancel(self, name: str) -> Row:
-        """End a job; one that is training stops within its step. Raise `ApiError` if it has ended."""
-        row = self._records.cancel(name)
+        """End a job, on a full disk too. Raise `ApiError` if it has ended."""
+        row = self._end(name, "cancelled", "The job was cancelled", "warn")
         if row is None:
-            status = self._records.get(name)["status"]
+            status = self.get(name)["status"]
             reason = "it is already cancelled" if status == "cancelled" else f"it has already {status}"
             raise ApiError(f"Job {name} can't be cancelled: {reason}.", param="fine_tuning_job_id", code="job_already_ended")
-        self._worker.stop(name)
         return public(row)
 
     def resume(self, name: str) -> Row:
-        """Continue a job that failed because the disk was full. Raise `ApiError` for any other."""
-        status = self._records.get(name)["status"]
-        row = self._records.resume(name)
-        if row is None:
-            message = f"Job {name} can't be resumed: it is {status}. Jobs that failed because the disk was full can be."
+        """Queue a job again that failed because the disk was full. Raise `ApiError` for any other."""
+        row = self.get(name)
+        if (row["error"] or {}).get("code") != NO_ROOM:
+            message = f"Job {name} can't be resumed: it is {row['status']}. Jobs that failed because the disk was full can be."
             raise ApiError(message, param="fine_tuning_job_id", code="job_not_resumable")
-        self._worker.submit(name)
-        return public(row)
+        self.event(name, "The job was resumed")
+        return public(self.move(name, "queued", since=("failed",), error=None, _resumed=True) or self.get(name))
 
     def _check_file(self, name: str, param: str) -> None:
         row = self._store.files.get(name)
         if row is None or row["purpose"] != "fine-tune":
             reason = "no such file" if row is None else f"its purpose is '{row['purpose']}', not 'fine-tune'"
             raise ApiError(f"invalid {param}: {name}: {reason}", param=param, code="invalid_file")
+
+    # ------------------------------------------------------------ on the way
+
+    def event(self, job: str, message: str, level: Level = "info", data: Row | None = None) -> None:
+        """Add an event; one with data is a metric."""
+        row: Row = {"id": new_id("ftevent-"), "object": "fine_tuning.job.event", "created_at": now(), "level": level}
+        row |= {"message": message, "type": "metrics" if data else "message", "data": data or {}}
+        self._database.add("events", row, job)
+
+    def move(self, name: str, status: str, *, since: tuple[str, ...], **changes: Any) -> Row | None:
+        """Move a job to a status if it is in one of `since`; return it, or None if it isn't."""
+
+        def change(row: Row) -> bool:
+            if row["status"] not in since:
+                return False
+            row.update({"status": status, "finished_at": now() if status in ENDED else None, "estimated_finish": None})
+            row.update(changes)
+            return True
+
+        return self._database.update("jobs", name, change)
+
+    def queue(self, name: str, plan: Row, tokens: int) -> bool:
+        """Queue a job whose files are valid, with a number in place of each "auto"; return whether it still wants that."""
+        method = self.get(name)["method"]["type"]
+        if not self.move(name, "queued", since=("validating_files",), _tokens=tokens, **_method(method, plan)):
+            return False
+        self.event(name, "Files validated, moving job to queued state")
+        return True
+
+    def fail(self, name: str, code: str, message: str, param: str | None = None) -> None:
+        """End a job that can't go on, on a full disk too."""
+        self._end(name, "failed", message, "error", error={"code": code, "message": message, "param": param})
+
+    def checkpoint(self, job: str, model: str, step: int, metrics: Row) -> None:
+        """Add a checkpoint."""
+        row: Row = {"id": new_id("ftckpt_"), "object": "fine_tuning.job.checkpoint", "created_at": now()}
+        row |= {"fine_tuned_model_checkpoint": model, "fine_tuning_job_id": job, "step_number": step}
+        self._database.add("checkpoints", {**row, "metrics": {"step": step, **metrics}}, job)
+
+    def _end(self, name: str, status: str, message: str, level: Level, **changes: Any) -> Row | None:
+        def end() -> Row | None:
+            row = self.move(name, status, since=UNFINISHED, **changes)
+            if row is not None:
+                self.event(name, message, level)
+            return row
+
+        return self._database.write(end, essential=True)
+
+
+def _method(method: str, hyperparameters: Row) -> Row:
+    return {"hyperparameters": hyperparameters, "method": {"type": method, method: {"hyperparameters": hyperparameters}}}
+
+
+def public(row: Row) -> Row:
+    """Return a job as the API shows it."""
+    return {key: value for key, value in row.items() if not key.startswith("_")}

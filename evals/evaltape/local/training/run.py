@@ -7,8 +7,8 @@ from evaltape.local.ids import new_id, now
 from evaltape.local.state.database import Row
 from evaltape.local.state.disk import link, remove
 from evaltape.local.state.store import Store
+from evaltape.local.training.jobs import Jobs
 from evaltape.local.training.recipe import KEPT_EPOCHS
-from evaltape.local.training.records import Records
 
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
@@ -17,8 +17,8 @@ ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 class Run:
     """Follows one job's process. Used by the worker's training thread only."""
 
-    def __init__(self, job: Row, store: Store, records: Records, *, was_running: bool) -> None:
-        self._job, self._store, self._records, self._was_running = job, store, records, was_running
+    def __init__(self, job: Row, store: Store, jobs: Jobs, *, was_running: bool) -> None:
+        self._job, self._store, self._jobs, self._was_running = job, store, jobs, was_running
         self._out = store.job_folder(job["id"]) / "out"
         self._start_s, self._first_step = time.monotonic(), 0
         self._metrics: dict[int, dict[str, float]] = {}
@@ -50,14 +50,14 @@ class Run:
         changes["trained_tokens"] = self._job["_tokens"] * self._job["hyperparameters"]["n_epochs"]
 
         def store() -> bool:
-            if self._records.move(job, "succeeded", since=("running",), **changes) is None:
+            if self._jobs.move(job, "succeeded", since=("running",), **changes) is None:
                 return False
             self._store.database.add("files", result)
             for step, folder in folders.items():
                 # As at OpenAI, the last checkpoint is the tuned model itself.
                 self._add_model(name if step == steps[-1] else f"{name}:ckpt-step-{step}", step, folder)
-            self._records.event(job, f"New fine-tuned model created: {name}")
-            self._records.event(job, "The job has successfully completed")
+            self._jobs.event(job, f"New fine-tuned model created: {name}")
+            self._jobs.event(job, "The job has successfully completed")
             return True
 
         if not self._store.database.write(store):  # cancelled in the last moment
@@ -70,9 +70,9 @@ class Run:
         for row in report["history"]:
             self._metrics.setdefault(row.pop("step"), {}).update(row)
         if not self._was_running:
-            return self._records.event(self._job["id"], "Fine-tuning job started")
+            return self._jobs.event(self._job["id"], "Fine-tuning job started")
         saved = f"it goes on after step {report['step']}" if report["step"] else "nothing was saved, so it starts again"
-        self._records.event(self._job["id"], f"The training was interrupted: {saved}", "warn")
+        self._jobs.event(self._job["id"], f"The training was interrupted: {saved}", "warn")
 
     def _receive_metrics(self, kind: str, report: dict[str, Any]) -> None:
         step, steps = report.pop("step"), report.pop("steps")
@@ -80,13 +80,13 @@ class Run:
         self._metrics.setdefault(step, {}).update(report)
         if kind == "validation":
             message = f"Step {step}: validation loss={report['valid_loss']:.2f}"
-            return self._records.event(self._job["id"], message, data={"step": step, **_full(report)})
+            return self._jobs.event(self._job["id"], message, data={"step": step, **_full(report)})
         data = {"step": step, "total_steps": steps, "train_loss": report["train_loss"], "tokens_seen": tokens}
         data["train_mean_token_accuracy"] = report.get("train_accuracy")
-        self._records.event(self._job["id"], f"Step {step}/{steps}: training loss={report['train_loss']:.2f}", data=data)
+        self._jobs.event(self._job["id"], f"Step {step}/{steps}: training loss={report['train_loss']:.2f}", data=data)
         pace_s = (time.monotonic() - self._start_s) / max(1, step - self._first_step)
         finish = now() + round(pace_s * (steps - step))
-        self._records.move(self._job["id"], "running", since=("running",), estimated_finish=finish)
+        self._jobs.move(self._job["id"], "running", since=("running",), estimated_finish=finish)
 
     def _copy_adapter(self, step: int) -> str:
         """Copy a checkpoint's adapter to the tuned models, without using more space where links can; return its new name.
@@ -109,7 +109,7 @@ class Run:
         self._store.database.add("models", {**row, "fingerprint": self._job["_fingerprint"]}, self._job["id"])
         values = self._metrics[step]
         metrics = {"train_loss": values["train_loss"], "train_mean_token_accuracy": values.get("train_accuracy")}
-        self._records.checkpoint(self._job["id"], name, step, metrics | (_full(values) if "valid_loss" in values else {}))
+        self._jobs.checkpoint(self._job["id"], name, step, metrics | (_full(values) if "valid_loss" in values else {}))
 
     def _table(self) -> str:
         lines = [",".join(COLUMNS)]

@@ -15,8 +15,8 @@ from evaltape.local.state.database import Row
 from evaltape.local.state.disk import is_full, remove
 from evaltape.local.state.store import Store
 from evaltape.local.training import recipe
+from evaltape.local.training.jobs import NO_ROOM, UNFINISHED, Jobs
 from evaltape.local.training.process import TrainerProcess
-from evaltape.local.training.records import NO_ROOM, UNFINISHED, Records
 from evaltape.local.training.run import Run
 from evaltape.local.training.training_file import LEAST_EXAMPLES, Encoder, InvalidFile
 
@@ -27,9 +27,9 @@ class Worker:
     """Validates and trains; a restart continues the work. `launcher` is a command in place of `python`, or empty."""
 
     def __init__(
-        self, store: Store, records: Records, loaded: Loaded, name: str, *, train_length: int, launcher: Sequence[str] = ()
+        self, store: Store, jobs: Jobs, loaded: Loaded, name: str, *, train_length: int, launcher: Sequence[str] = ()
     ) -> None:
-        self._store, self._records, self._loaded, self._name = store, records, loaded, name
+        self._store, self._jobs, self._loaded, self._name = store, jobs, loaded, name
         self._train_length, self._launcher = train_length, launcher
         self._to_validate: queue.Queue[str | None] = queue.Queue()
         self._to_train: queue.Queue[str | None] = queue.Queue()
@@ -44,7 +44,7 @@ class Worker:
 
     def submit(self, name: str) -> None:
         """Queue a job for its next step."""
-        waiting = self._to_validate if self._records.get(name)["status"] == "validating_files" else self._to_train
+        waiting = self._to_validate if self._jobs.get(name)["status"] == "validating_files" else self._to_train
         waiting.put(name)
 
     def stop(self, name: str) -> None:
@@ -92,12 +92,12 @@ class Worker:
         else:
             LOG.error("job %s failed", name, exc_info=error)
         with suppress(sqlite3.Error):
-            self._records.fail(name, code, message + (RESUME if code == NO_ROOM else ""))
+            self._jobs.fail(name, code, message + (RESUME if code == NO_ROOM else ""))
 
     # ------------------------------------------------------------ validating
 
     def _validate(self, name: str) -> None:
-        job = self._records.get(name)
+        job = self._jobs.get(name)
         folder = self._store.job_folder(name)
         remove(folder)
         folder.mkdir()
@@ -105,7 +105,7 @@ class Worker:
         if found and job["validation_file"] and not self._encode(job, "validation_file", folder / "validation.jsonl", least=1):
             found = None
         plan = found and recipe.resolve(job["hyperparameters"], found[0])
-        if found and plan and self._records.queue(name, plan, found[1]):
+        if found and plan and self._jobs.queue(name, plan, found[1]):
             self._to_train.put(name)
         else:  # invalid, or cancelled meanwhile
             remove(folder)
@@ -120,30 +120,30 @@ class Worker:
                 raise FileNotFoundError
             count = encoder.write(self._store.files.path(row["id"]), target, job["method"]["type"], least=least)
         except FileNotFoundError:
-            self._records.fail(job["id"], "file_not_found", f"The {kind} {name} was deleted or has expired", param)
+            self._jobs.fail(job["id"], "file_not_found", f"The {kind} {name} was deleted or has expired", param)
             return None
         except InvalidFile as error:
             message = f"The job failed due to an invalid {kind}. {name}: {error}"
-            self._records.fail(job["id"], f"invalid_{param}", message, param)
+            self._jobs.fail(job["id"], f"invalid_{param}", message, param)
             return None
         if encoder.cut:
             message = f"{encoder.cut} of {count} examples of the {kind} are longer than "
             message += f"{self._train_length} tokens: they are cut (--train-length)"
-            self._records.event(job["id"], message, "warn")
+            self._jobs.event(job["id"], message, "warn")
         return count, encoder.tokens
 
     # ------------------------------------------------------------ training
 
     def _train(self, name: str) -> None:
-        before = self._records.get(name)
-        job = self._records.move(name, "running", since=("queued", "running"), _resumed=False)
+        before = self._jobs.get(name)
+        job = self._jobs.move(name, "running", since=("queued", "running"), _resumed=False)
         if job is None:  # cancelled while it waited
             return remove(self._store.job_folder(name))
         try:
             check_memory(self._loaded.folder, f"training {self._name}", 2 * bytes_per_weight("float32"))
         except UserError as error:
-            return self._records.fail(name, "insufficient_resources", str(error))
-        run = Run(job, self._store, self._records, was_running=before["status"] == "running" or before.get("_resumed", False))
+            return self._jobs.fail(name, "insufficient_resources", str(error))
+        run = Run(job, self._store, self._jobs, was_running=before["status"] == "running" or before.get("_resumed", False))
         process = self._start(job)
         try:
             for report in process.reports():
@@ -159,7 +159,7 @@ class Worker:
         with self._lock:
             self._running = (job["id"], process)
         # Cancelled or closed before there was a process to kill.
-        if self._closing or self._records.get(job["id"])["status"] != "running":
+        if self._closing or self._jobs.get(job["id"])["status"] != "running":
             process.kill()
         return process
 
@@ -186,9 +186,9 @@ class Worker:
         elif self._closing:
             return
         elif run.failure and "disk" in run.failure:
-            return self._records.fail(name, NO_ROOM, run.failure + RESUME)
+            return self._jobs.fail(name, NO_ROOM, run.failure + RESUME)
         else:  # does nothing to a job that was cancelled
-            self._records.fail(name, "training_failed", run.failure or reason)
+            self._jobs.fail(name, "training_failed", run.failure or reason)
         remove(self._store.job_folder(name))
 
 
