@@ -91,9 +91,11 @@ class TuningProject(Project):
         self.job_cassette = self.cassettes / "tuned/job.yaml"
         api.references = {row["dialogue"]: row["summary"] for row in ROWS}
 
-    def start(self, *args: str, key: str | None = None, environment: dict[str, str] | None = None) -> Running:
+    def start(
+        self, *args: str, key: str | None = None, environment: dict[str, str] | None = None, forks: bool = True
+    ) -> Running:
         """As every project's; what still runs at the end of a test is killed by `end`."""
-        self._started.append(super().start(*args, key=key, environment=environment))
+        self._started.append(super().start(*args, key=key, environment=environment, forks=forks))
         return self._started[-1]
 
     def end(self) -> None:
