@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaltape.finetuning.recorded_job import Job
+    from evaltape.judging.examined import Examined
     from evaltape.metrics.declared import metric
     from evaltape.mutation.advice import TestedMutants
     from evaltape.mutation.operators import operator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgainstScores",
+    "Examined",
     "Job",
     "ModelScores",
     "PairedScores",
@@ -42,7 +44,7 @@ __all__ = [
     "metric",
     "operator",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "metric": ("evaltape.metrics.declared", "metric"),
@@ -53,6 +55,7 @@ _HOME = {
     "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
     "AgainstScores": ("evaltape.scoring.against_scores", "AgainstScores"),
     "TestedMutants": ("evaltape.mutation.advice", "TestedMutants"),
+    "Examined": ("evaltape.judging.examined", "Examined"),
     "Job": ("evaltape.finetuning.recorded_job", "Job"),
     "SliceScores": ("evaltape.scoring.slices", "SliceScores"),
 }

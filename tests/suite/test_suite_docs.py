@@ -1,4 +1,4 @@
-"""Every snippet of docs/suite.md is read by the reader and the schema, and every key of the file is explained there."""
+"""Every snippet of docs/suite.md is read by the reader and the schema, and links to the keys of every table."""
 
 import json
 import re
@@ -50,12 +50,12 @@ def test_there_are_snippets_of_every_table() -> None:
     assert shown == set(keys_of(SuiteTable))
 
 
-def test_the_tables_of_keys_are_those_that_the_reader_knows() -> None:
-    """Paste the one that is missing: `key_tables` has made it of the declared tables."""
-    there = re.findall(r"(?:^\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    wanted = [*key_tables().values(), metrics_table(), options_table()]
-    assert [table for table in wanted if table not in there] == []
-    assert [table for table in there if table not in wanted] == []
+def test_the_tables_of_keys_stand_on_the_reference_page_alone() -> None:
+    page, keys = PAGE.read_text(encoding="utf-8"), PAGE.with_name("reference.md").read_text(encoding="utf-8")
+    assert [table for table in [*key_tables().values(), metrics_table(), options_table()] if table not in keys] == []
+    assert re.findall(r"^\|.*", page, re.MULTILINE) == []
+    linked = set(re.findall(r"\[`\[([\w.]+)\]`\]\(reference\.md#", page))
+    assert linked == set(key_tables()), "each table of keys is linked from the page that shows it in use"
 
 
 def test_the_lines_of_predictions_are_read(tmp_path: Path) -> None:

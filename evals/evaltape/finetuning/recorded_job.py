@@ -34,6 +34,7 @@ class Job(msgspec.Struct, frozen=True):
     """A job that succeeded."""
 
     id: str
+    """The API's id of the job."""
     status: str
     """`succeeded`, whatever the service's own word is."""
     base: str
@@ -45,6 +46,7 @@ class Job(msgspec.Struct, frozen=True):
     most_tokens: int
     """The most it can have trained."""
     identity: Identity
+    """What makes two jobs the same: training file, base and settings."""
     base_url: str | None = None
     """Where the tuned model is asked; None: where its base is."""
     trained: Mapping[str, Any] = {}

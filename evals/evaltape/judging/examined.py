@@ -30,6 +30,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
     """How a judge did in its exam."""
 
     judge: Judge
+    """The judge."""
     asked: int = 0
     """How many texts it was asked about."""
     unread: int = 0

@@ -40,6 +40,7 @@ class Failure(msgspec.Struct, frozen=True):
     """
 
     kind: Kind
+    """Such as `not recorded`, `recorded otherwise`, `refused`, `empty`, `call`."""
     reason: str
     """What happened to this sample, without the place and the command."""
     place: str = ""

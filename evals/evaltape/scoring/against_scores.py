@@ -58,7 +58,9 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
     max_drop: Mapping[str, float]
     """The suite's bounds; empty without `[against]`."""
     side: Side
+    """The other side: the git ref or the folder."""
     samples: SampleChanges = SampleChanges()
+    """The samples that were `added`, `dropped` or `changed`, by id."""
     request: str = ""
     """How the model is asked in another way than it was; empty if it isn't, and for answers from a file."""
     not_compared: str = ""

@@ -132,8 +132,11 @@ class Decision(msgspec.Struct, frozen=True):
     """What became of a bound. Its `str` is the line that a test asserts with, the number first."""
 
     bound: Bound
+    """The bound that was decided."""
     metric: Metric
+    """The metric that it is about."""
     verdict: Verdict
+    """`passed`, `failed`, `inconclusive` or `not checked`."""
     line: str
     """The numbers beside the bound, in a line."""
     estimate: Interval | Difference | None = None

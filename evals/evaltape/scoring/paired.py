@@ -33,11 +33,15 @@ class Difference(msgspec.Struct, frozen=True):
     """
 
     mean: float
+    """The mean of all differences."""
     low: float | None
+    """The lower end of the interval."""
     high: float | None
+    """The upper end of the interval."""
     samples: int
     """How many pairs."""
     confidence: float
+    """One-sided, of each end."""
     clusters: int | None = None
     """How many clusters the pairs form; None if no clusters were given."""
     sd: float = 0.0

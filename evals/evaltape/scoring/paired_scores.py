@@ -39,10 +39,13 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """Two models on the samples that both answered."""
 
     comparison: Comparison
+    """The comparison, as the suite states it."""
     metrics: Mapping[str, Metric]
     """The suite's metrics, by name."""
     baseline: ModelScores
+    """The scores of the baseline."""
     candidate: ModelScores
+    """The scores of the candidate."""
 
     def __repr__(self) -> str:
         return f"<comparison {self.comparison.name}>"

@@ -25,9 +25,11 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     """The predictions of one model for samples of its suite, failed ones included."""
 
     model: Model
+    """The model under test."""
     metrics: Mapping[str, Metric]
     """The suite's metrics, by name."""
     predictions: Sequence[Prediction]
+    """Its predictions, in the order of the suite's samples."""
     clusters: Mapping[str, str] | None = None
     """By sample the cluster it belongs to, if the suite names a cluster column: its samples aren't independent."""
     slice_values: Mapping[str, Mapping[str, str]] = {}

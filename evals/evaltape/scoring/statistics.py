@@ -55,8 +55,11 @@ class Interval(msgspec.Struct, frozen=True):
     """
 
     mean: float
+    """The mean."""
     low: float | None
+    """The lower end of the interval."""
     high: float | None
+    """The upper end of the interval."""
     samples: int = 1
     """How many values it is the mean of."""
     clusters: int | None = None
