@@ -30,15 +30,13 @@ from evaltape.suite.file import reference
 
 REACHED = (Model, Answer, Failure, Decision, Interval, Difference, Pair)
 """Types that a test reaches from the public ones."""
-PLUMBING = set(
-    """
-    as_json at_least corrected corrected_intervals counted_out decide decided declared described difference
-    failed_in_short ground grounds group has_few_clusters identity is_alike is_let_open is_paired
-    is_two_valued is_undeployed least_gain max_drop mirrored most_tokens outcome pairs_to_settle place
-    prompt_place properties reach refusal remark required required_difference sd seen side slice_values
-    smallest_decided span standing study suite_key tested title units untested unusable ways
-    """.split()
-)
+PLUMBING = """
+as_json at_least corrected corrected_intervals counted_out decide decided declared described difference
+failed_in_short ground grounds group has_few_clusters identity is_alike is_let_open is_paired is_two_valued
+is_undeployed least_gain max_drop mirrored most_tokens outcome pairs_to_settle place prompt_place properties reach
+refusal remark required required_difference sd seen side slice_values smallest_decided span standing study suite_key
+tested title units untested unusable ways
+"""
 """Members that reports and gates use, and tests have no use for."""
 COMMANDS: Mapping[str, ModuleType] = {"init": init, "label": label, "schema": schema, "serve": serve}
 EXIT_CODES: Mapping[int, str] = {
@@ -221,7 +219,7 @@ def _fields(it: type) -> Iterator[tuple[str, str]]:
     texts = _field_texts(it)
     fields = msgspec.structs.fields(it) if issubclass(it, msgspec.Struct) else ()
     for field in fields:
-        if field.name not in PLUMBING:
+        if field.name not in PLUMBING.split():
             yield f"`.{field.name}`", texts.get(field.name, "")
 
 
@@ -244,7 +242,7 @@ def _members(it: type) -> Iterator[tuple[str, str]]:
     """Yield the public properties and methods, those of bases among them."""
     for base in reversed(it.__mro__[:-1]):
         for name, member in vars(base).items():
-            if name.startswith("_") or name in PLUMBING or not base.__module__.startswith("evaltape"):
+            if name.startswith("_") or name in PLUMBING.split() or not base.__module__.startswith("evaltape"):
                 continue
             if inspect.getattr_static(it, name) is not member:
                 continue  # A class between overrides it.
