@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from tests.support.commands import Command, evaltape, files_of
+from tests.support.repository import Repository
+from tests.support.server import ApiServer
 
 CONFIG: dict[str, Any] = {
     "providers": [
@@ -147,6 +149,25 @@ def test_a_mistake_is_one_message_and_writes_nothing(tmp_path: Path, text: str, 
     run = evaltape(tmp_path, "init", "--from", "config.yaml")
     assert run.exit_code == 4 and message in run.errors and "Traceback" not in run.errors
     assert list(files_of(tmp_path)) == ["config.yaml"]
+
+
+def test_what_was_taken_over_records_and_gates(tmp_path: Path, api: ApiServer) -> None:
+    provider = {"id": "openai:chat:small", "config": {"apiBaseUrl": api.base_url, "max_tokens": 64}}
+    tests = [
+        {
+            "vars": {"ticket": f"Ann: the printer {n} is broken\nBob: ok"},
+            "assert": [{"type": "contains", "value": f"printer {n}"}],
+        }
+        for n in range(3)
+    ]
+    config = {"providers": [provider], "prompts": ["Sum up: {{ticket}}", "In a word: {{ticket}}"], "tests": tests}
+    folder = Repository(tmp_path / "own")
+    taken_over(folder.root, config)
+    run = folder.pytest(
+        "evals", "--record", "--snapshot-update", "-p", "no:xdist", environment={"OPENAI_API_KEY": "of-the-test"}
+    )
+    assert run.exit_code == 0 and "All 2 gates hold" in run.output, run.output
+    assert sorted(path.name for path in (folder.root / "cassettes/promptfoo").glob("small*")) == ["small", "small-prompt-2"]
 
 
 def test_its_rows_and_models_are_its_own(tmp_path: Path) -> None:
