@@ -4,6 +4,7 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -125,6 +126,46 @@ def test_a_client_that_hangs_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(chat, "CHECK_S", 0.01)
     assert asyncio.run(wait())
+
+
+def make_adapter(folder: Path, seed: int) -> Path:
+    """Save an adapter that changes what the tiny model says."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(make_model(folder / "base"))
+    torch.manual_seed(seed)
+    tuned = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False))
+    tuned.save_pretrained(folder)
+    return folder
+
+
+def test_tuned_models_share_a_batch_and_each_answers_as_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evaltape.local.inference import adapters
+    from evaltape.local.inference.engine import Engine
+    from evaltape.local.model import weights
+
+    monkeypatch.setattr(adapters, "MOST", 2)
+    folders = [None, *(make_adapter(tmp_path / f"tuned{seed}", seed) for seed in range(3))]
+    engine = Engine(weights.load(make_model(tmp_path / "tiny"), name="tiny"), batch=16)
+
+    def answers(wanted: list[Path | None], *, together: bool) -> list[list[int]]:
+        asked = []
+        for folder in wanted:
+            one, done = generation(engine._loaded, [1, 2, 3], 20)
+            one.adapter = folder
+            asked.append((one, done))
+            engine.submit(one)
+            assert together or done.wait(PATIENCE_S)
+        assert all(done.wait(PATIENCE_S) for _, done in asked)
+        return [one.answer.tokens for one, _ in asked]
+
+    alone = answers(folders, together=False)
+    assert len({tuple(tokens) for tokens in alone}) == 4
+    assert answers(folders * 3, together=True) == alone * 3
+    assert answers([*folders[::-1]], together=False) == alone[::-1], "an adapter that was dropped is read again"
+    engine.close()
 
 
 def test_rows_take_no_more_memory_than_is_counted(loaded: Any, engine: Any) -> None:

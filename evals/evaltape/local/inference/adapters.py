@@ -1,6 +1,6 @@
 """Tuned models over one copy of the base weights: LoRA adapters, read on first use, mixed in one batch by PEFT."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Adapters:
         self._names: dict[Path, str] = {}
         self._read_count = 0
 
-    def load(self, folder: Path | None, *, in_use: Sequence[Path | None]) -> None:
+    def load(self, folder: Path | None, in_use: Set[Path | None]) -> None:
         """Read an adapter, if it isn't there. Raise `MissingAdapter`."""
         if folder is None:
             return
@@ -53,7 +53,7 @@ class Adapters:
         if self.model.device.type == "cpu":
             store_transposed(self.model)
 
-    def _make_room(self, in_use: Sequence[Path | None]) -> None:
+    def _make_room(self, in_use: Set[Path | None]) -> None:
         unused = [folder for folder in self._names if folder not in in_use]
         if len(self._names) >= MOST and unused:
             self.model.delete_adapter(self._names.pop(unused[0]))

@@ -8,7 +8,7 @@ row alone, so the other rows change them by rounding at most.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,9 @@ class Engine:
                     joining.append(generation)
         parts = [(self._cache, [index for index, row in enumerate(self._rows) if not row.is_over])]
         rows = [row for row in self._rows if not row.is_over]
+        in_use = {row.adapter for row in [*self._rows, *joining]}
         for group in grouped(joining):
-            for read, cache in self._read(group):
+            for read, cache in self._read(group, in_use):
                 parts.append((cache, list(range(len(read)))))
                 rows += read
         self._rows = rows
@@ -156,12 +157,12 @@ class Engine:
         longest = max(len(row.ids) for row in rows) + max(row.most_tokens - len(row.answer.tokens) for row in rows)
         return len(rows) * longest * self._cell_bytes <= self._memory
 
-    def _read(self, group: list[Generation]) -> Iterator[tuple[list[Generation], Any]]:
+    def _read(self, group: list[Generation], in_use: Set[Path | None]) -> Iterator[tuple[list[Generation], Any]]:
         """Read prompts together; if that fails, one by one. Yield the requests that were read, with their cache."""
         try:
             cache = DynamicCache()
             for generation in group:
-                self._adapters.load(generation.adapter, in_use=[row.adapter for row in [*self._rows, *group]])
+                self._adapters.load(generation.adapter, in_use)
             if self._can_join and len(group[-1].prompt) > 1:
                 ids = [row.prompt[:-1] for row in group]
                 self._call(self._forward, ids, group, cache=cache)
@@ -169,7 +170,7 @@ class Engine:
         except Exception as error:
             if len(group) > 1:
                 for generation in group:
-                    yield from self._read([generation])
+                    yield from self._read([generation], in_use)
                 return
             if not isinstance(error, MissingAdapter):
                 LOG.exception("a request failed")
