@@ -207,7 +207,7 @@ def test_the_file_names_no_other():
     attributes = {name for _, found, _ in parts.elements for name in found}
     assert not attributes & {"src", "srcset", "style"}
     assert not [name for name in attributes if name.startswith("on")]
-    assert {found["href"] for _, found, _ in parts.elements if "href" in found} == {"#samples"}
+    assert {found["href"] for _, found, _ in parts.elements if "href" in found} == {"#samples", "#scores", "#comparisons"}
     assert not re.findall(r"url\(|@import|\bimport\(|fetch\(|innerHTML|outerHTML|insertAdjacent|\beval\b", made_page())
 
 

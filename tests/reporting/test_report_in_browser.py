@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from evaltape.reporting.results import OwnGate, Results
+from evaltape.reporting.results import Cause, OwnGate, Results
+from evaltape.suite.prompt import PromptChange
 from msgspec.structs import replace
 
 from tests.support.browser import Page, look, start_browser
@@ -54,12 +55,18 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def show(browser: Any, tmp_path: Path) -> Iterator[Callable[[Results], Page]]:
-    """Opens the report of facts, at the usual size and in light; afterwards nothing may stand in the console."""
+    """Opens the report of facts, at the usual size and in light, samples in their order unless they shall stand as it opens.
+
+    Afterwards nothing may stand in the console.
+    """
     look(browser, 1280)
 
-    def open_page(made: Results) -> Page:
+    def open_page(made: Results, as_it_opens: bool = False) -> Page:
         browser.get(write_page(tmp_path, made).as_uri())
-        return Page(browser)
+        page = Page(browser)
+        if not as_it_opens:
+            page.run("look({ sort: 'order', descending: false, failedFirst: false })")
+        return page
 
     browser.get("about:blank")
     browser.get_log("browser")
@@ -90,7 +97,9 @@ def test_numbers_of_charts_stand_in_tables(show):
     assert page.texts("#comparisons tbody:first-of-type tr:nth-child(2) td:not(.chart)") == [
         *("+0.100", "+0.020 to +0.180", "≥ +0.050", "~\u00a0inconclusive")
     ]
-    assert page.texts("#comparisons tr.remark") == ["rougeL: about 80 samples"]
+    assert page.texts("#comparisons tr.remark") == [
+        "rougeL: the interval straddles the bound; about 29 samples would settle it (11 decide what is 0.0897 off the bound)"
+    ]
     assert "tuned less base, 11 samples, 90% interval" in page.one("#comparisons").text
     better = sum(score(number, 1) > score(number, 0) for number in range(11))
     assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
@@ -123,6 +132,29 @@ def test_an_empty_prediction_is_told(show):
     page = show(with_prediction(facts(samples=2, failed=0), 0, text=" \n"))
     page.one(".opener").click()
     assert "The prediction is empty." in page.one("tr.detail").text
+
+
+def test_what_failed_comes_first_and_its_lines_lead_to_their_numbers(show):
+    made, green = facts(), with_model(facts(samples=3, models=("base",), failed=0, name="green"), "base", gates={})
+    prompt = PromptChange("s3", "Sum up\nAnn: hi", "Summarise\nAnn: hi")
+    made = changed(made, causes=(Cause("2 recordings are of another prompt", "pytest --record-missing", (), "", prompt),))
+    page = show(replace(made, suites={**green.suites, **made.suites}), as_it_opens=True)
+    assert page.texts(".suite-name") == ["made", "green"]
+    assert page.all("#suites input")[0].is_selected()
+    lines = page.texts(".reasons li")
+    assert lines[0] == "2 recordings are of another prompt: pytest --record-missing"
+    assert lines[1].startswith("base rougeL: mean 0.4000 is 0.0500 under its gate 0.45")
+    assert page.texts(".prompts mark") == ["Sum up", "Summarise"]
+    # The worst samples of the model that failed come first: the failed one, then by the metric that missed its gate.
+    worst = sorted(range(11), key=lambda number: score(number, 0))
+    assert page.samples == [f"s{number}" for number in (11, *worst)]
+    page.all("#suites input")[1].click()
+    assert page.samples == ["s0", "s1", "s2"]
+    page.all(".reasons a")[1].click()
+    assert page.all("#suites input")[0].is_selected()
+    assert page.samples == [f"s{number}" for number in (11, *sorted(range(11), key=lambda number: score(number, 1)))]
+    assert page.run("return location.hash") == "#scores"
+    assert page.run("return document.getElementById('scores').getBoundingClientRect().top") < 900
 
 
 # ---------------------------------------------------------------- further parts

@@ -5,7 +5,7 @@ Nothing of it is checked against what the suite asks for today: a changed prompt
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from evaltape.samples.frozen import SAMPLES, parse_samples
 from evaltape.samples.predictions_file import read_predictions
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
+from evaltape.suite.prompt import PromptChange, prompt_change
 from evaltape.suite.reader import load_suite
 from evaltape.workspace import Workspace
 
@@ -184,6 +185,18 @@ def _answered(calls: ModelCalls, name: str) -> Exchange:
     if not answered:
         raise RecordingError(f"{calls.place_of(name)}: no answer is recorded in it")
     return answered[-1]
+
+
+def changed_prompt(
+    workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]
+) -> PromptChange | None:
+    """Return both prompts of the first sample whose prompt differs; None if none does."""
+    for sample in samples if model.predictions is None else ():
+        with suppress(RecordingError):
+            change = prompt_change(sample.id, requests.get(sample.id), workspace.recordings.request(model, sample))
+            if change is not None:
+                return change
+    return None
 
 
 def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from evaltape.against.earlier import Answers, Content, Earlier, changed_request, content_of, refuse_unfinished
+from evaltape.against.earlier import Answers, Content, Earlier, changed_prompt, changed_request, content_of, refuse_unfinished
 from evaltape.against.places import find_places
 from evaltape.against.tree import Tree, Unreadable
 from evaltape.errors import RecordingError
@@ -62,12 +62,14 @@ class OtherSide:
         answers = earlier.answers(scores.model, common)
         both = {sample.id for sample in common}
         today = [one for one in scores.predictions if one.sample.id in both]
+        request = changed_request(workspace, scores.model, common, answers.requests)
         return msgspec.structs.replace(
             nothing,
             baseline=msgspec.structs.replace(nothing.baseline, predictions=_past(workspace, answers, today, earlier)),
             candidate=msgspec.structs.replace(nothing.candidate, predictions=today),
             samples=changes,
-            request=changed_request(workspace, scores.model, common, answers.requests),
+            request=request,
+            prompt=changed_prompt(workspace, scores.model, common, answers.requests) if request else None,
         )
 
     def _earlier(self, workspace: Workspace) -> Earlier:

@@ -1,13 +1,16 @@
 """Groups failed samples by cause, so that what one cause did is said once, with the command that mends it."""
 
+import contextlib
 from collections.abc import Iterator
 
 import msgspec
 
+from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.results import Cause
 from evaltape.samples.answer import Failure
 from evaltape.scoring.prediction import Prediction
+from evaltape.suite.prompt import PromptChange, prompt_change
 from evaltape.text import counted
 
 
@@ -42,7 +45,18 @@ def causes(view: SuiteView) -> Iterator[Cause]:
         if suite == view.workspace.name:
             groups.setdefault(_same(f" not asked for: {reason}"), []).append((model, sample))
     for group, predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
-        yield Cause(group.text(len(predictions)), group.command, tuple(predictions), costs.get(group.command, ""))
+        cost, prompt = costs.get(group.command, ""), _prompt(view, *predictions[0])
+        yield Cause(group.text(len(predictions)), group.command, tuple(predictions), cost, prompt)
+
+
+def _prompt(view: SuiteView, model: str, sample: str) -> PromptChange | None:
+    """Return the recorded prompt of a sample beside that of the suite; None if they don't differ, or one isn't known."""
+    workspace = view.workspace
+    asked, of = workspace.suite.models[model], workspace.sample(sample)
+    with contextlib.suppress(RecordingError):
+        recorded = workspace.recordings.of(asked).read(of.name)
+        return prompt_change(sample, recorded[0].asked, workspace.recordings.request(asked, of)) if recorded else None
+    return None
 
 
 def _remedy(view: SuiteView, prediction: Prediction) -> tuple[str | None, str]:

@@ -1,10 +1,10 @@
 """Builds the results of comparisons, and of models beside their recordings on the other side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.pair_results import AgainstModel, AgainstPair, AgainstResults, ComparisonResults, SliceDifference
-from evaltape.scoring.against_scores import AgainstScores
+from evaltape.scoring.against_scores import UNCHANGED, AgainstScores
 from evaltape.scoring.bounds import AGAINST, CONFIDENCE, comparison_bounds, model_bounds
 from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.paired_scores import PairedScores
@@ -64,7 +64,11 @@ def against_results(view: SuiteView) -> AgainstResults | None:
         two_sided(CONFIDENCE),
         {key: _against(view, model) for key, model in models.items()},
         tuple(pair for model in models.values() for pair in _pairs(model)),
-        (f"Compared with {side.title}.", *(note for model in models.values() for note in _notes(model))),
+        (
+            f"Compared with {side.title}.",
+            *_unchanged(models.values()),
+            *(note for it in models.values() for note in _notes(it)),
+        ),
     )
 
 
@@ -78,6 +82,8 @@ def _against(view: SuiteView, found: AgainstScores) -> AgainstModel:
         len(found.samples.dropped),
         len(found.samples.changed),
         found.not_compared,
+        found.is_the_same,
+        found.prompt,
     )
 
 
@@ -89,11 +95,18 @@ def _pairs(found: AgainstScores) -> Iterator[AgainstPair]:
         yield AgainstPair(found.model.key, pair.sample, pair.before.text, pair.after.text, scores)
 
 
+def _unchanged(models: Iterable[AgainstScores]) -> Iterator[str]:
+    """Yield the models of which nothing at all changed, in one line."""
+    keys = [found.model.key for found in models if found.unchanged and not found.notes]
+    if keys:
+        yield f"{', '.join(keys)}: {UNCHANGED}"
+
+
 def _notes(found: AgainstScores) -> Iterator[str]:
     if found.not_compared:
         yield f"{found.model.key} isn't compared: {found.not_compared}."
     notes = [*([found.unchanged] if found.unchanged else []), *found.notes]
-    if notes:
+    if found.notes:
         yield f"{found.model.key}: {'; '.join(notes)}"
 
 

@@ -16,7 +16,7 @@ from evaltape.findings import Answered, Asserted, AssertedOtherwise, Compared, F
 from evaltape.hooks.reports import ACCEPTED, finding_in
 from evaltape.reporting.results import Cause, Results
 from evaltape.samples.answer import Failure
-from evaltape.text import cut, visible, without_commands
+from evaltape.text import cut, visible, without_commands, wrapped
 
 UNCUT = 2
 """The verbosity from which nothing is shortened."""
@@ -177,7 +177,11 @@ def _lines_of_samples(group: list[Any]) -> Iterator[str]:
 
 def _lines_of_gates(group: list[Any], width: int) -> Iterator[str]:
     messages = [_message(report) for report in group]
-    yield cut(f"{len(group):,} tests: {'; '.join(message.split(': ')[0] for message in messages)}", width)
+    heads = list(dict.fromkeys(message.split(": ")[0] for message in messages))
+    yield cut(f"{len(group):,} tests: {'; '.join(heads)}", width)
+    if len(heads) == 1:  # One reason, and no number that differs.
+        yield from wrapped(f"  {', '.join(map(_parameters, group))}", width, "  ")
+        return
     for report, message in zip(group, messages, strict=True):
         names_itself = isinstance(finding_in(report), Asserted) and not message.startswith("assert ")
         yield cut(f"  {message}" if names_itself else f"  {_parameters(report)}: {message}", width)

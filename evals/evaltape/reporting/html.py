@@ -62,7 +62,7 @@ def page(data: Mapping[str, Any]) -> str:
         policy=POLICY.format(script=_digest(script), style=_digest(style)),
         title=_shown("; ".join(f"{suite['suite']}: {suite['verdict']['text']}" for suite in suites)),
         suites=_shown(", ".join(suite["suite"] for suite in suites)),
-        verdicts="\n".join(line for suite in suites for line in _verdict(suite, named=len(suites) > 1)),
+        verdicts="\n".join(line for place, suite in enumerate(suites) for line in _verdict(suite, place, len(suites) > 1)),
         style=style,
         data=embedded(data),
         script=script,
@@ -75,19 +75,40 @@ def embedded(data: Any) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _verdict(suite: Mapping[str, Any], named: bool) -> Iterator[str]:
-    """Yield a suite's verdict as HTML, which is there without a script, too."""
+def _verdict(suite: Mapping[str, Any], place: int, named: bool) -> Iterator[str]:
+    """Yield a suite's verdict as HTML, which is there without a script, too: causes, then each line a link to its numbers."""
     verdict = suite["verdict"]
     if named:
         yield f'<p class="suite-name">{_shown(suite["suite"])}</p>'
     parts = "".join(f'<li class="{_shown(state)}">{_shown(text)}</li>' for text, state in verdict["parts"])
     yield f'<ul class="verdict">{parts}</ul>'
-    lines = [*verdict["reasons"], *(_cause(cause) for cause in suite["causes"])]
-    yield f'<ul class="reasons">{"".join(f"<li>{_shown(line)}</li>" for line in lines)}</ul>'
+    lines = [*(_cause(cause) for cause in suite["causes"]), *(_reason(it, place) for it in verdict["reasons"])]
+    yield f'<ul class="reasons">{"".join(f"<li>{line}</li>" for line in lines)}</ul>' if lines else ""
+    changes = [it["prompt"] for it in (*suite["causes"], *(suite["against"] or {"models": ()})["models"]) if it["prompt"]]
+    yield from (_prompts(change) for place, change in enumerate(changes) if change not in changes[:place])
 
 
 def _cause(cause: Mapping[str, Any]) -> str:
-    return f"{cause['text']}: {cause['command']}" if cause["command"] else str(cause["text"])
+    command = f": <code>{_shown(cause['command'])}</code>" if cause["command"] else ""
+    return f"{_shown(cause['text'])}{command}"
+
+
+def _reason(reason: Mapping[str, Any], suite: int) -> str:
+    about = f'data-suite="{suite}" data-model="{_shown(reason["model"])}" data-metric="{_shown(reason["metric"])}"'
+    return f'<a href="#{reason["place"]}" {about}>{_shown(reason["text"])}</a>'
+
+
+def _prompts(change: Mapping[str, str]) -> str:
+    """Return both prompts of a sample beside each other, the lines marked that the other doesn't have."""
+    then, now = change["then"].split("\n"), change["now"].split("\n")
+    sides = f"<h2>As recorded</h2>{_marked(then, now)}</div><div><h2>As it is now</h2>{_marked(now, then)}"
+    summary = f"The prompt of {_shown(change['sample'])}, as recorded and as it is now"
+    return f'<details class="prompts"><summary>{summary}</summary><div class="sides"><div>{sides}</div></div></details>'
+
+
+def _marked(lines: list[str], others: list[str]) -> str:
+    shown = (f"<mark>{_shown(line)}</mark>" if line not in others else _shown(line) for line in lines)
+    return f'<p class="text" dir="auto">{chr(10).join(shown)}</p>'
 
 
 def _shown(text: str) -> str:

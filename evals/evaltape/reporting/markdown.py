@@ -6,13 +6,14 @@ suites and models, leaving out what matters least; the texts of models and data 
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import unified_diff
 from pathlib import Path
 
 from evaltape.files import write_output
 from evaltape.reporting.accepted import FEW_DECIMALS
 from evaltape.reporting.accepted import cells as accepted_cells
 from evaltape.reporting.judges import standing_line
-from evaltape.reporting.markdown_tables import cells, code, folded, table
+from evaltape.reporting.markdown_tables import LONGEST_TEXT, cells, code, folded, table
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.scoreboard import (
@@ -25,9 +26,10 @@ from evaltape.reporting.scoreboard import (
     slice_groups,
 )
 from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
-from evaltape.reporting.verdict import State, failures_elsewhere, mutation_line, verdict_of
+from evaltape.reporting.verdict import State, failed_first, failures_elsewhere, mutation_line, open_lines, verdict_of
 from evaltape.reporting.worst import Worst, lost_most, worst_samples
-from evaltape.text import counted, markdown
+from evaltape.suite.prompt import PromptChange
+from evaltape.text import counted, cut, markdown
 
 MARKER = "<!-- evaltape -->"
 """The first line of a comment, by which the next run finds the one to update."""
@@ -36,9 +38,12 @@ LONGEST_COMMENT = 65_000
 LONGEST_SUMMARY = 2**20
 """GitHub refuses a longer summary of a step, in bytes."""
 MOST_REASONS = 10
+MOST_PROMPT_LINES = 20
 LOST_MOST = 3
 SIGNS: Mapping[str, str] = {"passed": "✅", "failed": "❌"}
 DOUBT = "❔"
+LOWER = "###"
+"""Of a suite's heading, under one for several."""
 
 Environment = Mapping[str, str]
 Render = Callable[[SuiteResults], Iterable[str]]
@@ -75,10 +80,10 @@ class _Page:
     """The parts of a page, each made once."""
 
     def __init__(self, results: Results, environment: Environment, marker: str = "") -> None:
-        suites = [suite for suite in results if suite.predictions]
+        suites = failed_first(results)
         self._top = [marker] if marker else []
         self._top += _overall(results, suites) if len(suites) > 1 else []
-        level = "###" if len(suites) > 1 else "##"
+        level = LOWER if len(suites) > 1 else "##"
         self._suites = [[list(_headline(suite, results, level)), *(list(part(suite)) for part in PARTS)] for suite in suites]
         self._end = [f"\n{markdown(line)}" for line in (*spent_lines(results), *left_lines(results))]
         self._end += [f"\n{link}" for link in _link(environment)]
@@ -111,21 +116,40 @@ def _overall(results: Results, suites: list[SuiteResults]) -> Iterator[str]:
     state: State = "failed" if failed or results.is_red else "passed" if "passed" in states else "open"
     text = f"{failed} of {len(suites)} suites failed" if failed else f"{len(suites)} suites, none failed"
     elsewhere = "".join(f"; {part.text}" for part in failures_elsewhere(results))
-    yield f"## {SIGNS.get(state, DOUBT)} {text}{elsewhere}\n"
+    yield f"## {SIGNS.get(state, DOUBT)} {text}{elsewhere}"
 
 
 def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str]:
     verdict = verdict_of(suite, results)
+    yield from [""] if level == LOWER else []
     yield f"{level} {SIGNS.get(verdict.state, DOUBT)} {markdown(suite.name)}: {markdown(verdict.text)}"
     if verdict.reasons or suite.causes:
         yield ""
-    yield from (f"- {markdown(reason, 400)}" for reason in verdict.reasons[:MOST_REASONS])
-    if len(verdict.reasons) > MOST_REASONS:
-        yield f"- and {len(verdict.reasons) - MOST_REASONS:,} more"
     for cause in suite.causes:
         yield f"- {markdown(cause.text, 400)}"
-        yield from [code(cause.command)] if cause.command else []
+        yield from [code(cause.command, "  ")] if cause.command else []
         yield from [f"  It {markdown(cause.cost, 400)}\n"] if cause.cost else []
+    yield from (f"- {markdown(reason.text, 400)}" for reason in verdict.reasons[:MOST_REASONS])
+    if len(verdict.reasons) > MOST_REASONS:
+        yield f"- and {len(verdict.reasons) - MOST_REASONS:,} more"
+    for change in _changed_prompts(suite):
+        yield from folded(f"The prompt of {change.sample}, as recorded and as it is now", _prompt_lines(change))
+
+
+def _changed_prompts(suite: SuiteResults) -> Iterator[PromptChange]:
+    """Yield both prompts of a sample for each way in which a prompt changed, once."""
+    changes = [cause.prompt for cause in suite.causes]
+    changes += [model.prompt for model in suite.against.models.values()] if suite.against else []
+    yield from dict.fromkeys(change for change in changes if change is not None)
+
+
+def _prompt_lines(change: PromptChange) -> Iterator[str]:
+    """Yield the lines that differ, with one line around them, as a block that is shown as it stands."""
+    then, now = (text.split("\n") for text in (change.then, change.now))
+    changed = list(unified_diff(then, now, n=1, lineterm=""))[2:]
+    yield from (f"    {cut(line, LONGEST_TEXT)}" for line in changed[:MOST_PROMPT_LINES] if not line.startswith("@@"))
+    if len(changed) > MOST_PROMPT_LINES:
+        yield "    ..."
 
 
 # ---------------------------------------------------------------- numbers
@@ -133,8 +157,8 @@ def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str
 
 def _scores(suite: SuiteResults) -> Iterator[str]:
     changes = {group.model: {line.name: line for line in group.lines} for group in against_groups(suite)}
-    change = [f"change to {markdown(suite.against.ref)}"] if suite.against else []
-    rows = [row for group in model_groups(suite) for row in _model_rows(group, changes if suite.against else None)]
+    change = [f"change to {markdown(suite.against.ref)}"] if suite.against and changes else []
+    rows = [row for group in model_groups(suite) for row in _model_rows(group, changes or None)]
     yield from table(("model", "metric", "mean", "95% interval", *change, "gate", "verdict"), rows)
 
 
@@ -225,7 +249,7 @@ def _worst_lines(worst: Worst) -> Iterator[str]:
 
 def _remarks(suite: SuiteResults) -> Iterator[str]:
     lines = [line for line in [mutation_line(suite)] if line]
-    lines += [*(suite.against.notes if suite.against else ()), *suite.notes]
+    lines += [*open_lines(suite), *(suite.against.notes if suite.against else ()), *suite.notes]
     lines += [*recording_lines(suite), *retirement_lines(suite.retirements)]
     yield from (f"\n{markdown(line)}" for line in lines)
 

@@ -27,6 +27,6 @@ def cells(texts: Iterable[str]) -> list[str]:
     return [markdown(text, LONGEST_TEXT) for text in texts]
 
 
-def code(command: str) -> str:
-    """Return a command as a block that is shown as it stands and easily copied."""
-    return f"\n    {command}\n"
+def code(command: str, indent: str = "") -> str:
+    """Return a command as a block that is shown as it stands and easily copied; indented by two, one of a list's item."""
+    return f"\n{indent}    {command}\n"

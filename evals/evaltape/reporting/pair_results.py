@@ -7,6 +7,7 @@ import msgspec
 from evaltape.reporting.facts import Json, compared_json, difference_json
 from evaltape.scoring.bounds import NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
+from evaltape.suite.prompt import PromptChange
 
 
 class SliceDifference(msgspec.Struct, frozen=True):
@@ -60,6 +61,10 @@ class AgainstModel(msgspec.Struct, frozen=True):
     """Samples whose input or references differ."""
     why: str = ""
     """Why it isn't compared; empty if it is."""
+    is_unchanged: bool = False
+    """Whether every sample that both sides have was asked and answered alike."""
+    prompt: PromptChange | None = None
+    """Both prompts of a sample, where the prompt changed."""
 
     def as_json(self) -> Json:
         """Return it as the results file holds it."""

@@ -18,11 +18,12 @@ from evaltape.reporting.pair_results import (
 )
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.scoreboard import exam_part
-from evaltape.reporting.verdict import verdict_of
+from evaltape.reporting.verdict import failed_first, verdict_of
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval
+from evaltape.suite.prompt import PromptChange
 
 if TYPE_CHECKING:  # Only a suite with judges needs them.
     from evaltape.judging.agreement import Agreement, Kappa
@@ -36,7 +37,7 @@ MOST_MISSED = 2
 
 def report_data(results: Results) -> Data:
     """Return what the page shows of a session."""
-    return {"suites": [_suite(suite, results) for suite in results if suite.predictions]}
+    return {"suites": [_suite(suite, results) for suite in failed_first(results)]}
 
 
 def _suite(suite: SuiteResults, results: Results) -> Data:
@@ -47,7 +48,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "verdict": {
             "text": verdict.text,
             "parts": [[part.text, part.state] for part in verdict.parts],
-            "reasons": list(verdict.reasons),
+            "reasons": [{"text": it.text, "place": it.place, "model": it.model, "metric": it.metric} for it in verdict.reasons],
         },
         "metrics": [_metric(metric) for metric in suite.metrics.values()],
         "models": [_model(model) for model in suite.models.values()],
@@ -59,7 +60,11 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "tests": [{"id": test.id, "model": test.model, "passed": test.passed} for test in suite.tests],
         "jobs": [_job(job) for job in suite.jobs.values()],
         "causes": [
-            {"text": f"{cause.text} ({cause.cost})" if cause.cost else cause.text, "command": cause.command}
+            {
+                "text": f"{cause.text} ({cause.cost})" if cause.cost else cause.text,
+                "command": cause.command,
+                "prompt": _prompt(cause.prompt),
+            }
             for cause in suite.causes
         ],
         "notes": list(suite.notes),
@@ -191,7 +196,8 @@ def _against(suite: SuiteResults, against: AgainstResults) -> Data:
                 "added": model.added,
                 "dropped": model.dropped,
                 "changed": model.changed,
-                "metrics": [] if model.why else _against_metrics(suite, model),
+                "metrics": [] if model.why or model.is_unchanged else _against_metrics(suite, model),
+                "prompt": _prompt(model.prompt),
             }
             for key, model in against.models.items()
         ],
@@ -201,6 +207,10 @@ def _against(suite: SuiteResults, against: AgainstResults) -> Data:
             if pair.model in models and pair.sample in samples
         ],
     }
+
+
+def _prompt(change: PromptChange | None) -> Data | None:
+    return None if change is None else msgspec.structs.asdict(change)
 
 
 def _pair(pair: AgainstPair, model: int, sample: int, answer: str | None) -> Data:

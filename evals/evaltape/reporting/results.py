@@ -15,6 +15,7 @@ from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.commands import Commands
+from evaltape.suite.prompt import PromptChange
 
 if TYPE_CHECKING:  # Only a run with --mutate needs it.
     from evaltape.mutation.model_mutants import ModelMutants
@@ -49,6 +50,8 @@ class Cause(msgspec.Struct, frozen=True):
     """The samples, as (model, sample)."""
     cost: str = ""
     """What the command costs, and the free way, as `costs 6 calls`; empty for a command that calls nothing."""
+    prompt: PromptChange | None = None
+    """Both prompts of one of the samples, where the prompt is what differs."""
 
 
 class Retirement(msgspec.Struct, frozen=True):

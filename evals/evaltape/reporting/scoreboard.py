@@ -180,7 +180,7 @@ def against_groups(suite: SuiteResults) -> Iterator[Group]:
     if suite.against is None:
         return
     for key, model in suite.against.models.items():
-        if model.why:  # The notes say it.
+        if model.why or model.is_unchanged:  # The notes say it.
             continue
         samples = _samples(model.metrics, model.beside)
         counts = {"added": model.added, "dropped": model.dropped, "changed": model.changed}

@@ -64,12 +64,18 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
         verdict = verdict_of(suite, results)
         for line in wrapped(verdict.text, _width(reporter), "  "):
             reporter.write_line(line, bold=True, **COLOURS.get(verdict.state, {}))
+    if reporter.verbosity >= 0:
+        _print_causes(reporter, suite)
+    if suite.predictions:
         _print_tables(reporter, suite)
     if reporter.verbosity < 0:
         return
     for line in remarks:
         print_wrapped(reporter, line)
     _print_worst_samples(reporter, list(worst_samples(suite)))
+
+
+def _print_causes(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
     for cause in suite.causes:
         print_wrapped(reporter, f"{cause.text}{f': {cause.command}' if cause.command else ''}", red=True)
         if cause.cost:
@@ -198,7 +204,7 @@ def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
         yield from suite.against.notes
         for key, model in suite.against.models.items():
             for name, pair in model.metrics.items():
-                if pair.remark:
+                if pair.remark and not model.is_unchanged:
                     yield f"{key} {name} against {suite.against.ref} is {pair.verdict}: {pair.remark}"
 
 

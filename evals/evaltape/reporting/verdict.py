@@ -3,7 +3,7 @@
 It is made of the results alone and names no date, so that the same recordings give the same words.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final, Literal
 
 import msgspec
@@ -14,7 +14,7 @@ from evaltape.reporting.numbers import bound_text, difference_beside, distance, 
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
 from evaltape.scoring.statistics import Interval
-from evaltape.text import counted
+from evaltape.text import counted, listed
 
 State = Literal["passed", "failed", "open"]
 OPEN: Final = "open"
@@ -28,13 +28,28 @@ class Part(msgspec.Struct, frozen=True):
     state: State
 
 
+class Reason(msgspec.Struct, frozen=True):
+    """An assertion that doesn't hold, or several that one thing keeps from holding."""
+
+    text: str
+    """The line that says so."""
+    place: Literal["scores", "slices", "comparisons", "against"]
+    """The section of the report that has its numbers."""
+    model: str = ""
+    """The key of the model that it is about."""
+    metric: str = ""
+    """The metric; the first of several."""
+    is_failure: bool = True
+    """False for a difference that may stay undecided by the suite."""
+
+
 class SuiteVerdict(msgspec.Struct, frozen=True):
     """The verdict on a suite."""
 
     parts: tuple[Part, ...]
     """What is said first: of gates, comparisons, accepted scores, samples and other tests."""
-    reasons: tuple[str, ...]
-    """A line for each assertion that doesn't hold."""
+    reasons: tuple[Reason, ...]
+    """What fails, for everything that isn't said by `causes` of the results."""
 
     @property
     def text(self) -> str:
@@ -63,6 +78,12 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
     return SuiteVerdict(tuple(parts), tuple(_reasons(suite)))
 
 
+def failed_first(results: Results) -> list[SuiteResults]:
+    """Return the suites that were looked at: those that failed before the others."""
+    suites = [suite for suite in results if suite.predictions]
+    return sorted(suites, key=lambda suite: verdict_of(suite, results).state != "failed")
+
+
 def failures_elsewhere(results: Results) -> Iterator[Part]:
     """Yield what is said of failed tests that are no suite's; with one suite, its verdict has it."""
     return _failed_tests(results.other_failures, "test of no suite", "tests of no suite")
@@ -86,10 +107,10 @@ def _gates(suite: SuiteResults, is_red: bool) -> Part:
     if not passed:
         unseen = suite.unseen_gates
         return Part(f"{counted(unseen, 'gate')}, not checked in this run" if unseen else "No gates are set", OPEN)
-    return _held(passed, "gate", is_red)
+    return _all(passed, "gate", is_red)
 
 
-def _held(passed: list[bool | None], noun: str, is_red: bool) -> Part:
+def _all(passed: list[bool | None], noun: str, is_red: bool) -> Part:
     checked = [each for each in passed if each is not None]
     left = len(passed) - len(checked)
     if not checked:
@@ -170,56 +191,87 @@ def _failed_tests(failed: int, one: str, several: str) -> Iterator[Part]:
 # ---------------------------------------------------------------- why
 
 
-def _reasons(suite: SuiteResults) -> Iterator[str]:
+def open_lines(suite: SuiteResults) -> Iterator[str]:
+    """Yield a line for each difference that the scores don't decide, and that the suite puts up with."""
+    yield from (reason.text for reason in _pair_reasons(suite) if not reason.is_failure)
+
+
+def _reasons(suite: SuiteResults) -> Iterator[Reason]:
     for model in suite.models.values():
-        yield from (f"{model.key} {metric}: {reason}" for metric, reason in _gate_reasons(suite, model))
+        yield from _gate_reasons(suite, model)
         yield from _slice_reasons(suite, model)
-    yield from (f"{test.id} failed" for test in suite.tests if test.passed is False)
-    for comparison in suite.comparisons.values():
-        yield from _pair_reasons(suite, f"{comparison.name} {{}}", comparison.metrics, comparison.label)
-    for key, against in suite.against.models.items() if suite.against else ():
-        name = f"{key} {{}} against {suite.against.ref}"  # type: ignore[union-attr]
-        yield from _pair_reasons(suite, name, against.metrics, suite.against.label)  # type: ignore[union-attr]
+    yield from (Reason(f"{test.id} failed", "scores", test.model) for test in suite.tests if test.passed is False)
+    yield from (reason for reason in _pair_reasons(suite) if reason.is_failure)
 
 
-def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[tuple[str, str]]:
+def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
+    """Yield a line for each gate whose mean misses it, and one for all that fail for one other reason."""
+    others: dict[str, list[str]] = {}
     for name, gate in model.gates.items():
-        if gate.outcome is False:
-            yield name, _gate_reason(model, model.scores.get(name), gate, suite.metrics[name])
+        if gate.outcome is not False:
+            continue
+        score, metric = model.scores.get(name), suite.metrics.get(name)
+        if metric is not None and score is not None and misses(score.mean, gate.bound.limit, metric):
+            yield Reason(f"{model.key} {name}: {_missed(score, gate, metric)}", "scores", model.key, name)
+        else:
+            others.setdefault(_why_else(model, score, gate), []).append(name)
+    for why, names in others.items():
+        held = f"{_held(suite, model, names)}, but {why}" if names[0] in model.scores else f"{', '.join(names)}: {why}"
+        yield Reason(f"{model.key} {held}", "scores", model.key, names[0])
 
 
-def _gate_reason(model: ModelResults, score: Interval | None, gate: Decision, metric: MetricFacts) -> str:
-    limit = gate.bound.limit
+def _missed(score: Interval, gate: Decision, metric: MetricFacts) -> str:
+    limit, side = gate.bound.limit, "under" if metric.higher_is_better else "over"
+    mean, by = mean_beside(score, limit, metric), distance(score.mean, limit, metric)
+    return f"mean {mean} is {by} {side} its gate {limit:g} (95% interval {interval(score, metric)})"
+
+
+def _why_else(model: ModelResults, score: Interval | None, gate: Decision) -> str:
     if score is None:
-        return f"no sample was scored, gate {gate_text(limit, metric)}"
-    mean = mean_beside(score, limit, metric)
-    if misses(score.mean, limit, metric):
-        side = "under" if metric.higher_is_better else "over"
-        by, ends = distance(score.mean, limit, metric), interval(score, metric)
-        return f"mean {mean} is {by} {side} its gate {limit:g} (95% interval {ends})"
-    why = "the recording is unfinished" if model.unfinished else gate.reason
-    return f"mean {mean} holds its gate {gate_text(limit, metric)}, but {why}"
+        return "no sample was scored"
+    return "the recording is unfinished" if model.unfinished else gate.reason
 
 
-def _slice_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[str]:
+def _held(suite: SuiteResults, model: ModelResults, names: list[str]) -> str:
+    if len(names) > 1:
+        return f"{', '.join(names)}: means hold their gates"
+    gate, metric = model.gates[names[0]], suite.metrics[names[0]]
+    mean = mean_beside(model.scores[names[0]], gate.bound.limit, metric)
+    return f"{names[0]}: mean {mean} holds its gate {gate_text(gate.bound.limit, metric)}"
+
+
+def _slice_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
     for name, gate in model.slice_gates.items():
         if gate.outcome is False:
             missed = [each for each in model.slices if each.verdicts.get(name) in (FAILED, INCONCLUSIVE)]
-            named = ", ".join(f"{each.column} {each.value}" for each in missed[:3]) + (", ..." if len(missed) > 3 else "")
+            named = listed([f"{each.column} {each.value}" for each in missed])
             side = "under" if suite.metrics[name].higher_is_better else "over"
             slices = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.bound.limit:g}: {named}"
-            yield f"{model.key} {name}: {slices if missed else gate.reason or 'the test of its slices failed'}"
+            why = slices if missed else gate.reason or "the test of its slices failed"
+            yield Reason(f"{model.key} {name}: {why}", "slices", model.key, name)
 
 
-def _pair_reasons(suite: SuiteResults, name: str, decisions: Mapping[str, Decision], label: str) -> Iterator[str]:
-    for metric_name, each in decisions.items():
-        if each.verdict not in (FAILED, INCONCLUSIVE):
-            continue
-        title, metric, required = name.format(metric_name), suite.metrics[metric_name], each.required_difference
-        if each.difference is None:
-            yield f"{title}: {each.reason or 'no sample was scored on both sides'}"
-            continue
-        ends = f"{label} interval {interval(each.difference, metric, required)}"
-        remark = f": {each.remark}" if each.verdict == INCONCLUSIVE else ""
-        change = difference_beside(each.difference, required, metric)
-        yield f"{title}: {change} ({ends}), {bound_text(each)}, {each.verdict}{remark}"
+def _pair_reasons(suite: SuiteResults) -> Iterator[Reason]:
+    """Yield a line for each difference that misses its bound, or that doesn't decide it."""
+    for comparison in suite.comparisons.values():
+        for name, each in comparison.metrics.items():
+            if each.verdict in (FAILED, INCONCLUSIVE):
+                text = _difference(f"{comparison.name} {name}", each, suite.metrics[name], comparison.label)
+                yield Reason(text, "comparisons", comparison.candidate, name, each.outcome is False)
+    if suite.against is None:
+        return
+    for key, model in suite.against.models.items():
+        for name, each in model.metrics.items():
+            if each.verdict in (FAILED, INCONCLUSIVE):
+                text = _difference(f"{key} {name} against {suite.against.ref}", each, suite.metrics[name], suite.against.label)
+                yield Reason(text, "against", key, name, each.outcome is False)
+
+
+def _difference(title: str, each: Decision, metric: MetricFacts, label: str) -> str:
+    if each.difference is None:
+        return f"{title}: {each.reason or 'no sample was scored on both sides'}"
+    required = each.required_difference
+    ends = f"{label} interval {interval(each.difference, metric, required)}"
+    remark = f": {each.remark}" if each.verdict == INCONCLUSIVE else ""
+    change = difference_beside(each.difference, required, metric)
+    return f"{title}: {change} ({ends}), {bound_text(each)}, {each.verdict}{remark}"

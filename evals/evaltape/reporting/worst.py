@@ -9,7 +9,6 @@ from evaltape.reporting.model_results import ModelResults
 from evaltape.reporting.numbers import misses, shown
 from evaltape.reporting.pair_results import AgainstPair, AgainstResults
 from evaltape.reporting.results import SuiteResults
-from evaltape.reporting.verdicts import FAILED, INCONCLUSIVE
 from evaltape.scoring.prediction import Prediction
 
 MOST = 5
@@ -33,8 +32,8 @@ class Worst(msgspec.Struct, frozen=True):
     """What doesn't hold."""
     cases: tuple[Case, ...]
     """Worst first."""
-    command: str | None
-    """What runs their tests again; None if none was collected."""
+    command: str | None = None
+    """What runs their tests again; None for tests that passed, and where none was collected."""
 
 
 def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
@@ -45,7 +44,7 @@ def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
     for comparison in suite.comparisons.values():
         for name, pair in comparison.metrics.items():
             title = f"{comparison.name} {name}: where {comparison.candidate} lost most"
-            if pair.verdict in (FAILED, INCONCLUSIVE):
+            if pair.outcome is False:
                 before, after = (_answered(suite, key) for key in (comparison.baseline, comparison.candidate))
                 yield from _of_pair(suite, title, suite.metrics[name], before, after)
     yield from _of_against(suite)
@@ -92,7 +91,7 @@ def _of_gates(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
             scored.sort(key=lambda each: each.scores[name], reverse=not metric.higher_is_better)
             worst = scored[:MOST]
             cases = (Case(each.sample.id, shown(each.scores[name], metric), _texts(each)) for each in worst)
-            yield Worst(f"{model.key} {name}: what hurt most", tuple(cases), _rerun(suite, worst))
+            yield Worst(f"{model.key} {name}: what hurt most", tuple(cases))
 
 
 def _failed(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
@@ -133,7 +132,7 @@ def _of_pair(
     gains = [(_gain(metric, *(each.scores[metric.name] for each in pair)), pair) for pair in pairs]
     lost = [pair for _, pair in sorted((each for each in gains if each[0] < 0), key=lambda each: each[0])][:MOST]
     if lost:
-        yield Worst(title, tuple(_paired_case(metric, *pair) for pair in lost), _rerun(suite, [now for _, now in lost]))
+        yield Worst(title, tuple(_paired_case(metric, *pair) for pair in lost))
 
 
 def _gain(metric: MetricFacts, before: float, after: float) -> float:
@@ -154,7 +153,7 @@ def _of_against(suite: SuiteResults) -> Iterator[Worst]:
         return
     for key, model in suite.against.models.items():
         for name, pair in model.metrics.items():
-            if pair.verdict in (FAILED, INCONCLUSIVE):
+            if pair.outcome is False:
                 yield from _of_past(suite, suite.against, key, suite.metrics[name])
 
 
@@ -171,7 +170,7 @@ def _of_past(suite: SuiteResults, against: AgainstResults, model: str, metric: M
         for pair in pairs[:MOST]
     )
     if cases:
-        yield Worst(f"{model} {metric.name}: what {against.ref} answered better", cases, None)
+        yield Worst(f"{model} {metric.name}: what {against.ref} answered better", cases)
 
 
 def _rerun(suite: SuiteResults, predictions: Iterable[Prediction]) -> str | None:

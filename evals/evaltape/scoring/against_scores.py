@@ -11,6 +11,7 @@ from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Bou
 from evaltape.scoring.paired import LEAST_PAIRS, Difference
 from evaltape.scoring.paired_scores import PairedScores
 from evaltape.suite.definition import Comparison, Model
+from evaltape.suite.prompt import PromptChange
 from evaltape.text import counted, listed
 
 UNCHANGED = "nothing changed"
@@ -63,6 +64,8 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
     """The samples that were `added`, `dropped` or `changed`, by id."""
     request: str = ""
     """How the model is asked in another way than it was; empty if it isn't, and for answers from a file."""
+    prompt: PromptChange | None = None
+    """The prompts of a sample, where the prompt is among that."""
     not_compared: str = ""
     """Why there is nothing to compare; empty if there is."""
 

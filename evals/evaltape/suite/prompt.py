@@ -121,6 +121,32 @@ def _message(number: int, turn: Any) -> Message:
     return {"role": turn["role"], "content": turn["content"]}
 
 
+class PromptChange(msgspec.Struct, frozen=True):
+    """What a model is asked about one sample in two ways."""
+
+    sample: str
+    """The sample's id."""
+    then: str
+    """The messages that were recorded, as text."""
+    now: str
+    """Those of today's suite."""
+
+
+def prompt_change(sample: str, then: Any, now: Any) -> PromptChange | None:
+    """Return how the messages of two requests about a sample differ; None if they don't, or if one has none."""
+    texts = [_messages_as_text(body) for body in (then, now)]
+    return None if texts[0] == texts[1] or "" in texts else PromptChange(sample, *texts)
+
+
+def _messages_as_text(body: Any) -> str:
+    """Return the messages of a recorded request as text, that of a single one without its role."""
+    turns = body.get("messages") if isinstance(body, Mapping) else None
+    turns = [turn for turn in turns if isinstance(turn, Mapping)] if isinstance(turns, list) else []
+    if len(turns) == 1:
+        return str(turns[0].get("content"))
+    return "\n".join(f"{turn.get('role')}: {turn.get('content')}" for turn in turns)
+
+
 def turns_as_text(messages: list[Message]) -> str:
     """Return messages as one text, `role: content` a line: the input of a sample without an input column."""
     return "\n".join(f"{message['role']}: {message['content']}" for message in messages)

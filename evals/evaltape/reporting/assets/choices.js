@@ -14,13 +14,14 @@ function startSuite(suite) {
   metricAt = new Map(data.metrics.map((metric, i) => [metric.name, i]));
   pairs = knownPairs();
   const bounded = data.comparisons.flatMap((comparison) => comparison.metrics)[0];
+  const failed = data.verdict.reasons.find((reason) => metricAt.has(reason.metric));
   choice = {
-    metric: bounded ? metricAt.get(bounded.metric) : 0,
+    metric: failed ? metricAt.get(failed.metric) : bounded ? metricAt.get(bounded.metric) : 0,
     baseline: pairs.length ? pairs[0][0] : null,
     candidate: pairs.length ? pairs[0][1] : null,
   };
   redraws = [];
-  startSamples();
+  startSamples(failed && modelAt.get(failed.model));
 }
 
 /** [baseline, candidate] of each comparison and job, as positions; of the first two models where there is neither. */
@@ -43,6 +44,13 @@ function whenChosen(draw) {
 function choose(changes) {
   Object.assign(choice, changes);
   for (const redraw of redraws) redraw();
+}
+
+/** Look at a metric, and at the samples that a model answered worst by it. */
+function focusOn(model, metric) {
+  const pair = pairs.find(([, candidate]) => candidate === model);
+  startSort(model, metric);
+  choose({ metric, ...(pair ? { baseline: pair[0], candidate: pair[1] } : {}) });
 }
 
 /** The metric of a name. */

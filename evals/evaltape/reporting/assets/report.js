@@ -46,10 +46,23 @@ function suiteChooser() {
     h("input", { type: "radio", name: "suite", value: i, change: () => openSuite(i) }),
   );
   inputs[0].checked = true;
+  suiteInputs = inputs;
   const labels = inputs.map((input, i) => h("label", {}, input, h("span", {}, report.suites[i].suite)));
   return [h("fieldset", { class: "segments" }, h("legend", {}, "Suite"), labels)];
 }
 
+/** A line of the verdict leads to its numbers: its suite, its metric, its model's worst samples. */
+function followReason(event) {
+  const { suite, model, metric } = event.currentTarget.dataset;
+  if (suiteInputs.length && !suiteInputs[suite].checked) {
+    suiteInputs[suite].checked = true;
+    openSuite(Number(suite));
+  }
+  if (metricAt.has(metric)) focusOn(modelAt.get(model), metricAt.get(metric));
+}
+
+let suiteInputs = [];
+for (const link of document.querySelectorAll(".reasons a")) link.addEventListener("click", followReason);
 document.getElementById("suites").replaceChildren(...suiteChooser());
 openSuite(0);
 performance.mark("drawn");

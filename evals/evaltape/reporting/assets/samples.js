@@ -150,7 +150,7 @@ function drawHead() {
 }
 
 function heading(sort, title, kind) {
-  const press = () => look({ sort, descending: view.sort === sort && !view.descending });
+  const press = () => look({ sort, descending: view.sort === sort && !view.descending, failedFirst: false });
   return h(
     "th",
     { scope: "col", class: kind },

@@ -4,11 +4,18 @@ const FIRST_ROWS = 50;
 let view = {};
 let haystacks = null;
 
-/** Look at a suite's samples from the start. */
-function startSamples() {
+/** Look at a suite's samples from the start: where something failed at the worst of a model, else in their order. */
+function startSamples(failed) {
   view = { search: "", show: "all", model: null, sort: "order", descending: false, limit: FIRST_ROWS, open: new Set() };
+  if (failed !== undefined) startSort(failed, choice.metric);
   haystacks = null;
   parts = {};
+}
+
+/** The worst of a model first: answers that failed, then those that score worst. */
+function startSort(model, metric) {
+  const worst = { sort: model, descending: !data.metrics[metric].higher, failedFirst: true };
+  Object.assign(view, { model: null }, model === undefined ? {} : worst);
 }
 
 function shownModels() {
@@ -57,12 +64,14 @@ function folded(text) {
   return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
-/** Samples without a value stay behind, whatever the direction. */
+/** Samples without a value stay behind, whatever the direction; where the worst are wanted, failed ones lead. */
 function sorted(found) {
   if (view.sort === "order") return view.descending ? found.reverse() : found;
   const sign = view.descending ? -1 : 1;
   const value = view.sort === "gain" ? (at) => gainOf(data.samples[at]) : (at) => scoreOf(data.samples[at], view.sort);
   const valued = found.map((at) => [at, value(at)]);
   const known = valued.filter(([, one]) => one !== undefined).sort((a, b) => sign * (a[1] - b[1]) || a[0] - b[0]);
-  return [...known, ...valued.filter(([, one]) => one === undefined)].map(([at]) => at);
+  const unknown = valued.filter(([, one]) => one === undefined);
+  const failed = (at) => view.failedFirst && (data.samples[at].predictions[view.sort] || {}).failure !== undefined;
+  return [...unknown.filter(([at]) => failed(at)), ...known, ...unknown.filter(([at]) => !failed(at))].map(([at]) => at);
 }
