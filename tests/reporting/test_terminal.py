@@ -42,7 +42,6 @@ t2  0.4444
 t1  0.6667
   reference:  the red car won the race
   prediction: Ben: the red car won
-Run them again: pytest 'evals/test_baseline.py::test_sample[chats-small-t3]' 'evals/test_baseline.py::test_sample[chats-small-t4]' 'evals/test_baseline.py::test_sample[chats-small-t6]' 'evals/test_baseline.py::test_sample[chats-small-t2]' 'evals/test_baseline.py::test_sample[chats-small-t1]'
 """
 
 
@@ -64,17 +63,14 @@ def test_table_and_the_samples_that_hurt_most(failing, workers):
     assert TABLE + WORST in run.output
 
 
-def test_the_command_under_a_failed_gate_reruns_these_samples(failing):
-    run = failing.run("evals", "-m", "baseline")
-    command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    failing.run(*shlex.split(command[1])).assert_outcomes(passed=5)
-
-
-def test_samples_whose_ids_no_file_can_be_named_by_are_rerun_as_well(project, api):
-    project.write_rows([{"id": "1/2 'x'", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}])
-    run = project.run("evals", "-m", "baseline", "--record", "--snapshot-update")
-    command = re.search("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
-    project.run(*shlex.split(command[1])).assert_outcomes(passed=1)
+def test_the_command_under_failed_samples_reruns_them_and_under_a_gate_there_is_none(project, api):
+    rows = [{"id": "1/2 'x'", "dialogue": "Ida: hello?\nJon: hi", "summary": "Nobody came."}]
+    project.write_rows([*rows, {**ROWS[0], "id": "t1"}])
+    api.answers["small-2026-01-01"] = lambda prompt: "" if "Ida" in prompt else "no"
+    run = project.run("evals", "-m", "baseline", "--record", "-v")
+    assert "small rouge1: what hurt most" in run.output
+    (command,) = re.findall("^Run them again: pytest (.*)$", run.output, re.MULTILINE)
+    project.run(*shlex.split(command)).assert_outcomes(failed=1)
 
 
 def test_it_fits_80_columns_without_colour(failing):
