@@ -168,7 +168,7 @@ def _check_engines(option: Any) -> None:
     """Refuse a way to other engines without a recording, or beside another way."""
     ways = {"--batch": option.batch, "--requests-to": option.requests_to, "--answers-from": option.answers_from}
     given = [name for name, value in ways.items() if value]
-    if given and not (option.record or option.record_missing):
+    if given and not (option.record or option.record_missing or (option.batch and option.estimate)):
         raise UserError(f"{given[0]} is a way to record: add --record, or --record-missing for what has no recording")
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} are different ways to the same answers: use one of them")

@@ -142,6 +142,22 @@ def test_an_order_without_an_answer_is_found_and_not_sent_again(batched: Project
     assert (len(api.batches.made), len(api.batches.asked)) == (1, 6)
 
 
+def test_what_a_batch_cannot_hold_is_another_and_of_two_alike_the_older_is_used(batched: Project, api: ApiServer) -> None:
+    batched.set_waits("recorder.batches.ordering", MOST_REQUESTS=4)
+    api.fault("twice", path="/batches")  # As two sessions at the same time would.
+    run = batched.run(*BASELINE, "--record", "--batch", "--snapshot-update")
+    assert run.exit_code == 0, run.output
+    assert "batch_0001 has the same requests, of another session: it is used, and batch_0002 is cancelled" in run.output
+    made = {name: (batch["status"], batch["request_counts"]["completed"]) for name, batch in api.batches.made.items()}
+    assert made == {"batch_0001": ("completed", 4), "batch_0002": ("cancelled", 0), "batch_0003": ("completed", 2)}
+
+    run = batched.run(*BASELINE, "--record", "--batch", "--estimate")
+    assert re.search(r"--record --batch .*\n  small +6 +\d+ +300 +\$0\.0", run.output), run.output
+    half = float(re.findall(r"At most \$([0-9]+\.[0-9]+)", run.output)[0])
+    run = batched.run(*BASELINE, "--estimate")
+    assert half == pytest.approx(float(re.findall(r"At most \$([0-9]+\.[0-9]+)", run.output)[0]) / 2, abs=1e-4)
+
+
 def test_lines_that_fail_or_expire_are_left_to_record_missing(batched: Project, api: ApiServer) -> None:
     failed = {"status_code": 400, "request_id": "r", "body": {"error": {"message": "It is too long.", "code": "too_long"}}}
     api.batches.faults = {"/t2@": {"response": failed}}

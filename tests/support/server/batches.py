@@ -44,7 +44,7 @@ class Batches:
         if batch is None:
             return error(404, f"No such Batch object: {parts[0]}")
         if parts[1:] == ["cancel"]:
-            self._enter(batch, "cancelled")
+            batch["status"] = "cancelled"  # Before anything was answered.
         elif batch["status"] not in ENDED:
             self._polls[batch["id"]] += 1
             self._enter(batch, self.states[min(self._polls[batch["id"]], len(self.states) - 1)])
