@@ -154,7 +154,7 @@ class Evaluation:
         if isinstance(finding, Answered):
             workspace = self.workspaces[finding.suite]
             model, sample = workspace.suite.models[finding.model], workspace.sample(finding.sample)
-            self.findings.add(Prediction(model, sample, finding.answer, finding.scores, finding.unscored))
+            self.findings.add(Prediction(model, sample, finding.answer, finding.scores, finding.unscored, finding.unread))
         self.findings.receive(finding, test_id, {"passed": True, "failed": False}.get(outcome))
 
     def lead(self, suite: str, sample: Sample) -> Mapping[str, float]:

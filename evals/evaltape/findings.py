@@ -31,6 +31,7 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
     answer: Answer
     scores: dict[str, float]
     unscored: dict[str, str]
+    unread: tuple[str, ...]
     lead: dict[str, float]
     """The scores of the first lines of the sample's input."""
 

@@ -211,13 +211,17 @@ class Workspace:
         facts = CallFacts(answer.latency_s, answer.cost_usd)
         scores, unscored = score_answer(self.computed, sample, answer.text, facts)
         faults = {name: reason for name, reason in unscored.items() if self.suite.metrics[name].kind not in CALL_KINDS}
+        unread: list[str] = []
         for name, judge in self.judged_by.items():
             found = self._verdict(model, judge, verdict or self.asked(model, sample, answer.text))
             if isinstance(found, str):
                 faults[name] = found
+            elif found.score is None:
+                faults[name] = found.unscored
+                unread.append(name)
             else:
-                scores[name] = found
-        return Prediction(model, sample, answer, scores, faults)
+                scores[name] = found.score
+        return Prediction(model, sample, answer, scores, faults, tuple(unread))
 
     def asked(self, model: Model, sample: Sample, text: str, repeat: int = 1, again: int = 1) -> Verdict:
         """Return the function that reads what judges said of one answer of a model."""
@@ -229,15 +233,14 @@ class Workspace:
 
         return read
 
-    def _verdict(self, model: Model, judge: Judge, verdict: Verdict) -> float | str:
-        """Return a verdict's score, or why there is none."""
+    def _verdict(self, model: Model, judge: Judge, verdict: Verdict) -> "RecordedVerdict | str":
+        """Return a recorded verdict, or why there is none."""
         try:
-            found = verdict(judge)
+            return verdict(judge)
         except NotFetched as error:
             return f"{error}. Fetch it: {FETCH}"
         except RecordingError as error:
             return f"{error}. Record it: {Advice(self.commands.record_missing(model.kind))}"
-        return found.unscored if found.score is None else found.score
 
     def recorded(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
         """Return the recorded answer, scored; if there is no valid recording, a failed prediction with the reason."""

@@ -146,3 +146,15 @@ def test_a_judge_half_of_whose_verdicts_cant_be_read(tmp_path: Path) -> None:
     assert results["models"]["old"]["gates"]["faithful"]["passed"] is False
     assert results["judges"]["faithful"]["exam"]["unread"] > 0
     assert page["judges"][0]["unread"] == unread
+
+
+def test_verdicts_that_cant_be_read_count_as_failed_samples(tmp_path: Path) -> None:
+    suite = SUITE.replace("faithful = 0.5 }", "faithful = 0.5 }\nallow_failed = 2")
+    project = JudgedProject(tmp_path / "project", suite=suite)
+    project.judge(lambda asked: "?" if asked.model and asked.sample.id in ("t001", "t002") else is_true(asked))
+    done, results, _ = run(project)
+    assert "2 failed" in done.output  # Their own tests fail, and say why; the gate allows for two.
+    assert results["models"]["old"]["gates"]["faithful"]["passed"] is True
+    assert results["judges"]["faithful"]["unread"] == 2
+    project.edit_suite("allow_failed = 2", "allow_failed = 1")
+    assert run(project)[1]["models"]["old"]["gates"]["faithful"]["passed"] is False

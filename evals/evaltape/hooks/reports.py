@@ -43,7 +43,7 @@ def _sample(case: Case, evaluation: Evaluation) -> Answered:
     found = evaluation.prediction(case.model, case.sample)
     lead = dict(evaluation.lead(case.suite, case.sample))
     scores, unscored = dict(found.scores), dict(found.unscored)
-    return Answered(case.suite, case.model.key, case.sample.id, found.answer, scores, unscored, lead)
+    return Answered(case.suite, case.model.key, case.sample.id, found.answer, scores, unscored, found.unread, lead)
 
 
 def _unasked(case: Case, report: pytest.TestReport) -> Unasked:

@@ -25,6 +25,8 @@ class Prediction(msgspec.Struct, frozen=True):
     """The score of each metric that could score the answer; none for a failed sample."""
     unscored: Mapping[str, str] = {}
     """By metric the reason why it could not score the answer."""
+    unread: tuple[str, ...] = ()
+    """Those of them whose judge has answered, but without a verdict that can be read."""
 
     def __repr__(self) -> str:
         return f"<prediction of {self.model.key} for {self.sample.id}>"

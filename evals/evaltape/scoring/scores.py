@@ -193,14 +193,20 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
             return self.failed_in_short
         if ground is not None and ground.refusal:
             return f"{self.model.key} {metric}: {ground.refusal}"
-        return self._unscored_in_short(metric) if self.unscored(metric) else ""
+        return self._unscored_in_short(metric) if self._too_many_unscored(metric) else ""
+
+    def _too_many_unscored(self, metric: str) -> bool:
+        """Whether a metric lacks scores. An unreadable verdict counts as a failed sample; other scores have to be there."""
+        lacking = self.unscored(metric)
+        is_unread = all(metric in each.unread for each in lacking)
+        return bool(lacking) and not (is_unread and len(self.failures) + len(lacking) <= self.model.allow_failed)
 
     def counted_out(self, metric: str) -> str:
         """Return the same in a few words."""
         ground, metric = self.ground(metric), plain_name(metric, self.metrics)
         why = [f"{len(self.failures)} of {len(self.predictions)} samples failed"] if self._too_many_failed else []
         why += [ground.standing] if ground is not None and ground.refusal else []
-        lacking = len(self.unscored(metric))
+        lacking = len(self.unscored(metric)) if self._too_many_unscored(metric) else 0
         why += [f"{lacking} of {len(self.answered)} answers could not be scored"] if lacking else []
         return " and ".join(why)
 
