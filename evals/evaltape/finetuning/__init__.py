@@ -1,1 +1,1 @@
-"""Fine-tuning jobs: what they train on, and how they were recorded."""
+"""Fine-tuning jobs: their training files, their hosts, and their recordings."""

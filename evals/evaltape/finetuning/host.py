@@ -1,4 +1,4 @@
-"""The protocol a job is driven by, and its records: how a host is told to train, and what it answers.
+"""The protocol a job is driven by, and its records: the order for a host, and the host's answers.
 
 Evaltape's own host speaks OpenAI's fine-tuning API (`recorder.tuning.openai_host`), in the ways that `services` declares.
 A suite names another one as `service = "acme.tuning:Together"`: a class that inherits from `Host` and is made with an `Api`.
@@ -42,7 +42,7 @@ class FileState(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is asked for: one job."""
+    """An order for one job."""
 
     base: str
     training_file: str
@@ -172,7 +172,7 @@ class Api(Protocol):
         """Return a file's content."""
 
     async def wait(self, what: str, seconds: float) -> None:
-        """Sleep, and show what is waited for."""
+        """Sleep, and show the reason."""
 
 
 class Host(Protocol):
@@ -187,7 +187,7 @@ class Host(Protocol):
         """Create a job, by a `post` that is sent once."""
 
     async def find(self, digest: str) -> Listing:
-        """Return the host's jobs, those with this digest in their metadata, or simply all."""
+        """Return the host's jobs with this digest in their metadata, or simply all jobs."""
 
     async def look(self, job_id: str) -> RemoteJob:
         """Return a job as it stands now."""
@@ -215,7 +215,7 @@ class Host(Protocol):
         return []
 
     async def serve(self, job: RemoteJob) -> str | None:
-        """Return the name to ask the tuned model by, after what it takes to serve it; None: the host serves none."""
+        """Return the name to ask the tuned model by, once it can be asked; None: the host serves none."""
         return job.tuned_model
 
 

@@ -1,4 +1,4 @@
-"""What makes two fine-tuning jobs the same: training file, base and settings."""
+"""The identity of a fine-tuning job: training file, base and settings."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ LONGEST_METADATA = 512
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What makes two jobs the same: the training file, the base and the settings."""
+    """Two jobs of one identity are the same: they have one training file, one base and the same settings."""
 
     training: str
     """SHA-256 of the training file."""
     settings: str
     """Base, hyperparameters, seed and further keys of the order as canonical JSON."""
     recipe: str
-    """Digest of what the file is made by: prompt, selection, evaluated samples."""
+    """Digest of prompt, selection and evaluated samples, which make the file of its rows."""
     source: str
     """Digests of the local files it is made of. With the same recipe and source the training file need not be built again."""
 
@@ -53,7 +53,7 @@ def settings_difference(recorded: str, current: str) -> str:
 
 
 def recipe_of(suite: Suite, job: Finetune, evaluated: list[str]) -> str:
-    """Return the digest of what decides the training file beside its rows; `evaluated` are the inputs that may leak."""
+    """Return the digest of all that decides the training file beside its rows; `evaluated` are the inputs that may leak."""
     fields = suite.dataset.fields
     recipe = {
         "prompt": job.base.prompt.as_json(),

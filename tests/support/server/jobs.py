@@ -269,7 +269,8 @@ class Tuning:
             return self._page(asked, _events(job) if what == "events" else _checkpoints(job))
         if what == "cancel" and job.status not in ENDED:
             job.cancelled_with = asked.headers.get("authorization", "")
-        self._advance(job, {"cancel": "cancelled", "pause": "paused", "resume": "running"}.get(what))
+        to = {"cancel": "cancelled", "pause": "paused", "resume": "running"}.get(what)
+        self._advance(job, to, by_owner=asked.headers.get("authorization", "") == job.ordered_with)
         return Reply(dict(job.body))
 
     def create(self, **order: Any) -> dict[str, Any]:
@@ -348,8 +349,8 @@ class Tuning:
         bodies = [getattr(job, shown) for job in (listed if self.quirks.oldest_first else reversed(listed))]
         return [body for body in bodies if all((body["metadata"] or {}).get(k) == v for k, v in wanted.items())]
 
-    def _advance(self, job: Job, to: str | None = None) -> None:
-        if job.status in ENDED or (to is None and self._is_queued(job)):
+    def _advance(self, job: Job, to: str | None = None, by_owner: bool = True) -> None:
+        if job.status in ENDED or (to is None and self._is_queued(job, by_owner)):
             return
         job.polls += 1
         step = job.polls if self.step_s is None else int((time.monotonic() - job.started) / self.step_s)
@@ -357,11 +358,11 @@ class Tuning:
             job.states = [to]
         self._enter(job, job.states[min(step, len(job.states) - 1)])
 
-    def _is_queued(self, job: Job) -> bool:
-        if self.quirks.queue_s is None:
+    def _is_queued(self, job: Job, by_owner: bool) -> bool:
+        if self.quirks.queue_s is None or job.has_trained:
             return False
         job.late_polls += self._is_late(job)
-        return not (job.was_listed_late or job.late_polls > PATIENT_POLLS)
+        return not ((job.was_listed_late and by_owner) or job.late_polls > PATIENT_POLLS)
 
     def _is_late(self, job: Job) -> bool:
         queue_s, lag_s = self.quirks.queue_s or 0.0, self.quirks.lag_s

@@ -1,6 +1,6 @@
 """How a host's class asks its API: questions until they are answered, an order once, each call kept for the recording.
 
-Every wait has a deadline, in `Patience`, but those for the service's own work.
+Every wait has a deadline, in `Patience`. The service's own work has none: training, processing, registering.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from evaltape.recording.cassettes import Exchange
 from evaltape.text import duration
 
 Send = Callable[[], Awaitable[Any]]
+GARBLED_ATTEMPTS = 3
+"""So often an answer is asked for again that isn't JSON: a gateway's page may pass, a wrong address doesn't."""
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -31,11 +33,11 @@ class Patience(msgspec.Struct, frozen=True):
     order_s: float = 120.0
     """How long an order is sent again that the API surely refused for its pace (429)."""
     look_s: float = 90.0
-    """How long the API's listing is looked through for a job whose order got no answer, and a job may be unknown (404)."""
+    """How long the listing is looked through for a job after an order without an answer, and a job may be unknown (404)."""
     look_every_s: float = 2.0
     """Between two such looks."""
     rivals_s: float = 180.0
-    """How long a job of ours that isn't training yet is compared with those of other sessions."""
+    """How long a job of ours that isn't training yet is compared with other sessions' jobs."""
     settle_s: float = 2.5
     """How long the comparison goes on after the listing shows our job: creation times are whole seconds."""
     file_s: float = 3600.0
@@ -45,7 +47,7 @@ class Patience(msgspec.Struct, frozen=True):
     longest_wait_s: float = 60.0
     """The longest pause between two looks at a file, or at a model that is being registered."""
     extra_s: float = 15.0
-    """How long what only decorates a job (events, metrics) is asked for."""
+    """How long events and metrics are asked for; a job counts without them."""
     first_backoff_s: float = 0.5
     longest_backoff_s: float = 20.0
     longest_retry_after_s: float = 60.0
@@ -63,7 +65,7 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 class Asking:
-    """The `Api` of one drive; `show` receives what is waited for.
+    """The `Api` of one drive; `show` receives the reason of each wait.
 
     `shared` are keys that go with every call: in the query of a GET, in the body of a POST, in an upload's form.
     """
@@ -109,21 +111,25 @@ class Asking:
         calls, self.calls = self.calls, []
         return tuple(call for call in calls if call.method == method)
 
-    # ------------------------------------------------------------ what a host's class calls
+    # ------------------------------------------------------------ calls of a host's class
 
     async def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """Ask until there is an answer; return its JSON."""
-        exchange = await self._patiently(lambda: self._send("get", path, query=query), f"GET {path}")
+
+        async def ask() -> Exchange:
+            return _of_json(await self._attempt(lambda: self._send("get", path, query=query)))
+
+        exchange = await self._patiently(ask, f"GET {path}")
         self.calls.append(exchange)
         return exchange.answered
 
     async def post(self, path: str, body: Any = None, *, again: bool = False) -> Any:
         """Send once, or with `again` until there is an answer; return its JSON."""
 
-        def send() -> Awaitable[Any]:
-            return self._send("post", path, body=body)
+        async def send() -> Exchange:
+            return await self._attempt(lambda: self._send("post", path, body=body))
 
-        exchange = await self._patiently(send, f"POST {path}") if again else await self._attempt(send)
+        exchange = await self._patiently(send, f"POST {path}") if again else await send()
         self.calls.append(exchange)
         return exchange.answered
 
@@ -131,17 +137,19 @@ class Asking:
         """Send a file until there is an answer. The call that is kept holds its digest and size, not its bytes."""
         limit_s = self.endpoint.timeout_s + len(file.content) / self._patience.upload_bytes_per_s
 
-        def send() -> Awaitable[Any]:
-            return self._send("post", path, body=dict(fields), files=[("file", (file.name, file.content))])
+        async def send() -> Exchange:
+            form = [("file", (file.name, file.content))]
+            return _of_json(await self._attempt(lambda: self._send("post", path, body=dict(fields), files=form), limit_s))
 
-        answered = (await self._patiently(send, "the upload", limit_s)).answered
+        answered = (await self._patiently(send, "the upload")).answered
         stored = {"filename": file.name, "sha256": file.sha256, "bytes": len(file.content)}
         self.calls.append(Exchange("POST", f"{self.base_url}{path}", {**fields, "file": stored}, 200, answered))
         return answered
 
     async def content(self, path: str) -> str:
         """Return a file's content as text."""
-        return str((await self._patiently(lambda: self._send("get", path), f"GET {path}")).answered)
+        exchange = await self._patiently(lambda: self._attempt(lambda: self._send("get", path)), f"GET {path}")
+        return str(exchange.answered)
 
     async def download(self, file_id: str, into: IO[bytes]) -> None:
         """Write a file's content, which may be larger than an answer, to the start of another file."""
@@ -166,7 +174,7 @@ class Asking:
         await self._attempt(lambda: self.endpoint.client.delete(path, cast_to=httpx2.Response))
 
     async def wait(self, what: str, seconds: float) -> None:
-        """Sleep, and show what is waited for."""
+        """Sleep, and show the reason."""
         self._show(what)
         await asyncio.sleep(min(seconds, self._patience.longest_wait_s))
 
@@ -187,30 +195,37 @@ class Asking:
             body = {**self._shared, **(body or {})}
         return client.post(path, cast_to=httpx2.Response, body=body, files=files, options=options)  # type: ignore[no-any-return]
 
-    async def _patiently(self, send: Send, what: str, timeout_s: float | None = None) -> Exchange:
+    async def _patiently(self, ask: Callable[[], Awaitable[Exchange]], name: str) -> Exchange:
         """Ask until there is an answer, while failures are of a kind that passes."""
         started, attempt, patience_s = time.monotonic(), 0, self._patience_s
         while True:
             try:
-                return await self._attempt(send, timeout_s)
+                return await ask()
             except CallFailed as failure:
                 attempt += 1
                 left_s = patience_s - (time.monotonic() - started)
-                if not failure.transient or left_s <= 0:
+                is_garbled = failure.status is None and attempt < GARBLED_ATTEMPTS
+                if not (failure.transient or is_garbled) or left_s <= 0:
                     raise
-                await self.pause(what, attempt, failure, left_s)
+                await self.pause(name, attempt, failure, left_s)
 
     async def _attempt(self, send: Send, timeout_s: float | None = None) -> Exchange:
         """Send a request once; its answer must come within the timeout as a whole."""
         return (await self.endpoint.call(send, timeout_s))[0]
 
     async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
-        """Wait before the next attempt, and show for what and how long."""
+        """Wait before the next attempt, and show the reason and the time."""
         pause_s = min(self._patience.pause_s(attempt, failure.retry_after_s), max(left_s, 0.0))
         asked_s = failure.asked_to_wait_s or 0.0
         asked = f" (the API asks for {duration(asked_s)})" if asked_s > pause_s else ""
         self._show(f"waiting {duration(pause_s)} for {what}{asked}: {failure.message}")
         await asyncio.sleep(pause_s)
+
+
+def _of_json(exchange: Exchange) -> Exchange:
+    if "json" not in exchange.content_type:
+        raise CallFailed("the answer is not JSON of this API", "model")
+    return exchange
 
 
 def surely_refused(failure: CallFailed) -> bool:

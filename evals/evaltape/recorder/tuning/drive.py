@@ -1,7 +1,7 @@
-"""One job's drive: what its steps work with, and what they have learned so far.
+"""One job's drive: the tools of its steps, and the results that they hand on.
 
-A step takes the drive and what the step before handed on, and returns the next: a `Looking`, `Ordering`, `Sent`, `Waiting`
-or `Succeeded` with all that it needs, or an `End`.
+A step takes the drive and the result of the step before, and returns the next: a `Looking`, `Ordering`, `Sent`, `Waiting`
+or `Succeeded` with everything it needs, or an `End`.
 """
 
 import time
@@ -32,7 +32,7 @@ class Assignment(msgspec.Struct, frozen=True):
     endpoint: Endpoint
     budget: Budget
     note: Callable[[str], None]
-    """Receives what the user should know, a line each."""
+    """Receives notes to the user, a line each."""
     show: Callable[[str], None]
     """Receives the job's state while it is waited for."""
     retrain: bool = False
@@ -51,7 +51,7 @@ class Looking(msgspec.Struct, frozen=True):
     """Nothing is known yet."""
 
     seen: tuple[RemoteJob, ...] = ()
-    """Jobs of the same data whose state was asked for, listed or not."""
+    """Jobs of the same data that were looked at one by one, listed or not."""
 
 
 class Ordering(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class Sent(msgspec.Struct, frozen=True):
 
     intent: Intent
     problem: str = ""
-    """What came in place of the answer."""
+    """The failure that came in place of the answer."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class End(msgspec.Struct, frozen=True):
 
     state: State
     error: str | None = None
-    """Why there is no tuned model to ask, with what to do next; None if there is one."""
+    """The reason why there is no tuned model to ask, and the next command; None if there is one."""
     job: RemoteJob | None = None
     served: Served | None = None
     """The tuned model, if this session has found or made its name."""
@@ -120,18 +120,18 @@ class Result(msgspec.Struct, frozen=True):
 
     state: State
     error: str | None = None
-    """Why there is no tuned model to ask, with what to do next; None if there is one."""
+    """The reason why there is no tuned model to ask, and the next command; None if there is one."""
     job: str | None = None
     """The job's id, if one is known."""
     served: Served | None = None
     """The tuned model, if this session has found or made its name."""
 
 
-# ---------------------------------------------------------------- what outlives a step
+# ---------------------------------------------------------------- beyond a single step
 
 
 class Order(msgspec.Struct):
-    """What this session has ordered."""
+    """The job that this session has ordered."""
 
     intent: Intent
     hold: Hold
@@ -145,7 +145,7 @@ class Order(msgspec.Struct):
 
 
 class Drive:
-    """What the steps of one job's drive share."""
+    """The tools and the state that all steps of one job share."""
 
     def __init__(self, assignment: Assignment) -> None:
         prepared = assignment.prepared
@@ -177,11 +177,11 @@ class Drive:
         self.assignment.note(f"{self.job.key}: {visible(text)}")
 
     def show(self, text: str) -> None:
-        """Show what the drive waits for."""
+        """Show the reason of a wait."""
         self.assignment.show(visible(text))
 
     def wait_for(self, job: RemoteJob) -> Waiting:
-        """Return the step that waits for a job from now on, after it is written down whose job that is."""
+        """Write down that the open order's job is this one; return the step that waits for it."""
         if self.intent is not None and self.intent.job != job.id:
             self.write_intent(job=job.id)
         if self.intent is not None and self.rivals is None:
@@ -194,7 +194,7 @@ class Drive:
         return End(State.KEPT)
 
     def write_intent(self, **changes: object) -> None:
-        """Change what is on disk about the order."""
+        """Change the order on disk."""
         assert self.intent is not None
         self.intent = msgspec.structs.replace(self.intent, **changes)
         self.intents.write(self.digest, self.intent)

@@ -1,7 +1,7 @@
 """Drives one fine-tuning job through the states of `states.TABLE`: it is found or ordered, waited for and recorded.
 
-Wherever a session ends, the next goes on: an order is on disk before it is sent, and its job is found by what the order
-says, by the digest in its metadata or by its training file.
+Wherever a session ends, the next goes on: an order is on disk before it is sent, and its job is found by the order's id, by
+the digest in its metadata or by its training file.
 """
 
 import asyncio
@@ -129,7 +129,7 @@ def _job_of(step: Step) -> RemoteJob | None:
 
 
 def _stopped(drive: Drive, step: Step, job: RemoteJob | None, failure: Exception) -> str:
-    """Return the message for a failure that no state is about, with what goes on at the API meanwhile."""
+    """Return the message for a failure outside the table, and say that a job goes on at the API if one does."""
     if isinstance(failure, CallFailed):
         is_refusal = isinstance(step, Looking | Ordering)
         text = failure.message + (advice(failure, drive.prepared) if is_refusal else "")
@@ -143,7 +143,7 @@ def _stopped(drive: Drive, step: Step, job: RemoteJob | None, failure: Exception
 
 
 def _say_what_goes_on(drive: Drive, job: RemoteJob | None) -> None:
-    """Say what an interrupt leaves at the API."""
+    """Say that a job, or an order, is left at the API after an interrupt."""
     with contextlib.suppress(UnreadableIntent):
         if job is not None and not job.phase.has_ended:
             drive.note(drive.messages.goes_on(job))

@@ -39,7 +39,7 @@ def host_for(job: Finetune, asking: Asking, root: Path) -> Host:
 
 
 def loaded(name: str, place: str, root: Path) -> Any:
-    """Return what `module:name` names, the user's modules found as pytest finds them. Raises `UserError`."""
+    """Import the object `module:name`; the user's modules are found as pytest finds them. Raises `UserError`."""
     module, _, attribute = name.partition(":")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

@@ -1,4 +1,4 @@
-"""The steps before a job is known: looking for one that is there, and for one whose order got no answer."""
+"""The steps before a job is known: the search for an existing job, and for the job of an unanswered order."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ SAME = "made of the same data, base and settings"
 
 
 async def look(drive: Drive, step: Looking) -> Step:
-    """Decide what to do: use a job that is there, look for one that was ordered, or order one."""
+    """Use an existing job, look for one that was ordered, or order one."""
     if drive.assignment.same is not None:
         return drive.wait_for(await drive.host.look(drive.assignment.same))
     recorded = drive.recorded.job
@@ -41,7 +41,7 @@ async def look(drive: Drive, step: Looking) -> Step:
 
 
 async def _without_intents(drive: Drive, step: Looking, problem: str) -> Step:
-    """Use what is recorded if it can't be read whether a job was ordered; pay only if the user says so."""
+    """Use the recorded job if `job-intent.json` can't be read; pay only if the user says so."""
     if drive.retrain:
         drive.intents.path.unlink(missing_ok=True)
         return await _use_listed(drive, step.seen)
@@ -114,7 +114,7 @@ async def _state_of(drive: Drive, job_id: str, patience_s: float) -> tuple[Remot
 
 
 async def _listed_job_of(drive: Drive, intent: Intent) -> tuple[Found, RemoteJob | None, str]:
-    """Return what is found, the job of an order, or why the listing can't tell.
+    """Return all that is found, the job of an order, and the reason if the listing can't tell.
 
     Any job on our own upload that wasn't there before the order counts, however it is described. A user who knows already
     waits for one look only.

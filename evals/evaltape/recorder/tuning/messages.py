@@ -1,4 +1,4 @@
-"""What a drive says at its end: what happened, and what is free to do next."""
+"""The messages at the end of a drive: the outcome, and the free way on."""
 
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent
@@ -82,7 +82,7 @@ class Messages:
         return f"{job.id} itself has succeeded, and this records it, without paying again: {self._go_on}"
 
     def may_go_on(self) -> str:
-        """Say how to go on after an order whose answer this session did not wait for."""
+        """Say how to go on after an interrupt during an order."""
         return f"a job may have been ordered just now; this looks for it and goes on with it: {self._go_on}"
 
     def mended(self) -> str:
@@ -99,7 +99,7 @@ class Messages:
 
 
 def advice(failure: CallFailed, prepared: PreparedJob) -> str:
-    """Return what to do about a refusal of an order."""
+    """Return advice about a refused order."""
     job, base = prepared.job, prepared.job.base
     if failure.status == 403:
         return (

@@ -17,7 +17,7 @@ PAGE = 100
 MOST_PAGES = 200
 """Pages of one listing: 20,000 jobs, files or events."""
 NO_FILTER = (400, 404, 405, 422, 501)
-"""What an API answers that can't filter its jobs, or has none."""
+"""Statuses of an API that can't filter its jobs, or has none."""
 NO_FILE = (400, 403, 404, 405, 410, 501)
 REGISTERED_EVERY_S = 5.0
 MILLISECONDS = 1e11
@@ -34,7 +34,7 @@ class OpenAIHost(Host):
     # ------------------------------------------------------------ files
 
     async def upload(self, file: Upload) -> FileState:
-        """Upload a file, or use one of this name and size that the service has and hasn't refused."""
+        """Upload a file, unless the service has a usable file of this name and size."""
         try:
             listed = await self.files()
         except CallFailed:  # Not every API lists files; then it is uploaded once more.
@@ -244,7 +244,7 @@ def _adapter_name(job: RemoteJob) -> str:
 
 
 def _reason(error: Any) -> str:
-    """Return what an API says of a failed job: a text, a list, or an object."""
+    """Return an API's words about a failed job: they may be a text, a list, or an object."""
     code = _mapping(error).get("code")
     return message_in(error) or (code if isinstance(code, str) else "")
 

@@ -186,7 +186,7 @@ async def _cancelled(drive: Drive, job: RemoteJob) -> RemoteJob | None:
 
 
 def hold_what_is_told(drive: Drive, job: RemoteJob, differs: tuple[Difference, ...] = ()) -> None:
-    """Hold against the budget the most that the job can cost by what the API says of it."""
+    """Hold the job's most against the budget, by the epochs that the API states."""
     order = drive.order
     told = epochs_of(job.hyperparameters)
     if order is None or told is None or order.hold.has_ended:
@@ -197,7 +197,7 @@ def hold_what_is_told(drive: Drive, job: RemoteJob, differs: tuple[Difference, .
 
 
 def settle(drive: Drive, job: RemoteJob | None) -> None:
-    """Tell the budget what this session's order has cost, or may yet."""
+    """Tell the budget the cost of this session's order, or its most."""
     order = drive.order
     if order is None or order.hold.has_ended:
         return

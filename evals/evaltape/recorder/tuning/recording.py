@@ -1,4 +1,4 @@
-"""The step that records: the tuned model gets its name, and `job.yaml` all that was learned of its job."""
+"""The step that records: the tuned model gets its name, and `job.yaml` everything about its job."""
 
 import contextlib
 import math
@@ -54,7 +54,7 @@ async def record(drive: Drive, step: Succeeded) -> Step:
 
 
 def _described(drive: Drive, job: RemoteJob) -> Job:
-    """Return a job as it is recorded, before its tuned model has a name."""
+    """Return a job's summary, before its tuned model has a name."""
     told = epochs_of(job.hyperparameters) or drive.prepared.most_epochs
     return Job(
         id=job.id,
@@ -81,7 +81,7 @@ async def _served(drive: Drive, job: RemoteJob, described: Job, recorded: Job | 
 
 
 async def _extra(drive: Drive, asking: Awaitable[T], what: str, problems: list[str]) -> T | None:
-    """Return what only decorates a job; None if it can't be had, with the reason among the problems."""
+    """Return events or metrics; None if they can't be had, with the reason among the problems."""
     try:
         with drive.asking.patient(drive.patience.extra_s):
             return await asking

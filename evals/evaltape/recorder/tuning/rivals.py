@@ -61,7 +61,7 @@ class Rivals:
         return job
 
     def _rivals(self, job: RemoteJob, found: Found) -> list[RemoteJob]:
-        """The job itself and those that the others may use; --retrain passes over jobs that have succeeded."""
+        """The job itself and the jobs that the others may use; --retrain passes over jobs that have succeeded."""
         listed = {one.id: one for one in [job, *found.beside(self._intent.known)]}
         retrains = self._intent.retrains
         return [
@@ -71,7 +71,7 @@ class Rivals:
         ]
 
     async def _give_up(self, loser: RemoteJob, winner: RemoteJob) -> None:
-        """Cancel a job if it is ours and its training hasn't begun; say what happened to it, once."""
+        """Cancel a job if it is ours and its training hasn't begun; say the outcome, once."""
         if loser.id in self._dealt_with:
             return
         self._dealt_with.add(loser.id)

@@ -1,4 +1,4 @@
-"""Looks through a host's jobs for those made of the same training file, base and settings.
+"""Searches a host's jobs for the same training file, base and settings.
 
 A job is the same if the digest in its `metadata` is. Where metadata isn't kept, a job on our training file is the same if
 nothing that the host states of base and settings differs; if something does, it is unclear whether it is ours. A file is
@@ -21,7 +21,7 @@ Doubtful = tuple[RemoteJob, tuple[str, ...]]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a look at a host's jobs has found."""
+    """The result of a look at a host's jobs."""
 
     jobs: tuple[RemoteJob, ...] = ()
     """The same jobs, the oldest first."""
@@ -35,7 +35,7 @@ class Found(msgspec.Struct, frozen=True):
         return [job for job in self.jobs if job.id not in known]
 
     def on_files_beside(self, files: Collection[str], known: Collection[str]) -> list[RemoteJob]:
-        """Return the same jobs and those on one of these files, as far as they aren't known, the oldest first."""
+        """Return the unknown jobs that are the same or train on one of these files, the oldest first."""
         jobs = [*self.jobs, *(job for job, _ in self.perhaps if job.training_file in files)]
         return sorted((job for job in jobs if job.id not in known), key=lambda job: job.age)
 
@@ -107,7 +107,7 @@ class Search:
         return None if content is None else content in training.digests
 
     async def _file(self, file_id: str) -> FileState | None:
-        """Return what is known of a file; None if it is gone."""
+        """Return a file; None if it is gone."""
         if self._files is None:
             self._files = {file.id: file for file in await self._listed_files()}
         if file_id not in self._files:
@@ -134,7 +134,7 @@ class Search:
 
 
 def preferred(jobs: Collection[RemoteJob]) -> RemoteJob | None:
-    """Return the one of several same jobs that every session uses, or None if all have ended without a model.
+    """Return the job that every session uses of several same ones; None if all have ended without a model.
 
     Of the latest retraining the oldest; where no metadata says which is a retraining, the newest that has succeeded, else the
     oldest.

@@ -1,4 +1,4 @@
-"""What a host says of a job beside what was asked for: base, hyperparameters, seed, suffix and method, in any spelling."""
+"""Compares a host's description of a job with its order: base, hyperparameters, seed, suffix and method, in any spelling."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,12 +24,12 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
-    """Return how a job is stated otherwise than it is asked for. What isn't stated is no difference."""
+    """Return how a host's description differs from the order. A key that isn't stated is no difference."""
     return (*settings_differences(job, told), *_named_otherwise(job, told))
 
 
 def settings_differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
-    """The same for base, hyperparameters and seed alone: what makes two jobs the same beside their training file."""
+    """The same for base, hyperparameters and seed alone, which make two jobs the same beside their training file."""
     return tuple(_settings(job, told))
 
 
@@ -43,7 +43,7 @@ def is_told_alike(one: RemoteJob, other: RemoteJob) -> bool:
 
 
 def told_settings(told: RemoteJob) -> dict[str, Any]:
-    """Return what a host says that it trains by, for the recording."""
+    """Return the settings that a host says it trains by, for the recording."""
     stated = {**told.hyperparameters, "seed": told.seed, "method": told.method}
     return {key: value for key, value in stated.items() if value is not None}
 
@@ -88,7 +88,7 @@ def _letters(name: str) -> tuple[str, str]:
 
 
 def _agree(asked: Any, stated: Any) -> bool:
-    """Whether a stated hyperparameter may be what was asked for: `auto`, or -1, is stated as the number it became."""
+    """Whether a stated hyperparameter may be the one that was asked for: `auto`, or -1, is stated as the number it became."""
     if stated is None or "auto" in (asked, stated) or stated == -1:
         return True
     try:
