@@ -1,9 +1,13 @@
 """What a host says of a job is compared with what was asked for: told, cancelled while it is free, held against the budget."""
 
+import math
+
 import pytest
 from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.tuning.states import State
 from evaltape.recorder.tuning.told import is_same_model
+
+from tests.support.server import Reply
 
 GO_ON = "pytest evals -m finetuned --record-missing"
 RETRAIN = "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job, 6 calls)"
@@ -85,3 +89,18 @@ def test_epochs_left_to_the_api_are_held_at_their_most_until_it_says_how_many(tu
     assert f"it can cost up to ${25 * per_epoch:.4f}, more than the budget of " in str(driven.error)
     assert tuning.job_ids == []
     assert tuning.drive(budget_usd=26 * per_epoch).error is None
+
+
+@pytest.mark.parametrize(("tokens", "spent"), [(None, 0), (700, 700 * 100 / 1e6)])
+def test_a_job_that_is_cancelled_while_it_trains_counts_for_the_tokens_it_tells_or_for_its_most(tuning, api, tokens, spent):
+    tuning.edit_suite("poll_seconds", PRICE)
+    api.tuning.states = ("queued", "running", "running", "cancelled")
+    most = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
+
+    def cancelled(asked):
+        job = api.tuning.jobs["ftjob-0002"]
+        return Reply({**job.body, "status": "cancelled", "trained_tokens": tokens})
+
+    api.fault(cancelled, "", "/ftjob-0002", "GET", after=2, times=math.inf)
+    spend = tuning.drive(budget_usd=10).recorder.budget.spend
+    assert (spend.usd, spend.perhaps_usd) == (pytest.approx(spent), pytest.approx(0 if tokens else most))

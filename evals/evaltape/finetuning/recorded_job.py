@@ -25,7 +25,7 @@ from evaltape.recording.cassettes import Exchange
 
 CASSETTE = "job.yaml"
 ORIGIN = "training.json"
-"""Beside the cassette: what the training file is made of today, and the job's id."""
+"""Beside the cassette: the job's identity of today, and its id."""
 SUMMARY = "evaltape:///fine_tuning/jobs/"
 _SUMMARY_PATH = re.compile(r"^evaltape:/+fine_tuning/jobs/[^/]+$")
 
@@ -36,7 +36,7 @@ class Job(msgspec.Struct, frozen=True):
     id: str
     """The API's id of the job."""
     status: str
-    """`succeeded`, whatever the service's own word is."""
+    """`succeeded`; the service may have another word."""
     base: str
     """The model that was trained, as the API names it."""
     tuned_model: str
@@ -62,7 +62,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What `job.yaml` says about a job that is about to be driven. All None: there is no such file."""
+    """The state of `job.yaml` before its job is driven. All None: there is no such file."""
 
     job: Job | None = None
     """The recorded job, if it was made of the same training file, base and settings."""
@@ -92,7 +92,7 @@ def read_job(path: Path) -> Job:
 
 
 def read_recorded(path: Path, identity: Identity) -> Recorded:
-    """Read what a cassette says about a job of this identity."""
+    """Read a cassette, and compare its job with this identity."""
     if not path.exists():
         return Recorded()
     try:
@@ -126,7 +126,7 @@ def recorded_elsewhere(path: Path, digest: str) -> set[str]:
 
 
 def read_origin(path: Path) -> tuple[Identity, str] | None:
-    """Return what lies beside a cassette: the identity of its job today and the job's id; None if it can't be read."""
+    """Return the identity and the id of a job from the file beside its cassette; None if it can't be read."""
     try:
         content = json.loads(path.with_name(ORIGIN).read_text(encoding="utf-8"))
         return msgspec.convert(content, Identity), str(content["job"])
@@ -135,7 +135,7 @@ def read_origin(path: Path) -> tuple[Identity, str] | None:
 
 
 def token_count(value: Any) -> int | None:
-    """Return a count of tokens; None for what an API may put in its place (null, a negative or infinite number)."""
+    """Return a count of tokens; None for null, a negative or infinite number, or anything else in its place."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e15:
         return None
     return int(value)
@@ -170,14 +170,14 @@ def _number(row: Mapping[str, str | None], key: str) -> float | None:
 
 
 def write_job(path: Path, job: Job, exchanges: list[Exchange], secrets: tuple[str, ...]) -> None:
-    """Record a job: its calls, our summary, and beside it what its training file is made of. Raises as `cassettes.write`."""
+    """Record a job: its calls, our summary, and its identity beside it. Raises as `cassettes.write`."""
     summary = Exchange("GET", f"{SUMMARY}{job.id.replace('/', '%2F')}", None, 200, msgspec.to_builtins(job))
     cassettes.write(path, [*exchanges, summary], secrets)
     write_origin(path, job.id, job.identity)
 
 
 def write_origin(path: Path, job_id: str, identity: Identity) -> None:
-    """Write beside a recording what the job's training file is made of today.
+    """Write a job's identity of today beside its recording.
 
     The same file may be made of other samples today than when the job was recorded.
     """

@@ -1,7 +1,7 @@
-"""The services whose ways are built in: where each differs from OpenAI's fine-tuning API, and nothing of it elsewhere.
+"""The built-in services: the ways of each that differ from OpenAI's fine-tuning API. No other module knows one.
 
 `openai` is the default and lenient: answers that differ in case, spelling or missing keys are read for every service. A
-service is named for what its answers can't tell.
+service is named for the things that its answers can't tell.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     """Keys that `extra` must have."""
     advice: str = ""
-    """What to look at if the service refuses an order."""
+    """Advice if the service refuses an order."""
 
 
 SERVICES: dict[str, Service] = {

@@ -19,7 +19,7 @@ from evaltape.text import counted, listed
 
 
 def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassettes: Path) -> Loaded:
-    """Return the frozen samples of a teacher's suite with its answers as their references, and what to know of them.
+    """Return the frozen samples of a teacher's suite with its answers as their references, and remarks on them.
 
     Answers that were cut at the length limit are left out. Raises `UserError` for answers that are missing or failed, and
     for samples without a column that the job's prompt names.

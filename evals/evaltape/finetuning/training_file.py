@@ -24,7 +24,7 @@ BYTES_PER_TOKEN = 4
 
 
 class TrainingFile(msgspec.Struct, frozen=True):
-    """What is uploaded, and what is known about its rows."""
+    """A file to upload, and the findings about its rows."""
 
     text: str
     rows: int
@@ -36,7 +36,7 @@ class TrainingFile(msgspec.Struct, frozen=True):
     repeated: tuple[Overlap, ...] = ()
     """Rows that are kept although an earlier one says the same."""
     remarks: tuple[str, ...] = ()
-    """What a person should know of the data."""
+    """Remarks on the data, a line each."""
     byte_order_mark: bool = False
     """Whether it is uploaded with U+FEFF at its beginning."""
 
@@ -71,7 +71,7 @@ class TrainingFile(msgspec.Struct, frozen=True):
         return f"evaltape-{self.sha256[:32]}.jsonl"
 
     def notes(self) -> Iterator[str]:
-        """Return what the user should know about the file, a line each."""
+        """Return notes on the file for the user, a line each."""
         yield f"{counted(self.rows, 'training row')}, {len(self.content):,} bytes, sha256 {self.sha256[:12]}"
         for overlaps, what in (
             (self.dropped, "left out, because they are evaluated, too"),
@@ -87,7 +87,7 @@ class TrainingFile(msgspec.Struct, frozen=True):
 def build_training_file(
     suite: Suite, job: Finetune, samples: list[Sample], cassettes: Path = Path(), service: Service | None = None
 ) -> TrainingFile:
-    """Load the rows to train on and build their file. Raise `UserError`, naming the row, for what must not be trained on.
+    """Load the rows to train on and build their file. Raise `UserError`, naming the row, for a row that must not be trained on.
 
     `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers; `service` has the limits.
     """

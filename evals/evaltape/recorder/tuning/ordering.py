@@ -9,7 +9,7 @@ from evaltape.finetuning import host as hosts
 from evaltape.finetuning.host import FileState, RemoteJob, Upload
 from evaltape.finetuning.intent import Intent, new_intent
 from evaltape.finetuning.jobs import epochs_of
-from evaltape.finetuning.phases import FilePhase, Phase
+from evaltape.finetuning.phases import FilePhase
 from evaltape.finetuning.training_file import TrainingFile
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.api.shutdown_dates import ask
@@ -161,6 +161,8 @@ async def _compared(drive: Drive, job: RemoteJob, tolerated: tuple[str, ...]) ->
     if costs_more and costs_more != tolerated and not _is_free(drive):
         cancelled = await _cancelled(drive, job)
         if cancelled is not None:
+            if drive.order is not None:
+                drive.order.hold.release()
             drive.write_intent(differences=costs_more)
             return End(State.ENDED, drive.messages.cancelled_for(cancelled, costs_more), cancelled)
     hold_what_is_told(drive, job, differs)
@@ -203,8 +205,7 @@ def settle(drive: Drive, job: RemoteJob | None) -> None:
         return
     is_ours = job is not None and order.owns(job)
     if job is not None and is_ours and not job.phase.is_under_way:
-        never_trained = job.phase.has_ended and job.trained_tokens is None
-        tokens = 0 if never_trained and job.phase is Phase.CANCELLED else job.trained_tokens
+        tokens = job.trained_tokens
         order.hold.settle(None if tokens is None else training_usd(drive.job.price, tokens) or 0.0)
     elif job is not None and not is_ours and not (drive.rivals and drive.rivals.may_cost):
         order.hold.release()

@@ -1,4 +1,4 @@
-"""The states that a session takes a fine-tuning job through: the knowledge in each, what may be paid, the next step.
+"""The states that a session takes a fine-tuning job through: the knowledge in each, the payment it allows, the next step.
 
 `TABLE` is the only place that decides this. The driver takes every step through `advance` and orders a job only after
 `check_payable`, so a step or a payment that the table doesn't list is an error.
@@ -44,11 +44,11 @@ class Row(msgspec.Struct, frozen=True):
     may_pay: bool
     next: frozenset[State]
     then: str
-    """What comes next, in words; of a state that ends the drive, what the user can do."""
+    """The next step, in words; of a state that ends the drive, the user's choices."""
 
     @property
     def payment(self) -> str:
-        """What may be paid, in words."""
+        """The payment that the state allows, in words."""
         return "one job" if self.may_pay else "nothing"
 
 
@@ -95,7 +95,7 @@ TABLE: dict[State, Row] = {
     ),
     S.RECORDED: _row("job.yaml holds it", "its tuned model is asked"),
     S.KEPT: _row(
-        "job.yaml holds a job of this data, but the API doesn't have it, or doesn't say what it has",
+        "job.yaml holds a job of this data, but the API doesn't have it, or can't list its jobs",
         "the tuned model that job.yaml names is asked; --retrain pays for another job",
     ),
     S.ENDED: _row("it failed or was cancelled", "its tests fail with the API's reason; --retrain pays for another"),
@@ -111,7 +111,7 @@ TABLE: dict[State, Row] = {
     ),
     S.STOPPED: _row(
         "the API or the disk refused something, or the budget doesn't cover the job",
-        "after what the message names is mended, --record-missing goes on where this session stopped",
+        "once the named problem is mended, --record-missing goes on where this session stopped",
     ),
 }
 
