@@ -165,7 +165,8 @@ class Asking:
                     into.write(part)
                 return httpx2.Response(200, json={}, request=response.http_request)
 
-        await self._patiently(send, f"the file {file_id}", self.endpoint.timeout_s + self._patience.download_s)
+        limit_s = self.endpoint.timeout_s + self._patience.download_s
+        await self._patiently(lambda: self._attempt(send, limit_s), f"the file {file_id}")
 
     async def delete(self, path: str) -> None:
         """Delete what is at a path; one attempt."""
