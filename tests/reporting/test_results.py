@@ -71,7 +71,7 @@ MODEL = {
 }  # fmt: skip
 SUITE = {
     "mode": str, "metrics": {str: dict}, "models": {str: MODEL}, "computed": {str: {"samples": int, "scores": {str: MEAN}}},
-    "jobs": dict, "comparisons": {str: {str: DIFFERENCE}}, "tests": {str: {"model": str, "passed": MAYBE}}, "predictions": list,
+    "jobs": dict, "comparisons": {str: {str: DIFFERENCE}}, "tests": {str: {"model": str, "verdict": str, "passed": MAYBE}}, "predictions": list,
 }  # fmt: skip
 
 
@@ -198,9 +198,9 @@ def test_gates_that_users_wrote_are_told(recorded: Project) -> None:
     )
     tests = recorded.results("-n 2")["tests"]
     assert tests == {
-        "evals/test_own.py::test_good[chats-small]": {"model": "small", "passed": True},
-        "evals/test_own.py::test_bad[chats-small]": {"model": "small", "passed": False},
-        "evals/test_own.py::test_skipped[chats-small]": {"model": "small", "passed": None},
+        "evals/test_own.py::test_good[chats-small]": {"model": "small", "verdict": "passed", "passed": True},
+        "evals/test_own.py::test_bad[chats-small]": {"model": "small", "verdict": "failed", "passed": False},
+        "evals/test_own.py::test_skipped[chats-small]": {"model": "small", "verdict": "not checked", "passed": None},
     }
 
 

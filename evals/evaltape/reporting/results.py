@@ -12,6 +12,7 @@ import msgspec
 from evaltape.reporting.facts import Json, MetricFacts, json_of
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
+from evaltape.reporting.verdicts import verdict_on
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.commands import Commands
@@ -36,7 +37,7 @@ class OwnGate(msgspec.Struct, frozen=True):
 
     def as_json(self) -> Json:
         """Return it as the results file holds it."""
-        return {"model": self.model, "passed": self.passed}
+        return {"model": self.model, "verdict": verdict_on(self.passed), "passed": self.passed}
 
 
 class Cause(msgspec.Struct, frozen=True):
