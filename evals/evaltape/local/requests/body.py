@@ -91,6 +91,6 @@ def _path(parts: Sequence[Any]) -> str:
     for part in parts:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif re.fullmatch(r"[a-z_]+", part) and part not in ("str", "int", "float"):
+        elif re.fullmatch(r"[a-z_]+(\[[a-z]+\])?", part) and part not in ("str", "int", "float"):
             text += f".{part}" if text else part
     return text

@@ -2,34 +2,47 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from starlette.datastructures import FormData, UploadFile
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError, model_validator
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from evaltape.local.errors import ApiError
-from evaltape.local.requests.body import check_type
+from evaltape.local.requests.body import check_type, refusal
 
 CHUNK_BYTES = 2**20
-PURPOSES = ["fine-tune", "batch"]
 # OpenAI's bounds: an hour to thirty days.
 SHORTEST_S, LONGEST_S = 3600, 2_592_000
-EXPIRY = "expires_after[anchor]", "expires_after[seconds]"
 MOST_FIELDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that a client sends."""
+def _digits(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
-    filename: str
-    """Its name without folders; it is only ever shown."""
-    purpose: str
-    """Use of the file: for a job or for a batch."""
-    file: UploadFile
-    """Its content, on disk if it is large."""
-    expires_after_s: int | None
-    """How long it is to be kept; None: until it is deleted."""
+
+class Upload(BaseModel):
+    """A file that a client sends, with its purpose and how long it is to be kept."""
+
+    model_config = ConfigDict(strict=True)
+    file: InstanceOf[UploadFile]
+    purpose: Literal["fine-tune", "batch"]
+    anchor: Literal["created_at"] | None = Field(None, alias="expires_after[anchor]")
+    expires_after_s: Annotated[int, BeforeValidator(_digits)] | None = Field(
+        None, alias="expires_after[seconds]", ge=SHORTEST_S, le=LONGEST_S
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _need_both(cls, form: dict[str, Any]) -> dict[str, Any]:
+        names = {"expires_after[anchor]", "expires_after[seconds]"}
+        return form | (dict.fromkeys(names - form.keys(), "") if names & form.keys() else {})
+
+    @property
+    def filename(self) -> str:
+        """Its name without folders and control characters; it is only ever shown."""
+        last = re.split(r"[/\\]", self.file.filename or "")[-1]
+        return re.sub(r"[\x00-\x1f\x7f]", "", last)[:255] or "file"
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the content piece by piece."""
@@ -39,41 +52,12 @@ class Upload:
 async def read_upload(request: Request) -> Upload:
     """Return the upload that a request holds. Raise `ApiError` if its form isn't one."""
     check_type(request, "multipart/form-data", "multipart/form-data")
-    _check_charset(request.headers["content-type"])
-    form = await request.form(max_files=1, max_fields=MOST_FIELDS)
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        message = "Missing required parameter: 'file' (a part with a filename)."
-        raise ApiError(message, param="file", code="missing_required_parameter")
-    purpose = form.get("purpose")
-    if purpose is None:
-        raise ApiError("Missing required parameter: 'purpose'.", param="purpose", code="missing_required_parameter")
-    if purpose not in PURPOSES:
-        shown = purpose if isinstance(purpose, str) else "a file"
-        raise ApiError(f"'{shown}' is not one of {PURPOSES} - 'purpose'", param="purpose", code="invalid_value")
-    return Upload(_bare(file.filename or ""), str(purpose), file, _expiry(form))
-
-
-def _check_charset(content_type: str) -> None:
-    """Refuse any other encoding than UTF-8: Python knows some that decode to what isn't text, or fail."""
-    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", content_type, re.IGNORECASE)
+    # Python knows encodings that decode to what isn't text, or fail.
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", request.headers["content-type"], re.IGNORECASE)
     if charset and charset[1].lower() not in ("utf-8", "utf8"):
         raise ApiError(f"Unsupported charset '{charset[1]}': a form is read as UTF-8.", code="unsupported_content_type")
-
-
-def _expiry(form: FormData) -> int | None:
-    anchor, seconds = (form.get(name) for name in EXPIRY)
-    if anchor is None and seconds is None:
-        return None
-    if anchor != "created_at":
-        raise ApiError("Invalid 'expires_after[anchor]': must be 'created_at'.", param=EXPIRY[0], code="invalid_value")
-    if not isinstance(seconds, str) or not re.fullmatch(r"[0-9]{1,9}", seconds) or not SHORTEST_S <= int(seconds) <= LONGEST_S:
-        message = f"Invalid 'expires_after[seconds]': must be a whole number from {SHORTEST_S} to {LONGEST_S}."
-        raise ApiError(message, param=EXPIRY[1], code="invalid_value")
-    return int(seconds)
-
-
-def _bare(filename: str) -> str:
-    """Return a file's name without folders and control characters."""
-    last = re.split(r"[/\\]", filename)[-1]
-    return re.sub(r"[\x00-\x1f\x7f]", "", last)[:255] or "file"
+    form = await request.form(max_files=1, max_fields=MOST_FIELDS)
+    try:
+        return Upload.model_validate(dict(form))
+    except ValidationError as error:
+        raise refusal(error.errors(include_url=False)) from None
