@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import msgspec
 import pytest
@@ -29,7 +28,7 @@ def thirty(project, api):
 
 def record_in_terminal(project, *args, columns=80, **environment):
     """Record in a terminal, four calls in flight."""
-    command = [sys.executable, "-m", "pytest", "evals", "--record", "--snapshot-update", "--concurrency", "4", *args]
+    command = ["evals", "--record", "--snapshot-update", "--concurrency", "4", *args]
     return run_in_terminal(command, project.root, {**project.environment(), **environment}, columns)
 
 

@@ -6,11 +6,13 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import termios
 import threading
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+
+from tests.support.forked import start_forked
 
 TOKEN = re.compile(r"\x1b\[(\d*(?:;\d+)*)([A-Za-z])|\x1b\].*?(?:\x07|\x1b\\)|([^\x1b])", re.DOTALL)
 LONGEST_ESCAPE = 40
@@ -90,15 +92,13 @@ class Shown:
         return self.states[-1]
 
 
-def run_in_terminal(command: list[str], folder: Path, environment: dict[str, str], columns: int = 80) -> Shown:
-    """Run a command in a terminal of so many columns."""
+def run_in_terminal(args: list[str], folder: Path, environment: dict[str, str], columns: int = 80) -> Shown:
+    """Run `pytest ARGS` in a terminal of so many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environment = {**environment, "TERM": "xterm"}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    watchdog = threading.Timer(90, process.kill)
-    watchdog.start()
+    process = start_forked(args, folder, {**environment, "TERM": "xterm"}, Path(os.ttyname(theirs)))
+    closing = threading.Thread(target=_close_at_end, args=(process, theirs))
+    closing.start()
     screen, raw, states = Screen(columns), "", []
     decoder = codecs.getincrementaldecoder("utf-8")()
     while data := _read(ours):
@@ -106,8 +106,17 @@ def run_in_terminal(command: list[str], folder: Path, environment: dict[str, str
         screen.feed(text)
         states.append(screen.text)
     os.close(ours)
-    watchdog.cancel()
-    return Shown(process.wait(10), raw, states)
+    closing.join()
+    assert process.exitcode is not None
+    return Shown(process.exitcode, raw, states)
+
+
+def _close_at_end(process: ForkServerProcess, terminal: int) -> None:
+    process.join(240)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    os.close(terminal)
 
 
 def _read(descriptor: int) -> bytes:
