@@ -1,14 +1,17 @@
 """Recordings by other engines' files: requests out, answers in, whole or in parts."""
 
 import json
+import re
 import shutil
 from typing import Any
 
 import pytest
 from evaltape.errors import UserError
 from evaltape.recorder.batches.outputs import Outputs
+from evaltape.scoring.prediction import read_completion
 from evaltape.suite.reader import load_suite
 
+from tests.support.forked import REPOSITORY
 from tests.support.options import settings_of
 from tests.support.project import Project
 from tests.support.server import ApiServer, completion
@@ -155,3 +158,20 @@ def test_ways_that_exclude_each_other_are_refused(project: Project) -> None:
         with pytest.raises(UserError) as error:
             settings_of(project.root, "evals", *words.split())
         assert message in str(error.value)
+
+
+def test_what_the_page_does_with_ray_makes_answers(project: Project) -> None:
+    page = (REPOSITORY / "docs/scale.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(code, names)
+    project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 50")
+    requests = requests_of(project).values()
+    asked = [names["ask"](request) for request in requests]
+    assert asked[0]["sampling_params"] == {"max_tokens": 50, "temperature": 0}
+    told = {"generated_text": "Ben: the red car won", "num_input_tokens": 12, "num_generated_tokens": 5}
+    file = write(project, "0_000000.json", *(json.dumps(names["reply"]({**request, **told})) for request in requests))
+    outputs = Outputs([project.root / file], {"chats": load_suite(project.suite)})
+    replies = [outputs.find(name) for name in (request["custom_id"] for request in requests)]
+    answers = [read_completion(reply.body) for reply in replies if reply is not None and reply.is_answer]
+    assert [(answer.text, answer.usage.completion_tokens) for answer in answers] == [("Ben: the red car won", 5)] * 6

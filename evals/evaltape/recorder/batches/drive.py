@@ -59,12 +59,11 @@ class Drive:
         recorder: Recorder,
         submissions: Submissions,
         collecting: asyncio.Semaphore,
-        is_fresh: bool,
         until: float,
         wait_s: float,
         command: str,
     ) -> None:
-        """`is_fresh`: answers that were collected before don't count. `until` is by the monotonic clock."""
+        """`until` is by the monotonic clock, `wait_s` what the user set, `command` what collects."""
         self.lane = lane
         self.recorder = recorder
         self.submissions = submissions
@@ -72,7 +71,6 @@ class Drive:
         self.asking = Asking(lane.endpoint, PATIENCE, self.show, {})
         self.host = BatchHost(self.asking)
         self.collecting = collecting
-        self._is_fresh = is_fresh
         self._until = until
         self._wait_s = wait_s
         self._command = command
@@ -184,14 +182,12 @@ class Drive:
     async def _look_into(self, batch: RemoteBatch, submission: Submission | None) -> None:
         """Wait for a batch if it holds some of the calls."""
         requests = await self._names_in(batch.input_file)
+        names: set[str] | None = requests
         if submission is None and not batch.is_under_way:
-            # One whose requests are gone has been collected. What such a batch failed to answer is asked anew.
-            is_used = requests is None and self._is_fresh
-            names = set() if is_used else await self._names_in(batch.output_file)
+            # One whose requests are gone has been collected. What the other failed to answer is asked anew.
+            names = set() if requests is None else await self._names_in(batch.output_file) or set()
         elif requests is None and not batch.is_under_way:
             names = (await self._names_in(batch.output_file) or set()) | (await self._names_in(batch.error_file) or set())
-        else:
-            names = requests
         calls = self._take(set(self._calls) if names is None else names)
         if calls:
             self._awaited.append(Awaited(batch, calls, submission))

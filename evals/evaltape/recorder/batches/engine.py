@@ -13,7 +13,7 @@ from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.drive import Drive
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.loop import Recorder
-from evaltape.settings import RECORD, Settings
+from evaltape.settings import Settings
 from evaltape.workspace import Workspace
 
 SETTLED_S = 0.2
@@ -49,7 +49,6 @@ class BatchEngine:
                 recorder=recorder,
                 submissions=workspace.submissions,
                 collecting=self._collecting,
-                is_fresh=self._settings.mode == RECORD,
                 until=self._until,
                 wait_s=self._settings.batch_wait_s,
                 command=workspace.commands.record_missing(model.kind if model else None),
