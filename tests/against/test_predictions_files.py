@@ -63,6 +63,20 @@ def test_unchanged_predictions_pass_though_they_are_few(answers):
     assert "old: nothing changed" in run.output
 
 
+def test_the_same_answers_to_few_of_the_samples_stand_in_the_table_with_the_bound_that_they_leave_open(answers):
+    rows = [{**ROWS[0], "id": f"t{number}"} for number in range(36)]
+    answers.write_rows(rows)
+    write_answers(answers, {row["id"]: "the red car" for row in rows})
+    commit(answers.root, "36 samples")
+    answers.write_rows(rows[:12])
+    write_answers(answers, {row["id"]: "the red car" for row in rows[:12]})
+    run, found = against(answers, "HEAD")
+    run.assert_outcomes(failed=1)
+    assert (found["verdict"], found["passed"], found["dropped"]) == ("inconclusive", False, 24)
+    assert "old against HEAD: 12 samples, 24 dropped, 90% interval" in run.output
+    assert any(line.split()[:2] == ["rouge1", "+0.0000"] and line.endswith("inconclusive") for line in run.output.splitlines())
+
+
 def test_rows_are_compared_by_what_the_data_set_held_there(answers):
     answers.write_rows([{**ROWS[0], "summary": "another"}, *ROWS[1:5], {**ROWS[5], "id": "t7"}])
     write_answers(answers, dict.fromkeys(("t1", "t2", "t3", "t4", "t5", "t7"), "won"))

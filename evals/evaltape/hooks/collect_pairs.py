@@ -82,7 +82,7 @@ def _against(view: SuiteView, found: AgainstScores) -> AgainstModel:
         len(found.samples.dropped),
         len(found.samples.changed),
         found.not_compared,
-        found.is_the_same,
+        found.is_the_same and all(each.passed for each in metrics.values()),
         found.prompt,
     )
 

@@ -62,7 +62,7 @@ class AgainstModel(msgspec.Struct, frozen=True):
     why: str = ""
     """Why it isn't compared; empty if it is."""
     is_unchanged: bool = False
-    """Whether every sample that both sides have was asked and answered alike."""
+    """Whether every sample that both sides have was asked and answered alike, and every bound passed: a line says it all."""
     prompt: PromptChange | None = None
     """Both prompts of a sample, where the prompt changed."""
 

@@ -23,6 +23,7 @@ from tests.support.verdicts.expected import (
     Expected,
     Test,
     in_common,
+    is_unchanged,
 )
 from tests.support.verdicts.statistics import Change, are_near
 from tests.support.verdicts.world import OWN_TESTS, Suite, World, write_world
@@ -61,8 +62,11 @@ def _disagreements(world: World, folder: Path, run: Run, tally: Counter[str]) ->
         return
     suites = json.loads((folder / "results.json").read_text())["suites"]
     report = outputs.report(folder / "report.html")
-    for name, suite in world.suites.items():
-        yield from _results(suite, expected, suites[name], tally)
+    shown = {name for name, _ in expected.looked_at}
+    if set(suites) != shown:
+        yield f"results: {set(suites)} were looked at, not {shown}"
+    for name in shown & set(suites):
+        yield from _results(world.suites[name], expected, suites[name], tally)
     yield from _outputs(world, expected, folder, run, suites, report)
     yield from _junit_properties(cases, suites)
 
@@ -213,7 +217,7 @@ def _outputs(
     comment, comment_slices, headings = outputs.comment((folder / "comment.md").read_text(), list(world.suites))
     for bound, each in results.items():
         suite, key = bound[1], bound[2]
-        is_shown = bound[0] != AGAINST or bool(_is_compared(world, expected, suite, key))
+        is_shown = bound[0] != AGAINST or _is_in_tables(world, expected, suite, key, results)
         if is_shown and (in_report.get(bound, {}).get("verdict"), in_report.get(bound, {}).get("passed")) != (
             each["verdict"],
             each["passed"],
@@ -245,10 +249,14 @@ def _is_bounded(world: World, bound: Bound) -> bool:
     return bound[0] != AGAINST or bound[3] in world.suites[bound[1]].max_drop
 
 
-def _is_compared(world: World, expected: Expected, suite: str, key: str) -> bool:
-    """Whether a model is beside its past at all; if not, a note says why and no table shows it."""
-    data = world.suites[suite]
-    return len(expected.answers(data, data.models[key])) == len(data.rows) and bool(in_common(data))
+def _is_in_tables(world: World, expected: Expected, name: str, key: str, results: dict[Bound, dict[str, Any]]) -> bool:
+    """Whether tables show a model beside its past: a line says that it can't be compared, or that nothing changed and all passed."""
+    suite = world.suites[name]
+    model = suite.models[key]
+    if len(expected.answers(suite, model)) < len(suite.rows) or not in_common(suite):
+        return False
+    verdicts = {each["verdict"] for bound, each in results.items() if bound[:3] == (AGAINST, name, key)}
+    return not is_unchanged(suite, model) or bool(verdicts - {PASSED})
 
 
 def _slices(world: World, expected: Expected, said: outputs.Slices) -> Iterator[str]:
