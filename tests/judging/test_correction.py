@@ -13,6 +13,14 @@ from evaltape.judging.correction import (
     count_errors,
     difference_by_others,
 )
+from evaltape.judging.examined import Examined
+from evaltape.judging.ground import JudgeGround
+from evaltape.judging.labels import Label
+from evaltape.scoring.paired_scores import Pair
+from evaltape.suite.definition import Judge, Verdict
+from evaltape.suite.prompt import Prompt
+
+from tests.support.predictions import answered
 
 TRIALS = 800
 
@@ -124,6 +132,22 @@ def test_differences_are_corrected_as_pairs() -> None:
         return difference_by_others([drawn(rng, 0.7)[0] - drawn(rng, 0.5)[0] for _ in range(200)], errors)
 
     assert max(misses(make, 0.2)) <= 0.065  # promised 5% either side
+
+
+@pytest.mark.parametrize("labels_of", ["others", "these"])
+def test_equal_differences_of_few_pairs_pass_no_more_than_those_of_other_metrics(labels_of: str) -> None:
+    judge = Judge(key="faithful", suite="demo", served="judge-1", prompt=Prompt(), verdict=Verdict(json="faithful"))
+    name = "other" if labels_of == "others" else "s"
+    labels = [
+        Label(f"{name}{n}", text, float(text == "yes" or labels_of == "these")) for n in range(30) for text in ("yes", "no")
+    ]
+    ground = JudgeGround(Examined(judge), labels, lambda question: float(question.answer == "yes"))
+    score = {"faithful": 1.0}
+    pairs = [Pair(answered("a", f"s{n}", score, "yes"), answered("b", f"s{n}", score, "no")) for n in range(30)]
+    found, _ = ground.difference("faithful", pairs, 0.95, None)
+    assert found is not None and found.mean == 0 and found.low is not None and found.low > -0.3
+    assert found.decided(-0.3) == ("inconclusive", "all differences are equal: it takes 50 pairs to pass")
+    assert found.decided(-1.0)[0] == "passed"  # Any scores would.
 
 
 def test_pairs_that_people_labelled_are_corrected_by_the_labels() -> None:

@@ -43,6 +43,8 @@ class Corrected(msgspec.Struct, frozen=True):
     """`labels of these answers` or `labels of other answers`."""
     weight: float = 1.0
     """How much the judge's verdicts count beside the labels, from 0 to 1."""
+    is_alike: bool = False
+    """Whether everything that it is the mean of is equal."""
 
 
 class Errors(msgspec.Struct, frozen=True):
@@ -96,7 +98,7 @@ def by_these(
     ends = total.ends_unseen(tail, limits) if total.is_alike else total.ends(tail, most_widened)
     low, high = cut(ends, limits)
     labels = len(labelled) + len(chosen)
-    return Corrected(max(limits[0], min(limits[1], total.mean)), low, high, labels, THESE, weight)
+    return Corrected(max(limits[0], min(limits[1], total.mean)), low, high, labels, THESE, weight, total.is_alike)
 
 
 def by_others(verdicts: Sequence[float], errors: Errors, *, tail: float = 0.025) -> Corrected:
@@ -148,7 +150,8 @@ def difference_by_others(
     centre = said.mean / informed
     low = max(-1.0, centre - math.hypot((said.mean - low) / informed, of_errors))
     high = min(1.0, centre + math.hypot((high - said.mean) / informed, of_errors))
-    return Corrected(max(-1.0, min(1.0, plain)), low, high, errors.true + errors.false, OTHERS)
+    labels = errors.true + errors.false
+    return Corrected(max(-1.0, min(1.0, plain)), low, high, labels, OTHERS, is_alike=said.is_alike)
 
 
 def count_errors(rated: Sequence[tuple[float, Sequence[float]]]) -> Errors:

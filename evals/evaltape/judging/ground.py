@@ -167,7 +167,8 @@ def _difference(found: Corrected, pairs: int, confidence: float, clusters: Seque
         clusters=None if clusters is None else len(set(clusters)),
         sd=error * math.sqrt(pairs),
         units=pairs,
-        span=2.0,
+        is_alike=found.is_alike,
+        span=1.0,
     )
 
 
