@@ -14,7 +14,7 @@ from evaltape.text import visible
 DESCRIPTION = """\
 Serves OpenAI's API (/v1/models, /v1/chat/completions, /v1/files, /v1/batches, /v1/fine_tuning/jobs) for an open-weights
 model, and fine-tunes it with LoRA. Point the openai client at the printed address; nothing else changes.
-It needs the extra: pip install 'evaltape[local]'."""
+It needs the extra: pip install 'evaltape[local]'; fine-tuning also 'evaltape[train]'."""
 EPILOG = """\
 examples:
   evaltape serve --model HuggingFaceTB/SmolLM2-135M-Instruct
