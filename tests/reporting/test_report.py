@@ -161,6 +161,22 @@ def test_three_models_on_800_samples_stay_under_3_mb():
     assert size < 3e6
 
 
+def test_thousands_of_samples_keep_the_texts_of_the_worst():
+    made = facts(samples=6000, lines=14)
+    told = report_data(made)
+    text = page(told)
+    print(f"{len(text.encode()) / 1e6:.2f} MB")
+    assert len(text.encode()) < 5e6
+    (suite,) = told["suites"]
+    whole = [sample for sample in suite["samples"] if "left_out" not in sample]
+    assert len(whole) == suite["texts_of"] > 1000
+    assert suite["samples"][-1]["predictions"][0]["failure"]
+    assert whole[-1]["id"] == "s5999"  # It failed.
+    lowest = {sample["id"]: min(it["scores"][0] for it in sample["predictions"] if "scores" in it) for sample in whole[:-1]}
+    rest = [min(it["scores"][0] for it in each["predictions"]) for each in suite["samples"] if "left_out" in each]
+    assert max(lowest.values()) <= min(rest)
+
+
 # ---------------------------------------------------------------- texts are data
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -420,6 +421,19 @@ def test_many_samples_come_in_parts(show):
     assert page.all(".more button") == []
 
 
+def test_of_very_many_samples_the_worst_have_their_texts(show):
+    page = show(facts(samples=2400, models=("base",), lines=40))
+    assert "Texts are held, and searched, of the worst" in page.one(".count").text
+    page.choose("#search", "")
+    page.one("#search").send_keys("number2399")
+    assert page.samples == ["s2399"]
+    page.one("#search").clear()
+    page.run("look({ search: '', limit: 2400 })")
+    left = page.run("return data.samples.findIndex((it) => it.left_out)")
+    page.run("openSample(arguments[0])", left)
+    assert "--results writes those of all." in page.one("tr.detail").text
+
+
 # ---------------------------------------------------------------- points
 
 
@@ -481,6 +495,22 @@ def test_every_chart_has_words_or_a_table(show):
     assert page.run("return document.querySelectorAll('details[open] table').length") == len(page.all("details")) == 3
     unnamed = "svg:not([aria-hidden]):not([aria-label]):not(svg svg)"
     assert page.all(unnamed) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_that_keeps_a_reader_out(show, browser, scheme, width):
+    script = Path(os.environ.get("AXE_CORE", "")) / "node_modules/axe-core/axe.min.js"
+    if not script.is_file():
+        pytest.skip("needs `npm install axe-core` in the folder that $AXE_CORE names")
+    look(browser, width, scheme)
+    prompt = PromptChange("s3", "Sum up", "Summarise")
+    made = with_judges(with_mutants(with_against(with_slices(with_lengths(facts())))))
+    page = show(changed(made, causes=(Cause("2 recordings are of another prompt", "pytest", (), "", prompt),)))
+    page.run("document.querySelectorAll('summary').forEach((it) => it.click())")
+    page.one(".opener").click()
+    page.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": script.read_text(encoding="utf-8")})
+    found = page.driver.execute_async_script("const [done] = arguments; axe.run().then((it) => done(it.violations), done)")
+    assert [(it["id"], [node["target"] for node in it["nodes"]][:3]) for it in found] == []
 
 
 # ---------------------------------------------------------------- light and dark, narrow and wide, paper

@@ -263,7 +263,7 @@ def with_judges(results: Results) -> Results:
     verdict = Verdict(json="faithful")
     judge = Judge(key="faithful", suite="demo", served="judge-1", prompt=Prompt(), verdict=verdict, exam=exam)
     examined = Examined(judge, 60, 1, marks, agree(labels))
-    judged = JudgeResults("faithful", 60, 2, examined, (first,), Flips(0.125, 30, 3))
+    judged = JudgeResults("faithful", 60, 2, examined, (first,), flips=Flips(0.125, 30, 3))
     return changed(results, judges={"faithful": judged})
 
 

@@ -1,7 +1,7 @@
 """What the report's page shows, as builtins: every text once, every number exact."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,6 +31,10 @@ if TYPE_CHECKING:  # Only a suite with judges needs them.
     from evaltape.reporting.judge_results import JudgeResults
 
 Data = dict[str, Any]
+MOST_WHOLE = 2_000
+"""So many samples of a suite have their texts on the page, however long they are."""
+MOST_TEXT = 2_000_000
+"""Characters of texts on the page of a suite of more."""
 MOST_MISSED = 2
 """Texts that a judge got wrong, of each operator."""
 
@@ -41,7 +45,7 @@ def report_data(results: Results) -> Data:
 
 
 def _suite(suite: SuiteResults, results: Results) -> Data:
-    verdict = verdict_of(suite, results)
+    verdict, kept = verdict_of(suite, results), _with_texts(suite)
     return {
         "suite": suite.name,
         "mode": suite.mode,
@@ -54,7 +58,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "models": [_model(model) for model in suite.models.values()],
         "computed": [{"name": each.name, **each.as_json()} for each in suite.computed],
         "comparisons": [_comparison(each) for each in suite.comparisons.values()],
-        "against": None if suite.against is None else _against(suite, suite.against),
+        "against": None if suite.against is None else _against(suite, suite.against, kept),
         "judges": [_judge(each) for each in suite.judges.values()],
         "mutants": [_mutants(key, each) for key, each in suite.mutants.items()],
         "tests": [{"id": test.id, "model": test.model, "passed": test.passed} for test in suite.tests],
@@ -68,7 +72,8 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
             for cause in suite.causes
         ],
         "notes": list(suite.notes),
-        "samples": list(_samples(suite)),
+        "samples": list(_samples(suite, kept)),
+        "texts_of": len(kept) if len(kept) < len(suite.samples) else None,
     }
 
 
@@ -181,7 +186,7 @@ def _against_metrics(suite: SuiteResults, model: AgainstModel) -> list[Data]:
     return [rows[name] for name in suite.metrics if name in rows]
 
 
-def _against(suite: SuiteResults, against: AgainstResults) -> Data:
+def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]) -> Data:
     models = {key: place for place, key in enumerate(suite.models)}
     samples = {key: place for place, key in enumerate(suite.samples)}
     answers = {(each.model.key, each.sample.id): each.text for each in suite.predictions}
@@ -204,7 +209,7 @@ def _against(suite: SuiteResults, against: AgainstResults) -> Data:
         "pairs": [
             _pair(pair, models[pair.model], samples[pair.sample], answers.get((pair.model, pair.sample)))
             for pair in against.pairs
-            if pair.model in models and pair.sample in samples
+            if pair.model in models and pair.sample in samples and pair.sample in kept
         ],
     }
 
@@ -303,11 +308,44 @@ def _agreement(agreement: "Agreement", oneself: "Kappa | None") -> Data:
 # ---------------------------------------------------------------- samples
 
 
-def _samples(suite: SuiteResults) -> Iterator[Data]:
-    """Yield every sample that was looked at, with a prediction (or None) per model, in the order of the models."""
+def _with_texts(suite: SuiteResults) -> Collection[str]:
+    """Return the samples that the page holds the texts of: all, or of very many the worst that there is room for."""
+    if len(suite.samples) <= MOST_WHOLE:
+        return suite.samples
+    sizes = {sample.id: len(sample.input) + sum(map(len, sample.references)) for sample in suite.samples.values()}
+    worst: dict[str, float] = {}
+    metric = next(iter(suite.named_metrics), None)
+    for each in suite.predictions:
+        sizes[each.sample.id] += len(each.text) + len(each.answer.raw)
+        worst[each.sample.id] = min(worst.get(each.sample.id, math.inf), _goodness(each, metric))
+    kept, room = set(), MOST_TEXT
+    for name in sorted(worst, key=lambda name: worst[name]):
+        room -= sizes[name]
+        if room < 0:
+            break
+        kept.add(name)
+    return kept
+
+
+def _goodness(prediction: Prediction, metric: MetricFacts | None) -> float:
+    score = prediction.scores.get(metric.name) if metric else None
+    if score is None or metric is None:
+        return -math.inf if not prediction.answered else math.inf
+    return score if metric.higher_is_better else -score
+
+
+def _samples(suite: SuiteResults, kept: Collection[str]) -> Iterator[Data]:
+    """Yield every sample that was looked at, with a prediction (or None) per model, in the order of the models.
+
+    Samples that aren't in `kept` have their scores alone.
+    """
     predictions = {(each.sample.id, each.model.key): each for each in suite.predictions}
     for sample in suite.samples.values():
         answers = [_prediction(predictions.get((sample.id, key)), suite) for key in suite.models]
+        if sample.id not in kept:
+            scores = [it and {"text": "", **{key: it[key] for key in ("scores", "failure") if key in it}} for it in answers]
+            yield {"id": sample.id, "input": "", "references": [], "slices": {}, "predictions": scores, "left_out": True}
+            continue
         yield {
             "id": sample.id,
             "input": sample.input,

@@ -184,7 +184,7 @@ function labelTurns(metric, rouge) {
     data.models.flatMap((model, i) => {
       const given = sample.predictions[i];
       const key = JSON.stringify([sample.id, given && given.text]);
-      if (!given || given.failure || seen.has(key)) return [];
+      if (!given || given.failure || sample.left_out || seen.has(key)) return [];
       seen.add(key);
       const score = (at) => (at < 0 ? null : given.scores[at]);
       return [{ sample, model: model.key, text: given.text, verdict: score(metric), score: score(rouge) }];

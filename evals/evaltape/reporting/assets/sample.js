@@ -1,6 +1,10 @@
 /* One opened sample: its input, its references and every prediction. */
 
+const LEFT_OUT = "This report of many samples holds the texts of the worst. --results writes those of all.";
+
 function detailRow(sample, at, columns) {
+  if (sample.left_out)
+    return h("tr", { class: "detail", id: `detail-${at}` }, h("td", { colspan: columns }, h("p", { class: "quiet" }, LEFT_OUT)));
   const input = h(
     "div",
     { class: "input" },

@@ -98,9 +98,10 @@ function drawSamples() {
 }
 
 function changeWords() {
-  if (choice.baseline === null) return "";
+  const left = data.texts_of === null ? "" : `. Texts are held, and searched, of the worst ${shown.count(data.texts_of)}; --results has all`;
+  if (choice.baseline === null) return left;
   const [before, after] = [choice.baseline, choice.candidate].map((model) => data.models[model].key);
-  return `. Change is ${after} less ${before}, ${chosenMetric().name}.`;
+  return `${left}. Change is ${after} less ${before}, ${chosenMetric().name}.`;
 }
 
 function resetButton() {
