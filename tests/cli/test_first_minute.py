@@ -1,4 +1,7 @@
-"""From an installed wheel to a green gate in a repository that isn't this one, as a user types it."""
+"""From an installed wheel to a green gate in a repository that isn't this one, as a user types it.
+
+Repositories of other kinds are tried with the code of this one.
+"""
 
 import json
 import re
@@ -7,29 +10,33 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_config_files import KINDS
-from tests.support.commands import files_of
+from tests.support.commands import Command, evaltape, files_of
 from tests.support.forked import REPOSITORY
 from tests.support.installed import Installed
-from tests.support.project import Run
+from tests.support.project import Run, run_forked
 from tests.support.server import ApiServer
 
 SEVEN = ("pytest.ini", "pytest.toml", "pyproject.toml, native", "pyproject.toml, ini_options", "tox.ini", "setup.cfg")
 
 
-def init(installed: Installed, folder: Path, *words: str) -> Run:
+def init(installed: Installed | None, folder: Path, *words: str) -> Run | Command:
     """Run `evaltape init` and be sure that it worked."""
-    run = installed.run(folder, "evaltape", "init", *words)
+    run = installed.run(folder, "evaltape", "init", *words) if installed else evaltape(folder, "init", *words)
     assert run.exit_code == 0, run.output
     return run
 
 
-def green(installed: Installed, folder: Path, *words: str) -> Run:
+def green(installed: Installed | None, folder: Path, *words: str) -> Run:
     """Run `pytest evals` and be sure that everything passed and nothing reached for the network."""
     plugin = folder.parent / "plugin"
     plugin.mkdir(exist_ok=True)
     (plugin / "offline.py").write_text((REPOSITORY / "tests/support/offline.py").read_text())
-    environment = {"PYTHONPATH": str(plugin), "PYTHONDONTWRITEBYTECODE": "1"}
-    run = installed.run(folder, "pytest", "-p", "offline", "-p", "no:cacheprovider", *words, environment=environment)
+    environment = {"PYTHONPATH": str(plugin), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "120"}
+    words = ("-p", "offline", "-p", "no:cacheprovider", *words)
+    if installed:
+        run = installed.run(folder, "pytest", *words, environment=environment)
+    else:
+        run = run_forked(folder, *words, environment=environment)
     assert run.exit_code == 0, run.output
     assert not (plugin / "tried-to-connect.txt").exists(), (plugin / "tried-to-connect.txt").read_text()
     return run
@@ -61,22 +68,20 @@ def test_in_an_empty_folder_the_example_is_green_at_once_with_a_table_worth_show
 
 
 @pytest.mark.parametrize("kind", ["nothing", *SEVEN])
-def test_in_each_kind_of_repository_it_is_green_and_a_second_run_changes_nothing(
-    installed: Installed, folder: Path, kind: str
-) -> None:
+def test_in_each_kind_of_repository_it_is_green_and_a_second_run_changes_nothing(folder: Path, kind: str) -> None:
     if kind != "nothing":
         name, before, _ = KINDS[kind]
         (folder / name).write_text(before)
-    init(installed, folder)
-    green(installed, folder, "evals")
+    init(None, folder)
+    green(None, folder, "evals")
     first = files_of(folder)
-    again = init(installed, folder)
+    again = init(None, folder)
     assert "Nothing to write: 15 files were there already" in again.output
     assert files_of(folder) == first
 
 
 @pytest.mark.parametrize("layout", ["a package", "importlib", "strict", "other testpaths", "tests of the same names"])
-def test_it_is_green_beside_what_repositories_have(installed: Installed, folder: Path, layout: str) -> None:
+def test_it_is_green_beside_what_repositories_have(folder: Path, layout: str) -> None:
     (folder / "tests").mkdir()
     (folder / "tests/test_app.py").write_text("def test_app():\n    pass\n")
     (folder / "conftest.py").write_text("import pytest\n\n\n@pytest.fixture\ndef scores_of_ours():\n    return 1\n")
@@ -92,30 +97,36 @@ def test_it_is_green_beside_what_repositories_have(installed: Installed, folder:
         (folder / "evals/__init__.py").write_text("")
     if layout == "tests of the same names":
         (folder / "tests/test_baseline.py").write_text("def test_baseline():\n    pass\n")
-    init(installed, folder)
-    run = green(installed, folder, "evals", "tests", "-v")
+    init(None, folder)
+    run = green(None, folder, "evals", "tests", "-v")
     assert "tests/test_app.py::test_app PASSED" in run.output
     assert "care-pays" in run.output
 
 
-def test_in_a_folder_below_rootdir_it_is_green(installed: Installed, folder: Path) -> None:
+def test_in_a_folder_below_rootdir_it_is_green(folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.pytest]\nminversion = "9"\n')
     below = folder / "services/chat"
     below.mkdir(parents=True)
-    init(installed, below)
-    green(installed, below, "evals")
-    green(installed, folder, "services/chat/evals")
+    init(None, below)
+    green(None, below, "evals")
+    green(None, folder, "services/chat/evals")
 
 
-def test_the_gates_of_the_example_fail_where_they_should(installed: Installed, folder: Path) -> None:
+def test_the_gates_of_the_example_fail_where_they_should(folder: Path) -> None:
     """The answers of the hasty summariser, given by the careful one, are under its gates and no gain."""
-    init(installed, folder)
+    init(None, folder)
     data = folder / "evals/data/example"
     (data / "careful.jsonl").write_bytes((data / "hasty.jsonl").read_bytes())
-    run = installed.run(folder, "pytest", "evals")
+    run = run_forked(folder, "evals", environment={"COLUMNS": "120"})
     assert run.exit_code == 1
-    for test in ("test_gate[example-careful-rouge1]", "test_scores[example-careful]", "test_compare[example-care-pays-rougeL]"):
-        assert re.search(rf"FAILED evals/test_\w+\.py::{re.escape(test)}", run.output), run.output
+    for told in (
+        "test_baseline.py::test_gate - 3 tests: 0.2393 < 0.7; 0.1977 < 0.5; 0.2292 < 0.95",
+        "test_baseline.py::test_scores[example-careful] - ",
+        "test_comparisons.py::test_compare - 2 tests: +0.0000 failed",
+    ):
+        assert f"FAILED evals/{told}" in run.output, run.output
+    for metric in ("rougeL", "names_kept"):
+        assert f"+0.0000 failed: care-pays {metric}: careful less hasty" in run.output, run.output
 
 
 def test_rows_of_ones_own_are_estimated_recorded_and_replayed_by_the_commands_it_ends_with(

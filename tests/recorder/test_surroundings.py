@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from evaltape.errors import UserError
@@ -74,15 +72,11 @@ def test_a_proxy_that_is_not_spoken_to_is_in_nobody_s_way_on_this_machine(
 def test_retirement_is_told_beside_a_running_loop_and_a_bad_environment_in_one_message(
     project: Project, api: ApiServer
 ) -> None:
-    code = "import asyncio\nasync def main(): return pytest.console_main()\nsys.exit(asyncio.run(main()))"
-    command = [sys.executable, "-c", f"import sys, pytest; sys.argv[0] = 'pytest'\n{code}", "--retiring", "evals"]
-    for variables, exit_code, told in (
-        ({}, 0, "retirement: chats"),
-        ({"SSL_CERT_FILE": "/nowhere/ca.pem"}, 4, "SSL_CERT_FILE = '/nowhere/ca.pem': the certificates can't be read"),
-    ):
-        done = subprocess.run(
-            command, cwd=project.root, env=project.environment(more=variables), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == exit_code, done.stdout + done.stderr
-        assert told in done.stdout + done.stderr
-        assert "INTERNALERROR" not in done.stdout and "Traceback" not in done.stdout + done.stderr
+    code = "\nimport asyncio\nasync def main(): return pytest.console_main()\nsys.exit(asyncio.run(main()))"
+    told = project.run_in_new_interpreter("--retiring", "evals", code=code)
+    assert told.exit_code == 0, told.output
+    assert "retirement: chats" in told.output
+    refused = project.run("--retiring", "evals", environment={"SSL_CERT_FILE": "/nowhere/ca.pem"})
+    refused.assert_refused("SSL_CERT_FILE = '/nowhere/ca.pem': the certificates can't be read")
+    for run in (told, refused):
+        assert "INTERNALERROR" not in run.output and "Traceback" not in run.output

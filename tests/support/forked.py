@@ -66,7 +66,8 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     # The run's own processes, too: here the default would be this process's way, which imports everything anew.
     multiprocessing.set_start_method("fork", force=True)
     os.chdir(folder)
-    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != REPOSITORY]
+    named = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = named + [path for path in sys.path if Path(path or ".").resolve() != REPOSITORY]
     for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "evaltape", "conftest")]:
         del sys.modules[name]
     # Plugins among the slow imports are harmless; in a run of a user's they would not be imported yet. Hypothesis' own

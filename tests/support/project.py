@@ -135,6 +135,12 @@ class Running:
         return Run(self.process.exitcode, self.output)
 
 
+def run_forked(folder: Path, *args: str, environment: dict[str, str] | None = None) -> Run:
+    """Run `pytest ARGS` in any folder to its end."""
+    output = folder.parent / f"{folder.name}.output"
+    return Running(start_forked(list(args), folder, Project.environment(more=environment), output), output).wait()
+
+
 class Project:
     """The folder of a project, and what a user does in it."""
 
