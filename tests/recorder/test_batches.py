@@ -158,6 +158,21 @@ def test_what_a_batch_cannot_hold_is_another_and_of_two_alike_the_older_is_used(
     assert half == pytest.approx(float(re.findall(r"At most \$([0-9]+\.[0-9]+)", run.output)[0]) / 2, abs=1e-4)
 
 
+def test_a_part_of_a_batch_is_collected_and_the_rest_stays(batched: Project, api: ApiServer) -> None:
+    api.batches.states = ("validating", "in_progress")
+    wait_ini(batched, "0")
+    assert batched.run(*BASELINE, "--record", "--batch").exit_code == 1
+    api.batches.states = ("completed",)
+    run = batched.run(*BASELINE, "--record-missing", "--batch", "-k", "t1 or t2")
+    assert "batch_0001 holds 4 answers to other samples, which stay to be collected" in " ".join(run.output.split()), run.output
+    assert (sorted(batched.recorded()), len(entries(batched))) == (["t1", "t2"], 1)
+    # From nothing but the API's listing, and what is recorded.
+    (batched.cassettes / "batches.json").unlink()
+    assert batched.run(*BASELINE, "--record-missing", "--batch", "--snapshot-update").exit_code == 0
+    assert (len(api.batches.made), len(api.batches.asked), len(batched.recorded())) == (1, 6, 6)
+    assert not (batched.cassettes / "small/unfinished.json").exists()
+
+
 def test_lines_that_fail_or_expire_are_left_to_record_missing(batched: Project, api: ApiServer) -> None:
     failed = {"status_code": 400, "request_id": "r", "body": {"error": {"message": "It is too long.", "code": "too_long"}}}
     api.batches.faults = {"/t2@": {"response": failed}}

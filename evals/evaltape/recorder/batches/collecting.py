@@ -10,6 +10,7 @@ from evaltape.recorder.batches.lines import Reply, read_reply
 from evaltape.recorder.lane import Call
 from evaltape.recording.cassettes import BATCH
 from evaltape.suite.pricing import most_usd
+from evaltape.text import counted
 
 if TYPE_CHECKING:
     from evaltape.recorder.batches.drive import Awaited, Drive
@@ -29,6 +30,9 @@ async def collect(drive: "Drive", awaited: "Awaited") -> None:
         if awaited.hold is not None and not awaited.hold.has_ended:
             awaited.hold.settle(cost_usd)
         drive.end(awaited.calls, _why_none(awaited))
+    if awaited.others:
+        drive.note(f"{batch.id} holds {counted(awaited.others, 'answer')} to other samples, which stay to be collected")
+        return
     if awaited.submission is not None:
         drive.submissions.remove(awaited.submission)
     if batch.input_file is not None:
@@ -58,11 +62,11 @@ async def _record(drive: "Drive", awaited: "Awaited", file: IO[bytes]) -> float:
 async def _record_one(drive: "Drive", call: Call, reply: Reply) -> float:
     lane, calls, body = drive.lane, drive.recorder.calls, call.ask.body()
     try:
-        counted = await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, BATCH))
+        cost = await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, BATCH))
     except CallFailed as failure:
         calls.end(lane, call, lane.endpoint.shown(failure.message))
         return 0.0
-    return counted.usd if counted.is_whole else most_usd(lane.model, body)
+    return cost.usd if cost.is_whole else most_usd(lane.model, body)
 
 
 def _why_none(awaited: "Awaited") -> str:

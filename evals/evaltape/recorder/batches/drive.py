@@ -18,6 +18,7 @@ import msgspec
 
 from evaltape.errors import RecordingError
 from evaltape.recorder.api.failures import CallFailed
+from evaltape.recorder.batches.belonging import still_of_use
 from evaltape.recorder.batches.collecting import collect
 from evaltape.recorder.batches.host import BatchHost, RemoteBatch, names_in
 from evaltape.recorder.batches.lines import custom_id
@@ -26,8 +27,9 @@ from evaltape.recorder.budget import Hold, OverBudget
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.tuning.asking import Asking, Patience
-from evaltape.recording.submissions import Submission, Submissions
+from evaltape.recording.submissions import Submission
 from evaltape.text import counted, duration
+from evaltape.workspace import Workspace
 
 FIRST_POLL_S, LONGEST_POLL_S = 1.0, 30.0
 USED_FOR_S = 30 * 86400.0
@@ -43,6 +45,8 @@ class Awaited(msgspec.Struct):
     batch: RemoteBatch
     calls: dict[str, Call]
     """By `custom_id`."""
+    others: int = 0
+    """How many of its requests are for a later session."""
     submission: Submission | None = None
     """Its entry in `batches.json`."""
     hold: Hold | None = None
@@ -57,7 +61,7 @@ class Drive:
         *,
         lane: Lane,
         recorder: Recorder,
-        submissions: Submissions,
+        workspace: Workspace,
         collecting: asyncio.Semaphore,
         until: float,
         wait_s: float,
@@ -66,7 +70,9 @@ class Drive:
         """`until` is by the monotonic clock, `wait_s` what the user set, `command` what collects."""
         self.lane = lane
         self.recorder = recorder
-        self.submissions = submissions
+        self.submissions = workspace.submissions
+        self._workspace = workspace
+        self._asked: tuple[str, ...] = ()
         self.patience = PATIENCE
         self.asking = Asking(lane.endpoint, PATIENCE, self.show, {})
         self.host = BatchHost(self.asking)
@@ -122,6 +128,7 @@ class Drive:
                 self._calls[custom_id(self.lane, call.ask, call.ask.body())] = call
             except RecordingError as error:
                 self.recorder.calls.end(self.lane, call, str(error))
+        self._asked = tuple(self._calls)
 
     def _take(self, names: set[str]) -> dict[str, Call]:
         """Take the calls of these names from those that are in no batch yet."""
@@ -189,10 +196,11 @@ class Drive:
         elif requests is None and not batch.is_under_way:
             names = (await self._names_in(batch.output_file) or set()) | (await self._names_in(batch.error_file) or set())
         calls = self._take(set(self._calls) if names is None else names)
+        others = still_of_use(self._workspace, names or (), self._asked)
         if calls:
-            self._awaited.append(Awaited(batch, calls, submission))
+            self._awaited.append(Awaited(batch, calls, others, submission))
             self.note(f"{batch.id} with {counted(len(calls), 'call')} was submitted before: nothing is submitted for these")
-        elif submission is not None:
+        elif submission is not None and not others:
             self.note(f"{batch.id} holds no request that is missing today, and isn't waited for")
             self.submissions.remove(submission)
 
@@ -212,7 +220,7 @@ class Drive:
         except (OverBudget, CallFailed) as error:
             self.end(self._take(set(chunk.names)), self.lane.endpoint.shown(f"not in a batch: {error or error.args}"))
             return
-        self._awaited.append(Awaited(batch, self._take(set(chunk.names)), submission, hold))
+        self._awaited.append(Awaited(batch, self._take(set(chunk.names)), 0, submission, hold))
 
     # ------------------------------------------------------------ waiting
 

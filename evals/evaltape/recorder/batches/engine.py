@@ -47,7 +47,7 @@ class BatchEngine:
             drive = Drive(
                 lane=lane,
                 recorder=recorder,
-                submissions=workspace.submissions,
+                workspace=workspace,
                 collecting=self._collecting,
                 until=self._until,
                 wait_s=self._settings.batch_wait_s,
