@@ -160,6 +160,7 @@ def test_orders_are_in_each_hosts_own_form(hosts: Hosts) -> None:
     assert "suffix" not in orders["bedrock"]
     assert orders["litellm"]["custom_llm_provider"] == "vertex_ai"
     assert orders["together"]["training_type"] == {"type": "Lora"}
+    assert orders["zhipu"]["hyperparameters"] == {"n_epochs": 1, "learning_rate": 2}
     assert orders["openai"]["method"]["supervised"]["hyperparameters"] == {"n_epochs": 1}
     uploads = [call.fields["file"][1] for call in hosts.servers["azure"].asked("/files")]
     assert all(content.startswith(b"\xef\xbb\xbf") for content in uploads)

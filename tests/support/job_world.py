@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from evaltape.finetuning.host import Api
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.finetuning.recorded_job import Job
-from evaltape.finetuning.services import SERVICES
+from evaltape.finetuning.services import SERVICES, Service
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget
 from evaltape.recorder.tuning.asking import Patience
 from evaltape.recorder.tuning.drive import Assignment, Result
 from evaltape.recorder.tuning.driver import drive_job
+from evaltape.recorder.tuning.openai_host import OpenAIHost
 from evaltape.recorder.tuning.states import State
 from evaltape.suite.definition import Finetune
 from hypothesis import strategies as st
@@ -200,6 +202,13 @@ worlds = st.builds(
 # ---------------------------------------------------------------- playing
 
 
+class Zhipu(OpenAIHost):
+    """A host by a `Service` of the user's."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api, Service(top_level=True, takes_metadata=False, takes_seed=False))
+
+
 def deploy(job: Job) -> str:
     """The suite's `deploy`: a deployment named after the tuned model's job."""
     return f"deployed-{job.id}"
@@ -290,7 +299,7 @@ class Stage:
     def _job_at(self, shape: str) -> Finetune:
         """The job as a suite for this host says it."""
         deploy = "tests.support.job_world:deploy" if SHAPES[shape].serves == "deployment" else None
-        service = shape if shape in SERVICES else "openai"
+        service = "tests.support.job_world:Zhipu" if shape == "zhipu" else shape if shape in SERVICES else "openai"
         extra = EXTRA.get(shape, {})
         job = self._prepared.job
         return msgspec.structs.replace(job, poll_seconds=0.01, service=service, extra=extra, deploy=deploy)

@@ -60,7 +60,14 @@ SHAPES: dict[str, Quirks] = {
     ),
     # Tried on a server in this shape: `create` as a status, hyperparameters at the top, a list of reasons.
     "zhipu": Quirks(
-        keeps_metadata=False, filters="ignored", begins="create", reads="both", null_lists=True, reasons="list", own_seed=1
+        keeps_metadata=False,
+        filters="ignored",
+        begins="create",
+        reads="top",
+        refuses=("seed", "metadata"),
+        null_lists=True,
+        reasons="list",
+        own_seed=1,
     ),
     # No host known: each fact of the others at its worst.
     "nameless": Quirks(
