@@ -1,13 +1,16 @@
 """docs/reports.md names every key of the results file, and no other."""
 
 import re
+from typing import get_args
 
 from evaltape.reporting.facts import Accepted, Unfinished
+from evaltape.reporting.scoreboard import COLUMNS
+from evaltape.scoring.bounds import Verdict
 from evaltape.scoring.noise import Noise
 from msgspec.structs import replace
 
 from tests.support.forked import REPOSITORY
-from tests.support.report_facts import facts, suite_of, with_against, with_model, with_mutants, with_slices
+from tests.support.report_facts import facts, suite_of, with_against, with_judges, with_model, with_mutants, with_slices
 
 PAGE = (REPOSITORY / "docs/reports.md").read_text(encoding="utf-8")
 
@@ -19,7 +22,7 @@ def keys_of(heading: str) -> set[str]:
 
 
 def test_the_page_names_every_key_of_the_results_file():
-    made = with_mutants(with_against(with_slices(facts())))
+    made = with_judges(with_mutants(with_against(with_slices(facts()))))
     noise = Noise(3, 12, 12, 0.4, 0.01, 0.02, 24.0)
     made = with_model(
         made,
@@ -33,6 +36,18 @@ def test_the_page_names_every_key_of_the_results_file():
     suite = replace(made).as_json()["suites"]["made"]
     assert keys_of("Of a suite:") == set(suite)
     assert keys_of("Of a model:") == set(suite["models"]["base"])
+
+
+def first_column(heading: str) -> list[str]:
+    """The words in the first column of the table that begins with a title."""
+    rows = PAGE.split(f"\n| {heading} |")[1].split("\n\n")[0].splitlines()[2:]
+    return [row.split("|")[1].strip().strip("`") for row in rows]
+
+
+def test_the_page_explains_every_column_and_every_verdict():
+    titles = dict.fromkeys(title for titles in COLUMNS.values() for title in titles if title)
+    assert sorted(first_column("column")) == sorted(titles)
+    assert first_column("verdict") == list(get_args(Verdict))
 
 
 def test_the_line_of_a_cause_is_that_of_a_run():

@@ -363,4 +363,5 @@ def _prediction(prediction: Prediction | None, suite: SuiteResults) -> Data | No
     raw = {"raw": prediction.answer.raw} if prediction.answer.raw else {}
     data: Data = {"text": prediction.text, **raw, "scores": [prediction.scores.get(name) for name in suite.metrics]}
     data |= {"unscored": dict(prediction.unscored)} if prediction.unscored else {}
+    data |= {"came": prediction.answer.came} if prediction.answer.came else {}
     return {**data, "truncated": True} if prediction.truncated else data

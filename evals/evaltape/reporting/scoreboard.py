@@ -20,6 +20,16 @@ MOST_SLICES = 20
 """As many slices of a column are shown, the worst first."""
 
 
+COLUMNS: Mapping[str, tuple[str, str, str, str]] = {
+    "models": ("", "mean", "95% interval", "gate"),
+    "slices": ("", "mean", "95% interval", "slice gate"),
+    "comparisons": ("", "change", "interval", "bound"),
+    "against": ("", "change", "interval", "bound"),
+    "judges": ("judges", "share", "95% interval", "exam"),
+}
+"""The titles of each table; a column of verdicts follows."""
+
+
 class Line(msgspec.Struct, frozen=True):
     """One metric: a mean or a difference with its interval and, if there is one, its bound and the verdict."""
 

@@ -14,6 +14,7 @@ from evaltape.reporting.numbers import shown
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.scoreboard import (
+    COLUMNS,
     Group,
     Line,
     against_groups,
@@ -36,11 +37,11 @@ LEAST_WIDTHS = (9, 8, 18, 13)
 WIDEST_NAME = 28
 NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
 CASE_INDENT = 14
+"""The least, of the texts beneath a sample."""
 FEW = 3
+"""How many samples are shown behind the first of several failures."""
 MOST_FILES = 10
 """How many files a command to remove them names."""
-"""How many samples are shown behind the first of several failures."""
-"""The least, of the texts beneath a sample."""
 
 
 def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
@@ -86,12 +87,15 @@ def _print_causes(reporter: pytest.TerminalReporter, suite: SuiteResults) -> Non
 
 
 def _print_tables(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
-    slices = list(slice_groups(suite, everything=reporter.verbosity > 0))
-    _print_table(reporter, ("", "mean", "95% interval", "gate"), list(model_groups(suite)))
-    _print_table(reporter, ("", "mean", "95% interval", "slice gate"), slices)
-    _print_table(reporter, ("", "change", "interval", "bound"), list(comparison_groups(suite)))
-    _print_table(reporter, ("", "change", "interval", "bound"), list(against_groups(suite)))
-    _print_table(reporter, ("judges", "share", "95% interval", "exam"), list(judge_groups(suite)))
+    groups = {
+        "models": model_groups(suite),
+        "slices": slice_groups(suite, everything=reporter.verbosity > 0),
+        "comparisons": comparison_groups(suite),
+        "against": against_groups(suite),
+        "judges": judge_groups(suite),
+    }
+    for name, titles in COLUMNS.items():
+        _print_table(reporter, titles, list(groups[name]))
 
 
 def _print_table(reporter: pytest.TerminalReporter, titles: tuple[str, str, str, str], groups: list[Group]) -> None:

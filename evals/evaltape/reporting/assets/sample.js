@@ -47,6 +47,7 @@ function answer(model, prediction, wanted) {
     h("p", { class: "failed" }, `Not scored by ${name}: ${reason}`),
   );
   const title = h("h3", {}, model.key, model.kind === "finetuned" ? h("span", { class: "quiet" }, " tuned") : null);
+  const came = { batch: "Through the Batch API.", "answers-from": "From the output of another engine." }[prediction.came];
   const cut = prediction.truncated ? h("p", { class: "quiet" }, "Cut short at the length limit.") : null;
   const failure = prediction.failure ? h("p", { class: "failed" }, `Failed: ${prediction.failure}`) : null;
   return h(
@@ -59,6 +60,7 @@ function answer(model, prediction, wanted) {
     prediction.failure && !prediction.text ? null : predictionText(prediction, wanted),
     prediction.raw ? rawText(prediction.raw) : null,
     cut,
+    came ? h("p", { class: "quiet" }, came) : null,
   );
 }
 
