@@ -6,9 +6,10 @@ Only safetensors are read, never pickles, and no code that comes with a model is
 import hashlib
 import json
 import math
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from evaltape.errors import UserError
 
@@ -19,8 +20,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 _GIB = 2**30
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True, eq=False):
     """A model that is ready to generate."""
 
     model: Any
@@ -49,7 +49,7 @@ def load(folder: Path, *, name: str, dtype: str = "auto", context: int | None = 
         raise UserError(f"the weights of {name} in {folder} can't be loaded: {first_line(error)}") from None
     if model.device.type == "cpu":
         store_transposed(model)
-    return replace(described, model=model.eval())
+    return msgspec.structs.replace(described, model=model.eval())
 
 
 def describe(folder: Path, name: str, context: int | None = None) -> Loaded:
