@@ -116,13 +116,14 @@ def _registered(config: pytest.Config, evaluation: Evaluation) -> "Controller | 
     from evaltape.hooks.failures import FailuresByCause
     from evaltape.hooks.xdist import Distribution
 
-    controller = Controller(evaluation)
-    hooks = [controller, FailuresByCause(lambda: controller.results), Distribution(evaluation, controller)]
+    mutating = None
     if evaluation.settings.mutate:
         from evaltape.hooks.mutating import Mutating
 
-        hooks.append(Mutating(evaluation))
-    for each in hooks:
+        mutating = Mutating(evaluation)
+    controller = Controller(evaluation, mutating)
+    hooks = [controller, FailuresByCause(lambda: controller.results), Distribution(evaluation, controller), mutating]
+    for each in filter(None, hooks):
         register(each)
     return controller
 

@@ -161,11 +161,13 @@ def test_estimates_and_mutants(judged: JudgedProject, api: ApiServer) -> None:
         r"faithful: not judged: (\d+) of \1 verdicts on mutants are not recorded \(pytest --mutate --record", said
     )
     assert missing is not None, said
-    priced = judged.run("evals", "--mutate", "--record", "--estimate").output
+    # What is selected is judged, and nothing else is paid for.
+    priced = [judged.run("evals", *words, "--mutate", "--record", "--estimate").output for words in ((), ("-k", "chats-old"))]
     assert api.calls == 0
-    counts = [int(count) for count in re.findall(r"^  faithful +(\d+) ", priced, re.MULTILINE)]
-    mutated = judged.run("evals", "--mutate", "--record", "--results", str(judged.root / "out.json"))
-    assert asked(api) == {"judge-1": counts[0]}
+    both, old = (int(count) for text in priced for count in re.findall(r"^  faithful +(\d+) ", text, re.MULTILINE))
+    assert 0 < old < both
+    mutated = judged.run("evals", "-k", "chats-old", "--mutate", "--record", "--results", str(judged.root / "out.json"))
+    assert asked(api) == {"judge-1": old}
     assert "not judged" not in mutated.output
     found = json.loads((judged.root / "out.json").read_text())["suites"]["chats"]["mutants"]["old"]
     assert found["negate"] == {"applies_to": COUNT, "rouge1": None, "faithful": 1.0}

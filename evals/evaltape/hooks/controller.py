@@ -27,14 +27,17 @@ from evaltape.reporting import progress, terminal
 from evaltape.reporting.results import Results
 
 if TYPE_CHECKING:
+    from evaltape.hooks.mutating import Mutating
     from evaltape.recorder.process import RecorderProcess
 
 
 class Controller:
     """The steps and the hooks of the controller, with the recorder if there is one."""
 
-    def __init__(self, evaluation: Evaluation) -> None:
+    def __init__(self, evaluation: Evaluation, mutating: "Mutating | None" = None) -> None:
         self.evaluation = evaluation
+        self.mutating = mutating
+        """With `--mutate`."""
         self.recorder: RecorderProcess | None = None
         self.results: Results | None = None
         """What the session found out, once it has ended."""
@@ -69,7 +72,7 @@ class Controller:
         from evaltape.hooks.selection import mutant_selection, selection
 
         failed = collected.testsfailed and not collected.config.option.continue_on_collection_errors
-        chosen = mutant_selection(self.evaluation) if self.evaluation.settings.mutate else None
+        chosen = mutant_selection(self.mutating.models, self.evaluation) if self.mutating else None
         if chosen is None:
             chosen = selection(collected.items, self.evaluation)
         wanted: Selection = [] if failed else chosen

@@ -7,7 +7,7 @@ import pytest
 
 from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.retirement import retirements
-from evaltape.hooks.selection import selected_calls, selected_models, selection
+from evaltape.hooks.selection import mutant_models, selected_calls, selected_models, selection
 from evaltape.options import as_usage_error
 from evaltape.recorder.api.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
@@ -57,9 +57,15 @@ class Listing:
             if not self.evaluation.workspaces:
                 self.open()
             for workspace in self.evaluation.workspaces.values():
-                lines = self._lines(workspace, selected, selected_models(session.items, workspace.name))
+                lines = self._lines(workspace, selected, self._models(session, workspace))
                 _print(session.config, f"{title}: {workspace.name}", lines)
         return True
+
+    def _models(self, session: pytest.Session, workspace: Workspace) -> list[str]:
+        """Return the keys of the models that the session would look at."""
+        if not self.evaluation.settings.mutate:
+            return selected_models(session.items, workspace.name)
+        return [model.key for model in mutant_models(session.items, self.evaluation) if model.suite == workspace.name]
 
     def _write_requests(self, session: pytest.Session) -> bool:
         from evaltape.recorder.batches.requests import write_requests

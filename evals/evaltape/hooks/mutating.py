@@ -10,6 +10,7 @@ import pytest
 
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.cases import MUTANTS, Case, case_of
+from evaltape.hooks.selection import mutant_models
 from evaltape.mutation.advice import TestedMutants
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.options import as_usage_error
@@ -23,13 +24,14 @@ class Mutating:
 
     def __init__(self, evaluation: Evaluation) -> None:
         self.evaluation = evaluation
-        self._selected: set[tuple[str, str]] = set()
+        self.models: list[Model] = []
+        """Those of what was selected; known once everything is collected."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the models of what is selected, and of the tests those of mutants."""
         cases = [case_of(item) for item in items]
-        self._selected = {_model_of(case) for case in cases if case is not None and case.judge is None}
+        self.models = mutant_models(items, self.evaluation)
         is_kept = [case is not None and case.subject == MUTANTS for case in cases]
         others = [item for item, kept in zip(items, is_kept, strict=True) if not kept]
         if others:
@@ -44,7 +46,7 @@ class Mutating:
             return
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         with as_usage_error():
-            for model in self._models():
+            for model in self.models:
                 if reporter is not None and reporter.verbosity >= 0:
                     reporter.write_line(f"damaging the answers of {model.key} ({model.suite})")
                 self.evaluation.mutants(model)
@@ -63,19 +65,6 @@ class Mutating:
                 terminalreporter.write_sep("=", f"mutants: {workspace.name}")
             for each in mutants:
                 _print(terminalreporter, each)
-
-    def _models(self) -> list[Model]:
-        """Return the models of what was selected; all if nothing of ours was."""
-        models = self.evaluation.models()
-        return [model for model in models if (model.suite, model.key) in self._selected] or models
-
-
-def _model_of(case: Case) -> tuple[str, str]:
-    """Return suite and key of the model that a test looks at; of a comparison, the candidate."""
-    if case.comparison is not None:
-        return case.suite, case.comparison.candidate
-    assert case.model is not None
-    return case.suite, case.model.key
 
 
 def _print(reporter: pytest.TerminalReporter, mutants: ModelMutants) -> None:

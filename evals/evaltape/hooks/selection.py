@@ -41,13 +41,20 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
     return [(suite, model, samples) for (suite, model), samples in wanted.items()]
 
 
-def mutant_selection(evaluation: Evaluation) -> Selection:
-    """Return what the recorder has to do for `--mutate --record`: the verdicts on every judged model's mutants."""
+def mutant_models(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Model]:
+    """Return the models that `--mutate` looks at: those of selected tests, of a comparison the candidate; else all."""
+    cases = [case for item in items if (case := case_of(item)) is not None and case.judge is None]
+    looked_at = {(case.suite, case.comparison.candidate if case.comparison else case.model.key) for case in cases}  # type: ignore[union-attr]
+    models = evaluation.models()
+    return [model for model in models if (model.suite, model.key) in looked_at] or models
+
+
+def mutant_selection(models: Iterable[Model], evaluation: Evaluation) -> Selection:
+    """Return what the recorder has to do for `--mutate --record`: the verdicts on the mutants of judged models."""
     return [
-        (workspace.name, verdicts_key(key, judge.key), [])
-        for workspace in evaluation.workspaces.values()
-        for judge in workspace.judges
-        for key in workspace.suite.models
+        (model.suite, verdicts_key(model.key, judge.key), [])
+        for model in models
+        for judge in evaluation.workspaces[model.suite].judges
     ]
 
 

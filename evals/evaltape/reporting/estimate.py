@@ -75,10 +75,11 @@ def estimate(
 ) -> Iterator[str]:
     """Yield lines of what recording the selected samples would ask and cost, and of what comparisons of them can decide.
 
-    `looked_at` are the models of all selected sample tests, also those whose answers come from a file.
+    `looked_at` are the models of all selected sample tests, also those whose answers come from a file; with `--mutate` those
+    whose answers are damaged.
     """
     if workspace.settings.mutate:
-        yield from _mutants(workspace)
+        yield from _mutants(workspace, looked_at)
         return
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
@@ -105,11 +106,11 @@ def estimate(
     yield from _labels(workspace, looked_at)
 
 
-def _mutants(workspace: "Workspace") -> Iterator[str]:
-    """Yield what `--mutate --record` would ask of judges."""
+def _mutants(workspace: "Workspace", looked_at: Collection[str]) -> Iterator[str]:
+    """Yield what `--mutate --record` would ask of judges about some models' answers."""
     from evaltape.reporting.judge_estimate import mutant_estimates
 
-    judges = [one for one in (ModelEstimate(*each) for each in mutant_estimates(workspace)) if one.calls]
+    judges = [one for one in (ModelEstimate(*each) for each in mutant_estimates(workspace, looked_at)) if one.calls]
     if not judges:
         yield "--mutate --record would call nothing: no verdict on a mutant is missing."
         return

@@ -24,10 +24,10 @@ def judge_estimates(workspace: Workspace, asked: Mapping[str, list[Sample]], loo
         yield _estimate(judge, _calls(workspace, judge, asked, looked_at))
 
 
-def mutant_estimates(workspace: Workspace) -> Iterator[Estimate]:
-    """Yield the calls to each judge for verdicts on the mutants of all models' answers."""
+def mutant_estimates(workspace: Workspace, looked_at: Iterable[str]) -> Iterator[Estimate]:
+    """Yield the calls to each judge for verdicts on the mutants of some models' answers."""
     for judge in workspace.judges:
-        models = workspace.suite.models.values()
+        models = [workspace.suite.models[key] for key in looked_at]
         yield _estimate(judge, ((it, 0) for model in models for it in unjudged_mutants(workspace, judge, model)))
 
 
