@@ -198,6 +198,10 @@ def test_a_batch_that_the_api_refuses_says_why(batched: Project, api: ApiServer)
     run = batched.run(*BASELINE, "--record-missing", "--batch", "--budget", "0.001")
     assert "it can cost up to" in run.output
     assert len(api.batches.made) == 1
+    (batched.cassettes / "batches.json").write_text("[{}]")
+    run = batched.run(*BASELINE, "--record-missing", "--batch")
+    run.assert_refused("batches.json: can't be read: Object missing required field `model`", "by their metadata at the API")
+    (batched.cassettes / "batches.json").unlink()
     api.batches.exists = False
     run = batched.run(*BASELINE, "--record-missing", "--batch")
     run.assert_refused(

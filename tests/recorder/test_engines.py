@@ -158,6 +158,9 @@ def test_ways_that_exclude_each_other_are_refused(project: Project) -> None:
         with pytest.raises(UserError) as error:
             settings_of(project.root, "evals", *words.split())
         assert message in str(error.value)
+    assert settings_of(project.root, "evals", "-o", "eval_batch_wait=90 min").batch_wait_s == 5400
+    with pytest.raises(UserError, match="eval_batch_wait = soon: it takes a time, as in 90 s, 30 min or 12 h"):
+        settings_of(project.root, "evals", "-o", "eval_batch_wait=soon")
 
 
 def test_what_the_page_does_with_ray_makes_answers(project: Project) -> None:

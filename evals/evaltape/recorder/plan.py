@@ -84,7 +84,7 @@ class Planner:
 
     def check_asked(self, workspace: Workspace, model: Model, table: str, training: bool = False) -> None:
         """Raise `UserError` if a model can't be asked, or not within the budget; `table` is where the suite says how."""
-        if not self.settings.batch and not self.settings.answers_from:
+        if not self.settings.answers_from:
             self._refuse_submitted(workspace, model)
         if not self.settings.asks_api:
             return
@@ -99,10 +99,10 @@ class Planner:
             self._check_budget(place, model, training)
 
     def _refuse_submitted(self, workspace: Workspace, model: Model) -> None:
-        """Refuse to ask for what is submitted as a batch, and would be paid twice."""
+        """Refuse to ask for what is submitted as a batch, and would be paid twice; `--batch` collects it."""
         submissions = workspace.submissions
         submitted = submissions.of(model.key)
-        if submitted:
+        if submitted and not self.settings.batch:
             names = listed([one.id or "an order without an answer" for one in submitted])
             calls = counted(sum(one.calls for one in submitted), "call")
             raise UserError(
