@@ -56,6 +56,7 @@ def test_a_judge_that_says_yes_to_all(tmp_path: Path) -> None:
     assert "Name the damage in the prompt of [judges.faithful], ask a stronger model, or take swap_names out of" in said
     assert "FAILED evals/test_baseline.py::test_gate[chats-old-faithful]" in done.output
     assert "the judge faithful failed its exam (swap_names, negate), so nothing may rest on it" in said
+    assert "other test of the suite failed" not in said
     assert "[judges.faithful] unexamined = true lets it, and says so everywhere" in said
     gate = results["models"]["old"]["gates"]["faithful"]
     assert (gate["verdict"], gate["passed"]) == ("failed", False)

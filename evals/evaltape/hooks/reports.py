@@ -29,6 +29,8 @@ def finding_in(report: object) -> Finding | None:
 
 def finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: pytest.TestReport) -> Finding | None:
     """Return what a test has found out by the end of a phase; None for nothing."""
+    if case.judge is not None and report.when == "call" and not evaluation.examined(case.judge).passed:
+        return None  # The results have the exam: the test's failure says nothing else.
     if report.when == "call":
         return _sample(case, evaluation) if case.subject == PREDICTION else _gate(item, case)
     if report.when == "setup" and report.outcome == "failed":
