@@ -139,6 +139,8 @@ class Findings(msgspec.Struct):
     """Other gates, by test id."""
     test_ids: dict[CallKey, str] = {}
     """By prediction the id of the first test of it that was collected."""
+    lost: set[CallKey] = set()
+    """Samples without an answer that a test failed for."""
     failures: dict[str, str] = {}
     """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of none."""
     mutants: dict[tuple[str, str], "ModelMutants"] = {}
@@ -163,6 +165,8 @@ class Findings(msgspec.Struct):
                 self.leads[finding.suite, finding.sample] = finding.lead
                 if passed is False and answer.failure is None:
                     self.failures[test_id] = finding.suite
+                elif passed is False:
+                    self.lost.add((finding.suite, finding.model, finding.sample))
             case Ran(suite=suite) if passed is False:
                 self.failures[test_id] = suite
 

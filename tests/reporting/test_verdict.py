@@ -134,10 +134,15 @@ def test_accepted_scores_that_changed_or_are_missing_are_told():
     ]
 
 
-def test_failed_predictions_are_counted_and_fail_only_what_does_not_allow_them():
-    assert parts(session(True, True, failed=2, is_red=True))[1] == ("2 of 9 predictions failed", "failed")
+def test_failed_predictions_are_counted_and_are_a_failure_where_a_test_says_so():
+    assert parts(session(True, True, failed=2, is_red=True, lost=2))[1] == ("2 of 9 predictions failed", "failed")
     allowed = with_model(session(True, True, failed=2), "base", allow_failed=2)
     assert parts(allowed)[1] == ("2 of 9 predictions failed", "open")
+
+
+def test_failed_predictions_that_no_test_failed_for_leave_the_suite_open_also_where_another_is_red():
+    assert parts(session(None, failed=2))[1] == ("2 of 9 predictions failed", "open")
+    assert parts(session(True, True, failed=2, is_red=True))[1] == ("2 of 9 predictions failed", "open")
 
 
 def test_an_unfinished_recording_is_told():

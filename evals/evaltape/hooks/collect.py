@@ -81,6 +81,7 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str
             for test_id, test in findings.tests.items()
             if test.suite == workspace.name
         ),
+        lost=sum(suite == workspace.name for suite, _, _ in findings.lost),
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
         causes=(*causes(view), *_verdict_causes(view, judges)),
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),

@@ -112,6 +112,8 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """By model, with `--mutate`."""
     tests: tuple[OwnGate, ...] = ()
     """The gates that users wrote."""
+    lost: int = 0
+    """How many samples without an answer a test failed for."""
     other_failures: int = 0
     """Failed tests of the suite that nothing else here stands for: on single samples that were answered, on jobs."""
     causes: tuple[Cause, ...] = ()

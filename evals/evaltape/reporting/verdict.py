@@ -71,7 +71,7 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
         *_against(suite),
         *_judges(suite),
         *_accepted(suite),
-        *_failed_samples(suite, results.is_red),
+        *_failed_samples(suite),
         *_failed_tests(suite.other_failures, "other test of the suite", "other tests of the suite"),
         *(failures_elsewhere(results) if len(results.suites) == 1 else ()),
     ]
@@ -169,11 +169,12 @@ def _accepted(suite: SuiteResults) -> Iterator[Part]:
         yield Part(f"no scores of {counted(new, 'model')} are accepted yet", FAILED)
 
 
-def _failed_samples(suite: SuiteResults, is_red: bool) -> Iterator[Part]:
+def _failed_samples(suite: SuiteResults) -> Iterator[Part]:
+    """Yield what failed of the samples; it is a failure where a test says so, and otherwise open."""
     models = suite.models.values()
     failed = sum(model.failed for model in models)
     if failed:
-        state: State = FAILED if is_red or any(model.too_many_failed for model in models) else OPEN
+        state: State = FAILED if suite.lost else OPEN
         yield Part(f"{failed:,} of {counted(sum(model.samples for model in models), 'prediction')} failed", state)
     for model in models:
         if model.unfinished:
