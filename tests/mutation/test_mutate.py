@@ -8,8 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
+from evaltape.errors import UserError
 
 from tests.mutation.samples import share_by_counting
+from tests.support.options import settings_of
 from tests.support.project import ROUGE1, Project, Run
 from tests.support.server import ApiServer
 from tests.support.tuning import TuningProject
@@ -366,16 +368,25 @@ def test_an_operator_that_cannot_be_used_is_one_message(strict: Project, operato
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--record", "--mutate damages recorded answers to see which gate notices, --record calls the API: use one of them"),
-        ("--record-missing", "--record-missing calls the API: use one of them"),
+        (
+            "--record-missing",
+            "--mutate damages recorded answers to see which gate notices, --record-missing calls models: use one of them",
+        ),
         ("--estimate", "--estimate lists what a recording costs: use one of them"),
         ("--retiring", "--retiring lists which models end: use one of them"),
         ("--samples=3", "--samples 3 looks at a part of the samples, which decides no gate: use one of them"),
         ("--snapshot-update", "--snapshot-update accepts the scores of a run: use one of them"),
     ],
 )
-def test_mutate_is_refused_beside_what_it_cannot_mean(recorded: Project, option: str, message: str) -> None:
-    recorded.run("evals", "--mutate", option).assert_refused(message)
+def test_mutate_is_refused_beside_what_it_cannot_mean(project: Project, option: str, message: str) -> None:
+    with pytest.raises(UserError) as raised:
+        settings_of(project.root, "evals", "--mutate", option)
+    assert message in str(raised.value)
+
+
+def test_mutate_may_record(project: Project) -> None:
+    settings = settings_of(project.root, "evals", "--mutate", "--record")
+    assert settings.mutate and settings.records
 
 
 def test_collect_only_lists_the_tests_and_damages_nothing(strict: Project) -> None:
