@@ -7,6 +7,7 @@ import pytest
 
 from tests.against.conftest import AGAINST
 from tests.support.git import git
+from tests.support.project import Project
 
 PAGE = (Path(__file__).parents[2] / "docs/against.md").read_text(encoding="utf-8")
 
@@ -21,7 +22,7 @@ def without_commit(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("block", blocks("text"), ids=["against", "estimate"])
-def test_outputs_of_the_page_are_those_of_its_commands(repository, block):
+def test_outputs_of_the_page_are_those_of_its_commands(repository: Project, block: str) -> None:
     git(repository.root, "switch", "--quiet", "worse")
     args = ["--estimate"] if "can decide" in block else ["--against", "main"]
     output = without_commit(repository.run("evals", "-p", "no:xdist", *args).output)
@@ -30,13 +31,13 @@ def test_outputs_of_the_page_are_those_of_its_commands(repository, block):
     assert output[start : start + len(wanted)] == wanted
 
 
-def test_the_suite_of_the_page_is_read(repository):
+def test_the_suite_of_the_page_is_read(repository: Project) -> None:
     repository.edit_suite(AGAINST, "\n" + blocks("toml")[0])
     run = repository.run("evals/test_comparisons.py::test_against", "--against", "HEAD~1", "-p", "no:xdist")
     run.assert_outcomes(passed=1)
 
 
-def test_tests_of_the_page_run(repository):
+def test_tests_of_the_page_run(repository: Project) -> None:
     git(repository.root, "switch", "--quiet", "worse")
     written, own = blocks("python")
     assert written in (repository.root / "evals/test_comparisons.py").read_text()

@@ -70,46 +70,48 @@ def refused(root: Path, ref: str) -> str:
         ("origin/main^{commit}", "m4"),
     ],
 )
-def test_a_branch_means_its_merge_base_with_head_and_all_else_itself(topic, ref, tag):
+def test_a_branch_means_its_merge_base_with_head_and_all_else_itself(topic: Path, ref: str, tag: str) -> None:
     assert found(topic, ref).id == git(topic, "rev-parse", tag)
 
 
-def test_a_local_branch_and_a_full_commit_id(origin):
+def test_a_local_branch_and_a_full_commit_id(origin: Path) -> None:
     assert found(origin, "topic").id == git(origin, "rev-parse", "m2")
     tip = git(origin, "rev-parse", "topic")
     assert found(origin, tip).id == tip
 
 
-def test_what_was_just_fetched_means_its_merge_base(origin, topic):
+def test_what_was_just_fetched_means_its_merge_base(origin: Path, topic: Path) -> None:
     git(topic, "fetch", "--quiet", "origin", "main")
     assert found(topic, "FETCH_HEAD").id == git(topic, "rev-parse", "m2")
 
 
-def test_the_merge_commit_that_ci_checks_out_is_compared_with_the_tip_of_main(topic):
+def test_the_merge_commit_that_ci_checks_out_is_compared_with_the_tip_of_main(topic: Path) -> None:
     git(topic, "checkout", "--quiet", "--detach")
     git(topic, "merge", "--quiet", "--message", "as GitHub would merge it", "origin/main")
     assert found(topic, "origin/main").id == git(topic, "rev-parse", "m4")
 
 
-def test_messages_name_the_merge_base_where_it_is_another_commit(topic):
+def test_messages_name_the_merge_base_where_it_is_another_commit(topic: Path) -> None:
     day = git(topic, "show", "--no-patch", "--format=%cs", "m2")
     assert found(topic, "main").title == f"main (merge base {git(topic, 'rev-parse', 'm2')[:10]} of {day})"
     assert "merge base" not in found(topic, "m2").title
 
 
-def test_a_tag_named_like_no_branch_is_not_moved(origin):
+def test_a_tag_named_like_no_branch_is_not_moved(origin: Path) -> None:
     git(origin, "tag", "--force", "release", "topic")
     assert found(origin, "release").id == git(origin, "rev-parse", "topic")
 
 
-def test_a_linked_worktree_and_a_folder_inside_are_in_the_repository(origin, tmp_path):
+def test_a_linked_worktree_and_a_folder_inside_are_in_the_repository(origin: Path, tmp_path: Path) -> None:
     git(origin, "worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"), "topic")
     (tmp_path / "linked/inside").mkdir()
     assert found(tmp_path / "linked/inside", "main").id == git(origin, "rev-parse", "m2")
     git(origin, "worktree", "remove", "--force", str(tmp_path / "linked"))
 
 
-def test_what_a_git_hook_is_given_does_not_lead_to_another_repository(topic, tmp_path, monkeypatch):
+def test_what_a_git_hook_is_given_does_not_lead_to_another_repository(
+    topic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "other").mkdir()
     commit(tmp_path / "other", "of another repository")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
@@ -123,19 +125,19 @@ def test_what_a_git_hook_is_given_does_not_lead_to_another_repository(topic, tmp
 # ---------------------------------------------------------------- what isn't there
 
 
-def test_an_unknown_ref_is_told_with_the_nearest_name_and_those_there_are(origin):
+def test_an_unknown_ref_is_told_with_the_nearest_name_and_those_there_are(origin: Path) -> None:
     message = refused(origin, "topik")
     assert message.startswith("--against topik: no such git ref or folder. Did you mean 'topic'? Refs here: ")
     assert "main" in message and "m1" in message
 
 
-def test_a_ref_that_is_perhaps_on_the_remote_is_told_with_the_command_that_fetches_it(topic):
+def test_a_ref_that_is_perhaps_on_the_remote_is_told_with_the_command_that_fetches_it(topic: Path) -> None:
     message = refused(topic, "release-2")
     assert message.endswith("git fetch origin release-2:refs/remotes/origin/release-2")
 
 
 @pytest.mark.parametrize("ref", ["main", "origin/main"])
-def test_a_shallow_clone_without_the_branch_names_a_command_that_fetches_it(origin, tmp_path, ref):
+def test_a_shallow_clone_without_the_branch_names_a_command_that_fetches_it(origin: Path, tmp_path: Path, ref: str) -> None:
     clone = shallow(origin, tmp_path)
     message = refused(clone, ref)
     command = "git fetch --unshallow origin main:refs/remotes/origin/main"
@@ -144,7 +146,7 @@ def test_a_shallow_clone_without_the_branch_names_a_command_that_fetches_it(orig
     assert found(clone, ref).id == git(origin, "rev-parse", "m2")
 
 
-def test_a_shallow_clone_without_the_merge_base_names_a_command_that_fetches_it(origin, tmp_path):
+def test_a_shallow_clone_without_the_merge_base_names_a_command_that_fetches_it(origin: Path, tmp_path: Path) -> None:
     clone = shallow(origin, tmp_path, "--no-single-branch")
     message = refused(clone, "main")
     assert message == (
@@ -156,13 +158,13 @@ def test_a_shallow_clone_without_the_merge_base_names_a_command_that_fetches_it(
 
 
 @pytest.mark.parametrize("ref", ["HEAD~1", "m1"])
-def test_a_shallow_clone_without_a_commit_says_so(origin, tmp_path, ref):
+def test_a_shallow_clone_without_a_commit_says_so(origin: Path, tmp_path: Path, ref: str) -> None:
     ref = git(origin, "rev-parse", ref) if ref == "m1" else ref
     clone = shallow(origin, tmp_path)
     assert refused(clone, ref).endswith("This clone is shallow and may lack it: git fetch --unshallow")
 
 
-def test_branches_without_a_common_commit_have_no_merge_base(origin, tmp_path):
+def test_branches_without_a_common_commit_have_no_merge_base(origin: Path, tmp_path: Path) -> None:
     shutil.copytree(origin, tmp_path / "two")
     git(tmp_path / "two", "switch", "--quiet", "--orphan", "alone")
     commit(tmp_path / "two", "alone")
@@ -170,39 +172,39 @@ def test_branches_without_a_common_commit_have_no_merge_base(origin, tmp_path):
     assert message == "--against main: it has no commit in common with HEAD, so there is no merge base. Name a commit instead"
 
 
-def test_what_is_no_commit_is_refused(origin):
+def test_what_is_no_commit_is_refused(origin: Path) -> None:
     assert (
         refused(origin, "main:file.txt") == "--against main:file.txt: it names no commit. It takes a branch, a tag or a commit"
     )
 
 
 @pytest.mark.parametrize("ref", ["--help", "", " "])
-def test_what_looks_like_an_option_is_never_given_to_git(origin, ref):
+def test_what_looks_like_an_option_is_never_given_to_git(origin: Path, ref: str) -> None:
     assert refused(origin, ref).endswith("it takes a branch, a tag, a commit or a folder of recordings")
 
 
-def test_a_folder_without_git_says_what_else_it_takes(tmp_path):
+def test_a_folder_without_git_says_what_else_it_takes(tmp_path: Path) -> None:
     message = refused(tmp_path, "main")
     assert "is not in a git repository, so there is nothing to compare with. It also takes a folder" in message
 
 
-def test_a_repository_without_a_commit_says_so(tmp_path):
+def test_a_repository_without_a_commit_says_so(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
     assert refused(tmp_path, "main") == "--against main: there is no commit yet to compare with"
 
 
-def test_without_git_one_message_says_so(origin, monkeypatch, tmp_path):
+def test_without_git_one_message_says_so(origin: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refused(origin, "main").startswith("--against main: git is not installed")
 
 
-def test_a_repository_of_another_user_is_told_in_gits_own_words(origin, monkeypatch):
+def test_a_repository_of_another_user_is_told_in_gits_own_words(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     message = refused(origin, "main")
     assert "dubious ownership" in message and "git config --global --add safe.directory" in message
 
 
-def test_a_name_with_control_characters_is_shown_and_not_printed(origin):
+def test_a_name_with_control_characters_is_shown_and_not_printed(origin: Path) -> None:
     assert "\x1b" not in refused(origin, "ma\x1b[31min")
 
 
@@ -215,13 +217,13 @@ def with_samples(folder: Path) -> Path:
     return folder
 
 
-def test_a_folder_is_taken_where_no_ref_has_its_name(origin, monkeypatch):
+def test_a_folder_is_taken_where_no_ref_has_its_name(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(origin.parent)
     with_samples(origin.parent / "nightly")
     assert find_tree("nightly", origin).commit is None
 
 
-def test_what_is_a_ref_and_a_folder_is_the_ref_and_with_a_dot_the_folder(origin, monkeypatch):
+def test_what_is_a_ref_and_a_folder_is_the_ref_and_with_a_dot_the_folder(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(origin.parent)
     with_samples(origin.parent / "main")
     assert find_tree("main", origin).commit == git(origin, "rev-parse", "main")
@@ -229,14 +231,18 @@ def test_what_is_a_ref_and_a_folder_is_the_ref_and_with_a_dot_the_folder(origin,
     assert find_tree(str(origin.parent / "main"), origin).commit is None
 
 
-def test_no_folder_stands_in_for_a_ref_that_can_not_be_read(origin, tmp_path, monkeypatch):
+def test_no_folder_stands_in_for_a_ref_that_can_not_be_read(
+    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with_samples(tmp_path / "main")
     known = shallow(origin, tmp_path, "--no-single-branch")
     assert "this clone is shallow and lacks the commit where main and HEAD went apart" in refused(known, "main")
 
 
-def test_a_folder_that_holds_nothing_to_compare_with_is_refused_with_what_git_says_of_its_name(origin, tmp_path, monkeypatch):
+def test_a_folder_that_holds_nothing_to_compare_with_is_refused_with_what_git_says_of_its_name(
+    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "main").mkdir()
     message = refused(shallow(origin, tmp_path), "main")

@@ -8,14 +8,16 @@ import pytest
 
 from tests.against.conftest import AGAINST, found_in, rewrite_answer
 from tests.support.git import commit, git
+from tests.support.project import Project, Run
+from tests.support.server import ApiServer
 
 
-def on(repository, branch):
+def on(repository: Project, branch: str) -> Project:
     git(repository.root, "switch", "--quiet", branch)
     return repository
 
 
-def table(run):
+def table(run: Run) -> list[str]:
     """The lines of the table, from its first model on."""
     lines = run.output.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("small against "))
@@ -25,7 +27,7 @@ def table(run):
 # ---------------------------------------------------------------- the three commits
 
 
-def test_an_improved_prompt_passes(repository):
+def test_an_improved_prompt_passes(repository: Project) -> None:
     against = on(repository, "main").results("--against", "HEAD~1", "-p", "no:xdist")["against"]
     assert (against["ref"], against["commit"]) == ("HEAD~1", git(repository.root, "rev-parse", "base"))
     found = against["models"]["small"]["rouge1"]
@@ -36,7 +38,7 @@ def test_an_improved_prompt_passes(repository):
     assert found["low"] < found["difference"] < found["high"]
 
 
-def test_a_worse_prompt_fails_with_any_number_of_workers(repository, workers):
+def test_a_worse_prompt_fails_with_any_number_of_workers(repository: Project, workers: str) -> None:
     run = on(repository, "worse").run("evals", "--against", "base", "--results", "results.json", workers)
     run.assert_outcomes(passed=42, failed=2)
     found = found_in(repository)
@@ -48,7 +50,7 @@ def test_a_worse_prompt_fails_with_any_number_of_workers(repository, workers):
     assert "recorded with another prompt (line 1 differs)" in run.output
 
 
-def test_a_branch_behind_main_is_compared_with_the_commit_that_it_began_at(repository):
+def test_a_branch_behind_main_is_compared_with_the_commit_that_it_began_at(repository: Project) -> None:
     on(repository, "worse")
     paths = [repository.root / name for name in ("main.json", "base.json")]
     for ref, path in zip(("main", "base"), paths, strict=True):
@@ -60,7 +62,7 @@ def test_a_branch_behind_main_is_compared_with_the_commit_that_it_began_at(repos
     assert tip["small"]["rouge1"]["difference"] < main["models"]["small"]["rouge1"]["difference"] - 0.1
 
 
-def test_an_added_row_leaves_the_others_as_they_were(repository):
+def test_an_added_row_leaves_the_others_as_they_were(repository: Project) -> None:
     run = on(repository, "row").run("evals", "--against", "main", "--results", "results.json", "-p", "no:xdist")
     assert run.exit_code == 0, run.output
     found = found_in(repository)["rouge1"]
@@ -71,7 +73,7 @@ def test_an_added_row_leaves_the_others_as_they_were(repository):
     assert "small: nothing changed in the 40 samples in common; 1 sample added (new)" in run.output
 
 
-def test_a_few_unchanged_answers_pass_though_so_few_equal_differences_decide_nothing(repository):
+def test_a_few_unchanged_answers_pass_though_so_few_equal_differences_decide_nothing(repository: Project) -> None:
     git(repository.root, "switch", "--quiet", "--create", "again", "base")
     found = repository.results("--against", "base", "-p", "no:xdist")["against"]["models"]["small"]["rouge1"]
     assert (found["samples"], found["verdict"], found["passed"]) == (40, "passed", True)
@@ -80,7 +82,7 @@ def test_a_few_unchanged_answers_pass_though_so_few_equal_differences_decide_not
 # ---------------------------------------------------------------- what the terminal shows
 
 
-def test_the_table_shows_change_interval_bound_and_verdict(repository):
+def test_the_table_shows_change_interval_bound_and_verdict(repository: Project) -> None:
     run = on(repository, "worse").run("evals", "--against", "main", "-p", "no:xdist")
     base = git(repository.root, "rev-parse", "base")[:10]
     day = git(repository.root, "show", "--no-patch", "--format=%cs", "base")
@@ -94,7 +96,7 @@ def test_the_table_shows_change_interval_bound_and_verdict(repository):
     assert "max_drop" not in rouge2
 
 
-def test_a_failed_bound_says_what_happened_in_a_line(repository):
+def test_a_failed_bound_says_what_happened_in_a_line(repository: Project) -> None:
     run = on(repository, "worse").run("evals", "--against", "main", "-k", "test_against and rougeL", "-p", "no:xdist")
     message = next(line for line in run.output.splitlines() if line.startswith("-0."))
     assert message.startswith("-0.3174 failed: small rougeL against main (merge base ")
@@ -102,7 +104,7 @@ def test_a_failed_bound_says_what_happened_in_a_line(repository):
     assert "FAILED evals/test_comparisons.py::test_against[chats-small-rougeL] - -0.3174" in run.output
 
 
-def test_an_inconclusive_verdict_says_how_many_samples_would_settle_it(repository):
+def test_an_inconclusive_verdict_says_how_many_samples_would_settle_it(repository: Project) -> None:
     for sample in ("t01", "t04"):
         rewrite_answer(repository, sample, "nothing at all")
     run = repository.run("evals", "--against", "HEAD", "-p", "no:xdist", "-k", "test_against and rouge1")
@@ -114,14 +116,14 @@ def test_an_inconclusive_verdict_says_how_many_samples_would_settle_it(repositor
 # ---------------------------------------------------------------- what isn't checked
 
 
-def test_without_the_option_it_is_skipped_and_a_run_of_nothing_else_exits_0(repository):
+def test_without_the_option_it_is_skipped_and_a_run_of_nothing_else_exits_0(repository: Project) -> None:
     run = repository.run("evals", "-k", "test_against", "-rs", "-p", "no:xdist")
     run.assert_outcomes(skipped=2, deselected=42)
     assert run.exit_code == 0
     assert "not checked: no --against REF to compare with" in run.output
 
 
-def test_a_part_of_the_samples_decides_nothing(repository):
+def test_a_part_of_the_samples_decides_nothing(repository: Project) -> None:
     run = on(repository, "worse").run(
         "evals", "--against", "main", "--samples", "5", "--results", "results.json", "-rs", "-p", "no:xdist"
     )
@@ -132,13 +134,13 @@ def test_a_part_of_the_samples_decides_nothing(repository):
     assert (found["difference"], found["verdict"], found["passed"]) == (None, "not checked", None)
 
 
-def test_what_no_test_asserts_is_shown_and_not_called_passed(repository):
+def test_what_no_test_asserts_is_shown_and_not_called_passed(repository: Project) -> None:
     found = repository.results("--against", "HEAD~1", "-m", "sample", "-p", "no:xdist")["against"]["models"]["small"]["rouge1"]
     assert found["difference"] > 0.1
     assert (found["verdict"], found["passed"]) == ("not checked", None)
 
 
-def test_without_bounds_it_only_shows(repository):
+def test_without_bounds_it_only_shows(repository: Project) -> None:
     repository.edit_suite(AGAINST, "")
     run = repository.run("evals", "--against", "HEAD~1", "-p", "no:xdist")
     run.assert_outcomes(passed=42)
@@ -146,7 +148,7 @@ def test_without_bounds_it_only_shows(repository):
     assert "max_drop" not in run.output
 
 
-def test_marks_and_names_choose_it_as_any_other_gate(repository):
+def test_marks_and_names_choose_it_as_any_other_gate(repository: Project) -> None:
     run = repository.run("evals", "--against", "HEAD~1", "-m", "gate and baseline", "-k", "against and rougeL", "-n", "2")
     run.assert_outcomes(passed=1, deselected=43)
 
@@ -154,17 +156,17 @@ def test_marks_and_names_choose_it_as_any_other_gate(repository):
 # ---------------------------------------------------------------- errors
 
 
-def test_an_unknown_ref_ends_the_run_before_anything_is_paid(repository, api):
+def test_an_unknown_ref_ends_the_run_before_anything_is_paid(repository: Project, api: ApiServer) -> None:
     run = repository.run("evals", "--record", "--against", "mian", "-n", "2")
     run.assert_refused("--against mian: no such git ref or folder. Did you mean 'main'?")
     assert api.calls == 0
 
 
-def test_a_listing_of_models_that_end_takes_no_ref(repository):
+def test_a_listing_of_models_that_end_takes_no_ref(repository: Project) -> None:
     repository.run("evals", "--retiring", "--against", "main").assert_refused("--against compares recordings, --retiring lists")
 
 
-def test_nothing_is_checked_out_and_no_server_is_asked(repository):
+def test_nothing_is_checked_out_and_no_server_is_asked(repository: Project) -> None:
     before = repository.files()
     on(repository, "worse").run("evals", "--against", "main", "-p", "no:xdist", "-p", "no:cacheprovider")
     assert git(repository.root, "status", "--porcelain") == ""
@@ -173,7 +175,7 @@ def test_nothing_is_checked_out_and_no_server_is_asked(repository):
     assert after == {name: content for name, content in before.items() if not name.startswith(".git/")}
 
 
-def test_junit_xml_carries_change_interval_and_bound(repository):
+def test_junit_xml_carries_change_interval_and_bound(repository: Project) -> None:
     on(repository, "worse").run("evals", "--against", "main", "--junit-xml", "junit.xml", "-p", "no:xdist")
     cases = {case.get("name"): case for case in ElementTree.parse(repository.root / "junit.xml").iter("testcase")}
     properties = {
@@ -183,7 +185,7 @@ def test_junit_xml_carries_change_interval_and_bound(repository):
     assert (properties["max_drop"], properties["samples"]) == (0.02, 40)
 
 
-def test_an_estimate_knows_the_spread_between_two_recordings(repository):
+def test_an_estimate_knows_the_spread_between_two_recordings(repository: Project) -> None:
     run = repository.run("evals", "--estimate", "--against", "HEAD~1")
     line = next(line.split() for line in run.output.splitlines() if line.startswith("  small rouge1 (against)"))
     gains = [1 - 8 / 11] * 13 + [12 / 14 - 8 / 13] * 14 + [12 / 16 - 8 / 15] * 13
@@ -193,7 +195,7 @@ def test_an_estimate_knows_the_spread_between_two_recordings(repository):
 # ---------------------------------------------------------------- in a user's own tests
 
 
-def test_a_test_of_ones_own_sees_pairs_and_differences(repository):
+def test_a_test_of_ones_own_sees_pairs_and_differences(repository: Project) -> None:
     (repository.root / "evals/test_own.py").write_text(
         "def test_no_worse(against):\n"
         "    assert against.differences['rouge2'].mean > 0\n"
@@ -205,7 +207,7 @@ def test_a_test_of_ones_own_sees_pairs_and_differences(repository):
     run.assert_outcomes(passed=1, deselected=44)
 
 
-def test_an_uncommitted_change_is_compared_with_head(repository):
+def test_an_uncommitted_change_is_compared_with_head(repository: Project) -> None:
     rewrite_answer(repository, "t01", "nothing at all")
     found = repository.results("--against", "HEAD", "-p", "no:xdist")["against"]["models"]["small"]["rouge1"]
     assert found["difference"] == pytest.approx(-12 / 14 / 40)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,10 @@ from evaltape.recorder.api.notice import Notice
 from evaltape.recorder.tally import LaneTally, Spend, Tally
 from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
 
-from tests.support.terminal import Screen, run_in_terminal
+from tests.support.project import Project
+from tests.support.server import ApiServer
+from tests.support.terminal import Screen, Shown, run_in_terminal
+from tests.support.tuning import TuningProject
 
 PRICE = "price = { input = 100.0, output = 200.0 }\n"
 LIVE = re.compile(r"recording small \d+/30, \d+ in flight(, (stopping|\d+ (s|min) left))?(, \d+ tokens)?, \$0\.\d+")
@@ -17,7 +21,7 @@ ROWS = [{"id": f"s{n}", "dialogue": f"Ann: number {n}\nBob: ok", "summary": f"nu
 
 
 @pytest.fixture
-def thirty(project, api):
+def thirty(project: Project, api: ApiServer) -> Project:
     """A project of thirty samples at a server that takes its time; whatever is said, is said every tenth of a second."""
     api.latency_s = 0.1
     project.write_rows(ROWS)
@@ -26,14 +30,16 @@ def thirty(project, api):
     return project
 
 
-def record_in_terminal(project, *args, columns=80, **environment):
+def record_in_terminal(project: Project, *args: str, columns: int = 80, **environment: str) -> Shown:
     """Record in a terminal, four calls in flight."""
     command = ["evals", "--record", "--snapshot-update", "--concurrency", "4", *args]
     return run_in_terminal(command, project.root, {**project.environment(), **environment}, columns)
 
 
 @pytest.mark.parametrize("args", [("-p", "no:xdist"), ("-n", "2"), ("-v", "-n", "0")], ids=" ".join)
-def test_a_live_line_stands_under_what_pytest_writes_and_leaves_no_trace(thirty, args):
+def test_a_live_line_stands_under_what_pytest_writes_and_leaves_no_trace(
+    thirty: Project, args: tuple[str, str, str] | tuple[str, str]
+) -> None:
     shown = record_in_terminal(thirty, *args)
     assert shown.exit_code == 0, shown.text
     live = [state for state in shown.states if "in flight" in state]
@@ -45,7 +51,7 @@ def test_a_live_line_stands_under_what_pytest_writes_and_leaves_no_trace(thirty,
     assert_reads_as_without(shown.text, args)
 
 
-def assert_reads_as_without(text, args):
+def assert_reads_as_without(text: str, args: tuple[str, ...]) -> None:
     """pytest's own lines are whole: every sample's dot or word is there, and the hundred percent at the margin."""
     before_scores = text[: text.index("= scores: ")]
     if "-v" in args:
@@ -59,7 +65,7 @@ def assert_reads_as_without(text, args):
         assert len(dots[0]) == 79
 
 
-def test_the_live_line_is_cut_to_a_narrow_terminal(thirty):
+def test_the_live_line_is_cut_to_a_narrow_terminal(thirty: Project) -> None:
     shown = record_in_terminal(thirty, "-p", "no:xdist", columns=46)
     live = [state.splitlines()[-1] for state in shown.states if "recording small" in state]
     assert live
@@ -68,13 +74,15 @@ def test_the_live_line_is_cut_to_a_narrow_terminal(thirty):
 
 
 @pytest.mark.parametrize(("args", "environment"), [(("-s",), {}), ((), {"CI": "true"})], ids=["without capture", "in CI"])
-def test_where_others_write_to_the_terminal_there_are_whole_lines(thirty, args, environment):
+def test_where_others_write_to_the_terminal_there_are_whole_lines(
+    thirty: Project, args: tuple[()] | tuple[str], environment: dict[str, str]
+) -> None:
     shown = record_in_terminal(thirty, "-p", "no:xdist", *args, **environment)
     assert "\x1b[J" not in shown.raw
     assert re.search(r"^recording small \d+/30, 4 in flight", shown.text, re.M)
 
 
-def test_a_log_gets_whole_lines_and_a_last_one(thirty, workers):
+def test_a_log_gets_whole_lines_and_a_last_one(thirty: Project, workers: str) -> None:
     run = thirty.run("evals", "--record", "--snapshot-update", "--concurrency", "4", workers)
     lines = [line for line in run.output.splitlines() if line.startswith("record")]
     assert len(lines) > 2
@@ -86,17 +94,17 @@ def test_a_log_gets_whole_lines_and_a_last_one(thirty, workers):
 
 
 @pytest.mark.parametrize("args", ["-q", "-p no:terminal", "-q -n 2"])
-def test_quiet_and_without_a_terminal_reporter_nothing_is_shown(thirty, args):
+def test_quiet_and_without_a_terminal_reporter_nothing_is_shown(thirty: Project, args: str) -> None:
     run = thirty.run("evals", "--record", "--snapshot-update", args)
     assert run.exit_code == 0, run.output
     assert not re.search("^record", run.output, re.M)
 
 
-def test_a_replay_shows_nothing(recorded):
+def test_a_replay_shows_nothing(recorded: Project) -> None:
     assert not re.search("^record", recorded.run("evals").output, re.M)
 
 
-def test_what_is_not_missing_is_not_counted(thirty):
+def test_what_is_not_missing_is_not_counted(thirty: Project) -> None:
     thirty.run("evals", "--record", "--snapshot-update")
     for name in ("s3", "s4"):
         thirty.cassette(name).unlink()
@@ -104,12 +112,12 @@ def test_what_is_not_missing_is_not_counted(thirty):
     assert not re.search("^record", thirty.run("evals", "--record-missing").output, re.M)
 
 
-def test_failures_are_counted(project, api):
+def test_failures_are_counted(project: Project, api: ApiServer) -> None:
     api.fault("400", match="tea")
     assert "\nrecorded 5 of 6 calls, 1 failed, " in project.run("evals", "--record").output
 
 
-def test_a_job_is_shown_while_it_is_waited_for(tuning, api):
+def test_a_job_is_shown_while_it_is_waited_for(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.states = ("validating_files", "queued", *["running"] * 20, "succeeded")
     shown = record_in_terminal(tuning, "-p", "no:xdist")
     assert shown.exit_code == 0, shown.text
@@ -122,14 +130,14 @@ def test_a_job_is_shown_while_it_is_waited_for(tuning, api):
 
 
 @pytest.fixture
-def tally():
+def tally() -> Tally:
     """The tally of a recording of two models."""
     lanes = [("small", 30), ("large", 10)]
-    priced = {"tokens": 9_000, "has_price": True}
+    priced: dict[str, Any] = {"tokens": 9_000, "has_price": True}
     return Tally([LaneTally(model, 1_000, done, in_flight=8, **priced) for model, done in lanes], Spend(0.018))
 
 
-def test_several_models_have_a_line_each(tally):
+def test_several_models_have_a_line_each(tally: Tally) -> None:
     rate = Rate(100.0)
     rate.note(110.0, 40)
     tally.lanes[1].failed = 2
@@ -150,7 +158,7 @@ def test_several_models_have_a_line_each(tally):
     )
 
 
-def test_what_is_waited_for_stands_under_the_calls(tally):
+def test_what_is_waited_for_stands_under_the_calls(tally: Tally) -> None:
     tally.waits["small"] = "waiting 2 min 00 s: HTTP 503: busy"
     lines = live_lines(tally, Rate(100.0), stopping=False)
     assert lines[3:] == ["  small: waiting 2 min 00 s: HTTP 503: busy"]
@@ -167,28 +175,28 @@ def test_what_is_waited_for_stands_under_the_calls(tally):
         (1, 1, "1 call broke off, 1 answer without token counts"),
     ],
 )
-def test_what_is_in_doubt_is_counted_in_words(broke_off, uncounted, doubt):
+def test_what_is_in_doubt_is_counted_in_words(broke_off: int, uncounted: int, doubt: str) -> None:
     assert Spend(broke_off=broke_off, uncounted=uncounted).doubts == doubt
 
 
-def test_the_last_line(tally):
+def test_the_last_line(tally: Tally) -> None:
     assert last_line(tally, 75.0) == "recorded 40 of 2,000 calls, 18,000 tokens, $0.0180, in 1 min 15 s"
 
 
-def test_without_prices_no_money_is_spoken_of(tally):
+def test_without_prices_no_money_is_spoken_of(tally: Tally) -> None:
     for lane in tally.lanes:
         lane.has_price = False
     tally.spend.usd = 0.0
     assert "$" not in live_lines(tally, Rate(100.0), stopping=False)[0]
 
 
-def test_a_tally_travels_as_json(tally):
+def test_a_tally_travels_as_json(tally: Tally) -> None:
     tally.notices["small"] = Notice("small-1", problem="none")
     tally.left = {"large": ["s1"]}
     assert msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(tally))), Tally) == tally
 
 
-def test_the_time_left_follows_the_pace_of_late():
+def test_the_time_left_follows_the_pace_of_late() -> None:
     rate = Rate(0.0)
     assert rate.left_s(10) is None
     for second in range(1, 61):
@@ -199,7 +207,7 @@ def test_the_time_left_follows_the_pace_of_late():
     assert rate.left_s(10) == pytest.approx(1)
 
 
-def test_the_screen_of_these_tests_knows_what_a_terminal_does():
+def test_the_screen_of_these_tests_knows_what_a_terminal_does() -> None:
     screen = Screen(5)
     screen.feed("ab\r\ncdefgh\x1b[1A\rX\x1b[2CY\x1b[31mZ\x1b[J")
     assert screen.text == "ab\nXdeYZ"

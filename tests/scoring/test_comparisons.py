@@ -9,7 +9,8 @@ from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Comparison, MetricSpec, Model
 
 from tests.support.predictions import answered, failed
-from tests.support.tuning import COMPARISON, TWELVE_ROWS
+from tests.support.server import ApiServer
+from tests.support.tuning import COMPARISON, TWELVE_ROWS, TuningProject
 
 # 100 samples, half of them 0.12 better and half 0.08 worse: the mean is 0.02, its standard error 0.1 / sqrt(99).
 LOW, HIGH = [0.4] * 100, [0.52] * 50 + [0.32] * 50
@@ -48,18 +49,18 @@ def compared(baseline: list[float | None], candidate: list[float | None], **boun
         ({"min_gain": 0.037}, "failed"),
     ],
 )
-def test_the_whole_interval_has_to_reach_the_bound(bound, verdict):
+def test_the_whole_interval_has_to_reach_the_bound(bound: dict[str, float], verdict: str) -> None:
     # The interval is 0.02, more or less 1.6604 standard errors of 0.01005: 0.0033 to 0.0367.
     assert compared(LOW, HIGH, **bound).verdict("rouge1") == verdict
 
 
-def test_a_candidate_that_is_worse_fails_a_max_drop_that_it_passes_over():
+def test_a_candidate_that_is_worse_fails_a_max_drop_that_it_passes_over() -> None:
     assert compared(HIGH, LOW, max_drop=0.05).verdict("rouge1") == "passed"
     assert compared(HIGH, LOW, max_drop=0.03).verdict("rouge1") == "inconclusive"
     assert compared(HIGH, [score - 0.1 for score in LOW], max_drop=0.05).verdict("rouge1") == "failed"
 
 
-def test_an_inconclusive_comparison_says_how_many_samples_would_settle_it():
+def test_an_inconclusive_comparison_says_how_many_samples_would_settle_it() -> None:
     # 1.647 + 0.842 standard errors of 0.1005 / sqrt(n - 2) are the 0.0095 that the mean is off the bound.
     assert str(compared(LOW, HIGH, min_gain=0.0105).decision("rouge1")) == (
         "+0.0200 inconclusive: tuning-helps rouge1: tuned less small (90% interval +0.0033 to +0.0367, 100 samples), min_gain "
@@ -67,13 +68,13 @@ def test_an_inconclusive_comparison_says_how_many_samples_would_settle_it():
     )
 
 
-def test_so_many_samples_settle_it():
+def test_so_many_samples_settle_it() -> None:
     assert compared(LOW * 7, HIGH * 7, min_gain=0.0105).verdict("rouge1") == "passed"
     assert compared(LOW * 7, HIGH * 7, min_gain=0.0295).verdict("rouge1") == "failed"
     assert compared(LOW * 2, HIGH * 2, min_gain=0.0105).verdict("rouge1") == "inconclusive"
 
 
-def test_a_bound_right_on_the_mean_is_settled_by_no_number():
+def test_a_bound_right_on_the_mean_is_settled_by_no_number() -> None:
     found = str(compared([0.5, 0.25] * 10, [0.75, 0.25] * 10, min_gain=0.125).decision("rouge1"))
     assert found.endswith(
         "min_gain 0.125: the interval straddles the bound; no number of samples would settle it "
@@ -81,7 +82,7 @@ def test_a_bound_right_on_the_mean_is_settled_by_no_number():
     )
 
 
-def test_too_few_pairs_to_pass_are_said_to_be():
+def test_too_few_pairs_to_pass_are_said_to_be() -> None:
     found = compared([0.2, 0.3, 0.4], [0.8, 0.85, 0.9], min_gain=0.05)
     assert found.verdict("rouge1") == "inconclusive"
     assert str(found.decision("rouge1")).endswith(
@@ -89,7 +90,7 @@ def test_too_few_pairs_to_pass_are_said_to_be():
     )
 
 
-def test_a_failed_comparison_is_told_with_its_bound():
+def test_a_failed_comparison_is_told_with_its_bound() -> None:
     found = str(compared(HIGH, [score - 0.1 for score in LOW], max_drop=0.05).decision("rouge1"))
     assert found.endswith(", 100 samples), max_drop 0.05")
     assert found.startswith("-0.1200 failed: tuning-helps rouge1: ")
@@ -98,21 +99,21 @@ def test_a_failed_comparison_is_told_with_its_bound():
 # ---------------------------------------------------------------- pairs
 
 
-def test_only_samples_that_both_answered_are_compared():
+def test_only_samples_that_both_answered_are_compared() -> None:
     pair = compared([0.1, None, 0.3, None, 0.5], [0.2, 0.9, None, None, 0.6], min_gain=0.05)
     assert [one.sample for one in pair.pairs] == ["0", "4"]
     difference = pair.differences["rouge1"]
     assert (difference.samples, difference.mean) == (2, pytest.approx(0.1))
 
 
-def test_samples_are_paired_by_id_and_not_by_place():
+def test_samples_are_paired_by_id_and_not_by_place() -> None:
     pair = compared([0.1, 0.9], [0.9, 0.1], min_gain=0.0)
     pair.candidate.predictions.reverse()  # type: ignore[attr-defined]
     assert [(one.before.sample.id, one.after.sample.id) for one in pair.pairs] == [("0", "0"), ("1", "1")]
     assert pair.differences["rouge1"].mean == 0.0
 
 
-def test_where_nothing_can_be_compared_it_fails_and_says_why():
+def test_where_nothing_can_be_compared_it_fails_and_says_why() -> None:
     pair = compared([None, None], [0.5, 0.6], min_gain=0.0)
     assert pair.verdict("rouge1") == "failed"
     assert str(pair.decision("rouge1")) == (
@@ -125,7 +126,7 @@ def test_where_nothing_can_be_compared_it_fails_and_says_why():
 
 
 @pytest.fixture
-def twelve(tuning, api):
+def twelve(tuning: TuningProject, api: ApiServer) -> TuningProject:
     """A tuned project with a comparison on twelve samples, recorded."""
     tuning.write_rows(TWELVE_ROWS)
     tuning.extend_suite(COMPARISON)
@@ -134,7 +135,7 @@ def twelve(tuning, api):
     return tuning
 
 
-def test_a_comparison_passes_fails_or_is_inconclusive_by_metric(twelve):
+def test_a_comparison_passes_fails_or_is_inconclusive_by_metric(twelve: TuningProject) -> None:
     twelve.edit_suite("min_gain = { rouge1 = 0.02 }", "min_gain = { rouge1 = 0.02, rouge2 = 0.6 }\nmax_drop = { rougeL = 0.0 }")
     twelve.extend_suite('\n[compare.the-other-way]\nbaseline = "tuned"\ncandidate = "small"\nmax_drop = { rouge1 = 0.1 }\n')
     results = twelve.results_of("-k", "test_compare", "-p no:xdist")["comparisons"]
@@ -150,7 +151,7 @@ def test_a_comparison_passes_fails_or_is_inconclusive_by_metric(twelve):
     )
 
 
-def test_the_results_tell_the_exact_difference_on_the_pairs_there_are(twelve):
+def test_the_results_tell_the_exact_difference_on_the_pairs_there_are(twelve: TuningProject) -> None:
     # By hand, for the first line as the prediction: 8/11, 8/11, 8/9, 0, 1 and 4/8; the tuned model always scores 1.
     twelve.cassette("t4").unlink()
     found = twelve.results_of("-k", "test_compare", "-p no:xdist")["comparisons"]["tuning-helps"]["rouge1"]
@@ -161,7 +162,7 @@ def test_the_results_tell_the_exact_difference_on_the_pairs_there_are(twelve):
     assert "p_value" not in found
 
 
-def test_a_comparison_carries_the_mark_of_its_candidate(tuned):
+def test_a_comparison_carries_the_mark_of_its_candidate(tuned: TuningProject) -> None:
     tuned.extend_suite(COMPARISON)
     tuned.extend_suite(
         '[models.other]\nmodel = "other"\nbase_url = "BASE_URL"\n\n[compare.bases]\nbaseline = "small"\n'

@@ -7,6 +7,9 @@ from collections import Counter
 import pytest
 from evaltape.scoring.noise import Noise, noise_of
 
+from tests.support.project import Project, Run
+from tests.support.server import ApiServer
+
 # Of two samples in turn the first is answered in full, then half (precision 1, recall 1/2); the second in the same words
 # each time.
 ROWS = [
@@ -24,11 +27,11 @@ DROP = 2.228139 * math.sqrt(2) * SD
 
 
 @pytest.fixture
-def noisy(project, api):
+def noisy(project: Project, api: ApiServer) -> Project:
     """A project whose model answers half of its samples differently when it is asked again."""
-    asked = Counter()
+    asked = Counter[str]()
 
-    def answer(prompt):
+    def answer(prompt: str) -> str:
         asked[prompt] += 1
         return next(answers for word, answers in ANSWERS.items() if word in prompt)[(asked[prompt] - 1) % 2]
 
@@ -38,19 +41,19 @@ def noisy(project, api):
     return project
 
 
-def record(project, *args):
+def record(project: Project, *args: str) -> Run:
     """Record each sample twice, in order."""
     return project.run("evals", "--record", "--repeat", "2", "--concurrency", "1", "--snapshot-update", *args)
 
 
-def test_each_repeat_has_a_cassette_of_its_own(noisy, api):
+def test_each_repeat_has_a_cassette_of_its_own(noisy: Project, api: ApiServer) -> None:
     run = record(noisy, "-n 2")
     run.assert_outcomes(passed=22)
     assert api.calls == 40
     assert set(noisy.recorded()) == {f"s{n}{repeat}" for n in range(1, 21) for repeat in ("", ".repeat-2")}
 
 
-def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy, api):
+def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy: Project, api: ApiServer) -> None:
     record(noisy)
     found = noisy.results()["models"]["small"]["noise"]["rouge1"]
     assert (found["runs"], found["samples"], found["of"]) == (2, 20, 20)
@@ -61,7 +64,7 @@ def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy, api):
     assert api.calls == 40
 
 
-def test_a_gate_inside_the_noise_is_warned_of(noisy):
+def test_a_gate_inside_the_noise_is_warned_of(noisy: Project) -> None:
     shown = record(noisy).output
     assert "Noise of small, from 2 answers to each of 20 samples:\n" in shown
     assert "\n               sd of a mean   smallest drop   1-in-100 gate\n" in shown
@@ -71,13 +74,13 @@ def test_a_gate_inside_the_noise_is_warned_of(noisy):
     assert "lies inside the noise" not in noisy.run("evals").output
 
 
-def test_gates_see_the_first_answer_alone(noisy):
+def test_gates_see_the_first_answer_alone(noisy: Project) -> None:
     record(noisy)
     scores = noisy.results()["models"]["small"]["scores"]["rouge1"]
     assert scores["mean"] == 1.0
 
 
-def test_a_repeat_of_another_prompt_does_not_count(noisy):
+def test_a_repeat_of_another_prompt_does_not_count(noisy: Project) -> None:
     record(noisy)
     path = noisy.cassette("s1.repeat-2")
     path.write_text(path.read_text().replace("Summarise this", "Summarise that"))
@@ -85,7 +88,7 @@ def test_a_repeat_of_another_prompt_does_not_count(noisy):
     assert (found["samples"], found["of"]) == (19, 20)
 
 
-def test_too_few_repeats_judge_no_gate(noisy):
+def test_too_few_repeats_judge_no_gate(noisy: Project) -> None:
     record(noisy)
     for n in range(3, 21):
         noisy.cassette(f"s{n}.repeat-2").unlink()
@@ -97,12 +100,12 @@ def test_too_few_repeats_judge_no_gate(noisy):
     assert "lies inside the noise" not in shown
 
 
-def test_without_repeats_there_is_nothing_to_tell(recorded):
+def test_without_repeats_there_is_nothing_to_tell(recorded: Project) -> None:
     assert "noise" not in recorded.results()["models"]["small"]
     assert "Noise" not in recorded.run("evals").output
 
 
-def test_repeats_that_were_cut_short_are_finished(noisy, api):
+def test_repeats_that_were_cut_short_are_finished(noisy: Project, api: ApiServer) -> None:
     record(noisy)
     noisy.cassette("s2.repeat-2").unlink()
     noisy.run("evals", "--record-missing", "--repeat", "2").assert_outcomes(passed=22)
@@ -110,7 +113,7 @@ def test_repeats_that_were_cut_short_are_finished(noisy, api):
     assert len(noisy.recorded()) == 40
 
 
-def test_repeats_need_a_recording(project):
+def test_repeats_need_a_recording(project: Project) -> None:
     project.run("evals", "--repeat", "2").assert_refused("--repeat 2 asks samples again", "add --record")
     project.run("evals", "--record", "--repeat", "0").assert_refused("a whole number from 1")
 
@@ -118,12 +121,12 @@ def test_repeats_need_a_recording(project):
 # ---------------------------------------------------------------- the numbers
 
 
-def answers(rng, samples, runs):
+def answers(rng: random.Random, samples: list[float], runs: int) -> list[list[float]]:
     """Scores of samples that differ among each other far more than from run to run."""
     return [[min(1.0, max(0.0, rng.gauss(level, 0.05))) for _ in range(runs)] for level in samples]
 
 
-def test_the_gate_fails_an_unchanged_model_once_in_100_runs_and_the_drop_once_in_20():
+def test_the_gate_fails_an_unchanged_model_once_in_100_runs_and_the_drop_once_in_20() -> None:
     rng = random.Random(7)
     samples = [rng.uniform(0.2, 0.8) for _ in range(40)]
     trials, alarms, drops = 4000, 0, 0
@@ -137,16 +140,16 @@ def test_the_gate_fails_an_unchanged_model_once_in_100_runs_and_the_drop_once_in
     assert 0.04 < drops / trials < 0.065
 
 
-def repeated(times, *samples):
+def repeated(times: int, *samples: list[float]) -> list[list[float]]:
     """The answers of samples, each as often as told."""
     return [list(scores) for scores in samples for _ in range(times)]
 
 
-def test_which_samples_were_drawn_is_no_noise():
+def test_which_samples_were_drawn_is_no_noise() -> None:
     assert noise_of([[0.1, 0.1], [0.9, 0.9]]).sd == 0
 
 
-def test_where_no_repeat_varied_a_few_samples_may_still_lose_everything():
+def test_where_no_repeat_varied_a_few_samples_may_still_lose_everything() -> None:
     # One repeat of each of 50 samples: three may change for the worse in 1 of 100 cases, and lose 0.2 at most, or all of 0.7.
     noise = noise_of(repeated(25, [0.5, 0.5], [0.7, 0.7]))
     assert (noise.gate, noise.smallest_drop) == (pytest.approx(0.6 - 3 * 0.2 / 50), pytest.approx(2 * 0.2 / 50))
@@ -157,10 +160,10 @@ def test_where_no_repeat_varied_a_few_samples_may_still_lose_everything():
     assert noise_of(repeated(25, [0.5] * 20, [0.7] * 20)).gate == pytest.approx(0.6)
 
 
-def test_the_gate_of_a_model_that_rarely_answers_otherwise_fails_once_in_100_runs():
+def test_the_gate_of_a_model_that_rarely_answers_otherwise_fails_once_in_100_runs() -> None:
     rng = random.Random(11)
 
-    def run(runs):
+    def run(runs: int) -> list[list[float]]:
         return [[max(0.0, level - 0.3) if rng.random() < 0.02 else level for _ in range(runs)] for level in levels]
 
     levels, alarms, trials = [rng.uniform(0.2, 0.8) for _ in range(50)], 0, 400
@@ -170,7 +173,7 @@ def test_the_gate_of_a_model_that_rarely_answers_otherwise_fails_once_in_100_run
     assert alarms / trials < 0.02
 
 
-def test_the_mean_is_of_all_samples_and_the_noise_of_those_asked_repeatedly():
+def test_the_mean_is_of_all_samples_and_the_noise_of_those_asked_repeatedly() -> None:
     noise = noise_of([*repeated(20, [0.4, 0.6]), *repeated(20, [0.9])])
     assert (noise.runs, noise.samples, noise.of) == (2, 20, 40)
     assert noise.mean == pytest.approx(0.7)
@@ -192,19 +195,21 @@ def test_the_mean_is_of_all_samples_and_the_noise_of_those_asked_repeatedly():
     ],
     ids=["20", "19", "20 of 40", "20 of 41", "50 alike", "49 alike"],
 )
-def test_a_gate_is_judged_by_20_samples_and_half_of_all_or_by_50_that_never_vary(answers, is_enough):
+def test_a_gate_is_judged_by_20_samples_and_half_of_all_or_by_50_that_never_vary(
+    answers: list[list[float]], is_enough: bool
+) -> None:
     noise = noise_of(answers)
     assert noise.is_enough is is_enough
     judged = (noise.gate, noise.smallest_drop, noise.chance_to_fail(0.5), noise.holds_inside(0.5))
     assert [value is not None for value in judged] == [is_enough] * 4
 
 
-def test_samples_answered_once_tell_nothing():
+def test_samples_answered_once_tell_nothing() -> None:
     assert noise_of([[0.5], [0.7]]) is None
     assert noise_of([[0.5], [0.7, 0.7]]).samples == 1
 
 
-def test_the_chance_to_fail_a_gate():
+def test_the_chance_to_fail_a_gate() -> None:
     noise = Noise(runs=1_000_000, samples=100, of=100, mean=0.5, sd=0.01, sd_of_next=0.01, freedom=1e6)
     assert noise.chance_to_fail(0.5) == pytest.approx(0.5)
     assert noise.chance_to_fail(noise.gate) == pytest.approx(0.01, rel=1e-3)
@@ -214,7 +219,7 @@ def test_the_chance_to_fail_a_gate():
     assert not noise.holds_inside(0.45)
 
 
-def test_where_lower_is_better_the_gate_lies_over_the_mean():
+def test_where_lower_is_better_the_gate_lies_over_the_mean() -> None:
     answers = repeated(20, [0.4, 0.6])
     one, other = noise_of(answers), noise_of(answers, higher_is_better=False)
     assert other.gate - other.mean == pytest.approx(one.mean - one.gate)

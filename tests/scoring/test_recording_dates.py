@@ -1,22 +1,26 @@
 """When a model was recorded, and whether what was served changed midway."""
 
+from typing import Any
+
+from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import ServedVersion, recording_dates
 
 from tests.support.predictions import answered, failed
+from tests.support.project import Project
 
 
-def answers(*recorded):
+def answers(*recorded: Any) -> list[Prediction]:
     """Predictions of (served, day)."""
     return [answered("small", f"s{n}", {}, served=served, recorded=day) for n, (served, day) in enumerate(recorded)]
 
 
-def test_the_days_of_the_first_and_the_last_call_whatever_the_order_of_the_samples():
+def test_the_days_of_the_first_and_the_last_call_whatever_the_order_of_the_samples() -> None:
     dates = recording_dates(answers(("v1", "2026-11-24"), ("v1", "2026-11-20"), ("v1", "2026-11-22")))
     assert (dates.first, dates.last) == ("2026-11-20", "2026-11-24")
     assert dates.versions == (ServedVersion("v1", 3, "2026-11-20", "2026-11-24"),)
 
 
-def test_another_version_midway_is_known_with_its_days_in_the_order_of_time():
+def test_another_version_midway_is_known_with_its_days_in_the_order_of_time() -> None:
     dates = recording_dates(answers(("v2", "2026-11-23"), ("v1", "2026-11-20"), ("v1", "2026-11-22"), ("v2", "2026-11-23")))
     assert dates.versions == (
         ServedVersion("v1", 2, "2026-11-20", "2026-11-22"),
@@ -24,22 +28,22 @@ def test_another_version_midway_is_known_with_its_days_in_the_order_of_time():
     )
 
 
-def test_recordings_that_say_nothing_say_nothing():
+def test_recordings_that_say_nothing_say_nothing() -> None:
     dates = recording_dates([*answers(("", None)), failed("small", "s9")])
     assert (dates.first, dates.last, dates.versions) == (None, None, ())
 
 
-def test_a_failed_call_that_was_recorded_counts_by_its_day():
+def test_a_failed_call_that_was_recorded_counts_by_its_day() -> None:
     refused = failed("small", "s9", "the model refused", served="v1", recorded="2026-11-19")
     assert recording_dates([*answers(("v1", "2026-11-20")), refused]).first == "2026-11-19"
 
 
-def test_versions_of_unknown_days_come_last():
+def test_versions_of_unknown_days_come_last() -> None:
     dates = recording_dates(answers(("v0", None), ("v2", "2026-11-23")))
     assert [version.name for version in dates.versions] == ["v2", "v0"]
 
 
-def test_a_run_shows_days_and_versions_in_the_order_of_time(recorded):
+def test_a_run_shows_days_and_versions_in_the_order_of_time(recorded: Project) -> None:
     for number, sample in enumerate(("t1", "t2", "t3", "t4", "t5", "t6")):
         path = recorded.cassette(sample)
         text = path.read_text().replace('"created": 1790000000', f'"created": {1790000000 + number * 86400}')
