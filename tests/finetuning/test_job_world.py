@@ -23,7 +23,7 @@ LOST, LATE, TWICE = (Fault("order", 0, kind) for kind in ("lost", "late", "twice
 PAIR = (Session(0, faults=(LATE,)), Session(1, faults=(LATE,)))
 
 
-@settings(max_examples=24, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(world=worlds)
 @example(World((PAIR,)))
 @example(World((PAIR,), lag_s=LAG_S))
