@@ -4,6 +4,7 @@ import re
 from typing import get_args
 
 from evaltape.reporting.facts import Accepted, Unfinished
+from evaltape.reporting.results_json import results_json
 from evaltape.reporting.scoreboard import COLUMNS
 from evaltape.scoring.bounds import Verdict
 from evaltape.scoring.noise import Noise
@@ -33,7 +34,7 @@ def test_the_page_names_every_key_of_the_results_file():
         noise={"rouge1": noise},
         unfinished=Unfinished(1, 12),
     )
-    suite = replace(made).as_json()["suites"]["made"]
+    suite = results_json(replace(made))["suites"]["made"]
     assert keys_of("Of a suite:") == set(suite)
     assert keys_of("Of a model:") == set(suite["models"]["base"])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from evaltape.errors import UserError
+from evaltape.reporting.results_json import results_json
 from evaltape.suite.file.metric_tables import METRICS
 from evaltape.suite.read_metrics import TAKEN
 
@@ -50,7 +51,7 @@ def test_no_built_in_metric_has_a_name_that_stands_beside_metrics() -> None:
 
 
 def test_no_key_that_stands_beside_metrics_in_results_is_free() -> None:
-    made = facts().as_json()["suites"]["made"]
+    made = results_json(facts())["suites"]["made"]
     keys = {key for prediction in made["predictions"] for key in prediction} | {"unscored"}
     assert keys - {"rouge1", "rougeL"} > {"sample", "model"}
     assert keys - {"rouge1", "rougeL"} <= TAKEN

@@ -1,11 +1,11 @@
 """What a session found out about judges: how many verdicts, how often they flip, and how each did in its exam."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from evaltape.judging.examined import Examined
-from evaltape.reporting.facts import Json
 from evaltape.reporting.verdicts import verdict_on
 from evaltape.scoring.bounds import Verdict
 
@@ -65,16 +65,14 @@ class JudgeResults(msgspec.Struct, frozen=True):
         elif not self.examined.passed:
             yield "failed its exam"
 
-    def as_json(self) -> Json:
-        """Return it as the results file holds it; what it has none of is left out."""
-        flips = {} if self.flips is None else {"flips": msgspec.structs.asdict(self.flips)}
-        exam = {} if self.examined.judge.exam is None else {"exam": self._exam()}
-        facts: Json = {"asked": self.asked, "unread": self.unread, "unexamined": self.examined.judge.unexamined}
-        return {**facts, **flips, **exam, "cost_usd": self.cost_usd}
+    @property
+    def exam(self) -> Mapping[str, Any] | None:
+        """How it did in its exam, by the results file's names; None if it takes none."""
+        return None if self.examined.judge.exam is None else self._exam()
 
-    def _exam(self) -> Json:
+    def _exam(self) -> dict[str, Any]:
         found, passed = self.examined, self.examined.passed if self.examined.decisions else None
-        facts: Json = {"asked": found.asked, "verdict": self.verdict, "passed": passed}
+        facts: dict[str, Any] = {"asked": found.asked, "verdict": self.verdict, "passed": passed}
         if found.not_examined:
             return {**facts, "not_examined": found.not_examined}
         if found.marks is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from evaltape.reporting.facts import Accepted, Json, Slice, Unfinished, gate_json, means_json, noise_json
+from evaltape.reporting.facts import Accepted, Slice, Unfinished
 from evaltape.samples.answer import Usage
 from evaltape.scoring.bounds import Decision
 from evaltape.scoring.noise import Noise
@@ -78,42 +78,33 @@ class ModelResults(msgspec.Struct, frozen=True):
         yield from self.gates.values()
         yield from self.slice_gates.values()
 
-    def as_json(self) -> Json:
-        """Return it as the results file holds it; what a model has none of is left out."""
-        return {
-            "served": self.served,
-            "kind": self.kind,
-            "samples": self.samples,
-            "failed": self.failed,
-            "failures": dict(self.failures),
-            "truncated": self.truncated,
-            "recorded": None if self.recorded is None else list(self.recorded),
-            "scores": means_json(self.scores),
-            "gates": {metric: gate_json(gate) for metric, gate in self.gates.items()},
-            **self._optional_json(),
-            "usage": msgspec.structs.asdict(self.usage),
-            "cost_usd": self.cost_usd,
-        }
+    @property
+    def several_versions(self) -> Mapping[str, int]:
+        """The served versions if there are several; empty for one."""
+        return self.versions if len(self.versions) > 1 else {}
 
-    def noise_json(self) -> Json:
-        """Return its noise as the results file holds it."""
-        limits = {metric: gate.bound.limit for metric, gate in self.gates.items()}
-        return {metric: noise_json(noise, limits.get(metric)) for metric, noise in self.noise.items()}
-
-    def _optional_json(self) -> Json:
-        slices: Json = {}
+    @property
+    def slices_by_column(self) -> Mapping[str, Mapping[str, Slice]]:
+        """The slices by column and value."""
+        columns: dict[str, dict[str, Slice]] = {}
         for each in self.slices:
-            slices.setdefault(each.column, {})[each.value] = each.as_json()
-        optional: Json = {
-            "versions": dict(self.versions) if len(self.versions) > 1 else {},
-            "unscored": {metric: dict(reasons) for metric, reasons in self.unscored.items()},
-            "slices": slices,
-            "slice_gates": {metric: gate_json(gate) for metric, gate in self.slice_gates.items()},
-            "accepted": self.accepted.as_json() if self.accepted else {},
-            "noise": self.noise_json(),
-            "unfinished": self.unfinished.as_json() if self.unfinished else {},
-        }
-        return {key: value for key, value in optional.items() if value}
+            columns.setdefault(each.column, {})[each.value] = each
+        return columns
+
+    @property
+    def noise_beside_gates(self) -> Mapping[str, Mapping[str, object]]:
+        """The noise by metric, and what it does to the suite's gate if it sets one."""
+        limits = {metric: gate.bound.limit for metric, gate in self.gates.items()}
+        return {metric: noise_facts(noise, limits.get(metric)) for metric, noise in self.noise.items()}
+
+
+def noise_facts(noise: Noise, gate: float | None) -> Mapping[str, object]:
+    """Return the noise of a mean by the results file's names; `gate` is the suite's, if it sets one."""
+    names = ("runs", "samples", "of", "mean", "sd", "smallest_drop")
+    facts = {**{name: getattr(noise, name) for name in names}, "gate_1_in_100": noise.gate}
+    if gate is None:
+        return facts
+    return {**facts, "chance_to_fail_gate": noise.chance_to_fail(gate), "gate_inside_noise": noise.holds_inside(gate)}
 
 
 class Computed(msgspec.Struct, frozen=True):
@@ -125,10 +116,6 @@ class Computed(msgspec.Struct, frozen=True):
     """How many samples."""
     scores: Mapping[str, Interval]
     """Per metric of the text alone."""
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        return {"samples": self.samples, "scores": means_json(self.scores)}
 
 
 class JobResults(msgspec.Struct, frozen=True):
@@ -154,8 +141,3 @@ class JobResults(msgspec.Struct, frozen=True):
     """A row per step: `step`, `train_loss`, `valid_loss`; for the report."""
     events: tuple[Mapping[str, Any], ...] = ()
     """The API's messages, oldest first: `created_at`, `level`, `message`; for the report."""
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        names = ("id", "status", "tuned_model", "trained_tokens", "cost_usd")
-        return {name: getattr(self, name) for name in names}

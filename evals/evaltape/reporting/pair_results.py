@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from evaltape.reporting.facts import Json, compared_json, difference_json
-from evaltape.scoring.bounds import NOT_CHECKED, Decision
+from evaltape.scoring.bounds import Decision
 from evaltape.scoring.paired import Difference
 from evaltape.suite.prompt import PromptChange
 
@@ -41,10 +40,6 @@ class ComparisonResults(msgspec.Struct, frozen=True):
     slices: tuple[SliceDifference, ...] = ()
     """The same by slice, if the suite names slices."""
 
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        return {metric: {**compared_json(each), "confidence": self.confidence} for metric, each in self.metrics.items()}
-
 
 class AgainstModel(msgspec.Struct, frozen=True):
     """One model beside its recording at another commit."""
@@ -65,15 +60,6 @@ class AgainstModel(msgspec.Struct, frozen=True):
     """Whether every sample that both sides have was asked and answered alike, and every bound passed: a line says it all."""
     prompt: PromptChange | None = None
     """Both prompts of a sample, where the prompt changed."""
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        counts = {"added": self.added, "dropped": self.dropped, "changed": self.changed}
-        bounded = {metric: compared_json(each) for metric, each in self.metrics.items()}
-        beside = {
-            metric: {**difference_json(each), "verdict": NOT_CHECKED, "passed": None} for metric, each in self.beside.items()
-        }
-        return {metric: {**each, **counts} for metric, each in (bounded | beside).items()}
 
 
 class AgainstPair(msgspec.Struct, frozen=True):
@@ -106,8 +92,3 @@ class AgainstResults(msgspec.Struct, frozen=True):
     """Every sample that both sides answered, for the report."""
     notes: tuple[str, ...] = ()
     """What a reader should know: models that are new or gone, samples that changed."""
-
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        models = {key: model.as_json() for key, model in self.models.items()}
-        return {"ref": self.ref, "commit": self.commit, "models": models}

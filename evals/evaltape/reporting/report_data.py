@@ -8,7 +8,7 @@ import msgspec
 
 from evaltape.mutation.findings import OperatorStudy
 from evaltape.mutation.model_mutants import Example, ModelMutants
-from evaltape.reporting.facts import MetricFacts, compared_json, difference_json, gate_json, means_json
+from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import JobResults, ModelResults
 from evaltape.reporting.pair_results import (
     AgainstModel,
@@ -17,6 +17,7 @@ from evaltape.reporting.pair_results import (
     ComparisonResults,
 )
 from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.results_json import compared, difference, written
 from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.verdict import failed_first, verdict_of
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
@@ -56,7 +57,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         },
         "metrics": [_metric(metric) for metric in suite.metrics.values()],
         "models": [_model(model) for model in suite.models.values()],
-        "computed": [{"name": each.name, **each.as_json()} for each in suite.computed],
+        "computed": [{"name": each.name, **written(each)} for each in suite.computed],
         "comparisons": [_comparison(each) for each in suite.comparisons.values()],
         "against": None if suite.against is None else _against(suite, suite.against, kept),
         "judges": [_judge(each) for each in suite.judges.values()],
@@ -104,23 +105,23 @@ def _model(model: ModelResults) -> Data:
         "truncated": model.truncated,
         "recorded": None if model.recorded is None else list(model.recorded),
         "versions": list(model.versions),
-        "scores": means_json(model.scores),
+        "scores": written(model.scores),
         "unscored": {name: len(reasons) for name, reasons in model.unscored.items()},
         "gates": _gates(model.gates),
         "slice_gates": _gates(model.slice_gates),
         "slices": [
-            {"column": each.column, "value": each.value, "verdicts": dict(each.verdicts), **each.as_json()}
+            {"column": each.column, "value": each.value, "verdicts": dict(each.verdicts), **written(each)}
             for each in model.slices
         ],
         "accepted": _accepted(model),
-        "noise": model.noise_json(),
+        "noise": written(model.noise_beside_gates),
         "usage": msgspec.structs.asdict(model.usage),
         "cost_usd": model.cost_usd,
     }
 
 
 def _gates(gates: Mapping[str, Decision]) -> Data:
-    return {name: gate_json(gate) for name, gate in gates.items()}
+    return dict(written(gates))
 
 
 def _accepted(model: ModelResults) -> Data | None:
@@ -136,7 +137,7 @@ def _job(job: JobResults) -> Data:
     metrics = [row for row in rows if row.get("step") is not None]
     return {
         "key": job.key,
-        **job.as_json(),
+        **written(job),
         "base": job.base,
         "metrics": metrics,
         "events": [dict(each) for each in job.events],
@@ -172,12 +173,12 @@ def _comparison(comparison: ComparisonResults) -> Data:
 def _compared(name: str, each: Decision) -> Data:
     kind = "max_drop" if each.bound.kind == AGAINST else each.bound.kind
     facts = {"kind": kind, "bound": each.bound.limit, "required": each.required_difference, "remark": each.remark}
-    return {"metric": name, **compared_json(each), **facts}
+    return {"metric": name, **compared(each), **facts}
 
 
 def _difference(name: str, found: Difference) -> Data:
     unbounded = {"verdict": NOT_CHECKED, "passed": None, "kind": "", "bound": None, "required": None, "remark": ""}
-    return {"metric": name, **difference_json(found), **unbounded}
+    return {"metric": name, **difference(found), **unbounded}
 
 
 def _against_metrics(suite: SuiteResults, model: AgainstModel) -> list[Data]:

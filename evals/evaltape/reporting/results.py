@@ -5,14 +5,14 @@ nothing here knows a session. Numbers are exact; they are rounded only when show
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evaltape.reporting.facts import Json, MetricFacts, json_of
+from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
 from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
-from evaltape.reporting.verdicts import verdict_on
+from evaltape.reporting.verdicts import Verdict, verdict_on
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.commands import Commands
@@ -21,8 +21,6 @@ from evaltape.suite.prompt import PromptChange
 if TYPE_CHECKING:  # Only a run with --mutate needs it.
     from evaltape.mutation.model_mutants import ModelMutants
     from evaltape.reporting.judge_results import JudgeResults
-
-VERSION = 2
 
 
 class OwnGate(msgspec.Struct, frozen=True):
@@ -35,9 +33,10 @@ class OwnGate(msgspec.Struct, frozen=True):
     passed: bool | None
     """None if it was skipped."""
 
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        return {"model": self.model, "verdict": verdict_on(self.passed), "passed": self.passed}
+    @property
+    def verdict(self) -> Verdict:
+        """`passed`, `failed` or `not checked`."""
+        return verdict_on(self.passed)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -138,41 +137,27 @@ class SuiteResults(msgspec.Struct, frozen=True):
         tests = [model.accepted.test for model in self.models.values() if model.can_be_accepted and model.accepted]
         return self.commands.accept(tests) if tests else None
 
-    def _standing(self, metric: str) -> Json:
-        """Return how a judge's numbers have to be taken; nothing for other metrics, and for a judge that passed its exam."""
-        by = [judge.examined.standing for judge in self.judges.values() if metric in judge.metrics]
-        return {"standing": by[0]} if by and by[0] else {}
+    @property
+    def described(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the scores of each metric depend on, and how a judge's numbers have to be taken that hasn't passed its exam."""
+        standings = {name: it.examined.standing for it in reversed(list(self.judges.values())) for name in it.metrics}
+        standing = {name: {"standing": told} for name, told in standings.items() if told}
+        return {name: {**metric.description, **standing.get(name, {})} for name, metric in self.metrics.items()}
 
-    def as_json(self) -> Json:
-        """Return it as the results file holds it."""
-        against = {} if self.against is None else {"against": self.against.as_json()}
-        mutants = {"mutants": {key: each.as_result() for key, each in self.mutants.items()}} if self.mutants else {}
-        return {
-            "mode": self.mode,
-            "metrics": {name: {**metric.description, **self._standing(name)} for name, metric in self.metrics.items()},
-            "models": json_of(self.models),
-            "computed": json_of({each.name: each for each in self.computed}),
-            "jobs": json_of(self.jobs),
-            **({"judges": json_of(self.judges)} if self.judges else {}),
-            "comparisons": json_of(self.comparisons),
-            **against,
-            **mutants,
-            "tests": json_of({test.id: test for test in self.tests}),
-            "predictions": [_prediction_json(each) for each in self.predictions],
-        }
+    @property
+    def mutant_tables(self) -> Mapping[str, Any]:
+        """By model and operator the smallest share of damage that each gate notices."""
+        return {key: each.as_result() for key, each in self.mutants.items()}
 
+    @property
+    def computed_by_name(self) -> Mapping[str, Computed]:
+        """The computed scores by name."""
+        return {each.name: each for each in self.computed}
 
-def _prediction_json(prediction: Prediction) -> Json:
-    facts: Json = {
-        "model": prediction.model.key,
-        "sample": prediction.sample.id,
-        "prediction": prediction.text,
-        "references": list(prediction.sample.references),
-    }
-    if not prediction.answered:
-        return {**facts, "failure": prediction.failure}
-    unscored = {"unscored": dict(prediction.unscored)} if prediction.unscored else {}
-    return {**facts, "truncated": prediction.truncated, **unscored, **prediction.scores}
+    @property
+    def tests_by_id(self) -> Mapping[str, OwnGate]:
+        """The gates that users wrote by test id."""
+        return {test.id: test for test in self.tests}
 
 
 class Spend(msgspec.Struct, frozen=True):
@@ -212,7 +197,3 @@ class Results(msgspec.Struct, frozen=True):
     def is_empty(self) -> bool:
         """Whether no sample was looked at."""
         return not any(suite.predictions for suite in self)
-
-    def as_json(self) -> Json:
-        """Return the content of the results file, as builtins: no number in it is infinite or NaN."""
-        return {"version": VERSION, "suites": {suite.name: suite.as_json() for suite in self if suite.predictions}}
