@@ -140,7 +140,7 @@ class Findings(msgspec.Struct):
     test_ids: dict[CallKey, str] = {}
     """By prediction the id of the first test of it that was collected."""
     lost: set[CallKey] = set()
-    """Samples without an answer that a test failed for."""
+    """Samples that a test failed for because it had no answer: there is none, or the test ended before it asked."""
     failures: dict[str, str] = {}
     """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of none."""
     mutants: dict[tuple[str, str], "ModelMutants"] = {}
@@ -161,6 +161,7 @@ class Findings(msgspec.Struct):
                 self.tests[test_id] = GateTest(suite, model, passed)
             case Unasked(reason=reason):
                 self.unasked[finding.suite, finding.model, finding.sample] = reason
+                self.lost.add((finding.suite, finding.model, finding.sample))
             case Answered(answer=answer):
                 self.leads[finding.suite, finding.sample] = finding.lead
                 if passed is False and answer.failure is None:

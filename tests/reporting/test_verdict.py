@@ -140,6 +140,13 @@ def test_failed_predictions_are_counted_and_are_a_failure_where_a_test_says_so()
     assert parts(allowed)[1] == ("2 of 9 predictions failed", "open")
 
 
+def test_tests_that_failed_before_they_asked_for_an_answer_are_a_failure_though_every_gate_holds():
+    assert parts(session(True, True, is_red=True, lost=1)) == [
+        ("2 of 2 gates hold", "passed"),
+        ("tests of 1 sample failed before they had an answer", "failed"),
+    ]
+
+
 def test_failed_predictions_that_no_test_failed_for_leave_the_suite_open_also_where_another_is_red():
     assert parts(session(None, failed=2))[1] == ("2 of 9 predictions failed", "open")
     assert parts(session(True, True, failed=2, is_red=True))[1] == ("2 of 9 predictions failed", "open")

@@ -112,7 +112,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     tests: tuple[OwnGate, ...] = ()
     """The gates that users wrote."""
     lost: int = 0
-    """How many samples without an answer a test failed for."""
+    """How many samples a test failed for because it had no answer: there is none, or the test ended before it asked."""
     other_failures: int = 0
     """Failed tests of the suite that nothing else here stands for: on single samples that were answered, on jobs."""
     causes: tuple[Cause, ...] = ()

@@ -176,6 +176,8 @@ def _failed_samples(suite: SuiteResults) -> Iterator[Part]:
     if failed:
         state: State = FAILED if suite.lost else OPEN
         yield Part(f"{failed:,} of {counted(sum(model.samples for model in models), 'prediction')} failed", state)
+    elif suite.lost:
+        yield Part(f"tests of {counted(suite.lost, 'sample')} failed before they had an answer", FAILED)
     for model in models:
         if model.unfinished:
             unfinished = model.unfinished

@@ -105,7 +105,7 @@ def _all_tests(world: World) -> Iterator[Test]:
             yield from (Test(it, suite.name, pair.name, metric) for it in functions & _ON_PAIRS for metric in pair.bounds)
 
 
-_ON_SAMPLES = {"test_sample", "test_id"}
+_ON_SAMPLES = {"test_sample", "test_id", "test_broken"}
 _ON_MODELS = {"test_scores", "test_whole", "test_past"}
 _ON_GATES = {"test_gate", "test_odd", "test_any"}
 _ON_SLICES = {"test_slices", "test_odd_slices"}

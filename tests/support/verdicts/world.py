@@ -79,6 +79,18 @@ def test_past(against):
 def test_whole(scores):
     assert len(scores.answered) % 2, "even"
 """,
+    "test_broken": """
+import pytest
+
+
+@pytest.fixture
+def broken(request):
+    assert not request.node.name.endswith("8]"), "eight"
+
+
+def test_broken(broken, prediction):
+    pass
+""",
     "test_id": """
 def test_id(prediction):
     assert not prediction.sample.id.endswith("7"), "seven"
