@@ -42,7 +42,7 @@ Selected = list[tuple[Model, Sample]]
 
 
 class Evaluation:
-    """What the tests of one process share. It knows no suite until `open_suites` is called."""
+    """The state that the tests of a process share. It knows no suite until `open_suites` is called."""
 
     def __init__(self, settings: Settings, is_controller: bool) -> None:
         self.settings = settings
@@ -80,7 +80,7 @@ class Evaluation:
                 exam.questions  # noqa: B018  # Making them checks operators and labels.
 
     def find_other_side(self) -> None:
-        """Find what `--against` names: before anything is run or paid. Raises `UserError` if it isn't there."""
+        """Find the other side of `--against`, before anything is run or paid. Raises `UserError` if it isn't there."""
         if self.settings.against is None:
             return
         from evaltape.against.other_side import OtherSide
@@ -124,7 +124,7 @@ class Evaluation:
         return prediction
 
     def _with_errors(self, prediction: Prediction, workspace: Workspace) -> Prediction:
-        """Return a prediction whose missing verdicts say why the judge's call failed, if it did in this session."""
+        """Return a prediction; its missing verdicts say why the judge's call failed in this session."""
         model, errors = prediction.model, {}
         for metric, judge in workspace.judged_by.items() if prediction.unscored else ():
             error = self.outcomes.error_of((workspace.name, verdicts_key(model.key, judge.key), prediction.sample.id))
@@ -134,7 +134,7 @@ class Evaluation:
         return msgspec.structs.replace(prediction, unscored={**prediction.unscored, **errors}) if errors else prediction
 
     def _failure(self, model: Model, error: str) -> Failure:
-        """Return the failure of a sample whose call, or the job before it, ended with an error in this session."""
+        """Return the failure of a sample after an error of its call, or of the job before it, in this session."""
         is_of_job = model.job is not None and self.outcomes.error_of((model.suite, model.key, "")) is not None
         reason, command = split_command(error)
         if command is None:
@@ -148,7 +148,7 @@ class Evaluation:
         return Failure("job" if is_of_job else "call", reason, command=command, cost=costs + cost, remedy=remedy)
 
     def receive(self, finding: Finding, test_id: str, outcome: str) -> None:
-        """Keep what a test has found out; `outcome` is pytest's: passed, failed or skipped."""
+        """Keep a test's findings; `outcome` is pytest's: passed, failed or skipped."""
         if outcome not in ("passed", "failed", "skipped"):
             return  # pytest-rerunfailures runs it again, and that counts.
         if isinstance(finding, Answered):
@@ -206,7 +206,7 @@ class Evaluation:
         return workspace.judged_by.get(plain_name(bound.metric, workspace.metrics))
 
     def unfinished(self, model: Model) -> str | None:
-        """Return why a model's fresh recording isn't whole: what is still to come, or why its job failed; None if it is.
+        """Return why a model's fresh recording isn't whole: the calls still to come, or why its job failed; None if it is.
 
         Until it is finished, old and new answers lie side by side, and no gate may judge them together.
         """
@@ -276,7 +276,7 @@ class Evaluation:
         return PairedScores(comparison=comparison, metrics=metrics, baseline=baseline, candidate=candidate)
 
     def decide(self, bound: Bound) -> Decision:
-        """Return what becomes of a bound on every sample of its suite."""
+        """Decide a bound on every sample of its suite."""
         suite = self.workspaces[bound.suite].suite
         match bound.kind:
             case bounds.GATE:
@@ -290,7 +290,7 @@ class Evaluation:
         return bound.decide(self.paired_scores(suite.comparisons[bound.subject]))
 
     def mutants(self, model: Model) -> "ModelMutants":
-        """Return what the gates of a model notice of damage to its recorded answers; computed once.
+        """Return how the gates of a model notice damage to its recorded answers; computed once.
 
         Raises `UserError` for an operator of the user's that can't be loaded, or that fails.
         """
@@ -315,7 +315,7 @@ class Evaluation:
         )
 
     def _judged_mutants(self, workspace: Workspace, model: Model, judge: Judge) -> "Judged":
-        """Return the function that reads a judge's verdict on a mutant, once those that are being recorded have ended."""
+        """Return the function that reads a judge's verdict on a mutant, once the recording of verdicts has ended."""
         from evaltape.recording.verdicts import Asked
 
         if self.settings.records:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Answered(msgspec.Struct, frozen=True, tag=True):
-    """A sample's test got its prediction, which may be a failed one."""
+    """A sample's test got its prediction, which may have failed."""
 
     suite: str
     model: str
@@ -66,7 +66,7 @@ class Compared(msgspec.Struct, frozen=True, tag=True):
     suite: str
     model: str
     values: dict[str, int | float] | None = None
-    """The scores that were accepted before this session; None if there were none."""
+    """The accepted scores before this session; None without a snapshot."""
     is_update: bool = False
     """Whether the session accepts its own scores."""
 
@@ -124,7 +124,7 @@ class AcceptedTest(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct):
-    """What tests have found out, by what it is about."""
+    """The findings of tests, by subject."""
 
     predictions: dict[CallKey, Prediction] = {}
     leads: dict[tuple[str, str], Mapping[str, float]] = {}
@@ -142,7 +142,7 @@ class Findings(msgspec.Struct):
     lost: set[CallKey] = set()
     """Samples that a test failed for because it had no answer: there is none, or the test ended before it asked."""
     failures: dict[str, str] = {}
-    """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of none."""
+    """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of no suite."""
     mutants: dict[tuple[str, str], "ModelMutants"] = {}
     """With `--mutate`, by suite and model; computed by the controller."""
 
@@ -151,7 +151,7 @@ class Findings(msgspec.Struct):
         self.predictions[prediction.model.suite, prediction.model.key, prediction.sample.id] = prediction
 
     def receive(self, finding: Finding, test_id: str, passed: bool | None) -> None:
-        """Keep what a test has found out, but for its prediction; `passed` is None if it was skipped."""
+        """Keep a test's findings, but for its prediction; `passed` is None if it was skipped."""
         match finding:
             case Asserted(key=key):
                 _note(self.bounds, key, passed)
@@ -172,7 +172,7 @@ class Findings(msgspec.Struct):
                 self.failures[test_id] = suite
 
     def tested(self, decision: Decision) -> Decision:
-        """Return a decision with what the tests on its bound said; `not checked` if none ran."""
+        """Return a decision with the outcome of the tests on its bound; `not checked` if no test ran."""
         key = decision.bound.key
         return decision.tested(self.bounds[key]) if key in self.bounds else decision.untested
 

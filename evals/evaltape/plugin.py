@@ -148,7 +148,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collectreport(report: pytest.CollectReport) -> Generator[None, Any, Any]:
-    """Leave what has nothing to run on out of the number of collected tests."""
+    """Leave tests that have nothing to run on out of the number of collected tests."""
     collected = report.result or []
     report.result = [node for node in collected if not isinstance(node, pytest.Item) or case_of(node) is not NOTHING]
     result = yield
@@ -174,14 +174,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keep what was collected out of the garbage collector's way: looking through it takes a tenth of a replay."""
+    """Keep the collected tests out of the garbage collector's way: its search takes a tenth of a replay."""
     if any(case_of(item) for item in session.items):
         gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
-    """Fail a gate on a recording that isn't finished, whatever it asserts; skip one that the suite lets stay open.
+    """Fail a gate on a recording that isn't finished, whatever it asserts; skip a bound that the suite lets stay open.
 
     Where asserts are left out a test of ours is skipped: it would pass whatever it asserts.
     """
@@ -208,7 +208,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 @pytest.fixture
 def prediction(request: pytest.FixtureRequest) -> Prediction:
-    """A model's prediction for a sample, or the reason why there is none."""
+    """A model's prediction for a sample, or the reason why it failed."""
     case: Case = request.param
     model, sample = case.model, case.sample
     assert model is not None and sample is not None
@@ -272,7 +272,7 @@ def comparison(request: pytest.FixtureRequest) -> PairedScores:
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> "Examined":
-    """A judge's exam: what it noticed, its alarms, and how well it agrees with people."""
+    """A judge's exam: the damage it noticed, its alarms, and its agreement with people."""
     case: Case = request.param
     judge = case.judge
     assert judge is not None
@@ -315,7 +315,7 @@ def job(request: pytest.FixtureRequest) -> Callable[[str], Job]:
 
 @pytest.fixture
 def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
-    """The accepted scores of the model under test; `--snapshot-update` accepts those of this run."""
+    """The accepted scores of the model under test; `--snapshot-update` accepts the scores of this run."""
     evaluation = request.config.stash[EVALUATION]
     commands = evaluation.workspaces[scores.model.suite].commands
     return accepted_scores(request, scores, evaluation.settings.snapshots, commands)
@@ -347,7 +347,7 @@ def _skip_unless_all(request: pytest.FixtureRequest) -> None:
 
 
 def _fail_what_rests_on_nothing(case: Case, evaluation: Evaluation) -> None:
-    """Fail a test on a bound whose judge hasn't passed its exam, whatever it asserts."""
+    """Fail a test on a judge's metric, whatever it asserts, until the judge has passed its exam."""
     if case.bound is not None and evaluation.settings.samples is None:
         refusal = evaluation.refusal(case.bound)
         if refusal:
@@ -367,7 +367,7 @@ def _skip_what_is_not_decided(case: Case, evaluation: Evaluation) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Let the report carry what the test found out, as builtins, to the controller."""
+    """Let the report carry the test's findings, as builtins, to the controller."""
     report = yield
     case = case_of(item)
     if case is not None:

@@ -1,4 +1,4 @@
-"""What is on disk for one suite: the suite itself, its samples, its recordings and its fine-tuning jobs.
+"""A suite on disk: the suite itself, its samples, its recordings and its fine-tuning jobs.
 
 Everything is loaded on first use. A workspace knows nothing of the run that looks at it: every process of a session has
 workspaces of its own, and reads the same from them.
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
 
 Verdict = Callable[[Judge], "RecordedVerdict"]
-"""What was recorded of a judge's verdict on one answer; raises `RecordingError`."""
+"""A judge's recorded verdict on an answer; raises `RecordingError`."""
 CALL_KINDS = ("latency_s", "cost_usd")
-"""Kinds of metrics that score the call, not its text; older recordings don't hold what they need."""
+"""Kinds of metrics that score the call, not its text; older recordings lack their numbers."""
 
 
 class Workspace:
@@ -101,7 +101,7 @@ class Workspace:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a person should know of the data. Raises `UserError` for references or files of predictions that are wrong."""
+        """Notes for the user of the data. Raises `UserError` for references or files of predictions that are wrong."""
         samples, notes = self._loaded
         return [*notes, *check_references(self.metrics, samples), *self.recordings.read_files(samples)]
 
@@ -146,20 +146,20 @@ class Workspace:
 
     @cached_property
     def clusters(self) -> dict[str, str] | None:
-        """By sample the value of the suite's cluster column; None if it names none."""
+        """By sample the value of the suite's cluster column; None without such a column."""
         column = self.suite.dataset.cluster
         return None if column is None else {sample.id: str(sample.columns.get(column)) for sample in self.samples}
 
     @cached_property
     def slice_values(self) -> dict[str, dict[str, str]]:
-        """By slice column the value of each sample that has one."""
+        """By slice column the value of each sample that has a value."""
         return slice_values(self.samples_by_id, self.suite.dataset.slices)
 
     # ------------------------------------------------------------ metrics
 
     @cached_property
     def metrics(self) -> Metrics:
-        """The suite's metrics by name. Raises `UserError` for one that can't be computed, or a bound out of its range."""
+        """The suite's metrics by name. Raises `UserError` for a metric that can't be computed, or a bound out of its range."""
         metrics = build_metrics(self.suite.metrics, f"{shown(self.suite.file)}: [metrics]", self.settings.root)
         refuse_bounds(self.suite, metrics)
         return metrics
@@ -172,7 +172,7 @@ class Workspace:
 
     @property
     def answer_metrics(self) -> dict[str, Metric]:
-        """Those that the text of an answer decides: all but those of the call, and verdicts, which are recorded."""
+        """The metrics of an answer's text: all but the call's own, and verdicts, which are recorded."""
         kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
         return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "judge")}
 
@@ -203,7 +203,7 @@ class Workspace:
     def scored(self, model: Model, sample: Sample, answer: Answer, verdict: Verdict | None = None) -> Prediction:
         """Return a model's answer with its scores, and the reasons of metrics that can't score it.
 
-        `verdict` returns what was recorded of a judge's verdict on it, and raises `RecordingError`; by default the one that is
+        `verdict` returns a judge's recorded verdict on it, and raises `RecordingError`; by default the one that is
         recorded of the model's answer.
         """
         if answer.failure is not None:
@@ -224,7 +224,7 @@ class Workspace:
         return Prediction(model, sample, answer, scores, faults, tuple(unread))
 
     def asked(self, model: Model, sample: Sample, text: str, repeat: int = 1, again: int = 1) -> Verdict:
-        """Return the function that reads what judges said of one answer of a model."""
+        """Return the function that reads the verdicts of judges on a model's answer."""
 
         from evaltape.recording.verdicts import Asked
 
@@ -234,7 +234,7 @@ class Workspace:
         return read
 
     def _verdict(self, model: Model, judge: Judge, verdict: Verdict) -> "RecordedVerdict | str":
-        """Return a recorded verdict, or why there is none."""
+        """Return a recorded verdict, or why it is missing."""
         try:
             return verdict(judge)
         except NotFetched as error:
@@ -323,9 +323,9 @@ class Workspace:
         return {metric: self.exams[judge.key].ground for metric, judge in self.judged_by.items()}
 
     def arrange(self, key: str) -> None:
-        """Put the recorded calls of a model into a pack, or out of one, by the number of the suite's samples.
+        """Put the recorded calls of a model into a pack, or out of it, by the number of the suite's samples.
 
-        One that isn't whole stays as it lies, and so does one whose folder can't be written.
+        A recording that isn't whole stays, and so does a recording in a folder that can't be written.
         """
         calls = self.recordings.of(self.suite.models[key])
         with contextlib.suppress(OSError, RecordingError):
@@ -346,7 +346,7 @@ class Workspace:
         return len({name for unfinished in begun if unfinished for name, _ in unfinished.still_to_come()})
 
     def calls_of(self, model: Model, samples: Iterable[Sample]) -> list[tuple[Sample, int]]:
-        """Return the calls of a recording, as (sample, repeat): all of them, or what has no valid recording."""
+        """Return the calls of a recording, as (sample, repeat): all of them, or all without a valid recording."""
         fresh = self.settings.mode != RECORD_MISSING
         return self.recordings.calls(model, list(samples), self.settings.repeat, fresh=fresh)
 

@@ -132,7 +132,7 @@ def _is_shallow(repository: Repository) -> bool:
 
 
 def _fetch(repository: Repository, ref: str) -> str | None:
-    """Return the command that fetches what a ref may mean, with what a merge base takes; None if there is none."""
+    """Return the command that fetches what a ref may mean, with what a merge base takes, or None."""
     remote = next(iter(_remotes(repository)), None)
     is_shallow = _is_shallow(repository)
     is_branch = repository.line("check-ref-format", "--branch", ref) == ref and not _COMMIT.fullmatch(ref)

@@ -1,6 +1,6 @@
 """What was recorded on the other side: a suite's samples, and its models' answers.
 
-Nothing of it is checked against what the suite asks for today: a changed prompt is why the two are compared.
+It is not checked against today's suite: a changed prompt is why the two are compared.
 """
 
 import posixpath
@@ -35,13 +35,13 @@ Content = tuple[str, tuple[str, ...]]
 
 
 def content_of(sample: Sample) -> Content:
-    """Return what a sample is compared by."""
+    """Return the parts by which a sample is compared."""
     return sample.input, tuple(sample.references)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What was recorded of one model."""
+    """What was recorded of a model."""
 
     answers: Mapping[str, Answer]
     """By sample, for each that was asked for."""
@@ -63,7 +63,7 @@ class Earlier:
         return self._frozen(frozen) if frozen in self._places.files else self._loaded()
 
     def answers(self, model: Model, samples: Sequence[Sample]) -> Answers:
-        """Return what was recorded of a model for some samples. Raises `New` if there is no such model, and `Unreadable`."""
+        """Return a model's recorded answers to some samples. Raises `New` if there is no such model, and `Unreadable`."""
         key = model.key
         if key not in self._places.models:
             raise New(f"{self._tree.ref} has no model {key}")
@@ -75,9 +75,9 @@ class Earlier:
         return self._recorded(key, samples)
 
     def verdicts(self, asked: Sequence[Asked]) -> Mapping[tuple[str, str], RecordedVerdict]:
-        """Return what today's judges said of a model's answers there, by judge and sample.
+        """Return the verdicts of today's judges on a model's answers there, by judge and sample.
 
-        Verdicts compare only if they were given in the same way, so those of a judge that was asked otherwise have no score.
+        Verdicts compare only if they were given in the same way: a judge that was asked otherwise gives no score.
         Raises `Unreadable`.
         """
         there = set(self._places.files)
@@ -102,7 +102,7 @@ class Earlier:
         return {sample.id: content_of(sample) for sample in samples}
 
     def _loaded(self) -> dict[str, Content]:
-        """Load the samples from their data set: with nothing to record none need be frozen."""
+        """Load the samples from their data set: a suite without recordings needs no frozen samples."""
         suite, ref = self._places.suite, self._tree.ref
         place = self._places.data if suite is not None else ""
         data = [file for file in self._tree.files(place) if place in (file, posixpath.dirname(file))] if place else []
@@ -150,7 +150,7 @@ class Earlier:
 
     @contextmanager
     def _copied(self, paths: Sequence[str]) -> Iterator[Path]:
-        """As the tree's, and what goes wrong in it is `Unreadable`, naming files by their names on the other side."""
+        """Like the tree's, but raises `Unreadable`, naming files by their names on the other side."""
         with self._tree.copied(paths) as root:
             try:
                 yield root
@@ -158,7 +158,7 @@ class Earlier:
                 raise Unreadable(self._named(str(error), root)) from None
 
     def _there(self, answer: Answer, root: Path) -> Answer:
-        """Return an answer whose failure names files by their names on the other side."""
+        """Return an answer; its failure names files by their names on the other side."""
         if answer.failure is None:
             return answer
         reason, place = (self._named(text, root) for text in (answer.failure.reason, answer.failure.place))
@@ -180,7 +180,7 @@ def refuse_unfinished(folder: Path, model: str, whose: str) -> None:
 
 
 def _answered(calls: ModelCalls, name: str) -> Exchange:
-    """Return the recorded chat completion: the last one that was answered. Raises `RecordingError`."""
+    """Return the recorded chat completion: of the last answered call. Raises `RecordingError`."""
     answered = [call for call in calls.read(name) if call.path.endswith(ENDPOINT) and 200 <= call.status < 300]
     if not answered:
         raise RecordingError(f"{calls.place_of(name)}: no answer is recorded in it")
@@ -190,7 +190,7 @@ def _answered(calls: ModelCalls, name: str) -> Exchange:
 def changed_prompt(
     workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]
 ) -> PromptChange | None:
-    """Return both prompts of the first sample whose prompt differs; None if none does."""
+    """Return both prompts of the first sample whose prompt differs; None if all are the same."""
     for sample in samples if model.predictions is None else ():
         with suppress(RecordingError):
             change = prompt_change(sample.id, requests.get(sample.id), workspace.recordings.request(model, sample))
@@ -200,7 +200,7 @@ def changed_prompt(
 
 
 def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]) -> str:
-    """Return how the model is asked today in another way than it was, in the words of the suite; empty if in none."""
+    """Return how the model is asked today otherwise than it was, in the words of the suite; empty if likewise."""
     if model.predictions is not None:
         return "answers from a file in place of calls" if requests else ""
     for sample in samples:

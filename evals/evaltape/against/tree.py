@@ -52,7 +52,7 @@ class Tree(ABC):
         """Return a context whose value is a folder that holds these files, to be read. Raises `Unreadable`."""
 
     def name_of(self, path: str) -> str:
-        """Return what messages call one of its files: `main:cassettes/chats/samples.jsonl`, as git has it."""
+        """Return the name in messages of one of its files: `main:cassettes/chats/samples.jsonl`, as git has it."""
         return self.prefix + visible(path)
 
 

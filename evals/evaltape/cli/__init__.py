@@ -18,7 +18,7 @@ USAGE = "usage: evaltape COMMAND [OPTIONS]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code: 4 for what isn't a command."""
+    """Run a command; return the exit code: 4 for anything that isn't a command."""
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # Another encoding than UTF-8 lacks letters that data and models have.

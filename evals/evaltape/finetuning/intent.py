@@ -63,7 +63,7 @@ def new_intent(address: str, run: int, known: tuple[str, ...], files: tuple[str,
 
 
 class Intents:
-    """The file of one job's orders."""
+    """The file of a job's orders."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

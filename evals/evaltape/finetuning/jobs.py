@@ -144,7 +144,7 @@ class Jobs:
         )
 
     def _paid(self, command: str) -> str:
-        """Return a command with what it costs: every job of the suite, and the calls to its tuned models."""
+        """Return a command with the cost: every job of the suite, and the calls to its tuned models."""
         tuned = [model for model in self.suite.models.values() if model.job]
         return str(Advice(command, len(tuned) * len(self._samples()), jobs=len(tuned)))
 

@@ -1,4 +1,4 @@
-"""Which tests are Evaltape's, and what each of them is about.
+"""Which tests are Evaltape's, and the subject of each.
 
 A test is ours if our fixture function is among those it reaches: a fixture of the user's with the same name isn't, unless
 it asks for ours itself. Each such test is parametrized with a `Case`.
@@ -34,7 +34,7 @@ NOT_MUTATED = "not checked: --mutate damages recorded answers to see which gate 
 
 
 class Case(msgspec.Struct, frozen=True):
-    """What one test is about; `subject` is the fixture that stands for it."""
+    """The subject of a test; `subject` is the fixture that stands for it."""
 
     subject: str
     suite: str
@@ -42,7 +42,7 @@ class Case(msgspec.Struct, frozen=True):
     sample: Sample | None = None
     comparison: Comparison | None = None
     bound: Bound | None = None
-    """What the suite asks of one metric, for a test that takes `metric`."""
+    """The suite's demand on a metric, for a test that takes `metric`."""
     operator: str | None = None
     """A way to damage answers, by name."""
     judge: Judge | None = None
@@ -73,7 +73,7 @@ NOTHING = Case("nothing", "")
 
 
 def case_of(item: pytest.Item) -> Case | None:
-    """Return what a test is about; None if it isn't ours."""
+    """Return the subject of a test; None if it isn't ours."""
     callspec = getattr(item, "callspec", None)
     return next((value for value in callspec.params.values() if isinstance(value, Case)), None) if callspec else None
 
@@ -265,7 +265,7 @@ def _marks(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
 
 
 def _skips(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
-    """Skip what this run surely can't decide by a mark: then nothing is started for it."""
+    """Skip by a mark the tests that this run surely can't decide: then nothing is started for them."""
     settings, reasons = evaluation.settings, []
     if case.subject == MUTANTS and not settings.mutate:
         reasons.append(NOT_MUTATED)

@@ -1,4 +1,4 @@
-"""Builds the results of a session from what it found out, what is on disk and what the recorder counted.
+"""Builds the results of a session from its findings, the files on disk and the recorder's counts.
 
 The only place that knows both a session and its results.
 """
@@ -114,7 +114,7 @@ def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:
 
 
 def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:
-    """Yield what the recording that stopped has not asked for, by kind of model."""
+    """Yield the calls that a stopped recording has not made, by kind of model."""
     models = workspace.suite.models
     left = {key: tally.left.get(place_of(model), []) for key, model in models.items()}
     for kind in ("baseline", "finetuned"):

@@ -1,4 +1,4 @@
-"""Groups failed samples by cause, so that what one cause did is said once, with the command that mends it."""
+"""Groups failed samples by cause, so that a cause is told once, with the command that mends it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from evaltape.text import counted
 
 
 class Group(msgspec.Struct, frozen=True):
-    """The failures of one cause: equal for all samples that it failed."""
+    """The failures of a cause: equal for all its samples."""
 
     noun: str
     """What is counted: `sample`, `recording`."""
     singular: str
-    """What is said of one."""
+    """The words for a single sample."""
     plural: str
     """What is said of several."""
     command: str | None = None
@@ -50,7 +50,7 @@ def causes(view: SuiteView) -> Iterator[Cause]:
 
 
 def _prompt(view: SuiteView, model: str, sample: str) -> PromptChange | None:
-    """Return the recorded prompt of a sample beside that of the suite; None if they don't differ, or one isn't known."""
+    """Return the recorded prompt of a sample beside that of the suite; None if they are equal or unknown."""
     workspace = view.workspace
     asked, of = workspace.suite.models[model], workspace.sample(sample)
     with contextlib.suppress(RecordingError):
@@ -60,7 +60,7 @@ def _prompt(view: SuiteView, model: str, sample: str) -> PromptChange | None:
 
 
 def _remedy(view: SuiteView, prediction: Prediction) -> tuple[str | None, str]:
-    """Return what mends a failure and what it costs: one command for all kinds of models where each has its own."""
+    """Return the remedy of a failure and the cost: a single command where each kind of model has its own."""
     failure = prediction.answer.failure
     if failure is None or failure.command is None:
         return None, ""

@@ -1,4 +1,4 @@
-"""Builds what results say of a suite's judges, from their recorded verdicts on the answers that were looked at."""
+"""Builds the results of a suite's judges from their recorded verdicts on the answers of this run."""
 
 from collections.abc import Iterator, Mapping
 

@@ -44,7 +44,7 @@ WORDS = "words"
 
 
 class SuiteView:
-    """One suite of a session: its workspace, with what was found out about it."""
+    """One suite of a session: its workspace, with the session's findings about it."""
 
     def __init__(self, evaluation: Evaluation, workspace: Workspace) -> None:
         self.evaluation = evaluation
@@ -102,7 +102,7 @@ def metric_facts(view: SuiteView, metric: Metric) -> MetricFacts:
 
 
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
-    """Return what the session found out about one model."""
+    """Return the session's findings about one model."""
     model, data = scores.model, view.workspace.suite.dataset
     slices = slice_scores(scores, view.workspace.samples_by_id, data.slices, data.slice_min)
     slice_gates = _gates(view, model, SLICE_GATE, slices)
@@ -134,7 +134,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
 
 
 def _gates(view: SuiteView, model: Model, kind: Kind, scores: Scores) -> dict[str, Decision]:
-    """Return what became of a model's bounds of one kind in this session, by metric."""
+    """Decide a model's bounds of one kind in this session, by metric."""
     bounds = (bound for bound in model_bounds(model, view.workspace.suite) if bound.kind == kind)
     return {bound.metric: view.evaluation.findings.tested(bound.decide(scores)) for bound in bounds}
 
@@ -145,7 +145,7 @@ def _usage(scores: ModelScores) -> Usage:
 
 
 def _cost_usd(scores: ModelScores) -> float | None:
-    """Return what the recorded calls cost by today's price; None without one."""
+    """Return the cost of the recorded calls by today's price; None without a price."""
     model, costs = scores.model, []
     for answer in (prediction.answer for prediction in scores.predictions if model.price):
         price = batch_price(model.price) if answer.came else model.price
@@ -159,7 +159,7 @@ def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:
 
 
 def _unfinished(workspace: Workspace, model: Model) -> Unfinished | None:
-    """Return what a fresh recording that was cut short has still to ask for; None if its file is damaged, too."""
+    """Return the calls that an unfinished recording still lacks; None also if its file is damaged."""
     with contextlib.suppress(RecordingError):
         to_come = workspace.still_to_come(model)
         return Unfinished(to_come, len(workspace.samples)) if to_come else None
@@ -181,7 +181,7 @@ def _slices(view: SuiteView, slices: SliceScores, gates: Mapping[str, Decision])
 
 
 def _slice_verdicts(slices: SliceScores, gate: Decision) -> dict[tuple[str, str], Verdict]:
-    """Return what became of each slice under a gate: where the gate fails for other reasons nothing passed it."""
+    """Decide each slice under a gate: where the gate fails for other reasons nothing passed it."""
     decided = {(each.column, each.value): each.verdict for each in slices.decided(gate.bound)}
     is_decided = gate.outcome is not None and not slices.scores.unusable(gate.bound.metric)
     return {key: verdict if is_decided or verdict == FAILED else NOT_CHECKED for key, verdict in decided.items()}

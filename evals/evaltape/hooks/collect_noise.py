@@ -21,7 +21,7 @@ def model_noise(workspace: Workspace, scores: ModelScores) -> dict[str, Noise]:
 
 
 def _repeated_answers(workspace: Workspace, scores: ModelScores) -> list[list[Mapping[str, float]]]:
-    """Return per answered sample the scores of its first answer and of every further one that is validly recorded."""
+    """Return per answered sample the scores of its first answer and of every further valid recording."""
     repeats = workspace.recordings.repeats(scores.model)
     answers: list[list[Mapping[str, float]]] = []
     model = scores.model

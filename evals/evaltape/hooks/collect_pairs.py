@@ -14,7 +14,7 @@ from evaltape.suite.definition import Comparison
 
 
 def comparison_results(view: SuiteView) -> dict[str, ComparisonResults]:
-    """Return the comparisons whose two models were both looked at, by name."""
+    """Return the comparisons of which the run looked at both models, by name."""
     comparisons = view.workspace.suite.comparisons.values()
     known = [each for each in comparisons if {each.baseline, each.candidate} <= set(view.looked_at)]
     return {each.name: _comparison(view, each) for each in known}
@@ -53,7 +53,7 @@ def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candid
 
 
 def against_results(view: SuiteView) -> AgainstResults | None:
-    """Return the models that were looked at beside the other side; None without `--against`, or if none was."""
+    """Return the models that were looked at beside the other side; None without `--against` or without such a model."""
     models, other_side = view.evaluation.looked_at_against(view.workspace.name), view.evaluation.other_side
     if not models or other_side is None:
         return None

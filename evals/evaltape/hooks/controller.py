@@ -2,7 +2,7 @@
 
 1. **Open**, when pytest meets the first test of ours: the suites are read; if the session records, the recorder starts,
    which holds the suites' folders from then on, and the samples are frozen; then all is checked.
-2. **Record**, once everything is collected: the recorder begins with what the selected tests need, and calls the API while
+2. **Record**, once everything is collected: the recorder begins with the calls of the selected tests, and calls the API while
    they run. A test waits for its own call.
 3. **Wait**, before the first gate and at the end: no test waits for the repeats of a call, and a gate judges them.
 4. **Gates** are run after all sample tests: by pytest, or under xdist by `hooks.xdist.Distribution`.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """The steps and the hooks of the controller, with the recorder if there is one."""
+    """The steps and the hooks of the controller, with its recorder."""
 
     def __init__(self, evaluation: Evaluation, mutating: "Mutating | None" = None) -> None:
         self.evaluation = evaluation
@@ -64,7 +64,7 @@ class Controller:
         self.evaluation.check_samples()
 
     def record(self, collected: pytest.Session) -> None:
-        """Let the recorder begin with what the selected tests need; with nothing if the collection failed."""
+        """Let the recorder begin with the calls of the selected tests; with nothing if the collection failed."""
         self._is_collected = True
         self._cases = {item.nodeid: case for item in collected.items if (case := case_of(item)) is not None}
         if self.recorder is None:
@@ -111,7 +111,7 @@ class Controller:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Record ahead of the tests, and after them wait for what no test waits for."""
+        """Record ahead of the tests, and after them wait for anything that no test waits for."""
         if not self._is_collected:  # Under xdist it is: before the workers start.
             self.record(session)
         if self.recording is not None:
@@ -129,7 +129,7 @@ class Controller:
             self.wait()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what a test found out, here or in a worker."""
+        """Keep a test's findings, here or in a worker."""
         finding = finding_in(report)
         if finding is not None:
             self.evaluation.receive(finding, report.nodeid, report.outcome)
@@ -137,7 +137,7 @@ class Controller:
             self._receive_failure(report)
 
     def _receive_failure(self, report: pytest.TestReport) -> None:
-        """Keep a failure that carries nothing: of a test that isn't ours, or of one whose worker crashed."""
+        """Keep a failure that carries nothing: of a test that isn't ours, or of a crashed worker's."""
         case = self._cases.get(report.nodeid)
         model, sample = (case.model, case.sample) if case else (None, None)
         key = (model.suite, model.key, sample.id) if model and sample else None
@@ -148,7 +148,7 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop what is still being recorded: the session ended early. Write the files that were asked for."""
+        """Stop the recording: the session ended early. Write the files that were asked for."""
         try:
             progress.announce_wait(session.config, self.recording)
             self.wait("the session has ended")
@@ -163,7 +163,7 @@ class Controller:
             self.results = replace(self.results, is_red=True)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print what the session found out, or what became of a recording that yielded nothing."""
+        """Print the session's findings, or the end of a recording that yielded nothing."""
         if self.results is not None and not self.evaluation.settings.mutate:
             terminal.print_results(terminalreporter, self.results)
         for line in self._unwritten:

@@ -1,8 +1,8 @@
 """`--mutate`: recorded answers are damaged, and whatever is asserted of their scores is decided again.
 
-1. xdist starts no workers, and of the selected tests those that ask for `mutants` stay. The models of all that were selected
+1. xdist starts no workers, and of the selected tests the ones that ask for `mutants` stay. The models of all that were selected
    are looked at, so `-m` and `-k` choose models also where no test asks for `mutants`.
-2. Before the first test every model's answers are damaged and scored. Tests and reports take what that found.
+2. Before the first test every model's answers are damaged and scored. Tests and reports take its findings.
 3. A table per model takes the place of the score table.
 """
 
@@ -20,16 +20,16 @@ from evaltape.suite.definition import Model
 
 
 class Mutating:
-    """The hooks of such a session, beside those of the controller."""
+    """The hooks of such a session, beside the controller's."""
 
     def __init__(self, evaluation: Evaluation) -> None:
         self.evaluation = evaluation
         self.models: list[Model] = []
-        """Those of what was selected; known once everything is collected."""
+        """The selected models; known once everything is collected."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the models of what is selected, and of the tests those of mutants."""
+        """Keep the models of the selected tests, and the tests of mutants."""
         cases = [case_of(item) for item in items]
         self.models = mutant_models(items, self.evaluation)
         is_kept = [case is not None and case.subject == MUTANTS for case in cases]
@@ -57,7 +57,7 @@ class Mutating:
             session.exitstatus = pytest.ExitCode.OK
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print a table per model, and what follows from it."""
+        """Print a table per model, and the conclusions."""
         found = self.evaluation.findings.mutants
         for workspace in self.evaluation.workspaces.values() if found and terminalreporter.verbosity > -2 else ():
             mutants = [found[workspace.name, key] for key in workspace.suite.models if (workspace.name, key) in found]
@@ -77,7 +77,7 @@ def _print(reporter: pytest.TerminalReporter, mutants: ModelMutants) -> None:
 
 
 def tested_mutants(request: pytest.FixtureRequest, evaluation: Evaluation) -> TestedMutants:
-    """Return what a model's gates notice of one operator; skip the test if it applies to none of the answers."""
+    """Return how a model's gates notice an operator; skip the test if it applies to no answer."""
     case: Case = request.param
     model, name = case.model, case.operator
     assert model is not None

@@ -13,7 +13,7 @@ ATTRIBUTE = "evaltape"
 
 
 def attach(report: pytest.TestReport, finding: Finding | None) -> None:
-    """Let a report carry what a test has found out."""
+    """Let a report carry a test's findings."""
     setattr(report, ATTRIBUTE, packed(finding))
 
 
@@ -28,7 +28,7 @@ def finding_in(report: object) -> Finding | None:
 
 
 def finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: pytest.TestReport) -> Finding | None:
-    """Return what a test has found out by the end of a phase; None for nothing."""
+    """Return a test's findings by the end of a phase; None for nothing."""
     if case.judge is not None and report.when == "call" and not evaluation.examined(case.judge).passed:
         return None  # The results have the exam: the test's failure says nothing else.
     if report.when == "call":

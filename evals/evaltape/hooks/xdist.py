@@ -4,7 +4,7 @@
    gates.
 2. When recording, the recorder starts at once, and each worker gets a channel that brings the outcome of each call.
 3. xdist spreads the sample tests as `--dist` says. Their reports bring predictions and scores back.
-4. When all are done the controller runs the gates, on reports and, for what no report brought, on the recordings.
+4. When all are done the controller runs the gates, on reports and, for anything that no report brought, on the recordings.
 """
 
 from collections.abc import Generator

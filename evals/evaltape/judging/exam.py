@@ -73,7 +73,7 @@ class Paper(msgspec.Struct, frozen=True):
 
 
 class Noticed(msgspec.Struct, frozen=True):
-    """How a judge did on one operator."""
+    """How a judge did on an operator."""
 
     operator: str
     harmful: bool

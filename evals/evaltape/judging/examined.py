@@ -1,4 +1,4 @@
-"""How a judge did in its exam: each of its bounds decided, and what to do about those that it misses."""
+"""How a judge did in its exam: each of its bounds decided, and advice on the missed bounds."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -17,13 +17,13 @@ from evaltape.suite.definition import Judge
 from evaltape.text import counted, cut
 
 UNDAMAGED, HARMLESS, KAPPA = "undamaged", "harmless", "labels"
-"""The names of bounds beside those on operators: alarms on references, on harmless changes, and agreement with people."""
+"""The names of bounds beside the operators': alarms on references, on harmless changes, and agreement with people."""
 SHOWN = 2
 """Missed pairs, and alarms, that a message shows."""
 LONGEST = 90
 """Characters of a text that a message shows."""
 SURE, OBSERVED = 0.80, 0.90
-"""The share that labels of a class are to certify, and the one they would have to show, for the advice on how many to give."""
+"""The share that labels of a class are to certify, and the share they would have to show, for the advice on their number."""
 
 
 class Examined(msgspec.Struct, frozen=True, dict=True):
@@ -36,17 +36,17 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
     unread: int = 0
     """How many of its verdicts can't be read."""
     marks: MutantMarks | None = None
-    """How it did on mutants; None if the exam has none."""
+    """How it did on mutants; None without mutants in the exam."""
     agreement: Agreement | None = None
     """How well it agrees with people; None without labels."""
     oneself: Kappa | None = None
-    """How well people agree with their own second labels; None if there are none."""
+    """How well people agree with their own second labels; None without second labels."""
     not_examined: str = ""
     """Why nothing of this is known; empty if the exam was taken."""
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
-        """What became of the exam's bounds; none if it wasn't taken."""
+        """The exam's bounds, decided; empty if it wasn't taken."""
         exam = self.judge.exam
         if exam is None or self.not_examined:
             return ()
@@ -64,7 +64,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
         return self.in_short()
 
     def decide(self, bound: Bound) -> Decision:
-        """Return what became of a bound of the exam."""
+        """Decide a bound of the exam."""
         return next(decision for decision in self.decisions if decision.bound.key == bound.key)
 
     @property
@@ -90,7 +90,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def refusal(self) -> str:
-        """Why no bound may rest on the judge; empty if one may."""
+        """Why no bound may rest on the judge; empty if a bound may."""
         if self.passed or self.judge.unexamined:
             return ""
         about = self.not_examined or "; ".join(decision.line for decision in self.missed)
@@ -98,7 +98,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
         return f"{self.standing}, so nothing may rest on it: {about or 'it takes none'}. {key} lets it, and says so everywhere"
 
     def in_short(self) -> str:
-        """Return in a line which bounds are missed, by what, and what to do."""
+        """Return in a line which bounds are missed, by how much, and the next step."""
         if self.not_examined or self.judge.exam is None:
             return f"{self.judge.key}: {self.not_examined or 'it takes no exam'}"
         if self.passed:
@@ -192,7 +192,7 @@ def examine(
 
 
 def _against_it(verdict: float | None, label: float) -> float:
-    """Return a verdict; one that can't be read counts as the wrong one."""
+    """Return a verdict; an unreadable verdict counts as wrong."""
     return verdict if verdict is not None else float(label < MIDDLE)
 
 

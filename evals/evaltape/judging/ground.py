@@ -42,7 +42,7 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def refusal(self) -> str:
-        """Why no bound may rest on it; empty if one may."""
+        """Why no bound may rest on it; empty if a bound may."""
         return self.examined.refusal
 
     @property

@@ -29,7 +29,7 @@ USES = {
 
 
 class Label(msgspec.Struct, frozen=True):
-    """One person's verdict on one answer."""
+    """One person's verdict on an answer."""
 
     sample: str
     """The sample's id."""

@@ -28,7 +28,7 @@ class Candidate(msgspec.Struct, frozen=True):
     """The key of the model that gave it."""
     answer: str
     verdict: float | None = None
-    """The judge's, in 0..1; None if there is none."""
+    """The judge's, in 0..1, or None."""
     score: float | None = None
     """Another metric's; None likewise."""
 

@@ -57,7 +57,7 @@ class Settings:
 
 
 def check(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """Return the settings with their defaults filled in. Raise `UserError` for what can't be served."""
+    """Return the settings with their defaults filled in. Raise `UserError` for anything that can't be served."""
     _check_numbers(settings)
     launcher(settings.train_command)
     for url in settings.servers or ([settings.inference] if settings.inference is not None else []):

@@ -50,7 +50,7 @@ def metric(
 
     :param higher_is_better: whether a greater score is a better one.
     :param bounds: the least and the greatest score, None for no limit: `(0, 1)`, `(0, None)`.
-    :raises TypeError: for bounds that aren't two numbers, or for what can't be declared.
+    :raises TypeError: for bounds that aren't two numbers, or for anything that can't be declared.
     :raises ValueError: for bounds without a score between them.
     """
     declaration = Declaration(bool(higher_is_better), _checked(bounds))

@@ -40,7 +40,7 @@ class UserFunction(msgspec.Struct, frozen=True):
         return self._guarded(self.function, *arguments)
 
     def number(self, *arguments: Any) -> float:
-        """Call the function and return its score. Raises `FunctionError` for what isn't a finite number."""
+        """Call the function and return its score. Raises `FunctionError` for anything that isn't a finite number."""
         returned = self.call(*arguments)
         try:
             number = float(returned) if hasattr(type(returned), "__float__") else None
@@ -57,7 +57,7 @@ class UserFunction(msgspec.Struct, frozen=True):
         return number + 0.0  # -0.0 becomes 0.0
 
     def words(self, text: str) -> list[str]:
-        """Call the function and return its tokens. Raises `FunctionError` for what isn't a list of texts."""
+        """Call the function and return its tokens. Raises `FunctionError` for anything that isn't a list of texts."""
         returned = self.call(text)
         if isinstance(returned, list | tuple | Iterator):  # a set has no order that lasts
             tokens: list[Any] = self._guarded(list, returned)
@@ -89,7 +89,7 @@ def load_function(name: str, root: Path, parameters: tuple[str, ...]) -> UserFun
     """Import `module:function` from below `root` or from what is installed, and check how it can be called.
 
     `root` is put in front of `sys.path`, as pytest does with the folder of a conftest.py, and stays there, since functions
-    import too. Raises `UserError`, without a place, for what isn't importable or can't be called with `parameters`.
+    import too. Raises `UserError`, without a place, for anything that isn't importable or can't be called with `parameters`.
     """
     module_name, _, path = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):

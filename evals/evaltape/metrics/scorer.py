@@ -1,4 +1,4 @@
-"""What every metric works on and gives back: a sample with an answer in, scores or the reason for none out."""
+"""The input and output of every metric: a sample with an answer in, scores or a reason out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Sample(Protocol):
-    """What a metric sees of a sample: one input with its references."""
+    """The part of a sample that a metric sees: an input with its references."""
 
     @property
     def id(self) -> str:
@@ -19,7 +19,7 @@ class Sample(Protocol):
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The texts that a good answer is like: one or more."""
+        """The texts that a good answer is like; at least one."""
 
     @property
     def columns(self) -> Mapping[str, Any]:
@@ -40,26 +40,26 @@ class Unscored(Exception):
 
 
 class FunctionError(Exception):
-    """A user's function raised, or returned what it shouldn't; the message starts with file and line."""
+    """A user's function raised, or returned a wrong value; the message starts with file and line."""
 
 
 class Scorer(Protocol):
-    """Computes the scores of one metric, or of several that share their work."""
+    """Computes the scores of a metric, or of several that share their work."""
 
     def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
         """Return the score of each of its metrics by name. Raises `Unscored`."""
 
     def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return what a score of the metric `name` depends on: package, version, tokenizer, settings."""
+        """Return the grounds of the scores of the metric `name`: package, version, tokenizer, settings."""
 
 
 def combined(scores: Sequence[float], references: str) -> float:
-    """Return one score out of those against each reference: the `best` of them, or their `mean`."""
+    """Return the `best` of the scores against each reference, or their `mean`."""
     return max(scores) if references == "best" else sum(scores) / len(scores)
 
 
 def references_of(sample: Sample) -> tuple[str, ...]:
-    """Return the sample's references. Raises `Unscored` if there are none."""
+    """Return the sample's references. Raises `Unscored` without references."""
     if not sample.references:
         raise Unscored(f"sample {sample.id} has no reference to compare with")
     return sample.references

@@ -24,7 +24,7 @@ class TestedMutants(msgspec.Struct, frozen=True):
     model: Model
     """The model whose answers are damaged."""
     operator: OperatorStudy
-    """What its gates notice of one operator."""
+    """What its gates notice of an operator."""
     study: Study
     """What they notice of all."""
 

@@ -1,4 +1,4 @@
-"""What a study finds: the smallest share of damaged answers that each bound notices, and what follows from it."""
+"""What a study finds: the smallest share of damaged answers that each bound notices, and the conclusions."""
 
 import math
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ MOST_DECIMALS = 6
 
 
 class Draw(msgspec.Struct, frozen=True):
-    """A bound decided on one draw of damaged answers."""
+    """A bound decided on a draw of damaged answers."""
 
     value: float | None
-    """The number that is held against the bound; None if there is none: a mutant couldn't be scored."""
+    """The number that is held against the bound; None if a mutant couldn't be scored."""
     fails: bool
     """Whether its test would fail."""
 
 
 class Noticing(msgspec.Struct, frozen=True):
-    """What one bound notices of one operator."""
+    """How a bound notices an operator."""
 
     bound: Bound
     at_least: bool
@@ -45,7 +45,7 @@ class Noticing(msgspec.Struct, frozen=True):
         return sum(draw.fails for draw in draws) >= ENOUGH * len(draws)
 
     def reached(self, share: float) -> float:
-        """Return the value that enough draws of this share fall to: a bound beyond it fails in those."""
+        """Return the value that enough draws of this share fall to: a bound beyond it fails in these draws."""
         worst_first = sorted(self._signed(draw.value) for draw in self.draws[share])
         return self.sign * worst_first[math.ceil(ENOUGH * len(worst_first)) - 1]
 
@@ -78,7 +78,7 @@ class Noticing(msgspec.Struct, frozen=True):
 
 
 class OperatorStudy(msgspec.Struct, frozen=True):
-    """What all gates notice of one operator."""
+    """How all gates notice an operator."""
 
     operator: str
     harmful: bool
@@ -95,7 +95,7 @@ class OperatorStudy(msgspec.Struct, frozen=True):
         return min(shares, default=None)
 
     def is_noticed(self, at: float) -> bool:
-        """Return whether some bound notices this share or a smaller one."""
+        """Return whether some bound notices this share or less."""
         return self.share is not None and self.share <= at
 
     def nearest(self, share: float) -> Noticing | None:
@@ -121,7 +121,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class Study(msgspec.Struct, frozen=True):
-    """What the bounds of one model notice."""
+    """What the bounds of a model notice."""
 
     noticed_at: float
     """The share that has to be noticed."""
@@ -131,7 +131,7 @@ class Study(msgspec.Struct, frozen=True):
 
     @property
     def applicable(self) -> list[OperatorStudy]:
-        """The harmful operators that apply to some answer: those that the mutation score counts."""
+        """The harmful operators that apply to some answer: the mutation score counts them."""
         return [each for each in self.operators if each.harmful and each.applies_to]
 
     @property
@@ -152,16 +152,16 @@ class Study(msgspec.Struct, frozen=True):
 
     @property
     def hardest_first(self) -> list[OperatorStudy]:
-        """The operators in the order of a table: what no bound notices first, harmful before harmless."""
+        """The operators in the order of a table: unnoticed operators first, harmful before harmless."""
         return sorted(self.operators, key=_hardness)
 
     def as_result(self) -> dict[str, dict[str, Any]]:
-        """Return the results file's table of this model: per operator what `OperatorStudy.as_result` says."""
+        """Return the results file's table of this model: per operator `OperatorStudy.as_result`."""
         return {each.operator: each.as_result() for each in self.operators}
 
 
 def _place(bound: Bound) -> tuple[str, ...]:
-    """Return where a bound stands in the results of an operator: those on means at the top."""
+    """Return where a bound stands in the results of an operator: bounds on means at the top."""
     places: dict[str, tuple[str, ...]] = {GATE: (), SLICE_GATE: ("slice_gates",), AGAINST: ("against",)}
     return places.get(bound.kind, ("comparisons", bound.subject))
 
@@ -171,7 +171,7 @@ def _hardness(operator: OperatorStudy) -> tuple[bool, bool, float]:
 
 
 def shortest_between(low: float, high: float) -> float | None:
-    """Return the number over `low` and at most `high` with the fewest decimals, from two to six; None if there is none.
+    """Return the number over `low` and at most `high` with the fewest decimals, from two to six, or None.
 
     Of several it is the nearest to `low`.
     """

@@ -30,14 +30,14 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class ModelMutants(msgspec.Struct, frozen=True):
-    """How much of each kind of damage the gates of one model notice."""
+    """How much of each kind of damage a model's gates notice."""
 
     model: str
     """The model's key."""
     study: Study
-    """The smallest share per operator and gate, and what follows from it."""
+    """The smallest share per operator and gate, and the conclusions."""
     examples: Mapping[str, Example]
-    """Per operator its first damaged answer; without those that apply to none."""
+    """Per operator its first damaged answer; without operators that apply to no answer."""
 
     def as_result(self) -> dict[str, dict[str, Any]]:
         """Return the results file's table of this model."""
@@ -45,7 +45,7 @@ class ModelMutants(msgspec.Struct, frozen=True):
 
 
 Judged = Callable[[Sample, str], float | str | None]
-"""A judge's recorded verdict on a mutant: the score, why it can't be read, or None if there is none."""
+"""A judge's recorded verdict on a mutant: the score, why it can't be read, or None without a recording."""
 
 
 def mutate_model(
@@ -75,13 +75,13 @@ def mutate_model(
 
 
 def texts_of(operator: Operator, answered: Sequence[Prediction]) -> list[str | None]:
-    """Return what an operator makes of each answer; None where it doesn't apply."""
+    """Return each answer as an operator damages it; None where it doesn't apply."""
     answers: Answers = [(one.sample, one.text) for one in answered]
     return [operator.apply(sample, text, answers) for sample, text in answers]
 
 
 def _judge(damaged: Sequence[Damaged], metric: str, verdict: Judged) -> tuple[list[Damaged], str]:
-    """Return the mutants with a judge's verdicts, and how many have none; empty if all have one."""
+    """Return the mutants with a judge's verdicts, and how many lack a verdict; empty if all are there."""
     made = [one for each in damaged for one in each.predictions if one is not None]
     found = {(one.sample.id, one.text): verdict(one.sample, one.text) for one in made}
     missing = sum(each is None for each in found.values())

@@ -53,7 +53,7 @@ class Operator:
     from_others: bool = False
 
     def apply(self, sample: "Sample", answer: str, answers: Answers) -> str | None:
-        """Return the mutant of one answer, or None if the operator doesn't apply to it or changes nothing.
+        """Return the mutant of an answer, or None if the operator doesn't apply to it or changes nothing.
 
         Chance depends on the operator and the sample alone, so the same recordings give the same mutants. `answers` are all
         of the model's. Raises `UserError` for a user's function that raises or returns something else.

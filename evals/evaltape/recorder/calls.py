@@ -48,7 +48,7 @@ class Calls:
         await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
 
     async def receive(self, lane: Lane, call: Call, exchange: Exchange) -> "Counted":
-        """Record an answer of another engine, and end its call; return what it cost. Raises `CallFailed` if it is none."""
+        """Record an answer of another engine, and end its call; return the cost. Raises `CallFailed` if it is none."""
         counted = count(lane, exchange, bool(_text_of(lane, exchange)))
         await self.take(lane, call, replace(exchange, cost_usd=counted.usd if lane.model.price and counted.is_whole else None))
         return counted
@@ -175,7 +175,7 @@ class Counted(NamedTuple):
 
 
 def count(lane: Lane, exchange: Exchange, has_text: bool) -> Counted:
-    """Count the tokens of an answer; return what it cost."""
+    """Count the tokens of an answer; return the cost."""
     usage = read_usage(exchange.answered.get("usage"), has_text)
     lane.tally.tokens += usage.prompt + usage.answer
     return Counted(call_usd(lane.model.price, usage.prompt, usage.answer), usage.is_whole)

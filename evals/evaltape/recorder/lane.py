@@ -1,4 +1,4 @@
-"""A lane: the calls to one model in the order of their tests, with what the model's API can take.
+"""A lane: the calls to a model in the order of their tests, at the pace that the model's API can take.
 
 What a call asks, and where its answer goes, is its `Ask`: a sample's answer today. A second kind (a judge's verdict on an
 answer) is another class beside `SampleAsk`, its calls are added to the lane of the judge's model as soon as there is an
@@ -48,14 +48,14 @@ class Ask(Protocol):
 
 @dataclass(eq=False)
 class Call:
-    """One ask under way to its end, with what has become of it so far."""
+    """A call under way to its end, with its state so far."""
 
     ask: Ask
     attempts: int = 0
     refusals: int = 0
     timeouts: int = 0
     answered_before: int = 0
-    """How many calls of the lane had been answered when this one was first refused."""
+    """How many calls of the lane had been answered when this call was first refused."""
     not_before: float = 0.0
     failed_with: str = ""
     """Why it is asked again."""
@@ -104,7 +104,7 @@ class Lane:
     streak: Streak = field(default_factory=Streak)
 
     def next_call(self, now: float) -> tuple[Call | None, float]:
-        """Take the first call that may start now, or None and the seconds until one may. Those that failed come last."""
+        """Take the first call that may start now, or None and the seconds until then. Failed calls come last."""
         pause = self.throttle.wait_s(now)
         if pause > 0 and (self.waiting or self.delayed):
             return None, pause
@@ -179,7 +179,7 @@ class Lane:
         return failure.mend == "network" or call.attempts < retries.ATTEMPTS
 
     def hopeless(self, failure: CallFailed, now: float) -> str | None:
-        """Return why no further call of the lane is made after one that failed so; None if they go on."""
+        """Return why the lane makes no further call after such a failure; None if it goes on."""
         throttle, streak, last = self.throttle, self.streak, f"the last with {failure.message}"
         refused_s, unreached_s = throttle.refused_for_s(now), throttle.unreached_for_s(now)
         if failure.mend == "account":

@@ -1,7 +1,7 @@
 """Makes the calls of a recording, in a process of its own, ahead of the tests that assert on each.
 
 One event loop holds every request of the session in flight, for any number of workers: requests in flight are cheap,
-processes are dear, and limits on calls, pace and money are kept exactly if there is one place to keep them. A call's
+processes are dear, and limits on calls, pace and money are kept exactly in a single place. A call's
 cassette is written the moment it is answered; its outcome is then published to the process that runs the sample's test.
 """
 
@@ -40,7 +40,7 @@ JobDriver = Callable[["Recorder"], Awaitable[None]]
 
 
 class Engine(Protocol):
-    """Answers calls in place of the loop's own calls, one by one: from files, or through the Batch API."""
+    """Answers calls in place of the loop's own calls, in turn: from files, or through the Batch API."""
 
     def take_up(self, lane: Lane, calls: list[Call]) -> None:
         """See to it that these calls of a lane end, in a question or a job of the recorder's."""
@@ -88,7 +88,7 @@ class Recorder:
     def add_lane(self, model: Model, asked_by: str, endpoint: Endpoint, asks: Iterable[Ask] = ()) -> Lane:
         """Add a lane with a model's first calls, before the start or from within the loop.
 
-        `asked_by` is the name that the API knows the model by; empty if there is none yet.
+        `asked_by` is the name that the API knows the model by; empty if it isn't known yet.
         """
         if self.engine is not None:
             model = msgspec.structs.replace(model, price=batch_price(model.price))
@@ -111,16 +111,16 @@ class Recorder:
         self._wake.set()
 
     def _throttle(self, endpoint: Endpoint, model: Model, asked_by: str) -> Throttle:
-        """Return the throttle of a model of an API under one key: that is what APIs count their limits by.
+        """Return the throttle of a model of an API under one key: APIs count their limits so.
 
-        Under a budget its first call is alone: an API that bills more than a request allows is known after one answer.
+        Under a budget its first call is alone: an API that bills more than a request allows is known after its first answer.
         """
         is_bounded = self.budget.limit_usd is not None and model.price is not None
         throttle = Throttle(self.concurrency, 1 if is_bounded else FIRST_LIMIT)
         return self._throttles.setdefault((endpoint.base_url, endpoint.key, asked_by), throttle)
 
     def publish(self, key: tuple[str, str], sample: str, error: str | None) -> None:
-        """Publish the end of a model's call soon, with others; `key` is what `Outcomes` knows the model by."""
+        """Publish the end of a model's call soon, with others; `key` is the model's name in `Outcomes`."""
         if self._loop is None:
             self.outcomes.end([(*key, sample, error)])
             return
@@ -145,7 +145,7 @@ class Recorder:
         self.add_question(counted_drive)
 
     def add_question(self, ask: JobDriver) -> None:
-        """Add what is asked beside the calls and costs nothing, before the start or from within the loop."""
+        """Add questions beside the calls that cost nothing, before the start or from within the loop."""
         self._jobs.append(ask)
         self._wake.set()
 
@@ -154,7 +154,7 @@ class Recorder:
         self.tally.statuses[f"job {key}"] = status
 
     def show_batch(self, key: str, status: str | None) -> None:
-        """Show the state of a model's batches; None once there are none."""
+        """Show the state of a model's batches; None once all have ended."""
         if status is None:
             self.tally.statuses.pop(f"batch of {key}", None)
         else:
@@ -178,7 +178,7 @@ class Recorder:
             self._report(self.tally)
 
     def stop(self, reason: str) -> None:
-        """Start no further call; those in flight are let finish."""
+        """Start no further call; calls in flight may finish."""
         self._publish()
         if self.outcomes.stopped is None:
             self.tally.stopped = reason
@@ -186,7 +186,7 @@ class Recorder:
         self._wake.set()
 
     def stop_soon(self, reason: str) -> None:
-        """The same from another thread than the one that runs it."""
+        """The same, from another thread than the loop's."""
         with contextlib.suppress(RuntimeError):  # It is over.
             if self._loop is None:
                 self.stop(reason)
@@ -235,7 +235,7 @@ class Recorder:
             self.tally.left = {place_of(lane.model): [call.ask.sample for call in lane.left()] for lane in self.lanes}
 
     def _finish(self) -> None:
-        """Write what fresh recordings still have to ask for, or remove what they make obsolete."""
+        """Write the calls that fresh recordings still lack, or remove recordings that they make obsolete."""
         for unfinished, samples in self._begun:
             try:
                 unfinished.finish(samples)
@@ -288,7 +288,7 @@ class Recorder:
             self.tally.waits.pop(lane.model.key, None)
 
     def _start(self, lane: Lane, call: Call) -> bool:
-        """Start a call, unless the budget doesn't cover it; then it waits until those in flight have cost what they cost."""
+        """Start a call, unless the budget doesn't cover it; then it waits until the cost of the calls in flight is known."""
         try:
             body = call.ask.body()
         except RecordingError as error:

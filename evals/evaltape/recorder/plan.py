@@ -41,7 +41,7 @@ from evaltape.workspace import Workspace
 
 
 class Planner:
-    """Adds to a recorder what a session's suites ask for."""
+    """Adds the calls and jobs of a session's suites to a recorder."""
 
     def __init__(self, settings: Settings, workspaces: Mapping[str, Workspace], recorder: Recorder) -> None:
         self.settings = settings
@@ -99,7 +99,7 @@ class Planner:
             self._check_budget(place, model, training)
 
     def _refuse_submitted(self, workspace: Workspace, model: Model) -> None:
-        """Refuse to ask for what is submitted as a batch, and would be paid twice; `--batch` collects it."""
+        """Refuse calls that are submitted as a batch, and would be paid twice; `--batch` collects it."""
         submissions = workspace.submissions
         submitted = submissions.of(model.key)
         if submitted and not self.settings.batch:
@@ -122,7 +122,7 @@ class Planner:
             raise UserError(f"{place} request sets no bound on the length of an answer, {budget}; {advice}")
 
     def unfinished(self, workspace: Workspace, key: str, calls: Sequence[tuple[Sample, int]]) -> Unfinished | None:
-        """Note on disk that a fresh recording begins, or read what one that was cut short has left to do; None for neither.
+        """Note on disk that a fresh recording begins, or read the calls that an unfinished one lacks; None for neither.
 
         `key` names its folder in the suite's.
         """
@@ -141,7 +141,7 @@ class Planner:
         return begun
 
     def endpoint(self, model: Model) -> Endpoint:
-        """Return the endpoint a model is asked at, one for each address and key. Raises `UserError`."""
+        """Return the endpoint a model is asked at: the same for the same address and key. Raises `UserError`."""
         if self.settings.asks_api:
             endpoint = endpoint_of(model, self.settings.timeout_s)
         else:  # Nothing is sent, so no key is needed.
@@ -150,7 +150,7 @@ class Planner:
 
 
 class ModelPlan:
-    """What is to be recorded of one model."""
+    """What is to be recorded of a model."""
 
     def __init__(self, planner: Planner, workspace: Workspace, model: Model, samples: list[Sample]) -> None:
         self.planner = planner
@@ -169,7 +169,7 @@ class ModelPlan:
     # ------------------------------------------------------------ before anything is asked or written
 
     def check(self) -> None:
-        """Raise `UserError` for what can't be recorded, or not within the budget."""
+        """Raise `UserError` for anything that can't be recorded, or not within the budget."""
         self._refuse_unfetched_job()
         if self._drives_job():
             self._prepare_job()
@@ -223,7 +223,7 @@ class ModelPlan:
     # ------------------------------------------------------------ before anything is asked
 
     def begin(self) -> None:
-        """Note on disk that a fresh recording begins, or read what one that was cut short has left to do."""
+        """Note on disk that a fresh recording begins, or read the calls that an unfinished one lacks."""
         if self.model.predictions is None:
             calls = (self.calls or self._calls()) if self.samples else []
             self.unfinished = self.planner.unfinished(self.workspace, self.model.key, calls)
@@ -232,7 +232,7 @@ class ModelPlan:
     # ------------------------------------------------------------ what is asked
 
     def add(self) -> None:
-        """Add the model's calls; those of a tuned model once its job has ended, unless that is recorded."""
+        """Add the model's calls; a tuned model's once its job has ended, unless the job is recorded."""
         if self.prepared is not None:
             self._add_job(self.prepared)
         else:

@@ -20,7 +20,7 @@ from evaltape.recorder.retries import backoff_s
 
 FIRST_LIMIT = 16
 RESERVED_FILES = 64
-"""Files beside those of calls: locks, pipes, cassettes that are written, connections that are closing."""
+"""Files beside the calls' own: locks, pipes, cassettes that are written, connections that are closing."""
 SPACING_S = 0.002
 """Starts lie this far apart, so that a refusal arrives before a whole burst has been sent."""
 CUT = 0.7
@@ -36,11 +36,11 @@ MOST_HALVINGS = 4
 
 @dataclass
 class Throttle:
-    """The state for one model of one API: one instance sees every call of the session to it."""
+    """The state for a model of an API: a single instance sees every call of the session to it."""
 
     most: int
     first: int = FIRST_LIMIT
-    """How many calls may be in flight until one is answered."""
+    """How many calls may be in flight until the first answer."""
     limit: float = 0.0
     in_flight: int = 0
     episodes: int = 0
@@ -50,7 +50,7 @@ class Throttle:
     """What the API said when it last asked for a pause."""
     answered: int = 0
     timeouts_alone: int = 0
-    """How many timeouts in a row met a call that was the only one in flight."""
+    """How many timeouts in a row met a call that was alone in flight."""
     _refused_since: float | None = None
     _unreached_since: float | None = None
     _unreached: int = 0
@@ -65,13 +65,13 @@ class Throttle:
         self.limit = float(min(self.most, self.first))
 
     def wait_s(self, now: float) -> float:
-        """Return the seconds until a call may start; infinite until one in flight has ended."""
+        """Return the seconds until a call may start; infinite until a call in flight has ended."""
         if self.in_flight >= (1 if self._unreached else min(self.most, int(self.limit))):
             return float("inf")
         return max(0.0, self._paused_until - now, self._next_start - now)
 
     def refused_for_s(self, now: float) -> float:
-        """Return for how many seconds calls have been refused without one that was answered."""
+        """Return for how many seconds calls have been refused without an answer."""
         return 0.0 if self._refused_since is None else now - self._refused_since
 
     def unreached_for_s(self, now: float) -> float:
@@ -134,7 +134,7 @@ class Throttle:
         return at_once > 1
 
     def begin_anew(self) -> None:
-        """Let calls in flight end before more than one is started: an answer cost more than was known to be possible."""
+        """Start calls singly until these have ended: an answer cost more than was known to be possible."""
         self.limit = 1.0
         self._limit_before = float("inf")
 

@@ -83,7 +83,7 @@ class VerdictAsk:
 
 
 class Bench:
-    """The judges of one suite in a recording."""
+    """The judges of a suite in a recording."""
 
     def __init__(self, planner: "Planner", workspace: Workspace) -> None:
         self.settings = planner.settings

@@ -24,7 +24,7 @@ from evaltape.text import cut, visible
 REMOVED_KEYS = {"organization_id", "organization", "org_id", "project_id", "project", "user_id", "user_email", "account_id"}
 LARGEST_BYTES = 32 * 2**20
 LATENCY, COST, CALL = "x-evaltape-latency-s", "x-evaltape-cost-usd", "x-evaltape-call"
-"""Headers of our own, beside the API's: how long the answer took, what it cost, and in a pack the name of the call."""
+"""Headers of our own, beside the API's: how long the answer took, its cost, and in a pack the name of the call."""
 CAME, BATCH, ANSWERS_FROM = "x-evaltape-came", "batch", "answers-from"
 """A header of our own with its values: how an answer came that wasn't a live call's."""
 _FILTERED = ("content_filter", "content_policy_violation", "moderation_blocked")
@@ -33,10 +33,10 @@ _HTTP_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2}
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One HTTP call: what was asked, with a JSON body or none, and the status and body of the answer.
+    """One HTTP call: the request, with a JSON body or without, and the status and body of the answer.
 
     `date` is the API's header of that name, `latency_s` the seconds from sending the request to the end of the answer,
-    `cost_usd` what the call cost by the suite's price; each None if it isn't known.
+    `cost_usd` the cost of the call by the suite's price; each None if it isn't known.
     """
 
     method: str
@@ -70,7 +70,7 @@ class Conflicted(RecordingError):
 
 
 def read(path: Path) -> list[Exchange]:
-    """Return the calls of a cassette. Raises `RecordingError` if there is none, or the file isn't one."""
+    """Return the calls of a cassette. Raises `RecordingError` if the file is missing or no cassette."""
     content = b""
     try:
         with path.open("rb") as file:
@@ -90,7 +90,7 @@ def read(path: Path) -> list[Exchange]:
 def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Exchange:
     """Return the recorded call that is a POST of `asked` to an API's `endpoint`.
 
-    Raises `RecordingError` if the cassette is missing or damaged, or holds another call (it says what differs) or an error.
+    Raises `RecordingError` if the cassette is missing or damaged, or holds another call (it names the difference) or an error.
     """
     return matching(Told(lambda: shown(path)), read(path), endpoint, asked)
 
@@ -159,7 +159,7 @@ def _exchange(place: str | Told, request: Asked, response: Any) -> Exchange:
 
 
 def _number(headers: Mapping[str, Any], name: str) -> float | None:
-    """Return a header of our own: a number from 0, or None if there is none such."""
+    """Return a header of our own: a number from 0, or None if it is missing."""
     if name not in headers:
         return None
     try:
@@ -175,7 +175,7 @@ def _number(headers: Mapping[str, Any], name: str) -> float | None:
 def matches(recorded: Exchange, endpoint: str, asked: dict[str, Any]) -> bool:
     """Return whether a recorded call is a POST of this JSON to this endpoint.
 
-    The endpoint is the path under the API's base URL: host and prefix are those of today's server. JSON bodies are equal
+    The endpoint is the path under the API's base URL: host and prefix are today's server's. JSON bodies are equal
     whatever their spacing and the order of their keys.
     """
     same_endpoint = recorded.method == "POST" and recorded.path.endswith(endpoint)
@@ -211,7 +211,7 @@ def digest_of(asked: Any) -> str:
 
 
 def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> list[str]:
-    """Return how a recorded call differs from the one asked for, in the words of the suite file."""
+    """Return how a recorded call differs from today's request, in the words of the suite file."""
     if not recorded.path.endswith(endpoint) or not isinstance(recorded.asked, dict):
         return [f"a call to {cut(recorded.path, 100)}, not to {endpoint}"]
     changes = []
@@ -250,8 +250,8 @@ def _line_that_differs(now: Any, then: Any) -> str:
 def write(path: Path, exchanges: list[Exchange], secrets: Collection[str] = ()) -> None:
     """Record calls, replacing the cassette at `path` as a whole.
 
-    Raises `RecordingError`, and writes nothing, if what would be written holds one of the session's `secrets` or something
-    that looks like an API key, or is larger than what is read.
+    Raises `RecordingError`, and writes nothing, if the text holds a key of the session's `secrets` or something
+    that looks like an API key, or is too large to be read.
     """
     write_text(path, as_text(exchanges), secrets)
 
@@ -262,7 +262,7 @@ def as_text(exchanges: list[Exchange]) -> str:
 
 
 def write_text(path: Path, text: str, secrets: Collection[str] = ()) -> None:
-    """As `write`, of what `as_text` returned."""
+    """Like `write`, for a text of `as_text`."""
     if holds_secret(text, secrets):
         raise RecordingError(f"{shown(path)}: not written, because the answer {HOLDS_KEY}")
     if len(text) > LARGEST_BYTES // 4 and len(text.encode()) > LARGEST_BYTES:  # A character has at most 4 bytes.
@@ -271,7 +271,7 @@ def write_text(path: Path, text: str, secrets: Collection[str] = ()) -> None:
 
 
 def named(exchange: Exchange, name: str | None) -> Exchange:
-    """Return a call with the name that it has in a pack, or without one."""
+    """Return a call with its name in a pack, or without a name."""
     return replace(exchange, name=name)
 
 
@@ -311,7 +311,7 @@ def _headers(exchange: Exchange) -> Iterable[tuple[str, str]]:
 
 
 def _text(value: Any, is_json: bool) -> str:
-    """Return a body as text: JSON with a line for each key, so that a change of one shows as one line."""
+    """Return a body as text: JSON with a line for each key, so that a changed key shows as a changed line."""
     if not is_json:
         return str(value)
     if not isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""A judge's exam: what it is asked, and its recorded verdicts marked.
+"""A judge's exam: its questions, and its recorded verdicts marked.
 
-The questions depend on the suite's references and labels alone, so a changed model under test changes none of them.
+The questions depend on the suite's references and labels alone, so a changed model under test changes no question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from evaltape.text import counted
 
 
 class JudgeExam:
-    """The exam of one judge. What is asked is read once; the verdicts once they are asked for."""
+    """The exam of a judge. Its questions are read once, its verdicts on first use."""
 
     def __init__(
         self, judge: Judge, suite_file: Path, root: Path, samples: Sequence[Sample], verdicts: Verdicts, command: str
     ) -> None:
-        """`command` is what records missing verdicts, for messages."""
+        """`command` records missing verdicts; messages show it."""
         self.judge = judge
         self.verdicts = verdicts
         self.command = command
@@ -42,7 +42,7 @@ class JudgeExam:
 
     @cached_property
     def labels(self) -> list[Label]:
-        """People's labels; none if the exam names no file. Raises `UserError` for a file that can't be used."""
+        """People's labels; empty if the exam names no file. Raises `UserError` for a file that can't be used."""
         exam = self.judge.exam
         if exam is None or exam.labels is None:
             return []
@@ -50,7 +50,7 @@ class JudgeExam:
 
     @cached_property
     def paper(self) -> Paper | None:
-        """The references and their mutants; None if the exam has none. Raises `UserError` for operators of no use."""
+        """The references and their mutants; None without mutants in the exam. Raises `UserError` for operators of no use."""
         exam = self.judge.exam
         if exam is None or exam.mutants == ():
             return None
@@ -62,7 +62,7 @@ class JudgeExam:
         return paper
 
     def _operators(self, names: Sequence[str] | None) -> list[Operator]:
-        """Return the operators that harm, and those that don't: the suite's own, or all that are built in."""
+        """Return the harmful and the harmless operators: the suite's own, or all that are built in."""
         place = f"{self._place} mutants"
         asked = load_operators(names, self._suite_file, self._root, place) if names else []
         harmful = [each for each in asked if each.harmful] or [each for each in BUILT_IN.values() if each.harmful]
@@ -100,7 +100,7 @@ class JudgeExam:
         return [question for question in self.questions if not self.verdicts.is_recorded(self.asked(question))]
 
     def verdict(self, question: Question) -> float | None:
-        """Return the recorded verdict on a question; None if there is none that can be read."""
+        """Return the recorded verdict on a question; None without a readable recording."""
         found = self._recorded.get(question)
         return found.score if isinstance(found, RecordedVerdict) else None
 
@@ -115,7 +115,7 @@ class JudgeExam:
         return examine(self.judge, self.paper, self.labels, self.verdict)
 
     def _missing(self, errors: Sequence[RecordingError]) -> str:
-        """Return how much of the exam lacks, the first reason, and what helps."""
+        """Return how much of the exam is missing, the first reason, and the remedy."""
         if any(isinstance(error, NotFetched) for error in errors):
             return str(next(error for error in errors if isinstance(error, NotFetched)))
         verb = "is" if len(errors) == 1 else "are"

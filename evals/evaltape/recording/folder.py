@@ -31,10 +31,10 @@ _DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) ")
 
 @dataclass(frozen=True)
 class Recordings:
-    """The folder `<cassettes>/<suite>` of one suite.
+    """The folder `<cassettes>/<suite>` of a suite.
 
     `served` gives the name a model is asked by, which for a tuned model its job knows; `how_to_record` the command that
-    records what is missing of a model.
+    records a model's missing calls.
     """
 
     folder: Path
@@ -100,7 +100,7 @@ class Recordings:
         return Failure("unreadable", reason, place, advice.command, advice.cost)
 
     def read_files(self, samples: Iterable[Sample]) -> list[str]:
-        """Read and check the predictions of models that are not called; return what a person should know of them."""
+        """Read and check the predictions of models that are not called; return notes for the user."""
         samples, notes = list(samples), []
         for model in self.suite.models.values():
             if model.predictions is not None:
@@ -118,7 +118,7 @@ class Recordings:
     # ------------------------------------------------------------ what is to be recorded
 
     def calls(self, model: Model, samples: Sequence[Sample], repeats: int, *, fresh: bool) -> list[Call]:
-        """Return the calls of a recording: every sample `repeats` times if `fresh`, else what is missing of that.
+        """Return the calls of a recording: every sample `repeats` times if `fresh`, else the missing ones.
 
         Missing is what has no valid cassette, and what a fresh recording that was cut short has still to ask for. Raises
         `RecordingError` if it can't know: that file is damaged, or cassettes are only not fetched.
@@ -171,7 +171,7 @@ class Recordings:
 
 
 def extracted(answer: Answer, steps: Sequence[Step]) -> Answer:
-    """Return an answer with the part of it that is scored; one in which a step finds nothing fails."""
+    """Return an answer with its scored part; it fails if a step finds nothing in it."""
     if answer.failure is not None or not steps:
         return answer
     try:

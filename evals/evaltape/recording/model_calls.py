@@ -1,7 +1,7 @@
 """The recorded calls of one model as they lie on disk: a cassette each, or a pack of all.
 
 The cassettes are the journal of a recording: each is whole the moment it is written. Once a model is whole, they become a
-pack. Where a call is in both, its cassette is the newer one and counts.
+pack. Where a call is in both, its cassette is newer and counts.
 """
 
 import contextlib
@@ -40,16 +40,16 @@ class ModelCalls:
         return sorted(path for path in self.folder.glob(f"*{SUFFIX}") if path.stem != JOB)
 
     def names(self) -> dict[str, None]:
-        """Return the names of all calls: those of the pack in its order, then those that are cassettes alone."""
+        """Return the names of all calls: the calls of the pack in its order, then the calls with cassettes alone."""
         return dict.fromkeys([*self.pack.names(), *(path.stem for path in self.files())])
 
     def place_of(self, name: str) -> str:
-        """Return what messages call a call: its cassette, or its part of the pack."""
+        """Return the name in messages of a call: its cassette, or its part of the pack."""
         is_packed = not self.file(name).exists() and name in self.pack.names()
         return self.pack.place_of(name) if is_packed else shown(self.file(name))
 
     def read(self, name: str) -> list[Exchange]:
-        """Return what is recorded of a call. Raises `RecordingError`."""
+        """Return a recorded call. Raises `RecordingError`."""
         for _ in range(2):  # Between two looks the call may move from a cassette into the pack, or back.
             if os.path.exists(f"{self._prefix}{name}{SUFFIX}"):
                 with contextlib.suppress(NotRecorded):
@@ -71,7 +71,7 @@ class ModelCalls:
         return cassettes.matching(Told(lambda: self.place_of(name)), recorded, endpoint, asked)
 
     def digest(self, name: str) -> str | None:
-        """Return the SHA-256 of what is recorded of a call; None if nothing is."""
+        """Return the SHA-256 of a recorded call; None without a recording."""
         try:
             return hashlib.sha256(self.file(name).read_bytes()).hexdigest()
         except OSError:
@@ -124,7 +124,7 @@ def call_of(name: str) -> tuple[str, int]:
 
 
 def _packed_text(path: Path) -> bytes | None:
-    """Return a cassette's call as it stands in a pack; None if it isn't one call that can be read."""
+    """Return a cassette's call as it stands in a pack; None unless it holds a single readable call."""
     try:
         exchanges = cassettes.read(path)
     except RecordingError:

@@ -27,7 +27,7 @@ Place = tuple[int, int]
 
 
 class Pack:
-    """The pack of one model, which need not exist. It may be replaced while it is read: its index is then made anew."""
+    """The pack of a model, which need not exist. It may be replaced while it is read: its index is then made anew."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,12 +44,12 @@ class Pack:
         return self._named if file is not None else ()
 
     def read(self, name: str) -> list[Exchange] | None:
-        """Return a call; None if it has none of that name. Raises `RecordingError` if it can't be read."""
+        """Return a call; None without a call of that name. Raises `RecordingError` if it can't be read."""
         text = self.text(name)
         return None if text is None else cassettes.exchanges_of(Told(lambda: self.place_of(name)), text)
 
     def find(self, asked: dict[str, Any], number: int) -> Exchange | None:
-        """Return the call with this request, the `number`th from 1, of those without a name."""
+        """Return the call with this request, the `number`th from 1, of the calls without a name."""
         file = self._open()
         if file is None or not self._unnamed:
             return None
@@ -63,7 +63,7 @@ class Pack:
             return self._exchanges(file, places[number - 1])[0] if len(places) >= number else None
 
     def text(self, name: str) -> bytes | None:
-        """Return the bytes of a call, without the cassette's head; None if it has none of that name."""
+        """Return the bytes of a call, without the cassette's head; None without a call of that name."""
         file = self._open()
         if file is None or name not in self._named:
             return None
@@ -71,11 +71,11 @@ class Pack:
             return _part(file, self._named[name])
 
     def place_of(self, name: str) -> str:
-        """Return what messages call one of its calls."""
+        """Return the name in messages of one of its calls."""
         return f"{shown(self.path)} ({name})"
 
     def digest(self, name: str) -> str | None:
-        """Return the SHA-256 of a call's bytes; None if it has none of that name."""
+        """Return the SHA-256 of a call's bytes; None without a call of that name."""
         text = self.text(name)
         return None if text is None else hashlib.sha256(text).hexdigest()
 
@@ -90,7 +90,7 @@ class Pack:
             self.path.unlink(missing_ok=True)
 
     def write(self, calls: Mapping[str, bytes]) -> None:
-        """Replace the named calls as a whole by these, in this order; those without a name stay behind them."""
+        """Replace the named calls as a whole by these, in this order; calls without a name stay behind them."""
         file, unnamed = self._open(), b""
         if file is not None:
             with file:
@@ -100,7 +100,7 @@ class Pack:
     # ------------------------------------------------------------ the index
 
     def _open(self) -> BinaryIO | None:
-        """Open the file, once it is known what lies where in it; None if there is none."""
+        """Open the file once its index is known; None without a file."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
@@ -136,7 +136,7 @@ def _part(file: BinaryIO, place: Place) -> bytes:
 
 
 def _places(file: BinaryIO, path: Path) -> Iterator[tuple[str | None, Place]]:
-    """Yield each call's name, if it has one, and where it lies."""
+    """Yield each call's name, if any, and where it lies."""
     begun, name, at = -1, None, 0
     for line in file:
         first = line[:1]

@@ -46,7 +46,7 @@ def is_random(key: str) -> bool:
 
 
 def holds_secret(text: str, keys: Collection[str] = ()) -> bool:
-    """Return whether a text to be written holds one of the session's keys, or what has the form of a key."""
+    """Return whether a text to be written holds a key of the session's, or a text in the form of a key."""
     # Looking for a plain text first spares nearly every answer the patterns, which take forty times as long.
     if ("sk-" in text or "Bearer " in text) and _KEY_LIKE.search(text):
         return True
@@ -62,7 +62,7 @@ def without_secrets(text: str, key: str = "") -> str:
 
 
 def _is_key_in(text: str, key: str) -> bool:
-    """Return whether what reads like the key in a text is one."""
+    """Return whether a text that reads like the key is a key."""
     if is_random(key):
         return True
     return re.search(rf"{_WHERE_KEYS_STAND}{_BETWEEN}(?<![A-Za-z0-9]){_any_of(_spellings(key))}(?![\w-])", text) is not None

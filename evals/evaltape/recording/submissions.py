@@ -33,7 +33,7 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 class Submissions:
-    """The batches of one suite, in its folder of recordings."""
+    """The batches of a suite, in its folder of recordings."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / BATCHES

@@ -1,4 +1,4 @@
-"""`unfinished.json`: what a fresh recording of a model has still to ask for, so that one cut short can't pass as whole.
+"""`unfinished.json`: the calls that a fresh recording of a model still lacks, so that it can't pass as whole.
 
 It is written when `--record` begins, before the first call, and holds by the name of its cassette every call that was
 selected, with the SHA-256 of the cassette that was there before, or null:
@@ -29,12 +29,12 @@ UNFINISHED = "unfinished.json"
 Call = tuple[Sample, int]
 """A sample, and how often it was asked before, counted from 1."""
 Digests = Mapping[str, str | None]
-"""Calls by the names of their cassettes, without suffix: the SHA-256 of what is recorded, or None if nothing is."""
+"""Calls by the names of their cassettes, without suffix: the SHA-256 of the recording, or None without a recording."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A fresh recording of one model that has begun and isn't complete."""
+    """A fresh recording of a model that has begun and isn't complete."""
 
     folder: Path
     """The model's cassettes."""
@@ -71,7 +71,7 @@ class Unfinished:
         return self.to_come.get(name) != hashlib.sha256(text.encode()).hexdigest()
 
     def count(self, name: str) -> None:
-        """Count a call's present recording as its new one."""
+        """Count a call's present recording as new."""
         self.to_come.pop(name, None)
 
     def forget(self, sample: Sample, repeat: int = 1) -> None:

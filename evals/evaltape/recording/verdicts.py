@@ -77,14 +77,14 @@ class RecordedVerdict(msgspec.Struct, frozen=True):
 
 
 class Verdicts(msgspec.Struct, frozen=True):
-    """The recorded verdicts of one suite's judges."""
+    """The recorded verdicts of a suite's judges."""
 
     folder: Path
     """`<cassettes>/<suite>`."""
     _further: dict[tuple[str, str], dict[str, list[int]]] = {}
 
     def cassette(self, asked: Asked) -> Path:
-        """Return the file of one verdict."""
+        """Return the file of a verdict."""
         return self.folder / asked.place
 
     def read(self, asked: Asked) -> RecordedVerdict:

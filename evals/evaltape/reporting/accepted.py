@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from evaltape.text import counted
 
 Changes = Mapping[str, tuple[float | None, float | None]]
-"""By metric or count: (accepted, now); None for what isn't there."""
+"""By metric or count: (accepted, now); None for anything that isn't there."""
 
 MOST_ROWS = 5
 """With a heading and a command, pytest shows no more lines of an assertion unless it is asked for all."""

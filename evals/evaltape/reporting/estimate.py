@@ -1,4 +1,4 @@
-"""What a recording would ask, and what it can cost at most, before anything is called."""
+"""The calls of a recording and their most cost, before anything is called."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ COLUMNS = f"  {{:<{NAME}}}{{:>7}}{{:>15}}{{:>15}}{{:>13}}"
 
 @dataclass(frozen=True)
 class ModelEstimate:
-    """The calls to one model, with the most tokens they can take."""
+    """The calls to a model, with the most tokens they can take."""
 
     model: Model
     calls: int
@@ -58,7 +58,7 @@ class JobEstimate:
 
     @property
     def epochs(self) -> int:
-        """How often the rows are trained on: what the suite asks for, or the most that a service chooses."""
+        """How often the rows are trained on: the suite's number, or the most that a service chooses."""
         return most_epochs(self.job.hyperparameters.get("n_epochs"), self.rows)
 
     @property
@@ -73,9 +73,9 @@ def estimate(
     looked_at: Collection[str],
     other_side: OtherSide | None = None,
 ) -> Iterator[str]:
-    """Yield lines of what recording the selected samples would ask and cost, and of what comparisons of them can decide.
+    """Yield lines on the calls and cost of recording the selected samples, and on the differences that comparisons can decide.
 
-    `looked_at` are the models of all selected sample tests, also those whose answers come from a file; with `--mutate` those
+    `looked_at` are the models of all selected sample tests, also models with answers from a file; with `--mutate` the models
     whose answers are damaged.
     """
     if workspace.settings.mutate:
@@ -107,7 +107,7 @@ def estimate(
 
 
 def _mutants(workspace: "Workspace", looked_at: Collection[str]) -> Iterator[str]:
-    """Yield what `--mutate --record` would ask of judges about some models' answers."""
+    """Yield the questions of `--mutate --record` to judges about some models' answers."""
     from evaltape.reporting.judge_estimate import mutant_estimates
 
     judges = [one for one in (ModelEstimate(*each) for each in mutant_estimates(workspace, looked_at)) if one.calls]
@@ -122,7 +122,7 @@ def _mutants(workspace: "Workspace", looked_at: Collection[str]) -> Iterator[str
 
 
 def _of_judges(workspace: "Workspace", asked: Mapping[str, list[Sample]], looked_at: Collection[str]) -> list[ModelEstimate]:
-    """Return the calls for verdicts; none for a suite whose judges score nothing that is looked at."""
+    """Return the calls for verdicts; empty if the judges of a suite score nothing in this run."""
     if not workspace.judges or not looked_at:
         return []
     from evaltape.reporting.judge_estimate import judge_estimates

@@ -26,7 +26,7 @@ class MetricFacts(msgspec.Struct, frozen=True):
     decimals: int = 4
     """How many a reader is shown."""
     is_named: bool = True
-    """Whether the suite names it; if not, it is shown beside those that are."""
+    """Whether the suite names it; if not, it is shown beside the named metrics."""
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -41,20 +41,20 @@ class Slice(msgspec.Struct, frozen=True):
     failed: int
     """How many of them failed."""
     scores: Mapping[str, Interval]
-    """Per metric that scored one of them."""
+    """Per metric that scored any of them."""
     is_gated: bool
     """Whether there are as many as `slice_min`; smaller slices are shown only."""
     verdicts: Mapping[str, Verdict] = {}
-    """Per metric of `slice_gates` what became of it; empty for one that isn't gated."""
+    """Per metric of `slice_gates` its decision; empty for a slice that isn't gated."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A model's scores beside those that were accepted before, in its snapshot."""
+    """A model's scores beside the accepted scores of its snapshot."""
 
     passed: bool | None
     """What the test of the snapshot said; None if it didn't run to its end."""
     changes: Mapping[str, tuple[float | None, float | None]] = {}
-    """What differs, as (accepted, now); None for what isn't there."""
+    """What differs, as (accepted, now); None for anything that isn't there."""
     exists: bool = True
     """Whether scores were accepted before."""
     test: str = ""

@@ -11,14 +11,14 @@ from evaltape.scoring.bounds import Verdict
 
 
 class Flips(msgspec.Struct, frozen=True):
-    """How often a judge contradicts itself on one answer."""
+    """How often a judge contradicts itself on an answer."""
 
     share: float
-    """Of pairs of verdicts on one answer, those that differ."""
+    """The differing pairs of verdicts on the same answer."""
     answers: int
     """How many answers have several verdicts."""
     verdicts: int
-    """The most that one of them has."""
+    """The most verdicts on an answer."""
 
 
 class JudgeResults(msgspec.Struct, frozen=True):
@@ -39,23 +39,23 @@ class JudgeResults(msgspec.Struct, frozen=True):
     flips: Flips | None = None
     """None unless answers were judged repeatedly."""
     cost_usd: float | None = None
-    """What the verdicts cost by the suite's price; None if it states none."""
+    """The cost of the verdicts by the suite's price; None without a price."""
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it passed its exam; `not checked` for one that took none."""
+        """Whether it passed its exam; `not checked` for a judge without an exam."""
         return verdict_on(self.examined.passed if self.examined.decisions else None)
 
     @property
     def facts(self) -> Iterator[str]:
-        """Yield what stands beside its name, a few words each."""
+        """Yield the remarks beside its name, a few words each."""
         yield f"{self.asked:,} verdicts"
         if self.flips is not None:
             yield f"{self.flips.share:.1%} of repeated verdicts flip"
 
     @property
     def alarming(self) -> Iterator[str]:
-        """Yield what of it wants to be seen."""
+        """Yield its warnings."""
         if self.unread:
             yield f"{self.unread:,} can't be read"
         if self.examined.judge.exam is None:

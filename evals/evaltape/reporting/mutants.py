@@ -1,4 +1,4 @@
-"""What the gates of one model notice of mutants, as lines of a terminal: a table, operators by gates, and what follows."""
+"""What the gates of a model notice of mutants, as lines of a terminal: a table, operators by gates, and what follows."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby

@@ -63,7 +63,7 @@ class AgainstModel(msgspec.Struct, frozen=True):
 
 
 class AgainstPair(msgspec.Struct, frozen=True):
-    """A model's answers to one sample, then and now."""
+    """A model's answers to a sample, then and now."""
 
     model: str
     """The model's key."""

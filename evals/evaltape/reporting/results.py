@@ -1,4 +1,4 @@
-"""The results of a session: what its tests found out, as dataclasses, and as the results file's JSON.
+"""The results of a session: the findings of its tests, as records and as the results file's JSON.
 
 Everything that terminal, Markdown and report show is made of these, and so is the results file. `hooks.collect` builds them;
 nothing here knows a session. Numbers are exact; they are rounded only when shown.
@@ -40,18 +40,18 @@ class OwnGate(msgspec.Struct, frozen=True):
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """Why samples failed: one for all that failed alike."""
+    """Why samples failed: a cause for all that failed alike."""
 
     text: str
     """With the number first: `80 recordings are of another prompt`."""
     command: str | None
-    """What helps, to be pasted into a shell; None if nothing does."""
+    """The remedy, to be pasted into a shell; None if nothing does."""
     predictions: tuple[tuple[str, str], ...]
     """The samples, as (model, sample)."""
     cost: str = ""
     """What the command costs, and the free way, as `costs 6 calls`; empty for a command that calls nothing."""
     prompt: PromptChange | None = None
-    """Both prompts of one of the samples, where the prompt is what differs."""
+    """Both prompts of a sample, where the prompts differ."""
 
 
 class Retirement(msgspec.Struct, frozen=True):
@@ -69,13 +69,13 @@ class LeftOver(msgspec.Struct, frozen=True):
     calls: int
     """How many calls."""
     most_usd: float
-    """An upper bound of what they can cost; 0 if it can't be given."""
+    """An upper bound of their cost; 0 if it can't be given."""
     command: str
     """What asks for them."""
 
 
 class SuiteResults(msgspec.Struct, frozen=True):
-    """One suite: what the session found out about its models."""
+    """One suite: the session's findings about its models."""
 
     name: str
     """The suite's name."""
@@ -94,7 +94,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     slices: tuple[str, ...] = ()
     """The columns that samples are scored apart by."""
     test_ids: Mapping[tuple[str, str], str] = {}
-    """By model and sample the id of a test of it, to run again; none where none was collected."""
+    """By model and sample the id of a test of it, to run again, where a test was collected."""
     unseen_gates: int = 0
     """How many gates models have that the session didn't look at."""
     computed: tuple[Computed, ...] = ()
@@ -104,7 +104,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     judges: "Mapping[str, JudgeResults]" = {}
     """The suite's judges, by key."""
     comparisons: Mapping[str, ComparisonResults] = {}
-    """The comparisons whose models were both looked at, by name."""
+    """The comparisons of which the run looked at both models, by name."""
     against: AgainstResults | None = None
     """The models beside another commit's, with `--against`."""
     mutants: Mapping[str, "ModelMutants"] = {}
@@ -124,7 +124,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     left: tuple[LeftOver, ...] = ()
     """What a recording that stopped early has not asked for, by kind of model."""
     notes: tuple[str, ...] = ()
-    """What a person should know of the suite's data."""
+    """Notes for the user of the suite's data."""
 
     @property
     def named_metrics(self) -> list[MetricFacts]:
@@ -133,7 +133,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
 
     @property
     def acceptance(self) -> str | None:
-        """What accepts the scores that changed, to be pasted into a shell; None if there are none to accept."""
+        """The command that accepts the changed scores; None if no score changed."""
         tests = [model.accepted.test for model in self.models.values() if model.can_be_accepted and model.accepted]
         return self.commands.accept(tests) if tests else None
 

@@ -77,7 +77,7 @@ def difference(found: Difference | None) -> Json:
 
 
 def compared(decision: Decision) -> Json:
-    """Return what became of a bound on a difference."""
+    """Decide a bound on a difference."""
     told = {**difference(decision.difference), **dict(_fields(decision, COMPARED))}
     return {key: item for key, item in told.items() if key != "confidence"} if decision.bound.kind == AGAINST else told
 

@@ -45,7 +45,7 @@ MOST_FILES = 10
 
 
 def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
-    """Print what the session found out, as far as the verbosity asks for it."""
+    """Print the session's findings, as far as the verbosity asks for it."""
     if reporter.verbosity < -1:
         return
     for suite in results:

@@ -1,4 +1,4 @@
-"""The verdict on a session: what is said first, and a line for everything that doesn't hold.
+"""The verdict on a session: its headline, and a line for everything that doesn't hold.
 
 It is made of the results alone and names no date, so that the same recordings give the same words.
 """
@@ -29,7 +29,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """An assertion that doesn't hold, or several that one thing keeps from holding."""
+    """An assertion that doesn't hold, or several with the same cause."""
 
     text: str
     """The line that says so."""
@@ -58,7 +58,7 @@ class SuiteVerdict(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> State:
-        """`failed` if a part failed, else `passed` if one passed."""
+        """`failed` if a part failed, else `passed` if any passed."""
         states = {part.state for part in self.parts}
         return "failed" if "failed" in states else "passed" if "passed" in states else OPEN
 
@@ -79,13 +79,13 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
 
 
 def failed_first(results: Results) -> list[SuiteResults]:
-    """Return the suites that were looked at: those that failed before the others."""
+    """Return the suites that the run looked at, failed ones first."""
     suites = [suite for suite in results if suite.predictions]
     return sorted(suites, key=lambda suite: verdict_of(suite, results).state != "failed")
 
 
 def failures_elsewhere(results: Results) -> Iterator[Part]:
-    """Yield what is said of failed tests that are no suite's; with one suite, its verdict has it."""
+    """Yield the line on failed tests of no suite; a single suite's verdict has it."""
     return _failed_tests(results.other_failures, "test of no suite", "tests of no suite")
 
 
@@ -138,7 +138,7 @@ def _against(suite: SuiteResults) -> Iterator[Part]:
 
 
 def _judges(suite: SuiteResults) -> Iterator[Part]:
-    """Yield how many judges passed their exam; nothing of those that take none."""
+    """Yield how many judges passed their exam; nothing of judges without an exam."""
     exams = [judge.examined for judge in suite.judges.values() if judge.examined.judge.exam is not None]
     if exams:
         passed = sum(exam.passed for exam in exams)
@@ -170,7 +170,7 @@ def _accepted(suite: SuiteResults) -> Iterator[Part]:
 
 
 def _failed_samples(suite: SuiteResults) -> Iterator[Part]:
-    """Yield what failed of the samples; it is a failure where a test says so, and otherwise open."""
+    """Yield the failed samples; they are failures where a test says so, and otherwise open."""
     models = suite.models.values()
     failed = sum(model.failed for model in models)
     if failed:
@@ -208,7 +208,7 @@ def _reasons(suite: SuiteResults) -> Iterator[Reason]:
 
 
 def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
-    """Yield a line for each gate whose mean misses it, and one for all that fail for one other reason."""
+    """Yield a line for each gate whose mean misses it, and a line for all that fail for the same other reason."""
     others: dict[str, list[str]] = {}
     for name, gate in model.gates.items():
         if gate.outcome is not False:

@@ -1,4 +1,4 @@
-"""A model's answer to one sample: a text, or the failure that stands in its place.
+"""A model's answer to a sample: a text, or the failure that stands in its place.
 
 The same `Answer` is read from a cassette or a file of predictions, travels from a worker to the controller, is scored, and
 is shown in reports.
@@ -46,7 +46,7 @@ class Failure(msgspec.Struct, frozen=True):
     place: str = ""
     """The file, or the line of a file, that it is about."""
     command: str | None = None
-    """What helps, to be pasted into a shell."""
+    """The remedy, to be pasted into a shell."""
     cost: str = ""
     """What the command costs and the free way, as it follows the command; empty for a command that calls nothing."""
     cause: str = ""
@@ -73,7 +73,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a model said to one sample."""
+    """What a model said to a sample."""
 
     text: str = ""
     """The text that is scored; may be empty beside a failure."""

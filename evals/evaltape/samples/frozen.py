@@ -83,7 +83,7 @@ def sha256_of(content: bytes) -> str:
 
 
 def parse_samples(path: Path, content: bytes) -> list[Sample]:
-    """Return the samples of a file's bytes. Raises `NotFrozen`, naming the line, for what isn't one."""
+    """Return the samples of a file's bytes. Raises `NotFrozen`, naming the line, for anything that isn't one."""
     try:
         lines = content.decode().split("\n")
     except UnicodeDecodeError as error:

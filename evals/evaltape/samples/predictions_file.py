@@ -28,7 +28,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class PredictionsFile(msgspec.Struct, frozen=True):
-    """The predictions of one model that is never called."""
+    """The predictions of a model that is never called."""
 
     path: Path
     """Where they come from."""
@@ -38,7 +38,7 @@ class PredictionsFile(msgspec.Struct, frozen=True):
     """Those that name an input alone; each is for every sample with that input."""
 
     def answer(self, sample: Sample) -> Answer:
-        """Return the prediction for a sample, or the reason why there is none.
+        """Return the prediction for a sample, or the reason why it is missing.
 
         Raises `UserError` for one that is of another input than the sample's, and for two of one sample.
         """
@@ -56,7 +56,7 @@ class PredictionsFile(msgspec.Struct, frozen=True):
         return Answer(line.text, Failure("empty", empty, place, cause=f"{shown(self.path)}: {empty}"))
 
     def notes(self, samples: Iterable[Sample]) -> list[str]:
-        """Return what a person should know: the predictions that are of no sample of the suite."""
+        """Return notes for the user: the predictions that are of no sample of the suite."""
         ids, inputs = set(self.by_id), set(self.by_input)
         for sample in samples:
             ids.discard(sample.id)

@@ -32,7 +32,7 @@ class Columns:
 
     @classmethod
     def of(cls, suite: Suite, kept: Iterable[str]) -> "Columns":
-        """Return the columns that a suite uses, and of further ones those that are `kept`."""
+        """Return the columns that a suite uses, and the further ones that are `kept`."""
         fields = suite.dataset.fields
         return cls(fields.id, fields.input, fields.reference, suite.conversation, tuple(sorted(kept)))
 
@@ -44,7 +44,7 @@ class Columns:
 
 
 def as_sample(suite: Suite, columns: Columns, row: Row, number: int) -> Sample:
-    """Return row `number`, counted from 1, as a sample. Raises `UserError` for one without id, input or reference."""
+    """Return row `number`, counted from 1, as a sample. Raises `UserError` for a row without id, input or reference."""
     reader = _RowReader(suite, row, number)
     text = reader.text(columns.input) if columns.input else turns_as_text(reader.messages(columns.conversation or ""))
     sample_id = reader.text(columns.id) if columns.id else hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
@@ -53,7 +53,7 @@ def as_sample(suite: Suite, columns: Columns, row: Row, number: int) -> Sample:
 
 
 class _RowReader:
-    """Reads the values of one row; what is wrong with one names the row."""
+    """Reads the values of one row; errors name the row."""
 
     def __init__(self, suite: Suite, row: Row, number: int) -> None:
         self.row = row
@@ -62,7 +62,7 @@ class _RowReader:
         self.place = f"{shown(suite.file)}: row {name} of {suite.dataset.path!r}"
 
     def read(self, column: str, read: Callable[[Any], Any]) -> Any:
-        """Return what `read` makes of a value."""
+        """Return a value as `read` reads it."""
         try:
             return read(self.row[column])
         except ValueError as error:

@@ -20,9 +20,9 @@ class Sample(msgspec.Struct, frozen=True):
     input: str
     """The text that models are asked about."""
     references: tuple[str, ...]
-    """What answers are compared with: one text or more."""
+    """The texts that answers are compared with; at least one."""
     columns: Mapping[str, Any] = {}
-    """Further columns of its row, those that the suite names: values as JSON has them."""
+    """The further columns of its row that the suite names: values as JSON has them."""
 
     @property
     def name(self) -> str:

@@ -45,13 +45,13 @@ class SampleChanges(msgspec.Struct, frozen=True):
 
     @property
     def in_short(self) -> str:
-        """How many were added, dropped and changed, the first of them by their ids; empty for none."""
+        """How many were added, dropped and changed, the first of them by their ids; empty without changes."""
         kinds = {"added": self.added, "dropped": self.dropped, "changed": self.changed}
         return "; ".join(f"{counted(len(ids), 'sample')} {kind} ({listed(ids, NAMED)})" for kind, ids in kinds.items() if ids)
 
 
 class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
-    """A model beside its own past: the baseline is what was recorded on the other side, scored by today's metrics.
+    """A model beside its own past: the baseline is the recording on the other side, scored by today's metrics.
 
     Both sides hold the samples that have the same input and references on both.
     """
@@ -108,7 +108,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
     # ------------------------------------------------------------ bounds
 
     def decision(self, metric: str) -> Decision:
-        """Return what becomes of the bound of `[against]` on a metric. Raises `KeyError` if it sets none."""
+        """Decide the bound of `[against]` on a metric. Raises `KeyError` if it sets no bound."""
         return self.decide(bounds.drop(self.model, self.max_drop, metric))
 
     def verdict(self, metric: str) -> str:
@@ -116,7 +116,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         return self.decision(metric).verdict if metric in self.max_drop else NOT_CHECKED
 
     def decide(self, bound: Bound) -> Decision:
-        """Return what becomes of a bound on the drop; equal answers to the same samples pass, however few they are.
+        """Decide a bound on the drop; equal answers to the same samples pass, however few they are.
 
         Too few samples in common decide nothing.
         """
@@ -156,7 +156,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know beside the numbers: another request, answers that were lost, other samples."""
+        """Notes for the user beside the numbers: another request, answers that were lost, other samples."""
         past = {one.sample.id: one.answered for one in self.baseline.predictions}
         today = {one.sample.id: one.answered for one in self.candidate.predictions}
         lost = [sample for sample, answered in today.items() if past.get(sample) and not answered]

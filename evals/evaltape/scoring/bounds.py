@@ -1,6 +1,6 @@
-"""What a suite asks of its metrics, and what becomes of it: every assertion on scores is a `Bound`, and ends as a `Decision`.
+"""The demands of a suite on its metrics: every assertion on scores is a `Bound`, and ends as a `Decision`.
 
-`bounds_of` lists all bounds of a suite. A bound is decided by the scores that it is about, in one place for each kind:
+`bounds_of` lists all bounds of a suite. A bound is decided by the scores that it is about, in a single place for each kind:
 
 | kind | in the suite | decided by |
 | --- | --- | --- |
@@ -55,7 +55,7 @@ SUITE_KEYS: dict[Kind, str] = {
 """The key of the suite file that states each kind."""
 
 CONFIDENCE = 0.95
-"""One-sided, of `[against]`, and of a comparison that names none."""
+"""One-sided, of `[against]`, and of a comparison that names no confidence."""
 PASSED_OTHERWISE = "a test on it passed, though the numbers don't"
 MANY = 100
 """A comparison that takes so many times the samples there are isn't worth a number."""
@@ -68,11 +68,11 @@ class Scores(Protocol):
     """Scores that a bound can be decided by."""
 
     def decide(self, bound: "Bound") -> "Decision":
-        """Return what becomes of a bound on these scores."""
+        """Decide a bound on these scores."""
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What a suite asks of one metric."""
+    """A suite's demand on a metric."""
 
     kind: Kind
     suite: str
@@ -100,7 +100,7 @@ class Bound(msgspec.Struct, frozen=True):
 
     @property
     def least_gain(self) -> float:
-        """The difference that a bound on one asks for, counted as a gain: negative where a drop is allowed."""
+        """The difference that a paired bound asks for, counted as a gain: negative where a drop is allowed."""
         return self.limit if self.kind == MIN_GAIN else -self.limit
 
     @property
@@ -124,7 +124,7 @@ class Bound(msgspec.Struct, frozen=True):
         return self.metric if self.kind == GATE else f"{self.group} {self.metric}"
 
     def decide(self, scores: Scores) -> "Decision":
-        """Return what becomes of it on scores of its kind."""
+        """Decide it on scores of its kind."""
         return scores.decide(self)
 
 
@@ -142,13 +142,13 @@ class Decision(msgspec.Struct, frozen=True):
     estimate: Interval | Difference | None = None
     """The mean, or the mean difference, with its interval; None if no sample was scored, and for slices."""
     value: float | None = None
-    """The number that is held against the bound's `required`; None where there is none."""
+    """The number that is held against the bound's `required`; None without scores."""
     reason: str = ""
     """What the verdict rests on, where the numbers alone don't say it."""
     notes: tuple[str, ...] = ()
-    """What a person should know beside it."""
+    """Notes for the user beside it."""
     is_let_open: bool = False
-    """Whether the session's tests put up with an inconclusive one that fails by the suite."""
+    """Whether the session's tests put up with an inconclusive bound that fails by the suite."""
 
     def __str__(self) -> str:
         return "; ".join(part for part in (f"{self.line}{self._because}", *self.notes) if part)
@@ -178,7 +178,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def required_difference(self) -> float:
-        """The difference that a bound on one asks for: at least that if higher is better, else at most that."""
+        """The difference that a paired bound asks for: at least that if higher is better, else at most that."""
         return self.bound.least_gain if self.metric.higher_is_better else -self.bound.least_gain
 
     @property
@@ -201,7 +201,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def remark(self) -> str:
-        """Why the scores don't decide it, or what decides it beside the numbers; and what would settle it."""
+        """Why the scores don't decide it, or the grounds beside the numbers; and how many samples would settle it."""
         return "; ".join(part for part in (self.reason, self.what_settles) if part)
 
     @property
@@ -209,10 +209,10 @@ class Decision(msgspec.Struct, frozen=True):
         return f": {self.remark}" if self.remark else ""
 
     def tested(self, outcome: bool | None) -> "Decision":
-        """Return the decision with what the session's tests on the bound said.
+        """Return the decision with the outcome of the session's tests on the bound.
 
         It passes only if both do. `outcome` is None for tests that were skipped. Where the numbers miss the bound and a test
-        passed, as one of the user's own may, the bound was not checked.
+        passed, as a user's own test may, the bound was not checked.
         """
         if outcome is False:
             return self if self.fails else msgspec.structs.replace(self, verdict=FAILED, reason="its test failed")
@@ -229,7 +229,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def _so_many(needed: int | None, samples: int) -> str:
-    """Return a number of samples that no one takes for exact."""
+    """Return a number of samples, rounded so that nobody takes it for exact."""
     if needed is None:
         return "no number of samples"
     if needed > MANY * samples:
@@ -242,7 +242,7 @@ def _so_many(needed: int | None, samples: int) -> str:
 
 
 def bounds_of(suite: Suite) -> Iterator[Bound]:
-    """Yield all bounds of a suite: those of its models, then those of its comparisons."""
+    """Yield all bounds of a suite: of its models, then of its comparisons."""
     for model in suite.models.values():
         yield from model_bounds(model, suite)
     for comparison in suite.comparisons.values():

@@ -16,7 +16,7 @@ class Ground(Protocol):
 
     @property
     def refusal(self) -> str:
-        """Why no bound may rest on it; empty if one may."""
+        """Why no bound may rest on it; empty if a bound may."""
 
     @property
     def standing(self) -> str:
@@ -25,7 +25,7 @@ class Ground(Protocol):
     def mean(
         self, metric: str, predictions: "Sequence[Prediction]", clusters: Sequence[str] | None
     ) -> tuple[Interval | None, str]:
-        """Return the mean of a metric's scores corrected for the judge's errors, and what to know of it.
+        """Return the mean of a metric's scores corrected for the judge's errors, and a note on it.
 
         Without an interval the text says why nothing can be corrected.
         """

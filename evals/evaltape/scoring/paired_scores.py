@@ -29,7 +29,7 @@ class Pair(msgspec.Struct, frozen=True):
         return self.after.sample.id
 
     def change(self, metric: str) -> float | None:
-        """Return the second score less the first; None if one of them is missing."""
+        """Return the second score less the first; None if either is missing."""
         if metric not in self.before.scores or metric not in self.after.scores:
             return None
         return self.after.scores[metric] - self.before.scores[metric]
@@ -82,7 +82,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         )
 
     def _corrected(self, metric: str) -> tuple[Difference | None, str]:
-        """Return the difference of a judge's metric corrected for its errors, and what to know of it."""
+        """Return the difference of a judge's metric corrected for its errors, and a note on it."""
         ground, plain = self.candidate.ground(metric), plain_name(metric, self.metrics)
         assert ground is not None
         pairs = self.scored(metric)
@@ -92,7 +92,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     # ------------------------------------------------------------ bounds
 
     def decision(self, metric: str) -> Decision:
-        """Return what becomes of the comparison's bound on a metric. Raises `KeyError` if it sets none."""
+        """Decide the comparison's bound on a metric. Raises `KeyError` if it sets no bound."""
         return self.decide(bounds.compared(self.comparison, metric))
 
     def verdict(self, metric: str) -> str:
@@ -100,7 +100,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return self.decision(metric).verdict
 
     def decide(self, bound: Bound) -> Decision:
-        """Return what becomes of a bound on the difference: it passes once the whole interval reaches it."""
+        """Decide a bound on the difference: it passes once the whole interval reaches it."""
         metric, found, refusal = self.metrics[bound.metric], self._difference(bound.metric), self._refusal(bound.metric)
         if refusal:
             return Decision(bound, metric, FAILED, f"{FAILED}: {self._about(bound.metric)}: {refusal}", reason=refusal)
@@ -113,12 +113,12 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return Decision(bound, metric, verdict, line, found, _deciding_end(bound, metric, found), reason, notes)
 
     def _refusal(self, metric: str) -> str:
-        """Return why no bound may rest on a judge's metric; empty if one may."""
+        """Return why no bound may rest on a judge's metric; empty if a bound may."""
         ground = self.candidate.ground(metric)
         return ground.refusal if ground else ""
 
     def _notes_of(self, metric: str) -> tuple[str, ...]:
-        """Return what to know of a judge's metric."""
+        """Return the notes on a judge's metric."""
         ground = self.candidate.ground(metric)
         corrected = self._corrected(metric)[1] if metric not in self.metrics else ""
         return tuple(note for note in (corrected, ground.standing if ground else "") if note)
@@ -144,7 +144,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know beside the numbers."""
+        """Notes for the user beside the numbers."""
         return (self.ways,) if self.ways else ()
 
     @property
@@ -157,7 +157,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return f"the answers of {asked.candidate} came by {now}, those of {asked.baseline} by {then}"
 
     def properties(self, bound: Bound | None) -> Iterator[tuple[str, float]]:
-        """Yield what JUnit XML holds of all differences, or of one with its bound."""
+        """Yield the properties in JUnit XML of all differences, or of a bound with its difference."""
         for name, found in self.differences.items():
             if bound is None or bound.metric == name:
                 ends = ((name, found.mean), ("low", found.low), ("high", found.high))
@@ -172,13 +172,13 @@ CAME = {"": "live calls", "batch": "the Batch API", "answers-from": "another eng
 
 
 def _ways(scores: ModelScores) -> list[str]:
-    """Return how the answers of a model came; nothing for those from a file of predictions."""
+    """Return how the answers of a model came; nothing for a file of predictions."""
     if scores.model.predictions is not None:
         return []
     return sorted({CAME.get(one.answer.came, one.answer.came) for one in scores.answered})
 
 
 def _deciding_end(bound: Bound, metric: Metric, found: Difference) -> float | None:
-    """Return the end that has to reach the bound, as a gain: the lower one, or where it may stay open the upper one."""
+    """Return the end that has to reach the bound, as a gain: the lower end, or where it may stay open the upper."""
     gain = found if metric.higher_is_better else found.mirrored()
     return gain.low if bound.inconclusive == "fail" else gain.high

@@ -1,4 +1,4 @@
-"""A prediction: a model's answer to one sample, with its scores."""
+"""A prediction: a model's answer to a sample, with its scores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from evaltape.text import cut, visible
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """A model's answer to one sample with its scores, as the fixture `prediction` gives it to a test."""
+    """A model's answer to a sample with its scores, as the fixture `prediction` gives it to a test."""
 
     model: Model
     """The model under test."""
@@ -22,18 +22,18 @@ class Prediction(msgspec.Struct, frozen=True):
     answer: Answer
     """What it said, as it was recorded."""
     scores: Mapping[str, float] = {}
-    """The score of each metric that could score the answer; none for a failed sample."""
+    """The score of each metric that could score the answer; empty for a failed sample."""
     unscored: Mapping[str, str] = {}
     """By metric the reason why it could not score the answer."""
     unread: tuple[str, ...] = ()
-    """Those of them whose judge has answered, but without a verdict that can be read."""
+    """The metrics of them with an unreadable verdict of their judge."""
 
     def __repr__(self) -> str:
         return f"<prediction of {self.model.key} for {self.sample.id}>"
 
     @property
     def text(self) -> str:
-        """The answer; empty if there is none."""
+        """The answer; empty for a failed sample."""
         return self.answer.text
 
     @property
@@ -43,7 +43,7 @@ class Prediction(msgspec.Struct, frozen=True):
 
     @property
     def failure(self) -> str | None:
-        """Why there is no answer, in a line; None if there is one. `answer.failure` has its parts."""
+        """Why there is no answer, in a line; None for an answered sample. `answer.failure` has its parts."""
         return None if self.answer.failure is None else str(self.answer.failure)
 
     @property

@@ -1,4 +1,4 @@
-"""When a model was recorded, and whether what was served under its name changed meanwhile."""
+"""When a model was recorded, and whether another model was served under its name meanwhile."""
 
 from collections.abc import Iterable
 
@@ -32,7 +32,7 @@ class RecordingDates(msgspec.Struct, frozen=True):
 
 
 def recording_dates(predictions: Iterable[Prediction]) -> RecordingDates:
-    """Return when the recorded calls of some predictions were made, and what was served."""
+    """Return when the recorded calls of some predictions were made, and the served models."""
     recorded = list(predictions)
     names = dict.fromkeys(one.answer.served for one in recorded if one.answer.served)
     versions = [_version(name, [one for one in recorded if one.answer.served == name]) for name in names]

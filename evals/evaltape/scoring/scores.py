@@ -1,4 +1,4 @@
-"""What a model scored: all its predictions, and what gates, snapshots and comparisons ask of them."""
+"""The scores of a model: all its predictions, and the numbers that gates, snapshots and comparisons take from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,7 +22,7 @@ NAMED = 3
 
 
 class ModelScores(msgspec.Struct, frozen=True, dict=True):
-    """The predictions of one model for samples of its suite, failed ones included."""
+    """The predictions of a model for samples of its suite, failed ones included."""
 
     model: Model
     """The model under test."""
@@ -33,9 +33,9 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     clusters: Mapping[str, str] | None = None
     """By sample the cluster it belongs to, if the suite names a cluster column: its samples aren't independent."""
     slice_values: Mapping[str, Mapping[str, str]] = {}
-    """By slice column the value of each sample that has one."""
+    """By slice column the value of each sample that has a value."""
     grounds: Mapping[str, Ground] = {}
-    """By judge's metric, what bounds on it rest on."""
+    """By judge's metric, the ground of bounds on it."""
 
     def __repr__(self) -> str:
         return f"<scores of {self.model.key}>"
@@ -68,7 +68,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return sum(prediction.truncated for prediction in self.answered)
 
     def scored(self, metric: str) -> list[Prediction]:
-        """Return the predictions that a metric has scored. Raises `KeyError` for one that the suite doesn't have."""
+        """Return the predictions that a metric has scored. Raises `KeyError` for an unknown metric."""
         if metric not in self.metrics:
             raise KeyError(f"no metric {metric!r}.{nearest(metric, self.metrics)} Metrics: {', '.join(self.metrics)}")
         return [prediction for prediction in self.answered if metric in prediction.scores]
@@ -107,7 +107,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def corrected(self) -> dict[str, tuple[Interval | None, str]]:
-        """The corrected mean of each judge's metric that a gate asks for, and what to know of it."""
+        """The corrected mean of each judge's metric that a gate asks for, and a note on it."""
         asked = {name: plain_name(name, self.metrics) for name in self.model.gates if name not in self.metrics}
         scored = {name: self.scored(plain) for name, plain in asked.items()}
         return {
@@ -117,11 +117,11 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def corrected_intervals(self) -> dict[str, Interval]:
-        """Those of them that there are."""
+        """The corrected means that exist."""
         return {name: found for name, (found, _) in self.corrected.items() if found is not None}
 
     def ground(self, metric: str) -> Ground | None:
-        """Return what bounds on a judge's metric, or on its corrected mean, rest on; None for any other metric."""
+        """Return the ground of bounds on a judge's metric, or on its corrected mean; None for any other metric."""
         return self.grounds.get(plain_name(metric, self.metrics))
 
     def higher_is_better(self, metric: str) -> bool:
@@ -132,7 +132,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     def accepted(self) -> dict[str, float | int]:
         """What the snapshot holds: exact means, and how many samples failed or were cut short.
 
-        A metric that scored nothing is left out, and one that could not score some samples says how many.
+        A metric that scored nothing is left out, and a metric that could not score some samples says how many.
         """
         counts = {"samples": len(self.predictions), "failed": len(self.failures), "truncated": self.truncated}
         unscored = {f"{metric} unscored": len(lacking) for metric in self.metrics if (lacking := self.unscored(metric))}
@@ -145,7 +145,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return {name: metric.describe(samples) for name, metric in self.metrics.items()}
 
     def properties(self, bound: Bound | None) -> Iterator[tuple[str, float]]:
-        """Yield what JUnit XML holds of all means, or of one with its gate."""
+        """Yield the properties in JUnit XML of all means, or of a gate with its mean."""
         means = ((name, interval.mean) for name, interval in {**self.intervals, **self.corrected_intervals}.items())
         yield from ((name, mean) for name, mean in means if bound is None or bound.metric == name)
         if bound is not None:
@@ -155,11 +155,11 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     # ------------------------------------------------------------ gates
 
     def decision(self, metric: str) -> Decision:
-        """Return what becomes of the gate on a metric. Raises `KeyError` if the suite sets none."""
+        """Decide the gate on a metric. Raises `KeyError` if the suite sets no bound."""
         return self.decide(bounds.gate(self.model, metric))
 
     def decide(self, bound: Bound) -> Decision:
-        """Return what becomes of a gate: nothing passes it but a mean of all samples that had to be scored."""
+        """Decide a gate: nothing passes it but a mean of all samples that had to be scored."""
         metric, name = self.metrics[bound.metric], bound.metric
         estimate, note = self._estimate(name)
         about = f"{self.model.key} {name}"
@@ -187,7 +187,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     # ------------------------------------------------------------ messages
 
     def unusable(self, metric: str) -> str:
-        """Return why no bound can pass on these scores, the first samples with their reasons; empty if one can."""
+        """Return why no bound can pass on these scores, the first samples with their reasons; empty if a bound can."""
         ground, metric = self.ground(metric), plain_name(metric, self.metrics)
         if self._too_many_failed:
             return self.failed_in_short

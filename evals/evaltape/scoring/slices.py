@@ -22,13 +22,13 @@ class SliceDecision(msgspec.Struct, frozen=True):
     verdict: Verdict
     """`inconclusive` if its mean misses the gate and equal scores give its interval no end."""
     end: float | None
-    """The end of its interval that is nearer to the gate; None if it has none."""
+    """The end of its interval that is nearer to the gate; None without such an end."""
     line: str
     """Its name, mean and interval."""
 
 
 class SliceScores(msgspec.Struct, frozen=True):
-    """The scores of one model by column and value."""
+    """The scores of a model by column and value."""
 
     scores: ModelScores
     """Of all samples."""
@@ -56,11 +56,11 @@ class SliceScores(msgspec.Struct, frozen=True):
         return len(scores.predictions) >= self.smallest
 
     def decision(self, metric: str) -> Decision:
-        """Return what becomes of the slice gate on a metric. Raises `KeyError` if the suite sets none."""
+        """Decide the slice gate on a metric. Raises `KeyError` if the suite sets no bound."""
         return self.decide(bounds.slice_gate(self.model, metric))
 
     def decide(self, bound: Bound) -> Decision:
-        """Return what becomes of a slice gate: it fails if a slice's whole interval is on the wrong side."""
+        """Decide a slice gate: it fails if a slice's whole interval is on the wrong side."""
         metric, about = self.scores.metrics[bound.metric], f"{self.model.key} {bound.metric}"
         unusable = self.scores.unusable(bound.metric)
         if unusable:
@@ -123,6 +123,6 @@ def slice_scores(scores: ModelScores, samples: Mapping[str, Sample], columns: tu
 
 
 def slice_values(samples: Mapping[str, Sample], columns: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Return by column the value of each sample that has one; `samples` by id."""
+    """Return by column the value of each sample that has a value; `samples` by id."""
     found = {column: {key: sample.slice_of(column) for key, sample in samples.items()} for column in columns}
     return {column: {key: value for key, value in values.items() if value is not None} for column, values in found.items()}

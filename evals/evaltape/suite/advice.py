@@ -8,7 +8,7 @@ import msgspec
 from evaltape.text import counted, usd
 
 COSTS = " (costs "
-"""Stands between the command and what it costs, so that the command can be told from it."""
+"""Stands between the command and the cost, so that the command can be told from it."""
 
 
 class Advice(msgspec.Struct, frozen=True):

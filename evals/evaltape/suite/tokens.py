@@ -14,7 +14,7 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """The tokens of one call that an API bills, by its own counts."""
+    """The tokens of a call that an API bills, by its own counts."""
 
     prompt: int = 0
     answer: int = 0
@@ -44,7 +44,7 @@ def read_usage(usage: Any, has_text: bool) -> Usage:
 
 
 def _count(values: Any, key: str) -> int:
-    """Return a count; 0 for none, -1 for what can't be one."""
+    """Return a count; 0 for none, -1 for anything that can't be one."""
     value = values.get(key)
     if value is None:
         return 0

@@ -64,7 +64,7 @@ def with_lines(path: Path, lines: Iterable[str]) -> Change:
 def read(path: Path) -> str | None:
     """Return a file's text with its line ends as they are; None if there is no such file.
 
-    Raises `UserError` for what isn't a readable text file.
+    Raises `UserError` for anything that isn't a readable text file.
     """
     try:
         return path.read_bytes().decode()

@@ -41,7 +41,7 @@ class ChosenModel:
 
 
 def chosen_model(name: str | None, base_url: str | None) -> ChosenModel | None:
-    """Return the model that the command line names. Raises `UserError` for what can't be one."""
+    """Return the model that the command line names. Raises `UserError` for anything that can't be one."""
     if base_url is not None and name is None:
         raise UserError("--base-url says where a model is served: add --model NAME")
     problem = address_problem(base_url) if base_url is not None else None

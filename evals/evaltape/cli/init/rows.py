@@ -39,7 +39,7 @@ class Source:
 def read_source(name: str, folder: Path) -> Source:
     """Return the rows of what `--data` names, relative to *folder*.
 
-    Raises `UserError` for what isn't there, isn't readable, or has no rows.
+    Raises `UserError` for anything that isn't there, isn't readable, or has no rows.
     """
     path = folder / name
     if path.is_dir():

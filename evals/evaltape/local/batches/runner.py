@@ -109,7 +109,7 @@ class Runner:
     # ------------------------------------------------------------ answering
 
     async def _answer_all(self, name: str, journal: Journal) -> None:
-        """Ask for what isn't in the journal, until all is answered or the batch has to stop."""
+        """Ask for anything that isn't in the journal, until all is answered or the batch has to stop."""
         pending: set[asyncio.Task[None]] = set()
         answer = self._answers[self._row(name)["endpoint"]]
         try:

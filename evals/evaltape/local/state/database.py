@@ -152,7 +152,7 @@ class Database:
 
 
 def _encoded(row: Row) -> str:
-    """Return the row as JSON. Raise `ValueError` for what no answer could carry: NaN, half of a surrogate pair."""
+    """Return the row as JSON. Raise `ValueError` for anything that no answer could carry: NaN, half of a surrogate pair."""
     text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     text.encode()
     return text

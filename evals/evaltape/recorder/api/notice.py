@@ -10,7 +10,7 @@ WITHIN_DAYS = 90
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What the API says of one model's end."""
+    """What the API says of a model's end."""
 
     served: str
     """The name that was asked for; empty for a tuned model that no job has made yet."""

@@ -42,7 +42,7 @@ async def collect(drive: "Drive", awaited: "Awaited") -> None:
 
 
 async def _record(drive: "Drive", awaited: "Awaited", file: IO[bytes]) -> float:
-    """Record the answers of a file; return what they cost."""
+    """Record the answers of a file; return the cost."""
     cost_usd = 0.0
     file.seek(0)
     for line in file:

@@ -1,4 +1,4 @@
-"""The batches of one model or judge, from its calls to their recordings.
+"""The batches of a model or judge, from its calls to their recordings.
 
 | what is known | what is done |
 | --- | --- |

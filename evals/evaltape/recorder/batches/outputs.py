@@ -35,7 +35,7 @@ class Outputs:
 
     def __init__(self, paths: Iterable[Path], suites: Mapping[str, Suite]) -> None:
         self.notes: list[str] = []
-        """What a person should know of the files."""
+        """Notes for the user of the files."""
         self._suites = suites
         self._places: dict[str, Place] = {}
         self._by_call: dict[str, Place] = {}
@@ -55,7 +55,7 @@ class Outputs:
             return read_reply(file.read(place.length))
 
     def place_of(self, call: str) -> Place | None:
-        """Return where a reply to some request of a call lies, today's or not; None if there is none."""
+        """Return where a reply to some request of a call lies, today's or not, or None."""
         return self._by_call.get(call)
 
     def _look_through(self, path: Path) -> None:

@@ -15,7 +15,7 @@ from evaltape.text import counted
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What became of the requests to one model or judge."""
+    """What became of the requests to a model or judge."""
 
     suite: str
     path: Path

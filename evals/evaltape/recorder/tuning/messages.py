@@ -8,7 +8,7 @@ from evaltape.text import listed
 
 
 class Messages:
-    """Writes the errors of one job's drive."""
+    """Writes the errors of a job's drive."""
 
     def __init__(self, prepared: PreparedJob) -> None:
         self._prepared = prepared
