@@ -77,6 +77,13 @@ def test_an_interrupted_training_has_the_numbers_and_weights_of_an_uninterrupted
     assert metrics([{"type": "step", **row} for row in last[0]["history"]]) == metrics(expected)
 
 
+def test_a_training_of_one_step_learns(tmp_path: Path, tiny_model: Path) -> None:
+    config = training_config(tmp_path / "job", tiny_model, n_epochs=1, validation=True)
+    config["plan"]["batch_size"] = 12
+    (values,) = metrics(train(config)).values()
+    assert values["valid_loss"] < values["train_loss"] - 0.01
+
+
 def test_preferences_are_learnt(tmp_path: Path, tiny_model: Path) -> None:
     config = training_config(tmp_path / "job", tiny_model, n_epochs=2, validation=True)
     (tmp_path / "job" / "train.jsonl").write_bytes(jsonl(preferences()))

@@ -136,14 +136,11 @@ def make_trainer(config: dict[str, Any]) -> Any:
 
     is_dpo = config["method"] == "dpo"
     plan, model = config["plan"], load_model(Path(config["weights"]), "float32")
-    settings = {**arguments(config, model.device.type), **({"beta": plan["beta"]} if is_dpo else {})}
-    if is_dpo:
-        settings |= {"max_length": config["train_length"]}
-    else:
-        settings |= {"max_length": None}
-    rows = [
+    rows: list[Any] = [
         datasets.Dataset.from_list(read(Path(path))) if path else None for path in (config["examples"], config["validation"])
     ]
+    settings = arguments(config, model.device.type, len(rows[0]))
+    settings |= {"beta": plan["beta"], "max_length": config["train_length"]} if is_dpo else {"max_length": None}
     lora = LoraConfig(
         r=recipe.RANK, lora_alpha=recipe.ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
     )
@@ -157,7 +154,7 @@ def make_trainer(config: dict[str, Any]) -> Any:
     )
 
 
-def arguments(config: dict[str, Any], device: str) -> dict[str, Any]:
+def arguments(config: dict[str, Any], device: str, rows: int) -> dict[str, Any]:
     """Return the arguments of TRL's trainers."""
     plan, processes = config["plan"], int(os.environ.get("WORLD_SIZE", "1"))
     share = math.ceil(plan["batch_size"] / processes)
@@ -172,7 +169,8 @@ def arguments(config: dict[str, Any], device: str) -> dict[str, Any]:
         "gradient_accumulation_steps": share // at_once,
         "learning_rate": rate * plan["learning_rate_multiplier"],
         "lr_scheduler_type": "linear",
-        "warmup_steps": recipe.WARM_UP,
+        # The first step of a warm-up has the rate 0, so a training of a few steps has none.
+        "warmup_steps": int(recipe.WARM_UP * plan["n_epochs"] * math.ceil(rows / plan["batch_size"])),
         "max_grad_norm": recipe.CLIP_NORM,
         "weight_decay": 0.0,
         "seed": config["seed"],
