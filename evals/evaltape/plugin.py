@@ -25,7 +25,7 @@ from evaltape.hooks.cases import (
     sample_tests,
     subject_of,
 )
-from evaltape.hooks.output import remove_earlier
+from evaltape.hooks.output import named_in, remove_earlier
 from evaltape.hooks.reports import attach, finding_of
 from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
@@ -52,6 +52,11 @@ EVALUATION = pytest.StashKey[Evaluation]()
 PROCESS = pytest.StashKey["Controller | Worker | Listing"]()
 """The hooks of this kind of process, which open the suites."""
 OUTPUTS = ("results", "report", "comment")
+SHOWING = {
+    *("--collect-only", "--collectonly", "--co", "--setup-only", "--setuponly", "--setup-plan", "--setupplan"),
+    *("-h", "--help", "-V", "--version", "--fixtures", "--funcargs", "--fixtures-per-test", "--markers", "--cache-show"),
+}
+"""Words of a command line that runs no test."""
 """The options that name a file to write."""
 USER_ERROR = pytest.StashKey[UserError]()
 MARKS = (
@@ -64,9 +69,13 @@ MARKS = (
 Value = TypeVar("Value")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options, and remove earlier outputs: an option that argparse refuses ends the run before anything else can."""
     add_options(parser)
+    config: Any = pluginmanager.getplugin("pytestconfig")
+    words = [str(word) for word in config.invocation_params.args]
+    if not SHOWING.intersection(words):
+        remove_earlier(config.invocation_params.dir, named_in(words, OUTPUTS))
 
 
 @pytest.hookimpl(tryfirst=True)

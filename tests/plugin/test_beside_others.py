@@ -157,6 +157,10 @@ def test_a_refused_run_leaves_no_file_of_the_run_before(repository: Repository) 
     assert all(path.exists() for path in written)
     assert repository.pytest(*files, "--collect-only").exit_code == 0
     assert all(path.exists() for path in written)  # It writes none, and says nothing of any.
+    assert repository.pytest(*files, "--no-such-option").exit_code == 4
+    assert not any(path.exists() for path in written)
+    for path in written:
+        path.write_text("of a run before", encoding="utf-8")
     repository.write("checks/mine.toml", "[dataset]\n")
     assert repository.pytest(*files).exit_code == 4
     assert not any(path.exists() for path in written)

@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from evaltape.files import is_special
@@ -23,6 +24,13 @@ def remove_earlier(folder: Path, paths: Iterable[str | None]) -> None:
             file = folder / path
             if file.is_file() and not is_special(file):
                 file.resolve().unlink()
+
+
+def named_in(words: Sequence[str], options: Iterable[str]) -> Iterator[str]:
+    """Yield the values that options have on a command line, before it is parsed."""
+    for option in options:
+        yield from (word.partition("=")[2] for word in words if word.startswith(f"--{option}="))
+        yield from (value for word, value in pairwise(words) if word == f"--{option}")
 
 
 def write_all(results: Results, settings: Settings) -> Iterator[str]:
