@@ -7,6 +7,7 @@ import pytest
 from evaltape.reporting.markdown import LONGEST_COMMENT, comment, summary
 from evaltape.reporting.pair_results import AgainstModel
 from evaltape.reporting.results import Cause, LeftOver, Spend
+from evaltape.suite.prompt import prompt_change
 from evaltape.text import markdown
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
@@ -119,6 +120,34 @@ def test_changes_against_another_commit_stand_beside_the_means_and_what_lost_mos
         in text
     )
     assert "\nthird is new: there is nothing to compare\n" in text
+
+
+def test_both_prompts_stand_in_the_comment_where_the_prompt_changed_since_another_commit():
+    then = {"messages": [{"role": "user", "content": "Sum up:\n@ann: hi"}]}
+    now = {"messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Sum up:\n@ann: hi"}]}
+    assert prompt_change("s1", then, then) is None
+    assert prompt_change("s1", None, now) is None
+    change = prompt_change("s1", then, now)
+    made = with_against(facts())
+    against = suite_of(made).against
+    models = {key: replace(model, prompt=change) for key, model in against.models.items()}
+    text = comment(changed(made, against=replace(against, models=models)), {})
+    assert text.count("as recorded and as it is now") == 1
+    assert "\n    -Sum up:\n    +system: Be brief\n    +user: Sum up:\n" in text
+
+
+def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_no_failure():
+    made = with_against(facts())
+    against = suite_of(made).against
+    models = {key: replace(model, is_unchanged=True) for key, model in against.models.items()}
+    text = comment(changed(made, against=replace(against, models=models, notes=("base: nothing changed",))), {})
+    assert "change to main" not in text
+    assert "\nbase: nothing changed\n" in html.unescape(text)
+    comparison = suite_of(made).comparisons["gain"]
+    skipped = {name: replace(it, bound=replace(it.bound, inconclusive="skip")) for name, it in comparison.metrics.items()}
+    text = html.unescape(comment(changed(made, comparisons={"gain": replace(comparison, metrics=skipped)}), {}))
+    assert "- gain rougeL" not in text
+    assert "\ngain rougeL: +0.1000 (90% interval" in text
 
 
 def test_spend_what_is_left_and_the_mutation_score_are_lines():
