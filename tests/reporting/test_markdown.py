@@ -150,6 +150,13 @@ def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_
     assert "\ngain rougeL: +0.1000 (90% interval" in text
 
 
+def test_a_bound_on_the_change_of_a_metric_that_scored_nothing_today_stands_beside_the_others():
+    made = with_against(facts())
+    scores = {name: score for name, score in suite_of(made).models["base"].scores.items() if name != "rouge1"}
+    text = comment(with_model(made, "base", scores=scores, gates={}), {})
+    assert "| rouge1 |  |  | -0.0500 (-0.0600 to -0.0400) ❌ failed |  |  |" in text
+
+
 def test_spend_what_is_left_and_the_mutation_score_are_lines():
     made = changed(with_mutants(facts()), left=(LeftOver(3, 0.031, "pytest evals -m baseline --record-missing"),))
     made = replace(made, spend=Spend(1.2, 0.4, "3 calls broke off", 2.0), stopped="the budget is spent")

@@ -163,9 +163,12 @@ def _scores(suite: SuiteResults) -> Iterator[str]:
 
 
 def _model_rows(group: Group, changes: Mapping[str, Mapping[str, Line]] | None) -> Iterator[list[str]]:
-    title = _title(group)
-    for line in (*group.lines, *group.tests, *([] if group.lines or group.tests else [Line("")])):
-        change = [] if changes is None else [_change(changes.get(group.model, {}).get(line.name))]
+    """Yield a row a line, and one for each change of a metric that scored nothing today."""
+    title, of_model = _title(group), (changes or {}).get(group.model, {})
+    shown = {line.name for line in group.lines}
+    lines = [*group.lines, *(Line(name) for name in of_model if name not in shown), *group.tests] or [Line("")]
+    for line in lines:
+        change = [] if changes is None else [_change(of_model.get(line.name))]
         yield [title, markdown(line.name), line.value, line.interval, *change, line.bound, _verdict(line)]
         title = ""
 
