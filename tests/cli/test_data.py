@@ -144,9 +144,9 @@ def test_what_was_guessed_is_said_and_one_row_is_shown_as_it_will_be_asked(tmp_p
         "  reference  Bob says no to 0.\n"
         "\n"
         "Next:\n"
-        "  pytest evals --estimate                  calls nothing: how many calls and tokens, and what they can cost at most\n"
+        "  pytest evals --estimate                  calls nothing: how many calls and tokens, and their most cost\n"
         "  pytest evals --record --snapshot-update  asks 200 rows, keeps every answer, accepts the scores\n"
-        "  pytest evals                             from then on: the same answers, offline; set gates by what you have seen\n"
+        "  pytest evals                             from then on: the same answers, offline; set gates by the scores that you see\n"
     )
     assert (tmp_path / "evals/suites/talks.toml").read_text() == (
         "# What is evaluated. Paths are relative to this file. Every key: evaltape schema\n"
@@ -165,7 +165,7 @@ def test_what_was_guessed_is_said_and_one_row_is_shown_as_it_will_be_asked(tmp_p
         '"""\n'
         "\n"
         "[request]\n"
-        "max_completion_tokens = 256     # bounds the length of an answer, and what it can cost\n"
+        "max_completion_tokens = 256     # bounds the length and the cost of an answer\n"
         "\n"
         "[metrics]\n"
         "rouge1 = {}\n"

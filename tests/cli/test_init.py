@@ -39,7 +39,7 @@ def test_an_empty_folder_gets_tests_an_example_configuration_and_a_workflow(tmp_
         assert f"wrote    {name} " in run.output
     assert run.output.splitlines()[-4:] == [
         "Next:",
-        "  pytest evals                            replays what is there: no key, no network, nothing to pay",
+        "  pytest evals                            replays the recorded answers: no key, no network, nothing to pay",
         "  pytest evals --report report.html       the same as a page, every answer beside its reference",
         "  evaltape init --data FILE --model NAME  a suite for rows and a model of your own",
     ]

@@ -11,8 +11,8 @@ SUITE = "example"
 ROWS = 24
 DATA = {
     "dialogues.jsonl": "24 dialogues with a summary each",
-    "careful.jsonl": "what a careful summariser made of them",
-    "hasty.jsonl": "what a hasty one made of them",
+    "careful.jsonl": "the answers of a careful summariser",
+    "hasty.jsonl": "the answers of a hasty one",
 }
 
 
@@ -33,7 +33,7 @@ def example(place: Place, model: ChosenModel | None) -> list[Change]:
     if model is not None:
         text += f"\n{model_table(model)}"
     return [
-        new_file(suite_file(place), text, "what is evaluated: data, prompt, metrics, models, gates"),
+        new_file(suite_file(place), text, "the suite: data, prompt, metrics, models, gates"),
         new_file(metrics, template("example_metrics.py"), "a metric of your own: a function of sample and answer"),
         *(new_file(place.evals / "data" / SUITE / name, template(name), text) for name, text in DATA.items()),
         *(_accepted(place, model) for model in ("careful", "hasty")),

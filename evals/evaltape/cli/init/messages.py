@@ -73,7 +73,7 @@ def _commands(place: Place, plan: Plan) -> Iterator[str]:
 
 
 def _to_replay(pytest: str) -> Iterator[tuple[str, str]]:
-    yield pytest, "replays what is there: no key, no network, nothing to pay"
+    yield pytest, "replays the recorded answers: no key, no network, nothing to pay"
     yield f"{pytest} --report report.html", "the same as a page, every answer beside its reference"
     yield "evaltape init --data FILE --model NAME", "a suite for rows and a model of your own"
 
@@ -83,9 +83,9 @@ def _to_record(plan: Plan, pytest: str, model: ChosenModel) -> Iterator[tuple[st
     if not model.base_url:
         yield "export OPENAI_API_KEY=...", "your key; it is never written to a file"
     rows = min(plan.rows, SAMPLES)
-    yield f"{pytest} --estimate", "calls nothing: how many calls and tokens, and what they can cost at most"
+    yield f"{pytest} --estimate", "calls nothing: how many calls and tokens, and their most cost"
     if plan.is_new:
         yield f"{pytest} --record --snapshot-update", f"asks {counted(rows, 'row')}, keeps every answer, accepts the scores"
     else:
         yield f"{pytest} --record-missing", "asks only for the rows that have no valid recording; replaces none"
-    yield pytest, "from then on: the same answers, offline; set gates by what you have seen"
+    yield pytest, "from then on: the same answers, offline; set gates by the scores that you see"

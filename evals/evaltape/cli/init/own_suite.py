@@ -80,7 +80,7 @@ def suite_text(path: str, split: str | None, rows: int, guess: Guess, model: Cho
         "# What is evaluated. Paths are relative to this file. Every key: evaltape schema\n",
         _table("dataset", dataset),
         _table("prompt", _prompt(guess)),
-        _table("request", ["max_completion_tokens = 256     # bounds the length of an answer, and what it can cost"]),
+        _table("request", ["max_completion_tokens = 256     # bounds the length and the cost of an answer"]),
         _table("metrics", metrics),
         model_table(model, metrics[-1].split()[0]),
     ]

@@ -64,7 +64,7 @@ def own_plan(place: Place, data: str, model: ChosenModel | None) -> Plan:
     suite = place.evals / "suites" / f"{source.key}.toml"
     path = _as_spelt(source.path, suite.parent) if source.path else source.name
     text = suite_text(path, source.split, len(source.rows), guessed, model)
-    written = new_file(suite, text, "what is evaluated: your rows, the prompt, the model")
+    written = new_file(suite, text, "the suite: your rows, the prompt, the model")
     if model is not None and not _takes(suite, model):
         raise UserError(_by_hand(place, model, suite))
     changes = [*_tests(place), written, *_around(place)]
@@ -81,7 +81,7 @@ def imported_plan(place: Place, config_file: str) -> Plan:
     suite = place.evals / "suites" / f"{name}.toml"
     changes = [
         *_tests(place),
-        new_file(suite, found.suite, f"what {config.file.name} asks, as a suite"),
+        new_file(suite, found.suite, f"{config.file.name} as a suite"),
         new_file(place.evals / "data" / f"{name}.jsonl", found.rows, "its tests: a row each, with their assertions"),
         *([new_file(metrics, found.metrics, "its assertions on the text, as a metric")] if found.metrics else []),
         *_around(place),

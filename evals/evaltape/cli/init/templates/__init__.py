@@ -6,14 +6,14 @@ They end in `.tmpl`, so that no tool takes them for tests of this repository.
 from importlib.resources import files
 
 TESTS = {
-    "test_baseline.py": "what is asserted of each model",
-    "test_finetuned.py": "the same of each tuned model, and of its job",
+    "test_baseline.py": "the assertions on each model",
+    "test_finetuned.py": "the same for each tuned model, and its job",
     "test_comparisons.py": "one model against another, or against its past",
     "test_mutants.py": "whether the gates would notice damaged answers",
 }
 JUDGES = {"test_judges.py": "whether each judge passes its exam"}
 """The file that only a repository with judges needs."""
-"""The test files, with what each is for."""
+"""The test files, with the purpose of each."""
 
 
 def template(name: str, **values: str) -> str:
