@@ -16,7 +16,8 @@ from tests.support.tuning import TuningProject
 settings.register_profile("evaltape", settings.get_profile("ci") if os.environ.get("CI") else None, deadline=None)
 settings.load_profile("evaltape")
 
-MODES = {"no xdist": "-p no:xdist", "n0": "-n 0", "n2": "-n 2"}
+MODES = {"no xdist": "-p no:xdist", "n2": "-n 2"}
+EVERY_MODE = {**MODES, "n0": "-n 0"}
 
 
 @pytest.fixture
@@ -82,5 +83,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.fixture(params=MODES.values(), ids=MODES)
 def workers(request: pytest.FixtureRequest) -> str:
-    """Arguments for pytest: without xdist, with it in one process, with two workers."""
+    """Arguments for pytest: without xdist, and with two workers."""
+    return str(request.param)
+
+
+@pytest.fixture(params=EVERY_MODE.values(), ids=EVERY_MODE)
+def any_workers(request: pytest.FixtureRequest) -> str:
+    """Like `workers`, and with xdist in one process."""
     return str(request.param)

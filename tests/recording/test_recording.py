@@ -24,9 +24,9 @@ def go_offline(project: Project) -> Path:
 
 
 def test_a_recording_asks_each_sample_once_and_replays_without_the_network(
-    project: Project, api: ApiServer, workers: str
+    project: Project, api: ApiServer, any_workers: str
 ) -> None:
-    project.record(workers).assert_outcomes(passed=8)
+    project.record(any_workers).assert_outcomes(passed=8)
     asked = sorted(call.json["messages"][0]["content"] for call in api.asked())
     assert asked == sorted(PROMPT.format(row["dialogue"]) for row in ROWS)
     assert {call.json["model"] for call in api.asked()} == {"small-2026-01-01"}
@@ -35,7 +35,7 @@ def test_a_recording_asks_each_sample_once_and_replays_without_the_network(
 
     api.stop()
     tried = go_offline(project)
-    run = project.run("evals", "-m", "baseline", "-p", "offline", workers)
+    run = project.run("evals", "-m", "baseline", "-p", "offline", any_workers)
     run.assert_outcomes(passed=8)
     assert not tried.exists(), tried.read_text()
 

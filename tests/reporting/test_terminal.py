@@ -109,9 +109,9 @@ def test_a_suite_of_which_nothing_was_selected_is_not_shown(recorded):
     assert "scores: other (replay)" not in recorded.run("evals", *both, "-k", "chats-small").output
 
 
-def test_a_file_that_cannot_be_collected_is_shown_with_and_without_workers(recorded, workers):
+def test_a_file_that_cannot_be_collected_is_shown_with_and_without_workers(recorded, any_workers):
     (recorded.root / "evals/test_broken.py").write_text("import nothing_of_that_name\n")
-    run = recorded.run("evals", workers)
+    run = recorded.run("evals", any_workers)
     assert run.exit_code == 2
     assert "ERROR collecting evals/test_broken.py" in run.output
     assert "No module named 'nothing_of_that_name'" in run.output

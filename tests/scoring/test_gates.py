@@ -100,11 +100,11 @@ def test_with_x_a_failing_gate_ends_the_run(recorded: Project) -> None:
     run.assert_outcomes(passed=6, failed=1)
 
 
-def test_last_failed_runs_the_gate_that_failed_on_all_samples(recorded: Project, workers: str) -> None:
+def test_last_failed_runs_the_gate_that_failed_on_all_samples(recorded: Project, any_workers: str) -> None:
     recorded.edit_suite("rouge1 = 0.3", "rouge1 = 0.9")
-    recorded.run("evals", "-m", "baseline", workers).assert_outcomes(passed=7, failed=1)
+    recorded.run("evals", "-m", "baseline", any_workers).assert_outcomes(passed=7, failed=1)
     recorded.edit_suite("rouge1 = 0.9", "rouge1 = 0.3")
-    run = recorded.run("evals", "-m", "baseline", "--lf", workers)
+    run = recorded.run("evals", "-m", "baseline", "--lf", any_workers)
     assert run.outcomes["passed"] == 1, run.output
     assert "failed" not in run.outcomes, run.output
 
