@@ -1,5 +1,6 @@
 """The recorder's process: what the death of either process leaves behind, and ways to start it."""
 
+import math
 import os
 import signal
 
@@ -15,25 +16,23 @@ RECORD = ("evals", "-m", "baseline", "-k", "test_sample")
 
 @pytest.fixture
 def slow(project: Project, api: ApiServer) -> Project:
-    """A project of twelve samples, at a server that takes a second."""
+    """A project of twelve samples, at a server that answers the first four."""
     names = [f"p{number:02d}" for number in range(SAMPLES)]
     project.write_rows([{"id": name, "dialogue": f"Ann: I am {name}", "summary": "Ann is there."} for name in names])
-    api.latency_s = 1
+    api.held_after = IN_FLIGHT
     return project
 
 
 def test_a_main_process_that_is_killed_loses_no_answer_that_is_paid_for(slow: Project, api: ApiServer) -> None:
     running = slow.start(*RECORD, "--record", "--concurrency", str(IN_FLIGHT), "-p", "no:xdist")
-    wait_for(lambda: api.in_flight == IN_FLIGHT)
-    api.latency_s = 10  # Longer than another session takes to begin.
     wait_for(lambda: api.in_flight == IN_FLIGHT and api.answered == IN_FLIGHT)
     os.kill(running.pid, signal.SIGKILL)
     running.process.join()
     slow.run(*RECORD, "--record-missing").assert_refused("another session is recording this suite. Wait for its end")
+    api.held_after = math.inf
     wait_for(running.has_left_nothing)
     assert api.calls == api.answered == len(slow.recorded()) == 2 * IN_FLIGHT
     assert not list(slow.cassettes.glob(".recording.lock"))
-    api.latency_s = 0
     run = slow.run(*RECORD, "--record-missing")
     assert run.outcomes["passed"] == SAMPLES, run.output
     assert api.calls == SAMPLES
@@ -41,7 +40,7 @@ def test_a_main_process_that_is_killed_loses_no_answer_that_is_paid_for(slow: Pr
 
 def test_a_recorder_that_is_killed_is_told_and_leaves_whole_files(slow: Project, api: ApiServer, workers: str) -> None:
     running = slow.start(*RECORD, "--record", "--concurrency", str(IN_FLIGHT), workers)
-    wait_for(lambda: api.answered >= IN_FLIGHT)
+    wait_for(lambda: api.in_flight and api.answered == IN_FLIGHT)
     recorder = running.recorder()
     assert recorder is not None
     os.kill(recorder, signal.SIGKILL)
@@ -50,7 +49,7 @@ def test_a_recorder_that_is_killed_is_told_and_leaves_whole_files(slow: Project,
     assert "The recording stopped: the recorder has ended before its work was done." in " ".join(run.output.split())
     assert "INTERNALERROR" not in run.output and "Traceback" not in run.output
     assert all(len(cassettes.read(slow.cassette(name))) == 1 for name in slow.recorded())
-    api.latency_s = 0
+    api.held_after = math.inf
     assert slow.run(*RECORD, "--record-missing").outcomes["passed"] == SAMPLES
 
 

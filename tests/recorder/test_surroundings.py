@@ -1,5 +1,6 @@
 """The recorder's process among a user's files, variables and signals."""
 
+import math
 import os
 import signal
 
@@ -33,11 +34,12 @@ def test_files_of_the_user_take_no_module_s_place_and_quiet_runs_still_tell_what
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_to_all_processes_loses_nothing_that_is_in_flight(project: Project, api: ApiServer, name: str) -> None:
-    api.latency_s = 2
+    api.held_after = 0
     running = project.start(*RECORD, "--concurrency", "3")
     wait_for(lambda: api.in_flight == 3)
     os.killpg(running.pid, getattr(signal, name))
     running.process.join()
+    api.held_after = math.inf
     wait_for(running.has_left_nothing)
     assert len(project.recorded()) == api.answered == api.calls == 3
 

@@ -1,5 +1,6 @@
 """A recording that is killed, interrupted, or can't write: every cassette stays whole, and little is paid for twice."""
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -16,10 +17,9 @@ IN_FLIGHT = 4
 
 @pytest.fixture
 def long(project: Project, api: ApiServer) -> Project:
-    """A project with forty samples, at a server that takes its time."""
+    """A project with forty samples."""
     rows = [{"id": f"p{n:02d}", "dialogue": f"Ann: number {n}", "summary": f"Number {n}."} for n in range(SAMPLES)]
     project.write_rows(rows)
-    api.latency_s = 0.15
     return project
 
 
@@ -30,7 +30,7 @@ def start(project: Project, *args: str, forks: bool = True) -> Running:
 
 def finish(project: Project, api: ApiServer, *args: str) -> None:
     """Record what is missing, and be sure that this is all of it."""
-    api.latency_s = 0
+    api.held_after = math.inf
     run = project.run("evals", "-m", "baseline", "-k", "test_sample", "--record-missing", *args)
     assert run.outcomes["passed"] == SAMPLES, run.output
     assert len(project.recorded()) == SAMPLES
@@ -48,8 +48,9 @@ def assert_whole(folder: Path) -> int:
 def test_a_killed_session_leaves_whole_files_and_is_finished_for_what_was_in_flight(
     long: Project, api: ApiServer, answered: int, mode: str
 ) -> None:
+    api.held_after = answered
     running = start(long, mode)
-    wait_for(lambda: api.calls and api.answered >= answered)
+    wait_for(lambda: api.in_flight and api.answered == answered)
     running.kill()
     running.process.join()
     kept = assert_whole(long.cassettes)
@@ -67,11 +68,11 @@ def test_a_killed_session_leaves_whole_files_and_is_finished_for_what_was_in_fli
 def test_a_killed_session_that_replaced_recordings_leaves_the_old_or_the_new_ones(long: Project, api: ApiServer) -> None:
     finish(long, api)
     old = long.recorded()
-    api.latency_s = 0.15
     api.answers["small-2026-01-01"] = lambda prompt: "Another answer."
     api.forget()
+    api.held_after = 12
     running = start(long, "-p no:xdist")
-    wait_for(lambda: api.answered >= 12)
+    wait_for(lambda: api.in_flight and api.answered == 12)
     running.kill()
     running.process.join()
     new = long.recorded()
@@ -85,14 +86,16 @@ def test_a_killed_session_that_replaced_recordings_leaves_the_old_or_the_new_one
 def test_an_interrupt_waits_for_what_is_in_flight_so_that_nothing_is_paid_for_twice(
     long: Project, api: ApiServer, mode: str
 ) -> None:
-    api.latency_s = 0.5
+    api.held_after = 8
     running = start(long, mode)
-    wait_for(lambda: api.answered >= 8)
+    wait_for(lambda: api.in_flight == IN_FLIGHT and "." * 8 in running.output)
     os.killpg(running.pid, signal.SIGINT)
+    wait_for(lambda: "Waiting for 4 calls in flight" in running.output)
+    api.held_after = math.inf
     run = running.wait()
     assert run.exit_code == 2, run.output
     kept = assert_whole(long.cassettes)
-    assert kept == api.answered < SAMPLES
+    assert kept == api.answered == 8 + IN_FLIGHT
     finish(long, api)
     assert api.answered == SAMPLES
 
@@ -101,14 +104,14 @@ def test_an_interrupt_waits_for_what_is_in_flight_so_that_nothing_is_paid_for_tw
 def test_an_interrupt_while_no_test_waits_any_more_waits_for_what_is_in_flight_too(
     project: Project, api: ApiServer, mode: str
 ) -> None:
-    api.latency_s = 1
+    api.held_after = len(ROWS)
     running = project.start(
         "evals", "-m", "baseline", "-k", "test_sample", "--record", "--repeat", "2", "--concurrency 6", mode
     )
-    wait_for(lambda: api.in_flight == len(ROWS))
-    api.latency_s = 8  # Of the repeats: longer than any machine takes to run the tests of the first round.
-    wait_for(lambda: "......" in running.output and api.in_flight == len(ROWS))
+    wait_for(lambda: "......" in running.output and api.in_flight == len(ROWS))  # The repeats are.
     os.killpg(running.pid, signal.SIGINT)
+    wait_for(lambda: "Waiting for 6 calls in flight" in running.output)
+    api.held_after = math.inf
     run = running.wait()
     assert run.exit_code == 2, run.output
     assert len(project.recorded()) == api.answered == 2 * len(ROWS)
@@ -117,7 +120,7 @@ def test_an_interrupt_while_no_test_waits_any_more_waits_for_what_is_in_flight_t
 def test_a_second_interrupt_ends_the_wait_without_a_traceback_and_leaves_whole_files_and_no_process(
     long: Project, api: ApiServer
 ) -> None:
-    api.latency_s = 30
+    api.held_after = 0
     running = start(long, "-p no:xdist")
     wait_for(lambda: api.in_flight == IN_FLIGHT)
     os.kill(running.pid, signal.SIGINT)
@@ -216,10 +219,12 @@ def test_a_folder_of_the_suite_that_links_elsewhere_is_refused(project: Project,
 
 
 def test_a_second_recording_of_the_suite_is_refused_while_the_first_goes_on(long: Project, api: ApiServer) -> None:
+    api.held_after = 2
     running = start(long)
-    wait_for(lambda: api.answered >= 2)
+    wait_for(lambda: api.in_flight and api.answered == 2)
     run = long.run("evals", "-m", "baseline", "--record-missing")
     run.assert_refused("cassettes/chats: another session is recording this suite. Wait for its end")
+    api.held_after = math.inf
     run = running.wait()
     assert run.exit_code == 0, run.output
     assert api.calls == SAMPLES
@@ -228,7 +233,7 @@ def test_a_second_recording_of_the_suite_is_refused_while_the_first_goes_on(long
 
 
 def test_a_replay_may_run_beside_a_recording_whose_gates_say_that_it_is_unfinished(recorded: Project, api: ApiServer) -> None:
-    api.latency_s = 60
+    api.held_after = 0
     running = recorded.start("evals", "-m", "baseline", "--record", "--concurrency", "1")
     wait_for(lambda: api.in_flight)
     run = recorded.run("evals", "-m", "baseline")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -49,6 +50,8 @@ class ApiServer:
 
     port: int = 0
     latency_s: float = 0.0
+    held_after: float = math.inf
+    """How many chat calls are answered; further ones wait until it is raised."""
     rate_per_s: float | None = None
     gzip: bool = False
     served: str | None = None
@@ -162,12 +165,16 @@ class ApiServer:
     async def _exchange(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         self.requests.append(asked)
         is_chat = asked.path.endswith(CHAT)
+        number = self.calls
         self.in_flight += is_chat
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         try:
             reply = self._reply(asked)
             if not await _waited(reader, reply.delay_s + (self.latency_s if is_chat and reply.status == 200 else 0)):
                 return False
+            while is_chat and number > self.held_after:
+                if not await _waited(reader, 0.02):
+                    return False
             goes_on = await write_reply(writer, asked, reply)
             asked.status = None if reply.reset or reply.cut else reply.status
             return goes_on
