@@ -8,7 +8,7 @@ class UserError(Exception):
 class RecordingError(Exception):
     """A recording that is missing, damaged or of something else; fails the test that asked for it.
 
-    `command` is what records it, where that is another command than the one for the test's own sample.
+    `command` records it, where that takes another command than the test's own sample.
     """
 
     def __init__(self, message: str, command: str | None = None) -> None:
@@ -21,9 +21,9 @@ class NotRecorded(RecordingError):
 
 
 class RecordedOtherwise(RecordingError):
-    """A recording of another call than the one that is asked for.
+    """A recording of another call than the wanted one.
 
-    `what` says what differs in a few words: `another prompt`, `another temperature and another seed`.
+    `what` names the difference in a few words: `another prompt`, `another temperature and another seed`.
     """
 
     def __init__(self, message: str, what: str) -> None:
@@ -32,4 +32,4 @@ class RecordedOtherwise(RecordingError):
 
 
 class NotFetched(RecordingError):
-    """A recording that Git LFS keeps elsewhere: to record it again would pay for what is only not here."""
+    """A recording that Git LFS keeps elsewhere: to record it again would pay a second time."""

@@ -16,7 +16,7 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LFS_DIGEST = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 _CONFLICT = re.compile(rb"^<{7} [^\n]*\n(?s:.*?)^={7}\r?\n(?s:.*?)^>{7} ", re.MULTILINE)
 FETCH = "git lfs pull"
-"""The command that fetches what pointers stand for."""
+"""The command that fetches the content of pointers."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -42,7 +42,7 @@ def write_output(path: Path, text: str) -> None:
 
 
 def is_special(path: Path) -> bool:
-    """Whether there is something that must not be replaced: not a file, or one that is open already (`/dev/stdout`)."""
+    """Whether there is something that must not be replaced: not a file, or a file that is open already (`/dev/stdout`)."""
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def is_special(path: Path) -> bool:
 
 
 def _descriptor(path: Path) -> int:
-    """Open what is special for writing: what is open already continues where it is."""
+    """Open a special file for writing: a file that is open already continues where it is."""
     already = _OPEN.fullmatch(str(path))
     if already:
         return os.dup({"stdout": 1, "stderr": 2}.get(already[1]) or int(already[1].removeprefix("fd/")))
@@ -72,7 +72,7 @@ def lfs_digest(content: bytes) -> str | None:
 
 
 def refuse_lfs_pointer(path: Path, content: bytes) -> None:
-    """Raise `UserError` for a file whose content Git LFS has not fetched."""
+    """Raise `UserError` for a file that Git LFS has not fetched."""
     if is_lfs_pointer(content):
         raise UserError(f"{shown(path)}: a Git LFS pointer and not the file itself. Fetch it: {FETCH}")
 
@@ -109,7 +109,7 @@ def refuse_conflict(path: Path, content: bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writes that were killed midway have left anywhere in a folder. Nobody else may be writing there."""
+    """Remove the leftovers of killed writes anywhere in a folder. Nobody else may be writing there."""
     for path in folder.rglob(".*.part"):
         path.unlink(missing_ok=True)
 

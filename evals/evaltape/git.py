@@ -1,4 +1,4 @@
-"""The few git commands that read what was committed: nothing is checked out, written or fetched."""
+"""The few git commands that read commits: nothing is checked out, written or fetched."""
 
 import os
 import shlex
@@ -13,10 +13,10 @@ from evaltape.names import shown
 from evaltape.text import cut
 
 LONGEST = 300
-"""Columns of what git says that a message repeats."""
+"""Columns of git's words that a message repeats."""
 NOT_INSTALLED = "git is not installed"
 OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-"""Set for what a git hook runs; the repository is found by its folder instead."""
+"""Set for commands of a git hook; the repository is found by its folder instead."""
 SETTINGS = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
 """Messages in English, and neither a lock nor a question nor a call to a server."""
 
@@ -36,7 +36,7 @@ class Repository:
     top: Path
 
     def run(self, *args: str, given: bytes | None = None) -> bytes:
-        """Return what a git command prints, with `given` as its input. Raises `GitError` if it fails."""
+        """Return the output of a git command, with `given` as its input. Raises `GitError` if it fails."""
         return _git(self.top, *args, given=given)
 
     def line(self, *args: str) -> str | None:
@@ -66,7 +66,7 @@ class Repository:
         return {path: about.split()[2] for about, path in entries if about.startswith("100")}
 
     def contents(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Return the content of files by their ids; None for one that isn't in this clone. Raises `GitError`."""
+        """Return the content of files by their ids; None for a file that isn't in this clone. Raises `GitError`."""
         printed = self.run("cat-file", "--batch", given="".join(f"{name}\n" for name in ids).encode()) if ids else b""
         contents: list[bytes | None] = []
         start = 0
@@ -83,7 +83,7 @@ class Repository:
 
 
 def find_repository(folder: Path, ref: str) -> Repository:
-    """Return the repository that a folder lies in. Raises `UserError`, which names `ref`, if there is none to be read."""
+    """Return the repository that a folder lies in. Raises `UserError`, which names `ref`, if no repository can be read."""
     try:
         return Repository(Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))))
     except GitError as error:
@@ -96,7 +96,7 @@ def find_repository(folder: Path, ref: str) -> Repository:
 
 
 def repository_of(path: Path) -> Repository | None:
-    """Return the repository that a file or folder lies in, which need not exist; None if there is none to be read."""
+    """Return the repository that a file or folder lies in, which need not exist; None if no repository can be read."""
     try:
         return find_repository(next(it for it in (path, *path.absolute().parents) if it.is_dir()), "HEAD")
     except (UserError, StopIteration):
@@ -104,7 +104,7 @@ def repository_of(path: Path) -> Repository | None:
 
 
 def restored(paths: Sequence[Path]) -> str | None:
-    """Return the command that brings back what git has of some files and the work tree hasn't, or has otherwise; else None."""
+    """Return the command that restores some files from git where the work tree lacks or changed them; else None."""
     repository = repository_of(paths[0])
     if repository is None:
         return None

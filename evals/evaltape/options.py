@@ -1,4 +1,4 @@
-"""The command line: options, the settings they make, and what can't be combined."""
+"""The command line: options, the settings they make, and the combinations that are refused."""
 
 import contextlib
 import glob
@@ -97,7 +97,7 @@ def read_settings(config: pytest.Config) -> Settings:
 
 
 def _mode(option: Any) -> str:
-    """Return what may be called: with `--mutate --record`, what is missing of judges' verdicts on mutants."""
+    """Return what may be called: with `--mutate --record`, the missing verdicts of judges on mutants."""
     if option.record_missing or (option.record and option.mutate):
         return RECORD_MISSING
     return RECORD if option.record else REPLAY
@@ -181,7 +181,7 @@ def _check_engines(option: Any) -> None:
 
 
 def _check_mutate(option: Any) -> None:
-    """Refuse what `--mutate` can't be combined with: it damages what is recorded, and accepts nothing.
+    """Refuse options beside `--mutate` that can't be combined with it: it damages recorded answers, and accepts nothing.
 
     With `--record` it asks judges about mutants, and models nothing.
     """
@@ -208,7 +208,7 @@ def _check_files(option: Any) -> None:
 
 
 def _target(path: str) -> Path:
-    """Return where a path leads, through links; one that leads nowhere as it stands."""
+    """Return where a path leads, through links; unchanged if it leads nowhere."""
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError):

@@ -1,4 +1,4 @@
-"""What one session was asked to do, as every process of it knows it."""
+"""The order to a session, as every process of it knows it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +12,8 @@ REPLAY, RECORD, RECORD_MISSING = "replay", "record", "record-missing"
 class Settings(msgspec.Struct, frozen=True):
     """The command line and the ini file, checked. Paths are absolute.
 
-    `configured_suites` and `default_cassettes` are what applies without options, so that commands in messages name only
-    what differs; `args` are the test paths as they were typed.
+    `configured_suites` and `default_cassettes` apply without options, so that commands in messages name only
+    the differences; `args` are the test paths as they were typed.
     """
 
     mode: str
@@ -51,12 +51,12 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def previews(self) -> bool:
-        """Whether the samples are those that a recording would have, without one being made."""
+        """Whether the samples are the samples that a recording would have, although nothing is recorded."""
         return self.estimate or self.requests_to is not None or (self.runs_nothing and self.mode != REPLAY)
 
     @property
     def only_lists(self) -> bool:
-        """Whether the session prints what it was asked for, and runs no test."""
+        """Whether the session prints a list, and runs no test."""
         return self.estimate or self.retiring or self.requests_to is not None
 
     @property

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
-"""Format characters that only shape what stands beside them, as in emoji and Persian."""
+"""Format characters that only shape their neighbours, as in emoji and Persian."""
 _MARKS = re.compile(r"[-!#$&*+.:<>@\[\\\]^_`{|}~]")
 """Characters that mean something to Markdown or HTML in any place."""
 _COMMANDS = re.compile(r"(?:\A|(?<=[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]))\s*::|##\[")
 """Where a runner of GitHub Actions begins to read a command: at the start of a line, or anywhere in it."""
 _LIVE = re.compile(r"(?<=@)(?=[0-9A-Za-z])|(?<=#)(?=\d)|(?<=[Gg][Hh]-)(?=\d)|(?<=:)(?=//|[\w+-]+:)|(?<=[Ww]{3})(?=\.)")
-"""Within what GitHub makes links and pictures of: `@name`, `#1`, `GH-1`, `https://`, `:tada:`, `www.`."""
+"""Parts of texts that GitHub makes links and pictures of: `@name`, `#1`, `GH-1`, `https://`, `:tada:`, `www.`."""
 _HASH = re.compile(r"(?<![0-9A-Za-z_])[0-9a-fA-F]{7,64}(?![0-9A-Za-z_])")
-"""What may name a commit; GitHub takes seven digits for one."""
+"""A word that may name a commit; GitHub takes seven digits for a commit."""
 _JOINER = "\u2060"
 """Shows nothing, and breaks no line."""
 
@@ -27,7 +27,7 @@ _JOINER = "\u2060"
 def visible(text: str) -> str:
     r"""The text in one line, with every control, escape and bidirectional character as `\n`, `\x1b`, `\u202e`.
 
-    A command to a runner of GitHub Actions is none any more.
+    A command to a runner of GitHub Actions becomes plain text.
     """
     return without_commands(one_line(text))
 
@@ -97,7 +97,7 @@ def markdown(text: str, longest: int | None = None) -> str:
 
 
 def split_command(text: str) -> tuple[str, str | None]:
-    """Return a message without the command that it ends with, and the command; None if it ends with none.
+    """Return a message without the command that it ends with, and the command; None without a command.
 
     >>> split_command("t2.yaml: there is no such recording. Record it: pytest evals --record-missing")
     ('t2.yaml: there is no such recording', 'pytest evals --record-missing')
@@ -117,7 +117,7 @@ def listed(items: Sequence[object], most: int = 3) -> str:
 
 
 def usd(amount: float) -> str:
-    """An amount of money: two decimals from ten dollars, four below, and never 0 for what is not."""
+    """An amount of money: two decimals from ten dollars, four below, and never 0 for more than nothing."""
     if amount >= 10 or amount == 0:
         return f"${amount:,.2f}"
     return f"${amount:.4f}" if amount >= 0.0001 else "under $0.0001"

@@ -1,4 +1,4 @@
-"""`evaltape label`: shows answers one by one, and writes a person's verdict on each as a line of the judge's labels."""
+"""`evaltape label`: shows one answer after the other, and writes a person's verdict on each as a line of the judge's labels."""
 
 import getpass
 import os
@@ -77,7 +77,7 @@ def find_judge(workspaces: Sequence[Workspace], name: str | None) -> tuple[Works
 
 
 class Desk:
-    """Where one person labels answers for one judge."""
+    """Where a person labels answers for a judge."""
 
     def __init__(self, workspace: Workspace, judge: Judge, by: str, keys: Callable[[], str] = read_key) -> None:
         self.workspace = workspace
@@ -88,7 +88,7 @@ class Desk:
         self.verdicts = _verdict_keys(judge.verdict.scale)
 
     def label(self, model: str | None, second: bool) -> list[str]:
-        """Label until there is no answer left, or the person stops; return what is said at the end."""
+        """Label until there is no answer left, or the person stops; return the last lines to print."""
         labels = self._labels()
         turns = self._second(labels) if second else first_turns(self._candidates(model), labels, self.by)
         written = 0

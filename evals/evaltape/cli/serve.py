@@ -23,7 +23,7 @@ examples:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors have the exit code of all errors of a user's."""
+    """A parser; its errors have the exit code of all mistakes of a user's."""
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the error, and exit."""

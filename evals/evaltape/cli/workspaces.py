@@ -10,7 +10,7 @@ from evaltape.workspace import Workspace, read_suites
 
 
 def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
-    """Return the workspaces of a suite file, or of those that the configuration names. Raises `UserError`."""
+    """Return the workspaces of a suite file, or of the suites that the configuration names. Raises `UserError`."""
     place = find_place(here)
     configured = tuple(file for pattern in place.patterns for file in sorted(place.root.glob(pattern)))
     files = (here / suite,) if suite else configured

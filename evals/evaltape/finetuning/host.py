@@ -1,7 +1,7 @@
 """The protocol a job is driven by, and its records: the order for a host, and the host's answers.
 
 Evaltape's own host speaks OpenAI's fine-tuning API (`recorder.tuning.openai_host`), in the ways that `services` declares.
-A suite names another one as `service = "acme.tuning:Together"`: a class that inherits from `Host` and is made with an `Api`.
+A suite names another host as `service = "acme.tuning:Together"`: a class that inherits from `Host` and is made with an `Api`.
 The state machine, the budget, resuming, `job.yaml` and replay are the same for all of them.
 """
 
@@ -33,7 +33,7 @@ class FileState(msgspec.Struct, frozen=True):
     size: int | None = None
     """In bytes; None if it isn't told."""
     status: str = ""
-    """In the host's own word; empty if it gives none."""
+    """In the host's own word; empty if it gives no word."""
 
     @property
     def phase(self) -> FilePhase:
@@ -49,7 +49,7 @@ class Order(msgspec.Struct, frozen=True):
     """The id that the host gave the upload."""
     validation_file: str | None = None
     hyperparameters: Mapping[str, Any] = {}
-    """As the suite names them; `auto` leaves one to the host."""
+    """As the suite names them; `auto` leaves a value to the host."""
     seed: int | None = None
     suffix: str | None = None
     metadata: Mapping[str, str] = {}
@@ -102,7 +102,7 @@ class RemoteJob(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str | None:
-        """The identity in its metadata, if the host keeps metadata and the job is one of Evaltape's."""
+        """The identity in its metadata, if the host keeps metadata and the job is Evaltape's."""
         return _text(self.metadata.get("evaltape_digest"))
 
     @property
@@ -122,7 +122,7 @@ class RemoteJob(msgspec.Struct, frozen=True):
 
     @property
     def why_ended(self) -> str:
-        """Say that it ended, with the host's own reason if there is one."""
+        """Say that it ended, with the host's own reason, if any."""
         ended = f"{self.id} {'failed' if self.phase is Phase.FAILED else 'was cancelled'}"
         return visible(f"{ended}: {self.reason}" if self.reason else ended)
 
@@ -132,7 +132,7 @@ class Listing(msgspec.Struct, frozen=True):
 
     jobs: tuple[RemoteJob, ...] = ()
     unfinished: str | None = None
-    """Why the list couldn't be read to its end; there may be more jobs then, so none is paid."""
+    """Why the list couldn't be read to its end; there may be more jobs then, so nothing is paid."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -181,7 +181,7 @@ class Host(Protocol):
     def __init__(self, api: Api) -> None: ...
 
     async def upload(self, file: Upload) -> FileState:
-        """Upload a file, or use the one of this name that the host has."""
+        """Upload a file, or use the host's file of this name."""
 
     async def order(self, order: Order) -> RemoteJob:
         """Create a job, by a `post` that is sent once."""
@@ -215,7 +215,7 @@ class Host(Protocol):
         return []
 
     async def serve(self, job: RemoteJob) -> str | None:
-        """Return the name to ask the tuned model by, once it can be asked; None: the host serves none."""
+        """Return the name to ask the tuned model by, once it can be asked; None: the host serves no model."""
         return job.tuned_model
 
 

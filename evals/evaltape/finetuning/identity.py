@@ -14,7 +14,7 @@ LONGEST_METADATA = 512
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Two jobs of one identity are the same: they have one training file, one base and the same settings."""
+    """Two jobs of the same identity are the same: training file, base and settings are equal."""
 
     training: str
     """SHA-256 of the training file."""

@@ -2,7 +2,7 @@
 
 `job-intent.json` lies beside `job.yaml` and holds orders by the digest of training file, base and settings. An order gets
 its job's id once that is known, and goes when the job is recorded or surely wasn't created. The file is written whole, so a
-session killed at any moment leaves the old file or the new one.
+session killed at any moment leaves the old file or the new file.
 """
 
 import datetime
@@ -50,7 +50,7 @@ class Intent(msgspec.Struct, frozen=True):
 
 
 class _Orders(msgspec.Struct):
-    """The file: open orders by the digest of what they order."""
+    """The file: open orders by digest."""
 
     version: int
     orders: dict[str, Intent]
@@ -69,7 +69,7 @@ class Intents:
         self.path = path
 
     def read(self, digest: str) -> Intent | None:
-        """Return the open order for a digest, if there is one. Raise `UnreadableIntent`."""
+        """Return the open order for a digest, if any. Raise `UnreadableIntent`."""
         return self._orders().get(digest)
 
     def of_others(self, digest: str) -> set[str]:

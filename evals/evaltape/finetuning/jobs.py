@@ -59,7 +59,7 @@ class PreparedJob(msgspec.Struct, frozen=True):
         return Intents(self.cassette.with_name(NAME))
 
     def recorded(self) -> Recorded:
-        """Read what is recorded of it now."""
+        """Read its recording as it is now."""
         return read_recorded(self.cassette, self.identity)
 
     def of_others(self) -> set[str]:
@@ -112,7 +112,7 @@ class Jobs:
         return True
 
     def has_open_order(self, key: str) -> bool:
-        """Return whether another job was ordered in place of the one that is recorded, and isn't recorded yet."""
+        """Return whether another job was ordered in place of the recorded job, and isn't recorded yet."""
         job = self.job(key)
         try:
             intent = Intents(self.cassette(key).with_name(NAME)).read(job.identity.digest)
@@ -200,19 +200,19 @@ class Jobs:
 
 
 def _digest_of(folder: Path, model: str) -> str:
-    """Return the SHA-256 of a model's recorded answers and of their samples; empty if there are none."""
+    """Return the SHA-256 of a model's recorded answers and of their samples; empty without recorded answers."""
     files = [folder / "samples.jsonl", folder / f"{model}.yaml", *sorted((folder / model).glob("*.yaml"))]
     digests = [f"{file.name} {source.digest(file)}" for file in files if file.is_file()]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if len(digests) > 1 else ""
 
 
 def service_of(job: Finetune) -> Service:
-    """Return the ways of a job's service; those of `openai` for a class of the user's."""
+    """Return the ways of a job's service; the ways of `openai` for a class of the user's."""
     return SERVICES.get(job.service, SERVICES["openai"])
 
 
 def check_order(suite: Suite, job: Finetune) -> None:
-    """Raise `UserError` for what the order of a job can't hold at its service."""
+    """Raise `UserError` for keys that the order of a job can't hold at its service."""
     place, service = f"{shown(suite.file)}: [finetune.{job.key}]", service_of(job)
     ours = [key for key in job.extra if key in ORDER_KEYS]
     if ours:

@@ -22,7 +22,7 @@ class Overlap:
     row: str
     other: str
     share: float
-    """Of the shorter text's 5-grams, those that the other has, too; 1.0 only if the texts are the same."""
+    """The share of the shorter text's 5-grams that the other has, too; 1.0 only if the texts are the same."""
 
     @property
     def exact(self) -> bool:
@@ -34,7 +34,7 @@ class Overlap:
 
 
 def duplicates(training: Mapping[str, str]) -> list[Overlap]:
-    """Return the training rows that say what an earlier one says. `training` maps ids to texts."""
+    """Return the training rows that repeat an earlier row. `training` maps ids to texts."""
     first: dict[tuple[str, ...], str] = {}
     repeated = []
     for row, text in training.items():

@@ -1,4 +1,4 @@
-"""The class of a status: services have some fifty words for a job's state, and every one of them is one of six.
+"""The class of a status: services have some fifty words for a job's state, and each of them belongs to one of six classes.
 
 A word counts by its meaning, in any case and spelling: `FAILED_VALIDATION`, `user_error` and `expired` are failures. A word
 that means nothing here is `UNDOCUMENTED`: such a job is waited for as long as it lives, and shown as the service writes it.
@@ -69,7 +69,7 @@ class FilePhase(enum.Enum):
 
 
 def file_phase_of(status: str) -> FilePhase:
-    """Return the class of a file's status. A file whose service gives none is ready."""
+    """Return the class of a file's status. A file without a status is ready."""
     words = _words(status)
     if re.search(r"fail|error|invalid|delet|expire|reject|cancel", words):
         return FilePhase.FAILED

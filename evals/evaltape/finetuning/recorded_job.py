@@ -56,7 +56,7 @@ class Job(msgspec.Struct, frozen=True):
     is_undeployed: bool = False
     """It was deployed for the session alone: a later recording deploys it again."""
     metrics: tuple[dict[str, float | None], ...] = ()
-    """A row for each step of the result file: `step`, `train_loss`, `valid_loss`; None for what wasn't measured."""
+    """A row for each step of the result file: `step`, `train_loss`, `valid_loss`; None where nothing was measured."""
     events: tuple[dict[str, Any], ...] = ()
     """The API's messages, oldest first: `created_at`, `level`, `message`."""
 
@@ -76,7 +76,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 def read_job(path: Path) -> Job:
-    """Read the job of a cassette. Raise `RecordingError` if there is none."""
+    """Read the job of a cassette. Raise `RecordingError` without a job."""
     exchanges = cassettes.read(path)
     summary = next((one.answered for one in reversed(exchanges) if _SUMMARY_PATH.match(one.url)), None)
     try:
@@ -107,7 +107,7 @@ def read_recorded(path: Path, identity: Identity) -> Recorded:
 
 
 def orders_of(path: Path, job_id: str) -> list[Exchange]:
-    """Return the upload and the order that a cassette holds of a job; none if it is of another job or can't be read."""
+    """Return the upload and the order that a cassette holds of a job; empty if it is of another job or can't be read."""
     try:
         exchanges, job = cassettes.read(path), read_job(path)
     except RecordingError:
@@ -116,7 +116,7 @@ def orders_of(path: Path, job_id: str) -> list[Exchange]:
 
 
 def recorded_elsewhere(path: Path, digest: str) -> set[str]:
-    """Return the jobs that all cassettes beside a job's record for other digests: none of them is ours."""
+    """Return the jobs that all cassettes beside a job's record for other digests: they aren't ours."""
     jobs = set()
     for origin in path.parents[2].glob(f"*/*/{ORIGIN}") if len(path.parents) > 2 else ():
         read = read_origin(origin)

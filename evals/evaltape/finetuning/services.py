@@ -1,4 +1,4 @@
-"""The built-in services: the ways of each that differ from OpenAI's fine-tuning API. No other module knows one.
+"""The built-in services: the ways of each that differ from OpenAI's fine-tuning API. No other module knows any.
 
 `openai` is the default and lenient: answers that differ in case, spelling or missing keys are read for every service. A
 service is named for the things that its answers can't tell.
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 ORDER_KEYS = ("model", "training_file", "validation_file", "method", "hyperparameters", "seed", "suffix", "metadata")
-"""Keys of an order that Evaltape writes; `extra` takes none of them."""
+"""Keys of an order that Evaltape writes; `extra` doesn't take them."""
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,9 +32,9 @@ class TrainingFile(msgspec.Struct, frozen=True):
     dropped: tuple[Overlap, ...] = ()
     """Rows that are left out because they are evaluated, too."""
     near: tuple[Overlap, ...] = ()
-    """Rows that are kept although an evaluated one is near."""
+    """Rows that are kept although an evaluated row is near."""
     repeated: tuple[Overlap, ...] = ()
-    """Rows that are kept although an earlier one says the same."""
+    """Rows that are kept although an earlier row says the same."""
     remarks: tuple[str, ...] = ()
     """Remarks on the data, a line each."""
     byte_order_mark: bool = False
@@ -52,7 +52,7 @@ class TrainingFile(msgspec.Struct, frozen=True):
 
     @property
     def uploaded(self) -> bytes:
-        """The content as it is uploaded: with a byte order mark where the service asks for one."""
+        """The content as it is uploaded: with a byte order mark where the service asks for it."""
         return b"\xef\xbb\xbf" + self.content if self.byte_order_mark else self.content
 
     @property
@@ -116,7 +116,7 @@ def build_training_file(
 
 
 def build_validation_file(suite: Suite, job: Finetune, service: Service | None = None) -> TrainingFile | None:
-    """Build the file of the job's validation split, if it has one. Raises as `build_training_file`."""
+    """Build the file of the job's validation split, if any. Raises as `build_training_file`."""
     if job.validation is None:
         return None
     rows, remarks = _training_samples(suite, job, job.validation)

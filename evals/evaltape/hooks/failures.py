@@ -1,4 +1,4 @@
-"""How failed tests read: the number first, and what befell many tests said once.
+"""How failed tests read: the number first, and a cause of many failures told once.
 
 pytest prints a section and a line of its short summary for each failed test. The terminal shows one section and one line for
 all samples of a test that failed for one cause, for all other samples that a test failed on, and for all gates of a test. The
@@ -35,7 +35,7 @@ Key = tuple[str, str, str]
 
 
 def shorten(report: Any, item: pytest.Item, finding: Finding | None) -> None:
-    """Let a report begin with what failed; let that of a sample without an answer consist of the reason."""
+    """Let a report begin with the failure; the report of a sample without an answer is the reason alone."""
     disarm(report)
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
@@ -114,7 +114,7 @@ def _grouped(reports: list[Any], causes: Mapping[Key, Cause], width: int) -> Ite
 
 
 def _kind_of(report: Any) -> str | None:
-    """Return what a failed test of ours is about, other than a sample without an answer; None for any other test."""
+    """Return the subject of a failed test of ours, other than a sample without an answer; None for any other test."""
     match finding_in(report):
         case Answered() if report.when == "call":
             return SAMPLES
@@ -199,13 +199,13 @@ def _reason(report: Any) -> str:
 
 
 def _message(report: Any) -> str:
-    """Return the first line of what a test failed with."""
+    """Return the first line of a test's failure."""
     crash = getattr(report.longrepr, "reprcrash", None)
     return cut((crash.message if crash else str(report.longrepr)).split("\n")[0], WIDEST)
 
 
 def _told(report: Any) -> Any:
-    """Return the report of a gate that says what it asserts without its traceback; any other stays as it is."""
+    """Return the report of a gate, its assertion without a traceback; any other stays as it is."""
     message: str = report.longrepr.reprcrash.message
     if message.startswith("assert ") or isinstance(finding_in(report), Compared):
         return report

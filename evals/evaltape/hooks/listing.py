@@ -1,4 +1,4 @@
-"""`--estimate`, `--retiring` and `--requests-to`: sessions that print what they were asked for, and run no test."""
+"""`--estimate`, `--retiring` and `--requests-to`: sessions that print a list, and run no test."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -28,7 +28,7 @@ def start_no_workers(config: pytest.Config) -> None:
 
 
 class Listing:
-    """The hooks of such a session, in place of those that record, run gates and report."""
+    """The hooks of such a session, in place of the hooks that record, run gates and report."""
 
     def __init__(self, evaluation: Evaluation) -> None:
         self.evaluation = evaluation
@@ -41,7 +41,7 @@ class Listing:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> bool | None:
-        """An estimate is of what is selected; retirement is of the whole suite, so nothing need be collected."""
+        """An estimate is of the selected tests; retirement is of the whole suite, so no test need be collected."""
         return True if self.evaluation.settings.retiring else None
 
     @pytest.hookimpl(tryfirst=True)
@@ -90,7 +90,7 @@ class Listing:
         return True
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Nothing to run was what was asked for."""
+        """`--estimate` and `--retiring` run no test; exit 0."""
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 

@@ -15,9 +15,9 @@ STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def remove_earlier(folder: Path, paths: Iterable[str | None]) -> None:
-    """Remove what an earlier run wrote to the files that this one is asked for.
+    """Remove an earlier run's content from the files that this run will write.
 
-    A run that is refused, or looks at nothing, writes none; the files of the run before would pass for its own.
+    A run that is refused, or looks at nothing, writes nothing; the files of the run before would pass for its own.
     """
     for path in filter(None, paths):
         with contextlib.suppress(OSError, RuntimeError):
@@ -34,7 +34,7 @@ def named_in(words: Sequence[str], options: Iterable[str]) -> Iterator[str]:
 
 
 def write_all(results: Results, settings: Settings) -> Iterator[str]:
-    """Write each file; yield a message for each that can't be written. A session that looked at nothing writes none."""
+    """Write each file; yield a message for each that can't be written. A session that looked at nothing writes nothing."""
     if results.is_empty:
         return
     for write in (_write_results, _write_report, _write_comment):

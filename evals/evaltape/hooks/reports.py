@@ -23,7 +23,7 @@ def is_ours(report: object) -> bool:
 
 
 def finding_in(report: object) -> Finding | None:
-    """Return what a report carries; None if that is nothing."""
+    """Return the finding that a report carries, or None."""
     return unpacked(getattr(report, ATTRIBUTE, ""))
 
 

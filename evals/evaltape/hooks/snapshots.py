@@ -81,7 +81,7 @@ def explain(right: object) -> Iterator[str]:
 
 
 def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
-    """Fail a test that would compare, and with --snapshot-update accept, the scores of a model that has none."""
+    """Fail a test that would compare, and with --snapshot-update accept, the scores of a model without any."""
     if not isinstance(data, Mapping):
         return
     unusable = [name for name, value in data.items() if isinstance(value, float) and not math.isfinite(value)]
@@ -92,7 +92,7 @@ def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
 
 
 def _read(path: Path) -> dict[str, float] | None:
-    """Return the numbers in a file of accepted scores; None if there is none that can be read."""
+    """Return the numbers in a file of accepted scores; None without a readable file."""
     try:
         problem = conflict_in(path)
         if problem is not None:
@@ -103,7 +103,7 @@ def _read(path: Path) -> dict[str, float] | None:
 
 
 def _numbers(text: str) -> dict[str, float] | None:
-    """Return the counts and scores of a snapshot; None if it isn't one."""
+    """Return the counts and scores of a snapshot; None if it is no snapshot."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):

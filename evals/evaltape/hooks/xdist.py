@@ -88,7 +88,7 @@ class Worker(Sending):
 
 
 class Distribution(Sending):
-    """The hooks of the controller; without xdist, or if it starts no worker, nobody calls those of xdist."""
+    """The hooks of the controller; without xdist, or if it starts no worker, nobody calls xdist's."""
 
     def __init__(self, evaluation: Evaluation, controller: "Controller") -> None:
         self.evaluation = evaluation
@@ -98,7 +98,7 @@ class Distribution(Sending):
         self._session: pytest.Session
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Keep the session, for the hook below has none."""
+        """Keep the session, for the hook below doesn't get it."""
         self._session = session
 
     @pytest.hookimpl(optionalhook=True)
@@ -109,7 +109,7 @@ class Distribution(Sending):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Give a worker, also one that replaces another, its channel."""
+        """Give a worker, also a replacement, its channel."""
         if self.evaluation.settings.records:
             channel = node.gateway.newchannel()
             node.workerinput[CHANNEL] = channel
@@ -118,7 +118,7 @@ class Distribution(Sending):
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Tell syrupy of the gates that run here: what is collected and what is selected are then the same again."""
+        """Tell syrupy of the gates that run here: the collected and the selected tests are then the same again."""
         report = (getattr(node, "workeroutput", None) or {}).get(SYRUPY_REPORT)
         if report is not None:
             report["selected"].update({gate.nodeid: False for gate in self._gates})

@@ -24,7 +24,7 @@ Pair = tuple[float, float]
 
 
 class Kappa(msgspec.Struct, frozen=True):
-    """Cohen's kappa with its two-sided 95% interval; None where nothing can be said: all ratings are the same one."""
+    """Cohen's kappa with its two-sided 95% interval; None where nothing can be said: all ratings are equal."""
 
     value: float | None
     low: float | None = None
@@ -50,7 +50,7 @@ class Agreement(msgspec.Struct, frozen=True):
     confusion: dict[Pair, int]
     """How many labels by (label, verdict)."""
     people: Kappa | None = None
-    """The agreement of people with each other, on the answers with several labels; None if there are none."""
+    """The agreement of people with each other, on the answers with several labels; None without such answers."""
 
 
 def kappa(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = None, confidence: float = 0.95) -> Kappa:

@@ -1,8 +1,8 @@
 """Means corrected for a judge's errors, which people's labels show.
 
-Two ways, by what the labels are of. Labels of some of these very answers: prediction-powered inference, tuned to be no wider
+Two ways, by the labelled answers. Labels of some of these very answers: prediction-powered inference, tuned to be no wider
 than the labels alone. The mean is `weight * mean(verdicts without a label) + mean(label - weight * verdict)`: two means of
-answers that are independent of each other, so their intervals are those of `scoring.statistics`. Labels of other answers: the
+answers that are independent of each other, so `scoring.statistics` gives their intervals. Labels of other answers: the
 judge's sensitivity and specificity there, by Rogan and Gladen, with the uncertainty of both counted.
 
 Differences of two models are corrected as pairs: by the labels of both answers to one sample, or by dividing the verdicts'
@@ -26,7 +26,7 @@ from evaltape.scoring.student_t import normal_quantile
 LEAST_LABELS = 20
 """With fewer labels nothing is corrected: simulated, an end then misses the true mean in 8% of cases instead of 2.5%."""
 LEAST_OF_A_CLASS = 10
-"""Of answers that people call true, and of those they call false, for sensitivity and specificity."""
+"""Of answers that people call true, and of answers that they call false, for sensitivity and specificity."""
 LEAST_INFORMED = 0.1
 """Sensitivity + specificity - 1 from which Rogan and Gladen's correction means anything; a judge that guesses has 0."""
 
@@ -53,11 +53,11 @@ class Errors(msgspec.Struct, frozen=True):
     true: int
     """How many answers people call true."""
     sensitive: int
-    """How many of those the judge does, too."""
+    """How many of them the judge does, too."""
     false: int
     """How many answers people call false."""
     specific: int
-    """How many of those the judge does, too."""
+    """How many of them the judge does, too."""
 
 
 class NotCorrected(Exception):
@@ -198,7 +198,7 @@ def _weight(labelled: Sequence[tuple[float, float]], unlabelled: Sequence[float]
 
 
 def _less_one(rest: MeanEstimate) -> MeanEstimate:
-    """Return the estimate with one degree of freedom less: that of the weight, which was chosen to make it small."""
+    """Return the estimate with a degree of freedom less: the weight's, which was chosen to make it small."""
     if rest.units <= 2:
         return rest
     error = rest.error * math.sqrt((rest.units - 1) / (rest.units - 2))

@@ -2,7 +2,7 @@
 
 References are taken as right. Each operator damages the first `samples` references that it applies to, in an order that
 depends on the seed alone, so operators share references and each is asked about once. Of a harmful operator the exam counts
-the damage that the judge notices; undamaged references, and those changed harmlessly, that it finds fault with are alarms.
+the damage that the judge notices; undamaged references, and harmlessly changed ones, that it finds fault with are alarms.
 
 A judge that says true or false notices a mutant by saying false. On a scale it does by rating it under its reference, a
 harmless change alarms it likewise, and an undamaged reference does under the middle of the scale. A verdict that can't be read
@@ -40,7 +40,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class ExamPair(msgspec.Struct, frozen=True):
-    """A reference beside what an operator makes of it."""
+    """A reference beside its mutant."""
 
     reference: Question
     mutant: Question
@@ -90,7 +90,7 @@ class MutantMarks(msgspec.Struct, frozen=True):
 
     operators: tuple[Noticed, ...]
     alarms: Interval | None
-    """The share of undamaged references that it finds fault with; None if none was asked about."""
+    """The share of undamaged references that it finds fault with; None if the exam has no reference."""
     harmless: Interval | None
     """The share of harmless changes that it finds fault with; None likewise."""
     alarming: tuple[Question, ...]

@@ -38,7 +38,7 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
     examined: Examined
     labels: Sequence[Label] = ()
     verdict: Callable[[Question], float | None] = lambda question: None
-    """Its recorded verdict on a labelled answer; None if there is none that can be read."""
+    """Its recorded verdict on a labelled answer; None without a readable verdict."""
 
     @property
     def refusal(self) -> str:
@@ -73,7 +73,7 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
     def mean(
         self, metric: str, predictions: Sequence[Prediction], clusters: Sequence[str] | None
     ) -> tuple[Interval | None, str]:
-        """Return the corrected mean of a metric's scores, or why there is none."""
+        """Return the corrected mean of a metric's scores, or why it can't be given."""
         verdicts = [one.scores[metric] for one in predictions]
         keys = [(one.sample.id, one.text) for one in predictions]
         labels = [self.drawn.get(key) for key in keys]
@@ -92,7 +92,7 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
     def difference(
         self, metric: str, pairs: Sequence[Pair], confidence: float, clusters: Sequence[str] | None
     ) -> tuple[Difference | None, str]:
-        """Return the corrected mean difference of pairs, second less first, or why there is none."""
+        """Return the corrected mean difference of pairs, second less first, or why it can't be given."""
         changes = [pair.after.scores[metric] - pair.before.scores[metric] for pair in pairs]
         labels, chosen = [self._change(pair, True) for pair in pairs], [self._change(pair, False) for pair in pairs]
         tail = 1 - confidence
@@ -107,7 +107,7 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
         return _difference(found, len(pairs), confidence, clusters), _note(found)
 
     def _change(self, pair: Pair, is_drawn: bool) -> float | None:
-        """Return the difference of the labels of both answers of a pair: drawn ones, or with a chosen one among them."""
+        """Return the difference of the labels of both answers of a pair: drawn labels, or with a chosen label among them."""
         keys = [(one.sample.id, one.text) for one in (pair.before, pair.after)]
         drawn = [self.drawn.get(key) for key in keys]
         both = drawn if is_drawn else [self.drawn.get(key, self.chosen.get(key)) for key in keys]

@@ -53,12 +53,12 @@ class Label(msgspec.Struct, frozen=True):
 
     @property
     def stands_for_others(self) -> bool:
-        """Whether it says something of answers that have no label: this one wasn't chosen for the judge's verdict."""
+        """Whether it says something of answers that have no label: it wasn't chosen for the judge's verdict."""
         return self.use in ("", RANDOM)
 
 
 class LabelledAnswer(msgspec.Struct, frozen=True):
-    """An answer with all its labels of one use."""
+    """An answer with all its labels of the same use."""
 
     sample: str
     """The sample's id."""
@@ -112,7 +112,7 @@ def by_answer(labels: Iterable[Label]) -> list[LabelledAnswer]:
 
 
 def second_pairs(labels: Sequence[Label]) -> list[tuple[str, float, float]]:
-    """Return (sample, first score, second score) of each answer that one person labelled twice."""
+    """Return (sample, first score, second score) of each answer that a person labelled twice."""
     first = {(each.sample, each.answer, each.by): each.score for each in labels if each.use != SECOND}
     second = [each for each in labels if each.use == SECOND]
     keys = [(each.sample, each.answer, each.by) for each in second]

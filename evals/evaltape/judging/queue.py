@@ -1,4 +1,4 @@
-"""Which answers a person labels first: those that teach most, then others at random.
+"""Which answers a person labels first: the most instructive ones, then others at random.
 
 First come answers on which the judge and a metric disagree: the judge likes what the metric ranks low, or the other way
 round. A label of one says most about the judge's errors, but nothing about how frequent they are, so it is marked, and stands
@@ -42,7 +42,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def first_turns(candidates: Iterable[Candidate], labels: Iterable[Label], by: str) -> list[Turn]:
-    """Return the answers that a person hasn't labelled, in the order to label them; equal answers to a sample are one."""
+    """Return the answers that a person hasn't labelled, in the order to label them; equal answers to a sample count once."""
     different = list({(each.sample.id, each.answer): each for each in candidates}.values())
     done = {(label.sample, label.answer) for label in labels if label.by == by}
     chosen = _disagreements(different)
@@ -61,7 +61,7 @@ def second_turns(labels: Sequence[Label], by: str, samples: Collection[Sample]) 
 
 
 def _disagreements(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the first of those that judge and metric see most differently, the greatest difference first."""
+    """Return the answers that judge and metric see most differently, the greatest difference first."""
     scores = sorted(each.score for each in candidates if each.score is not None)
     apart = {place: _apart(each, scores) for place, each in enumerate(candidates)}
     furthest = sorted((place for place in apart if apart[place] > APART), key=lambda place: (-apart[place], place))

@@ -1,4 +1,4 @@
-"""How a judge is asked about an answer, and what changed where a recorded verdict is of another request."""
+"""How a judge is asked about an answer, and how that differs where a recorded verdict is of another request."""
 
 import hashlib
 import json
@@ -25,14 +25,14 @@ class JudgedSample(msgspec.Struct, frozen=True):
 def judge_request(judge: Judge, sample: Sample, answer: str) -> dict[str, Any]:
     """Return the JSON body that a judge is asked with.
 
-    Raises `ValueError` for a column that holds nothing, and for {reference} where there is none.
+    Raises `ValueError` for a column that holds nothing, and for {reference} without a reference.
     """
     columns = {**sample.columns, ANSWER: answer, REFERENCE: sample.references[0] if sample.references else None}
     return chat_request(judge.served, judge.prompt.render(JudgedSample(sample.input, columns)), judge.request)
 
 
 def as_model(judge: Judge) -> Model:
-    """Return a judge as what the API is asked for: a model by its own prompt."""
+    """Return a judge as the model that the API is asked for, with its own prompt."""
     return Model(
         key=judge.key,
         suite=judge.suite,

@@ -37,7 +37,7 @@ def read_verdict(answer: str, form: Verdict) -> float:
 
 
 def as_score(value: Any, scale: tuple[float, float] | None) -> float:
-    """Return a person's label in 0..1: true or false, or a number of the scale. Raises `ValueError` with what is valid."""
+    """Return a person's label in 0..1: true or false, or a number of the scale. Raises `ValueError` with the valid values."""
     if scale is None and isinstance(value, bool):
         return float(value)
     if scale is not None and isinstance(value, int | float) and not isinstance(value, bool) and _is_on(value, scale):

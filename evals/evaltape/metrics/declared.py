@@ -1,4 +1,4 @@
-"""`evaltape.metric`: says which way a function's scores are better and what they can be."""
+"""`evaltape.metric`: says which way a function's scores are better, and their limits."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _ATTRIBUTE = "__evaltape_metric__"
 
 
 class Declaration(msgspec.Struct, frozen=True):
-    """What a function's decorator says of its scores; the defaults are those of a plain function."""
+    """The declaration of a function's scores; the defaults are a plain function's."""
 
     higher_is_better: bool = True
     """Whether a gate is the least mean that passes; otherwise the greatest."""
@@ -48,7 +48,7 @@ def metric(
         [models.gpt-4o-mini]
         gates = { repetition = 0.2 }
 
-    :param higher_is_better: whether a greater score is a better one.
+    :param higher_is_better: whether a greater score is better.
     :param bounds: the least and the greatest score, None for no limit: `(0, 1)`, `(0, None)`.
     :raises TypeError: for bounds that aren't two numbers, or for anything that can't be declared.
     :raises ValueError: for bounds without a score between them.
@@ -65,7 +65,7 @@ def metric(
 
 
 def declaration_of(function: Callable[..., Any]) -> Declaration:
-    """Return what was declared of a function; of a plain one, the defaults."""
+    """Return the declaration of a function; of a plain function, the defaults."""
     found = getattr(function, _ATTRIBUTE, None)
     return found if isinstance(found, Declaration) else Declaration()
 

@@ -1,6 +1,6 @@
 """The part of a recorded answer that is scored, by the steps of `[answer]`; the recording keeps the whole.
 
-`objects` finds JSON in what models write around it; judges' verdicts are read with it, too.
+`objects` finds JSON in the words that models write around it; judges' verdicts are read with it, too.
 """
 
 import json
@@ -35,7 +35,7 @@ class Step(msgspec.Struct, frozen=True):
     """The user's own, of a `function`."""
 
     def apply(self, text: str) -> str:
-        """Return what the step takes of a text. Raises `NoMatch`."""
+        """Return the part of a text that the step takes. Raises `NoMatch`."""
         found = self._found(text)
         if found is None:
             raise NoMatch(f"[answer] {self.rule.kind} = {cut(repr(self.rule.value), 80)} finds nothing in {_quoted(text)}")
@@ -98,9 +98,9 @@ def _loaded(rule: AnswerRule, place: str, root: Path) -> "UserFunction":
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a text, in order, with no object that stands inside another one.
+    """Yield the JSON objects in a text, in order, without objects inside others.
 
-    An object with one key twice says two things, and is left out.
+    An object with the same key twice says two things, and is left out.
     """
     decoder, place = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_refused), text.find("{")
     while place >= 0:

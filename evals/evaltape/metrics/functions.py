@@ -71,7 +71,7 @@ class UserFunction(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """`file:line` of the function's definition, or its name if it has none, as functions of C."""
+        """`file:line` of the function's definition, or its name if it has no such place, as functions of C."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         code = code or getattr(self.function.__call__, "__code__", None)  # type: ignore[operator]  # each callable has one
         return f"{shown(Path(code.co_filename))}:{code.co_firstlineno}" if code else self.name
@@ -86,7 +86,7 @@ class UserFunction(msgspec.Struct, frozen=True):
 
 
 def load_function(name: str, root: Path, parameters: tuple[str, ...]) -> UserFunction:
-    """Import `module:function` from below `root` or from what is installed, and check how it can be called.
+    """Import `module:function` from below `root` or from installed packages, and check how it can be called.
 
     `root` is put in front of `sys.path`, as pytest does with the folder of a conftest.py, and stays there, since functions
     import too. Raises `UserError`, without a place, for anything that isn't importable or can't be called with `parameters`.

@@ -1,4 +1,4 @@
-"""Metrics: what a suite's [metrics] table names, built once per process and computed per sample.
+"""Metrics: a suite's [metrics] table, built once per process and computed per sample.
 
 `build_metrics` turns the table into `Metric`s, `score_answer` gives an answer its scores. Nothing here imports a package that
 scores before the first answer is scored by it, nor a module for a kind of metric that no suite names.
@@ -27,7 +27,7 @@ __all__ = ["CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "ch
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A function of sample and answer, with what its scores mean."""
+    """A function of sample and answer, with the meaning of its scores."""
 
     name: str
     scorer: Scorer
@@ -60,7 +60,7 @@ class Metric(msgspec.Struct, frozen=True):
         return self.scorer.score(sample, answer, call)[self.name]
 
     def describe(self, samples: Sequence[Sample] = ()) -> dict[str, Any]:
-        """Return what its scores depend on, for results and snapshots; of `samples` only the number of references counts."""
+        """Return the grounds of its scores, for results and snapshots; of `samples` only the number of references counts."""
         described = self.scorer.describe(self.name, samples)
         return described if self.higher_is_better else {**described, "higher_is_better": False}
 
@@ -97,7 +97,7 @@ def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> Me
 def score_answer(
     metrics: Mapping[str, Metric], sample: Sample, answer: str, call: CallFacts
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the scores of one answer, and why it has none by other metrics; each metric is in one of the two.
+    """Return the scores of one answer, and why other metrics give no score; each metric is in either.
 
     Every score is finite.
     """

@@ -1,7 +1,7 @@
 """Whether the tokenizers of a suite's metrics can read its references at all.
 
 ROUGE's own tokenizer keeps a-z and 0-9 only: an answer in Japanese that repeats its reference letter by letter scores 0, and
-`größe` counts as `gr` and `e`. A mean over such samples is a number that means nothing, so it is refused before it is one.
+`größe` counts as `gr` and `e`. A mean over such samples is a number that means nothing, so it is refused before it exists.
 """
 
 from collections import Counter
@@ -66,7 +66,7 @@ class _Reading:
     lost: dict[str, str]
     """Samples with a reference that loses most of its letters: their ids, each with the first such reference."""
     reason: str = ""
-    """Of a user's tokenizer: what it raised first."""
+    """Of a user's tokenizer: its first error."""
 
     @property
     def refusal(self) -> str:
@@ -147,7 +147,7 @@ def _tried(tokenizer: "UserFunction", samples: Sequence[Sample]) -> _Reading:
 
 
 def _unspaced_bleu(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -> list[str]:
-    """Return a note if BLEU, which splits words at spaces, is to compare texts that have none."""
+    """Return a note if BLEU, which splits words at spaces, is to compare texts without spaces."""
     unspaced = [sample for sample in samples if any(map(_is_unspaced, sample.references))] if "bleu" in metrics else []
     if not unspaced:
         return []

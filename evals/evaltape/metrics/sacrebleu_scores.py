@@ -34,7 +34,7 @@ class SacrebleuScores:
         return {self.name: min(1.0, combined(scores, self.references))}  # sacrebleu's 100 can be 100.00000000000004
 
     def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return sacrebleu's version and signature, whose `nrefs` is the number of the samples' references or `var`."""
+        """Return sacrebleu's version and signature, with `nrefs` as the number of the samples' references or `var`."""
         import sacrebleu
 
         counts = {1} if self.references == "mean" else {len(sample.references) for sample in samples}

@@ -1,4 +1,4 @@
-"""Metrics of a few lines: exact matches, lengths, and what was recorded of a call."""
+"""Metrics of a few lines: exact matches, lengths, and recorded numbers of a call."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -38,13 +38,13 @@ class Words(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """The scorer of `latency_s` and `cost_usd`: what was recorded of the call that gave the answer."""
+    """The scorer of `latency_s` and `cost_usd`: recorded numbers of the call that gave the answer."""
 
     name: str
     """A field of `CallFacts`."""
 
     def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return the recorded number. Raises `Unscored` if none was recorded, or none that can be."""
+        """Return the recorded number. Raises `Unscored` without a recorded number, or with an impossible one."""
         value: float | None = getattr(call, self.name)
         if value is None:
             price = " if the model has a price" if self.name == "cost_usd" else ""

@@ -36,7 +36,7 @@ def unicode_words(text: str) -> list[str]:
 
 
 def stemmed(words: list[str]) -> list[str]:
-    """Return the words with Porter's stems for English ones, as rouge_score stems: those of more than three letters a-z."""
+    """Return the words with Porter's stems for English ones, as rouge_score stems: words of more than three letters a-z."""
     stem = _porter()
     return [stem(word) if len(word) > 3 and word.isascii() else word for word in words]
 

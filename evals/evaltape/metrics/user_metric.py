@@ -18,7 +18,7 @@ class FunctionScores(msgspec.Struct, frozen=True):
     bounds: Limits
 
     def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return what the function returns. Raises `Unscored` with its file and line if that is no score, or if it raises."""
+        """Return the function's score. Raises `Unscored` with its file and line if that is no score, or if it raises."""
         try:
             value = self.function.number(sample, answer)
             if not is_within(value, self.bounds):

@@ -22,7 +22,7 @@ class TestedMutants(msgspec.Struct, frozen=True):
 
     __test__: ClassVar[bool] = False
     model: Model
-    """The model whose answers are damaged."""
+    """The model with the damaged answers."""
     operator: OperatorStudy
     """What its gates notice of an operator."""
     study: Study
@@ -47,7 +47,7 @@ class TestedMutants(msgspec.Struct, frozen=True):
 
 
 def what_would_notice(operator: OperatorStudy, study: Study) -> str:
-    """Return which gate comes nearest to noticing an operator at the share that counts, and what would notice it."""
+    """Return which gate comes nearest to noticing an operator at the share that counts, and the bound that would notice it."""
     nearest = operator.nearest(study.noticed_at)
     if nearest is None:
         return _without_gates(study)

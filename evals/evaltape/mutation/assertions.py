@@ -1,4 +1,4 @@
-"""What is asserted of one model's scores: each bound with the scores that decide it, given those of the model."""
+"""The assertions on a model's scores: each bound with the scores that decide it, given the model's."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -19,7 +19,7 @@ class Assertion(msgspec.Struct, frozen=True):
 
     bound: Bound
     scores_of: Callable[[ModelScores], Scores]
-    """Returns what decides the bound if these are the model's scores."""
+    """Returns the scores that decide the bound if these are the model's."""
 
 
 def assertions_of(slices: SliceScores, pairs: Iterable[PairedScores], suite: Suite) -> Iterator[Assertion]:

@@ -1,4 +1,4 @@
-"""Operators that harm: what each returns says something wrong, too little, or nothing of use.
+"""Operators that harm: each returns a text that says something wrong, too little, or nothing of use.
 
 Each takes a sample, a model's answer to it and a seeded `random.Random`, and returns the damaged answer, or None if it
 doesn't apply. `other_name` and `other_sample` also take all the model's answers, with their samples.
@@ -22,7 +22,7 @@ Answers = Sequence[tuple["Sample", str]]
 
 REFUSAL = "I'm sorry, but I can't help with that."
 STRANGERS = ("Robin", "Alex", "Kim", "Sasha", "Toni")
-"""Names for a suite whose other samples have no speakers."""
+"""Names for a suite without speakers in other samples."""
 
 
 def swap_names(sample: "Sample", answer: str, random: Random) -> str | None:
@@ -40,7 +40,7 @@ def swap_names(sample: "Sample", answer: str, random: Random) -> str | None:
 
 
 def other_name(sample: "Sample", answer: str, random: Random, answers: Answers) -> str | None:
-    """Replace a speaker's name by one that is neither in the sample nor in the answer: another sample's speaker's."""
+    """Replace a speaker's name by a name that is neither in the sample nor in the answer: another sample's speaker's."""
     names = mentioned(answer, speakers(sample.input))
     if not names:
         return None

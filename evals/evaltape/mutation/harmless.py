@@ -1,6 +1,6 @@
 """Operators that do no harm: the answer says the same, and a good gate leaves it alone.
 
-They have the signature of those in `harmful`.
+They have the signature of `harmful`'s.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Wrong numbers, days and times: one of them in a text is replaced by another of its kind."""
+"""Wrong numbers, days and times: a number in a text is replaced by another of its kind."""
 
 import re
 from random import Random

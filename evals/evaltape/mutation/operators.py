@@ -1,4 +1,4 @@
-"""The operators by name: those that are built in, and a user's own by `module:function`."""
+"""The operators by name: built-in ones, and a user's own by `module:function`."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ BUILT_IN = {
         Operator("final_stop", False, harmless.final_stop),
     )
 }
-"""The operators of a suite that names none, in the order they are shown."""
+"""The operators of a suite that doesn't name them, in the order they are shown."""
 
 
 def load_operators(names: Iterable[str] | None, suite_file: Path, root: Path, place: str = "") -> list[Operator]:
@@ -90,7 +90,7 @@ def load_operators(names: Iterable[str] | None, suite_file: Path, root: Path, pl
 
     `place` names the key in messages; by default `[mutants] operators`.
 
-    Functions of the user's are imported from below `root` or from what is installed. Raises `UserError` for a name that is
+    Functions of the user's are imported from below `root` or from installed packages. Raises `UserError` for a name that is
     neither built in nor the `module:function` of something that can be called with sample, answer and random.
     """
     place = place or f"{shown(suite_file)}: [mutants] operators"
@@ -114,7 +114,7 @@ def _load(name: str, place: str, root: Path) -> Operator:
 
 
 def _checked(function: UserFunction) -> Damage:
-    """Wrap a user's function: what it raises, and what it returns that isn't a text or None, is a `UserError`."""
+    """Wrap a user's function: its errors, and results that aren't a text or None, become a `UserError`."""
 
     def damage(sample: "Sample", answer: str, random: Random) -> str | None:
         try:

@@ -22,7 +22,7 @@ def speakers(dialogue: str) -> tuple[str, ...]:
 
 
 def mentioned(text: str, names: Collection[str]) -> list[str]:
-    """Return those of the names that the text mentions as whole words, in order of their first mention."""
+    """Return the names that the text mentions as whole words, in order of their first mention."""
     return list(dict.fromkeys(match[0] for match in mentions(text, names)))
 
 
@@ -38,7 +38,7 @@ def mentions(text: str, names: Collection[str]) -> Iterator[re.Match[str]]:
 def renamed(text: str, new_names: Mapping[str, str]) -> str:
     """Return the text with each name replaced wherever it stands as a whole word.
 
-    The names in `Ann's` and `James'` are replaced (by `Tom's`), the one in `Anna` isn't.
+    The names in `Ann's` and `James'` are replaced (by `Tom's`), not the name in `Anna`.
     """
     parts, end = [], 0
     for match in mentions(text, new_names):

@@ -24,11 +24,11 @@ SHARES = (0.05, 0.10, 0.25, 0.50, 1.0)
 NOTICED_AT = 0.25
 """The share that counts for the mutation score."""
 NOT_JUDGED = "not judged"
-"""What is said of a judge's metric whose verdicts on mutants aren't recorded: nobody knows what it would notice."""
+"""The words for a judge's metric without recorded verdicts on mutants: nobody knows which damage it would notice."""
 
 
 class Damaged(msgspec.Struct, frozen=True):
-    """What one operator makes of a model's answers."""
+    """A model's answers as an operator damages them."""
 
     operator: Operator
     predictions: Sequence[Prediction | None]
@@ -100,7 +100,7 @@ class _OperatorDraws:
         self._scores: dict[frozenset[int], ModelScores] = {}
 
     def study(self, kept: Sequence[tuple[Assertion, Decision]]) -> OperatorStudy:
-        """Return what each bound notices of the operator."""
+        """Return how each bound notices the operator."""
         operator, answers = self._damaged.operator, len(self._damaged.predictions)
         noticing = tuple(self._noticing(*pair) for pair in kept) if self._places else ()
         return OperatorStudy(operator.name, operator.harmful, len(self._places), answers, noticing)

@@ -1,4 +1,4 @@
-"""Advice that costs money: a command, how much it would call, and the way that costs nothing where there is one.
+"""Advice that costs money: a command, how much it would call, and the way that costs nothing, if any.
 
 Every message that names a paid command gets it from here, in one spelling.
 """

@@ -76,7 +76,7 @@ class AnswerRule(msgspec.Struct, frozen=True):
 
 
 AnswerRules = tuple[AnswerRule, ...]
-"""The steps, in their order; none: the recorded text is scored whole."""
+"""The steps, in their order; without steps the recorded text is scored whole."""
 
 
 class MetricSpec(msgspec.Struct, frozen=True):
@@ -249,7 +249,7 @@ class Suite(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The columns that samples carry: those that keep, slices, cluster or a prompt of models and judges names, sorted."""
+        """The columns that samples carry: all that keep, slices, cluster or a prompt of models and judges names, sorted."""
         data = self.dataset
         named = {*data.keep, *data.slices, *([data.cluster] if data.cluster else [])}
         asked = [model.prompt.columns for model in self.models.values()] + [judge.columns for judge in self.judges.values()]

@@ -122,7 +122,7 @@ def _message(number: int, turn: Any) -> Message:
 
 
 class PromptChange(msgspec.Struct, frozen=True):
-    """What a model is asked about one sample in two ways."""
+    """Two requests to a model about a sample."""
 
     sample: str
     """The sample's id."""
@@ -133,13 +133,13 @@ class PromptChange(msgspec.Struct, frozen=True):
 
 
 def prompt_change(sample: str, then: Any, now: Any) -> PromptChange | None:
-    """Return how the messages of two requests about a sample differ; None if they don't, or if one has none."""
+    """Return how the messages of two requests about a sample differ; None if they don't, or without messages in either."""
     texts = [_messages_as_text(body) for body in (then, now)]
     return None if texts[0] == texts[1] or "" in texts else PromptChange(sample, *texts)
 
 
 def _messages_as_text(body: Any) -> str:
-    """Return the messages of a recorded request as text, that of a single one without its role."""
+    """Return the messages of a recorded request as text, a single message without its role."""
     turns = body.get("messages") if isinstance(body, Mapping) else None
     turns = [turn for turn in turns if isinstance(turn, Mapping)] if isinstance(turns, list) else []
     if len(turns) == 1:

@@ -20,7 +20,7 @@ def read_judges(suite: SuiteTable, name: str, place: Place) -> dict[str, Judge]:
 
 
 def check_metrics(metrics: Mapping[str, MetricSpec], judges: Mapping[str, Judge], place: Place) -> None:
-    """Refuse a metric that names no judge, and one by the name of another one's corrected mean."""
+    """Refuse a metric that names no judge, and a metric by the name of another's corrected mean."""
     for metric in metrics.values():
         if metric.judge is not None and metric.judge not in judges:
             there = f"Judges: {', '.join(judges)}" if judges else f"Add [judges.{visible(metric.judge)}]"

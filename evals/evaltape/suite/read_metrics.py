@@ -67,7 +67,7 @@ def kind_of(name: str) -> str:
 
 
 def check_metric_names(values: Mapping[str, object], place: Place) -> None:
-    """Refuse names that no metric can have. It comes before the options are read: a mistyped name has none that are valid."""
+    """Refuse names that no metric can have. It comes before the options are read: a mistyped name has no valid options."""
     for name, options in values.items():
         is_own = isinstance(options, dict) and ("function" in options or "judge" in options)
         if name in METRICS and is_own:

@@ -50,7 +50,7 @@ class _Shared(msgspec.Struct, frozen=True):
 
 
 def read_models(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> dict[str, Model]:
-    """Return the models under test by key, those that jobs yield last."""
+    """Return the models under test by key, tuned models last."""
     shared = _shared(suite, fields, scored, place)
     models: dict[str, Model] = {}
     for key, table in suite.models.items():
@@ -198,7 +198,7 @@ def _base(table: FinetuneTable, place: Place, models: Mapping[str, Model]) -> Mo
 
 
 def _hyperparameters(table: FinetuneTable, place: Place) -> dict[str, bool | int | float | str]:
-    """Return them as they are written; those of OpenAI's API are checked by name and value."""
+    """Return them as they are written; OpenAI's own are checked by name and value."""
     if table.service == "openai":
         known = read_table(OpenAiHyperparameters, table.hyperparameters, place.inside("hyperparameters"))
         return {name: value for name, value in msgspec.structs.asdict(known).items() if value is not None}
@@ -215,7 +215,7 @@ def _unknown_service(service: str) -> str:
 
 
 def _check_recorded(suite: SuiteTable, models: Mapping[str, Model], place: Place) -> None:
-    """Refuse to train on the answers of a model of this suite that isn't there, or is the tuned one itself."""
+    """Refuse to train on the answers of a model of this suite that isn't there, or is the tuned model itself."""
     for key, table in suite.finetune.items():
         recorded = table.train.recorded
         of_suite, _, model = (recorded or "").partition("/")
@@ -233,7 +233,7 @@ def _check_recorded(suite: SuiteTable, models: Mapping[str, Model], place: Place
 
 
 def _add(model: Model, models: dict[str, Model], place: Place) -> None:
-    """Add a model, unless its folder is that of another one, or a file beside the folders has its name."""
+    """Add a model, unless its folder is another model's, or a file beside the folders has its name."""
     folders = {name: name for name in BESIDE} | {key.lower(): f"[{other.place}]" for key, other in models.items()}
     other = folders.get(model.key.lower())
     if other is not None:

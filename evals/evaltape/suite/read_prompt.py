@@ -11,7 +11,7 @@ from evaltape.suite.file.tables import JudgeTable
 from evaltape.suite.prompt import ANSWER, INPUT, Prompt
 
 DEFAULT_INPUT = "dialogue"
-"""The column that holds the input where a suite names none."""
+"""The column that holds the input where a suite names no column."""
 
 
 def read_prompt(table: PromptTable, place: Place, fields: Fields) -> Prompt:
@@ -53,7 +53,7 @@ def _main_key(table: PromptTable) -> str:
 
 
 def _require(read: Prompt, name: str, names: Collection[str], place: Place, key: str, otherwise: str) -> None:
-    """Refuse a prompt that has none of these names, of which `name` is the usual one; a mistyped one is told."""
+    """Refuse a prompt that has none of these names, of which `name` is the usual one; a mistyped name is told."""
     if read.columns.isdisjoint(names):
         mistyped = next((column for column in sorted(read.columns) if nearest(column, names)), None)
         hint = f". It names {{{mistyped}}}: did you mean {{{name}}}?" if mistyped else ""

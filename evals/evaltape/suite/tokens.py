@@ -75,7 +75,7 @@ def counter_of(served: str) -> Count | None:
 
 @contextlib.contextmanager
 def _offline(load: Any) -> Iterator[None]:
-    """Let tiktoken find data that it has fetched before, and fetch none."""
+    """Let tiktoken find data that it has fetched before, and fetch nothing."""
 
     def refuse(*_: object, **__: object) -> bytes:
         raise OSError("not at hand")

@@ -1,6 +1,6 @@
 """The kinds of values that the declared types stand for: valid values, the words of messages, and the JSON Schema.
 
-The schemas keep to what drafts 4 to 7 have in common: editors of TOML differ in the draft they read.
+The schemas keep to the common part of drafts 4 to 7: editors of TOML differ in the draft they read.
 """
 
 import json
@@ -60,7 +60,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def members(self) -> "list[Kind]":
-        """The kinds of which a value has one; itself if there is only one."""
+        """The kinds that a value may have; itself if it is the only kind."""
         return [kind_of(member) for member in self.declared.types] if isinstance(self.declared, inspect.UnionType) else [self]
 
     @cached_property
@@ -78,7 +78,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def keys(self) -> "dict[str, Key]":
-        """The keys of such a table by name, those that are required first."""
+        """The keys of such a table by name, required keys first."""
         assert isinstance(self.declared, inspect.StructType)
         fields = [field for field in self.declared.fields if field.name != WRITTEN]
         fields.sort(key=lambda field: not field.required)
@@ -210,7 +210,7 @@ def kind_of_table(table: type[Table]) -> Kind:
 
 
 def keys_of(table: type[Table]) -> dict[str, Key]:
-    """Return the keys of a table by name, those that are required first."""
+    """Return the keys of a table by name, required keys first."""
     return kind_of_table(table).keys
 
 

@@ -1,4 +1,4 @@
-"""The tables of metrics in a suite file: the options of each that is built in, and those of the user's own."""
+"""The tables of metrics in a suite file: the options of each built-in metric, and of the user's own."""
 
 from typing import Annotated, ClassVar, Literal
 
