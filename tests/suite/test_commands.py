@@ -40,19 +40,21 @@ def test_a_command_records_no_more_than_it_names(recorded: Project, api: ApiServ
     recorded.cassette("s1").unlink()
     api.forget()
     assert failures_of(recorded) == {
-        "s1": "cassettes/chats/small/s1.yaml: there is no such recording. Record it: pytest evals -m baseline --record-missing"
+        "s1": "cassettes/chats/small/s1.yaml: there is no such recording. "
+        "Record it: pytest evals -m baseline --record-missing (costs 1 call)"
     }
     recorded.run("evals", "-m", "baseline", "--record-missing").assert_outcomes(passed=5)
     assert api.calls == 1
 
 
-def test_samples_with_odd_ids_and_paths_with_spaces_are_run_again_by_their_command(project: Project) -> None:
+def test_samples_with_odd_ids_and_paths_with_spaces_are_run_again_by_their_command(project: Project, api: ApiServer) -> None:
+    api.answers["small-2026-01-01"] = lambda prompt: ""
     suite = project.root / "my suites/chats.toml"
     suite.parent.mkdir()
-    suite.write_text(project.suite.read_text().replace("../data", "../evals/data").replace("0.3", "0.9"))
+    suite.write_text(project.suite.read_text().replace("../data", "../evals/data"))
     project.write_rows([{**ROWS[3], "id": "it's ~ 1/2 [x]"}, {**ROWS[3], "id": "it"}])
     run = project.run("evals", "-m", "baseline", "--record", "--suite", "my suites/chats.toml", "--cassettes", "my tapes")
     line = next(line for line in run.output.splitlines() if line.startswith("Run them again: pytest "))
     words = shlex.split(line.removeprefix("Run them again: pytest "))
     assert words[-4:] == ["--suite", "my suites/chats.toml", "--cassettes", "my tapes"]
-    project.run(*words).assert_outcomes(passed=2)
+    project.run(*words).assert_outcomes(failed=2)
