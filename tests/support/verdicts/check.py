@@ -31,6 +31,10 @@ from tests.support.verdicts.world import OWN_TESTS, Suite, World, write_world
 FILES = {"--results": "results.json", "--report": "report.html", "--comment": "comment.md", "--junitxml": "junit.xml"}
 
 
+LONG = 40_000
+"""Characters of a comment that may have left its slices out."""
+
+
 def play(world: World, folder: Path, tally: Counter[str]) -> list[str]:
     """Run a world in a new folder, count what it held, and return the disagreements, a line each."""
     repository = Repository(folder)
@@ -214,7 +218,10 @@ def _outputs(
     results = {bound: each for bound, each in outputs.results(suites).items() if _is_bounded(world, bound)}
     in_report, in_slices = outputs.report_bounds(report), outputs.report_slices(report)
     terminal, terminal_slices, headlines = outputs.terminal(run.output)
-    comment, comment_slices, headings = outputs.comment((folder / "comment.md").read_text(), list(world.suites))
+    text = (folder / "comment.md").read_text()
+    comment, comment_slices, headings = outputs.comment(text, list(world.suites))
+    if not comment_slices and len(text) > LONG:  # Slices are left out of a comment that GitHub wouldn't take with them.
+        comment_slices = in_slices
     for bound, each in results.items():
         suite, key = bound[1], bound[2]
         is_shown = bound[0] != AGAINST or _is_in_tables(world, expected, suite, key, results)
