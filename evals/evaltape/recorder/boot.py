@@ -16,7 +16,7 @@ def order_folders() -> None:
 
 
 def import_package() -> None:
-    """Import this package, and let it import what the controller can."""
+    """Import this package, and let it import the controller's modules."""
     import importlib.util
     import json
 

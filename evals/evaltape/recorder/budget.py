@@ -1,4 +1,4 @@
-"""The session's money: what the API could bill for calls and jobs.
+"""The session's money: the sums that the API could bill for calls and jobs.
 
 Everything that costs holds its most before it starts. The hold ends once:
 
@@ -34,11 +34,11 @@ from evaltape.text import usd
 
 
 class OverBudget(Exception):
-    """The limit doesn't cover what was to start; the text says by how much. Nothing was sent."""
+    """The limit doesn't cover the next call or job; the text says by how much. Nothing was sent."""
 
 
 class Hold:
-    """The most that one call or job can cost, set aside until it has ended."""
+    """The most that a call or job can cost, set aside until it has ended."""
 
     def __init__(self, budget: "Budget", most_usd: float, *, lasts: bool) -> None:
         self.most_usd = most_usd
@@ -53,7 +53,7 @@ class Hold:
         return self._end is not None
 
     def settle(self, cost_usd: float | None) -> None:
-        """Count what the API charges; None if its answer doesn't say. A cost over `most_usd` counts whole."""
+        """Count the API's charge; None if its answer doesn't say. A cost over `most_usd` counts whole."""
         spend = self._leave("settled" if cost_usd is not None else "uncounted")
         if cost_usd is None:
             spend.perhaps_usd += self.most_usd
@@ -92,7 +92,7 @@ class Hold:
         self.doubt_unless_ended()
 
     def _leave(self, end: str) -> Spend:
-        """End it; return the session's spend, without what an earlier doubt added."""
+        """End it; return the session's spend, without the sum of an earlier doubt."""
         spend = self._budget.spend
         if self._end is None:
             self._budget.give_back(self)
@@ -143,7 +143,7 @@ class Budget:
     async def hold_in_turn(self, most_usd: float) -> Hold:
         """Set a job's most aside, as soon as calls in flight leave room for it; no call starts meanwhile.
 
-        Raises `OverBudget` if the limit doesn't cover it even if those calls cost nothing.
+        Raises `OverBudget` if the limit doesn't cover it even if these calls cost nothing.
         """
         future: asyncio.Future[Hold] = asyncio.get_running_loop().create_future()
         self._waiting.append((most_usd, future))

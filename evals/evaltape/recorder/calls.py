@@ -48,7 +48,7 @@ class Calls:
         await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
 
     async def receive(self, lane: Lane, call: Call, exchange: Exchange) -> "Counted":
-        """Record an answer of another engine, and end its call; return the cost. Raises `CallFailed` if it is none."""
+        """Record an answer of another engine, and end its call; return the cost. Raises `CallFailed` if it is no answer."""
         counted = count(lane, exchange, bool(_text_of(lane, exchange)))
         await self.take(lane, call, replace(exchange, cost_usd=counted.usd if lane.model.price and counted.is_whole else None))
         return counted
@@ -128,7 +128,7 @@ class Calls:
     # ------------------------------------------------------------ with an answer
 
     def _count(self, lane: Lane, exchange: Exchange, has_text: bool, hold: Hold) -> float | None:
-        """Return what an answer cost; None if its counts don't say, so that it counts for the most."""
+        """Return the cost of an answer; None if its counts don't say, so that it counts for the most."""
         cost, is_whole = count(lane, exchange, has_text)
         is_dearer = cost > hold.most_usd > 0
         hold.settle(cost if is_whole or is_dearer else None)
@@ -182,7 +182,7 @@ def count(lane: Lane, exchange: Exchange, has_text: bool) -> Counted:
 
 
 def _text_of(lane: Lane, exchange: Exchange) -> str:
-    """Return the text of an answer; empty for a prompt that was filtered. Raises `CallFailed` if it is none."""
+    """Return the text of an answer; empty for a prompt that was filtered. Raises `CallFailed` if it is no answer."""
     if exchange.status >= 300:
         return ""
     try:

@@ -77,7 +77,7 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
 
 
 def _engine(settings: Settings, workspaces: dict[str, Workspace], recorder: Recorder) -> Engine | None:
-    """Return what answers the calls, if the API isn't called for each."""
+    """Return the engine that answers the calls, if the API isn't called for each."""
     if settings.batch:
         from evaltape.recorder.batches.engine import BatchEngine
 

@@ -1,4 +1,4 @@
-"""Which calls of a recording have finished, and with what error. Every process of the session keeps a copy.
+"""Which calls of a recording have finished, and with which error. Every process of the session keeps a copy.
 
 The recorder makes the calls; the process that runs a sample's test waits here for its outcome. The controller receives
 outcomes over a pipe and passes them on to xdist's workers, over a channel each (see `wire`).

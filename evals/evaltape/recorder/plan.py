@@ -362,7 +362,7 @@ class ExamPlan:
 
 
 class MutantsPlan:
-    """What is to be recorded of a judge's verdicts on the mutants of a model's recorded answers: those that are missing."""
+    """The missing verdicts of a judge on the mutants of a model's recorded answers."""
 
     def __init__(self, bench: Bench, model: str, judge: str) -> None:
         self.bench = bench

@@ -2,7 +2,7 @@
 
 A process of its own for three reasons: its imports are done while the controller loads the samples, its calls and the
 tests that score their answers don't take turns on one interpreter lock, and killing the controller doesn't lose answers
-that are paid for. It is Python running `boot.py` on every platform; `wire` says what the two tell each other.
+that are paid for. It is Python running `boot.py` on every platform; `wire` has their messages.
 """
 
 import contextlib
@@ -145,7 +145,7 @@ def _folders() -> list[str]:
 
 @contextlib.contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Start a child that ignores Ctrl-C from its first moment on: the controller decides what follows from it."""
+    """Start a child that ignores Ctrl-C from its first moment on: the controller decides the consequence."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

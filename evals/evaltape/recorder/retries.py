@@ -1,6 +1,6 @@
 """When a call is tried again, and when it and its whole lane are given up: every wait has an end.
 
-A call that the API failed is tried `ATTEMPTS` times, with growing pauses, behind all that wait; one that wasn't answered in
+A call that the API failed is tried `ATTEMPTS` times, with growing pauses, behind all that wait; a call that wasn't answered in
 time, `TIMEOUTS` times, for each may be billed. One that was refused for its pace is tried again as long as others are refused
 too: `REFUSALS` in a row while others are answered are about this call. One that never left this machine costs nothing and
 waits for the network. A lane whose API answers nothing any more is given up as a whole: 2,000 calls needn't each find out.

@@ -1,4 +1,4 @@
-"""A call for one sample's answer."""
+"""A call for a sample's answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class SampleAsk:
     model: Model
     recordings: Recordings
     secret: str
-    """The key that the model is asked with; empty without one."""
+    """The key that the model is asked with; empty without a key."""
     ended: Callable[[Sample, int, str | None], None]
     """Receives the sample, which of its answers it is, and None or the error."""
     repeat: int = 1

@@ -8,7 +8,7 @@ from evaltape.text import counted
 
 
 def place_of(model: Model | Judge) -> str:
-    """Return what names a model among those of all suites: `chats/gpt-4o-mini`."""
+    """Return the name of a model among all suites' models: `chats/gpt-4o-mini`."""
     return f"{model.suite}/{model.key}"
 
 
@@ -22,11 +22,11 @@ class Spend(msgspec.Struct):
     broke_off: int = 0
     """Calls and jobs that ended in doubt."""
     uncounted: int = 0
-    """Answers that didn't say what they cost."""
+    """Answers that didn't say their cost."""
 
     @property
     def doubts(self) -> str:
-        """Why there is a `perhaps_usd`, as in `3 calls broke off`; empty without one."""
+        """Why there is a `perhaps_usd`, as in `3 calls broke off`; empty without doubt."""
         parts = [f"{counted(self.broke_off, 'call')} broke off"] if self.broke_off else []
         parts += [f"{counted(self.uncounted, 'answer')} without token counts"] if self.uncounted else []
         return ", ".join(parts)
@@ -45,7 +45,7 @@ class LaneTally(msgspec.Struct):
 
 
 class Tally(msgspec.Struct):
-    """The counts of a whole recording: its calls by model, what it cost, and what is left to do."""
+    """The counts of a whole recording: its calls by model, its cost, and the rest to do."""
 
     lanes: list[LaneTally] = []
     spend: Spend = msgspec.field(default_factory=Spend)

@@ -3,7 +3,7 @@
 The number in flight starts slowly, is cut once per episode of refusals and grows again, as TCP's window does (Chiu & Jain
 1989). The pace, in starts per second, follows what the API took in the second before an episode: it starts well under that,
 stays a little under it, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438). Timeouts lower the
-number for the rest of the session: an API that works on more calls than it can finish in time finishes none. While an API
+number for the rest of the session: an API that works on more calls than it can finish in time finishes no call. While an API
 can't be reached, one call at a time tries it. A throttle holds no clock: times are seconds from any origin, given by the
 caller.
 """
@@ -26,7 +26,7 @@ SPACING_S = 0.002
 CUT = 0.7
 CUT_BY_TIMEOUTS = 0.5
 PACE_PLATEAU = 0.95
-"""Where the pace stays, of what the API took: right at the limit, two calls that arrive close together are one too many."""
+"""Where the pace stays, of what the API took: right at the limit, two calls that arrive close together are too many."""
 PACE_DIP = 0.05
 """How far under that it starts, of what the API took."""
 PACE_CURVE = 0.05

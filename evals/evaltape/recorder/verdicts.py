@@ -40,7 +40,7 @@ class VerdictAsk:
     of: Asked
     verdicts: Verdicts
     secret: str
-    """The key that the judge is asked with; empty without one."""
+    """The key that the judge is asked with; empty without a key."""
     ended: Callable[[str | None], None]
     """Receives None or the error, once it is decided."""
     unfinished: Unfinished | None = None
@@ -97,7 +97,7 @@ class Bench:
     def check(self, model: Model, samples: Iterable[Sample], *, asks_all: bool) -> None:
         """Raise `UserError` if a judge is needed for a model's answers, and can't be asked, or not within the budget.
 
-        `asks_all`: answers are still to come, so it isn't known yet what they take.
+        `asks_all`: answers are still to come, so the cost of verdicts on them isn't known yet.
         """
         for judge in self.workspace.judges:
             try:
@@ -128,7 +128,7 @@ class Bench:
         return missing
 
     def begin(self, model: Model, samples: Sequence[Sample]) -> None:
-        """Note on disk that fresh verdicts on a model's answers begin, or read what an earlier session has left to do."""
+        """Note on disk that fresh verdicts on a model's answers begin, or read the rest of an earlier session."""
         times = 1 if model.predictions is not None else self.settings.repeat
         calls = [(sample, repeat) for repeat in range(1, times + 1) for sample in samples]
         for judge in self.workspace.judges:

@@ -23,7 +23,7 @@ CallEnd = tuple[str, str, str, str | None]
 
 
 def verdicts_key(model: str, judge: str) -> str:
-    """Return what stands in a `CallEnd` for the model, where it is a judge's verdict on one of its answers that ended.
+    """Return the key in a `CallEnd` for the model, where it is a judge's verdict on one of its answers that ended.
 
     Only errors are told: a verdict that leaves its answer unscored. The exam of a judge is told by its key, without a sample.
     """
@@ -102,7 +102,7 @@ def decoded(line: str | bytes) -> Message:
 
 
 class Pipe:
-    """One end of two streams, one to read from and one to write to. When either process ends, so does the pipe."""
+    """An end of two streams: it reads from the first and writes to the second. When either process ends, so does the pipe."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming = incoming

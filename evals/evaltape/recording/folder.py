@@ -120,7 +120,7 @@ class Recordings:
     def calls(self, model: Model, samples: Sequence[Sample], repeats: int, *, fresh: bool) -> list[Call]:
         """Return the calls of a recording: every sample `repeats` times if `fresh`, else the missing ones.
 
-        Missing is what has no valid cassette, and what a fresh recording that was cut short has still to ask for. Raises
+        Missing are calls without a valid cassette, and calls that an unfinished recording lacks. Raises
         `RecordingError` if it can't know: that file is damaged, or cassettes are only not fetched.
         """
         calls = [(sample, repeat) for repeat in range(1, repeats + 1) for sample in samples]

@@ -16,9 +16,9 @@ Asked = Sequence[tuple[str, dict[str, Any]]]
 
 
 def free_way(folder: Path, model: str, models: Collection[str], asked: Asked, sources: Sequence[Path]) -> str | None:
-    """Return the command that brings back what isn't recorded of a model in a suite's `folder`; None if none is known.
+    """Return the command that brings back missing recordings of a model in a suite's `folder`; None if no way is known.
 
-    `models` are those of the suite, `asked` some of the missing calls, and `sources` the files that requests are made of:
+    `models` are the suite's, `asked` some of the missing calls, and `sources` the files that requests are made of:
     the suite's and its data.
     """
     old = _other_name(folder, models, asked)

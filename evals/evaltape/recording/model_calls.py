@@ -88,7 +88,7 @@ class ModelCalls:
     def arrange(self, samples: Sequence[str], least: int) -> None:
         """Make a pack of the cassettes if each of at least `least` samples is recorded, or cassettes of a pack of fewer.
 
-        Nothing is asked for it, and nothing is removed before what takes its place is whole. Raises `OSError`.
+        Nothing is asked for it, and nothing is removed before its replacement is whole. Raises `OSError`.
         """
         if len(samples) < least:
             self._unpack()

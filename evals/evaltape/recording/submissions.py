@@ -49,7 +49,7 @@ class Submissions:
         return 0
 
     def of(self, model: str) -> list[Submission]:
-        """Return those of a model or judge. Raises `UserError` for a file that can't be read."""
+        """Return the batches of a model or judge. Raises `UserError` for a file that can't be read."""
         return [one for one in self._read() if one.model == model]
 
     def write(self, submission: Submission) -> None:

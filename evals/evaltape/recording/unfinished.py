@@ -48,7 +48,7 @@ class Unfinished:
         """Begin a fresh recording of `calls` to a model in a suite's `folder`; `samples` are all of the suite's.
 
         What an earlier one that was cut short has still to ask for stays to come. Raises `RecordingError` if its file is
-        damaged, `OSError` if none can be written.
+        damaged, `OSError` if it can't be written.
         """
         before = read_unfinished(folder, model) or cls(folder / model, 0, {}, {})
         repeats = {sample.name: 0 for sample in samples}
@@ -153,7 +153,7 @@ def _is_due(name: str, repeats: Mapping[str, int]) -> bool:
 def _obsolete(recorded: ModelCalls, repeats: Mapping[str, int]) -> Digests:
     """Return the calls that a recording makes obsolete once it is complete; `repeats` as for `_is_due`.
 
-    Further answers of a sample beyond those asked for now; and, if every sample is asked, cassettes of no sample.
+    Further answers of a sample beyond the ones asked for now; and, if every sample is asked, cassettes of no sample.
     """
     asks_all = all(repeats.values())
     found = {}

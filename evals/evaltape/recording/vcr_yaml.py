@@ -43,12 +43,12 @@ Interaction = tuple[Asked, dict[str, Any]]
 
 
 def interactions_of(text: str) -> list[Interaction]:
-    """Return the calls of a cassette's text. Raises what the readers raise if it isn't one."""
+    """Return the calls of a cassette's text. Raises the readers' errors if it is no cassette."""
     return _as_written(text) or _by_vcrpy(text)
 
 
 def _as_written(text: str) -> list[Interaction] | None:
-    """Return the calls if the text is just what `text_of` writes, down to the spacing; else None."""
+    """Return the calls if the text is as `text_of` writes it, down to the spacing; else None."""
     interactions: list[Interaction] = []
     end = len(HEAD)
     if not text.startswith(HEAD) or "\t" in text or _NOT_IN_YAML.search(text):
@@ -119,7 +119,7 @@ class _Reader:
 
 
 def text_of(interactions: Iterable[Interaction]) -> str:
-    """Return the text of a cassette with these calls, whose requests have JSON bodies or none."""
+    """Return the text of a cassette with these calls, with or without JSON bodies in their requests."""
     return HEAD + "".join(_written(asked, response) for asked, response in interactions)
 
 

@@ -1,4 +1,4 @@
-"""Recorded verdicts: what judges said of a model's answers, and of the texts of their exams.
+"""Recorded verdicts: the words of judges on a model's answers, and on the texts of their exams.
 
 <suite>/<model>/<judge>/<sample>.yaml             the verdict on the model's answer
 <suite>/<model>/<judge>/<sample>.again-2.yaml     a second verdict on the same answer, to measure noise
@@ -88,7 +88,7 @@ class Verdicts(msgspec.Struct, frozen=True):
         return self.folder / asked.place
 
     def read(self, asked: Asked) -> RecordedVerdict:
-        """Return a recorded verdict. Raises `RecordingError` if there is none of exactly this request."""
+        """Return a recorded verdict. Raises `RecordingError` without a recording of exactly this request."""
         path = self.cassette(asked)
         try:
             body = judge_request(asked.judge, asked.sample, asked.answer)
@@ -138,7 +138,7 @@ class Verdicts(msgspec.Struct, frozen=True):
         return True
 
     def _stale(self, asked: Asked, path: Path, error: RecordedOtherwise) -> RecordedOtherwise:
-        """Say what changed since: the answer, or how the judge is asked."""
+        """Name the change since: the answer, or how the judge is asked."""
         recorded = cassettes.read(path)[0].asked
         if asked.model and is_other_answer(asked.judge, asked.sample, recorded):
             return RecordedOtherwise(f"{shown(path)}: a verdict on another answer of {asked.model}", "another answer")

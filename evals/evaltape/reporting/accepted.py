@@ -1,4 +1,4 @@
-"""Accepted scores beside those of a session: what differs, and how a failed test says it."""
+"""Accepted scores beside those of a session: the differences, and how a failed test says them."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ FEW_DECIMALS = 4
 
 
 def changes(accepted: Mapping[str, float] | None, now: Mapping[str, float]) -> dict[str, tuple[float | None, float | None]]:
-    """Return what differs between accepted scores and those of now; everything if none were accepted."""
+    """Return the differences of accepted scores and today's; everything without accepted scores."""
     before = accepted or {}
     pairs = {name: (before.get(name), now.get(name)) for name in {**now, **before}}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
@@ -22,7 +22,7 @@ def changes(accepted: Mapping[str, float] | None, now: Mapping[str, float]) -> d
 def difference_lines(model: str, different: Changes, exists: bool, command: str, decimals: Mapping[str, int]) -> Iterator[str]:
     """Yield a heading with the number first, a small table of accepted, now and change, and the command that accepts.
 
-    `decimals` are those of the metrics; further ones are shown if it takes them to tell two values apart.
+    `decimals` are the metrics'; further ones are shown if it takes them to tell two values apart.
     """
     if exists:
         yield f"{counted(len(different), 'accepted score')} of {model} changed. Accept: {command}"

@@ -92,7 +92,7 @@ class Decidable(msgspec.Struct, frozen=True):
 def decidable_lines(workspace: Workspace, models: Collection[str], other_side: OtherSide | None) -> Iterator[str]:
     """Yield what each comparison and each bound of [against] can decide, of those that look at some of `models`.
 
-    `other_side` is what --against names, if it is given.
+    `other_side` is the other side of --against, if it is given.
     """
     if workspace.settings.samples is not None:
         return

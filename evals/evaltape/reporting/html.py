@@ -1,6 +1,6 @@
 """The report: one HTML file that opens from an e-mail and asks nothing of any network.
 
-`report_data` gathers what the page shows, as builtins; `page` inlines styles and scripts of `assets` and the
+`report_data` gathers the content of the page, as builtins; `page` inlines styles and scripts of `assets` and the
 data as JSON. Texts of samples and predictions are never markup: they travel as JSON, the page makes text nodes of them,
 and its Content-Security-Policy runs the page's own script and nothing else.
 """
@@ -112,7 +112,7 @@ def _marked(lines: list[str], others: list[str]) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return a text as HTML that shows it, with control characters as what they are."""
+    """Return a text as HTML that shows it, with control characters as signs."""
     return html.escape(one_line(text))
 
 

@@ -19,7 +19,7 @@ Estimate = tuple[Model, int, int, int, bool, bool]
 
 
 def judge_estimates(workspace: Workspace, asked: Mapping[str, list[Sample]], looked_at: Collection[str]) -> Iterator[Estimate]:
-    """Yield the calls to each judge: verdicts on answers that are there or still to come, and those its exam lacks."""
+    """Yield the calls to each judge: verdicts on answers that are there or still to come, and the missing ones of its exam."""
     for judge in workspace.judges:
         yield _estimate(judge, _calls(workspace, judge, asked, looked_at))
 
@@ -89,7 +89,7 @@ def label_lines(workspace: Workspace) -> Iterator[str]:
 
 
 def _kappa_needs(examined: Examined) -> str:
-    """Return how many labels would prove that kappa reaches its bound, if it is what they show; empty if none would."""
+    """Return how many labels would prove that kappa reaches its bound, if they show it; empty if no number would."""
     found, exam = examined.agreement, examined.judge.exam
     if found is None or exam is None or found.kappa.value is None or found.kappa.low is None:
         return ""

@@ -67,7 +67,7 @@ class JudgeResults(msgspec.Struct, frozen=True):
 
     @property
     def exam(self) -> Mapping[str, Any] | None:
-        """How it did in its exam, by the results file's names; None if it takes none."""
+        """How it did in its exam, by the results file's names; None without an exam."""
         return None if self.examined.judge.exam is None else self._exam()
 
     def _exam(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from evaltape.scoring.bounds import Decision
 
 
 def judge_lines(suite: SuiteResults) -> Iterator[str]:
-    """Yield a line for each judge that its numbers can't be shown without, and one for its agreement with people."""
+    """Yield a line for each judge that its numbers can't be shown without, and a line for its agreement with people."""
     yield from correction_lines(suite) if suite.judges else ()
     for judge in suite.judges.values():
         yield from standing_line(judge)
@@ -22,7 +22,7 @@ def judge_lines(suite: SuiteResults) -> Iterator[str]:
 
 
 def correction_lines(suite: SuiteResults) -> Iterator[str]:
-    """Yield what each corrected mean and difference rests on."""
+    """Yield the ground of each corrected mean and difference."""
     for key, model in suite.models.items():
         yield from (f"{key} {name}: {note}" for name, gate in model.gates.items() for note in corrections_in(gate))
     for comparison in suite.comparisons.values():
@@ -31,7 +31,7 @@ def correction_lines(suite: SuiteResults) -> Iterator[str]:
 
 
 def corrections_in(decision: Decision) -> list[str]:
-    """Return what a decision's corrected number rests on; nothing for one that isn't corrected."""
+    """Return the ground of a decision's corrected number; nothing for other numbers."""
     return [note for note in decision.notes if note.startswith("corrected by ")]
 
 

@@ -1,7 +1,7 @@
 """Results in Markdown: the summary of a GitHub Actions step, and one comment on a pull request that is updated in place.
 
 One renderer makes both: the verdict first, then why, then numbers, samples and money. It fits its limit for any number of
-suites and models, leaving out what matters least; the texts of models and data are shown as texts.
+suites and models, leaving out the least important parts; the texts of models and data are shown as texts.
 """
 
 import re
@@ -32,7 +32,7 @@ from evaltape.suite.prompt import PromptChange
 from evaltape.text import counted, cut, markdown
 
 MARKER = "<!-- evaltape -->"
-"""The first line of a comment, by which the next run finds the one to update."""
+"""The first line of a comment, by which the next run finds the comment to update."""
 LONGEST_COMMENT = 65_000
 """GitHub refuses a comment of over 65,536 characters; a workflow may add some of its own."""
 LONGEST_SUMMARY = 2**20
@@ -43,7 +43,7 @@ LOST_MOST = 3
 SIGNS: Mapping[str, str] = {"passed": "✅", "failed": "❌"}
 DOUBT = "❔"
 LOWER = "###"
-"""Of a suite's heading, under one for several."""
+"""Of a suite's heading, under a heading for several."""
 
 Environment = Mapping[str, str]
 Render = Callable[[SuiteResults], Iterable[str]]
@@ -144,7 +144,7 @@ def _changed_prompts(suite: SuiteResults) -> Iterator[PromptChange]:
 
 
 def _prompt_lines(change: PromptChange) -> Iterator[str]:
-    """Yield the lines that differ, with one line around them, as a block that is shown as it stands."""
+    """Yield the lines that differ, each with its neighbours, as a block that is shown as it stands."""
     then, now = (text.split("\n") for text in (change.then, change.now))
     changed = list(unified_diff(then, now, n=1, lineterm=""))[2:]
     yield from (f"    {cut(line, LONGEST_TEXT)}" for line in changed[:MOST_PROMPT_LINES] if not line.startswith("@@"))
@@ -214,7 +214,7 @@ def _verdict(line: Line) -> str:
 
 
 def _accepted(suite: SuiteResults) -> Iterator[str]:
-    """Yield what differs from the accepted scores, model by model."""
+    """Yield the differences from the accepted scores, model by model."""
     rows = []
     for key, model in suite.models.items():
         for name, pair in model.accepted.changes.items() if model.accepted else ():
@@ -262,7 +262,7 @@ PARTS: tuple[Render, ...] = (_scores, _pairs, _judges, _accepted, _remarks, _los
 
 
 def _link(environment: Environment) -> Iterator[str]:
-    """Yield a link to the run, if this is one of GitHub Actions'."""
+    """Yield a link to the run, if this is GitHub Actions'."""
     server, repository, run = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     known = re.fullmatch(r"https?://[\w.:-]+", server) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository)
     if known and run.isdecimal():

@@ -36,7 +36,7 @@ class ModelResults(msgspec.Struct, frozen=True):
     usage: Usage
     """Over all recorded answers."""
     cost_usd: float | None
-    """What they cost by the suite's prices; None if it states none."""
+    """Their cost by the suite's prices; None without prices."""
     allow_failed: int = 0
     """How many failed samples its gates put up with."""
     versions: Mapping[str, int] = {}
@@ -80,7 +80,7 @@ class ModelResults(msgspec.Struct, frozen=True):
 
     @property
     def several_versions(self) -> Mapping[str, int]:
-        """The served versions if there are several; empty for one."""
+        """The served versions if there are several; empty for a single version."""
         return self.versions if len(self.versions) > 1 else {}
 
     @property
@@ -93,13 +93,13 @@ class ModelResults(msgspec.Struct, frozen=True):
 
     @property
     def noise_beside_gates(self) -> Mapping[str, Mapping[str, object]]:
-        """The noise by metric, and what it does to the suite's gate if it sets one."""
+        """The noise by metric, and its effect on the suite's gate, if any."""
         limits = {metric: gate.bound.limit for metric, gate in self.gates.items()}
         return {metric: noise_facts(noise, limits.get(metric)) for metric, noise in self.noise.items()}
 
 
 def noise_facts(noise: Noise, gate: float | None) -> Mapping[str, object]:
-    """Return the noise of a mean by the results file's names; `gate` is the suite's, if it sets one."""
+    """Return the noise of a mean by the results file's names; `gate` is the suite's, if any."""
     names = ("runs", "samples", "of", "mean", "sd", "smallest_drop")
     facts = {**{name: getattr(noise, name) for name in names}, "gate_1_in_100": noise.gate}
     if gate is None:
@@ -108,7 +108,7 @@ def noise_facts(noise: Noise, gate: float | None) -> Mapping[str, object]:
 
 
 class Computed(msgspec.Struct, frozen=True):
-    """Scores of what costs nothing, on the samples that were looked at: what a model has to beat."""
+    """Scores of an answer that costs nothing, on the samples of this run: a model has to beat them."""
 
     name: str
     """`first three lines`."""
@@ -134,7 +134,7 @@ class JobResults(msgspec.Struct, frozen=True):
     trained_tokens: int | None
     """How many tokens were trained on, over all epochs; None if the API doesn't tell."""
     cost_usd: float | None
-    """What it cost by the suite's price; None if it states none for training, or if the tokens aren't told."""
+    """Its cost by the suite's price; None without a price for training, or if the tokens aren't told."""
     differences: tuple[str, ...] = ()
     """How the API says that it trained otherwise than the suite asks."""
     metrics: tuple[Mapping[str, float | None], ...] = ()

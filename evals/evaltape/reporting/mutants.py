@@ -1,4 +1,4 @@
-"""What the gates of a model notice of mutants, as lines of a terminal: a table, operators by gates, and what follows."""
+"""How the gates of a model notice mutants, as lines of a terminal: a table, operators by gates, and conclusions."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -111,7 +111,7 @@ def _block(study: Study, gates: Sequence[Bound], names: dict[str, str], first: i
 
 
 def _group_headings(gates: Sequence[Bound], widths: Sequence[int]) -> str:
-    """Return what gates belong to, each over the first of its columns."""
+    """Return the groups of gates, each over the first of its columns."""
     line = ""
     for group, members in groupby(zip(gates, widths, strict=True), lambda pair: pair[0].group):
         width = sum(width for _, width in members) - GAP

@@ -18,7 +18,7 @@ def shown(value: float | None, metric: MetricFacts, signed: bool = False) -> str
 
 
 def interval(estimate: Interval | Difference | None, metric: MetricFacts, beside: float | None = None) -> str:
-    """Return both ends of an interval: `0.35 to 0.40`; what is known where equal scores give no end."""
+    """Return both ends of an interval: `0.35 to 0.40`; the known part where equal scores give no end."""
     return NONE if estimate is None else ends_of(estimate, metric.decimals, beside)
 
 

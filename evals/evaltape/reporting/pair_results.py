@@ -53,7 +53,7 @@ class AgainstModel(msgspec.Struct, frozen=True):
     dropped: int = 0
     """Samples that were only there then."""
     changed: int = 0
-    """Samples whose input or references differ."""
+    """Samples with another input or other references."""
     why: str = ""
     """Why it isn't compared; empty if it is."""
     is_unchanged: bool = False

@@ -40,7 +40,7 @@ def shown(config: "pytest.Config", recorder: "RecorderProcess | None") -> Iterat
 
 
 def announce_wait(config: "pytest.Config", recorder: "RecorderProcess | None") -> None:
-    """Say what a session that ended early still waits for."""
+    """Name the calls that a session waits for after its early end."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if recorder is not None and recorder.is_running and recorder.tally.in_flight and reporter and reporter.verbosity >= 0:
         calls = counted(recorder.tally.in_flight, "call")
@@ -118,7 +118,7 @@ class Rate:
             self._seen.popleft()
 
     def left_s(self, calls: int) -> float | None:
-        """Seconds that so many further calls take; None where none has ended of late."""
+        """Seconds that so many further calls take; None if no call has ended of late."""
         (start, before), (now, done) = self._seen[0], self._seen[-1]
         return calls * (now - start) / (done - before) if done > before else None
 
@@ -131,7 +131,7 @@ def live_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
 
 
 def log_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
-    """The same for a log: a line for all calls, and one per job."""
+    """The same for a log: a line for all calls, and a line per job."""
     lanes = _asked(tally)
     models = ": " + "; ".join(map(_lane, lanes)) if len(lanes) > 1 else ""
     return [*([_summary(tally, rate, stopping) + models] if lanes else []), *_jobs(tally)]

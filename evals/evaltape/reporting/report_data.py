@@ -41,7 +41,7 @@ MOST_MISSED = 2
 
 
 def report_data(results: Results) -> Data:
-    """Return what the page shows of a session."""
+    """Return the page's content on a session."""
     return {"suites": [_suite(suite, results) for suite in failed_first(results)]}
 
 

@@ -1,1 +1,1 @@
-"""How an API is asked: its address and key, the client, and what failed."""
+"""How an API is asked: its address and key, the client, and failures."""

@@ -1,4 +1,4 @@
-"""Where a model is asked, and with which key: what the suite says, or else the environment."""
+"""Where a model is asked, and with which key: by the suite, or else by the environment."""
 
 import os
 
@@ -12,9 +12,9 @@ HEADERS_VARIABLE = "OPENAI_CUSTOM_HEADERS"
 
 
 def base_url_of(model: Model) -> str:
-    """Return the address of a model's API. Raises `UserError` for one that can't be asked at.
+    """Return the address of a model's API. Raises `UserError` for an address that can't be asked at.
 
-    The suite's `base_url` comes first, then the environment's; an empty variable is as good as none.
+    The suite's `base_url` comes first, then the environment's; an empty variable counts as unset.
     """
     named = os.environ.get(URL_VARIABLE, "").strip()
     if model.base_url:
@@ -43,10 +43,10 @@ def custom_headers_kept_from(url: str) -> list[str]:
 
 
 def key_of(model: Model, url: str) -> str:
-    """Return the key that a model is asked with at `url`; empty if none is sent. Raises `UserError` if one is missing.
+    """Return the key that a model is asked with at `url`; empty if no key is sent. Raises `UserError` for a missing key.
 
-    A server on this machine gets a key only if the suite names a variable: it usually needs none, and it may not be the
-    one that the key is for.
+    A server on this machine gets a key only if the suite names a variable: it usually needs no key, and it may not be the
+    server that the key is for.
     """
     if model.api_key_env is None and is_local(url):
         return ""

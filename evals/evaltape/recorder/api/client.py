@@ -52,7 +52,7 @@ class Endpoint:
     """The client for one address and key, and the two ways to ask it."""
 
     def __init__(self, base_url: str, key: str, timeout_s: float) -> None:
-        """`key` is empty if none is sent; `timeout_s` is that of a whole call, from its start to its answer's last byte."""
+        """`key` is empty if no key is sent; `timeout_s` holds for a whole call, from its start to its answer's last byte."""
         self.base_url = base_url
         self.key = key
         self.timeout_s = timeout_s
@@ -236,10 +236,10 @@ class Endpoint:
 
 
 class NoCookies(CookieJar):
-    """Keeps no cookie, so that none is sent: they identify the caller, and looking after them costs every call time."""
+    """Keeps no cookie, so that no cookie is sent: they identify the caller, and looking after them costs every call time."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Take none from an answer."""
+        """Take no cookie from an answer."""
 
 
 def endpoint_of(model: Model, timeout_s: float) -> Endpoint:
@@ -276,7 +276,7 @@ async def _deadline(limit_s: float) -> AsyncIterator[None]:
 
 
 def _code_of(error: Any) -> str | None:
-    """Return what an API's error calls itself: its code, else its type."""
+    """Return the name of an API's error: its code, else its type."""
     kind = error.body.get("type") if isinstance(error.body, dict) else None
     codes = [it for it in (error.code, kind) if isinstance(it, str)]
     return next((it for it in codes if it in NO_MONEY_CODES), codes[0] if codes else None)
@@ -307,7 +307,7 @@ def _chat_exchange(raw: Any) -> Answered:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from, down to what the client and its transport began with."""
+    """Yield an error and its causes, down to the first error of the client and its transport."""
     link: BaseException | None = error
     while link is not None:
         yield link

@@ -1,4 +1,4 @@
-"""Calls that failed: what the API said, whether to try again and when, and whether the call may have been billed."""
+"""Calls that failed: the words of the API, whether to try again and when, and whether the call may have been billed."""
 
 import datetime
 import email.utils
@@ -32,7 +32,7 @@ _ASKED_OF_LIMIT = re.compile(
     r"limit:? ?([\d,]+).{0,80}?requested:? ?([\d,]+)|requested:? ?([\d,]+).{0,80}?limit:? ?([\d,]+)", re.I
 )
 _WORDS = ("message", "detail", "error", "error_description", "msg", "title")
-"""Where APIs say what is wrong: OpenAI's, FastAPI's, and others."""
+"""Where APIs put their reasons: OpenAI's, FastAPI's, and others."""
 _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -132,7 +132,7 @@ def _moment(text: str) -> datetime.datetime:
 
 
 def words_of(body: Any, otherwise: str = "") -> str:
-    """Return the words in the body of an error, in any form that APIs use; `otherwise` if there are none."""
+    """Return the words in the body of an error, in any form that APIs use; `otherwise` without words."""
     text = message_in(body)
     if not text and body not in (None, "", {}, []):
         text = _TITLE.search(body)[1].strip() if isinstance(body, str) and _TITLE.search(body) else ""  # type: ignore[index]
@@ -141,7 +141,7 @@ def words_of(body: Any, otherwise: str = "") -> str:
 
 
 def message_in(body: Any) -> str:
-    """Return the message in a body, if it stands where APIs put one; else nothing."""
+    """Return the message in a body, if it stands where APIs put it; else nothing."""
     return _words(body).strip()
 
 

@@ -17,11 +17,11 @@ class Notice(msgspec.Struct, frozen=True):
     date: str | None = None
     """As the API states it."""
     problem: str | None = None
-    """Why it states none."""
+    """Why it states no date."""
 
     @property
     def days(self) -> int | None:
-        """Days that are left, under 0 when it is past; None if no date is stated, or it isn't one."""
+        """Days that are left, under 0 when it is past; None without a valid date."""
         try:
             return (datetime.date.fromisoformat((self.date or "")[:10]) - datetime.date.today()).days
         except ValueError:

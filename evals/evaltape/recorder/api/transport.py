@@ -1,4 +1,4 @@
-"""The HTTP client beneath OpenAI's: bounded answers, no redirect of what is paid for, no key unless there is one.
+"""The HTTP client beneath OpenAI's: bounded answers, no redirect of paid calls, no empty key.
 
 Its transport is aiohttp: a call takes two thirds of the time that it takes with httpx2's own.
 """
@@ -36,7 +36,7 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
     """An `httpx2.AsyncClient` that reads at most `most_bytes` of an answer, unpacked, and raises `AnswerTooLarge` beyond."""
 
     def __init__(self, *, sends_key: bool, most_bytes: int, is_direct: bool, **options: Any) -> None:
-        """`is_direct`: no proxy is used, so those of the environment needn't be usable. Raises `UnusableProxy`."""
+        """`is_direct`: no proxy is used, so the environment's needn't be usable. Raises `UnusableProxy`."""
         self._sends_key = sends_key
         self._most_bytes = most_bytes
         self._is_direct = is_direct
@@ -57,7 +57,7 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Send a request and read its answer.
 
-        A redirected POST is not followed: the place it leads to would be paid, and what came back may be another call's.
+        A redirected POST is not followed: the place it leads to would be paid, and the answer may be another call's.
         """
         if not self._sends_key:
             del request.headers["authorization"]
@@ -92,7 +92,7 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
 
 
 def _unpacked(response: httpx2.Response, content: bytes) -> httpx2.Response:
-    """Return a response that was read in parts as one that was read at once."""
+    """Return a response that was read in parts as if it had been read at once."""
     hidden = ("content-encoding", "content-length", "transfer-encoding")
     whole = httpx2.Response(
         status_code=response.status_code,
@@ -138,5 +138,5 @@ def _session(transport: Any) -> aiohttp.ClientSession:
 
 
 def timeouts(connect_s: float) -> httpx2.Timeout:
-    """Return the client's own limits: on connecting alone, since the whole call has one around it."""
+    """Return the client's own limits: on connecting alone, since the whole call has a limit around it."""
     return httpx2.Timeout(None, connect=connect_s)

@@ -1,4 +1,4 @@
-"""Which requests of a batch a later session may still want: those of samples that this one doesn't ask for."""
+"""Which requests of a batch a later session may still want: requests for samples that this session doesn't ask for."""
 
 from collections.abc import Iterable
 

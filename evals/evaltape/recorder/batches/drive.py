@@ -67,7 +67,7 @@ class Drive:
         wait_s: float,
         command: str,
     ) -> None:
-        """`until` is by the monotonic clock, `wait_s` what the user set, `command` what collects."""
+        """`until` is by the monotonic clock, `wait_s` what the user set, `command` the command that collects."""
         self.lane = lane
         self.recorder = recorder
         self.submissions = workspace.submissions
@@ -115,11 +115,11 @@ class Drive:
         calls.clear()
 
     def note(self, text: str) -> None:
-        """Tell what the user should know."""
+        """Tell the user a note."""
         self.recorder.tally.notes.append(f"{self.lane.model.key}: {text}")
 
     def show(self, text: str) -> None:
-        """Show what is waited for."""
+        """Show the batches that are waited for."""
         self.recorder.show_batch(self.lane.model.key, text)
 
     def _name(self, calls: Iterable[Call]) -> None:
@@ -131,7 +131,7 @@ class Drive:
         self._asked = tuple(self._calls)
 
     def _take(self, names: set[str]) -> dict[str, Call]:
-        """Take the calls of these names from those that are in no batch yet."""
+        """Take the calls of these names from the calls that are in no batch yet."""
         return {name: self._calls.pop(name) for name in list(self._calls) if name in names}
 
     # ------------------------------------------------------------ batches that there are
@@ -151,7 +151,7 @@ class Drive:
                 await self._look_into(batch, None)
 
     async def _of_submission(self, submission: Submission, listed: dict[str, RemoteBatch]) -> RemoteBatch | None:
-        """Return the batch of an entry; None if the API surely has none, and the entry is removed."""
+        """Return the batch of an entry; None if the API surely has no such batch, and the entry is removed."""
         if submission.id is not None:
             try:
                 return listed.get(submission.id) or await self.host.look_at(submission.id)

@@ -45,7 +45,7 @@ class RemoteBatch(msgspec.Struct, frozen=True):
 
     @property
     def was_refused(self) -> bool:
-        """Whether the API asked none of it."""
+        """Whether the API asked nothing of it."""
         return phase_of(self.status) is Phase.FAILED and self.status.lower() != "expired"
 
     @property
@@ -87,7 +87,7 @@ def _is_of(batch: RemoteBatch, suite: str, model: str) -> bool:
 
 
 def _read_batch(value: Any) -> RemoteBatch:
-    """Read a batch from an API's JSON, leniently. Raise `CallFailed` for an answer that isn't one."""
+    """Read a batch from an API's JSON, leniently. Raise `CallFailed` for an answer that is no batch."""
     if not isinstance(value, dict) or not isinstance(value.get("id"), str) or not isinstance(value.get("status"), str):
         raise CallFailed("the answer is no batch")
     counts, metadata, created = value.get("request_counts"), value.get("metadata"), value.get("created_at")

@@ -2,7 +2,7 @@
 
 A request's `custom_id` names the recording that its answer makes, and the request itself by a digest, as in
 `chats/gpt-4o-mini/13829853.repeat-2@9f86d081884c7d65`: suite, model, sample and repeat. An output file holds no requests, so
-the digest alone says whether an answer is one to today's.
+the digest alone says whether an answer is for today's request.
 """
 
 import json
@@ -30,12 +30,12 @@ class CallName(msgspec.Struct, frozen=True):
 
 
 def custom_id(lane: Lane, ask: Ask, body: dict[str, Any]) -> str:
-    """Return what stands in the line of a request, and of its answer."""
+    """Return the `custom_id` in the line of a request, and of its answer."""
     return f"{lane.model.suite}/{ask.name}@{digest_of(body)}"
 
 
 def call_name(text: str) -> CallName | None:
-    """Return the call that a `custom_id` names; None if it is none of ours."""
+    """Return the call that a `custom_id` names; None if it isn't ours."""
     found = _CUSTOM_ID.fullmatch(text)
     return CallName(found[1], found[2], text.rpartition("@")[0]) if found else None
 
@@ -53,7 +53,7 @@ class Reply(msgspec.Struct, frozen=True):
     """HTTP's; 0 where there was no response."""
     body: Any
     error: Any
-    """What the engine says beside a response, or in place of one; None for an answer."""
+    """The engine's error beside or in place of a response; None for an answer."""
 
     @property
     def is_answer(self) -> bool:
@@ -74,7 +74,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def read_reply(line: bytes | str) -> Reply:
-    """Read the line of an output or error file. Raises `ValueError` that says what is wrong with it."""
+    """Read the line of an output or error file. Raises `ValueError` with the fault."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):

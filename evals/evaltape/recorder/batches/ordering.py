@@ -96,7 +96,7 @@ async def submit(drive: "Drive", chunk: Chunk, hold: Hold) -> tuple[Submission, 
 
 
 async def _oldest(drive: "Drive", submission: Submission, batch: RemoteBatch, hold: Hold) -> tuple[Submission, RemoteBatch]:
-    """Return the batch, or an older one of the same requests by a session at the same time; ours is then cancelled."""
+    """Return the batch, or an older batch of the same requests by a session at the same time; ours is then cancelled."""
     listed = await drive.host.batches(drive.lane.model.suite, drive.lane.model.key)
     first = min(_rivals(listed, submission.digest, batch), key=lambda one: one.age)
     if first.id == batch.id:

@@ -31,7 +31,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Outputs:
-    """The replies of some files. Raises `UserError` for a file that isn't one of answers to these suites."""
+    """The replies of some files. Raises `UserError` for a file without answers to these suites."""
 
     def __init__(self, paths: Iterable[Path], suites: Mapping[str, Suite]) -> None:
         self.notes: list[str] = []
@@ -46,7 +46,7 @@ class Outputs:
         return len(self._places)
 
     def find(self, custom_id: str) -> Reply | None:
-        """Return the reply to a request; None if the files have none."""
+        """Return the reply to a request; None if the files lack it."""
         place = self._places.get(custom_id)
         if place is None:
             return None

@@ -26,7 +26,7 @@ class Written(msgspec.Struct, frozen=True):
     unwritten: int = 0
 
     def lines(self) -> Iterator[str]:
-        """Yield what a person should know of it."""
+        """Yield notes for the user."""
         if self.requests:
             yield f"  {shown(self.path)}  {counted(self.requests, 'request')}, {self.size / 1e6:,.1f} MB"
         if self.unwritten:
@@ -36,7 +36,7 @@ class Written(msgspec.Struct, frozen=True):
 def write_requests(lanes: Iterable[Lane], suites: Iterable[Suite], folder: Path) -> list[Written]:
     """Write the calls that wait in lanes, by the suite and the key of their model. Raises `UserError` if that can't be done.
 
-    The file of a model that isn't asked anything any more is removed: nobody is to pay for what it holds.
+    The file of a model that isn't asked anything any more is removed: nobody is to pay for its requests.
     """
     by_path: dict[Path, list[Lane]] = {}
     for lane in lanes:

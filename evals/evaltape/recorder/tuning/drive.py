@@ -36,9 +36,9 @@ class Assignment(msgspec.Struct, frozen=True):
     show: Callable[[str], None]
     """Receives the job's state while it is waited for."""
     retrain: bool = False
-    """Pay for a job although one of the same data, base and settings exists."""
+    """Pay for a job although the same data, base and settings have a job."""
     may_replace: bool = True
-    """Pay for a job although `job.yaml` holds one of other data, base or settings."""
+    """Pay for a job although `job.yaml` holds a job of other data, base or settings."""
     patience: Patience = Patience()
     same: str | None = None
     """The id of the same job, which another table or suite of this session has driven."""
@@ -94,7 +94,7 @@ class End(msgspec.Struct, frozen=True):
 
     state: State
     error: str | None = None
-    """The reason why there is no tuned model to ask, and the next command; None if there is one."""
+    """The reason why there is no tuned model to ask, and the next command; None with a tuned model."""
     job: RemoteJob | None = None
     served: Served | None = None
     """The tuned model, if this session has found or made its name."""
@@ -120,9 +120,9 @@ class Result(msgspec.Struct, frozen=True):
 
     state: State
     error: str | None = None
-    """The reason why there is no tuned model to ask, and the next command; None if there is one."""
+    """The reason why there is no tuned model to ask, and the next command; None with a tuned model."""
     job: str | None = None
-    """The job's id, if one is known."""
+    """The job's id, if it is known."""
     served: Served | None = None
     """The tuned model, if this session has found or made its name."""
 
@@ -181,7 +181,7 @@ class Drive:
         self.assignment.show(visible(text))
 
     def wait_for(self, job: RemoteJob) -> Waiting:
-        """Write down that the open order's job is this one; return the step that waits for it."""
+        """Write down this job as the open order's; return the step that waits for it."""
         if self.intent is not None and self.intent.job != job.id:
             self.write_intent(job=job.id)
         if self.intent is not None and self.rivals is None:

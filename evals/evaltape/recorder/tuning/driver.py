@@ -1,4 +1,4 @@
-"""Drives one fine-tuning job through the states of `states.TABLE`: it is found or ordered, waited for and recorded.
+"""Drives a fine-tuning job through the states of `states.TABLE`: it is found or ordered, waited for and recorded.
 
 Wherever a session ends, the next goes on: an order is on disk before it is sent, and its job is found by the order's id, by
 the digest in its metadata or by its training file.
@@ -50,7 +50,7 @@ class Drives:
         self._first: dict[tuple[str, str, str], tuple[PreparedJob, Result]] = {}
 
     async def drive(self, assignment: Assignment) -> Result:
-        """Drive a job; one that was driven in this session already is recorded from it, and fails with it."""
+        """Drive a job; the second drive of a job in a session is recorded from the first, and fails with it."""
         prepared, endpoint = assignment.prepared, assignment.endpoint
         key = (prepared.identity.digest, endpoint.base_url, endpoint.key)
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -129,7 +129,7 @@ def _job_of(step: Step) -> RemoteJob | None:
 
 
 def _stopped(drive: Drive, step: Step, job: RemoteJob | None, failure: Exception) -> str:
-    """Return the message for a failure outside the table, and say that a job goes on at the API if one does."""
+    """Return the message for a failure outside the table, and say if a job goes on at the API."""
     if isinstance(failure, CallFailed):
         is_refusal = isinstance(step, Looking | Ordering)
         text = failure.message + (advice(failure, drive.prepared) if is_refusal else "")

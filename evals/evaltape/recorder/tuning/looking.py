@@ -19,7 +19,7 @@ SAME = "made of the same data, base and settings"
 
 
 async def look(drive: Drive, step: Looking) -> Step:
-    """Use an existing job, look for one that was ordered, or order one."""
+    """Use an existing job, look for an ordered job, or order a job."""
     if drive.assignment.same is not None:
         return drive.wait_for(await drive.host.look(drive.assignment.same))
     recorded = drive.recorded.job
@@ -78,7 +78,7 @@ async def find_ordered(drive: Drive, step: Sent) -> Step:
 
 
 async def _use_ordered(drive: Drive, intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
-    """Go on with the job of an order of an earlier session; no step if it has ended, or isn't the one asked for now."""
+    """Go on with the job of an order of an earlier session; no step if it has ended, or isn't wanted now."""
     job, failure = await _state_of(drive, job_id, 0.0 if intent.reported else drive.patience.look_s)
     if job is None:
         assert failure is not None
@@ -160,7 +160,7 @@ async def _use_recorded(drive: Drive) -> Step | None:
 
 
 async def _use_listed(drive: Drive, seen: tuple[RemoteJob, ...]) -> Step:
-    """Use a listed job, or order one if there surely is none or another one is asked for."""
+    """Use a listed job, or order a job if there surely is no such job, or a new job is asked for."""
     try:
         found = await drive.search.find(drive.intent.files if drive.intent else ())
     except CallFailed as failure:
@@ -175,7 +175,7 @@ async def _use_listed(drive: Drive, seen: tuple[RemoteJob, ...]) -> Step:
 
 
 def _retrain(drive: Drive, found: Found) -> Step:
-    """Order another job, unless one is under way: most likely the same command was interrupted."""
+    """Order another job, unless a job is under way: most likely the same command was interrupted."""
     job = preferred([job for job in found.jobs if job.phase.is_under_way and job.phase is not Phase.PAUSED])
     if job is not None:
         drive.note(

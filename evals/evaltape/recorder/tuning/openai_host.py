@@ -17,7 +17,7 @@ PAGE = 100
 MOST_PAGES = 200
 """Pages of one listing: 20,000 jobs, files or events."""
 NO_FILTER = (400, 404, 405, 422, 501)
-"""Statuses of an API that can't filter its jobs, or has none."""
+"""Statuses of an API that can't filter its jobs, or has no jobs."""
 NO_FILE = (400, 403, 404, 405, 410, 501)
 REGISTERED_EVERY_S = 5.0
 MILLISECONDS = 1e11

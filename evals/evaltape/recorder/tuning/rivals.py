@@ -1,6 +1,6 @@
 """Two sessions at once: which of several same jobs all of them use, and which of ours is cancelled.
 
-Sessions on two machines can both find no job and both order one. Each looks again afterwards. The oldest job wins in every
+Sessions on two machines can both find no job and both order a job. Each looks again afterwards. The oldest job wins in every
 session; a session cancels its own younger job while its training hasn't begun, and never a job that isn't surely its own.
 """
 
@@ -41,7 +41,7 @@ class Rivals:
         return job.phase.is_under_way and (job.is_untrained or job.phase is not Phase.TRAINING) and not is_late
 
     async def winner(self, job: RemoteJob) -> RemoteJob:
-        """Look once; return the job to use, `job` itself or an older one, after cancelling ours if it lost.
+        """Look once; return the job to use, `job` itself or an older job, after cancelling ours if it lost.
 
         A failure to look is not an error: the next poll looks again.
         """

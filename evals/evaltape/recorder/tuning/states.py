@@ -33,7 +33,7 @@ class State(enum.Enum):
 
     @property
     def is_usable(self) -> bool:
-        """Whether there is a recorded job whose tuned model can be asked."""
+        """Whether there is a recorded job with a tuned model that can be asked."""
         return self in (State.RECORDED, State.KEPT)
 
 

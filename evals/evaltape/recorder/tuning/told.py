@@ -88,7 +88,7 @@ def _letters(name: str) -> tuple[str, str]:
 
 
 def _agree(asked: Any, stated: Any) -> bool:
-    """Whether a stated hyperparameter may be the one that was asked for: `auto`, or -1, is stated as the number it became."""
+    """Whether a stated hyperparameter may be the value that was asked for: `auto`, or -1, is stated as the number it became."""
     if stated is None or "auto" in (asked, stated) or stated == -1:
         return True
     try:

@@ -52,7 +52,7 @@ async def _state_of(drive: Drive, job_id: str) -> RemoteJob:
 
 
 async def _miss(drive: Drive, step: Waiting, failure: CallFailed) -> Step:
-    """Wait for a job that the API doesn't know for a while; end with one that stays unknown."""
+    """Wait for a job that the API doesn't know for a while; end if it stays unknown."""
     now = time.monotonic()
     since_s = step.missing_since_s or now
     if now - since_s < drive.patience.look_s:
