@@ -18,6 +18,7 @@ from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import replay_samples, stage_samples
 from evaltape.scoring.prediction import Prediction
+from evaltape.suite.advice import Advice
 from evaltape.suite.definition import Suite
 from evaltape.suite.reader import load_suite
 from hypothesis import HealthCheck, assume, given, settings
@@ -70,7 +71,7 @@ def _scored(suite: Suite, sample: Sample, answer: Answer) -> Prediction:
 
 def _recordings(folder: Path) -> Recordings:
     suite = load_suite(folder / "chats.toml")
-    return Recordings(folder / "frozen", suite, lambda model: model.served, lambda model: "pytest --record")
+    return Recordings(folder / "frozen", suite, lambda model: model.served, lambda model: Advice("pytest --record"))
 
 
 @pytest.fixture(scope="module")
