@@ -4,7 +4,7 @@ Each process that runs tests has one: the controller, which gets the findings of
 xdist's workers. The same `prediction` serves tests and gates, in recording and in replay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,6 +36,7 @@ from evaltape.workspace import Workspace, read_suites
 if TYPE_CHECKING:
     from evaltape.against.other_side import OtherSide
     from evaltape.judging.examined import Examined
+    from evaltape.mutation.assertions import Assertion
     from evaltape.mutation.model_mutants import Judged, ModelMutants
 
 Selected = list[tuple[Model, Sample]]
@@ -301,14 +302,21 @@ class Evaluation:
 
     def _mutants(self, model: Model) -> "ModelMutants":
         from evaltape.mutation.assertions import assertions_of
-        from evaltape.mutation.model_mutants import mutate_model
 
         workspace, slices = self.workspaces[model.suite], self.slices(model)
         suite = workspace.suite
         pairs = [self.paired_scores(it) for it in suite.comparisons.values() if it.candidate == model.key]
+        return self.mutated(slices.scores, list(assertions_of(slices, pairs, suite)))
+
+    def mutated(self, scores: ModelScores, assertions: "Sequence[Assertion]") -> "ModelMutants":
+        """Return how some assertions notice damage to a model's recorded answers. Raises as `mutants` does."""
+        from evaltape.mutation.model_mutants import mutate_model
+
+        model, workspace = scores.model, self.workspaces[scores.model.suite]
+        suite = workspace.suite
         return mutate_model(
-            slices.scores,
-            list(assertions_of(slices, pairs, suite)),
+            scores,
+            assertions,
             workspace.operators,
             suite.mutants.noticed_at if suite.mutants else None,
             {metric: self._judged_mutants(workspace, model, judge) for metric, judge in workspace.judged_by.items()},

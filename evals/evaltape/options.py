@@ -51,6 +51,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--repeat", metavar="N", type=int, default=1, help="with --record: ask each sample N times, to measure noise")
     add("--retiring", action="store_true", help="list which of the suites' models the API retires, and when")
     add("--mutate", action="store_true", help="damage recorded answers in known ways, show how much of it each gate notices")
+    add("--suggest", action="store_true", help="print gates to paste: what recordings speak for, and the damage each notices")
     add("--against", metavar="REF", help="compare each model with its recording at a git ref, or in a folder")
     add("--results", metavar="PATH", help="write the results as JSON")
     add("--report", metavar="PATH", help="write the report: one self-contained HTML file")
@@ -84,6 +85,7 @@ def read_settings(config: pytest.Config) -> Settings:
         answers_from=tuple(here / path for path in option.answers_from),
         estimate=option.estimate,
         retiring=option.retiring,
+        suggest=option.suggest,
         runs_nothing=runs_nothing(config),
         budget_usd=option.budget,
         repeat=option.repeat,
@@ -139,6 +141,8 @@ def _check(option: Any) -> None:
         raise UserError("--record asks every sample again, --record-missing only what has no recording: use one of them")
     if option.mutate:
         _check_mutate(option)
+    if option.suggest:
+        _check_suggest(option)
     _check_engines(option)
     if option.retrain and not option.record:
         raise UserError("--retrain starts a new fine-tuning job, which only --record may: add --record")
@@ -195,6 +199,22 @@ def _check_mutate(option: Any) -> None:
     for name, (is_given, what) in others.items():
         if is_given:
             raise UserError(f"--mutate damages recorded answers to see which gate notices, {name} {what}: use one of them")
+
+
+def _check_suggest(option: Any) -> None:
+    """Refuse options beside `--suggest` that can't be combined with it: it reads the recordings of all samples."""
+    others = {
+        "--record": option.record,
+        "--record-missing": option.record_missing,
+        "--estimate": option.estimate,
+        "--retiring": option.retiring,
+        "--mutate": option.mutate,
+        "--against": option.against is not None,
+        "--snapshot-update": getattr(option, "update_snapshots", False),
+        f"--samples {option.samples}": option.samples is not None,
+    }
+    for name in (name for name, is_given in others.items() if is_given):
+        raise UserError(f"--suggest prints gates from what is recorded of all samples, and runs no test: leave out {name}")
 
 
 def _check_files(option: Any) -> None:

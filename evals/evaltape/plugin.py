@@ -81,7 +81,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Prepare for a session that the controller alone has something to do in."""
-    if config.option.estimate or config.option.retiring or config.option.mutate or config.option.requests_to:
+    option = config.option
+    if option.estimate or option.retiring or option.suggest or option.mutate or option.requests_to:
         from evaltape.hooks.listing import start_no_workers
 
         start_no_workers(config)

@@ -36,6 +36,7 @@ def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
         answers_from=(),
         estimate=False,
         retiring=False,
+        suggest=False,
         runs_nothing=False,
         budget_usd=None,
         repeat=1,

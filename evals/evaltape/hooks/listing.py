@@ -1,4 +1,4 @@
-"""`--estimate`, `--retiring` and `--requests-to`: sessions that print a list, and run no test."""
+"""`--estimate`, `--retiring`, `--suggest` and `--requests-to`: sessions that print a list, and run no test."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -51,6 +51,8 @@ class Listing:
             return None
         if self.evaluation.settings.requests_to is not None:
             return self._write_requests(session)
+        if self.evaluation.settings.suggest:
+            return self._suggest(session)
         title = "retirement" if self.evaluation.settings.retiring else "estimate"
         selected = selected_calls(session.items)
         with as_usage_error():
@@ -89,8 +91,23 @@ class Listing:
         session.testsfailed = sum(each.unwritten for each in written)
         return True
 
+    def _suggest(self, session: pytest.Session) -> bool:
+        from evaltape.hooks.suggesting import suggest
+        from evaltape.reporting.suggestion import suggestion_lines
+
+        with as_usage_error():
+            if not self.evaluation.workspaces:
+                self.open()
+            models = mutant_models(session.items, self.evaluation)
+            for workspace in self.evaluation.workspaces.values():
+                found = {it.key: suggest(self.evaluation, it) for it in models if it.suite == workspace.name}
+                if found:
+                    lines = suggestion_lines(found, workspace.suite.models)
+                    _print(session.config, f"suggested gates: {workspace.name}", lines, in_one_piece=True)
+        return True
+
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """`--estimate` and `--retiring` run no test; exit 0."""
+        """`--estimate`, `--retiring` and `--suggest` run no test; exit 0."""
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 
@@ -101,11 +118,12 @@ class Listing:
         return list(estimate(workspace, calls, models, self.evaluation.other_side))
 
 
-def _print(config: pytest.Config, title: str, lines: Iterable[str]) -> None:
+def _print(config: pytest.Config, title: str, lines: Iterable[str], in_one_piece: bool = False) -> None:
+    """Print lines under a title, wrapped; `in_one_piece` if they are to be pasted."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None:
         print(title, *lines, sep="\n")
         return
     reporter.write_sep("=", title)
     for line in lines:
-        print_wrapped(reporter, line)
+        (reporter.write_line if in_one_piece else lambda text: print_wrapped(reporter, text))(line)

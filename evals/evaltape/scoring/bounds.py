@@ -197,7 +197,7 @@ class Decision(msgspec.Struct, frozen=True):
         decided = (
             "" if smallest is None else f" ({found.samples:,} decide what is {smallest:.{self.metric.decimals}f} off the bound)"
         )
-        return f"{_so_many(found.pairs_to_settle(least, higher), found.samples)} would settle it{decided}"
+        return f"{so_many(found.pairs_to_settle(least, higher), found.samples)} would settle it{decided}"
 
     @property
     def remark(self) -> str:
@@ -228,7 +228,7 @@ class Decision(msgspec.Struct, frozen=True):
         return self if self.verdict == NOT_CHECKED else msgspec.structs.replace(self, verdict=NOT_CHECKED, reason="")
 
 
-def _so_many(needed: int | None, samples: int) -> str:
+def so_many(needed: int | None, samples: int) -> str:
     """Return a number of samples, rounded so that nobody takes it for exact."""
     if needed is None:
         return "no number of samples"

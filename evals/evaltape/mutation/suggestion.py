@@ -1,0 +1,151 @@
+"""Gates that recordings suggest: for each metric the mean that an unchanged model falls under once in 100 recordings.
+
+Recorded repeats say how far a mean moves by itself (`Noise.gate`). Without enough of them the end of the mean's interval takes
+that place: it is about which samples there are, so it is usually the looser of the two, and nobody measured how often it fails.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
+import msgspec
+
+from evaltape.metrics.metric import Metric
+from evaltape.mutation.assertions import Assertion
+from evaltape.mutation.findings import Noticing, OperatorStudy, Study
+from evaltape.scoring.bounds import GATE, Bound, so_many
+from evaltape.scoring.noise import ALARMS, LEAST_SAMPLES, Noise
+from evaltape.scoring.scores import ModelScores, cluster_labels
+from evaltape.scoring.statistics import interval
+
+
+class Unsuggested(msgspec.Struct, frozen=True):
+    """A metric that no gate can be suggested for, and why."""
+
+    metric: str
+    reason: str
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A gate, with what its limit rests on."""
+
+    bound: Bound
+    samples: int
+    """How many samples its mean is of."""
+    ground: str
+    """The recordings behind the limit, in a sentence."""
+    is_measured: bool
+    """Whether repeats say how often an unchanged model fails it."""
+
+    @property
+    def assertion(self) -> Assertion:
+        """The gate with the scores that decide it, for a study of mutants."""
+        return Assertion(self.bound, lambda scores: scores)
+
+
+class Suggested(msgspec.Struct, frozen=True):
+    """A suggested gate, with the damage that it notices."""
+
+    proposal: Proposal
+    noticed: tuple[str, ...]
+    """The harmful operators that it notices at the share that counts."""
+    unknown: str
+    """Why nobody knows which damage it notices; empty if that is known."""
+    more: str
+    """How many samples a gate on this metric needs to notice a further operator; empty if it notices all."""
+
+    @property
+    def metric(self) -> str:
+        """The metric that it is on."""
+        return self.proposal.bound.metric
+
+
+class Suggestion(msgspec.Struct, frozen=True):
+    """The gates that are suggested for a model."""
+
+    gates: tuple[Suggested, ...]
+    unsuggested: tuple[Unsuggested, ...]
+    operators: tuple[str, ...]
+    """The harmful operators that apply to some answer."""
+    noticed_at: float
+    """The share of damaged answers that counts."""
+    smallest: tuple[str, ...]
+    """The metrics of the smallest set of gates that notices all that any gate notices."""
+
+
+def propose(scores: ModelScores, name: str, noise: Noise | None) -> Proposal | Unsuggested:
+    """Return the gate on a metric that these recordings speak for, or why they speak for none."""
+    metric, found = scores.metrics[name], scores.interval(name)
+    lacking = scores.counted_out(name) or ("" if found else "no answer has a score")
+    if found is None or lacking:
+        return Unsuggested(name, lacking)
+    if noise is not None and noise.gate is not None:
+        answers = f"up to {noise.runs} answers each to {noise.samples:,} samples"
+        ground = f"an unchanged model fails it at most once in {1 / ALARMS:.0f} recordings, by {answers}"
+        return _proposal(scores, metric, noise.gate, ground, is_measured=True)
+    units, what = (found.samples, "samples") if found.clusters is None else (found.clusters, "clusters of samples")
+    if units < LEAST_SAMPLES:
+        return Unsuggested(name, f"{units} {what} have a score, and a gate takes {LEAST_SAMPLES}")
+    limit = _end(scores, metric)
+    if limit is None:
+        return Unsuggested(name, "its scores are all alike and have no limit, so nothing says how far a mean may fall")
+    repeats = "no repeats are recorded" if noise is None else f"only {noise.samples:,} of them asked again"
+    end = f"{1 - 2 * ALARMS:.0%} interval of the mean of {found.samples:,} samples"
+    return _proposal(scores, metric, limit, f"the end of the {end}: {repeats}, so its noise isn't known", is_measured=False)
+
+
+def suggestion(proposals: Iterable[Proposal | Unsuggested], study: Study) -> Suggestion:
+    """Return the proposed gates with what a study found that they notice."""
+    each = list(proposals)
+    gates = tuple(_suggested(it, study) for it in each if isinstance(it, Proposal))
+    return Suggestion(
+        gates,
+        tuple(it for it in each if isinstance(it, Unsuggested)),
+        tuple(it.operator for it in study.applicable),
+        study.noticed_at,
+        smallest_set({gate.metric: gate.noticed for gate in gates}),
+    )
+
+
+def smallest_set(noticed: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Return the fewest metrics whose gates notice all that any gate notices; of equal sets the first in the suite's order."""
+    found = {metric: set(operators) for metric, operators in noticed.items()}
+    everything = set[str]().union(*found.values())
+    sets = (chosen for size in range(len(found) + 1) for chosen in combinations(found, size))
+    return next(chosen for chosen in sets if set[str]().union(*(found[metric] for metric in chosen)) == everything)
+
+
+def _end(scores: ModelScores, metric: Metric) -> float | None:
+    scored = scores.scored(metric.name)
+    labels, column = cluster_labels(scores.clusters, scored), scores.column(metric.name)
+    wide = interval(column, confidence=1 - 2 * ALARMS, clusters=labels, limits=metric.bounds)
+    return wide.low if metric.higher_is_better else wide.high
+
+
+def _proposal(scores: ModelScores, metric: Metric, exact: float, ground: str, *, is_measured: bool) -> Proposal | Unsuggested:
+    """Return a gate with few decimals, rounded to the looser side; none at the metric's limit, which no mean falls under."""
+    unit: int = 10**metric.decimals
+    limit = (math.floor if metric.higher_is_better else math.ceil)(exact * unit) / unit
+    worst = metric.bounds[0 if metric.higher_is_better else 1]
+    if worst is not None and (limit <= worst if metric.higher_is_better else limit >= worst):
+        return Unsuggested(metric.name, f"its gate would be {worst:g}, the worst that a mean can be, which nothing fails")
+    bound = Bound(GATE, scores.model.suite, scores.model.key, metric.name, limit)
+    return Proposal(bound, len(scores.scored(metric.name)), ground, is_measured)
+
+
+def _suggested(proposal: Proposal, study: Study) -> Suggested:
+    unknown = next((each.reason for each in study.left_out if each.bound == proposal.bound), "")
+    pairs = [(it, one) for it in study.applicable for one in it.noticing if one.bound == proposal.bound]
+    noticed = tuple(it.operator for it, one in pairs if one.share is not None and one.share <= study.noticed_at)
+    missed = [pair for pair in pairs if pair[0].operator not in noticed]
+    return Suggested(proposal, noticed, unknown, _what_more_takes(proposal, missed, study.noticed_at) if missed else "")
+
+
+def _what_more_takes(proposal: Proposal, missed: Iterable[tuple[OperatorStudy, Noticing]], share: float) -> str:
+    """Return how many samples the next operator takes: the way from mean to gate shrinks with their square root."""
+    ways = [(one.nearness(share), operator.operator) for operator, one in missed]
+    nearness, operator = max(ways)
+    if not 0 < nearness < math.inf:
+        return "no number of samples makes it notice another"
+    needed = max(proposal.samples + 1, math.ceil(proposal.samples / nearness**2))
+    return f"{so_many(needed, proposal.samples)} would make it notice {operator}"
