@@ -123,7 +123,8 @@ class Declared:
 
     def addoption(self, *names: str, metavar: str | None = None, help: str = "", nargs: str = "", **_: Any) -> None:
         """Keep an option as a row."""
-        self.rows.append(_option(names, metavar and metavar + ("..." if nargs else ""), help))
+        shown = {"+": f"{metavar}...", "?": f"[{metavar}]"}.get(nargs, metavar)
+        self.rows.append(_option(names, shown, help))
 
 
 def _option(names: Iterable[str], metavar: Any, text: str | None, choices: Iterable[str] | None = None) -> tuple[str, str]:

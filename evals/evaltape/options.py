@@ -16,6 +16,7 @@ from evaltape.text import without_commands
 DEFAULT_CASSETTES = "cassettes"
 DEFAULT_TIMEOUT_S = "180"
 DEFAULT_PACK = 1000
+DEFAULT_HISTORY = 10
 DEFAULT_BATCH_WAIT = "1 h"
 
 
@@ -52,6 +53,14 @@ def add_options(parser: pytest.Parser) -> None:
     add("--retiring", action="store_true", help="list which of the suites' models the API retires, and when")
     add("--mutate", action="store_true", help="damage recorded answers in known ways, show how much of it each gate notices")
     add("--suggest", action="store_true", help="print gates to paste: what recordings speak for, and the damage each notices")
+    add(
+        "--history",
+        metavar="N",
+        nargs="?",
+        type=int,
+        const=DEFAULT_HISTORY,
+        help=f"list the scores of the last N commits that changed recordings (default: {DEFAULT_HISTORY})",
+    )
     add("--against", metavar="REF", help="compare each model with its recording at a git ref, or in a folder")
     add("--results", metavar="PATH", help="write the results as JSON")
     add("--report", metavar="PATH", help="write the report: one self-contained HTML file")
@@ -86,6 +95,7 @@ def read_settings(config: pytest.Config) -> Settings:
         estimate=option.estimate,
         retiring=option.retiring,
         suggest=option.suggest,
+        history=option.history,
         runs_nothing=runs_nothing(config),
         budget_usd=option.budget,
         repeat=option.repeat,
@@ -141,14 +151,13 @@ def _check(option: Any) -> None:
         raise UserError("--record asks every sample again, --record-missing only what has no recording: use one of them")
     if option.mutate:
         _check_mutate(option)
-    if option.suggest:
-        _check_suggest(option)
+    _check_lists(option)
     _check_engines(option)
     if option.retrain and not option.record:
         raise UserError("--retrain starts a new fine-tuning job, which only --record may: add --record")
     if option.repeat != 1 and not (option.record or option.record_missing or option.estimate):
         raise UserError(f"--repeat {option.repeat} asks samples again to measure noise, which only --record may: add --record")
-    for name in ("repeat", "concurrency", "samples"):
+    for name in ("repeat", "concurrency", "samples", "history"):
         value = getattr(option, name)
         if value is not None and value < 1:
             raise UserError(f"--{name} {value}: it takes a whole number from 1")
@@ -201,8 +210,12 @@ def _check_mutate(option: Any) -> None:
             raise UserError(f"--mutate damages recorded answers to see which gate notices, {name} {what}: use one of them")
 
 
-def _check_suggest(option: Any) -> None:
-    """Refuse options beside `--suggest` that can't be combined with it: it reads the recordings of all samples."""
+def _check_lists(option: Any) -> None:
+    """Refuse options beside `--suggest` and `--history` that can't be combined with them: they read what is recorded."""
+    does = {
+        "--suggest": (option.suggest, "prints gates from what is recorded of all samples"),
+        "--history": (option.history is not None, "lists the scores of earlier commits"),
+    }
     others = {
         "--record": option.record,
         "--record-missing": option.record_missing,
@@ -212,9 +225,11 @@ def _check_suggest(option: Any) -> None:
         "--against": option.against is not None,
         "--snapshot-update": getattr(option, "update_snapshots", False),
         f"--samples {option.samples}": option.samples is not None,
+        "--history": option.history is not None,
     }
-    for name in (name for name, is_given in others.items() if is_given):
-        raise UserError(f"--suggest prints gates from what is recorded of all samples, and runs no test: leave out {name}")
+    for mine, what in ((name, what) for name, (is_given, what) in does.items() if is_given):
+        for name in (name for name, is_given in others.items() if is_given and name != mine):
+            raise UserError(f"{mine} {what}, and runs no test: leave out {name}")
 
 
 def _check_files(option: Any) -> None:

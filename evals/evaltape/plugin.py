@@ -82,7 +82,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Prepare for a session that the controller alone has something to do in."""
     option = config.option
-    if option.estimate or option.retiring or option.suggest or option.mutate or option.requests_to:
+    lists = option.estimate or option.retiring or option.suggest or option.history is not None or option.requests_to
+    if lists or option.mutate:
         from evaltape.hooks.listing import start_no_workers
 
         start_no_workers(config)

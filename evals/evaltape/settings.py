@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     estimate: bool
     retiring: bool
     suggest: bool
+    history: int | None
     runs_nothing: bool
     budget_usd: float | None
     repeat: int
@@ -58,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def only_lists(self) -> bool:
         """Whether the session prints a list, and runs no test."""
-        return self.estimate or self.retiring or self.suggest or self.requests_to is not None
+        return self.estimate or self.retiring or self.suggest or self.history is not None or self.requests_to is not None
 
     @property
     def asks_api(self) -> bool:

@@ -1,6 +1,6 @@
 """The other side of a session: every model beside what was recorded of it there, each compared once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -65,7 +65,9 @@ class OtherSide:
         request = changed_request(workspace, scores.model, common, answers.requests)
         return msgspec.structs.replace(
             nothing,
-            baseline=msgspec.structs.replace(nothing.baseline, predictions=_past(workspace, answers, today, earlier)),
+            baseline=msgspec.structs.replace(
+                nothing.baseline, predictions=past_predictions(workspace, answers, today, earlier)
+            ),
             candidate=msgspec.structs.replace(nothing.candidate, predictions=today),
             samples=changes,
             request=request,
@@ -95,8 +97,8 @@ def _split(today: list[Sample], earlier: Mapping[str, Content]) -> tuple[list[Sa
     )
 
 
-def _past(workspace: Workspace, answers: Answers, today: list[Prediction], earlier: Earlier) -> list[Prediction]:
-    """Return the answers of the other side by today's metrics: equal answers have today's scores."""
+def past_predictions(workspace: Workspace, answers: Answers, today: Sequence[Prediction], earlier: Earlier) -> list[Prediction]:
+    """Return the answers of the other side by today's metrics: equal answers have the scores of `today`."""
     if not today:
         return []
     scores_calls = any(metric.is_of_call for metric in workspace.metrics.values())

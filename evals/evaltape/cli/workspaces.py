@@ -37,6 +37,7 @@ def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
         estimate=False,
         retiring=False,
         suggest=False,
+        history=None,
         runs_nothing=False,
         budget_usd=None,
         repeat=1,

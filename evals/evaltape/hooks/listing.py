@@ -1,13 +1,15 @@
-"""`--estimate`, `--retiring`, `--suggest` and `--requests-to`: sessions that print a list, and run no test."""
+"""`--estimate`, `--retiring`, `--suggest`, `--history` and `--requests-to`: sessions that print a list, and run no test."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from evaltape.errors import UserError
 from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.retirement import retirements
 from evaltape.hooks.selection import mutant_models, selected_calls, selected_models, selection
+from evaltape.names import shown
 from evaltape.options import as_usage_error
 from evaltape.recorder.api.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
@@ -53,6 +55,8 @@ class Listing:
             return self._write_requests(session)
         if self.evaluation.settings.suggest:
             return self._suggest(session)
+        if self.evaluation.settings.history is not None:
+            return self._history(session, self.evaluation.settings.history)
         title = "retirement" if self.evaluation.settings.retiring else "estimate"
         selected = selected_calls(session.items)
         with as_usage_error():
@@ -106,8 +110,30 @@ class Listing:
                     _print(session.config, f"suggested gates: {workspace.name}", lines, in_one_piece=True)
         return True
 
+    def _history(self, session: pytest.Session, most: int) -> bool:
+        from evaltape.against.history import Histories
+        from evaltape.reporting.history import history_lines
+
+        with as_usage_error():
+            if not self.evaluation.workspaces:
+                self.open()
+            workspaces = self.evaluation.workspaces
+            histories = Histories(self.evaluation.settings.root, most)
+            commits = {name: histories.commits(workspace) for name, workspace in workspaces.items()}
+            if not any(commits.values()):
+                folders = ", ".join(shown(workspace.folder) for workspace in workspaces.values())
+                raise UserError(f"--history: no commit here has recordings ({folders}). Commit them first")
+            models = mutant_models(session.items, self.evaluation)
+            for name, workspace in workspaces.items():
+                lines = [] if commits[name] else [f"No commit has recordings of it: {shown(workspace.folder)}"]
+                for model in (model for model in models if model.suite == name):
+                    moments = histories.of(model, workspace, commits[name])
+                    lines += history_lines(model.key, moments, list(workspace.metrics.values())) if moments else []
+                _print(session.config, f"history: {name}", lines)
+        return True
+
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """`--estimate`, `--retiring` and `--suggest` run no test; exit 0."""
+        """`--estimate`, `--retiring`, `--suggest` and `--history` run no test; exit 0."""
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 
