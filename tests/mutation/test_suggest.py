@@ -134,3 +134,11 @@ def test_odd_names_are_quoted_and_models_of_one_table_get_one_table() -> None:
     text = "\n".join(suggestion_lines({key: found(key) for key in models}, models))
     assert tomllib.loads(text) == {"models": {"gpt-4.1": {"gates": {"naïve f1": 0.25}}}}
     assert "# gpt-4.1-terse: " in text and "It shares [models.gpt-4.1] with a model above" in text
+
+
+def test_repeats_are_advised_for_models_that_can_be_asked_again() -> None:
+    proposal = Proposal(Bound(GATE, "chats", "small", "rouge1", 0.25), 40, "a ground", is_measured=False)
+    found = {"small": Suggestion((Suggested(proposal, (), "", ""),), (), (), 0.25, ())}
+    from_file = Model("small", "chats", "", predictions=Path("small.jsonl"))
+    assert "--repeat 5" in "".join(suggestion_lines(found, {"small": MODEL}))
+    assert "--repeat 5" not in "".join(suggestion_lines(found, {"small": from_file}))

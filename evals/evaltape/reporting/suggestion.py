@@ -32,9 +32,15 @@ def suggestion_lines(found: Mapping[str, Suggestion | str], models: Mapping[str,
         yield from _gates(suggestion, is_shared)
         for each in suggestion.unsuggested:
             yield from _comment(f"{each.metric}: no gate is suggested: {each.reason}")
-    gates = [gate for each in found.values() if not isinstance(each, str) for gate in each.gates]
-    if not all(gate.proposal.is_measured for gate in gates):
+    if any(_could_be_measured(models[key], suggestion) for key, suggestion in found.items()):
         yield from _comment(MEASURE)
+
+
+def _could_be_measured(model: Model, suggestion: Suggestion | str) -> bool:
+    """Whether a recording would measure the noise that a gate of the model's lacks; answers from a file can't be asked for."""
+    if isinstance(suggestion, str) or model.predictions is not None:
+        return False
+    return not all(gate.proposal.is_measured for gate in suggestion.gates)
 
 
 def _summary(suggestion: Suggestion) -> str:
