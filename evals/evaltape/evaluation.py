@@ -28,7 +28,7 @@ from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.settings import RECORD, Settings
-from evaltape.suite.advice import COSTS
+from evaltape.suite.advice import COSTS, Advice
 from evaltape.suite.definition import Comparison, Judge, Model
 from evaltape.text import counted, split_command
 from evaltape.workspace import Workspace, read_suites
@@ -130,8 +130,8 @@ class Evaluation:
         for metric, judge in workspace.judged_by.items() if prediction.unscored else ():
             error = self.outcomes.error_of((workspace.name, verdicts_key(model.key, judge.key), prediction.sample.id))
             if error is not None and metric in prediction.unscored:
-                command = workspace.commands.record_missing(model.kind)
-                errors[metric] = f"the judge {judge.key} gave no verdict: {error}. Not recorded; what is missing: {command}"
+                missing = Advice(workspace.commands.record_missing(model.kind), 1)
+                errors[metric] = f"the judge {judge.key} gave no verdict: {error}. Not recorded; what is missing: {missing}"
         return msgspec.structs.replace(prediction, unscored={**prediction.unscored, **errors}) if errors else prediction
 
     def _failure(self, model: Model, error: str) -> Failure:

@@ -14,12 +14,16 @@ PACKAGE = Path(evaltape.__file__).parent
 PAID = {"record_missing", "record_all", "retrain"}
 BUILT_IN = {
     # Commands of `Commands`, by module and function: each becomes an `Advice`, or stands beside its cost.
+    "evaluation.py:_with_errors": "an Advice: one call of the judge",
     "finetuning/jobs.py:job": "costs a job and its calls",
     "finetuning/jobs.py:prepare": "costs a job and its calls; to go on with one costs what is missing",
     "finetuning/teacher.py:_answers": "an Advice",
     "hooks/collect.py:_left": "LeftOver holds calls and price",
     "hooks/collect_causes.py:_remedy": "compares commands",
+    "hooks/collect_judges.py:verdict_causes": "the cause says how many calls of the judge",
     "hooks/retirement.py:retirements": "an Advice",
+    "recorder/batches/engine.py:_drive": "collects what is paid for",
+    "recorder/plan.py:_refuse_submitted": "collects what is paid for",
     "workspace.py:_loaded": "samples.suite_samples makes an Advice of it",
     "workspace.py:_to_record": "the Advice of what is missing",
     "workspace.py:_verdict": "an Advice",

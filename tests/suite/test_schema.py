@@ -32,7 +32,7 @@ BEYOND_A_SCHEMA = {
     "two models, one folder", "model and job of one name", "model called as the samples", "unknown base",
     "base without a model", "unknown candidate", "compared with itself", "an empty bound", "two bounds",
     "against an unknown metric", "not TOML", "a metric called unscored", "no epochs", "half an epoch", "unknown hyperparameter",
-    "unknown service", "answers of a mistyped model", "answers of itself", "a prompt by no folder", "a further prompt without input", "a model by the name of another with a prompt",
+    "unknown service", "service that takes a class", "answers of a mistyped model", "answers of itself", "a prompt by no folder", "a further prompt without input", "a model by the name of another with a prompt",
     "a job by the name of a model with a prompt", "a base with a prompt that isn't there", "a default address without scheme",
     "a default key for a variable", "a default gate on no metric", "an answer by no expression",
 }  # fmt: skip

@@ -57,6 +57,7 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     # What is there already will not become garbage: looking through it would take a quarter of a short run.
     gc.freeze()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Ignored where the tests themselves outlive their terminal.
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(file, stream)

@@ -107,8 +107,8 @@ class Planner:
             calls = counted(sum(one.calls for one in submitted), "call")
             raise UserError(
                 f"{shown(submissions.path)}: {names} with {calls} to {model.key} is submitted and not collected; asked again "
-                f"they would be paid twice. To give them up, cancel them at the API and delete the file. Collect them: "
-                f"{workspace.commands.record_missing()}"
+                f"they would be paid twice. To give them up, cancel them at the API and delete the file. Collect them, "
+                f"which pays for none of them again: {workspace.commands.record_missing()} --batch"
             )
 
     def _check_budget(self, place: str, model: Model, training: bool) -> None:
