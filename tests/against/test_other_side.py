@@ -140,6 +140,18 @@ def test_a_new_model_is_not_checked(repository: Project) -> None:
     assert "not checked: HEAD has no model other" in run.output
 
 
+def test_a_model_with_a_further_prompt_is_compared_by_its_name(repository: Project, api: ApiServer) -> None:
+    text = repository.suite.read_text()
+    repository.suite.write_text(re.sub(r'base_url = ".*"', f'base_url = "{api.base_url}"', text))
+    repository.extend_suite('[prompts.terse]\nuser = "Reply briefly.\\n\\n{input}"\n')
+    repository.run("evals", "-m", "baseline", "-p", "no:xdist", "--record-missing", "--snapshot-update")
+    commit(repository.root, "another prompt")
+    rewrite_answer(repository, "t01", "the red car won the race", "small-terse")
+    found = repository.results("-m", "gate", "-p", "no:xdist", "--against", "HEAD")["against"]["models"]
+    assert found["small-terse"]["rougeL"]["samples"] == 40
+    assert found["small-terse"]["rougeL"]["difference"] != 0 == found["small"]["rougeL"]["difference"]
+
+
 def test_a_new_suite_is_not_checked(repository: Project) -> None:
     suite = repository.suite.with_name("fresh.toml")
     suite.write_text(repository.suite.read_text())

@@ -40,11 +40,17 @@ class Places:
         if self.suite is None:
             return dict.fromkeys(model for model, path in self._recorded if path.endswith(SUFFIX))
         try:
-            models = {key: table.get("predictions") for key, table in self._tables["models"].items()}
+            models = {key: table.get("predictions") for key, table in self._tables["models"].items()} | self._prompted
             jobs = dict.fromkeys(self._tables.get("finetune", {}))
             return {**{key: None if path is None else self.beside(path) for key, path in models.items()}, **jobs}
         except (KeyError, TypeError, AttributeError):
             raise self._not_a_suite("models") from None
+
+    @property
+    def _prompted(self) -> dict[str, None]:
+        """The models with a further prompt: `MODEL-KEY` for each model without a prompt of its own, and each of `[prompts]`."""
+        asked = [key for key, table in self._tables["models"].items() if not {"prompt", "predictions"} & set(table)]
+        return dict.fromkeys(f"{key}-{prompt}" for key in asked for prompt in self._tables.get("prompts", {}))
 
     @cached_property
     def data(self) -> str:
