@@ -385,3 +385,10 @@ def test_replay_without_a_recording_says_how_to_record(project: Project) -> None
             "evals/suites/chats.toml: no recording of this suite in cassettes/chats yet. "
             "Record it: pytest evals --record-missing (costs 6 calls)"
         )
+
+
+def test_a_merge_conflict_is_called_one(tmp_path: Path) -> None:
+    suite = tmp_path / "talks.toml"
+    suite.write_text("<<<<<<< HEAD\n[dataset]\n=======\n[dataset]\n>>>>>>> other\n")
+    with pytest.raises(UserError, match=r"talks\.toml: holds the conflict markers of a git merge\. .*git checkout --ours"):
+        load_suite(suite)

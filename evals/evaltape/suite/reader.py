@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_lfs_pointer
+from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import is_safe_key, shown
 from evaltape.suite.definition import Dataset, Model, Suite
 from evaltape.suite.file.dataset_tables import DatasetKeys, DatasetTable
@@ -96,4 +96,5 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{shown(file)}: not a readable TOML file: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
+        refuse_conflict(file, content)
         raise UserError(f"{shown(file)}: not a readable TOML file: {visible(str(error))}") from None
