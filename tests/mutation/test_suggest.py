@@ -43,7 +43,7 @@ def test_the_example_gets_gates_that_its_suite_accepts_and_that_hold(tmp_path: P
     assert evaltape(folder, "init").exit_code == 0
     before = files_of(folder)
     run = run_forked(folder, "evals", "--suggest", "-n", "2", "-p", "no:cacheprovider")
-    assert run.exit_code == 0 and "passed" not in run.output and "gw0" not in run.output, run.output
+    assert run.exit_code == 0 and "passed" not in run.output and "workers" not in run.output, run.output
     assert files_of(folder) == before
     toml = suggested_in(run.output)
     gates = {key: table["gates"] for key, table in tomllib.loads(toml)["models"].items()}
