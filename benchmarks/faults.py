@@ -22,8 +22,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evaltape.recording import cassettes
-
 from tests.support.faults import disks
 from tests.support.faults.campaigns import KINDS, campaign
 from tests.support.faults.findings import Findings, table
@@ -97,7 +95,6 @@ def main() -> None:
     parser.add_argument("--only", default="", help="kinds whose name holds this")
     given = parser.parse_args()
     started = time.monotonic()
-    cassettes.prepare_to_write()  # What it imports can't be imported by several threads at once.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         root, wanted_faults = Path(name), dict(shares(given.count, given.only))
         bench = Bench(root, undisturbed(root / "undisturbed"), wanted_faults, given.seed, started + 60 * given.minutes)
