@@ -170,12 +170,6 @@ class Workspace:
         kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
         return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "function", "judge")}
 
-    @property
-    def answer_metrics(self) -> dict[str, Metric]:
-        """The metrics of an answer's text: all but the call's own, and verdicts, which are recorded."""
-        kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
-        return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "judge")}
-
     @cached_property
     def judged_by(self) -> dict[str, Judge]:
         """The judges by the metrics that they score."""

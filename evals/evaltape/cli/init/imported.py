@@ -45,7 +45,7 @@ def imported(config: Config, data: str, module: str) -> Imported:
         f"keep = [{', '.join(toml_text(name) for name in _kept(has_checks, has_rubrics))}]\n",
         *_prompt_tables(config.prompts, column),
         "[metrics]\n" + "".join(f"{line}\n" for line in _metric_lines(module, has_checks, has_rubrics, has_equals, has_rouge)),
-        *([_judge_table(config, column)] if has_rubrics else []),
+        *([_judge_table(config)] if has_rubrics else []),
         *_model_tables(config.providers, [name for name, there in gates.items() if there]),
     ]
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(config, column))
@@ -122,7 +122,7 @@ def _metric_lines(module: str, checks: bool, rubrics: bool, equals: bool, rouge:
         yield "rouge1 = {}"
 
 
-def _judge_table(config: Config, column: str) -> str:
+def _judge_table(config: Config) -> str:
     grader = config.grader or Provider(JUDGE, DEFAULT_MODEL)
     prompt = (
         "Decide whether the answer fulfils what is asked of it.\\n\\nThe input:\\n{input}\\n\\nThe answer:\\n{answer}\\n\\n"
