@@ -2,7 +2,7 @@
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.finetuning.leaks import duplicates, leaks
+from evaltape.finetuning.training_file import duplicates, leaks
 
 from tests.support.project import ROWS
 from tests.support.tuning import TRAINING

@@ -1,7 +1,7 @@
 """Statuses count by class: every word of every host, and words that no host has."""
 
 import pytest
-from evaltape.finetuning.phases import FilePhase, Phase, file_phase_of, phase_of
+from evaltape.finetuning.services import FilePhase, Phase, file_phase_of, phase_of
 
 WORDS = {
     Phase.WAITING: """

@@ -17,7 +17,7 @@ BUILT_IN = {
     "evaluation.py:_with_errors": "an Advice: one call of the judge",
     "finetuning/jobs.py:job": "costs a job and its calls",
     "finetuning/jobs.py:prepare": "costs a job and its calls; to go on with one costs what is missing",
-    "finetuning/teacher.py:_answers": "an Advice",
+    "finetuning/training_file.py:_answers": "an Advice",
     "hooks/collect.py:_left": "LeftOver holds calls and price",
     "hooks/collect_causes.py:_remedy": "compares commands",
     "hooks/collect_judges.py:verdict_causes": "the cause says how many calls of the judge",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from evaltape.finetuning.phases import FilePhase, Phase, file_phase_of, phase_of
+from evaltape.finetuning.services import FilePhase, Phase, file_phase_of, phase_of
 from evaltape.text import visible
 
 

@@ -9,9 +9,19 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.finetuning.identity import Identity, recipe_of, settings_difference, settings_of
 from evaltape.finetuning.intent import NAME, Intents, UnreadableIntent
-from evaltape.finetuning.recorded_job import CASSETTE, Job, Recorded, read_job, read_recorded, recorded_elsewhere
+from evaltape.finetuning.recorded_job import (
+    CASSETTE,
+    Identity,
+    Job,
+    Recorded,
+    read_job,
+    read_recorded,
+    recipe_of,
+    recorded_elsewhere,
+    settings_difference,
+    settings_of,
+)
 from evaltape.finetuning.services import ORDER_KEYS, SERVICES, Service
 from evaltape.finetuning.training_file import TrainingFile, build_training_file, build_validation_file
 from evaltape.names import shown

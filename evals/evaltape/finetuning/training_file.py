@@ -1,4 +1,4 @@
-"""The training file: the train split as chat JSONL, checked before a cent is spent.
+"""The training file: the train split, or recorded answers, as chat JSONL, checked before a cent is spent.
 
 The user prompt is exactly that of the evaluation, the reference is the assistant's turn. The bytes depend on nothing but rows,
 prompt and selection, so their SHA-256 identifies the file.
@@ -6,21 +6,106 @@ prompt and selection, so their SHA-256 identifies the file.
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.finetuning.leaks import NEAR, NGRAM, Overlap, duplicates, leaks
 from evaltape.finetuning.services import Service
 from evaltape.names import shown
+from evaltape.recording.folder import Recordings
+from evaltape.samples.answer import Answer
 from evaltape.samples.dataset import Loaded, load_training_rows
+from evaltape.samples.frozen import read_frozen
+from evaltape.samples.owner import owner_of
 from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Finetune, Split, Suite
+from evaltape.suite.advice import Advice
+from evaltape.suite.commands import Commands
+from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Split, Suite
+from evaltape.suite.reader import load_suite
 from evaltape.text import counted, listed
 
 BYTES_PER_TOKEN = 4
+NGRAM = 5
+NEAR = 0.5
+"""The least share of the shorter text's word 5-grams that makes two texts near each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A training row and the row it overlaps with."""
+
+    row: str
+    other: str
+    share: float
+    """The share of the shorter text's 5-grams that the other has, too; 1.0 only if the texts are the same."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the two texts are the same."""
+        return self.share == 1.0
+
+    def __str__(self) -> str:
+        return f"{self.row} {'is' if self.exact else f'shares {self.share:.0%} with'} {self.other}"
+
+
+def duplicates(training: Mapping[str, str]) -> list[Overlap]:
+    """Return the training rows that repeat an earlier row. `training` maps ids to texts."""
+    first: dict[tuple[str, ...], str] = {}
+    repeated = []
+    for row, text in training.items():
+        other = first.setdefault(_words(text), row)
+        if other != row:
+            repeated.append(Overlap(row, other, 1.0))
+    return repeated
+
+
+def leaks(training: Mapping[str, str], evaluated: Mapping[str, str]) -> list[Overlap]:
+    """Return for each training row that leaks the evaluated row that it is, or is nearest to. Both map ids to texts."""
+    words = {row: _words(text) for row, text in evaluated.items()}
+    same = {text: row for row, text in reversed(words.items())}
+    grams = {row: set(_grams(text)) for row, text in words.items()}
+    index: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for row, its_grams in grams.items():
+        for gram in its_grams:
+            index[gram].append(row)
+    leaking = []
+    for row, text in training.items():
+        own = _words(text)
+        overlap = Overlap(row, same[own], 1.0) if own in same else _nearest(row, set(_grams(own)), grams, index)
+        if overlap is not None:
+            leaking.append(overlap)
+    return leaking
+
+
+def _nearest(
+    row: str,
+    own: set[tuple[str, ...]],
+    grams: Mapping[str, set[tuple[str, ...]]],
+    index: Mapping[tuple[str, ...], list[str]],
+) -> Overlap | None:
+    shared = Counter(other for gram in own for other in index.get(gram, ()))
+    shares = [(count / min(len(own), len(grams[other])), other) for other, count in shared.items()]
+    share, other = max(shares, default=(0.0, ""))
+    return Overlap(row, other, min(share, 0.999)) if share >= NEAR else None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    normal = unicodedata.normalize("NFKC", text).casefold()
+    # Two texts of nothing but emoji have no words, and are not the same for that.
+    return tuple(re.findall(r"\w+", normal)) or (normal.strip(),)
+
+
+def _grams(words: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    return zip(*(words[start:] for start in range(NGRAM)), strict=False)
+
+
+# ---------------------------------------------------------------- the file
 
 
 class TrainingFile(msgspec.Struct, frozen=True):
@@ -94,8 +179,6 @@ def build_training_file(
     if job.recorded is None:
         rows, remarks = _training_samples(suite, job, job.train)
     else:
-        from evaltape.finetuning.teacher import recorded_rows
-
         rows, remarks = recorded_rows(suite, job, job.recorded, cassettes)
     leaking = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
     exact = {overlap.row: overlap for overlap in leaking if overlap.exact}
@@ -182,3 +265,66 @@ def problem_of(line: str, roles: list[str], longest_tokens: int = Service().long
     if size > longest_tokens * BYTES_PER_TOKEN:
         return f"about {size // BYTES_PER_TOKEN:,} tokens ({size:,} bytes); the API takes {longest_tokens:,} tokens"
     return None
+
+
+# ---------------------------------------------------------------- recorded answers to train on
+
+
+def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassettes: Path) -> Loaded:
+    """Return the frozen samples of a teacher's suite with its answers as their references, and remarks on them.
+
+    Answers that were cut at the length limit are left out. Raises `UserError` for answers that are missing or failed, and
+    for samples without a column that the job's prompt names.
+    """
+    place = f'{shown(suite.file)}: [finetune.{job.key}.train] recorded = "{teacher.suite}/{teacher.model}"'
+    folder = cassettes / teacher.suite
+    file = owner_of(folder)
+    if file is None:
+        raise UserError(f"{place}: {shown(folder)} holds no recording whose suite is at hand; record that suite first")
+    of = load_suite(file)
+    if teacher.model not in of.models:
+        raise UserError(f"{place}: {shown(file)} has no such model. It has: {', '.join(of.models)}")
+    samples = _selected(read_frozen(folder).samples, job)
+    _check_columns(place, of, samples, job.base)
+    answers = _answers(of, folder, teacher.model, samples)
+    whole = [pair for pair in answers if not pair[1].truncated]
+    rows = [
+        Sample(sample.id, sample.input, (answer.text,), sample.columns) for sample, answer in whole if answer.failure is None
+    ]
+    failed = [(sample, answer) for sample, answer in whole if answer.failure is not None]
+    if failed:
+        more = f" (and {counted(len(failed) - 1, 'further answer')} likewise)" if len(failed) > 1 else ""
+        raise UserError(f"{place}: no answer to sample {failed[0][0].id}{more}: {failed[0][1].failure}")
+    cut = [sample.id for sample, answer in answers if answer.truncated]
+    remarks = [f"{counted(len(rows), 'answer')} of {teacher.model} to train on, recorded by suite {teacher.suite}"]
+    if cut:
+        remarks.append(f"{counted(len(cut), 'answer')} left out, cut at the length limit: {listed(cut)}")
+    return rows, remarks
+
+
+def _answers(suite: Suite, folder: Path, key: str, samples: list[Sample]) -> list[tuple[Sample, Answer]]:
+    from evaltape.finetuning.jobs import Jobs  # Which builds training files.
+
+    commands = Commands(["evals"], suite.file)
+    jobs = Jobs(suite, folder, lambda: samples, commands)
+    recordings = Recordings(folder, suite, jobs.served, lambda model: Advice(commands.record_missing(model.kind)))
+    return [(sample, recordings.answer(suite.models[key], sample)) for sample in samples]
+
+
+def _check_columns(place: str, of: Suite, samples: list[Sample], base: Model) -> None:
+    for column in sorted(base.prompt.columns - {"input"}):
+        without = next((sample for sample in samples if column not in sample.columns), None)
+        if without is not None:
+            raise UserError(
+                f"{place}: the job's prompt names the column {column!r}, which sample {without.id} was frozen without. Name it "
+                f"in keep under [dataset] of {shown(of.file)}, and record that suite again: its calls stay recorded"
+            )
+
+
+def _selected(samples: list[Sample], job: Finetune) -> list[Sample]:
+    count = min(job.train.samples or len(samples), len(samples))
+    if job.train.seed is None:
+        return samples[:count]
+    from evaltape.samples.hub import shuffled
+
+    return [samples[number] for number in shuffled(len(samples), job.train.seed, count)]

@@ -6,8 +6,7 @@ import msgspec
 
 from evaltape.errors import UserError
 from evaltape.finetuning.host import Api
-from evaltape.finetuning.phases import Phase, phase_of
-from evaltape.finetuning.services import Service
+from evaltape.finetuning.services import Phase, Service, phase_of
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import CallFailed, words_of
 from evaltape.recorder.batches.lines import URL

@@ -7,7 +7,7 @@ import msgspec
 
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent, UnreadableIntent
-from evaltape.finetuning.phases import Phase
+from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.drive import Drive, End, Looking, Ordering, Sent, Step
 from evaltape.recorder.tuning.search import Found, preferred

@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 from evaltape.finetuning.host import Api, Event, FileState, Host, Listing, Order, RemoteJob, Upload
-from evaltape.finetuning.phases import FilePhase, Phase, phase_of
 from evaltape.finetuning.recorded_job import read_metrics, token_count
-from evaltape.finetuning.services import Service
+from evaltape.finetuning.services import FilePhase, Phase, Service, phase_of
 from evaltape.recorder.api.failures import CallFailed, message_in, words_of
 
 JOBS = "/fine_tuning/jobs"

@@ -9,7 +9,7 @@ from evaltape.finetuning import host as hosts
 from evaltape.finetuning.host import FileState, RemoteJob, Upload
 from evaltape.finetuning.intent import Intent, new_intent
 from evaltape.finetuning.jobs import epochs_of
-from evaltape.finetuning.phases import FilePhase
+from evaltape.finetuning.services import FilePhase
 from evaltape.finetuning.training_file import TrainingFile
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.api.shutdown_dates import ask

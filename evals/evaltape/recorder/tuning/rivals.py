@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from evaltape.finetuning.host import Host, RemoteJob
 from evaltape.finetuning.intent import Intent
-from evaltape.finetuning.phases import Phase
+from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.asking import Patience
 from evaltape.recorder.tuning.search import Found, Search

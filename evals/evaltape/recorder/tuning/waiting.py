@@ -6,7 +6,7 @@ import time
 import msgspec
 
 from evaltape.finetuning.host import RemoteJob
-from evaltape.finetuning.phases import Phase
+from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.drive import Drive, End, Looking, Step, Succeeded, Waiting
 from evaltape.recorder.tuning.ordering import hold_what_is_told
