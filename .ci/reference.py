@@ -26,7 +26,7 @@ from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Model
-from evaltape.suite.file import reference
+from evaltape.suite.file import schema as suite_file
 
 REACHED = (Model, Answer, Failure, Decision, Interval, Difference, Pair)
 """Types that a test reaches from the public ones."""
@@ -260,15 +260,15 @@ def _members(it: type) -> Iterator[tuple[str, str]]:
 def _suite() -> Iterator[str]:
     yield "## The suite file"
     yield "[The suite file](suite.md) shows each table in use. A key without a default may be left out unless it is required."
-    tables = reference.key_tables()
+    tables = suite_file.key_tables()
     order = list(tables)
     for place, table in sorted(tables.items(), key=lambda each: (order.index(_top(each[0], order)), each[0])):
         yield f"### `[{place}]`"
         yield table
     yield "### Metrics"
-    yield reference.metrics_table()
+    yield suite_file.metrics_table()
     yield "### Options of metrics"
-    yield reference.options_table()
+    yield suite_file.options_table()
 
 
 def _top(place: str, places: list[str]) -> str:

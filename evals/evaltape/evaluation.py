@@ -28,7 +28,7 @@ from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.settings import RECORD, Settings
-from evaltape.suite.advice import COSTS, Advice
+from evaltape.suite.commands import COSTS, Advice
 from evaltape.suite.definition import Comparison, Judge, Model
 from evaltape.text import counted, split_command
 from evaltape.workspace import Workspace, read_suites

@@ -25,7 +25,6 @@ from evaltape.recording.free_ways import free_way
 from evaltape.recording.lock import locked, unwritable
 from evaltape.recording.submissions import Submissions
 from evaltape.recording.unfinished import read_unfinished
-from evaltape.samples.advice import advise, called_models
 from evaltape.samples.answer import Answer
 from evaltape.samples.dataset import Loaded, split_file
 from evaltape.samples.frozen import discard, is_staged
@@ -36,10 +35,9 @@ from evaltape.scoring.grounds import Ground
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.slices import slice_values
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
-from evaltape.suite.advice import Advice
-from evaltape.suite.commands import Commands
+from evaltape.suite.commands import Advice, Commands, advise, called_models
+from evaltape.suite.cost import batch_price
 from evaltape.suite.definition import Judge, Model, Suite
-from evaltape.suite.pricing import batch_price
 from evaltape.suite.reader import load_suite, refuse_equal_names
 
 if TYPE_CHECKING:

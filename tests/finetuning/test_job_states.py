@@ -15,7 +15,7 @@ from evaltape.recorder.outcomes import Outcomes
 from evaltape.recorder.tuning.drive import Assignment, Drive
 from evaltape.recorder.tuning.ordering import most_usd
 from evaltape.recorder.tuning.states import State
-from evaltape.suite.pricing import training_tokens
+from evaltape.suite.cost import training_tokens
 from evaltape.text import usd
 
 from tests.support.recording import add_lane

@@ -9,7 +9,7 @@ import pytest
 from evaltape.errors import UserError
 from evaltape.finetuning.services import Service
 from evaltape.finetuning.training_file import build_training_file, build_validation_file, problem_of
-from evaltape.suite.pricing import MOST_EPOCHS
+from evaltape.suite.cost import MOST_EPOCHS
 
 from tests.support.project import ROWS
 from tests.support.tuning import TRAINING

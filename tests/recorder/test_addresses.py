@@ -5,8 +5,8 @@ import re
 import pytest
 from evaltape.errors import UserError
 from evaltape.recorder.api.address import base_url_of, key_of
-from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
+from evaltape.suite.endpoint import is_local
 
 from tests.support.asking import answer, failure
 from tests.support.project import Project

@@ -10,9 +10,8 @@ import pytest
 from evaltape.recorder.tally import Tally
 from evaltape.recorder.wire import Ended, Progress, decoded, encoded
 from evaltape.recording.cassettes import is_same
+from evaltape.suite.cost import MOST_USD, Usage, call_usd, most_epochs, most_tokens, read_usage
 from evaltape.suite.definition import Price
-from evaltape.suite.pricing import MOST_USD, call_usd, most_epochs, most_tokens
-from evaltape.suite.tokens import Usage, read_usage
 
 from tests.support.billing import Till, shorten_waits
 from tests.support.server import ApiServer

@@ -10,8 +10,8 @@ import pytest
 from evaltape.recorder import retries
 from evaltape.recorder.budget import Budget, Hold, OverBudget
 from evaltape.recorder.tally import Spend
+from evaltape.suite.cost import answer_limit, most_tokens
 from evaltape.suite.definition import Price
-from evaltape.suite.pricing import answer_limit, most_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule

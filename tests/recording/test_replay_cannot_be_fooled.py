@@ -18,7 +18,7 @@ from evaltape.samples.frozen import promote
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import replay_samples, stage_samples
 from evaltape.scoring.prediction import Prediction
-from evaltape.suite.advice import Advice
+from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Suite
 from evaltape.suite.reader import load_suite
 from hypothesis import HealthCheck, assume, given, settings

@@ -1,8 +1,7 @@
 """`--estimate`: what a recording would ask and cost at most, before anything is called."""
 
 import pytest
-from evaltape.suite.pricing import OVERHEAD_TOKENS
-from evaltape.suite.tokens import counter_of
+from evaltape.suite.cost import OVERHEAD_TOKENS, counter_of
 
 from tests.support.project import ROWS
 from tests.support.tuning import TRAINING

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from evaltape.errors import UserError
 from evaltape.reporting.results_json import results_json
-from evaltape.suite.file.metric_tables import METRICS
+from evaltape.suite.file.basics import METRICS
 from evaltape.suite.read_metrics import TAKEN
 
 from tests.support.metrics import metrics

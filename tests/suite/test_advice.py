@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import evaltape
-from evaltape.suite.advice import COSTS, Advice
+from evaltape.suite.commands import COSTS, Advice
 
 from tests.support.git import commit, git
 from tests.support.project import ROWS, Project

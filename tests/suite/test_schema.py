@@ -9,10 +9,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from evaltape.suite.file.basics import METRICS, OwnMetric
 from evaltape.suite.file.kinds import keys_of
-from evaltape.suite.file.metric_tables import METRICS, OwnMetric
-from evaltape.suite.file.reference import declared_tables
-from evaltape.suite.file.schema import suite_schema
+from evaltape.suite.file.schema import declared_tables, suite_schema
 
 from tests.suite.test_bad_suites import ERRORS, GOOD
 from tests.suite.test_suites import WHOLE

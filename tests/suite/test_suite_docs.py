@@ -9,8 +9,7 @@ import jsonschema
 import pytest
 from evaltape.samples.predictions_file import read_predictions
 from evaltape.suite.file.kinds import keys_of
-from evaltape.suite.file.reference import key_tables, metrics_table, options_table
-from evaltape.suite.file.schema import suite_schema
+from evaltape.suite.file.schema import key_tables, metrics_table, options_table, suite_schema
 from evaltape.suite.file.tables import SuiteTable
 from evaltape.suite.reader import load_suite
 from markdown_it import MarkdownIt

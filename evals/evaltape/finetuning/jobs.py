@@ -27,10 +27,9 @@ from evaltape.finetuning.training_file import TrainingFile, build_training_file,
 from evaltape.names import shown
 from evaltape.samples import dataset as source
 from evaltape.samples.sample import Sample
-from evaltape.suite.advice import Advice
-from evaltape.suite.commands import Commands
+from evaltape.suite.commands import Advice, Commands
+from evaltape.suite.cost import most_epochs, training_tokens
 from evaltape.suite.definition import Finetune, Model, Suite
-from evaltape.suite.pricing import most_epochs, training_tokens
 
 
 class PreparedJob(msgspec.Struct, frozen=True):

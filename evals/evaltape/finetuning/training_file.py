@@ -24,8 +24,7 @@ from evaltape.samples.dataset import Loaded, load_training_rows
 from evaltape.samples.frozen import read_frozen
 from evaltape.samples.owner import owner_of
 from evaltape.samples.sample import Sample
-from evaltape.suite.advice import Advice
-from evaltape.suite.commands import Commands
+from evaltape.suite.commands import Advice, Commands
 from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Split, Suite
 from evaltape.suite.reader import load_suite
 from evaltape.text import counted, listed

@@ -17,7 +17,7 @@ from evaltape.recorder.api.notice import Notice
 from evaltape.recorder.tally import Tally, place_of
 from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend, SuiteResults
 from evaltape.settings import REPLAY
-from evaltape.suite.pricing import most_usd
+from evaltape.suite.cost import most_usd
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:

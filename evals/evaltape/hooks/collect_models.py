@@ -32,8 +32,8 @@ from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
+from evaltape.suite.cost import batch_price, call_usd, training_usd
 from evaltape.suite.definition import CORRECTED, Model
-from evaltape.suite.pricing import batch_price, call_usd, training_usd
 from evaltape.workspace import Workspace
 
 LEAD = "first three lines"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from evaltape.errors import UserError
 from evaltape.recorder.api.notice import Notice
 from evaltape.reporting.results import Retirement
-from evaltape.suite.advice import Advice
+from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Model
 from evaltape.text import counted, visible
 from evaltape.workspace import Workspace

@@ -29,7 +29,7 @@ import asyncio
 from collections import deque
 
 from evaltape.recorder.tally import Spend
-from evaltape.suite.pricing import MOST_USD
+from evaltape.suite.cost import MOST_USD
 from evaltape.text import usd
 
 

@@ -12,8 +12,7 @@ from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recording.cassettes import Exchange
 from evaltape.scoring.prediction import read_completion
-from evaltape.suite.pricing import call_usd
-from evaltape.suite.tokens import read_usage
+from evaltape.suite.cost import call_usd, read_usage
 from evaltape.text import counted, duration
 
 if TYPE_CHECKING:

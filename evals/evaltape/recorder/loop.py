@@ -26,8 +26,8 @@ from evaltape.recorder.throttle import FIRST_LIMIT, Throttle, most_in_flight
 from evaltape.recorder.wire import CallEnd
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
+from evaltape.suite.cost import batch_price, most_usd
 from evaltape.suite.definition import Model
-from evaltape.suite.pricing import batch_price, most_usd
 from evaltape.text import duration, usd
 
 TICK_S = 0.5

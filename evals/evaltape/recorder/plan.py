@@ -33,9 +33,9 @@ from evaltape.recording.unfinished import Unfinished, read_unfinished
 from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
-from evaltape.suite.address import is_local
+from evaltape.suite.cost import LIMITS, answer_limit
 from evaltape.suite.definition import Judge, Model
-from evaltape.suite.pricing import LIMITS, answer_limit
+from evaltape.suite.endpoint import is_local
 from evaltape.text import counted, listed
 from evaltape.workspace import Workspace
 

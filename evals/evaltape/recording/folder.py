@@ -21,7 +21,7 @@ from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import read_completion, read_refused_prompt
 from evaltape.suite import prompt
-from evaltape.suite.advice import COSTS, Advice
+from evaltape.suite.commands import COSTS, Advice
 from evaltape.suite.definition import Model, Suite
 
 ENDPOINT = "/chat/completions"

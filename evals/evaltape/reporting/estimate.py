@@ -10,17 +10,18 @@ from evaltape.reporting.decidable import decidable_lines
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite import prompt
-from evaltape.suite.definition import Finetune, Model
-from evaltape.suite.pricing import (
+from evaltape.suite.cost import (
     DEFAULT_ANSWER_TOKENS,
     answer_limit,
+    bytes_of,
     call_usd,
+    counter_of,
     most_epochs,
     most_tokens,
     training_tokens,
     training_usd,
 )
-from evaltape.suite.tokens import bytes_of, counter_of
+from evaltape.suite.definition import Finetune, Model
 from evaltape.text import counted, cut, usd
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from evaltape.judging.request import as_model, judge_request
 from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
+from evaltape.suite.cost import DEFAULT_ANSWER_TOKENS, answer_limit, bytes_of, counter_of, most_tokens
 from evaltape.suite.definition import Judge, Model
-from evaltape.suite.pricing import DEFAULT_ANSWER_TOKENS, answer_limit, most_tokens
-from evaltape.suite.tokens import bytes_of, counter_of
 from evaltape.text import counted
 from evaltape.workspace import Workspace, unjudged_mutants
 

@@ -12,13 +12,12 @@ from msgspec.structs import replace
 from evaltape.errors import UserError
 from evaltape.git import restored
 from evaltape.names import shown
-from evaltape.samples.advice import advise, called_models
 from evaltape.samples.checks import check_all, check_columns
 from evaltape.samples.dataset import Loaded, fewer_rows, load_samples, split_file
 from evaltape.samples.frozen import SAMPLES, Frozen, NotFrozen, discard, is_staged, promote, read_frozen, stage
 from evaltape.samples.origin import Origin
 from evaltape.samples.sample import Sample
-from evaltape.suite.advice import Advice
+from evaltape.suite.commands import Advice, advise, called_models
 from evaltape.suite.definition import Suite
 from evaltape.suite.prompt import INPUT
 from evaltape.text import counted, listed

@@ -7,8 +7,8 @@ import msgspec
 
 from evaltape.samples.answer import Answer, Failure, Usage
 from evaltape.samples.sample import Sample
+from evaltape.suite.cost import read_usage
 from evaltape.suite.definition import Model
-from evaltape.suite.tokens import read_usage
 from evaltape.text import cut, visible
 
 

@@ -1,10 +1,16 @@
-"""The commands that messages tell people to type next: they work when pasted into a shell, with any path and id."""
+"""The commands that messages tell people to type next, with any path and id fit for a shell; and their cost."""
 
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from evaltape.names import shown
+from evaltape.suite.cost import most_usd
+from evaltape.suite.definition import Model, Suite
+from evaltape.suite.prompt import Promptable, chat_request
+from evaltape.text import counted, usd
 
 
 class Commands:
@@ -54,3 +60,61 @@ class Commands:
 
     def _pytest(self, *words: str) -> str:
         return shlex.join(["pytest", *words, *self._options])
+
+
+# ---------------------------------------------------------------- cost
+
+
+COSTS = " (costs "
+"""Stands between the command and the cost, so that the command can be told from it."""
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """A command that may call an API.
+
+    >>> str(Advice("pytest evals --record-missing", calls=6, most_usd=0.0123, free="git checkout -- cassettes/chats"))
+    'pytest evals --record-missing (costs 6 calls, at most $0.0123; free: git checkout -- cassettes/chats)'
+    >>> str(Advice("pytest evals --record-missing", calls=0))
+    'pytest evals --record-missing (costs no call)'
+    """
+
+    command: str
+    """To be pasted into a shell."""
+    calls: int | None = None
+    """How many calls it makes; None if that is unknown."""
+    most_usd: float | None = None
+    """The most that they cost; None if the suite states no price."""
+    jobs: int = 0
+    """How many fine-tuning jobs it pays for."""
+    free: str | None = None
+    """The command that has the same end without a call."""
+
+    @property
+    def cost(self) -> str:
+        """What it costs, as it follows the command."""
+        return f"{COSTS}{self._calls}{'; free: ' + self.free if self.free else ''})"
+
+    @property
+    def _calls(self) -> str:
+        if self.calls is None:
+            return "what --estimate says"
+        parts = [counted(self.jobs, "fine-tuning job")] if self.jobs else []
+        parts += [counted(self.calls, "call")] if self.calls else []
+        most = [f"at most {usd(self.most_usd)}"] if parts and self.most_usd is not None else []
+        return ", ".join([*(parts or ["no call"]), *most])
+
+    def __str__(self) -> str:
+        return self.command + self.cost
+
+
+def called_models(suite: Suite, kind: str | None = None) -> list[Model]:
+    """Return the models that are called, of a kind or of both; answers of others come from a file."""
+    return [it for it in suite.models.values() if it.predictions is None and kind in (None, it.kind)]
+
+
+def advise(command: str, calls: Iterable[tuple[Model, Promptable]], free: str | None = None) -> Advice:
+    """Return a command with what these calls cost at most; no price, if some model has none."""
+    calls = list(calls)
+    bodies = ((model, chat_request(model.served, model.prompt.render(sample), model.request)) for model, sample in calls)
+    is_priced = all(model.price is not None for model, _ in calls)
+    return Advice(command, len(calls), sum(most_usd(*call) for call in bodies) if is_priced else None, free=free)

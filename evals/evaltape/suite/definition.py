@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from evaltape.suite.file.call_tables import Price, TrainingPrice
-from evaltape.suite.file.dataset_tables import DatasetKeys, Fields
+from evaltape.suite.file.basics import DatasetKeys, Fields, Price, TrainingPrice
 from evaltape.suite.file.tables import (
     Against,
     CompareTable,

@@ -1,13 +1,17 @@
-"""Reads `[metrics]`, and every table of bounds that names metrics of the suite."""
+"""Reads `[metrics]`, `[judges]` and `[compare]`, and checks every table of bounds on metrics."""
 
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from evaltape.names import is_safe_key, nearest
-from evaltape.suite.definition import CORRECTED, Judge, MetricSpec
-from evaltape.suite.file.metric_tables import METRICS, MetricTable
-from evaltape.suite.file.place import Place
+from evaltape.suite.definition import CORRECTED, Comparison, Exam, Judge, MetricSpec, Model
+from evaltape.suite.endpoint import BESIDE, check_key, check_pattern, read_endpoint
+from evaltape.suite.file.basics import METRICS, MetricTable
+from evaltape.suite.file.reading import Place
+from evaltape.suite.file.tables import CompareTable, JudgeTable, SuiteTable
+from evaltape.suite.prompt import read_judge_prompt
+from evaltape.text import visible
 
 DEFAULT = ("rouge1", "rouge2", "rougeL")
 TAKEN = {
@@ -92,3 +96,94 @@ def _refuse_names_that_differ_by_case(names: Iterable[str], place: Place) -> Non
         other = seen.setdefault(name.lower(), name)
         if other != name:
             raise place.error(name, f"and {other!r} differ by case alone; rename one")
+
+
+# ---------------------------------------------------------------- judges
+
+
+def read_judges(suite: SuiteTable, name: str, place: Place) -> dict[str, Judge]:
+    """Return the judges by key."""
+    places = {key: place.inside(key) for key in suite.judges}
+    return {key: _judge(table, check_key(place, key), name, places[key], suite) for key, table in suite.judges.items()}
+
+
+def check_metrics(metrics: Mapping[str, MetricSpec], judges: Mapping[str, Judge], place: Place) -> None:
+    """Refuse a metric that names no judge, and a metric by the name of another's corrected mean."""
+    for metric in metrics.values():
+        if metric.judge is not None and metric.judge not in judges:
+            there = f"Judges: {', '.join(judges)}" if judges else f"Add [judges.{visible(metric.judge)}]"
+            what = f"names the judge {metric.judge!r}, which isn't there.{nearest(metric.judge, judges)} {there}"
+            raise place.error(metric.name, what)
+        corrected = f"{metric.name}{CORRECTED}"
+        if metric.judge is not None and corrected in metrics:
+            what = f"is how bounds name the mean of {metric.name} that labels correct; give the metric another name"
+            raise place.error(corrected, what)
+
+
+def check_judges(judges: Mapping[str, Judge], metrics: Mapping[str, MetricSpec], models: Iterable[Model], place: Place) -> None:
+    """Refuse a judge with a name that means something else in folders or results."""
+    folders = {**dict.fromkeys(BESIDE, "a file beside the models"), **{it.key.lower(): f"[{it.place}]" for it in models}}
+    for key in judges:
+        other = folders.get(key.lower())
+        if other is None and key in metrics and metrics[key].judge != key:
+            other = f"[metrics] {key}, which isn't its metric"
+        if other is not None:
+            raise place.error(key, f"is also the name of {other}; rename one")
+        folders[key.lower()] = f"[judges.{key}]"
+
+
+def _judge(table: JudgeTable, key: str, name: str, place: Place, suite: SuiteTable) -> Judge:
+    base_url, api_key_env, price = read_endpoint(table, place, suite.defaults)
+    if table.verdict.regex is not None:
+        check_pattern(table.verdict.regex, place.inside("verdict"))
+    return Judge(
+        key=key,
+        suite=name,
+        served=table.model,
+        prompt=read_judge_prompt(table, place),
+        verdict=table.verdict,
+        request=table.request,
+        base_url=base_url,
+        api_key_env=api_key_env,
+        price=price,
+        exam=None if table.exam is None else _exam(table.exam, place.inside("exam")),
+        unexamined=table.unexamined,
+    )
+
+
+def _exam(exam: Exam, place: Place) -> Exam:
+    if exam.labels is not None:
+        return msgspec.structs.replace(exam, labels=place.file.parent / exam.labels)
+    if exam.mutants == ():
+        raise place.error("mutants", "= []: with neither mutants nor labels it is no exam; name some of either")
+    return exam
+
+
+# ---------------------------------------------------------------- comparisons
+
+
+def read_comparisons(
+    tables: Mapping[str, CompareTable], suite: str, models: Mapping[str, Model], scored: Scored, place: Place
+) -> dict[str, Comparison]:
+    """Return the suite's comparisons by name."""
+    for key, table in tables.items():
+        _check(table, place.inside(key), models, scored)
+    return {
+        key: Comparison(name=check_key(place, key), suite=suite, **msgspec.structs.asdict(table))
+        for key, table in tables.items()
+    }
+
+
+def _check(table: CompareTable, place: Place, models: Mapping[str, Model], scored: Scored) -> None:
+    for side, key in (("baseline", table.baseline), ("candidate", table.candidate)):
+        if key not in models:
+            raise place.error(side, f"= {key!r}: no such model.{nearest(key, models)} Models: {', '.join(models)}")
+    if table.baseline == table.candidate:
+        raise place.error("candidate", f"= {table.candidate!r}: it is the baseline, too; compare two models")
+    check_bounds(table.min_gain, "min_gain", place, scored)
+    check_bounds(table.max_drop, "max_drop", place, scored)
+    if not table.min_gain and not table.max_drop:
+        raise place.error("min_gain", "is empty; it or max_drop takes a bound per metric, e.g. { rougeL = 0.05 }")
+    both = [metric for metric in table.min_gain if metric in table.max_drop]
+    if both:
+        raise place.error("max_drop", f"and min_gain both bound {both[0]}; keep one")

@@ -8,9 +8,9 @@ import msgspec
 
 from evaltape.names import nearest
 from evaltape.suite.definition import AnswerRules, Fields, Finetune, Model, RecordedAnswers, Split
-from evaltape.suite.file.dataset_tables import DatasetTable
-from evaltape.suite.file.place import Place, value_shown
-from evaltape.suite.file.reading import read_table
+from evaltape.suite.endpoint import BESIDE, check_endpoint, check_key, read_answer, read_endpoint
+from evaltape.suite.file.basics import FUNCTION, DatasetTable
+from evaltape.suite.file.reading import Place, read_table, value_shown
 from evaltape.suite.file.tables import (
     NOT_BUILT_IN,
     SERVICES,
@@ -21,11 +21,8 @@ from evaltape.suite.file.tables import (
     SplitTable,
     SuiteTable,
 )
-from evaltape.suite.file.values import FUNCTION
-from evaltape.suite.prompt import Prompt
-from evaltape.suite.read_endpoint import BESIDE, check_endpoint, check_key, read_answer, read_endpoint
+from evaltape.suite.prompt import Prompt, read_prompt
 from evaltape.suite.read_metrics import Scored, check_bounds
-from evaltape.suite.read_prompt import read_prompt
 
 MAIN, OMIT = "", "omit"
 """The key of `[prompt]` among the prompts, and the value that removes a key."""

@@ -15,15 +15,21 @@ from evaltape.errors import UserError
 from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import is_safe_key, shown
 from evaltape.suite.definition import Dataset, Model, Suite
-from evaltape.suite.file.dataset_tables import DatasetKeys, DatasetTable
-from evaltape.suite.file.place import Place
-from evaltape.suite.file.reading import read_table
+from evaltape.suite.file.basics import DatasetKeys, DatasetTable
+from evaltape.suite.file.reading import Place, read_table
 from evaltape.suite.file.tables import SuiteTable
-from evaltape.suite.read_comparisons import read_comparisons
-from evaltape.suite.read_judges import check_judges, check_metrics, read_judges
-from evaltape.suite.read_metrics import Scored, check_bounds, check_metric_names, read_metrics
+from evaltape.suite.prompt import DEFAULT_INPUT
+from evaltape.suite.read_metrics import (
+    Scored,
+    check_bounds,
+    check_judges,
+    check_metric_names,
+    check_metrics,
+    read_comparisons,
+    read_judges,
+    read_metrics,
+)
 from evaltape.suite.read_models import read_models, read_split
-from evaltape.suite.read_prompt import DEFAULT_INPUT
 from evaltape.text import visible
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evaltape.cli.init.data import Guess
 from evaltape.errors import UserError
-from evaltape.suite.address import address_problem, is_local
+from evaltape.suite.endpoint import address_problem, is_local
 
 DEFAULT_MODEL = "gpt-6-luna"
 DEFAULT_REQUEST = 'request = { reasoning_effort = "none" }    # answers at once; leave it out to let it reason'

@@ -3,8 +3,8 @@
 import os
 
 from evaltape.errors import UserError
-from evaltape.suite.address import address_problem, is_local
 from evaltape.suite.definition import Model
+from evaltape.suite.endpoint import address_problem, is_local
 
 DEFAULT_URL = "https://api.openai.com/v1"
 URL_VARIABLE, KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"

@@ -20,8 +20,8 @@ from evaltape.recorder.api.failures import NO_MONEY_CODES, Mend, headers_of, of_
 from evaltape.recorder.api.failures import CallFailed as CallFailed
 from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, is_filtered, without_identity
 from evaltape.recording.redaction import without_secrets
-from evaltape.suite.address import is_local
 from evaltape.suite.definition import Model
+from evaltape.suite.endpoint import is_local
 from evaltape.text import cut
 
 CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")

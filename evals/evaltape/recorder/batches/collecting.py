@@ -9,7 +9,7 @@ from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.lines import Reply, read_reply
 from evaltape.recorder.lane import Call
 from evaltape.recording.cassettes import BATCH
-from evaltape.suite.pricing import most_usd
+from evaltape.suite.cost import most_usd
 from evaltape.text import counted
 
 if TYPE_CHECKING:

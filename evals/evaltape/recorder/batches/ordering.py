@@ -18,7 +18,7 @@ from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.tuning.asking import surely_refused
 from evaltape.recorder.tuning.ordering import processed
 from evaltape.recording.submissions import Submission
-from evaltape.suite.pricing import most_usd
+from evaltape.suite.cost import most_usd
 from evaltape.text import counted
 
 if TYPE_CHECKING:

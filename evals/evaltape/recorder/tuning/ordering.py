@@ -19,8 +19,8 @@ from evaltape.recorder.tuning.drive import Drive, End, Order, Ordering, Sent, St
 from evaltape.recorder.tuning.rivals import cancel_untrained
 from evaltape.recorder.tuning.states import ForbiddenStep, State, check_payable
 from evaltape.recorder.tuning.told import Difference, differences
-from evaltape.suite.address import is_local
-from evaltape.suite.pricing import training_usd
+from evaltape.suite.cost import training_usd
+from evaltape.suite.endpoint import is_local
 from evaltape.text import counted, duration, usd
 
 LATEST_FILE_POLL_S = 10.0

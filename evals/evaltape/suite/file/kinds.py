@@ -6,15 +6,14 @@ The schemas keep to the common part of drafts 4 to 7: editors of TOML differ in 
 import json
 import math
 import re
+from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
-from evaltape.suite.file.numeric import is_number, number_shape, range_of
-from evaltape.suite.file.place import listed
-from evaltape.suite.file.values import MOST, Table
+from evaltape.suite.file.basics import MOST, Table
 
 Schema = dict[str, Any]
 MOST_LEVELS = 64
@@ -112,8 +111,8 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
             case inspect.IntType() | inspect.FloatType() as number:
                 return is_number(number, value)
             case inspect.VarTupleType(min_length=least):
-                listed = [value] if "single" in self.extra and isinstance(value, str) else value
-                return isinstance(listed, list) and len(listed) >= (least or 0) and _are_items(self.item, listed)
+                items = [value] if "single" in self.extra and isinstance(value, str) else value
+                return isinstance(items, list) and len(items) >= (least or 0) and _are_items(self.item, items)
             case inspect.TupleType(item_types=types):
                 kinds = [kind_of(each) for each in types]
                 return isinstance(value, list) and len(value) == len(kinds) and _ascend(kinds, value)
@@ -223,6 +222,12 @@ def _default(field: inspect.Field) -> Any:
 # ---------------------------------------------------------------- lists
 
 
+def listed(words: Iterable[str], last: str) -> str:
+    """Return `a, b or c`."""
+    *first, final = words
+    return f"{', '.join(first)} {last} {final}" if first else final
+
+
 def _are_items(item: Kind, values: list[Any]) -> bool:
     if not all(item.accepts(value) for value in values):
         return False
@@ -246,3 +251,42 @@ def _is_json(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+# ---------------------------------------------------------------- numbers
+
+
+Numeric = inspect.IntType | inspect.FloatType
+
+
+def range_of(number: Numeric) -> str:
+    """Return `a whole number from 1`; a limit that only keeps sums finite isn't told."""
+    low = "" if number.ge is None or number.ge <= -MOST else f" from {number.ge:,}"
+    low = low if number.gt is None else f" over {number.gt:,}"
+    high = "" if number.le is None or number.le >= MOST else f" to {number.le:,}"
+    high = high if number.lt is None else f" to under {number.lt:,}"
+    name = "a whole number" if isinstance(number, inspect.IntType) else "a number" if low or high else "a finite number"
+    return name + low + high
+
+
+def is_number(number: Numeric, value: Any) -> bool:
+    """Whether it is such a number; a whole number will do for any."""
+    if isinstance(value, bool) or not isinstance(value, int if isinstance(number, inspect.IntType) else int | float):
+        return False
+    return (
+        not (isinstance(value, float) and math.isnan(value))
+        and (number.ge is None or value >= number.ge)
+        and (number.gt is None or value > number.gt)
+        and (number.le is None or value <= number.le)
+        and (number.lt is None or value < number.lt)
+    )
+
+
+def number_shape(number: Numeric) -> dict[str, Any]:
+    """Return the schema of a number. A limit that is itself not valid is excluded by name."""
+    schema: dict[str, Any] = {"type": "integer" if isinstance(number, inspect.IntType) else "number"}
+    low, high = number.gt if number.ge is None else number.ge, number.lt if number.le is None else number.le
+    schema |= {} if low is None else {"minimum": low}
+    schema |= {} if high is None else {"maximum": high}
+    excluded = [limit for limit in (number.gt, number.lt) if limit is not None]
+    return schema | ({"not": {"enum": excluded}} if excluded else {})

@@ -1,8 +1,10 @@
-"""The JSON Schema of suite files, which editors of TOML complete and check by. It is made of the declared tables."""
+"""The declared tables for others: the JSON Schema for editors of TOML, and tables of keys in Markdown for documentation."""
 
 import json
+from collections.abc import Iterable, Iterator
 
-from evaltape.suite.file.kinds import Schema, kind_of_table
+from evaltape.suite.file.basics import METRICS, MetricTable, OwnMetric, Table
+from evaltape.suite.file.kinds import Key, Kind, Schema, keys_of, kind_of_table
 from evaltape.suite.file.tables import SuiteTable
 
 
@@ -15,3 +17,80 @@ def suite_schema() -> Schema:
 def schema_text() -> str:
     """Return the schema as the text of its file."""
     return json.dumps(suite_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+# ---------------------------------------------------------------- documentation
+
+
+def key_tables() -> dict[str, str]:
+    """Return a table of keys for each table of the suite file, by the name in its header, as `models.KEY`.
+
+    A table that stands in several places, as a prompt does, is there once.
+    """
+    return {place: _keys_of(table) for place, table in declared_tables()}
+
+
+def declared_tables() -> Iterator[tuple[str, type[Table]]]:
+    """Yield the tables of the suite file, each once, with the name in its header."""
+    seen: set[type[Table]] = set()
+    waiting: list[tuple[str, type[Table]]] = [("", SuiteTable)]
+    while waiting:
+        place, table = waiting.pop(0)
+        if table in seen or issubclass(table, MetricTable):
+            continue
+        seen.add(table)
+        if place:
+            yield place, table
+        waiting += [found for name, key in keys_of(table).items() for found in _inside(f"{place}.{name}".lstrip("."), key.kind)]
+
+
+def metrics_table() -> str:
+    """Return the table of metrics with their options."""
+    tables: list[type[MetricTable]] = list(dict.fromkeys([*METRICS.values(), OwnMetric]))
+    names = {table: [name for name, it in METRICS.items() if it is table] or ["NAME"] for table in tables}
+    rows = [(_coded(names[table]), _coded(keys_of(table)) or "none", _summary(table)) for table in tables]
+    return _markdown(("metric", "options", "score"), rows)
+
+
+def options_table() -> str:
+    """Return the table of all options of metrics."""
+    tables: list[type[MetricTable]] = [*METRICS.values(), OwnMetric]
+    options = {name: key for table in tables for name, key in keys_of(table).items()}
+    return _markdown(("option", "takes", "default", "meaning"), map(_row, options.values()))
+
+
+def _inside(place: str, kind: Kind) -> Iterator[tuple[str, type[Table]]]:
+    for member in kind.members:
+        if member.table is not None:
+            yield place, member.table
+        elif member.takes == "a table" and member.item.table is not None:
+            yield f"{place}.KEY", member.item.table
+        elif member.takes == "a list of tables" and member.item.table is not None:
+            yield place, member.item.table
+
+
+def _keys_of(table: type[Table]) -> str:
+    return _markdown(("key", "takes", "default", "meaning"), map(_row, keys_of(table).values()))
+
+
+def _row(key: Key) -> tuple[str, str, str, str]:
+    is_plain = isinstance(key.default, str | int | float)
+    default = "required" if key.required else f"`{json.dumps(key.default)}`" if is_plain else ""
+    return f"`{key.name}`", key.kind.takes, default, key.kind.about
+
+
+def _summary(table: type[Table]) -> str:
+    return (table.__doc__ or "").split("\n")[0]
+
+
+def _coded(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [
+        head,
+        tuple("---" for _ in head),
+        *(tuple(cell.replace("<", "&lt;").replace("|", "\\|") for cell in row) for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -8,35 +8,36 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from evaltape.suite.file.call_tables import (
+from evaltape.suite.file.basics import (
+    METRICS,
     AllowFailed,
     Answer,
     BaseUrl,
     Body,
-    GatesKey,
-    KeyVariable,
-    ModelPrice,
-    PromptTable,
-    Request,
-    SliceGates,
-    TrainingPrice,
-)
-from evaltape.suite.file.dataset_tables import DatasetTable, Samples, Seed
-from evaltape.suite.file.metric_tables import METRICS, OwnMetric
-from evaltape.suite.file.values import (
     Count,
+    DatasetTable,
     Drop,
     Function,
+    GatesKey,
     Integer,
     Json,
+    KeyVariable,
+    ModelPrice,
     Number,
+    OwnMetric,
     Positive,
+    PromptTable,
+    Request,
     Rules,
+    Samples,
+    Seed,
     Setting,
     Share,
+    SliceGates,
     Table,
     Text,
     Texts,
+    TrainingPrice,
     key,
     text,
 )
