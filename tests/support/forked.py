@@ -1,6 +1,7 @@
 """Runs pytest in processes of their own that are forked from one where the slow imports are done: as separate as a
-subprocess, ten times as fast to start. Nothing of this project is imported before the fork. Its workers and its recorder are
-forked likewise; `Project.run_in_new_interpreter` starts all of them from nothing."""
+subprocess, twenty times as fast to start. Its workers and its recorder are forked likewise; `Project.run_in_new_interpreter`
+starts all of them from nothing. Where a test shortens the recorder's waits, this project's modules are imported anew: a
+constant is changed before any other module takes it."""
 
 import gc
 import multiprocessing
@@ -35,6 +36,9 @@ SLOW_IMPORTS = [
     "_pytest.unittest",
     "_pytest.pastebin",
     "_pytest.stepwise",
+    "evaltape.plugin",
+    "evaltape.hooks.controller",
+    "evaltape.recorder.main",
 ]
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(SLOW_IMPORTS)
@@ -69,8 +73,10 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     os.chdir(folder)
     named = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = named + [path for path in sys.path if Path(path or ".").resolve() != REPOSITORY]
-    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "evaltape", "conftest")]:
+    anew = ("tests", "conftest", *(["evaltape"] if "PYTHONPATH" in environment else []))
+    for name in [name for name in sys.modules if name.split(".")[0] in anew]:
         del sys.modules[name]
+    _write_bytecode(Path(folder))
     # Plugins among the slow imports are harmless; in a run of a user's they would not be imported yet. Hypothesis' own
     # plugin is slow to import, and a user of the harness has none.
     imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
@@ -83,3 +89,15 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _write_bytecode(folder: Path) -> None:
+    """Keep compiled tests from run to run, as a user's Python does, except those of sources that were written since.
+
+    Python takes a source for unchanged if its second and its size are; a test changes one twice within a second.
+    """
+    sys.dont_write_bytecode = False
+    for compiled in folder.glob("**/__pycache__/*.pyc"):
+        source = compiled.parents[1] / f"{compiled.name.split('.')[0]}.py"
+        if not source.exists() or source.stat().st_mtime > compiled.stat().st_mtime:
+            compiled.unlink()
