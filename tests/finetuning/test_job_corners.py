@@ -263,7 +263,7 @@ def test_the_second_table_fails_with_the_first(tuning, api):
 
 def test_a_class_of_the_users_that_raises_while_it_orders_leaves_the_order_open(tuning, api):
     (tuning.root / "own.py").write_text(
-        "from evaltape.recorder.tuning.openai_host import OpenAIHost\n"
+        "from evaltape.recorder.tuning.hosts import OpenAIHost\n"
         "class Host(OpenAIHost):\n"
         "    async def order(self, order):\n"
         "        await super().order(order)\n"

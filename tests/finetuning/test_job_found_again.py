@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
-from evaltape.recorder.tuning.openai_host import read_job as remote_job
-from evaltape.recorder.tuning.search import preferred
+from evaltape.recorder.tuning.hosts import read_job as remote_job
+from evaltape.recorder.tuning.matching import preferred
 from evaltape.recorder.tuning.states import State
 from msgspec.structs import replace
 

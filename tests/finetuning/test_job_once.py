@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from evaltape.errors import RecordingError
 from evaltape.finetuning.recorded_job import read_job
+from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.tuning.asking import surely_refused
 from evaltape.recorder.tuning.states import State
 
 from tests.support.project import wait_for

@@ -12,7 +12,7 @@ from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, OverBudget
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
-from evaltape.recorder.tuning.drive import Assignment, Drive
+from evaltape.recorder.tuning.driver import Assignment, Drive
 from evaltape.recorder.tuning.ordering import most_usd
 from evaltape.recorder.tuning.states import State
 from evaltape.suite.cost import training_tokens

@@ -1,7 +1,7 @@
 """The table of a job's states: one state pays, every state can be left or ends, and the documentation shows this table."""
 
 import pytest
-from evaltape.recorder.tuning.asking import Patience
+from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.tuning.states import TABLE, ForbiddenStep, State, advance, as_markdown, check_payable
 
 from tests.support.forked import REPOSITORY

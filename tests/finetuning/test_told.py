@@ -4,8 +4,8 @@ import math
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
+from evaltape.recorder.tuning.matching import is_same_model
 from evaltape.recorder.tuning.states import State
-from evaltape.recorder.tuning.told import is_same_model
 
 from tests.support.server import Reply
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.recorder.api.address import base_url_of, key_of
+from evaltape.recorder.api.client import base_url_of, key_of
 from evaltape.suite.definition import Model
 from evaltape.suite.endpoint import is_local
 

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 import pytest
-from evaltape.recorder import retries
+from evaltape.recorder.api import failures
 from evaltape.recorder.budget import Budget, Hold, OverBudget
 from evaltape.recorder.tally import Spend
 from evaltape.suite.cost import answer_limit, most_tokens
@@ -38,7 +38,7 @@ def priced(project: Project) -> Project:
     project.write_rows(ROWS)
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 10")
     project.extend_suite(PRICE)
-    project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.5)
+    project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.5)
     return project
 
 
@@ -106,8 +106,8 @@ def test_a_budget_that_suffices_changes_nothing(priced: Project, api: ApiServer)
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are short."""
-    monkeypatch.setattr(retries, "FIRST_BACKOFF_S", 0.005)
-    monkeypatch.setattr(retries, "UNREACHED_S", 0.3)
+    monkeypatch.setattr(failures, "FIRST_BACKOFF_S", 0.005)
+    monkeypatch.setattr(failures, "UNREACHED_S", 0.3)
 
 
 def bounded(tuning: TuningProject, budget_usd: float) -> Recording:

@@ -9,7 +9,8 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from evaltape.recorder import loop, retries
+from evaltape.recorder import loop
+from evaltape.recorder.api import failures
 from evaltape.recorder.api.failures import LONGEST_WAIT_S, retry_after
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,9 +101,9 @@ def test_no_api_is_waited_for_longer_than_the_longest_wait(api: ApiServer, statu
 
 
 def test_backoff_grows_and_is_not_shorter_than_what_the_api_asks() -> None:
-    assert all(retries.FIRST_BACKOFF_S <= retries.backoff_s(1) <= 2 * retries.FIRST_BACKOFF_S for _ in range(20))
-    assert max(retries.backoff_s(1_000) for _ in range(20)) <= retries.LONGEST_BACKOFF_S
-    assert retries.backoff_s(1, 100.0) == 100.0
+    assert all(failures.FIRST_BACKOFF_S <= failures.backoff_s(1) <= 2 * failures.FIRST_BACKOFF_S for _ in range(20))
+    assert max(failures.backoff_s(1_000) for _ in range(20)) <= failures.LONGEST_BACKOFF_S
+    assert failures.backoff_s(1, 100.0) == 100.0
 
 
 # ---------------------------------------------------------------- a recorder that waits
@@ -161,9 +162,9 @@ def test_an_interrupt_ends_a_wait_of_a_session_at_once(project: Project, api: Ap
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are short, and an API is given up soon."""
-    monkeypatch.setattr(retries, "FIRST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(retries, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(retries, "GIVE_UP_AFTER", 3)
+    monkeypatch.setattr(failures, "FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(failures, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(failures, "GIVE_UP_AFTER", 3)
 
 
 @pytest.mark.usefixtures("brisk")
@@ -183,7 +184,7 @@ def test_an_api_that_fails_one_call_after_another_is_given_up_as_a_whole(recorde
     api.fault("500", times=math.inf)
     recorder.run()
     assert recorder.tally.failed == 6
-    assert api.calls < 6 * retries.ATTEMPTS
+    assert api.calls < 6 * failures.ATTEMPTS
     (note,) = recorder.tally.notes
     assert note.startswith("small: ")
     assert "not asked: 3 calls failed one after another, the last with HTTP 500: The server had an error" in note

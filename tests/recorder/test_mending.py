@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from evaltape.recorder import retries
+from evaltape.recorder.api import failures
 from evaltape.recorder.api.failures import Mend, of_status
 from evaltape.recorder.samples import SampleAsk
 from evaltape.recording.cassettes import Exchange
@@ -22,10 +22,10 @@ from tests.support.tuning import TuningProject
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are short."""
-    monkeypatch.setattr(retries, "FIRST_BACKOFF_S", 0.005)
-    monkeypatch.setattr(retries, "LONGEST_BACKOFF_S", 0.05)
-    monkeypatch.setattr(retries, "UNREACHED_S", 0.3)
-    monkeypatch.setattr(retries, "WRITE_PATIENCE_S", 2.0)
+    monkeypatch.setattr(failures, "FIRST_BACKOFF_S", 0.005)
+    monkeypatch.setattr(failures, "LONGEST_BACKOFF_S", 0.05)
+    monkeypatch.setattr(failures, "UNREACHED_S", 0.3)
+    monkeypatch.setattr(failures, "WRITE_PATIENCE_S", 2.0)
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def test_a_call_refused_for_its_pace_again_and_again_while_others_are_answered_f
     api.fault("429 at once", match="number 3 ", times=math.inf)
     recorder = recording.run().recorder
     assert len(recording.recorded()) == SAMPLES - 1
-    assert api.calls == SAMPLES - 1 + retries.REFUSALS
-    assert recorder.errors()["s3"].endswith(f"(after {retries.REFUSALS} attempts)")
+    assert api.calls == SAMPLES - 1 + failures.REFUSALS
+    assert recorder.errors()["s3"].endswith(f"(after {failures.REFUSALS} attempts)")
 
 
 def test_a_refused_call_goes_behind_those_that_wait(recording: Recording, api: ApiServer) -> None:
@@ -98,9 +98,9 @@ def test_the_requests_of_a_day_are_not_waited_for(recording: Recording, api: Api
     api.fault(error(429, words, headers={"retry-after": "432"}), after=10, times=math.inf)
     recorder = recording.run().recorder
     assert len(recording.recorded()) == 10
-    assert api.calls <= 10 + retries.HOPELESS + 4
+    assert api.calls <= 10 + failures.HOPELESS + 4
     (note,) = recorder.tally.notes
-    assert f"not asked: {retries.HOPELESS} calls in a row failed alike, the last with HTTP 429: {words}" in note
+    assert f"not asked: {failures.HOPELESS} calls in a row failed alike, the last with HTTP 429: {words}" in note
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_the_requests_of_a_day_are_not_waited_for(recording: Recording, api: Api
 def test_an_api_of_which_nothing_can_be_used_is_asked_a_few_times(recording: Recording, api: ApiServer, fault: Any) -> None:
     api.fault(fault, times=math.inf)
     recorder = recording.run().recorder
-    assert api.calls <= retries.HOPELESS + 4
+    assert api.calls <= failures.HOPELESS + 4
     assert len(recorder.errors()) == SAMPLES
     (note,) = recorder.tally.notes
     assert "calls in a row failed alike" in note
@@ -168,7 +168,7 @@ def test_an_api_that_never_answers_in_time_is_not_paid_five_times_a_sample(tunin
     recording = Recording(tuning, concurrency=16)
     recording.add(timeout_s=0.2)
     recorder = recording.run().recorder
-    assert api.calls <= 16 + retries.TIMEOUTS_ALONE
+    assert api.calls <= 16 + failures.TIMEOUTS_ALONE
     assert any("even a single call at a time got no answer within 0.2 s; eval_timeout_s" in it for it in recorder.tally.notes)
 
 
@@ -191,7 +191,7 @@ def test_an_answer_that_arrived_while_the_process_was_stopped_is_read(tuning: Tu
 def test_a_network_that_is_lost_for_a_while_is_waited_for_and_costs_nothing(
     recording: Recording, api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "UNREACHED_S", 0.1)
+    monkeypatch.setattr(failures, "UNREACHED_S", 0.1)
 
     def lose_network() -> None:
         while len(recording.recorded()) < 4:

@@ -31,7 +31,7 @@ def many_rows(project: Project, number: int) -> list[str]:
 @pytest.fixture(autouse=True)
 def brisk(project: Project) -> None:
     """Between attempts there is little time."""
-    project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02)
+    project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02)
 
 
 def record(project: Project, *args: str) -> Run:
@@ -153,7 +153,7 @@ def test_an_exhausted_quota_ends_the_run_at_once(project: Project, api: ApiServe
 
 def test_a_server_that_is_not_there_is_told_for_each_sample(project: Project, api: ApiServer) -> None:
     api.stop()
-    project.set_waits("recorder.retries", UNREACHED_S=0.5)
+    project.set_waits("recorder.api.failures", UNREACHED_S=0.5)
     run = record(project, "-k", "t1 or t2")
     assert run.outcomes["failed"] == 2, run.output
     assert re.search(

@@ -42,7 +42,7 @@ def test_a_recording_asks_each_sample_once_and_replays_without_the_network(
 
 def test_the_offline_plugin_would_tell_of_a_connection(project: Project) -> None:
     tried = go_offline(project)
-    project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.3)
+    project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.3)
     project.patch("recorder", f"    sys.path.insert(0, {str(project.root)!r})\n    import offline\n")
     project.run("evals", "-m", "baseline", "--record", "-p", "offline", "-k", "t1", "--concurrency=1")
     assert "socket.connect" in tried.read_text()

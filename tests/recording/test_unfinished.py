@@ -56,7 +56,7 @@ def test_an_api_that_is_down_costs_no_recording(recorded: Project, api: ApiServe
     before = recorded.recorded()
     recorded.edit_suite('path = "../data/talks.jsonl"', 'path = "../data/talks.jsonl"\nsamples = 2')
     api.stop()
-    recorded.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.3)
+    recorded.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.3)
     assert record(recorded, "--record").outcomes["failed"] == 2
     assert recorded.recorded() == before
     assert left(recorded) == ["t1", "t2"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from evaltape.recorder import retries
+from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recording import cassettes
 from evaltape.samples.sample import Sample
@@ -106,4 +106,4 @@ class Till:
 def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     """Shorten the recorder's own waits."""
     for name, seconds in WAITS.items():
-        patch.setattr(retries, name, seconds)
+        patch.setattr(failures, name, seconds)

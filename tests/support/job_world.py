@@ -16,13 +16,12 @@ from evaltape.finetuning.host import Api
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.finetuning.recorded_job import Job
 from evaltape.finetuning.services import SERVICES, Service
+from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget
-from evaltape.recorder.tuning.asking import Patience
-from evaltape.recorder.tuning.drive import Assignment, Result
-from evaltape.recorder.tuning.driver import drive_job
-from evaltape.recorder.tuning.openai_host import OpenAIHost
-from evaltape.recorder.tuning.states import State
+from evaltape.recorder.tuning.driver import Assignment, drive_job
+from evaltape.recorder.tuning.hosts import OpenAIHost
+from evaltape.recorder.tuning.states import End, State
 from evaltape.suite.definition import Finetune
 from hypothesis import strategies as st
 
@@ -335,7 +334,7 @@ class Stage:
         cassette = folder / f"machine-{machine}" / "tuned" / "job.yaml"
         return msgspec.structs.replace(self._prepared, cassette=cassette, job=self._job, root=Path(__file__).parents[2])
 
-    async def _session(self, session: Session, folder: Path) -> Result | None:
+    async def _session(self, session: Session, folder: Path) -> End | None:
         """Run one session; its result, or None if it was killed or had nothing to do."""
         prepared = self._prepared_on(session.machine, folder)
         if session.mode == "missing" and prepared.recorded().job and not prepared.intents.read(prepared.identity.digest):
@@ -365,7 +364,7 @@ class Stage:
         self._assert_clear(result, prepared, notes)
         return result
 
-    def _assert_clear(self, result: Result, prepared: PreparedJob, notes: list[str]) -> None:
+    def _assert_clear(self, result: End, prepared: PreparedJob, notes: list[str]) -> None:
         """A session ends with a recorded job or with a message that says what to do."""
         self.tally.states[result.state.value] += 1
         assert all(note.startswith("tuned: ") and note.isprintable() for note in notes), notes

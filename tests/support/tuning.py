@@ -9,13 +9,12 @@ from typing import Any
 
 from evaltape.finetuning.jobs import Jobs
 from evaltape.finetuning.training_file import TrainingFile, build_training_file
+from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
-from evaltape.recorder.tuning.asking import Patience
-from evaltape.recorder.tuning.drive import Assignment, Result
-from evaltape.recorder.tuning.driver import Drives, drive_job
-from evaltape.recorder.tuning.states import State
+from evaltape.recorder.tuning.driver import Assignment, Drives, drive_job
+from evaltape.recorder.tuning.states import End, State
 from evaltape.recording.folder import Recordings
 from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Commands
@@ -193,10 +192,10 @@ class TuningProject(Project):
             await assignment.endpoint.close()
         return Driven(result.state, result.error, recorder.tally.notes, shown, recorder)
 
-    def drive_all(self, keys: Iterable[str], drives: Drives) -> list[Result]:
+    def drive_all(self, keys: Iterable[str], drives: Drives) -> list[End]:
         """Drive jobs at once in one session."""
 
-        async def drive() -> list[Result]:
+        async def drive() -> list[End]:
             recorder = Recorder(Outcomes(), 16)
             endpoint = Endpoint(self.base_url, KEY, 10.0)
             jobs = [replace(self.jobs().prepare(key), root=self.root) for key in keys]

@@ -1,6 +1,6 @@
 """The protocol a job is driven by, and its records: the order for a host, and the host's answers.
 
-Evaltape's own host speaks OpenAI's fine-tuning API (`recorder.tuning.openai_host`), in the ways that `services` declares.
+Evaltape's own host speaks OpenAI's fine-tuning API (`recorder.tuning.hosts`), in the ways that `services` declares.
 A suite names another host as `service = "acme.tuning:Together"`: a class that inherits from `Host` and is made with an `Api`.
 The state machine, the budget, resuming, `job.yaml` and replay are the same for all of them.
 """

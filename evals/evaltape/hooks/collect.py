@@ -13,8 +13,7 @@ from evaltape.hooks.collect_causes import causes
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results
 from evaltape.hooks.retirement import retirements
-from evaltape.recorder.api.notice import Notice
-from evaltape.recorder.tally import Tally, place_of
+from evaltape.recorder.tally import Notice, Tally, place_of
 from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend, SuiteResults
 from evaltape.settings import REPLAY
 from evaltape.suite.cost import most_usd

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from evaltape.errors import UserError
-from evaltape.recorder.api.notice import Notice
+from evaltape.recorder.tally import Notice
 from evaltape.reporting.results import Retirement
 from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Model

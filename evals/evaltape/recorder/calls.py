@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaltape.errors import RecordingError
-from evaltape.recorder import retries
+from evaltape.recorder.api import failures
 from evaltape.recorder.api.failures import LONGEST_WAIT_S, CallFailed, message_in
 from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
@@ -146,7 +146,7 @@ class Calls:
 
     async def _kept(self, call: Call, exchange: Exchange) -> str | None:
         """Write an answer; return why it can't be. A full disk, or too many open files, are waited for a while."""
-        until = time.monotonic() + retries.WRITE_PATIENCE_S
+        until = time.monotonic() + failures.WRITE_PATIENCE_S
         self.unwritten += 1
         try:
             while True:
@@ -160,7 +160,7 @@ class Calls:
                 if time.monotonic() >= until:
                     self._recorder.stop(f"{problem}. What was written before is whole")
                     return problem
-                await asyncio.sleep(retries.WRITE_PATIENCE_S / 40)
+                await asyncio.sleep(failures.WRITE_PATIENCE_S / 40)
         finally:
             self.unwritten -= 1
 

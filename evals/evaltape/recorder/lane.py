@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from evaltape.recorder import retries
+from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tally import LaneTally
@@ -156,7 +156,7 @@ class Lane:
                 self.throttle.refuse(started, now, failure.retry_after_s)
                 call.answered_before = call.answered_before if call.refusals else self.throttle.answered
                 call.refusals += 1
-                call.not_before = now + retries.backoff_s(call.refusals, failure.retry_after_s)
+                call.not_before = now + failures.backoff_s(call.refusals, failure.retry_after_s)
             case "network":
                 self.throttle.paused_by = failure.message
                 self.throttle.miss(now)
@@ -166,17 +166,17 @@ class Lane:
             case _:
                 self.throttle.fail()
                 call.attempts += 1
-                call.not_before = now + retries.backoff_s(call.attempts, failure.retry_after_s)
+                call.not_before = now + failures.backoff_s(call.attempts, failure.retry_after_s)
 
     def may_retry(self, call: Call, failure: CallFailed) -> bool:
         """Return whether a call that failed so is to be tried again."""
         if self.given_up is not None or not failure.transient:
             return False
         if failure.mend == "pace":
-            return call.refusals < retries.REFUSALS or not self.throttle.answered > call.answered_before
+            return call.refusals < failures.REFUSALS or not self.throttle.answered > call.answered_before
         if failure.mend == "time":
-            return call.timeouts < retries.TIMEOUTS
-        return failure.mend == "network" or call.attempts < retries.ATTEMPTS
+            return call.timeouts < failures.TIMEOUTS
+        return failure.mend == "network" or call.attempts < failures.ATTEMPTS
 
     def hopeless(self, failure: CallFailed, now: float) -> str | None:
         """Return why the lane makes no further call after such a failure; None if it goes on."""
@@ -184,14 +184,14 @@ class Lane:
         refused_s, unreached_s = throttle.refused_for_s(now), throttle.unreached_for_s(now)
         if failure.mend == "account":
             return f"not asked: {failure.message}"
-        if failure.mend == "pace" and refused_s >= retries.PATIENCE_S:
+        if failure.mend == "pace" and refused_s >= failures.PATIENCE_S:
             return f"not asked: the API has refused every call for {duration(refused_s)}, {last}"
-        if failure.mend == "network" and unreached_s >= (retries.PATIENCE_S if throttle.answered else retries.UNREACHED_S):
+        if failure.mend == "network" and unreached_s >= (failures.PATIENCE_S if throttle.answered else failures.UNREACHED_S):
             return f"not asked: the API couldn't be reached for {duration(unreached_s)}, {last}"
-        if failure.mend == "time" and throttle.timeouts_alone >= retries.TIMEOUTS_ALONE:
+        if failure.mend == "time" and throttle.timeouts_alone >= failures.TIMEOUTS_ALONE:
             return f"not asked: even a single call at a time got {failure.message}; eval_timeout_s sets how long one may take"
-        if failure.transient and streak.failed >= retries.GIVE_UP_AFTER:
+        if failure.transient and streak.failed >= failures.GIVE_UP_AFTER:
             return f"not asked: {streak.failed} calls failed one after another, {last}"
-        if streak.alike >= (retries.HOPELESS if failure.mend == "model" else retries.GIVE_UP_AFTER):
+        if streak.alike >= (failures.HOPELESS if failure.mend == "model" else failures.GIVE_UP_AFTER):
             return f"not asked: {streak.alike} calls in a row failed alike, {last}"
         return None

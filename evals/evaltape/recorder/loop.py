@@ -15,7 +15,7 @@ import msgspec
 
 from evaltape.errors import RecordingError
 from evaltape.names import shown
-from evaltape.recorder import retries
+from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.calls import Calls
@@ -282,7 +282,7 @@ class Recorder:
         return 0.0 if lanes else float("inf")
 
     def _show_wait(self, lane: Lane, now: float, wait_s: float) -> None:
-        if retries.WORTH_SAYING_S <= wait_s < float("inf"):
+        if failures.WORTH_SAYING_S <= wait_s < float("inf"):
             self.tally.waits[lane.model.key] = f"waiting {duration(wait_s)}: {lane.waits_for(now)}"
         elif self.tally.waits:
             self.tally.waits.pop(lane.model.key, None)

@@ -14,16 +14,15 @@ from evaltape.finetuning.jobs import PreparedJob
 from evaltape.judging.exam import Question
 from evaltape.judging.request import as_model
 from evaltape.names import shown
-from evaltape.recorder.api.address import base_url_of
-from evaltape.recorder.api.client import Endpoint, endpoint_of
+from evaltape.recorder.api.client import Endpoint, base_url_of, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.batches.host import refuse_without_batches
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.samples import SampleAsk
 from evaltape.recorder.tally import place_of
-from evaltape.recorder.tuning.drive import Assignment
-from evaltape.recorder.tuning.driver import Drives
-from evaltape.recorder.tuning.hosts import Served, undeploy
+from evaltape.recorder.tuning.driver import Assignment, Drives
+from evaltape.recorder.tuning.states import Served
+from evaltape.recorder.tuning.waiting import undeploy
 from evaltape.recorder.verdicts import Bench
 from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.recording import cassettes

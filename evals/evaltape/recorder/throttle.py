@@ -15,8 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evaltape.recorder.api.failures import LONGEST_WAIT_S
-from evaltape.recorder.retries import backoff_s
+from evaltape.recorder.api.failures import LONGEST_WAIT_S, backoff_s
 
 FIRST_LIMIT = 16
 RESERVED_FILES = 64

@@ -44,7 +44,7 @@ class Scene:
         self.allowed = 0
         """How many answers may be paid for again: those in flight when a session was struck."""
         self.project = Project(root / "project", api.base_url)
-        self.project.set_waits("recorder.retries", FIRST_BACKOFF_S=0.02, LONGEST_BACKOFF_S=0.2)
+        self.project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02, LONGEST_BACKOFF_S=0.2)
         names = [f"p{number:03d}" for number in range(SAMPLES)]
         self.project.write_rows(
             [{"id": name, "dialogue": f"Ann: I am {name}\nBob: ok", "summary": f"Ann: {name} is there."} for name in names]

@@ -1,4 +1,4 @@
-"""An API that speaks OpenAI's protocol, through the official client: one attempt per call, every failure classified.
+"""An API that speaks OpenAI's protocol, through the official client: its address and key, one attempt per call.
 
 Retrying is the recorder's: the client's own retries are off, so that there is one layer of it.
 """
@@ -10,19 +10,75 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
-from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from evaltape.errors import UserError
-from evaltape.recorder.api.address import base_url_of, custom_headers_kept_from, key_of
 from evaltape.recorder.api.failures import NO_MONEY_CODES, Mend, headers_of, of_status, words_of
 from evaltape.recorder.api.failures import CallFailed as CallFailed
 from evaltape.recording.cassettes import LARGEST_BYTES, Exchange, is_filtered, without_identity
 from evaltape.recording.redaction import without_secrets
 from evaltape.suite.definition import Model
-from evaltape.suite.endpoint import is_local
+from evaltape.suite.endpoint import address_problem, is_local
 from evaltape.text import cut
+
+DEFAULT_URL = "https://api.openai.com/v1"
+URL_VARIABLE, KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+HEADERS_VARIABLE = "OPENAI_CUSTOM_HEADERS"
+
+
+def base_url_of(model: Model) -> str:
+    """Return the address of a model's API. Raises `UserError` for an address that can't be asked at.
+
+    The suite's `base_url` comes first, then the environment's; an empty variable counts as unset.
+    """
+    named = os.environ.get(URL_VARIABLE, "").strip()
+    if model.base_url:
+        url, source = model.base_url, f"{model.key}: base_url"
+    elif named:
+        url, source = named, URL_VARIABLE
+    else:
+        return DEFAULT_URL
+    problem = address_problem(url)
+    if problem is not None:
+        raise UserError(f"{source} {problem}")
+    return url
+
+
+def custom_headers_kept_from(url: str) -> list[str]:
+    """Return the names of the client's custom headers that aren't sent to an address.
+
+    `OPENAI_CUSTOM_HEADERS` may hold keys. They are for the address that the environment names, or for OpenAI's own, not for
+    every host of a suite.
+    """
+    own = os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL
+    if url.rstrip("/") == own.rstrip("/"):
+        return []
+    lines = os.environ.get(HEADERS_VARIABLE, "").split("\n")
+    return [line.partition(":")[0].strip() for line in lines if ":" in line]
+
+
+def key_of(model: Model, url: str) -> str:
+    """Return the key that a model is asked with at `url`; empty if no key is sent. Raises `UserError` for a missing key.
+
+    A server on this machine gets a key only if the suite names a variable: it usually needs no key, and it may not be the
+    server that the key is for.
+    """
+    if model.api_key_env is None and is_local(url):
+        return ""
+    variable = model.api_key_env or KEY_VARIABLE
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise UserError(
+            f"{model.key}: its API is asked with a key, and {variable} is not set. Set it; what is recorded replays without one"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise UserError(f"{model.key}: {variable} holds characters that no key has, and that can't be sent")
+    return key
+
+
+# ---------------------------------------------------------------- the client
+
 
 CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")
 """Loggers with debug records that hold headers and bodies unchanged, with keys and identities in them."""
@@ -32,7 +88,6 @@ LONGEST_MESSAGE = 500
 IDENTITY = ("OpenAI-Organization", "OpenAI-Project")
 """Headers that say who asks, sent with a key alone."""
 IDENTITY_VARIABLES = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
-PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 NO_KEY = (
     "No key was sent: a server on this machine gets one only if the suite names its variable, as in "
     'api_key_env = "OPENAI_API_KEY" under the model'
@@ -75,6 +130,8 @@ class Endpoint:
     def _made(self) -> Any:
         import openai
 
+        from evaltape.recorder.api.transport import http_client
+
         headers: dict[str, Any] = {} if self.key else dict.fromkeys(IDENTITY, openai.Omit())
         headers |= dict.fromkeys(custom_headers_kept_from(self.base_url), openai.Omit())
         if self.key and any(name.lower() == "authorization" for name in headers):
@@ -92,33 +149,8 @@ class Endpoint:
             base_url=self.base_url,
             max_retries=0,
             default_headers=headers or None,
-            http_client=self._http_client(),
+            http_client=http_client(self.base_url, self.key, self._connect_s),
         )
-
-    def _http_client(self) -> Any:
-        import httpx2
-
-        from evaltape.recorder.api.transport import BoundedClient, UnusableProxy, timeouts
-
-        # A proxy of the environment is for other machines: this one would be asked for an address of its own.
-        is_direct = is_local(self.base_url)
-        direct = {f"all://{urlsplit(self.base_url).netloc.rpartition('@')[2]}": None} if is_direct else None
-        try:
-            return BoundedClient(
-                sends_key=bool(self.key),
-                most_bytes=LARGEST_BYTES,
-                is_direct=is_direct,
-                cookies=NoCookies(),
-                timeout=timeouts(self._connect_s),
-                mounts=direct,
-            )
-        except OSError as error:
-            path = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-            place = f"SSL_CERT_FILE = {path!r}: " if path else ""
-            raise UserError(f"{place}the certificates can't be read: {error.strerror or error}") from None
-        except (UnusableProxy, ValueError, httpx2.InvalidURL) as error:
-            variables = [name for name in PROXY_VARIABLES for name in (name, name.lower()) if os.environ.get(name)]
-            raise UserError(f"{', '.join(variables) or 'the environment'}: {without_secrets(str(error), self.key)}") from None
 
     @property
     def _connect_s(self) -> float:
@@ -233,13 +265,6 @@ class Endpoint:
             reason = "a timeout" if has_left else f"none within {self._connect_s:g} s"
         mend: Mend = "attempt" if has_left else "network"
         return CallFailed(f"the connection failed: {reason}", mend, may_be_billed=has_left)
-
-
-class NoCookies(CookieJar):
-    """Keeps no cookie, so that no cookie is sent: they identify the caller, and looking after them costs every call time."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Take no cookie from an answer."""
 
 
 def endpoint_of(model: Model, timeout_s: float) -> Endpoint:

@@ -1,9 +1,16 @@
-"""Calls that failed: the words of the API, whether to try again and when, and whether the call may have been billed."""
+"""Calls that failed: the words of the API, whether the call may have been billed, and when to try again or give up.
+
+A call that the API failed is tried `ATTEMPTS` times, with growing pauses, behind all that wait; a call without an answer in
+time, `TIMEOUTS` times, for each may be billed. A call refused for its pace is tried again as long as others are refused
+too: `REFUSALS` in a row while others are answered are about this call. A call that never left this machine costs nothing and
+waits for the network. A lane whose API answers nothing any more is given up as a whole: 2,000 calls needn't each find out.
+"""
 
 import datetime
 import email.utils
 import json
 import math
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +18,24 @@ from typing import Any, Literal
 
 from evaltape.text import cut
 
+ATTEMPTS = 5
+TIMEOUTS = 3
+REFUSALS = 8
+PATIENCE_S = 600.0
+"""How long a lane without any answer may go on being refused for its pace, or wait for a network that it had."""
+UNREACHED_S = 15.0
+"""How long an API is tried that was never reached in this session."""
+HOPELESS = 5
+"""So many calls of a lane in a row with one cause that no wait mends, and the rest isn't asked."""
+TIMEOUTS_ALONE = 2
+"""So many timeouts in a row with a single call in flight, and the rest isn't asked."""
+WRITE_PATIENCE_S = 10.0
+"""How long an answer that can't be written is kept and tried."""
+GIVE_UP_AFTER = 20
+"""So many calls of a lane that failed one after another, after all their attempts, and the rest isn't asked."""
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 20.0
+WORTH_SAYING_S = 5.0
+"""Longer waits are shown."""
 LONGEST_WAIT_S = 120.0
 """The most that an API is granted that asks to be left alone for a while."""
 Mend = Literal["attempt", "pace", "network", "time", "call", "model", "account"]
@@ -126,6 +151,18 @@ def _seconds(text: str, date: str | None, unit: float) -> float | None:
 def _moment(text: str) -> datetime.datetime:
     moment = email.utils.parsedate_to_datetime(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
+def backoff_s(
+    attempt: int, retry_after_s: float | None = None, first_s: float | None = None, longest_s: float | None = None
+) -> float:
+    """Return how long to wait after a failed attempt, counted from 1: not less than the API asked for.
+
+    The wait doubles from `first_s` to `longest_s`, by default `FIRST_BACKOFF_S` and `LONGEST_BACKOFF_S`; up to half of it is
+    left out at random.
+    """
+    doubled = (first_s or FIRST_BACKOFF_S) * 2.0 ** min(attempt, 30)
+    return max(min(longest_s or LONGEST_BACKOFF_S, doubled) * random.uniform(0.5, 1.0), retry_after_s or 0.0)
 
 
 # ---------------------------------------------------------------- what an API says

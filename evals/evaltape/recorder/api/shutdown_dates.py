@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.api.client import CallFailed, Endpoint, endpoint_of
-from evaltape.recorder.api.notice import Notice
+from evaltape.recorder.tally import Notice
 from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
 

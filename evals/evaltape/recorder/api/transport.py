@@ -3,16 +3,24 @@
 Its transport is aiohttp: a call takes two thirds of the time that it takes with httpx2's own.
 """
 
+import os
 from contextvars import ContextVar
 from functools import partial
+from http.cookiejar import CookieJar
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx2
 import openai
 
+from evaltape.errors import UserError
 from evaltape.recorder.api.failures import headers_of
+from evaltape.recording.cassettes import LARGEST_BYTES
+from evaltape.recording.redaction import without_secrets
+from evaltape.suite.endpoint import is_local
 
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 LARGEST_HEADER_BYTES = 2**20
 """aiohttp's own limit, 8 KiB, loses answers that are paid for: gateways put cookies and policies of any size before them."""
 
@@ -137,6 +145,31 @@ def _session(transport: Any) -> aiohttp.ClientSession:
     )
 
 
-def timeouts(connect_s: float) -> httpx2.Timeout:
-    """Return the client's own limits: on connecting alone, since the whole call has a limit around it."""
-    return httpx2.Timeout(None, connect=connect_s)
+class NoCookies(CookieJar):
+    """Keeps no cookie, so that no cookie is sent: they identify the caller, and looking after them costs every call time."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Take no cookie from an answer."""
+
+
+def http_client(base_url: str, key: str, connect_s: float) -> BoundedClient:
+    """Return the HTTP client for an address and key. Raises `UserError` for unusable certificates or proxies."""
+    # A proxy of the environment is for other machines: this one would be asked for an address of its own.
+    is_direct = is_local(base_url)
+    direct = {f"all://{urlsplit(base_url).netloc.rpartition('@')[2]}": None} if is_direct else None
+    try:
+        return BoundedClient(
+            sends_key=bool(key),
+            most_bytes=LARGEST_BYTES,
+            is_direct=is_direct,
+            cookies=NoCookies(),
+            timeout=httpx2.Timeout(None, connect=connect_s),  # The whole call has a limit around it.
+            mounts=direct,
+        )
+    except OSError as error:
+        path = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        place = f"SSL_CERT_FILE = {path!r}: " if path else ""
+        raise UserError(f"{place}the certificates can't be read: {error.strerror or error}") from None
+    except (UnusableProxy, ValueError, httpx2.InvalidURL) as error:
+        variables = [name for name in PROXY_VARIABLES for name in (name, name.lower()) if os.environ.get(name)]
+        raise UserError(f"{', '.join(variables) or 'the environment'}: {without_secrets(str(error), key)}") from None

@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 import msgspec
 
 from evaltape.errors import RecordingError
+from evaltape.recorder.api.asking import Asking, Patience
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.belonging import still_of_use
 from evaltape.recorder.batches.collecting import collect
@@ -26,7 +27,6 @@ from evaltape.recorder.batches.ordering import Chunk, chunks, submit
 from evaltape.recorder.budget import Hold, OverBudget
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.tuning.asking import Asking, Patience
 from evaltape.recording.submissions import Submission
 from evaltape.text import counted, duration
 from evaltape.workspace import Workspace

@@ -7,11 +7,11 @@ import msgspec
 from evaltape.errors import UserError
 from evaltape.finetuning.host import Api
 from evaltape.finetuning.services import Phase, Service, phase_of
+from evaltape.recorder.api.asking import Asking
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import CallFailed, words_of
 from evaltape.recorder.batches.lines import URL
-from evaltape.recorder.tuning.asking import Asking
-from evaltape.recorder.tuning.openai_host import OpenAIHost
+from evaltape.recorder.tuning.hosts import OpenAIHost
 from evaltape.suite.definition import Model
 
 BATCHES = "/batches"

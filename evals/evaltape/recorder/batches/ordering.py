@@ -10,12 +10,12 @@ import msgspec
 from evaltape.errors import UserError
 from evaltape.finetuning.host import Upload
 from evaltape.names import shown
+from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.host import DIGEST, MODEL, SUITE, RemoteBatch
 from evaltape.recorder.batches.lines import request_line
 from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
-from evaltape.recorder.tuning.asking import surely_refused
 from evaltape.recorder.tuning.ordering import processed
 from evaltape.recording.submissions import Submission
 from evaltape.suite.cost import most_usd

@@ -6,38 +6,124 @@ the digest in its metadata or by its training file.
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Callable
 
 import msgspec
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.host import RemoteJob
-from evaltape.finetuning.intent import UnreadableIntent
-from evaltape.finetuning.jobs import PreparedJob
-from evaltape.finetuning.recorded_job import copy_job
+from evaltape.finetuning.intent import Intent, UnreadableIntent
+from evaltape.finetuning.jobs import PreparedJob, service_of
+from evaltape.finetuning.recorded_job import Job, Recorded, copy_job
 from evaltape.names import shown
+from evaltape.recorder.api.asking import Asking, Patience
+from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.budget import OverBudget
-from evaltape.recorder.tuning.drive import (
-    Assignment,
-    Drive,
+from evaltape.recorder.budget import Budget, OverBudget
+from evaltape.recorder.tuning.hosts import host_for
+from evaltape.recorder.tuning.looking import find_ordered, look
+from evaltape.recorder.tuning.matching import Rivals, Search
+from evaltape.recorder.tuning.ordering import OwnOrder, place, settle
+from evaltape.recorder.tuning.states import (
     End,
     Looking,
+    Messages,
     Ordering,
-    Result,
     Sent,
+    State,
     Step,
     Succeeded,
     Waiting,
-    state_of,
+    advance,
+    advice,
 )
-from evaltape.recorder.tuning.hosts import deploy
-from evaltape.recorder.tuning.looking import find_ordered, look
-from evaltape.recorder.tuning.messages import advice
-from evaltape.recorder.tuning.ordering import place, settle
-from evaltape.recorder.tuning.recording import record
-from evaltape.recorder.tuning.states import State, advance
-from evaltape.recorder.tuning.waiting import wait
+from evaltape.recorder.tuning.waiting import deploy, record, wait
 from evaltape.text import visible
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """The job to drive, and how."""
+
+    prepared: PreparedJob
+    endpoint: Endpoint
+    budget: Budget
+    note: Callable[[str], None]
+    """Receives notes to the user, a line each."""
+    show: Callable[[str], None]
+    """Receives the job's state while it is waited for."""
+    retrain: bool = False
+    """Pay for a job although the same data, base and settings have a job."""
+    may_replace: bool = True
+    """Pay for a job although `job.yaml` holds a job of other data, base or settings."""
+    patience: Patience = Patience()
+    same: str | None = None
+    """The id of the same job, which another table or suite of this session has driven."""
+
+
+class Drive:
+    """The tools and the state that all steps of one job share."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        prepared = assignment.prepared
+        self.assignment = assignment
+        self.prepared = prepared
+        self.job = prepared.job
+        self.service = service_of(prepared.job)
+        self.patience = assignment.patience
+        self.retrain = assignment.retrain
+        asked_with = self.service.asked_with
+        self.asking = Asking(assignment.endpoint, self.patience, self.show, prepared.job.extra, asked_with)
+        self.host = host_for(prepared.job, self.asking, prepared.root)
+        self.search = Search(prepared, self.host, self.service.stale_listing)
+        self.intents = prepared.intents
+        self.messages = Messages(prepared)
+        self.recorded: Recorded = prepared.recorded()
+        self.intent: Intent | None = None
+        """The order on disk that is gone on with."""
+        self.order: OwnOrder | None = None
+        self.rivals: Rivals | None = None
+
+    @property
+    def digest(self) -> str:
+        """The identity of the job."""
+        return self.prepared.identity.digest
+
+    def note(self, text: str) -> None:
+        """Tell the user something about the job."""
+        self.assignment.note(f"{self.job.key}: {visible(text)}")
+
+    def show(self, text: str) -> None:
+        """Show the reason of a wait."""
+        self.assignment.show(visible(text))
+
+    def wait_for(self, job: RemoteJob) -> Waiting:
+        """Write down this job as the open order's; return the step that waits for it."""
+        if self.intent is not None and self.intent.job != job.id:
+            self.write_intent(job=job.id)
+        if self.intent is not None and self.rivals is None:
+            self.rivals = Rivals(self.intent, self.search, self.host, self.patience, self.note)
+        return Waiting(job, time.monotonic())
+
+    def keep_recorded(self, job: Job, why: str) -> End:
+        """End with the job that is recorded already."""
+        self.note(f"using {job.id} as it is recorded: {why}. To pay for another: {self.prepared.how_to_retrain}")
+        return End(State.KEPT)
+
+    def write_intent(self, **changes: object) -> None:
+        """Change the order on disk."""
+        assert self.intent is not None
+        self.intent = msgspec.structs.replace(self.intent, **changes)
+        self.intents.write(self.digest, self.intent)
+
+    def forget_intent(self) -> None:
+        """Remove the order: its job is recorded."""
+        self.intents.remove(self.digest)
+        self.intent = None
+
+
+# ---------------------------------------------------------------- from the first step to the end
+
 
 Failure = (CallFailed, OverBudget, RecordingError, UnreadableIntent, UserError, OSError)
 
@@ -47,9 +133,9 @@ class Drives:
 
     def __init__(self) -> None:
         self._locks: dict[tuple[str, str, str], asyncio.Lock] = {}
-        self._first: dict[tuple[str, str, str], tuple[PreparedJob, Result]] = {}
+        self._first: dict[tuple[str, str, str], tuple[PreparedJob, End]] = {}
 
-    async def drive(self, assignment: Assignment) -> Result:
+    async def drive(self, assignment: Assignment) -> End:
         """Drive a job; the second drive of a job in a session is recorded from the first, and fails with it."""
         prepared, endpoint = assignment.prepared, assignment.endpoint
         key = (prepared.identity.digest, endpoint.base_url, endpoint.key)
@@ -64,35 +150,34 @@ class Drives:
             first, result = self._first[key]
             place = f"{first.job.suite}: [finetune.{first.job.key}]"
             if result.error is not None:
-                return Result(
-                    result.state, f"[finetune.{prepared.job.key}] is the same job as {place}: {result.error}", result.job
-                )
+                error = f"[finetune.{prepared.job.key}] is the same job as {place}: {result.error}"
+                return End(result.state, error, result.job)
             assignment.note(f"{prepared.job.key}: the same data, base and settings as {place}; one job serves both")
             if result.job is not None:
-                return await drive_job(msgspec.structs.replace(assignment, same=result.job, retrain=False))
+                return await drive_job(msgspec.structs.replace(assignment, same=result.job.id, retrain=False))
             if prepared.recorded().job is None:
                 copy_job(first.cassette, prepared.cassette)
             return result
 
 
-async def drive_job(assignment: Assignment) -> Result:
+async def drive_job(assignment: Assignment) -> End:
     """Bring a job to its end and record it, or return why that can't be."""
     key = assignment.prepared.job.key
     try:
         drive = Drive(assignment)
     except UserError as error:
-        return Result(State.STOPPED, visible(str(error)))
+        return End(State.STOPPED, visible(str(error)))
     step: Step = Looking()
     job: RemoteJob | None = None
     try:
         while not isinstance(step, End):
             job = _job_of(step) or job
             following = await _after(drive, step)
-            advance(state_of(step), state_of(following))
+            advance(step.state, following.state)
             step = following
         job = step.job or job
     except Failure as failure:
-        advance(state_of(step), State.STOPPED)
+        advance(step.state, State.STOPPED)
         step = End(State.STOPPED, _stopped(drive, step, job, failure))
     except asyncio.CancelledError:
         _say_what_goes_on(drive, job)
@@ -105,7 +190,7 @@ async def drive_job(assignment: Assignment) -> Result:
         except RecordingError as error:
             step = End(State.STOPPED, str(error))
     text = None if step.error is None else visible(f"[finetune.{key}] {step.error}")
-    return Result(step.state, text, job.id if job else None, step.served)
+    return End(step.state, text, job, step.served)
 
 
 async def _after(drive: Drive, step: Step) -> Step:

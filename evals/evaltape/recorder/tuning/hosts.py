@@ -1,30 +1,284 @@
-"""The host that a job is driven at, and the name of its tuned model: a built-in service's, or by the user's own code."""
+"""The hosts that jobs are driven at: OpenAI's API, in the ways that a `Service` declares, and classes of the user's."""
 
-import asyncio
+import datetime
 import functools
 import importlib
-import inspect
+import math
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import quote, urljoin
 
-import msgspec
-
-from evaltape.errors import RecordingError, UserError
-from evaltape.finetuning.host import Host
+from evaltape.errors import UserError
+from evaltape.finetuning.host import Api, Event, FileState, Host, Listing, Order, RemoteJob, Upload
 from evaltape.finetuning.jobs import service_of
-from evaltape.finetuning.services import SERVICES
-from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.tuning.asking import Asking
-from evaltape.recorder.tuning.openai_host import OpenAIHost
+from evaltape.finetuning.recorded_job import read_metrics, token_count
+from evaltape.finetuning.services import SERVICES, FilePhase, Phase, Service, phase_of
+from evaltape.recorder.api.asking import Asking
+from evaltape.recorder.api.failures import CallFailed, message_in, words_of
 from evaltape.suite.definition import Finetune
-from evaltape.text import cut, duration, visible
+from evaltape.text import cut, visible
+
+JOBS = "/fine_tuning/jobs"
+PAGE = 100
+MOST_PAGES = 200
+"""Pages of one listing: 20,000 jobs, files or events."""
+NO_FILTER = (400, 404, 405, 422, 501)
+"""Statuses of an API that can't filter its jobs, or has no jobs."""
+NO_FILE = (400, 403, 404, 405, 410, 501)
+REGISTERED_EVERY_S = 5.0
+MILLISECONDS = 1e11
+"""A time over this is in milliseconds: as seconds it would be the year 5138."""
+
+
+class OpenAIHost(Host):
+    """Files, jobs, events and checkpoints as OpenAI's API has them."""
+
+    def __init__(self, api: Api, service: Service | None = None) -> None:
+        self._api = api
+        self._service = service or Service()
+
+    # ------------------------------------------------------------ files
+
+    async def upload(self, file: Upload) -> FileState:
+        """Upload a file, unless the service has a usable file of this name and size."""
+        try:
+            listed = await self.files()
+        except CallFailed:  # Not every API lists files; then it is uploaded once more.
+            listed = []
+        same = [one for one in listed if one.name == file.name and one.size in (None, len(file.content))]
+        usable = [one for one in same if one.phase is not FilePhase.FAILED]
+        if usable:
+            return usable[0]
+        answered = await self._api.upload("/files", file, {"purpose": self._service.purpose})
+        return _read_file(answered)
+
+    async def files(self) -> list[FileState]:
+        """Return the listed training files."""
+        items, _ = await self._pages("/files", {"purpose": self._service.purpose})
+        return [_read_file(item) for item in items]
+
+    async def file(self, file_id: str) -> FileState:
+        """Return a file as it stands now."""
+        return _read_file(await self._api.get(f"/files/{_part(file_id)}"))
+
+    async def file_content(self, file_id: str) -> str | None:
+        """Return the content of a file; None if the API doesn't give it."""
+        try:
+            return await self._api.content(f"/files/{_part(file_id)}/content")
+        except CallFailed as failure:
+            if failure.status in NO_FILE:
+                return None
+            raise
+
+    # ------------------------------------------------------------ jobs
+
+    async def order(self, order: Order) -> RemoteJob:
+        """Create a job: one attempt."""
+        return read_job(await self._api.post(JOBS, self._body(order)), self._service)
+
+    def _body(self, order: Order) -> dict[str, Any]:
+        ways = self._service
+        named = {ways.renamed.get(key, key): value for key, value in order.hyperparameters.items()}
+        supervised = {"method": {"type": "supervised", "supervised": {"hyperparameters": named}}}
+        optional = {
+            "metadata": dict(order.metadata) if ways.takes_metadata else None,
+            "validation_file": order.validation_file,
+            "seed": order.seed if ways.takes_seed else None,
+            "suffix": order.suffix if ways.takes_suffix else None,
+        }
+        return {
+            "model": order.base,
+            "training_file": order.training_file,
+            **({"hyperparameters": named} if ways.top_level else supervised),
+            **{key: value for key, value in optional.items() if value is not None},
+            **order.extra,
+        }
+
+    async def find(self, digest: str) -> Listing:
+        """Return the jobs with our digest, if the API filters by it and has any; else all."""
+        if self._service.takes_metadata:
+            try:
+                found = await self._listing({"metadata[evaltape_digest]": digest})
+            except CallFailed as failure:
+                if failure.status not in NO_FILTER:  # The plain listing will say whether it is the filter's fault.
+                    raise
+                found = Listing()
+            if found.jobs:
+                return found
+        return await self._listing({})
+
+    async def _listing(self, query: Mapping[str, str]) -> Listing:
+        items, unfinished = await self._pages(JOBS, query)
+        return Listing(tuple(read_job(item, self._service) for item in items), unfinished)
+
+    async def look(self, job_id: str) -> RemoteJob:
+        """Return a job as it stands now."""
+        job = read_job(await self._api.get(f"{JOBS}/{_part(job_id)}"), self._service)
+        if job.id != job_id:
+            raise CallFailed(f"the answer isn't the state of {job_id}", "attempt")
+        return job
+
+    async def cancel(self, job_id: str) -> None:
+        """Cancel a job; again if the answer is lost, which does no harm."""
+        await self._api.post(f"{JOBS}/{_part(job_id)}/cancel", again=True)
+
+    async def events(self, job_id: str, newest: bool = False) -> list[Event]:
+        """Return a job's messages, oldest first."""
+        path = f"{JOBS}/{_part(job_id)}/events"
+        items = _page(await self._api.get(path, {"limit": 1}))[0] if newest else (await self._pages(path, {}))[0]
+        return [_read_event(item) for item in reversed(items)]
+
+    async def metrics(self, job: RemoteJob) -> list[dict[str, float | None]]:
+        """Return the rows of a job's result files."""
+        rows: list[dict[str, float | None]] = []
+        for file in job.result_files:
+            rows += read_metrics(await self._api.content(f"/files/{_part(file)}/content"))
+        return rows
+
+    # ------------------------------------------------------------ the tuned model
+
+    async def serve(self, job: RemoteJob) -> str | None:
+        """Return the name to ask the tuned model by; of a service that registers models, once it is registered."""
+        if job.tuned_model or not self._service.registers:
+            return job.tuned_model
+        checkpoints, _ = await self._pages(f"{JOBS}/{_part(job.id)}/checkpoints", {})
+        if not checkpoints:
+            return None
+        last = max(checkpoints, key=lambda one: (_number(one.get("step_number")), _number(one.get("created_at"))))
+        models = urljoin(self._api.base_url, "/v0/models")
+        wanted = {"name": _adapter_name(job), "base_model": job.base, "source": f"{job.id}:{last['id']}"}
+        described = await self._api.post(models, wanted, again=True)
+        while True:
+            name, status = _text(_mapping(described).get("name")), str(_mapping(described).get("status") or "active")
+            if name is None:
+                raise CallFailed("the answer to a registration names no model")
+            if status.lower() == "active":
+                return name
+            if phase_of(status) in (Phase.FAILED, Phase.CANCELLED):
+                raise CallFailed(f"the service refused to serve {name}: {words_of(described, status)}")
+            await self._api.wait(f"{name} is registered and {status}", REGISTERED_EVERY_S)
+            described = await self._api.get(f"{models}/{quote(name)}")
+
+    # ------------------------------------------------------------ listings
+
+    async def _pages(self, path: str, query: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+        """Return the items of a listing, each id once, and why it couldn't be read to its end.
+
+        A listing that says `has_more` and brings nothing new, or never ends, comes back unfinished.
+        """
+        items: dict[str, dict[str, Any]] = {}
+        asked = {"limit": PAGE, **query}
+        for number in range(1, MOST_PAGES + 1):
+            page, has_more = _page(await self._api.get(path, asked))
+            fresh = {item["id"]: item for item in page if item["id"] not in items}
+            items |= fresh
+            if not has_more or not page:
+                return list(items.values()), None
+            if not fresh:
+                return list(items.values()), f"page {number} of the listing says has_more and brings nothing new"
+            asked["after"] = page[-1]["id"]
+        return list(items.values()), f"the listing says has_more after {MOST_PAGES} pages"
+
+
+def _page(answered: Any) -> tuple[list[dict[str, Any]], bool]:
+    items = _mapping(answered).get("data", ())
+    items = [] if items is None else items
+    if not isinstance(items, list) or not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in items):
+        raise CallFailed("the answer is no listing of the fine-tuning API")
+    return items, bool(answered.get("has_more"))
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_job(value: Any, service: Service | None = None) -> RemoteJob:
+    """Read a job from an API's JSON, leniently. Raise `CallFailed` for an answer that isn't a job."""
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str) or not isinstance(value.get("status"), str):
+        raise CallFailed("the answer is not of the fine-tuning API: it describes no fine-tuning job")
+    files, method = value.get("result_files"), _mapping(value.get("method"))
+    kind = _text(method.get("type"))
+    told = {**_mapping(value.get("hyperparameters")), **_mapping(_mapping(method.get(kind or "")).get("hyperparameters"))}
+    ours = {theirs: mine for mine, theirs in (service.renamed if service else {}).items()}
+    steps = value.get("trained_steps")
+    return RemoteJob(
+        id=value["id"],
+        status=value["status"],
+        created=_unix_time(value.get("created_at")),
+        base=_text(value.get("model")) or "",
+        tuned_model=_text(value.get("fine_tuned_model")),
+        trained_tokens=token_count(value.get("trained_tokens")),
+        trained_steps=steps if type(steps) is int else None,
+        training_file=_text(value.get("training_file")),
+        seed=value["seed"] if type(value.get("seed")) is int else None,
+        suffix=_text(value.get("suffix")) or _text(value.get("user_provided_suffix")),
+        method=kind,
+        hyperparameters={ours.get(key, key): item for key, item in told.items() if item is not None},
+        metadata=_mapping(value.get("metadata")),
+        reason=_reason(value.get("error")),
+        result_files=tuple(file for file in files if isinstance(file, str)) if isinstance(files, list) else (),
+    )
+
+
+def _read_file(value: Any) -> FileState:
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        raise CallFailed("the answer describes no file of this API")
+    name, size = _text(value.get("filename")), value.get("bytes")
+    if name is not None and value["id"] in name:  # Made of the id by a gateway that keeps no names.
+        name = None
+    return FileState(value["id"], name, size if type(size) is int and size > 0 else None, _text(value.get("status")) or "")
+
+
+def _read_event(value: Mapping[str, Any]) -> Event:
+    created = value.get("created_at")
+    return Event(
+        str(value.get("message") or ""), str(value.get("level") or "info"), None if created is None else _unix_time(created)
+    )
+
+
+def _unix_time(value: Any) -> float:
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value) / (1000 if value > MILLISECONDS else 1)
+    try:
+        return datetime.datetime.fromisoformat(str(value)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+
+
+def _adapter_name(job: RemoteJob) -> str:
+    suffix = "".join(sign if sign.isalnum() else "-" for sign in job.suffix or "evaltape").lower()
+    return f"{suffix}-{job.id[-8:].lower()}"
+
+
+def _reason(error: Any) -> str:
+    """Return an API's words about a failed job: they may be a text, a list, or an object."""
+    code = _mapping(error).get("code")
+    return message_in(error) or (code if isinstance(code, str) else "")
+
+
+def _part(name: str) -> str:
+    """Return an id as a part of a path; gateways have ids with slashes."""
+    return quote(name, safe="")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+# ---------------------------------------------------------------- a host of the user's
+
 
 METHODS = ("upload", "order", "find", "look", "cancel", "events", "files", "file", "file_content", "metrics", "serve")
-SHOWN_EVERY_S = 5.0
 
 
 def host_for(job: Finetune, asking: Asking, root: Path) -> Host:
@@ -35,7 +289,7 @@ def host_for(job: Finetune, asking: Asking, root: Path) -> Host:
     try:
         return guarded(made(asking), job.service)
     except Exception as error:
-        raise UserError(f"[finetune.{job.key}] service = {job.service!r} can't be made: {_shown(error)}") from None
+        raise UserError(f"[finetune.{job.key}] service = {job.service!r} can't be made: {shown_error(error)}") from None
 
 
 def loaded(name: str, place: str, root: Path) -> Any:
@@ -46,7 +300,7 @@ def loaded(name: str, place: str, root: Path) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except Exception as error:
-        raise UserError(f"{place} = {name!r} can't be imported: {_shown(error)}") from None
+        raise UserError(f"{place} = {name!r} can't be imported: {shown_error(error)}") from None
 
 
 def guarded(host: Any, name: str) -> Host:
@@ -65,79 +319,11 @@ def _guarded(method: Callable[..., Awaitable[Any]], name: str) -> Callable[..., 
         except CallFailed:
             raise
         except Exception as error:
-            raise CallFailed(f"{name} raised {_shown(error)}") from error
+            raise CallFailed(f"{name} raised {shown_error(error)}") from error
 
     return call
 
 
-# ---------------------------------------------------------------- deploy
-
-
-class Served(msgspec.Struct, frozen=True):
-    """A tuned model that can be asked."""
-
-    name: str
-    base_url: str | None = None
-    """Where; None: where its base is."""
-    undeploy: Callable[[], Any] | None = None
-    """Ends the deployment."""
-
-
-async def deploy(job: Finetune, finished: Any, root: Path, show: Callable[[str], None]) -> Served:
-    """Call the suite's `deploy` with the finished job, and show that it is waited for. Raises `RecordingError`."""
-    assert job.deploy is not None
-    place = f"deploy = {job.deploy!r}"
-    try:
-        function = loaded(job.deploy, "deploy", root)
-        answer = await _called(function, finished, lambda text: show(f"{job.deploy}: {text}"))
-    except UserError as error:
-        raise RecordingError(str(error)) from None
-    except Exception as error:
-        raise RecordingError(f"{place} raised {_shown(error)}") from None
-    return _served(answer, place)
-
-
-async def undeploy(served: Served) -> str | None:
-    """End a deployment; return why that failed, if it did."""
-    assert served.undeploy is not None
-    try:
-        await _called(served.undeploy)
-    except Exception as error:
-        return f"undeploy of {visible(served.name)} raised {_shown(error)}; end it yourself, it may go on costing"
-    return None
-
-
-async def _called(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function, or a coroutine function, without holding up the loop; the last argument shows that it is waited for."""
-    show = args[-1] if args else None
-    args = args[:-1]
-    started = time.monotonic()
-    work = asyncio.ensure_future(
-        function(*args) if inspect.iscoroutinefunction(function) else asyncio.to_thread(function, *args)
-    )
-    try:
-        while True:
-            if show is not None:
-                show(f"waiting for {duration(time.monotonic() - started)}")
-            done, _ = await asyncio.wait([work], timeout=SHOWN_EVERY_S)
-            if done:
-                return work.result()
-    finally:
-        work.cancel()
-
-
-def _served(answer: Any, place: str) -> Served:
-    if isinstance(answer, str):
-        answer = {"name": answer}
-    keys = ("name", "base_url", "undeploy")
-    name, base_url, ends = (answer.get(key) if isinstance(answer, dict) else getattr(answer, key, None) for key in keys)
-    if not isinstance(name, str) or not name or not isinstance(base_url, str | None) or not (ends is None or callable(ends)):
-        raise RecordingError(
-            f"{place} returned {cut(visible(repr(answer)), 200)}: it takes the name to ask the tuned model by, or an object or "
-            "a dict with name, and base_url and undeploy if there are any"
-        )
-    return Served(name, base_url, ends)
-
-
-def _shown(error: BaseException) -> str:
+def shown_error(error: BaseException) -> str:
+    """Return an error of the user's code in one line."""
     return cut(visible(f"{type(error).__name__}: {error}"), 300)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,16 +10,18 @@ from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent, UnreadableIntent
 from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.tuning.drive import Drive, End, Looking, Ordering, Sent, Step
-from evaltape.recorder.tuning.search import Found, preferred
-from evaltape.recorder.tuning.states import State
+from evaltape.recorder.tuning.matching import Found, preferred
+from evaltape.recorder.tuning.states import End, Looking, Ordering, Sent, State, Step
 from evaltape.text import duration
+
+if TYPE_CHECKING:
+    from evaltape.recorder.tuning.driver import Drive
 
 NO_LISTING = (404, 405, 501)
 SAME = "made of the same data, base and settings"
 
 
-async def look(drive: Drive, step: Looking) -> Step:
+async def look(drive: "Drive", step: Looking) -> Step:
     """Use an existing job, look for an ordered job, or order a job."""
     if drive.assignment.same is not None:
         return drive.wait_for(await drive.host.look(drive.assignment.same))
@@ -40,7 +43,7 @@ async def look(drive: Drive, step: Looking) -> Step:
     return await _use_recorded(drive) or await _use_listed(drive, seen)
 
 
-async def _without_intents(drive: Drive, step: Looking, problem: str) -> Step:
+async def _without_intents(drive: "Drive", step: Looking, problem: str) -> Step:
     """Use the recorded job if `job-intent.json` can't be read; pay only if the user says so."""
     if drive.retrain:
         drive.intents.path.unlink(missing_ok=True)
@@ -50,7 +53,7 @@ async def _without_intents(drive: Drive, step: Looking, problem: str) -> Step:
     return End(State.UNCLEAR, drive.messages.unreadable(problem))
 
 
-async def find_ordered(drive: Drive, step: Sent) -> Step:
+async def find_ordered(drive: "Drive", step: Sent) -> Step:
     """Look for the job of an order that got no answer until it is listed or patience ends."""
     drive.intent = intent = step.intent
     found, job, problem = await _listed_job_of(drive, intent)
@@ -77,7 +80,7 @@ async def find_ordered(drive: Drive, step: Sent) -> Step:
 # ---------------------------------------------------------------- an order
 
 
-async def _use_ordered(drive: Drive, intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
+async def _use_ordered(drive: "Drive", intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
     """Go on with the job of an order of an earlier session; no step if it has ended, or isn't wanted now."""
     job, failure = await _state_of(drive, job_id, 0.0 if intent.reported else drive.patience.look_s)
     if job is None:
@@ -98,7 +101,7 @@ async def _use_ordered(drive: Drive, intent: Intent, job_id: str) -> tuple[Step 
     return drive.wait_for(job), job
 
 
-async def _state_of(drive: Drive, job_id: str, patience_s: float) -> tuple[RemoteJob | None, CallFailed | None]:
+async def _state_of(drive: "Drive", job_id: str, patience_s: float) -> tuple[RemoteJob | None, CallFailed | None]:
     """Return a job, or the 404 about it, which a job has to survive for a while: not every listing is up to date."""
     started = time.monotonic()
     while True:
@@ -113,7 +116,7 @@ async def _state_of(drive: Drive, job_id: str, patience_s: float) -> tuple[Remot
         await asyncio.sleep(drive.patience.look_every_s)
 
 
-async def _listed_job_of(drive: Drive, intent: Intent) -> tuple[Found, RemoteJob | None, str]:
+async def _listed_job_of(drive: "Drive", intent: Intent) -> tuple[Found, RemoteJob | None, str]:
     """Return all that is found, the job of an order, and the reason if the listing can't tell.
 
     Any job on our own upload that wasn't there before the order counts, however it is described. A user who knows already
@@ -142,7 +145,7 @@ async def _listed_job_of(drive: Drive, intent: Intent) -> tuple[Found, RemoteJob
 # ---------------------------------------------------------------- job.yaml and the listing
 
 
-async def _use_recorded(drive: Drive) -> Step | None:
+async def _use_recorded(drive: "Drive") -> Step | None:
     """Use the job of job.yaml if the API still has it."""
     recorded = drive.recorded.job
     if recorded is None or drive.retrain:
@@ -159,7 +162,7 @@ async def _use_recorded(drive: Drive) -> Step | None:
     return drive.wait_for(job)
 
 
-async def _use_listed(drive: Drive, seen: tuple[RemoteJob, ...]) -> Step:
+async def _use_listed(drive: "Drive", seen: tuple[RemoteJob, ...]) -> Step:
     """Use a listed job, or order a job if there surely is no such job, or a new job is asked for."""
     try:
         found = await drive.search.find(drive.intent.files if drive.intent else ())
@@ -174,7 +177,7 @@ async def _use_listed(drive: Drive, seen: tuple[RemoteJob, ...]) -> Step:
     return _retrain(drive, found) if drive.retrain else _use_or_order(drive, found)
 
 
-def _retrain(drive: Drive, found: Found) -> Step:
+def _retrain(drive: "Drive", found: Found) -> Step:
     """Order another job, unless a job is under way: most likely the same command was interrupted."""
     job = preferred([job for job in found.jobs if job.phase.is_under_way and job.phase is not Phase.PAUSED])
     if job is not None:
@@ -189,7 +192,7 @@ def _retrain(drive: Drive, found: Found) -> Step:
     return Ordering(found)
 
 
-def _use_or_order(drive: Drive, found: Found) -> Step:
+def _use_or_order(drive: "Drive", found: Found) -> Step:
     recorded = drive.recorded
     job = preferred(found.jobs)
     if job is not None:

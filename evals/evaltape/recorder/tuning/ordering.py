@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,22 +12,38 @@ from evaltape.finetuning.intent import Intent, new_intent
 from evaltape.finetuning.jobs import epochs_of
 from evaltape.finetuning.services import FilePhase
 from evaltape.finetuning.training_file import TrainingFile
+from evaltape.recorder.api.asking import Asking, surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.api.shutdown_dates import ask
-from evaltape.recorder.budget import OverBudget
-from evaltape.recorder.tuning.asking import Asking, surely_refused
-from evaltape.recorder.tuning.drive import Drive, End, Order, Ordering, Sent, Step
-from evaltape.recorder.tuning.rivals import cancel_untrained
-from evaltape.recorder.tuning.states import ForbiddenStep, State, check_payable
-from evaltape.recorder.tuning.told import Difference, differences
+from evaltape.recorder.budget import Hold, OverBudget
+from evaltape.recorder.tuning.matching import Difference, cancel_untrained, differences
+from evaltape.recorder.tuning.states import End, ForbiddenStep, Ordering, Sent, State, Step, check_payable
+from evaltape.recording.cassettes import Exchange
 from evaltape.suite.cost import training_usd
 from evaltape.suite.endpoint import is_local
 from evaltape.text import counted, duration, usd
 
+if TYPE_CHECKING:
+    from evaltape.recorder.tuning.driver import Drive
+
 LATEST_FILE_POLL_S = 10.0
 
 
-async def place(drive: Drive, step: Ordering) -> Step:
+class OwnOrder(msgspec.Struct):
+    """The job that this session has ordered."""
+
+    intent: Intent
+    hold: Hold
+    exchanges: tuple[Exchange, ...] = ()
+    """The uploads and the order, if it was answered."""
+
+    def owns(self, job: RemoteJob) -> bool:
+        """Return whether it created a job, as far as can be known."""
+        created = self.intent.created
+        return job.id in created or job.order == self.intent.order or not (created or job.order)
+
+
+async def place(drive: "Drive", step: Ordering) -> Step:
     """Order a job. The only step that pays, and at most once a session."""
     check_payable(State.ORDERING)
     if drive.order is not None:
@@ -48,7 +65,7 @@ async def place(drive: Drive, step: Ordering) -> Step:
     except BaseException:
         hold.release()  # Nothing was ordered.
         raise
-    drive.intent, drive.order = intent, Order(intent, hold)
+    drive.intent, drive.order = intent, OwnOrder(intent, hold)
     try:
         job = await _ordered(drive, _order(drive, intent, files))
     except CallFailed as failure:
@@ -66,7 +83,7 @@ async def place(drive: Drive, step: Ordering) -> Step:
     return await _compared(drive, job, tolerated)
 
 
-def most_usd(drive: Drive, tokens: float) -> float:
+def most_usd(drive: "Drive", tokens: float) -> float:
     """Return the most that a job of so many tokens can cost. Raises `OverBudget` if nothing bounds it."""
     most = training_usd(drive.job.price, int(tokens))
     if most is not None:
@@ -76,7 +93,7 @@ def most_usd(drive: Drive, tokens: float) -> float:
     return 0.0
 
 
-async def _note_what_is_ahead(drive: Drive) -> None:
+async def _note_what_is_ahead(drive: "Drive") -> None:
     """Note that the base shuts down soon, and that the tuned model needs a deployment, before money is spent."""
     notice = await ask(drive.assignment.endpoint, drive.job.base.served)
     if notice.is_near:
@@ -91,12 +108,12 @@ async def _note_what_is_ahead(drive: Drive) -> None:
 # ---------------------------------------------------------------- files
 
 
-def _files(drive: Drive) -> dict[str, TrainingFile]:
+def _files(drive: "Drive") -> dict[str, TrainingFile]:
     files = {"training": drive.prepared.training, "validation": drive.prepared.validation}
     return {kind: file for kind, file in files.items() if file is not None}
 
 
-async def _uploaded(drive: Drive, file: TrainingFile) -> FileState:
+async def _uploaded(drive: "Drive", file: TrainingFile) -> FileState:
     """Upload a file and wait until the service has processed it. Raises `CallFailed` if it can't."""
     content = file.uploaded
     state = await drive.host.upload(Upload(file.name, content, file.digests[1] if file.byte_order_mark else file.sha256))
@@ -120,7 +137,7 @@ async def processed(host: hosts.Host, asking: Asking, state: FileState, patience
 # ---------------------------------------------------------------- the order
 
 
-def _order(drive: Drive, intent: Intent, files: dict[str, FileState]) -> hosts.Order:
+def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> hosts.Order:
     job = drive.job
     marks = {"evaltape_order": intent.order, "evaltape_run": str(intent.run)}
     return hosts.Order(
@@ -135,7 +152,7 @@ def _order(drive: Drive, intent: Intent, files: dict[str, FileState]) -> hosts.O
     )
 
 
-async def _ordered(drive: Drive, order: hosts.Order) -> RemoteJob:
+async def _ordered(drive: "Drive", order: hosts.Order) -> RemoteJob:
     """Send the order; again only if the API surely refused it, for its pace. Raises `CallFailed`."""
     started, attempt = time.monotonic(), 0
     while True:
@@ -152,7 +169,7 @@ async def _ordered(drive: Drive, order: hosts.Order) -> RemoteJob:
 # ---------------------------------------------------------------- its answer
 
 
-async def _compared(drive: Drive, job: RemoteJob, tolerated: tuple[str, ...]) -> Step:
+async def _compared(drive: "Drive", job: RemoteJob, tolerated: tuple[str, ...]) -> Step:
     """Tell how the API trains otherwise than asked; cancel that while it costs nothing, if it can cost more than asked."""
     differs = differences(drive.job, job)
     for difference in differs:
@@ -169,12 +186,12 @@ async def _compared(drive: Drive, job: RemoteJob, tolerated: tuple[str, ...]) ->
     return drive.wait_for(job)
 
 
-def _is_free(drive: Drive) -> bool:
+def _is_free(drive: "Drive") -> bool:
     price = drive.job.price
     return is_local(drive.assignment.endpoint.base_url) and (price is None or not price.training)
 
 
-async def _cancelled(drive: Drive, job: RemoteJob) -> RemoteJob | None:
+async def _cancelled(drive: "Drive", job: RemoteJob) -> RemoteJob | None:
     """Cancel a job of ours that isn't training yet; None if it goes on."""
     try:
         job = await cancel_untrained(drive.host, job.id)
@@ -187,7 +204,7 @@ async def _cancelled(drive: Drive, job: RemoteJob) -> RemoteJob | None:
     return None
 
 
-def hold_what_is_told(drive: Drive, job: RemoteJob, differs: tuple[Difference, ...] = ()) -> None:
+def hold_what_is_told(drive: "Drive", job: RemoteJob, differs: tuple[Difference, ...] = ()) -> None:
     """Hold the job's most against the budget, by the epochs that the API states."""
     order = drive.order
     told = epochs_of(job.hyperparameters)
@@ -198,7 +215,7 @@ def hold_what_is_told(drive: Drive, job: RemoteJob, differs: tuple[Difference, .
         drive.note(f"{job.id} can cost up to {usd(most)} by what the API says, which passes the budget")
 
 
-def settle(drive: Drive, job: RemoteJob | None) -> None:
+def settle(drive: "Drive", job: RemoteJob | None) -> None:
     """Tell the budget the cost of this session's order, or its most."""
     order = drive.order
     if order is None or order.hold.has_ended:

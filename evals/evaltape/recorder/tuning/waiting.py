@@ -1,20 +1,38 @@
-"""The step that waits: for a job's training, and beside it for the jobs of other sessions."""
+"""The steps once a job is known: it is waited for, its tuned model gets a name, and `job.yaml` records it."""
 
 import asyncio
+import contextlib
+import inspect
+import math
 import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.host import RemoteJob
+from evaltape.finetuning.jobs import epochs_of
+from evaltape.finetuning.recorded_job import Job, orders_of, write_job, write_origin
 from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.tuning.drive import Drive, End, Looking, Step, Succeeded, Waiting
+from evaltape.recorder.tuning.hosts import loaded, shown_error
+from evaltape.recorder.tuning.matching import differences, told_settings
 from evaltape.recorder.tuning.ordering import hold_what_is_told
-from evaltape.recorder.tuning.states import State
-from evaltape.text import duration
+from evaltape.recorder.tuning.states import End, Looking, Served, State, Step, Succeeded, Waiting
+from evaltape.recording.cassettes import Exchange
+from evaltape.suite.definition import Finetune
+from evaltape.text import cut, duration, visible
+
+if TYPE_CHECKING:
+    from evaltape.recorder.tuning.driver import Drive
+
+SHOWN_EVERY_S = 5.0
+T = TypeVar("T")
 
 
-async def wait(drive: Drive, step: Waiting) -> Step:
+async def wait(drive: "Drive", step: Waiting) -> Step:
     """Ask for the job's state once, after a look at the jobs of other sessions."""
     if drive.rivals is not None and drive.rivals.matter_to(step.job):
         winner = await drive.rivals.winner(step.job)
@@ -36,7 +54,7 @@ async def wait(drive: Drive, step: Waiting) -> Step:
     return msgspec.structs.replace(step, job=job, was_known=True, missing_since_s=None)
 
 
-async def _state_of(drive: Drive, job_id: str) -> RemoteJob:
+async def _state_of(drive: "Drive", job_id: str) -> RemoteJob:
     """Ask for a job's state until there is an answer, through failures that pass."""
     started, attempt = time.monotonic(), 0
     while True:
@@ -51,7 +69,7 @@ async def _state_of(drive: Drive, job_id: str) -> RemoteJob:
             await drive.asking.pause(f"the state of {job_id}", attempt, failure, left_s)
 
 
-async def _miss(drive: Drive, step: Waiting, failure: CallFailed) -> Step:
+async def _miss(drive: "Drive", step: Waiting, failure: CallFailed) -> Step:
     """Wait for a job that the API doesn't know for a while; end if it stays unknown."""
     now = time.monotonic()
     since_s = step.missing_since_s or now
@@ -65,7 +83,7 @@ async def _miss(drive: Drive, step: Waiting, failure: CallFailed) -> Step:
     return End(State.GONE, drive.messages.gone(step.job.id, failure), step.job)
 
 
-def _after(drive: Drive, job: RemoteJob) -> Step | None:
+def _after(drive: "Drive", job: RemoteJob) -> Step | None:
     """Return the step that a job's state leads to; None while it is under way."""
     if job.phase is Phase.SUCCEEDED:
         return Succeeded(job, drive.asking.taken("GET"))
@@ -78,13 +96,13 @@ def _after(drive: Drive, job: RemoteJob) -> Step | None:
     return None
 
 
-def _pause_s(drive: Drive, job: RemoteJob) -> float:
+def _pause_s(drive: "Drive", job: RemoteJob) -> float:
     poll_s = drive.job.poll_seconds
     looks = drive.rivals is not None and drive.rivals.matter_to(job)
     return min(poll_s, drive.patience.look_every_s) if looks else poll_s
 
 
-async def _progress(drive: Drive, step: Waiting, job: RemoteJob) -> str:
+async def _progress(drive: "Drive", step: Waiting, job: RemoteJob) -> str:
     """Return status, elapsed time, trained tokens and the API's latest message, which during training is the loss."""
     elapsed_s = int(time.monotonic() - step.since_s)
     parts = [job.status, f"{elapsed_s // 60} min {elapsed_s % 60:02d} s"]
@@ -94,7 +112,7 @@ async def _progress(drive: Drive, step: Waiting, job: RemoteJob) -> str:
     return ", ".join([*parts, *([message] if message else [])])
 
 
-async def _latest_message(drive: Drive, job_id: str) -> str:
+async def _latest_message(drive: "Drive", job_id: str) -> str:
     """Return the newest event's message; empty if it can't be had."""
     try:
         async with asyncio.timeout(drive.patience.extra_s):
@@ -103,3 +121,154 @@ async def _latest_message(drive: Drive, job_id: str) -> str:
     except (CallFailed, TimeoutError):
         return ""
     return events[-1].message if events else ""
+
+
+# ---------------------------------------------------------------- recording
+
+
+async def record(drive: "Drive", step: Succeeded) -> Step:
+    """Record the job. Its events and metrics may be missing: it counts all the same."""
+    job = step.job
+    recorded = drive.recorded.job if drive.recorded.job is not None and drive.recorded.job.id == job.id else None
+    described = _described(drive, job)
+    served = await _served(drive, job, described, recorded)
+    if served is None and recorded is not None:
+        return drive.keep_recorded(recorded, "the API doesn't name its tuned model any more")
+    if served is None:
+        return End(State.NAMELESS, drive.messages.nameless(job), job)
+    problems: list[str] = []
+    events = await _extra(drive, drive.host.events(job.id), "its events", problems)
+    metrics = await _extra(drive, drive.host.metrics(job), "its metrics", problems)
+    is_same = recorded is not None and (recorded.tuned_model, recorded.base_url) == (served.name, served.base_url)
+    if problems and is_same:
+        write_origin(drive.prepared.cassette, job.id, drive.prepared.identity)
+    else:
+        whole = msgspec.structs.replace(
+            described,
+            tuned_model=served.name,
+            base_url=served.base_url,
+            is_undeployed=served.undeploy is not None,
+            metrics=tuple(metrics or ()),
+            events=tuple({"created_at": it.created_at, "level": it.level, "message": it.message} for it in events or ()),
+        )
+        _write(drive, whole, [*_orders(drive, job), *step.exchanges], problems)
+    if drive.intent is not None:
+        with contextlib.suppress(OSError):  # The next session sees that its job is recorded.
+            drive.forget_intent()
+    return End(State.RECORDED, None, job, served)
+
+
+def _described(drive: "Drive", job: RemoteJob) -> Job:
+    """Return a job's summary, before its tuned model has a name."""
+    told = epochs_of(job.hyperparameters) or drive.prepared.most_epochs
+    return Job(
+        id=job.id,
+        status="succeeded",
+        base=job.base or drive.job.base.served,
+        tuned_model=job.tuned_model or "",
+        trained_tokens=job.trained_tokens,
+        most_tokens=math.ceil(drive.prepared.tokens_per_epoch * told),
+        identity=drive.prepared.identity,
+        trained=told_settings(job),
+        differences=tuple(map(str, differences(drive.job, job))),
+    )
+
+
+async def _served(drive: "Drive", job: RemoteJob, described: Job, recorded: Job | None) -> Served | None:
+    """Return the tuned model's name: as it was recorded, of a deployment that is made now, or the host's own."""
+    if recorded is not None and not recorded.is_undeployed and (drive.job.deploy or not job.tuned_model):
+        return Served(recorded.tuned_model, recorded.base_url)
+    if drive.job.deploy is not None:
+        return await deploy(drive.job, described, drive.prepared.root, drive.show)
+    with drive.asking.patient(drive.patience.serve_s):
+        name = await drive.host.serve(job)
+    return Served(name) if name else None
+
+
+async def _extra(drive: "Drive", asking: Awaitable[T], what: str, problems: list[str]) -> T | None:
+    """Return events or metrics; None if they can't be had, with the reason among the problems."""
+    try:
+        with drive.asking.patient(drive.patience.extra_s):
+            return await asking
+    except CallFailed as failure:
+        problems.append(f"{what}: {failure.message}")
+        return None
+
+
+def _write(drive: "Drive", job: Job, calls: list[Exchange], problems: list[str]) -> None:
+    """Write the job; without its extras if they hold something that must not be written."""
+    cassette, secrets = drive.prepared.cassette, (drive.assignment.endpoint.key,)
+    try:
+        write_job(cassette, job, calls, secrets)
+    except RecordingError as error:
+        bare: Any = msgspec.structs.replace(job, metrics=(), events=())
+        write_job(cassette, bare, calls, secrets)
+        problems = [f"events and metrics: {error}"]
+    for problem in problems:
+        drive.note(f"{job.id} is recorded without {problem}")
+
+
+def _orders(drive: "Drive", job: RemoteJob) -> list[Exchange]:
+    """Return the upload and the order of a job: as this session sent them, else as they are recorded."""
+    if drive.order is not None and job.id in drive.order.intent.created:
+        return list(drive.order.exchanges)
+    return orders_of(drive.prepared.cassette, job.id)
+
+
+# ---------------------------------------------------------------- deploy
+
+
+async def deploy(job: Finetune, finished: Any, root: Path, show: Callable[[str], None]) -> Served:
+    """Call the suite's `deploy` with the finished job, and show that it is waited for. Raises `RecordingError`."""
+    assert job.deploy is not None
+    place = f"deploy = {job.deploy!r}"
+    try:
+        function = loaded(job.deploy, "deploy", root)
+        answer = await _called(function, finished, lambda text: show(f"{job.deploy}: {text}"))
+    except UserError as error:
+        raise RecordingError(str(error)) from None
+    except Exception as error:
+        raise RecordingError(f"{place} raised {shown_error(error)}") from None
+    return _read_served(answer, place)
+
+
+async def undeploy(served: Served) -> str | None:
+    """End a deployment; return why that failed, if it did."""
+    assert served.undeploy is not None
+    try:
+        await _called(served.undeploy)
+    except Exception as error:
+        return f"undeploy of {visible(served.name)} raised {shown_error(error)}; end it yourself, it may go on costing"
+    return None
+
+
+async def _called(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function, or a coroutine function, without holding up the loop; the last argument shows that it is waited for."""
+    show = args[-1] if args else None
+    args = args[:-1]
+    started = time.monotonic()
+    work = asyncio.ensure_future(
+        function(*args) if inspect.iscoroutinefunction(function) else asyncio.to_thread(function, *args)
+    )
+    try:
+        while True:
+            if show is not None:
+                show(f"waiting for {duration(time.monotonic() - started)}")
+            done, _ = await asyncio.wait([work], timeout=SHOWN_EVERY_S)
+            if done:
+                return work.result()
+    finally:
+        work.cancel()
+
+
+def _read_served(answer: Any, place: str) -> Served:
+    if isinstance(answer, str):
+        answer = {"name": answer}
+    keys = ("name", "base_url", "undeploy")
+    name, base_url, ends = (answer.get(key) if isinstance(answer, dict) else getattr(answer, key, None) for key in keys)
+    if not isinstance(name, str) or not name or not isinstance(base_url, str | None) or not (ends is None or callable(ends)):
+        raise RecordingError(
+            f"{place} returned {cut(visible(repr(answer)), 200)}: it takes the name to ask the tuned model by, or an object or "
+            "a dict with name, and base_url and undeploy if there are any"
+        )
+    return Served(name, base_url, ends)

@@ -5,7 +5,6 @@ Every wait has a deadline, in `Patience`. The service's own work has none: train
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import IO, Any
@@ -14,7 +13,7 @@ import msgspec
 
 from evaltape.finetuning.host import Upload
 from evaltape.recorder.api.client import Endpoint
-from evaltape.recorder.api.failures import CallFailed
+from evaltape.recorder.api.failures import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, CallFailed, backoff_s
 from evaltape.recording.cassettes import Exchange
 from evaltape.text import duration
 
@@ -48,20 +47,14 @@ class Patience(msgspec.Struct, frozen=True):
     """The longest pause between two looks at a file, or at a model that is being registered."""
     extra_s: float = 15.0
     """How long events and metrics are asked for; a job counts without them."""
-    first_backoff_s: float = 0.5
-    longest_backoff_s: float = 20.0
+    first_backoff_s: float = FIRST_BACKOFF_S
+    longest_backoff_s: float = LONGEST_BACKOFF_S
     longest_retry_after_s: float = 60.0
     """The most of a Retry-After that is waited."""
     upload_bytes_per_s: float = 100_000.0
     """The slowest upload that isn't given up."""
     download_s: float = 1800.0
     """How long a file of answers may take beyond what an answer may."""
-
-    def pause_s(self, attempt: int, retry_after_s: float | None) -> float:
-        """Seconds until the next attempt, after `attempt` failed ones, the last of which asked to wait `retry_after_s`."""
-        if retry_after_s is not None:
-            return min(retry_after_s, self.longest_retry_after_s)
-        return min(self.longest_backoff_s, self.first_backoff_s * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)
 
 
 class Asking:
@@ -216,7 +209,10 @@ class Asking:
 
     async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
         """Wait before the next attempt, and show the reason and the time."""
-        pause_s = min(self._patience.pause_s(attempt, failure.retry_after_s), max(left_s, 0.0))
+        waits = self._patience
+        retry_after_s = min(failure.retry_after_s or 0.0, waits.longest_retry_after_s)
+        pause_s = backoff_s(attempt, retry_after_s, waits.first_backoff_s, waits.longest_backoff_s)
+        pause_s = min(pause_s, max(left_s, 0.0))
         asked_s = failure.asked_to_wait_s or 0.0
         asked = f" (the API asks for {duration(asked_s)})" if asked_s > pause_s else ""
         self._show(f"waiting {duration(pause_s)} for {what}{asked}: {failure.message}")
