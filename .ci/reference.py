@@ -20,7 +20,7 @@ import msgspec
 import pytest
 from evaltape import cli, entry, options, plugin
 from evaltape.cli import init, label, schema, serve
-from evaltape.samples.answer import Answer, Failure
+from evaltape.samples.sample import Answer, Failure
 from evaltape.scoring.bounds import Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import Pair

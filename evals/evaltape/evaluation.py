@@ -17,9 +17,8 @@ from evaltape.names import nearest
 from evaltape.recorder.outcomes import CallKey, Outcomes
 from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.recording.redaction import HOLDS_KEY
-from evaltape.samples.answer import REMEDIES, Answer, Failure, Kind
-from evaltape.samples.ids import check_ids
-from evaltape.samples.sample import Sample
+from evaltape.samples.checks import check_ids
+from evaltape.samples.sample import REMEDIES, Answer, Failure, Kind, Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.against_scores import AgainstScores
 from evaltape.scoring.bounds import Bound, Decision

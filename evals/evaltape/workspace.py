@@ -25,11 +25,9 @@ from evaltape.recording.free_ways import free_way
 from evaltape.recording.lock import locked, unwritable
 from evaltape.recording.submissions import Submissions
 from evaltape.recording.unfinished import read_unfinished
-from evaltape.samples.answer import Answer
-from evaltape.samples.dataset import Loaded, split_file
+from evaltape.samples.dataset import Loaded, refuse_links, split_file
 from evaltape.samples.frozen import discard, is_staged
-from evaltape.samples.links import refuse_links
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring.grounds import Ground
 from evaltape.scoring.prediction import Prediction
@@ -278,7 +276,7 @@ class Workspace:
         model = missing[0][0]
         some = [sample for it, sample in missing if it is model][:3]
         asked = [(sample.name, self.recordings.request(model, sample)) for sample in some]
-        data = split_file(self.suite.dataset, self.suite.file, self.suite.dataset.split.name)
+        data = split_file(self.suite)
         sources = [self.suite.file, *([data] if data is not None else [])]
         return free_way(self.folder, model.key, self.suite.models, asked, sources)
 

@@ -21,8 +21,7 @@ from evaltape.mutation.findings import Draw, Noticing, shortest_between
 from evaltape.mutation.model_mutants import mutate_model
 from evaltape.mutation.operators import BUILT_IN, Operator
 from evaltape.mutation.study import SHARES, Damaged, Study, answers_at, study
-from evaltape.samples.answer import Answer
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 from evaltape.scoring.bounds import GATE, Bound
 from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction

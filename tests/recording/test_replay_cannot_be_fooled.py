@@ -13,9 +13,8 @@ from evaltape.metrics.metric import CallFacts, build_metrics, score_answer
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
-from evaltape.samples.answer import Answer
 from evaltape.samples.frozen import promote
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.suite_samples import replay_samples, stage_samples
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.commands import Advice

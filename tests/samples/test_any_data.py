@@ -5,8 +5,7 @@ import contextlib
 import pytest
 from evaltape.errors import UserError
 from evaltape.samples.dataset import load_samples
-from evaltape.samples.frozen import read_frozen, stage
-from evaltape.samples.origin import Origin
+from evaltape.samples.frozen import Origin, read_frozen, stage
 from evaltape.samples.predictions_file import read_predictions
 from hypothesis import given
 from hypothesis import strategies as st

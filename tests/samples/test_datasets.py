@@ -8,10 +8,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from evaltape.errors import UserError
-from evaltape.samples import local_files
+from evaltape.samples import sources
 from evaltape.samples.dataset import load_samples
-from evaltape.samples.local_files import read_rows
 from evaltape.samples.sample import Sample
+from evaltape.samples.sources import read_rows
 from evaltape.suite.definition import Suite
 
 from tests.support.project import ROWS, Project
@@ -324,7 +324,7 @@ def test_a_small_parquet_file_that_stands_for_gigabytes_is_read_in_parts_and_bou
     numbers = pyarrow.array(range(rows), pyarrow.int32())
     column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array(["x" * 1000]))
     pyarrow.parquet.write_table(pyarrow.table({"id": numbers, "dialogue": column}), path)
-    monkeypatch.setattr(local_files, "LARGEST_TABLE", 2**24)
+    monkeypatch.setattr(sources, "LARGEST_TABLE", 2**24)
     before = pyarrow.total_allocated_bytes()
     read = read_rows(path)
     assert (read.columns, read.count) == (("id", "dialogue"), rows)

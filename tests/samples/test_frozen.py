@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from evaltape.samples.frozen import discard, is_staged, promote, read_frozen, stage
-from evaltape.samples.origin import Origin
+from evaltape.samples.frozen import Origin, discard, is_staged, promote, read_frozen, stage
 from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, settle_samples, stage_samples
 from evaltape.suite.definition import Suite

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from evaltape.samples.ids import check_ids
+from evaltape.samples.checks import check_ids
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Suite
 from evaltape.suite.reader import refuse_equal_names

@@ -31,7 +31,7 @@ def test_a_missing_local_file_is_named_at_once(tmp_path: Path, path: str) -> Non
 @pytest.mark.parametrize("path", ["knkarthick/samsum", "squad"])
 def test_what_is_no_file_here_is_a_hub_data_set(tmp_path: Path, path: str) -> None:
     suite = suite_in(tmp_path, path=path)
-    assert split_file(suite.dataset, suite.file, "validation") is None
+    assert split_file(suite) is None
 
 
 def test_a_folder_that_exists_is_local_whatever_its_name(tmp_path: Path) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaltape.samples.answer import Answer
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 
 from tests.support.project import ROUGE1, ROWS, Project
 from tests.support.suites import refusal

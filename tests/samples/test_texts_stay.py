@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from evaltape.samples.dataset import load_samples
-from evaltape.samples.hub import hub_rows
+from evaltape.samples.sources import hub_rows
 
 from tests.support.suites import TALK, refusal, suite_in, write_data
 

@@ -9,8 +9,7 @@ import pytest
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.simple import Exact
 from evaltape.reporting.scoreboard import model_groups
-from evaltape.samples.answer import Answer, Failure
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.bounds import Bound, Decision, Scores, bounds_of
 from evaltape.scoring.paired_scores import PairedScores

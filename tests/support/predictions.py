@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evaltape.samples.answer import Answer, Failure
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.definition import Model
 

@@ -24,8 +24,7 @@ from evaltape.reporting.pair_results import (
 )
 from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results, SuiteResults
-from evaltape.samples.answer import Answer, Failure, Usage
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval

@@ -20,11 +20,10 @@ from evaltape.recording.folder import ENDPOINT, answer_of
 from evaltape.recording.model_calls import SUFFIX, ModelCalls
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
 from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
-from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.dataset import load_samples
 from evaltape.samples.frozen import SAMPLES, parse_samples
 from evaltape.samples.predictions_file import read_predictions
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.suite.definition import Model
 from evaltape.suite.prompt import PromptChange, prompt_change
 from evaltape.suite.reader import load_suite

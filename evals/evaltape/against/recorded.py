@@ -6,8 +6,7 @@ from evaltape.against.earlier import Earlier, content_of
 from evaltape.against.places import find_places
 from evaltape.against.tree import FolderTree, Unreadable
 from evaltape.recording.folder import extracted
-from evaltape.samples.answer import Answer, Failure
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace

@@ -201,7 +201,7 @@ class Jobs:
         """Return the digests of the local files that decide a training file; empty if the rows to train on are not at hand."""
         splits = [] if job.recorded else [job.train]
         splits += [job.validation] if job.validation else []
-        files = [source.split_file(self.suite.dataset, self.suite.file, split.name) for split in splits]
+        files = [source.split_file(self.suite, split.name) for split in splits]
         digests = [source.digest(file) if file is not None and file.is_file() else "" for file in files]
         if job.recorded:
             digests.insert(0, _digest_of(self.folder.parent / job.recorded.suite, job.recorded.model))

@@ -19,11 +19,9 @@ from evaltape.errors import UserError
 from evaltape.finetuning.services import Service
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
-from evaltape.samples.answer import Answer
 from evaltape.samples.dataset import Loaded, load_training_rows
-from evaltape.samples.frozen import read_frozen
-from evaltape.samples.owner import owner_of
-from evaltape.samples.sample import Sample
+from evaltape.samples.frozen import owner_of, read_frozen
+from evaltape.samples.sample import Answer, Sample
 from evaltape.suite.commands import Advice, Commands
 from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Split, Suite
 from evaltape.suite.reader import load_suite
@@ -324,6 +322,6 @@ def _selected(samples: list[Sample], job: Finetune) -> list[Sample]:
     count = min(job.train.samples or len(samples), len(samples))
     if job.train.seed is None:
         return samples[:count]
-    from evaltape.samples.hub import shuffled
+    from evaltape.samples.sources import shuffled
 
     return [samples[number] for number in shuffled(len(samples), job.train.seed, count)]

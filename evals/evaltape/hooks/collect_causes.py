@@ -8,7 +8,7 @@ import msgspec
 from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.results import Cause
-from evaltape.samples.answer import Failure
+from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
 from evaltape.suite.prompt import PromptChange, prompt_change
 from evaltape.text import counted

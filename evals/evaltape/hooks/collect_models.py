@@ -14,8 +14,7 @@ from evaltape.metrics.tokenizers import unicode_words
 from evaltape.reporting.accepted import changes
 from evaltape.reporting.facts import Accepted, MetricFacts, Slice, Unfinished
 from evaltape.reporting.model_results import Computed, JobResults, ModelResults
-from evaltape.samples.answer import Answer, Usage
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample, Usage
 from evaltape.scoring.bounds import (
     FAILED,
     GATE,

@@ -15,7 +15,7 @@ import pytest
 from evaltape.findings import Answered, Asserted, AssertedOtherwise, Compared, Finding, Unasked
 from evaltape.hooks.reports import ACCEPTED, finding_in
 from evaltape.reporting.results import Cause, Results
-from evaltape.samples.answer import Failure
+from evaltape.samples.sample import Failure
 from evaltape.text import cut, visible, without_commands, wrapped
 
 UNCUT = 2

@@ -16,9 +16,8 @@ from evaltape.names import shown
 from evaltape.recording.cassettes import Conflicted, Exchange, is_filtered
 from evaltape.recording.model_calls import REPEAT, SUFFIX, ModelCalls, call_of
 from evaltape.recording.unfinished import Call, cassette_name, read_unfinished
-from evaltape.samples.answer import Answer, Failure
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.prediction import read_completion, read_refused_prompt
 from evaltape.suite import prompt
 from evaltape.suite.commands import COSTS, Advice

@@ -7,7 +7,7 @@ from pathlib import Path
 from evaltape.errors import UserError
 from evaltape.files import remove_unfinished
 from evaltape.names import shown
-from evaltape.samples.owner import check_owner
+from evaltape.samples.frozen import check_owner
 
 NAME = ".recording.lock"
 

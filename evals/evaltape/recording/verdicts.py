@@ -18,8 +18,7 @@ from evaltape.judging.verdict import Unread, read_verdict
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.model_calls import REPEAT
-from evaltape.samples.answer import Usage
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Sample, Usage
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.definition import Judge
 from evaltape.text import visible

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from evaltape.reporting.facts import Accepted, Slice, Unfinished
-from evaltape.samples.answer import Usage
+from evaltape.samples.sample import Usage
 from evaltape.scoring.bounds import Decision
 from evaltape.scoring.noise import Noise
 from evaltape.scoring.statistics import Interval

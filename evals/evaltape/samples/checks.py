@@ -1,15 +1,19 @@
-"""What is checked of samples, whether they come from the data set or were frozen: columns, prompts, slices, clusters, ids."""
+"""The checks of samples, loaded or frozen: columns, prompts, slices, clusters, ids."""
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.names import nearest, shown
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model, Suite
 from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, Prompt, as_text, messages_of
+from evaltape.suite.reader import refuse_equal_names
 from evaltape.text import cut
 
 MOST_NUMBERS = 20
@@ -21,7 +25,7 @@ FEWEST_NUMBERS = 5
 
 
 def check_fields(suite: Suite, there: Collection[str], what: str) -> None:
-    """Raise `UserError` for a column under `fields` that isn't `there`; `what` says whose columns these are."""
+    """Raise `UserError` for a column under `fields` that isn't `there`; `what` names the owner of these columns."""
     fields = suite.dataset.fields
     for key, columns in {"id": (fields.id,), "input": (fields.input,), "reference": fields.reference}.items():
         for column in columns:
@@ -31,7 +35,7 @@ def check_fields(suite: Suite, there: Collection[str], what: str) -> None:
 
 
 def check_columns(suite: Suite, there: Collection[str], what: str, hint: str = "") -> None:
-    """As `check_fields`, for the columns that samples carry: those of slices, cluster, keep and prompts."""
+    """Like `check_fields`, for the columns that samples carry: slices, cluster, keep and the columns of prompts."""
     data = suite.dataset
     cluster = (data.cluster,) if data.cluster else ()
     for key, columns in {"slices": data.slices, "cluster": cluster, "keep": data.keep}.items():
@@ -47,7 +51,7 @@ def check_columns(suite: Suite, there: Collection[str], what: str, hint: str = "
 
 
 def check_prompt(suite: Suite, model: Model, there: Collection[str], what: str, hint: str = "") -> None:
-    """As `check_fields`, for the columns that a model's prompt names."""
+    """Like `check_fields`, for the columns that a model's prompt names."""
     for column in sorted(model.prompt.columns - {INPUT}):
         if column not in there:
             raise _missing_in_prompt(suite, model.prompt, model.prompt_place, column, there, what, hint)
@@ -61,7 +65,7 @@ def check_all(suite: Suite, samples: Sequence[Sample], is_text: bool = False) ->
 
 
 def check_values(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
-    """Raise `UserError`, naming the sample, for a value that can't be what the suite takes it for.
+    """Raise `UserError`, naming the sample, for a value that can't have the role that the suite gives it.
 
     `is_text` says that numbers, too, came as texts.
     """
@@ -106,7 +110,7 @@ def _check_slices(suite: Suite, samples: Sequence[Sample], column: str, is_text:
 
 
 def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
-    """Return a column's numbers; none if some value isn't one."""
+    """Return a column's numbers; empty if some value isn't a number."""
     kinds = str if is_text else int | float
     if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
         return []
@@ -116,7 +120,7 @@ def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
 
 
 def is_continuous(numbers: Sequence[float]) -> bool:
-    """Whether numbers measure something and don't label it: some has a fraction, or nearly every one is another."""
+    """Whether numbers measure something and don't label it: some have fractions, or nearly all differ."""
     if any(not float(number).is_integer() for number in numbers):
         return True
     different = len(set(numbers))
@@ -124,12 +128,12 @@ def is_continuous(numbers: Sequence[float]) -> bool:
 
 
 def repeated_id(samples: Sequence[Sample]) -> str | None:
-    """Return an id that two samples have, or None."""
+    """Return an id that two samples share; None if there isn't any."""
     return next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
 
 
 def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
-    """Raise `UserError` for two samples of one id, and for no samples at all."""
+    """Raise `UserError` for two samples with the same id, and for an empty list of samples."""
     if not samples:
         raise UserError(f"{shown(suite.file)}: there are no samples")
     twice = repeated_id(samples)
@@ -144,7 +148,7 @@ def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
 
 
 def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
-    """Raise `UserError` for two samples whose cassettes would be one file on a system that ignores case."""
+    """Raise `UserError` for two samples that would share a cassette on a system that ignores case."""
     seen: dict[str, str] = {}
     for sample in samples:
         other = seen.setdefault(sample.name.lower(), sample.id)
@@ -171,3 +175,69 @@ def _missing_in_prompt(
     near = nearest(column, [INPUT, *there]).replace("'", "{", 1).replace("'", "}", 1)
     columns = cut(", ".join([INPUT, *there]), LONGEST_LIST)
     return UserError(f"{shown(suite.file)}: {place} names {{{column}}}, which is no column.{near} {what}: {columns}{hint}")
+
+
+# ---------------------------------------------------------------- test ids
+
+
+Suites = Sequence[tuple[Suite, Sequence[Sample]]]
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """The tests of a function and a subject: their ids begin with `start` and end with an item of `ends`."""
+
+    suite: Suite
+    table: str
+    key: str
+    ends: frozenset[str]
+    """Empty for a single test without an end."""
+
+    @property
+    def start(self) -> str:
+        """The part that all of them share."""
+        return f"{self.suite.name}-{self.key}"
+
+    @property
+    def place(self) -> str:
+        """The suite file and the table in it that the subject is declared in."""
+        return f"{shown(self.suite.file)}: [{self.table}.{self.key}]"
+
+
+def check_ids(suites_with_samples: Suites) -> None:
+    """Raise `UserError`, naming both, if names of suites, models, jobs or comparisons make two test ids alike.
+
+    Covers every family of ids: SUITE-MODEL-SAMPLE, SUITE-MODEL-METRIC, SUITE-MODEL-OPERATOR, SUITE-MODEL, SUITE-JOB,
+    SUITE-JUDGE and SUITE-COMPARISON-METRIC.
+    """
+    refuse_equal_names([suite for suite, _ in suites_with_samples])
+    for groups in _families(suites_with_samples):
+        for one, other in combinations(groups, 2):
+            same = _same_id(one, other) or _same_id(other, one)
+            if same is not None:
+                raise UserError(f"{one.place} and {other.place} make two tests of the id {same}; rename one of them")
+
+
+def _families(suites: Suites) -> Iterator[list[_Group]]:
+    names = [(suite, frozenset(sample.name for sample in samples)) for suite, samples in suites]
+    yield [group for suite, ends in names for group in _of_models(suite, ends)]
+    yield [group for suite, _ in names for group in _of_models(suite, suite.metrics)]
+    yield [group for suite, _ in names for group in _of_models(suite, suite.mutants.operators if suite.mutants else ())]
+    yield [group for suite, _ in names for group in _of_models(suite, ())]
+    yield [_Group(suite, "judges", key, frozenset()) for suite, _ in names for key in suite.judges]
+    yield [_Group(suite, "compare", key, frozenset(suite.metrics)) for suite, _ in names for key in suite.comparisons]
+
+
+def _of_models(suite: Suite, ends: Iterable[str]) -> list[_Group]:
+    tables = {key: "finetune" if model.job else "models" for key, model in suite.models.items()}
+    return [_Group(suite, table, key, frozenset(ends)) for key, table in tables.items()]
+
+
+def _same_id(short: _Group, long: _Group) -> str | None:
+    """Return an id of both, of which `short` has the shorter start."""
+    if short.start == long.start:
+        both = short.ends & long.ends
+        return f"{long.start}-{min(both)}" if both else None if short.ends or long.ends else long.start
+    if not long.start.startswith(f"{short.start}-"):
+        return None
+    between = long.start[len(short.start) + 1 :]
+    return next((f"{long.start}-{end}" for end in sorted(long.ends) if f"{between}-{end}" in short.ends), None)

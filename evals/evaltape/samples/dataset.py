@@ -1,9 +1,10 @@
 """Loads the rows of a split, from a local file or the Hub, and makes samples of them.
 
-Only a recording loads rows, and a replay whose data file isn't the one that was recorded; what they need is imported then.
+Rows are loaded by a recording, and by a replay if the data file has changed; their readers are imported then.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +21,15 @@ from evaltape.samples.checks import (
     repeated_id,
 )
 from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Dataset, Model, Split, Suite
+from evaltape.suite.definition import Model, Split, Suite
 from evaltape.suite.prompt import INPUT
-from evaltape.text import cut
+from evaltape.text import cut, visible
 
 if TYPE_CHECKING:
-    from evaltape.samples.local_files import Rows
+    from evaltape.samples.sources import Rows
 
 Loaded = tuple[list[Sample], list[str]]
-"""Samples, and what a person should know of how they came about."""
+"""Samples, and notes for the user about loading them."""
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 KINDS = "a local data set is a .jsonl, .json, .csv or .parquet file, or a folder with one per split"
@@ -37,7 +38,7 @@ KINDS = "a local data set is a .jsonl, .json, .csv or .parquet file, or a folder
 def load_samples(suite: Suite) -> Loaded:
     """Return the samples that the suite evaluates, from its data set.
 
-    Raises `UserError` if the data set, its split or one of its columns is missing, or a row can't be a sample.
+    Raises `UserError` if the data set, its split or a column is missing, or a row can't be a sample.
     """
     rows = _rows(suite, suite.dataset.split)
     check_fields(suite, rows.columns, _whose(suite))
@@ -65,12 +66,13 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
     return samples, fewer_rows(suite, split, rows.count)
 
 
-def split_file(dataset: Dataset, suite_file: Path, split: str) -> Path | None:
-    """Return the local file of a split, which need not exist; None for a Hub data set.
+def split_file(suite: Suite, split: str | None = None) -> Path | None:
+    """Return the local file of a split, by default of the evaluated split; None for a Hub data set. It need not exist.
 
     A path is local if it ends as a data file does, begins with a dot or a slash, exists, or lies in a folder that does.
     """
-    path = suite_file.parent / dataset.path
+    dataset, split = suite.dataset, split or suite.dataset.split.name
+    path = suite.file.parent / dataset.path
     if path.is_dir():
         files = [path / f"{split}{suffix}" for suffix in SUFFIXES]
         return next((file for file in files if file.is_file()), files[0])
@@ -97,10 +99,10 @@ def fewer_rows(suite: Suite, split: Split, count: int) -> list[str]:
 
 
 def _rows(suite: Suite, split: Split) -> "Rows":
-    data, file = suite.dataset, split_file(suite.dataset, suite.file, split.name)
+    file = split_file(suite, split.name)
     rows = _local_rows(suite, file, split.name) if file else _hub_rows(suite, split.name)
     if rows.count == 0:
-        raise UserError(f"{shown(suite.file)}: [dataset] split {split.name!r} of {data.path!r} is empty")
+        raise UserError(f"{shown(suite.file)}: [dataset] split {split.name!r} of {suite.dataset.path!r} is empty")
     return rows
 
 
@@ -121,13 +123,13 @@ def _selected(count: int, split: Split) -> Sequence[int]:
     wanted = min(split.samples or count, count)
     if split.seed is None:
         return range(wanted)
-    from evaltape.samples.hub import shuffled
+    from evaltape.samples.sources import shuffled
 
     return shuffled(count, split.seed, wanted)
 
 
 def _local_rows(suite: Suite, file: Path, split: str) -> "Rows":
-    from evaltape.samples.local_files import read_rows
+    from evaltape.samples.sources import read_rows
 
     path, folder = suite.dataset.path, suite.file.parent / suite.dataset.path
     if not file.is_file():
@@ -144,7 +146,7 @@ def _local_rows(suite: Suite, file: Path, split: str) -> "Rows":
 
 
 def _hub_rows(suite: Suite, split: str) -> "Rows":
-    from evaltape.samples.hub import hub_rows
+    from evaltape.samples.sources import hub_rows
 
     data = suite.dataset
     try:
@@ -164,3 +166,32 @@ def _numbered(rows: list[Sample]) -> list[Sample]:
         name = row.id if count == 1 else f"{row.id} ({count})"
         numbered.append(Sample(name, row.input, row.references, row.columns))
     return numbered
+
+
+# ---------------------------------------------------------------- links
+
+
+def refuse_links(suite: Suite, root: Path) -> None:
+    """Raise `UserError` for a data set or predictions inside `root` that are links to a file outside of it.
+
+    A path that the suite itself names outside of `root` is the suite's to name: it is read in a review.
+    """
+    jobs = [model.job for model in suite.models.values() if model.job]
+    splits = {suite.dataset.split.name, *(split.name for job in jobs for split in (job.train, job.validation) if split)}
+    files = {f"[dataset] path, split {name!r}": split_file(suite, name) for name in sorted(splits)}
+    files |= {f"[models.{key}] predictions": model.predictions for key, model in suite.models.items()}
+    for place, file in files.items():
+        if file is not None and _leads_out(file, root):
+            raise UserError(
+                f"{shown(suite.file)}: {place}: {shown(file)} is a link out of {shown(root)}, "
+                f"to {visible(str(file.resolve()))}. Name that file itself, or put a copy in its place"
+            )
+
+
+def _leads_out(file: Path, root: Path) -> bool:
+    try:
+        plain = Path(os.path.normpath(file.absolute()))
+        is_inside = plain.is_relative_to(root) or plain.is_relative_to(root.resolve())
+        return is_inside and not file.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError):
+        return False  # No possible path, as its reader says.

@@ -1,30 +1,181 @@
 """Frozen samples: `samples.jsonl` beside the cassettes, a sample a line, and `dataset.json`, where they come from.
 
-`dataset.json` holds the SHA-256 of `samples.jsonl`, so that no line is changed, added or removed unnoticed. A recording
-that changes the samples writes both under another name (`.next`) first, and moves them into place when the first answer
-to the new samples is written: until then everything that was recorded before stays as valid as it was.
+    {"suite": the suite file, "columns": [...], "sources": {"validation.jsonl": SHA-256}, "samples_sha256": SHA-256,
+     "dataset": {"path": ..., "revision": ..., "split": ..., "samples": ..., "seed": ..., "fields": {...}}}
+
+`samples_sha256` is the digest of `samples.jsonl`, so that no line is changed, added or removed unnoticed. A recording that
+changes the samples writes both files under another name (`.next`) first, and moves them into place with the first answer to
+the new samples: until then, earlier recordings stay valid.
 """
 
 import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from evaltape.errors import UserError
 from evaltape.files import conflict_in, refuse_lfs_pointer, write_whole
 from evaltape.names import shown
-from evaltape.samples.origin import Origin
-from evaltape.samples.owner import owner_entry
+from evaltape.samples.dataset import digest, split_file
 from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Suite
+from evaltape.text import visible
 
-SAMPLES, ORIGIN, NEXT = "samples.jsonl", "dataset.json", ".next"
+SAMPLES, ORIGIN = "samples.jsonl", "dataset.json"
+NEXT_SAMPLES, NEXT_ORIGIN = f"{SAMPLES}.next", f"{ORIGIN}.next"
 RETRIES = 2
 """How often files are read again that another process may just be moving into place."""
+
+
+class NotFrozen(UserError):
+    """There are no frozen samples, or they were changed since they were frozen."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The selection that samples were taken from."""
+
+    dataset: Mapping[str, Any]
+    """The selection, in the words of the suite file."""
+    columns: tuple[str, ...]
+    """The further columns that the samples carry."""
+    sources: Mapping[str, str]
+    """The digest of the local file by its name; empty for a Hub data set, or a file that isn't at hand."""
+
+    @classmethod
+    def asked_by(cls, suite: Suite) -> "Origin":
+        """Return the origin that a suite asks for today."""
+        data = suite.dataset
+        fields: dict[str, Any] = {"id": data.fields.id, "input": data.fields.input, "reference": list(data.fields.reference)}
+        if data.fields.input is None:
+            fields["conversation"] = suite.conversation
+        selection = {
+            "path": data.path,
+            "revision": data.revision,
+            "split": data.split.name,
+            "samples": data.split.samples,
+            "seed": data.split.seed,
+            "fields": fields,
+        }
+        file = split_file(suite)
+        return cls(selection, suite.columns, {file.name: digest(file)} if file is not None and file.is_file() else {})
+
+    def to_json(self, samples_sha256: str, owner: str = "") -> str:
+        """Return the text of the file; `owner` is the suite file, relative to the folder."""
+        values = {**({"suite": owner} if owner else {}), **asdict(self), "samples_sha256": samples_sha256}
+        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is known to be a local file."""
+        return bool(self.sources)
+
+    def has_bytes_of(self, asked: "Origin") -> bool:
+        """Whether it is surely of the same file, or of the same selection of a Hub data set."""
+        return sorted(self.sources.values()) == sorted(asked.sources.values())
+
+    def difference(self, asked: "Origin") -> str | None:
+        """Return how the selection differs from the `asked` selection, in the words of the suite; None if they are the same.
+
+        Where a local file lies doesn't matter while it is at hand: its digest stands for its content.
+        """
+        then, now = _flat(self.dataset), _flat(asked.dataset)
+        if self.is_local and asked.is_local:
+            then["path"] = now["path"]
+        for key in {**now, **then}:
+            if then.get(key) != now.get(key):
+                return f"{key} is {_shown(now.get(key))}, the recording was made with {_shown(then.get(key))}"
+        return None
+
+
+def _flat(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    fields = dataset.get("fields")
+    inside = {f"fields.{key}": value for key, value in fields.items()} if isinstance(fields, dict) else {}
+    return {**{key: value for key, value in dataset.items() if key != "fields"}, **inside}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " and ".join(map(repr, value))
+    return "none" if value is None else repr(value)
+
+
+# ---------------------------------------------------------------- the suite file
+
+
+def owner_of(folder: Path) -> Path | None:
+    """Return the suite file that the recordings in `folder` belong to; None if no file is named, or it is gone.
+
+    `dataset.json` names it relative to itself, so that a clone can lie anywhere.
+    """
+    try:
+        named = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))["suite"]
+        path = (folder / named).resolve()
+        return path if path.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def check_owner(folder: Path, suite_file: Path) -> None:
+    """Raise `UserError` if `folder` holds the recordings of another suite file of this name in another folder.
+
+    A suite file that was moved takes its recordings along.
+    """
+    owner = owner_of(folder)
+    if owner is not None and owner != suite_file.resolve():
+        raise UserError(
+            f"{shown(folder)} belongs to {visible(shown(owner))}: recording {shown(suite_file)} would replace its samples. "
+            "Rename one of the two, or give this one another folder with --cassettes"
+        )
+
+
+# ---------------------------------------------------------------- writing
+
+
+def is_staged(folder: Path) -> bool:
+    """Whether a recording has staged samples that aren't in place yet."""
+    return (folder / NEXT_SAMPLES).exists()
+
+
+def stage(folder: Path, samples: Sequence[Sample], origin: Origin, suite_file: Path | None = None) -> None:
+    """Write samples beside the frozen ones, to be moved into place by `promote`; the folder then belongs to `suite_file`."""
+    text = "".join(_line(sample) for sample in samples)
+    owner = Path(os.path.relpath(suite_file.resolve(), folder.resolve())).as_posix() if suite_file else ""
+    write_whole(folder / NEXT_SAMPLES, text)
+    write_whole(folder / NEXT_ORIGIN, origin.to_json(sha256_of(text.encode()), owner))
+
+
+def promote(folder: Path) -> None:
+    """Move staged files into place, if there are any. A promotion that was killed midway is completed."""
+    for staged, name in ((NEXT_SAMPLES, SAMPLES), (NEXT_ORIGIN, ORIGIN)):
+        if (folder / staged).exists():
+            os.replace(folder / staged, folder / name)
+
+
+def discard(folder: Path) -> None:
+    """Remove staged files that were not promoted."""
+    if not is_staged(folder):
+        promote(folder)  # It was killed midway, or has nothing to do.
+    (folder / NEXT_ORIGIN).unlink(missing_ok=True)
+    (folder / NEXT_SAMPLES).unlink(missing_ok=True)
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the digest of frozen samples; the line ends that git may have changed don't count."""
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _line(sample: Sample) -> str:
+    row = {"id": sample.id, "input": sample.input, "references": sample.references, "columns": sample.columns}
+    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+# ---------------------------------------------------------------- reading
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -34,14 +185,10 @@ class Frozen(msgspec.Struct, frozen=True):
     origin: Origin
 
 
-class NotFrozen(UserError):
-    """There are no frozen samples, or they aren't what they were when they were frozen."""
-
-
 def read_frozen(folder: Path, staged: bool = False) -> Frozen:
-    """Read the frozen samples of a suite's folder; with `staged` those that its recording has staged, if it has any.
+    """Read the frozen samples of a suite's folder; with `staged` the samples that its recording has staged, if any.
 
-    Raises `NotFrozen`, saying why, if there are none, or they aren't those that were frozen.
+    Raises `NotFrozen`, with the reason, for missing samples and for samples that were changed since.
     """
     for _ in range(RETRIES):
         with contextlib.suppress(NotFrozen):
@@ -49,73 +196,21 @@ def read_frozen(folder: Path, staged: bool = False) -> Frozen:
     return _read(folder, staged)
 
 
-def is_staged(folder: Path) -> bool:
-    """Whether a recording has staged samples that aren't in place yet."""
-    return _path(folder, SAMPLES, NEXT).exists()
-
-
-def stage(folder: Path, samples: Sequence[Sample], origin: Origin, suite_file: Path | None = None) -> None:
-    """Write samples beside the frozen ones, to be moved into place by `promote`; the folder then belongs to `suite_file`."""
-    text = "".join(_line(sample) for sample in samples)
-    owner = owner_entry(folder, suite_file) if suite_file else ""
-    write_whole(_path(folder, SAMPLES, NEXT), text)
-    write_whole(_path(folder, ORIGIN, NEXT), origin.to_json(sha256_of(text.encode()), owner))
-
-
-def promote(folder: Path) -> None:
-    """Move what was staged into place; do nothing if nothing is. A promotion that was killed midway is completed."""
-    for name in (SAMPLES, ORIGIN):
-        if _path(folder, name, NEXT).exists():
-            os.replace(_path(folder, name, NEXT), folder / name)
-
-
-def discard(folder: Path) -> None:
-    """Remove what was staged, if it was not promoted."""
-    if not is_staged(folder):
-        promote(folder)  # It was killed midway, or has nothing to do.
-    _path(folder, ORIGIN, NEXT).unlink(missing_ok=True)
-    _path(folder, SAMPLES, NEXT).unlink(missing_ok=True)
-
-
-def sha256_of(content: bytes) -> str:
-    """Return the digest of frozen samples; the line ends that git may have changed don't count."""
-    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
-
-
-def parse_samples(path: Path, content: bytes) -> list[Sample]:
-    """Return the samples of a file's bytes. Raises `NotFrozen`, naming the line, for anything that isn't one."""
-    try:
-        lines = content.decode().split("\n")
-    except UnicodeDecodeError as error:
-        raise NotFrozen(f"{shown(path)}: not a file of frozen samples ({error})") from None
-    return [_sample(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-# ---------------------------------------------------------------- reading
-
-
-def _path(folder: Path, name: str, suffix: str = "") -> Path:
-    return folder / f"{name}{suffix}"
-
-
 def _read(folder: Path, staged: bool) -> Frozen:
-    origin_staged = _path(folder, ORIGIN, NEXT)
-    if staged and is_staged(folder) and origin_staged.exists():
-        return _read_pair(_path(folder, SAMPLES, NEXT), origin_staged)
-    if not is_staged(folder) and origin_staged.exists():  # A promotion under way, or killed midway.
-        return _read_pair(folder / SAMPLES, origin_staged)
+    is_waiting, origin = is_staged(folder), folder / NEXT_ORIGIN
+    if origin.exists() and (staged or not is_waiting):  # Without the samples, a promotion is under way or was killed midway.
+        return _read_pair(folder / (NEXT_SAMPLES if is_waiting else SAMPLES), origin)
     return _read_pair(folder / SAMPLES, folder / ORIGIN)
 
 
 def _read_pair(samples: Path, origin: Path) -> Frozen:
     content, value = _content(samples), _json(origin)
-    for path, text in ((samples, content), (origin, None)):
-        problem = conflict_in(path, text)
-        if problem is not None:
-            raise NotFrozen(problem)
+    problem = conflict_in(samples, content) or conflict_in(origin)
+    if problem is not None:
+        raise NotFrozen(problem)
     try:
-        read, recorded = Origin.of_json(value), value["samples_sha256"]
-    except (KeyError, TypeError, ValueError):
+        read, recorded = msgspec.convert(value, Origin), value["samples_sha256"]
+    except (KeyError, msgspec.ValidationError):
         raise NotFrozen(f"{shown(origin)} is missing or damaged") from None
     if sha256_of(content) != recorded:
         raise NotFrozen(
@@ -141,6 +236,15 @@ def _json(path: Path) -> Any:
         return None
 
 
+def parse_samples(path: Path, content: bytes) -> list[Sample]:
+    """Return the samples of a file's bytes. Raises `NotFrozen`, naming the line, for any other line."""
+    try:
+        lines = content.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise NotFrozen(f"{shown(path)}: not a file of frozen samples ({error})") from None
+    return [_sample(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
 def _sample(path: Path, number: int, line: str) -> Sample:
     try:
         row = json.loads(line)
@@ -153,8 +257,3 @@ def _sample(path: Path, number: int, line: str) -> Sample:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotFrozen(f"{shown(path)}, line {number}: not a frozen sample ({error!r})") from None
     return sample
-
-
-def _line(sample: Sample) -> str:
-    row = {"id": sample.id, "input": sample.input, "references": sample.references, "columns": sample.columns}
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"

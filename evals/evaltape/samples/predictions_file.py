@@ -10,14 +10,13 @@ import msgspec
 from evaltape.errors import UserError
 from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import shown
-from evaltape.samples.answer import Answer, Failure
-from evaltape.samples.sample import Sample
-from evaltape.samples.values import Literal, as_written
+from evaltape.samples.rows import Literal, as_written
+from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.text import counted, cut, listed, visible
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One prediction."""
+    """A line of the file: a prediction."""
 
     number: int
     """Its line in the file, from 1."""
@@ -33,14 +32,14 @@ class PredictionsFile(msgspec.Struct, frozen=True):
     path: Path
     """Where they come from."""
     by_id: Mapping[str, Line]
-    """Those that name a sample's id."""
+    """The lines that name a sample's id."""
     by_input: Mapping[str, Line]
-    """Those that name an input alone; each is for every sample with that input."""
+    """The lines that name an input alone; each is for every sample with that input."""
 
     def answer(self, sample: Sample) -> Answer:
         """Return the prediction for a sample, or the reason why it is missing.
 
-        Raises `UserError` for one that is of another input than the sample's, and for two of one sample.
+        Raises `UserError` for a prediction that names another input than the sample's, and for two predictions of a sample.
         """
         line, other = self.by_id.get(sample.id), self.by_input.get(sample.input)
         if line is not None and line.input not in (None, sample.input):
@@ -72,7 +71,7 @@ class PredictionsFile(msgspec.Struct, frozen=True):
 
 
 def read_predictions(path: Path) -> PredictionsFile:
-    """Read a file of predictions. Raises `UserError`, naming the line, for a bad one and for the second of one sample."""
+    """Read a file of predictions. Raises `UserError`, naming the line, for a bad line and for a sample's second prediction."""
     by_id: dict[str, Line] = {}
     by_input: dict[str, Line] = {}
     for number, text in _lines(path):

@@ -1,34 +1,107 @@
-"""Makes a sample of a data set's row."""
+"""Makes samples of a data set's rows: texts stay as written, even if they look like numbers."""
 
+import datetime
+import decimal
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.names import shown
 from evaltape.samples.sample import Sample
-from evaltape.samples.values import as_json, as_written, is_missing
 from evaltape.suite.definition import Suite
 from evaltape.suite.prompt import messages_of, turns_as_text
 from evaltape.text import cut, visible
+
+
+class Literal(float):
+    """A number with a fraction or an exponent, as it is written in JSON: an id of 1.10 is `1.10`."""
+
+    def __new__(cls, text: str) -> "Literal":
+        """Keep the text beside the number."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for a missing value: null, a blank text, or the NaN of tables of numbers."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def as_written(value: Any) -> str:
+    """Return an id, an input or a reference as text: numbers as they are written.
+
+    Raises `ValueError`, naming the type, for a value that is neither a text nor a number.
+    """
+    if isinstance(value, str):
+        return _whole_characters(value)
+    if isinstance(value, Literal):
+        return value.text
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | decimal.Decimal):
+        return str(value)
+    if isinstance(value, datetime.date | datetime.time):
+        raise ValueError("was read as a date, and how it was written is lost: store it as text")
+    raise ValueError(f"holds a {type(value).__name__} and not a text")
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as JSON has it; NaN is null. Raises `ValueError`, naming the type, for a value that JSON can't hold."""
+    if isinstance(value, str):
+        return _whole_characters(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        if math.isinf(value):
+            raise ValueError("holds a number without end")
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {as_written(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    raise ValueError(f"holds a {type(value).__name__}, which JSON doesn't have")
+
+
+def _whole_characters(text: str) -> str:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds half a character (a lone surrogate), which no file can") from None
+    return text
+
+
+# ---------------------------------------------------------------- samples
+
 
 Row = dict[str, Any]
 ID_DIGITS = 12
 """Of the SHA-256 of the input, for rows without an id."""
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a row a suite uses."""
+class Columns(msgspec.Struct, frozen=True):
+    """The columns of a row that a suite uses."""
 
     id: str | None
     input: str | None
     references: tuple[str, ...]
     conversation: str | None
-    """The column whose turns are the input, if no column holds it."""
+    """The column of messages that stands in for an input column."""
     kept: tuple[str, ...]
-    """Those that the sample carries."""
+    """The columns that the sample carries."""
 
     @classmethod
     def of(cls, suite: Suite, kept: Iterable[str]) -> "Columns":
@@ -53,7 +126,7 @@ def as_sample(suite: Suite, columns: Columns, row: Row, number: int) -> Sample:
 
 
 class _RowReader:
-    """Reads the values of one row; errors name the row."""
+    """Reads the values of a row; errors name the row."""
 
     def __init__(self, suite: Suite, row: Row, number: int) -> None:
         self.row = row

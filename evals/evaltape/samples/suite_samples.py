@@ -1,7 +1,7 @@
 """A suite's samples, as a recording, a preview and a replay come by them.
 
-A recording loads them from the data set and freezes them. Replay reads the frozen ones: it needs the data set only to
-see what changed if the data file isn't the one that was recorded.
+A recording loads them from the data set and freezes them. Replay reads the frozen samples; it loads the data set only to
+say how a changed data file differs from the recording.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,7 @@ from evaltape.git import restored
 from evaltape.names import shown
 from evaltape.samples.checks import check_all, check_columns
 from evaltape.samples.dataset import Loaded, fewer_rows, load_samples, split_file
-from evaltape.samples.frozen import SAMPLES, Frozen, NotFrozen, discard, is_staged, promote, read_frozen, stage
-from evaltape.samples.origin import Origin
+from evaltape.samples.frozen import SAMPLES, Frozen, NotFrozen, Origin, discard, is_staged, promote, read_frozen, stage
 from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Advice, advise, called_models
 from evaltape.suite.definition import Suite
@@ -71,7 +70,7 @@ def replay_samples(suite: Suite, folder: Path, record_missing: str, staged: bool
         if not suite.calls_nothing:
             told = f"{shown(suite.file)}: no recording of this suite in {shown(folder)} yet"
             raise UserError(f"{told}. Record it: {_first_recording(suite, folder, record_missing)}")
-        if split_file(suite.dataset, suite.file, suite.dataset.split.name) is None:
+        if split_file(suite) is None:
             raise UserError(
                 f"{shown(suite.file)}: the samples of the Hub data set {suite.dataset.path!r} are not frozen yet, and a replay "
                 f"asks no server. Freeze them, without a call to a model: {record_missing}"
@@ -89,7 +88,7 @@ def replay_samples(suite: Suite, folder: Path, record_missing: str, staged: bool
 
 
 def _frozen(folder: Path) -> Frozen | None:
-    """Return the frozen samples; None if there is nothing valid."""
+    """Return the frozen samples; None if there aren't any, or they are damaged."""
     try:
         return read_frozen(folder)
     except NotFrozen:
@@ -107,9 +106,9 @@ def _is_same(frozen: Frozen, suite: Suite, asked: Origin, fresh: bool) -> bool:
 def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: list[Sample], fresh: bool) -> bool:
     """Whether new samples may replace the frozen ones before anything is recorded of them.
 
-    They may if nothing will be recorded, if what is there is not valid, or if it is the same in another form. Where only
-    what is missing is recorded, which may be nothing, they also may if they ask nothing new (other references, further
-    columns, fewer samples): every recorded answer stays an answer.
+    They may if nothing will be recorded, if the frozen samples are damaged, or if both are the same in another form. A
+    recording of missing calls may record nothing at all; there they also may if they ask nothing new (other references,
+    further columns, fewer samples): every recorded answer stays an answer.
     """
     if frozen is None:
         return suite.calls_nothing or (folder / SAMPLES).exists()
@@ -119,7 +118,7 @@ def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: lis
 
 
 def _asks_nothing_new(suite: Suite, before: Sequence[Sample], after: Sequence[Sample]) -> bool:
-    """Whether every sample asks what the frozen one of its id asked."""
+    """Whether every sample asks the same as the frozen sample of its id."""
     asked = [model.prompt.columns for model in suite.models.values()] + [judge.columns for judge in suite.judges.values()]
     named = set[str]().union(*asked) - {INPUT}
     known = {sample.id: (sample.input, _some(sample, named)) for sample in before}
@@ -131,9 +130,9 @@ def _some(sample: Sample, columns: set[str]) -> dict[str, object]:
 
 
 def _refuse_lost_file(suite: Suite, frozen: Frozen | None, asked: Origin) -> None:
-    """What was recorded from a local file is not asked of the Hub because the file is gone."""
+    """Refuse to ask the Hub for samples that were recorded from a local file, which is gone now."""
     is_lost = frozen is not None and frozen.origin.is_local and frozen.origin.dataset.get("path") == asked.dataset["path"]
-    if is_lost and split_file(suite.dataset, suite.file, suite.dataset.split.name) is None:
+    if is_lost and split_file(suite) is None:
         raise UserError(
             f"{shown(suite.file)}: [dataset] {suite.dataset.path!r} is not there: it was recorded from a local file. "
             "Put it back to record again"
@@ -179,17 +178,17 @@ def _refuse_changed_rows(suite: Suite, folder: Path, frozen: list[Sample], comma
 
 
 def _first_recording(suite: Suite, folder: Path, command: str) -> Advice:
-    """Return how to record a suite of which nothing is recorded: what git has of it costs nothing."""
+    """Return how to record a suite without recordings: restoring them from git costs nothing."""
     free = restored([folder])
-    if split_file(suite.dataset, suite.file, suite.dataset.split.name) is None:
+    if split_file(suite) is None:
         return Advice(command, free=free)  # Only the Hub knows the samples.
     samples, _ = load_samples(suite)
     return advise(command, [(model, sample) for model in called_models(suite) for sample in samples], free)
 
 
 def _recording_of(suite: Suite, before: Sequence[Sample], after: Sequence[Sample], command: str) -> Advice:
-    """Return how to record what changed: only a sample that asks something new is a call."""
+    """Return how to record the changes: only a sample that asks something new is a call."""
     new = [sample for sample in after if not _asks_nothing_new(suite, before, [sample])]
-    data = split_file(suite.dataset, suite.file, suite.dataset.split.name)
+    data = split_file(suite)
     free = restored([data]) if data is not None else None
     return advise(command, [(model, sample) for model in called_models(suite) for sample in new], free)

@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from evaltape.samples.answer import Answer, Failure, Usage
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.suite.cost import read_usage
 from evaltape.suite.definition import Model
 from evaltape.text import cut, visible

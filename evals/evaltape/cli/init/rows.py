@@ -7,8 +7,7 @@ from typing import Any
 
 from evaltape.errors import UserError
 from evaltape.names import nearest, shown
-from evaltape.samples.hub import hub_rows
-from evaltape.samples.local_files import Rows, read_rows
+from evaltape.samples.sources import Rows, hub_rows, read_rows
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 SPLITS = ("validation", "valid", "dev", "test", "train")

@@ -1,6 +1,6 @@
-"""Reads the local files of a data set: JSON lines and arrays, CSV and Parquet.
+"""Reads the rows of a data set: local files of JSON, CSV and Parquet, or the Hugging Face Hub.
 
-No type is inferred: texts stay as they are written, and every cell of a CSV file is a text.
+Of local files no type is inferred: texts stay as they are written, and every cell of a CSV file is a text.
 """
 
 import csv
@@ -15,12 +15,11 @@ from typing import Any
 from evaltape.errors import UserError
 from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import shown
-from evaltape.samples.values import Literal
+from evaltape.samples.rows import Literal
 from evaltape.text import cut
 
 LONGEST_CELL = 2**31 - 1
-"""What Python's csv module is told to accept; its own limit is 128 KiB."""
-
+"""The limit that Python's csv module is given; its own is 128 KiB."""
 LARGEST_TABLE = 2**30
 """Bytes that the rows of a Parquet file may take in memory."""
 MOST_ROWS_AT_ONCE = 1024
@@ -30,7 +29,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a split, of which only those that are asked for need be made."""
+    """The rows of a split, made when they are picked."""
 
     columns: tuple[str, ...]
     """The names of all columns."""
@@ -43,7 +42,7 @@ class Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """Read a data file. Raises `UserError`, naming the line, for one that can't be read, as does picking its rows."""
+    """Read a data file. Raises `UserError`, naming the line, for an unreadable file; picking rows raises it, too."""
     with _reading(path):
         content = path.read_bytes()
         refuse_lfs_pointer(path, content)
@@ -68,20 +67,18 @@ def _reading(path: Path) -> Iterator[None]:
         raise UserError(f"{shown(path)}: not a readable {path.suffix} data set: {reason}") from None
 
 
-def _of_objects(rows: list[Row], is_text: bool = False) -> Rows:
-    columns = tuple(dict.fromkeys(column for row in rows for column in row))
-
+def _of_objects(columns: Sequence[str], rows: list[Row], is_text: bool = False) -> Rows:
     def pick(numbers: Sequence[int], wanted: Sequence[str]) -> list[Row]:
         return [{column: rows[number].get(column) for column in wanted} for number in numbers]
 
-    return Rows(columns, len(rows), pick, is_text)
+    return Rows(tuple(columns), len(rows), pick, is_text)
 
 
 # ---------------------------------------------------------------- JSON
 
 
 def _read_json(content: bytes) -> Rows:
-    """Read an array of objects, or one object a line."""
+    """Read an array of objects, or an object a line."""
     text = content.decode("utf-8-sig")
     if text.lstrip().startswith("["):
         rows = _parsed(text)
@@ -93,7 +90,7 @@ def _read_json(content: bytes) -> Rows:
     wrong = next((place for place, row in zip(places, rows, strict=True) if not isinstance(row, dict)), None)
     if wrong is not None:
         raise ValueError(f"{wrong}: not an object; it takes an object a line, or an array of objects")
-    return _of_objects(rows)
+    return _of_objects(list(dict.fromkeys(column for row in rows for column in row)), rows)
 
 
 def _line(number: int, line: str) -> Any:
@@ -121,7 +118,7 @@ def _read_csv(content: bytes) -> Rows:
         csv.field_size_limit(limit)
     if len(set(header)) != len(header):
         raise ValueError(f"line 1 names a column twice: {', '.join(header)}")
-    return Rows(tuple(header), len(rows), _of_objects(rows).pick, is_text=True)
+    return _of_objects(header, rows, is_text=True)
 
 
 def _csv_row(header: list[str], cells: list[str], line: int) -> Row:
@@ -136,7 +133,7 @@ def _csv_row(header: list[str], cells: list[str], line: int) -> Row:
 def _read_parquet(content: bytes) -> Rows:
     """Read the columns' names; rows are read when they are picked, a few at a time.
 
-    A small file can stand for gigabytes: what is made of it in memory is bounded.
+    A small file can stand for gigabytes, so its size in memory is bounded.
     """
     import pyarrow.parquet
 
@@ -213,3 +210,38 @@ _READERS: dict[str, Callable[[bytes], Rows]] = {
     ".csv": _read_csv,
     ".parquet": _read_parquet,
 }
+
+
+# ---------------------------------------------------------------- the Hub
+
+
+def hub_rows(path: str, revision: str | None, split: str) -> Rows:
+    """Load a split. Raises the library's errors.
+
+    The library infers types where a data set doesn't state them, in CSV files even of texts: these are loaded again as
+    texts alone, so that an id of 007 stays 007.
+    """
+    import datasets
+    from datasets.packaged_modules.csv.csv import CsvConfig
+
+    datasets.disable_progress_bars()
+    builder = datasets.load_dataset_builder(path, revision=revision)
+    is_csv = isinstance(builder.config, CsvConfig) and builder.info.features is None
+    loaded = datasets.load_dataset(path, revision=revision, split=split)
+    if is_csv:
+        texts = datasets.Features({column: datasets.Value("string") for column in loaded.column_names})
+        how = {"features": texts, "keep_default_na": False, "na_values": [""]}
+        loaded = datasets.load_dataset(path, revision=revision, split=split, **how)
+
+    def pick(numbers: Sequence[int], wanted: Sequence[str]) -> list[Row]:
+        return list(loaded.select_columns(list(wanted)).select(numbers))
+
+    return Rows(tuple(loaded.column_names), len(loaded), pick, is_text=is_csv)
+
+
+def shuffled(count: int, seed: int, samples: int) -> list[int]:
+    """Return the numbers of the rows that `shuffle(seed=seed).select(range(samples))` takes of `count`."""
+    import datasets
+
+    numbers: Any = datasets.Dataset.from_dict({"number": range(count)})
+    return list(numbers.shuffle(seed=seed, keep_in_memory=True).select(range(samples))["number"])
