@@ -1,4 +1,4 @@
-"""How often means corrected for a judge's errors, and kappa's intervals, miss the true value: the tables of docs/statistics.md.
+"""How often means corrected for a judge's errors, and kappa's intervals, miss the true value: benchmarks/judges.md.
 
     python -m benchmarks.judges             # about 2 minutes; with ppi-python installed, beside ppi_py's intervals
 

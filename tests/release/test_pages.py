@@ -86,3 +86,9 @@ def test_the_glossary_has_each_word_once() -> None:
 def test_every_page_is_in_the_contents() -> None:
     contents = (REPOSITORY / ".ci/mkdocs.yml").read_text(encoding="utf-8")
     assert [page.name for page in (REPOSITORY / "docs").glob("*.md") if f": {page.name}\n" not in contents] == []
+
+
+def test_every_link_of_a_page_leads_to_one_of_the_site() -> None:
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        assert [target for target in targets if ".." in target or not (page.parent / target).is_file()] == [], page.name
