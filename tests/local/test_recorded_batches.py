@@ -14,7 +14,7 @@ def project_at(service: Service, folder: Path) -> Project:
     project = Project(folder, service.base_url)
     project.edit_suite("small-2026-01-01", "tiny-1.5")
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 6")
-    project.set_waits("recorder.batches.drive", FIRST_POLL_S=0.2, LONGEST_POLL_S=0.5)
+    project.set_waits("recorder.batches.engine", FIRST_POLL_S=0.2, LONGEST_POLL_S=0.5)
     return project
 
 

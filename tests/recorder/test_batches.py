@@ -21,7 +21,7 @@ def batched(project: Project) -> Project:
     """A project whose recordings don't wait long between two looks."""
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 50")
     project.extend_suite("price = { input = 100.0, output = 200.0, batch = 0.5 }\n")
-    project.set_waits("recorder.batches.drive", FIRST_POLL_S=0.02, LONGEST_POLL_S=0.1)
+    project.set_waits("recorder.batches.engine", FIRST_POLL_S=0.02, LONGEST_POLL_S=0.1)
     project.set_waits("recorder.batches.ordering", FILE_POLL_S=0.02)
     return project
 

@@ -22,7 +22,7 @@ BUILT_IN = {
     "hooks/collect_causes.py:_remedy": "compares commands",
     "hooks/collect_judges.py:verdict_causes": "the cause says how many calls of the judge",
     "hooks/retirement.py:retirements": "an Advice",
-    "recorder/batches/engine.py:_drive": "collects what is paid for",
+    "recorder/batches/engine.py:__init__": "collects what is paid for",
     "recorder/plan.py:_refuse_submitted": "collects what is paid for",
     "workspace.py:_loaded": "samples.suite_samples makes an Advice of it",
     "workspace.py:_to_record": "the Advice of what is missing",

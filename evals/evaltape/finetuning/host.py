@@ -14,6 +14,11 @@ from evaltape.finetuning.services import FilePhase, Phase, file_phase_of, phase_
 from evaltape.text import visible
 
 
+def as_text(value: Any) -> str | None:
+    """Return a text of a host's answer; None for an empty text, or another value in its place."""
+    return value if isinstance(value, str) and value else None
+
+
 class Upload(msgspec.Struct, frozen=True):
     """A file to train or to validate on: chat JSONL."""
 
@@ -103,12 +108,12 @@ class RemoteJob(msgspec.Struct, frozen=True):
     @property
     def digest(self) -> str | None:
         """The identity in its metadata, if the host keeps metadata and the job is Evaltape's."""
-        return _text(self.metadata.get("evaltape_digest"))
+        return as_text(self.metadata.get("evaltape_digest"))
 
     @property
     def order(self) -> str | None:
         """The order in its metadata that created it."""
-        return _text(self.metadata.get("evaltape_order"))
+        return as_text(self.metadata.get("evaltape_order"))
 
     @property
     def run(self) -> int:
@@ -217,7 +222,3 @@ class Host(Protocol):
     async def serve(self, job: RemoteJob) -> str | None:
         """Return the name to ask the tuned model by, once it can be asked; None: the host serves no model."""
         return job.tuned_model
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -74,7 +74,7 @@ class Listing:
         return [model.key for model in mutant_models(session.items, self.evaluation) if model.suite == workspace.name]
 
     def _write_requests(self, session: pytest.Session) -> bool:
-        from evaltape.recorder.batches.requests import write_requests
+        from evaltape.recorder.batches.lines import write_requests
         from evaltape.recorder.loop import Recorder
         from evaltape.recorder.outcomes import Outcomes
         from evaltape.recorder.plan import Planner

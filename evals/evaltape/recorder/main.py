@@ -83,8 +83,7 @@ def _engine(settings: Settings, workspaces: dict[str, Workspace], recorder: Reco
 
         return BatchEngine(settings, workspaces, recorder)
     if settings.answers_from:
-        from evaltape.recorder.batches.from_files import FromFiles
-        from evaltape.recorder.batches.outputs import Outputs
+        from evaltape.recorder.batches.outputs import FromFiles, Outputs
 
         suites = {name: workspace.suite for name, workspace in workspaces.items()}
         return FromFiles(Outputs(settings.answers_from, suites), recorder)

@@ -45,6 +45,8 @@ Mend = Literal["attempt", "pace", "network", "time", "call", "model", "account"]
 the call never left this machine. `time`: a longer timeout, or fewer calls at once. `call`: only another call; this one fails
 for good. `model`: nothing in this session, for any call to the model. `account`: money, for all models under the same key.
 """
+NO_ROUTE = (404, 405, 501)
+"""Statuses of an API without the asked-for route: a listing, batches, a model's description."""
 _PASSING = {408, 409}
 _OF_THE_MODEL = {401, 403, 404, 405, 410, 501, 505}
 NO_MONEY_CODES = {"insufficient_quota", "billing_not_active", "billing_hard_limit_reached", "account_deactivated"}

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.recorder.api.client import CallFailed, Endpoint, endpoint_of
+from evaltape.recorder.api.client import Endpoint, endpoint_of
+from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
 from evaltape.recorder.tally import Notice
 from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
@@ -26,7 +27,7 @@ async def ask(endpoint: Endpoint, served: str) -> Notice:
             return Notice(served, problem="the answer describes no model")
         return Notice(served, str(told["shutdown_date"]) if told.get("shutdown_date") else None)
     except CallFailed as failure:
-        return Notice(served, problem=None if failure.status in (404, 405, 501) else failure.message)
+        return Notice(served, problem=None if failure.status in NO_ROUTE else failure.message)
     except TimeoutError:
         return Notice(served, problem=f"no answer within {PATIENCE_S:g} s")
     except Exception as error:  # It is a question by the way; nothing may fail for it.

@@ -1,20 +1,260 @@
 """`--batch`: calls are answered through the Batch API. Each model or judge has a drive, which submits, waits and collects.
 
+| known | then |
+| --- | --- |
+| a batch with some of the calls, from `batches.json` or the API's listing | nothing is submitted for these: it is waited for |
+| an order in `batches.json` without an answer | the listing is looked through; nothing is submitted for its calls meanwhile |
+| calls in no batch | the budget is asked, their requests are uploaded, the order is written to disk, and sent once |
+| a batch that has ended | its answers are recorded, its other calls end with the API's reason; it leaves `batches.json` |
+| `eval_batch_wait` is over, or the session ends | the batch goes on; `--record-missing --batch` collects it |
+
 Verdicts need answers: a judge's calls come as its models' batches are collected, and are submitted once that is done.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
-from evaltape.errors import UserError
+import msgspec
+
+from evaltape.errors import RecordingError, UserError
+from evaltape.recorder.api.asking import Asking, Patience
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.batches.drive import Drive
+from evaltape.recorder.batches.host import BatchHost, RemoteBatch, names_in, still_of_use
+from evaltape.recorder.batches.lines import custom_id
+from evaltape.recorder.batches.ordering import Chunk, chunks, collect, submit
+from evaltape.recorder.budget import Hold, OverBudget
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.loop import Recorder
+from evaltape.recording.submissions import Submission
 from evaltape.settings import Settings
+from evaltape.text import counted, duration
 from evaltape.workspace import Workspace
+
+FIRST_POLL_S, LONGEST_POLL_S = 1.0, 30.0
+USED_FOR_S = 30 * 86400.0
+"""Older batches at the API aren't looked into: it keeps their files so long."""
+PATIENCE = Patience(read_s=300.0)
+LOST_AFTER_S = 600.0
+"""An order without an answer that the API doesn't list after so long was never received."""
+
+
+class Awaited(msgspec.Struct):
+    """A batch that is waited for."""
+
+    batch: RemoteBatch
+    calls: dict[str, Call]
+    """By `custom_id`."""
+    others: int = 0
+    """How many of its requests are for a later session."""
+    submission: Submission | None = None
+    """Its entry in `batches.json`."""
+    hold: Hold | None = None
+    """Of this session's own order."""
+
+
+class BatchDrive:
+    """Takes the calls of one lane through the Batch API."""
+
+    def __init__(self, engine: "BatchEngine", lane: Lane) -> None:
+        workspace = engine.workspaces[lane.model.suite]
+        model = workspace.suite.models.get(lane.model.key)
+        self.lane = lane
+        self.recorder = engine.recorder
+        self.submissions = workspace.submissions
+        self.patience = PATIENCE
+        self.asking = Asking(lane.endpoint, PATIENCE, self.show, {})
+        self.host = BatchHost(self.asking)
+        self.collecting = engine.collecting
+        self._engine = engine
+        self._workspace = workspace
+        self._asked: tuple[str, ...] = ()
+        self._command = workspace.commands.record_missing(model.kind if model else None)
+        """Collects what goes on at the API."""
+        self._calls: dict[str, Call] = {}
+        """The calls that are in no batch yet."""
+        self._awaited: list[Awaited] = []
+
+    async def run(self, calls: list[Call]) -> None:
+        """Bring the calls to their end. Raises `CallFailed` and `UserError` if the API or the disk doesn't let it."""
+        self._name(calls)
+        try:
+            await self._find()
+            for chunk in chunks(self.lane, dict(self._calls)):
+                await self._submit(chunk)
+            await self._wait()
+        except asyncio.CancelledError:
+            for awaited in self._awaited:
+                self.note(f"{_told(awaited)} goes on at the API. Collect it: {self._command}")
+                for call in awaited.calls.values():
+                    self.lane.away.pop(call, None)
+            raise
+        finally:
+            for awaited in self._awaited:
+                if awaited.hold is not None:
+                    awaited.hold.doubt_unless_ended()
+
+    def end_all(self, error: str) -> None:
+        """End all calls that have no end yet."""
+        for calls in (self._calls, *(awaited.calls for awaited in self._awaited)):
+            self.end(calls, error)
+
+    def end(self, calls: dict[str, Call], error: str) -> None:
+        """End calls without an answer."""
+        for call in calls.values():
+            self.recorder.calls.end(self.lane, call, error)
+        calls.clear()
+
+    def note(self, text: str) -> None:
+        """Tell the user a note."""
+        self.recorder.tally.notes.append(f"{self.lane.model.key}: {text}")
+
+    def show(self, text: str) -> None:
+        """Show the batches that are waited for."""
+        self.recorder.show_batch(self.lane.model.key, text)
+
+    def _name(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            try:
+                self._calls[custom_id(self.lane, call.ask, call.ask.body())] = call
+            except RecordingError as error:
+                self.recorder.calls.end(self.lane, call, str(error))
+        self._asked = tuple(self._calls)
+
+    def _take(self, names: set[str]) -> dict[str, Call]:
+        """Take the calls of these names from the calls that are in no batch yet."""
+        return {name: self._calls.pop(name) for name in list(self._calls) if name in names}
+
+    # ------------------------------------------------------------ batches that there are
+
+    async def _find(self) -> None:
+        """Find the batches that hold some of the calls."""
+        listed = {batch.id: batch for batch in await self.listed()}
+        for submission in self.submissions.of(self.lane.model.key):
+            batch = await self._of_submission(submission, listed)
+            if batch is not None:
+                listed.pop(batch.id, None)
+                await self._look_into(batch, submission)
+        newest = max((batch.created_at for batch in listed.values()), default=0.0)
+        for batch in listed.values():
+            if batch.created_at > newest - USED_FOR_S and not batch.was_refused and self._calls:
+                await self._look_into(batch, None)
+
+    async def _of_submission(self, submission: Submission, listed: dict[str, RemoteBatch]) -> RemoteBatch | None:
+        """Return the batch of an entry; None if the API surely has no such batch, and the entry is removed."""
+        if submission.id is not None:
+            try:
+                return listed.get(submission.id) or await self.host.look_at(submission.id)
+            except CallFailed as failure:
+                if failure.status != 404:
+                    raise
+                self.note(f"{submission.id}: the API doesn't have it any more")
+        else:
+            batch = await self.lost(submission)
+            if batch is not None:
+                return batch
+        self.submissions.remove(submission)
+        return None
+
+    async def lost(self, submission: Submission) -> RemoteBatch | None:
+        """Look for the batch of an order that got no answer; None once it was surely not received."""
+        started = time.monotonic()
+        while True:
+            found = [one for one in await self.listed() if one.metadata.get("evaltape_digest") == submission.digest]
+            if found:
+                return found[-1]
+            left_s = submission.sent_at + LOST_AFTER_S - time.time()
+            if left_s <= 0:
+                return None
+            if time.monotonic() - started > self.patience.look_s:
+                raise CallFailed(
+                    "the order of a batch got no answer, and the API lists none: nobody knows whether it is paid for. "
+                    f"In {duration(left_s)} it counts as never received. Then: {self._command}"
+                )
+            await self.asking.wait("looking for a batch whose order got no answer", self.patience.look_every_s)
+
+    async def listed(self) -> list[RemoteBatch]:
+        """Return the lane's batches at the API, the oldest first. Raises `CallFailed` if not all can be listed."""
+        return await self.host.batches(self.lane.model.suite, self.lane.model.key)
+
+    async def _look_into(self, batch: RemoteBatch, submission: Submission | None) -> None:
+        """Wait for a batch if it holds some of the calls."""
+        requests = await names_in(self.asking, batch.input_file)
+        names: set[str] | None = requests
+        if submission is None and not batch.is_under_way:
+            # One whose requests are gone has been collected. What the other failed to answer is asked anew.
+            names = set() if requests is None else await names_in(self.asking, batch.output_file) or set()
+        elif requests is None and not batch.is_under_way:
+            names = (await names_in(self.asking, batch.output_file) or set()) | (
+                await names_in(self.asking, batch.error_file) or set()
+            )
+        calls = self._take(set(self._calls) if names is None else names)
+        others = still_of_use(self._workspace, names or (), self._asked)
+        if calls:
+            self._awaited.append(Awaited(batch, calls, others, submission))
+            self.note(f"{batch.id} with {counted(len(calls), 'call')} was submitted before: nothing is submitted for these")
+        elif submission is not None and not others:
+            self.note(f"{batch.id} holds no request that is missing today, and isn't waited for")
+            self.submissions.remove(submission)
+
+    # ------------------------------------------------------------ batches of this session
+
+    async def _submit(self, chunk: Chunk) -> None:
+        try:
+            hold = await self.recorder.budget.hold_in_turn(chunk.most_usd)
+            submission, batch = await submit(self, chunk, hold)
+        except (OverBudget, CallFailed) as error:
+            self.end(self._take(set(chunk.names)), self.lane.endpoint.shown(f"not in a batch: {error or error.args}"))
+            return
+        self._awaited.append(Awaited(batch, self._take(set(chunk.names)), 0, submission, hold))
+
+    # ------------------------------------------------------------ waiting
+
+    async def _wait(self) -> None:
+        """Collect each batch once it has ended, until the session's wait is over."""
+        pause_s = FIRST_POLL_S
+        while self._awaited:
+            for awaited in list(self._awaited):
+                try:
+                    await self._look(awaited)
+                except CallFailed as failure:
+                    self._leave(awaited, f": {failure.message}")
+            left_s = self._engine.until - time.monotonic()
+            if left_s <= 0:
+                for awaited in list(self._awaited):
+                    self._leave(
+                        awaited, f" after {duration(self._engine.wait_s)} (eval_batch_wait)" if self._engine.wait_s else ""
+                    )
+                return
+            if self._awaited:
+                await self.asking.wait("; ".join(map(_told, self._awaited)), min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+
+    async def _look(self, awaited: Awaited) -> None:
+        """Collect a batch if it has ended."""
+        if awaited.batch.is_under_way:
+            awaited.batch = await self.host.look_at(awaited.batch.id)
+        if not awaited.batch.is_under_way:
+            await collect(self, awaited)
+            self._awaited.remove(awaited)
+
+    def _leave(self, awaited: Awaited, why: str) -> None:
+        """Wait for a batch no longer: it goes on at the API."""
+        self._awaited.remove(awaited)
+        if awaited.hold is not None:
+            awaited.hold.doubt_unless_ended()
+        self.end(awaited.calls, f"{_told(awaited)}{why}. Collect it: {self._command}")
+
+
+def _told(awaited: Awaited) -> str:
+    batch = awaited.batch
+    of = batch.total or len(awaited.calls)
+    return f"{batch.id} is {batch.status}, {batch.done:,} of {of:,} done"
+
+
+# ---------------------------------------------------------------- a drive for each lane
+
 
 SETTLED_S = 0.2
 """How long no call has come for a lane when it is submitted."""
@@ -24,13 +264,14 @@ class BatchEngine:
     """Answers the calls of a recorder's lanes through the Batch API."""
 
     def __init__(self, settings: Settings, workspaces: Mapping[str, Workspace], recorder: Recorder) -> None:
-        self._settings = settings
-        self._workspaces = workspaces
-        self._recorder = recorder
-        self._until = time.monotonic() + settings.batch_wait_s
+        self.workspaces = workspaces
+        self.recorder = recorder
+        self.wait_s = settings.batch_wait_s
+        self.until = time.monotonic() + settings.batch_wait_s
+        """When no batch is waited for any more, by the monotonic clock."""
+        self.collecting = asyncio.Semaphore(1)
         self._waiting: dict[int, list[Call]] = {}
         """By the lane's id; a lane that has a drive is in it."""
-        self._collecting = asyncio.Semaphore(1)
 
     def take_up(self, lane: Lane, calls: list[Call]) -> None:
         """Let these calls be in the lane's next batch."""
@@ -38,21 +279,11 @@ class BatchEngine:
             self._waiting[id(lane)] += calls
         else:
             self._waiting[id(lane)] = calls
-            self._recorder.add_job(partial(self._drive, lane))
+            self.recorder.add_job(partial(self._drive, lane))
 
     async def _drive(self, lane: Lane, recorder: Recorder) -> None:
         while calls := await self._settled(lane):
-            workspace = self._workspaces[lane.model.suite]
-            model = workspace.suite.models.get(lane.model.key)
-            drive = Drive(
-                lane=lane,
-                recorder=recorder,
-                workspace=workspace,
-                collecting=self._collecting,
-                until=self._until,
-                wait_s=self._settings.batch_wait_s,
-                command=workspace.commands.record_missing(model.kind if model else None),
-            )
+            drive = BatchDrive(self, lane)
             try:
                 await drive.run(calls)
             except CallFailed as failure:
@@ -67,7 +298,7 @@ class BatchEngine:
         """Return the calls that have come, once no more come."""
         while True:
             number = len(self._waiting[id(lane)])
-            async with self._collecting:  # Answers that are collected bring calls for judges.
+            async with self.collecting:  # Answers that are collected bring calls for judges.
                 pass
             await asyncio.sleep(SETTLED_S)
             if number == len(self._waiting[id(lane)]):

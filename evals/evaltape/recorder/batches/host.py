@@ -1,22 +1,27 @@
 """The Batch API of a host: batches are created, listed, looked at and cancelled, and their files read."""
 
-from typing import IO, Any
+from collections.abc import Iterable
+from tempfile import TemporaryFile
+from typing import Any
 
 import msgspec
 
-from evaltape.errors import UserError
-from evaltape.finetuning.host import Api
+from evaltape.errors import RecordingError, UserError
+from evaltape.finetuning.host import Api, as_text
 from evaltape.finetuning.services import Phase, Service, phase_of
 from evaltape.recorder.api.asking import Asking
 from evaltape.recorder.api.client import Endpoint
-from evaltape.recorder.api.failures import CallFailed, words_of
-from evaltape.recorder.batches.lines import URL
+from evaltape.recorder.api.failures import NO_ROUTE, CallFailed, words_of
+from evaltape.recorder.batches.lines import URL, call_name
 from evaltape.recorder.tuning.hosts import OpenAIHost
+from evaltape.recording.cassettes import digest_of
+from evaltape.recording.model_calls import ModelCalls, call_of
+from evaltape.recording.unfinished import read_unfinished
+from evaltape.recording.verdicts import AGAIN
 from evaltape.suite.definition import Model
+from evaltape.workspace import Workspace
 
 BATCHES = "/batches"
-NONE_SUCH = (404, 405, 501)
-"""What an API answers that has no batches, and for a file that is gone."""
 SUITE, MODEL, DIGEST = "evaltape_suite", "evaltape_model", "evaltape_digest"
 """Keys of a batch's metadata."""
 
@@ -91,7 +96,7 @@ def _read_batch(value: Any) -> RemoteBatch:
         raise CallFailed("the answer is no batch")
     counts, metadata, created = value.get("request_counts"), value.get("metadata"), value.get("created_at")
     counts = counts if isinstance(counts, dict) else {}
-    files = {name: _text(value.get(f"{name}_id")) for name in ("input_file", "output_file", "error_file")}
+    files = {name: as_text(value.get(f"{name}_id")) for name in ("input_file", "output_file", "error_file")}
     errors = value.get("errors")
     return RemoteBatch(
         value["id"],
@@ -105,10 +110,6 @@ def _read_batch(value: Any) -> RemoteBatch:
     )
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
 def _number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
@@ -116,22 +117,25 @@ def _number(value: Any) -> int:
 # ---------------------------------------------------------------- files
 
 
-async def names_in(asking: Asking, file_id: str, into: IO[bytes]) -> set[str] | None:
-    """Return the `custom_id`s of a batch's file, which `into` then holds; None if the API doesn't have it any more."""
-    try:
-        await asking.download(file_id, into)
-    except CallFailed as failure:
-        if failure.status in (*NONE_SUCH, 410):
-            return None
-        raise
-    into.seek(0)
-    return {name for line in into if (name := _name_in(line)) is not None}
+async def names_in(asking: Asking, file_id: str | None) -> set[str] | None:
+    """Return the `custom_id`s of a batch's file; None if the API doesn't have it any more, or there is none."""
+    if file_id is None:
+        return None
+    with TemporaryFile() as file:
+        try:
+            await asking.download(file_id, file)
+        except CallFailed as failure:
+            if failure.status in (*NO_ROUTE, 410):
+                return None
+            raise
+        file.seek(0)
+        return {name for line in file if (name := _name_in(line)) is not None}
 
 
 def _name_in(line: bytes) -> str | None:
     try:
         value = msgspec.json.decode(line)
-        return _text(value.get("custom_id"))
+        return as_text(value.get("custom_id"))
     except (msgspec.MsgspecError, AttributeError):
         return None
 
@@ -144,10 +148,53 @@ async def refuse_without_batches(model: Model, endpoint: Endpoint) -> None:
     try:
         await endpoint.call(lambda: endpoint.client.batches.with_raw_response.list(limit=1))
     except CallFailed as failure:
-        if failure.status in NONE_SUCH:
+        if failure.status in NO_ROUTE:
             raise UserError(
                 f"{model.key}: {endpoint.base_url} has no Batch API ({failure.message}). Leave out --batch to ask one by one; "
                 "--requests-to DIR in its place writes the requests for an engine that reads files, such as vllm run-batch"
             ) from None
     finally:
         await endpoint.close()
+
+
+# ---------------------------------------------------------------- requests for a later session
+
+
+def still_of_use(workspace: Workspace, names: Iterable[str], asked: Iterable[str]) -> int:
+    """Return how many of a batch's requests, by their `custom_id`, have no recording yet, and may get one later.
+
+    `asked` are the `custom_id`s of today's calls: a request of the same call that isn't among them is out of date.
+    """
+    calls = {name.rpartition("@")[0] for name in asked}
+    samples = {sample.name for sample in workspace.samples}
+    recorded: dict[str, _Recorded] = {}
+    count = 0
+    for name in names:
+        known = call_name(name)
+        if known is None or known.call in calls:
+            continue
+        folder, _, file = known.call.partition("/")[2].rpartition("/")
+        if call_of(file)[0].partition(AGAIN)[0] in samples:
+            count += not recorded.setdefault(folder, _Recorded(workspace, folder)).has(file, name.rpartition("@")[2])
+    return count
+
+
+class _Recorded:
+    """The recordings of one folder of a suite, that count today."""
+
+    def __init__(self, workspace: Workspace, folder: str) -> None:
+        self._calls = ModelCalls(workspace.folder, folder)
+        try:
+            unfinished = read_unfinished(workspace.folder, folder)
+        except RecordingError:
+            unfinished = None
+        self._to_come = set(unfinished.still_to_come()) if unfinished else set()
+
+    def has(self, name: str, digest: str) -> bool:
+        """Return whether there is one of a call, with a request of this digest."""
+        if call_of(name) in self._to_come:
+            return False
+        try:
+            return any(digest_of(exchange.asked) == digest for exchange in self._calls.read(name))
+        except RecordingError:
+            return False

@@ -1,9 +1,16 @@
-"""The step that pays: requests are uploaded, the order is written to disk and sent, once."""
+"""The two ends of a batch: the order, which pays, and the collection of its answers.
 
+Requests are uploaded, the order is written to disk and sent, once. When the batch has ended, its answers become recordings,
+once, and its money is accounted for.
+"""
+
+import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -13,16 +20,18 @@ from evaltape.names import shown
 from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.host import DIGEST, MODEL, SUITE, RemoteBatch
-from evaltape.recorder.batches.lines import request_line
+from evaltape.recorder.batches.lines import Reply, read_reply, request_line
 from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.tuning.ordering import processed
+from evaltape.recording.cassettes import BATCH
 from evaltape.recording.submissions import Submission
 from evaltape.suite.cost import most_usd
 from evaltape.text import counted
 
 if TYPE_CHECKING:
-    from evaltape.recorder.batches.drive import Drive
+    from evaltape.recorder.batches.engine import Awaited, BatchDrive
+
 
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
@@ -59,7 +68,7 @@ def chunks(lane: Lane, calls: Mapping[str, Call]) -> Iterator[Chunk]:
         yield Chunk(tuple(names), b"".join(lines), usd)
 
 
-async def submit(drive: "Drive", chunk: Chunk, hold: Hold) -> tuple[Submission, RemoteBatch]:
+async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submission, RemoteBatch]:
     """Submit a batch. Raises `CallFailed` if the API refuses it, or nobody knows whether it has received it."""
     model = drive.lane.model
     submission = Submission(model.key, chunk.digest, len(chunk.names), int(time.time()))
@@ -95,10 +104,11 @@ async def submit(drive: "Drive", chunk: Chunk, hold: Hold) -> tuple[Submission, 
     return await _oldest(drive, submission, batch, hold)
 
 
-async def _oldest(drive: "Drive", submission: Submission, batch: RemoteBatch, hold: Hold) -> tuple[Submission, RemoteBatch]:
+async def _oldest(
+    drive: "BatchDrive", submission: Submission, batch: RemoteBatch, hold: Hold
+) -> tuple[Submission, RemoteBatch]:
     """Return the batch, or an older batch of the same requests by a session at the same time; ours is then cancelled."""
-    listed = await drive.host.batches(drive.lane.model.suite, drive.lane.model.key)
-    first = min(_rivals(listed, submission.digest, batch), key=lambda one: one.age)
+    first = min(_rivals(await drive.listed(), submission.digest, batch), key=lambda one: one.age)
     if first.id == batch.id:
         return submission, batch
     await drive.host.give_up(batch.id)
@@ -114,8 +124,70 @@ def _rivals(listed: Iterable[RemoteBatch], digest: str, ours: RemoteBatch) -> It
     yield from (one for one in listed if one.metadata.get(DIGEST) == digest and one.is_under_way and one.id != ours.id)
 
 
-def _write(drive: "Drive", submission: Submission) -> None:
+def _write(drive: "BatchDrive", submission: Submission) -> None:
     try:
         drive.submissions.write(submission)
     except OSError as error:
         raise UserError(f"{shown(drive.submissions.path)} can't be written: {error.strerror}") from None
+
+
+# ---------------------------------------------------------------- collecting
+
+
+async def collect(drive: "BatchDrive", awaited: "Awaited") -> None:
+    """Record the answers of a batch that has ended; end its other calls with the API's reason."""
+    batch, cost_usd = awaited.batch, 0.0
+    async with drive.collecting:
+        with TemporaryFile() as file:
+            for answers in filter(None, (batch.output_file, batch.error_file)):
+                drive.show(f"collecting {batch.id}")
+                await drive.asking.download(answers, file)
+                cost_usd += await _record(drive, awaited, file)
+        if drive.recorder.outcomes.stopped:
+            return  # It stays to be collected.
+        if awaited.hold is not None and not awaited.hold.has_ended:
+            awaited.hold.settle(cost_usd)
+        drive.end(awaited.calls, _why_none(awaited))
+    if awaited.others:
+        drive.note(f"{batch.id} holds {counted(awaited.others, 'answer')} to other samples, which stay to be collected")
+        return
+    if awaited.submission is not None:
+        drive.submissions.remove(awaited.submission)
+    if batch.input_file is not None:
+        # A batch whose requests are gone has been collected: no fresh recording takes its answers again.
+        with contextlib.suppress(CallFailed):
+            await drive.asking.delete(f"/files/{batch.input_file}")
+
+
+async def _record(drive: "BatchDrive", awaited: "Awaited", file: IO[bytes]) -> float:
+    """Record the answers of a file; return the cost."""
+    cost_usd = 0.0
+    file.seek(0)
+    for line in file:
+        if drive.recorder.outcomes.stopped:
+            break
+        try:
+            reply = read_reply(line)
+        except ValueError:
+            continue  # Its call ends without an answer.
+        call = awaited.calls.pop(reply.custom_id, None)
+        if call is not None:
+            cost_usd += await _record_one(drive, call, reply)
+            await asyncio.sleep(0)  # Others, who publish and report, have their turn.
+    return cost_usd
+
+
+async def _record_one(drive: "BatchDrive", call: Call, reply: Reply) -> float:
+    lane, calls, body = drive.lane, drive.recorder.calls, call.ask.body()
+    try:
+        cost = await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, BATCH))
+    except CallFailed as failure:
+        calls.end(lane, call, lane.endpoint.shown(failure.message))
+        return 0.0
+    return cost.usd if cost.is_whole else most_usd(lane.model, body)
+
+
+def _why_none(awaited: "Awaited") -> str:
+    batch = awaited.batch
+    why = f": {batch.why}" if batch.why else ""
+    return f"{batch.id} is {batch.status} and has no answer to it{why}"

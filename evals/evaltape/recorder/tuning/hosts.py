@@ -12,7 +12,7 @@ from typing import Any, cast
 from urllib.parse import quote, urljoin
 
 from evaltape.errors import UserError
-from evaltape.finetuning.host import Api, Event, FileState, Host, Listing, Order, RemoteJob, Upload
+from evaltape.finetuning.host import Api, Event, FileState, Host, Listing, Order, RemoteJob, Upload, as_text
 from evaltape.finetuning.jobs import service_of
 from evaltape.finetuning.recorded_job import read_metrics, token_count
 from evaltape.finetuning.services import SERVICES, FilePhase, Phase, Service, phase_of
@@ -152,7 +152,7 @@ class OpenAIHost(Host):
         wanted = {"name": _adapter_name(job), "base_model": job.base, "source": f"{job.id}:{last['id']}"}
         described = await self._api.post(models, wanted, again=True)
         while True:
-            name, status = _text(_mapping(described).get("name")), str(_mapping(described).get("status") or "active")
+            name, status = as_text(_mapping(described).get("name")), str(_mapping(described).get("status") or "active")
             if name is None:
                 raise CallFailed("the answer to a registration names no model")
             if status.lower() == "active":
@@ -199,7 +199,7 @@ def read_job(value: Any, service: Service | None = None) -> RemoteJob:
     if not isinstance(value, dict) or not isinstance(value.get("id"), str) or not isinstance(value.get("status"), str):
         raise CallFailed("the answer is not of the fine-tuning API: it describes no fine-tuning job")
     files, method = value.get("result_files"), _mapping(value.get("method"))
-    kind = _text(method.get("type"))
+    kind = as_text(method.get("type"))
     told = {**_mapping(value.get("hyperparameters")), **_mapping(_mapping(method.get(kind or "")).get("hyperparameters"))}
     ours = {theirs: mine for mine, theirs in (service.renamed if service else {}).items()}
     steps = value.get("trained_steps")
@@ -207,13 +207,13 @@ def read_job(value: Any, service: Service | None = None) -> RemoteJob:
         id=value["id"],
         status=value["status"],
         created=_unix_time(value.get("created_at")),
-        base=_text(value.get("model")) or "",
-        tuned_model=_text(value.get("fine_tuned_model")),
+        base=as_text(value.get("model")) or "",
+        tuned_model=as_text(value.get("fine_tuned_model")),
         trained_tokens=token_count(value.get("trained_tokens")),
         trained_steps=steps if type(steps) is int else None,
-        training_file=_text(value.get("training_file")),
+        training_file=as_text(value.get("training_file")),
         seed=value["seed"] if type(value.get("seed")) is int else None,
-        suffix=_text(value.get("suffix")) or _text(value.get("user_provided_suffix")),
+        suffix=as_text(value.get("suffix")) or as_text(value.get("user_provided_suffix")),
         method=kind,
         hyperparameters={ours.get(key, key): item for key, item in told.items() if item is not None},
         metadata=_mapping(value.get("metadata")),
@@ -225,10 +225,10 @@ def read_job(value: Any, service: Service | None = None) -> RemoteJob:
 def _read_file(value: Any) -> FileState:
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
         raise CallFailed("the answer describes no file of this API")
-    name, size = _text(value.get("filename")), value.get("bytes")
+    name, size = as_text(value.get("filename")), value.get("bytes")
     if name is not None and value["id"] in name:  # Made of the id by a gateway that keeps no names.
         name = None
-    return FileState(value["id"], name, size if type(size) is int and size > 0 else None, _text(value.get("status")) or "")
+    return FileState(value["id"], name, size if type(size) is int and size > 0 else None, as_text(value.get("status")) or "")
 
 
 def _read_event(value: Mapping[str, Any]) -> Event:
@@ -269,10 +269,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 # ---------------------------------------------------------------- a host of the user's

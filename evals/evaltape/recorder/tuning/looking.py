@@ -9,7 +9,7 @@ import msgspec
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent, UnreadableIntent
 from evaltape.finetuning.services import Phase
-from evaltape.recorder.api.failures import CallFailed
+from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
 from evaltape.recorder.tuning.matching import Found, preferred
 from evaltape.recorder.tuning.states import End, Looking, Ordering, Sent, State, Step
 from evaltape.text import duration
@@ -17,7 +17,6 @@ from evaltape.text import duration
 if TYPE_CHECKING:
     from evaltape.recorder.tuning.driver import Drive
 
-NO_LISTING = (404, 405, 501)
 SAME = "made of the same data, base and settings"
 
 
@@ -169,7 +168,7 @@ async def _use_listed(drive: "Drive", seen: tuple[RemoteJob, ...]) -> Step:
     except CallFailed as failure:
         if drive.recorded.job is not None and not drive.retrain and not failure.transient:
             return drive.keep_recorded(drive.recorded.job, failure.message)
-        if not drive.retrain or failure.status not in NO_LISTING:
+        if not drive.retrain or failure.status not in NO_ROUTE:
             raise
         found = Found()
     jobs = {**{job.id: job for job in found.jobs}, **{job.id: job for job in seen}}

@@ -14,7 +14,7 @@ import msgspec
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent
 from evaltape.finetuning.jobs import PreparedJob, service_of
-from evaltape.recorder.api.failures import CallFailed
+from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
 from evaltape.recorder.tuning.matching import Found
 from evaltape.recording.cassettes import Exchange
 from evaltape.text import listed
@@ -327,6 +327,6 @@ def advice(failure: CallFailed, prepared: PreparedJob) -> str:
         return f". [finetune.{job.key}] service = {job.service!r}: {hint}"
     if failure.code in ("model_not_found", "model_not_available"):
         return f". [models.{base.key}] model = {base.served!r}: name a model that this API can fine-tune"
-    if failure.status in (404, 405, 501):
+    if failure.status in NO_ROUTE:
         return f". The service of [models.{base.key}] seems to have no fine-tuning API (docs/hosts.md has those that do)"
     return ""
