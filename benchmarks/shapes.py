@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evaltape.metrics.limits import UNLIMITED, Limits
+from evaltape.metrics.scorers import UNLIMITED, Limits
 from evaltape.scoring.statistics import mean
 
 from tests.support.recorded import METRICS, Draw, Resampled, mixed, recorded_differences, recorded_scores

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evaltape.finetuning.recorded_job import Job
     from evaltape.judging.examined import Examined
-    from evaltape.metrics.declared import metric
+    from evaltape.metrics.functions import metric
     from evaltape.mutation.advice import TestedMutants
     from evaltape.mutation.operators import operator
     from evaltape.samples.sample import Sample
@@ -47,7 +47,7 @@ __all__ = [
 __version__ = "0.2.0"
 
 _HOME = {
-    "metric": ("evaltape.metrics.declared", "metric"),
+    "metric": ("evaltape.metrics.functions", "metric"),
     "operator": ("evaltape.mutation.operators", "operator"),
     "Sample": ("evaltape.samples.sample", "Sample"),
     "Prediction": ("evaltape.scoring.prediction", "Prediction"),

@@ -17,8 +17,9 @@ from evaltape.files import FETCH
 from evaltape.finetuning.jobs import Jobs
 from evaltape.metrics import rouge
 from evaltape.metrics.extraction import Step, load_steps
-from evaltape.metrics.metric import CallFacts, Metric, Metrics, build_metrics, check_bound, score_answer
+from evaltape.metrics.metric import Metric, Metrics, build_metrics, check_bound, score_answer
 from evaltape.metrics.reference_check import check_references
+from evaltape.metrics.scorers import CallFacts
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.recording.free_ways import free_way

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from evaltape.errors import UserError
-from evaltape.metrics.metric import CallFacts, build_metrics, score_answer
+from evaltape.metrics.metric import build_metrics, score_answer
+from evaltape.metrics.scorers import CallFacts
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings

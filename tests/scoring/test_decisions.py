@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.simple import Exact
+from evaltape.metrics.scorers import Exact
 from evaltape.reporting.scoreboard import model_groups
 from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from evaltape.metrics.metric import CallFacts, check_bound, score_answer
+from evaltape.metrics.metric import check_bound, score_answer
+from evaltape.metrics.scorers import CallFacts
 from evaltape.suite.read_metrics import DEFAULT
 from hypothesis import given
 from hypothesis import strategies as st

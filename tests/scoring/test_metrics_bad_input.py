@@ -19,7 +19,7 @@ from tests.support.report_facts import facts
     [
         (
             {"rouge1": {"tokenizer": "unicde"}},
-            "rouge1: tokenizer = 'unicde': it takes 'rouge', 'unicode' or 'module:function'. Did you mean 'unicode'?",
+            "rouge1: tokenizer = 'unicde': it takes \"module:function\"",
         ),
         (
             {"rouge1": {"tokenizer": "acme.ja:words", "stemmer": True}},

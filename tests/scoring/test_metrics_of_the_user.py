@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.metrics.declared import metric
+from evaltape.metrics.functions import metric
 from evaltape.metrics.metric import Metric, check_bound, score_answer
 
 from tests.support.metrics import NO_CALL, Example, metrics
@@ -17,7 +17,7 @@ import math
 from decimal import Decimal
 from pathlib import Path
 
-from evaltape.metrics.declared import metric
+from evaltape.metrics.functions import metric
 
 THRESHOLD = 0.5
 
@@ -179,7 +179,7 @@ def test_what_is_no_finite_number_leaves_the_sample_unscored_with_file_line_and_
 
 def test_a_score_outside_the_declared_bounds_leaves_the_sample_unscored(root: Path) -> None:
     (root / "bounded.py").write_text(
-        "from evaltape.metrics.declared import metric\n\n@metric(bounds=(0, 1))\ndef share(sample, answer): return len(answer)\n"
+        "from evaltape.metrics.functions import metric\n\n@metric(bounds=(0, 1))\ndef share(sample, answer): return len(answer)\n"
     )
     assert result(root, "bounded:share", "a") == 1.0
     assert result(root, "bounded:share", "abc") == (
@@ -296,7 +296,7 @@ def test_a_function_that_cannot_be_used_is_refused_with_what_is_there(acme: Path
     (acme / "acme/typo.py").write_text("f = (1,\n")
     (acme / "acme/exits.py").write_text("raise SystemExit(0)\n")
     (acme / "acme/bounds.py").write_text(
-        "from evaltape.metrics.declared import metric\n@metric(bounds=(1, 0))\ndef f(sample, answer): return 1\n"
+        "from evaltape.metrics.functions import metric\n@metric(bounds=(1, 0))\ndef f(sample, answer): return 1\n"
     )
     with pytest.raises(UserError) as caught:
         built(acme, function)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 from evaltape.metrics.rouge import RougeScores, common_subsequence, lead, package
-from evaltape.metrics.scorer import CallFacts
+from evaltape.metrics.scorers import CallFacts
 from evaltape.samples.sample import Sample
 from hypothesis import given
 from hypothesis import strategies as st

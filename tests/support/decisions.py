@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.simple import Exact
+from evaltape.metrics.scorers import Exact
 from evaltape.mutation.findings import Draw, Noticing
 from evaltape.scoring.bounds import AGAINST, GATE, MAX_DROP, MIN_GAIN, SLICE_GATE, Bound, Decision, Kind, Verdict
 from evaltape.scoring.paired import Difference

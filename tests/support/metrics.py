@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaltape.metrics.metric import CallFacts, Metric, MetricSpec, build_metrics, score_answer
+from evaltape.metrics.metric import Metric, build_metrics, score_answer
+from evaltape.metrics.scorers import CallFacts
+from evaltape.suite.definition import MetricSpec
 from evaltape.suite.read_metrics import kind_of
 
 PLACE = "evals/suites/chats.toml: [metrics]"

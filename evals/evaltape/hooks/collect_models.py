@@ -9,7 +9,7 @@ import msgspec
 from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_noise import model_noise
-from evaltape.metrics.metric import Metric, Metrics, MetricSpec, build_metrics
+from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
 from evaltape.reporting.accepted import changes
 from evaltape.reporting.facts import Accepted, MetricFacts, Slice, Unfinished
@@ -32,7 +32,7 @@ from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores, slice_scores
 from evaltape.suite.cost import batch_price, call_usd, training_usd
-from evaltape.suite.definition import CORRECTED, Model
+from evaltape.suite.definition import CORRECTED, MetricSpec, Model
 from evaltape.workspace import Workspace
 
 LEAD = "first three lines"

@@ -8,9 +8,8 @@ import msgspec
 from evaltape.judging.agreement import Agreement, Kappa, agree, kappa, labels_needed
 from evaltape.judging.exam import MIDDLE, ExamPair, MutantMarks, Paper, Question, mark
 from evaltape.judging.labels import Label, by_answer, second_pairs
-from evaltape.metrics.limits import misses
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.simple import Judged
+from evaltape.metrics.scorers import Judged, misses
 from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Judge

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evaltape.errors import UserError
-from evaltape.metrics.scorer import FunctionError
+from evaltape.metrics.scorers import FunctionError
 from evaltape.suite.definition import AnswerRule
 from evaltape.text import cut, visible
 
@@ -28,7 +27,7 @@ class NoMatch(Exception):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step of `[answer]`, ready to be applied."""
+    """A step of `[answer]`, ready to be applied."""
 
     rule: AnswerRule
     function: "UserFunction | None" = None
@@ -76,7 +75,7 @@ def load_steps(rules: Sequence[AnswerRule], place: str, root: Path) -> tuple[Ste
 
     Raises `UserError`, with the `place` of the table, for a function that can't be imported or called with a text.
     """
-    return tuple(Step(rule, _loaded(rule, place, root) if rule.kind == "function" else None) for rule in rules)
+    return tuple(Step(rule, _function(rule, place, root) if rule.kind == "function" else None) for rule in rules)
 
 
 def extract(text: str, steps: Sequence[Step]) -> str:
@@ -88,13 +87,10 @@ def extract(text: str, steps: Sequence[Step]) -> str:
     return text.strip() if steps else text
 
 
-def _loaded(rule: AnswerRule, place: str, root: Path) -> "UserFunction":
+def _function(rule: AnswerRule, place: str, root: Path) -> "UserFunction":
     from evaltape.metrics.functions import load_function
 
-    try:
-        return load_function(rule.value, root, ("text",))
-    except UserError as error:
-        raise UserError(f"{place} function = {rule.value!r}: {error}") from None
+    return load_function(rule.value, root, ("text",), f"{place} function = {rule.value!r}")
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Functions of the user's, named in a suite as `module:function`: found, checked, and called without harm to the run."""
+"""Functions of the user's, named in a suite as `module:function`: declared, loaded, checked, called without harm to the run."""
 
 import importlib
 import inspect
@@ -7,16 +7,17 @@ import pkgutil
 import reprlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.metrics.scorer import FunctionError
+from evaltape.metrics.scorers import CallFacts, FunctionError, Limits, Unscored, is_within, spelled
 from evaltape.names import nearest, shown
+from evaltape.samples.sample import Sample
 from evaltape.text import cut, visible
 
 _OWN = Path(__file__).resolve().parents[1]
@@ -82,15 +83,22 @@ class UserFunction(msgspec.Struct, frozen=True):
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # pytest's own outcomes and SystemExit are no exceptions of the usual kind
-            raise FunctionError(f"{_line_of(error, self.root, self.place)}: {self.name} raised {described(error)}") from None
+            raise FunctionError(f"{_line_of(error, self.root, self.place)}: {self.name} raised {_described(error)}") from None
 
 
-def load_function(name: str, root: Path, parameters: tuple[str, ...]) -> UserFunction:
+def load_function(name: str, root: Path, parameters: tuple[str, ...], place: str) -> UserFunction:
     """Import `module:function` from below `root` or from installed packages, and check how it can be called.
 
     `root` is put in front of `sys.path`, as pytest does with the folder of a conftest.py, and stays there, since functions
-    import too. Raises `UserError`, without a place, for anything that isn't importable or can't be called with `parameters`.
+    import too. Raises `UserError`, beginning with `place`, for a function that can't be imported or called with `parameters`.
     """
+    try:
+        return UserFunction(name, _imported(name, root, parameters), root)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+
+
+def _imported(name: str, root: Path, parameters: tuple[str, ...]) -> Any:
     module_name, _, path = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
         raise UserError('it takes "module:function", as in "acme.metrics:names_kept"')
@@ -101,11 +109,11 @@ def load_function(name: str, root: Path, parameters: tuple[str, ...]) -> UserFun
             raise UserError(_nothing_there(value, owner, attribute))
         value, owner = getattr(value, attribute), f"{owner}.{attribute}"
     _check_callable(name, value, parameters)
-    return UserFunction(name, value, root)
+    return value
 
 
-def described(error: BaseException) -> str:
-    """Return `ValueError: its message` in one line."""
+def _described(error: BaseException) -> str:
+    """Return `ValueError: its message` in a line."""
     last = traceback.format_exception_only(error)[-1].strip()
     return cut(last, _LONGEST)
 
@@ -121,7 +129,7 @@ def _module(name: str, root: Path) -> ModuleType:
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise UserError(_no_module(name, error.name, root)) from None
-        raise UserError(f"importing {name} raised {described(error)} ({_line_of(error, root, name)})") from None
+        raise UserError(f"importing {name} raised {_described(error)} ({_line_of(error, root, name)})") from None
 
 
 def _no_module(name: str, missing: str, root: Path) -> str:
@@ -180,3 +188,106 @@ def _line_of(error: BaseException, root: Path, fallback: str) -> str:
 def _is_library(file: Path) -> bool:
     """Return whether a file lies in a virtual environment, which may stand in the user's repository."""
     return "site-packages" in file.parts
+
+
+# ---------------------------------------------------------------- declaration
+
+
+Function = TypeVar("Function", bound=Callable[[Any, str], Any])
+_ATTRIBUTE = "__evaltape_metric__"
+
+
+class Declaration(msgspec.Struct, frozen=True):
+    """The declaration of a function's scores; the defaults are a plain function's."""
+
+    higher_is_better: bool = True
+    """Whether a gate is the least mean that passes; otherwise the greatest."""
+    bounds: Limits = (None, None)
+    """The least and the greatest score; a gate outside is refused, and a score outside leaves its sample unscored."""
+
+
+@overload
+def metric(function: Function, /) -> Function: ...
+@overload
+def metric(*, higher_is_better: bool = True, bounds: Limits = (None, None)) -> Callable[[Function], Function]: ...
+def metric(
+    function: Function | None = None, /, *, higher_is_better: bool = True, bounds: Limits = (None, None)
+) -> Function | Callable[[Function], Function]:
+    """Declare a function of `(sample, answer)` as a metric; it is returned unchanged.
+
+    A plain function works as a metric too: higher is better, and nothing is known of its bounds. Where lower is better, a
+    gate is an upper bound. The suite names the function, once for all its tests:
+
+        # acme/metrics.py
+        import evaltape
+
+        @evaltape.metric(higher_is_better=False, bounds=(0, 1))
+        def repetition(sample: evaltape.Sample, answer: str) -> float:
+            words = answer.lower().split()
+            return 1 - len(set(words)) / len(words) if words else 0.0
+
+        # evals/suites/tickets.toml
+        [metrics]
+        repetition = { function = "acme.metrics:repetition" }
+
+        [models.gpt-4o-mini]
+        gates = { repetition = 0.2 }
+
+    :param higher_is_better: whether a greater score is better.
+    :param bounds: the least and the greatest score, None for no limit: `(0, 1)`, `(0, None)`.
+    :raises TypeError: for bounds that aren't two numbers, or for anything that can't be declared.
+    :raises ValueError: for bounds without a score between them.
+    """
+    declaration = Declaration(bool(higher_is_better), _checked(bounds))
+
+    def declare(function: Function) -> Function:
+        if not callable(function):
+            raise TypeError(f"evaltape.metric declares a function of (sample, answer), not {function!r}")
+        setattr(function, _ATTRIBUTE, declaration)
+        return function
+
+    return declare if function is None else declare(function)
+
+
+def declaration_of(function: Callable[..., Any]) -> Declaration:
+    """Return the declaration of a function; of a plain function, the defaults."""
+    found = getattr(function, _ATTRIBUTE, None)
+    return found if isinstance(found, Declaration) else Declaration()
+
+
+def _checked(bounds: Any) -> Limits:
+    try:
+        low, high = (None if end is None else float(end) for end in bounds)
+    except (TypeError, ValueError):
+        raise TypeError(f"bounds={bounds!r}: it takes the least and the greatest score, as in (0, 1) or (0, None)") from None
+    if any(end is not None and not math.isfinite(end) for end in (low, high)):
+        raise ValueError(f"bounds={bounds!r}: it takes finite numbers, and None for no limit")
+    if low is not None and high is not None and low >= high:
+        raise ValueError(f"bounds={bounds!r}: the least score comes first, and under the greatest")
+    return low, high
+
+
+# ---------------------------------------------------------------- scores
+
+
+class FunctionScores(msgspec.Struct, frozen=True):
+    """The scorer of a function of the user's."""
+
+    name: str
+    function: UserFunction
+    bounds: Limits
+
+    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
+        """Return the function's score. Raises `Unscored` with its file and line if that is no score, or if it raises."""
+        try:
+            value = self.function.number(sample, answer)
+            if not is_within(value, self.bounds):
+                raise self.function.wrong(value, f"outside its bounds: {spelled(self.bounds)}")
+        except FunctionError as error:
+            raise Unscored(f"{error} (sample {sample.id})") from None
+        return {self.name: value}
+
+    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return the function's name as the suite spells it, and its bounds if they were declared."""
+        bounds = {} if self.bounds == (None, None) else {"bounds": list(self.bounds)}
+        return {"function": self.function.name, **bounds}

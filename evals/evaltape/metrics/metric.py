@@ -1,9 +1,10 @@
 """Metrics: a suite's [metrics] table, built once per process and computed per sample.
 
-`build_metrics` turns the table into `Metric`s, `score_answer` gives an answer its scores. Nothing here imports a package that
-scores before the first answer is scored by it, nor a module for a kind of metric that no suite names.
+`build_metrics` turns the table into `Metric`s, `score_answer` gives an answer its scores. A package that scores is imported
+with the first answer that it scores, `functions` for the first suite that names a function.
 """
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +13,26 @@ import msgspec
 from msgspec.structs import replace
 
 from evaltape.errors import UserError
-from evaltape.metrics.limits import Limits, is_within, spelled
 from evaltape.metrics.rouge import RougeScores
-from evaltape.metrics.scorer import CallFacts, Sample, Scorer, Unscored
-from evaltape.metrics.simple import Exact, Judged, Recorded, Words
-from evaltape.names import nearest
+from evaltape.metrics.scorers import (
+    CallFacts,
+    Exact,
+    Judged,
+    Limits,
+    Recorded,
+    SacrebleuScores,
+    Scorer,
+    Unscored,
+    Words,
+    is_within,
+    spelled,
+)
+from evaltape.samples.sample import Sample
 from evaltape.suite.definition import CORRECTED, MetricSpec
 from evaltape.text import visible
 
 if TYPE_CHECKING:
     from evaltape.metrics.functions import UserFunction
-
-__all__ = ["CallFacts", "Metric", "MetricSpec", "Unscored", "build_metrics", "check_bound", "score_answer"]
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -31,7 +40,7 @@ class Metric(msgspec.Struct, frozen=True):
 
     name: str
     scorer: Scorer
-    """What computes it; metrics that share their work share it."""
+    """Its scorer; metrics that share their work share it."""
     place: str
     """The suite file and table that name it, for messages."""
     higher_is_better: bool = True
@@ -39,7 +48,7 @@ class Metric(msgspec.Struct, frozen=True):
     bounds: Limits = (0.0, 1.0)
     """The least and the greatest score; None for no such limit."""
     unit: str = ""
-    """What a score counts: `words`, `s`, `USD`; empty for a pure number."""
+    """The unit of a score: `words`, `s`, `USD`; empty for a pure number."""
     decimals: int = 4
     """How many to show."""
     is_of_call: bool = False
@@ -56,7 +65,7 @@ class Metric(msgspec.Struct, frozen=True):
         return not self.is_of_call and not isinstance(self.scorer, Judged)
 
     def score(self, sample: Sample, answer: str, call: CallFacts) -> float:
-        """Return the score of one answer. Raises `Unscored`. For all metrics of a suite, `score_answer` is faster."""
+        """Return the score of an answer. Raises `Unscored`. For all metrics of a suite, `score_answer` is faster."""
         return self.scorer.score(sample, answer, call)[self.name]
 
     def describe(self, samples: Sequence[Sample] = ()) -> dict[str, Any]:
@@ -88,7 +97,7 @@ def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> Me
     """Return the metrics of a suite by name, in the order of the suite.
 
     `place` names the table in messages (`evals/suites/chats.toml: [metrics]`); functions are imported from below `root`.
-    Raises `UserError` for whatever can't be computed.
+    Raises `UserError` for a metric that can't be computed.
     """
     rouge = _rouge_scorers(specs, place, root)
     return Metrics({name: _metric(spec, rouge, place, root) for name, spec in specs.items()})
@@ -97,7 +106,7 @@ def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> Me
 def score_answer(
     metrics: Mapping[str, Metric], sample: Sample, answer: str, call: CallFacts
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the scores of one answer, and why other metrics give no score; each metric is in either.
+    """Return the scores of an answer, and why other metrics give no score; each metric is in either.
 
     Every score is finite.
     """
@@ -139,7 +148,7 @@ def _result(scorer: Scorer, sample: Sample, answer: str, call: CallFacts) -> Map
 
 
 Key = tuple[str, bool]
-"""What ROUGE metrics share a scorer by: the tokenizer as the suite spells it, and whether words are stemmed."""
+"""ROUGE metrics with one key share a scorer: the tokenizer as the suite spells it, and whether words are stemmed."""
 
 
 def _key(spec: MetricSpec) -> Key:
@@ -161,21 +170,11 @@ def _rouge_scorers(specs: Mapping[str, MetricSpec], place: str, root: Path) -> d
 def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> "str | UserFunction":
     if name in ("rouge", "unicode"):
         return name
-    if ":" not in name:
-        hint = nearest(name, ("rouge", "unicode"))
-        raise UserError(f"{place}: tokenizer = {name!r}: it takes 'rouge', 'unicode' or 'module:function'.{hint}")
     if stemmer:
         raise UserError(f"{place}: stemmer = true: {name} is a function of your own; let it stem, and leave stemmer out")
-    return _loaded(name, "tokenizer", place, root, ("text",))
-
-
-def _loaded(name: str, option: str, place: str, root: Path, parameters: tuple[str, ...]) -> "UserFunction":
     from evaltape.metrics.functions import load_function
 
-    try:
-        return load_function(name, root, parameters)
-    except UserError as error:
-        raise UserError(f"{place}: {option} = {name!r}: {error}") from None
+    return load_function(name, root, ("text",), f"{place}: tokenizer = {name!r}")
 
 
 def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root: Path) -> Metric:
@@ -184,7 +183,10 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
         case "rouge":
             return Metric(spec.name, rouge[_key(spec)], place)
         case "chrf" | "bleu":
-            return _sacrebleu(spec.name, references, place)
+            if importlib.util.find_spec("sacrebleu") is None:
+                needed = "needs sacrebleu, which isn't installed. Install it: pip install 'evaltape[metrics]'"
+                raise UserError(f"{place} {spec.name} {needed}")
+            return Metric(spec.name, SacrebleuScores(spec.name, references), place)
         case "exact":
             return Metric(spec.name, Exact(references), place)
         case "words":
@@ -198,19 +200,11 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
     return _function(spec, place, root)
 
 
-def _sacrebleu(name: str, references: str, place: str) -> Metric:
-    from evaltape.metrics.sacrebleu_scores import SacrebleuScores, is_installed
-
-    if not is_installed():
-        raise UserError(f"{place} {name} needs sacrebleu, which isn't installed. Install it: pip install 'evaltape[metrics]'")
-    return Metric(name, SacrebleuScores(name, references), place)
-
-
 def _function(spec: MetricSpec, place: str, root: Path) -> Metric:
-    from evaltape.metrics.declared import declaration_of
-    from evaltape.metrics.user_metric import FunctionScores
+    from evaltape.metrics.functions import FunctionScores, declaration_of, load_function
 
-    function = _loaded(spec.options["function"], "function", f"{place} {spec.name}", root, ("sample", "answer"))
+    name = spec.options["function"]
+    function = load_function(name, root, ("sample", "answer"), f"{place} {spec.name}: function = {name!r}")
     declared = declaration_of(function.function)
     scorer = FunctionScores(spec.name, function, declared.bounds)
     return Metric(spec.name, scorer, place, declared.higher_is_better, declared.bounds)

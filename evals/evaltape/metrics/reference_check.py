@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from evaltape.errors import UserError
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.rouge import RougeScores
-from evaltape.metrics.scorer import FunctionError, Sample
+from evaltape.metrics.scorers import FunctionError
+from evaltape.samples.sample import Sample
 from evaltape.text import counted, cut, visible
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MOSTLY = 0.5
 MOST_LOST = 0.05
 """More lost samples than this share of all are an error; they would draw the mean down by up to as much."""
 WORTH_A_NOTE = 0.005
-"""Dropped letters over this share of all are a note: a text in German has more, an English one with a café in it fewer."""
+"""Dropped letters over this share of all are a note: a German text has more, an English text with a café in it fewer."""
 MOST_TRIED = 100
 """References that a tokenizer of the user's is tried on; it may be slow."""
 _UNSPACED = (
@@ -62,7 +63,7 @@ class _Reading:
     letters: int
     """Letters and digits of all references."""
     dropped: Counter[str]
-    """Those that end up in no token."""
+    """The letters and digits outside every token."""
     lost: dict[str, str]
     """Samples with a reference that loses most of its letters: their ids, each with the first such reference."""
     reason: str = ""
@@ -70,14 +71,14 @@ class _Reading:
 
     @property
     def refusal(self) -> str:
-        """What is wrong, and which option mends it."""
+        """The fault, and the option that mends it."""
         first, reference = next(iter(self.lost.items()))
         example = f'(sample {first}: "{cut(reference, 40)}")'
         return f"{self._lost_in_short}, so a perfect answer would score near 0 {example}. {self._advice}"
 
     @property
     def note(self) -> str:
-        """What is lost, in a line, and which option keeps it."""
+        """The loss, in a line, and the option that avoids it."""
         first = next(iter(self.lost), None)
         if not self.dropped:
             return f"{self._lost_in_short} (first: {first}). {self._advice}"
@@ -105,7 +106,7 @@ class _Reading:
 
 
 def _by_tokenizer(metrics: Mapping[str, Metric]) -> Iterable[tuple[str, Metric]]:
-    """Yield the names of the ROUGE metrics of each tokenizer, with one of them."""
+    """Yield the names of the ROUGE metrics of each tokenizer, with the first of them."""
     groups: dict[str, list[Metric]] = {}
     for metric in metrics.values():
         if isinstance(metric.scorer, RougeScores):

@@ -1,12 +1,11 @@
-"""ROUGE by `rouge_score`: one computation for every model, per sample, F1 in 0..1.
+"""ROUGE by `rouge_score`: the same computation for every model, per sample, F1 in 0..1.
 
-The longest common subsequence of `rougeL` is found by bits, a word of one text for all of the other at once: texts of 4,000
-words take milliseconds, where a table of all pairs of words takes seconds. The scores are those of rouge_score to the last
-digit.
+The longest common subsequence of `rougeL` is found by bits, comparing a word with a whole text at once: texts of 4,000
+words take milliseconds, where a table of all pairs of words takes seconds. The scores equal rouge_score's to the last digit.
 
 Sources: Lin (2004), ROUGE, as implemented by `rouge_score.rouge_scorer`; H. Hyyrö, Bit-parallel LCS-length computation
-revisited, Proc. AWOCA (2004). ROUGE counts common words and runs of words, so it doesn't see who did what: two names swapped in
-a summary cost it next to nothing.
+revisited, Proc. AWOCA (2004). ROUGE counts common words and runs of words, so it can't tell who did something: two names
+swapped in a summary cost it next to nothing.
 """
 
 import importlib.metadata
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evaltape.metrics.scorer import CallFacts, FunctionError, Sample, Unscored, combined, references_of
+from evaltape.metrics.scorers import CallFacts, FunctionError, Unscored, combined, references_of
 from evaltape.metrics.tokenizers import a_home, stemmed, unicode_words
+from evaltape.samples.sample import Sample
 
 if TYPE_CHECKING:
     from evaltape.metrics.functions import UserFunction
@@ -57,7 +57,7 @@ class RougeScores(msgspec.Struct, frozen=True, dict=True):
         return described if self.metrics[name] == "best" else {**described, "references": self.metrics[name]}
 
     def _against(self, reference: str, answer: str) -> dict[str, float]:
-        """Return the F1 of each metric beside one reference."""
+        """Return the F1 of each metric beside a single reference."""
         scores = self._rouge.score(reference, answer)
         longest = {LONGEST: self._longest(reference, answer)} if LONGEST in self.metrics else {}
         return {metric: longest[metric] if metric in longest else float(scores[metric].fmeasure) for metric in self.metrics}

@@ -1,8 +1,8 @@
 """Words of a text in any script, for ROUGE's counting and for lengths.
 
 `unicode` splits by the default word boundaries of Unicode Standard Annex #29, as the `regex` package implements them
-(https://unicode.org/reports/tr29/#Word_Boundaries), and goes one step further for scripts without spaces: Katakana, which
-the annex keeps in runs, is split into characters like Han and Hiragana. Scripts whose words only a dictionary can tell
+(https://unicode.org/reports/tr29/#Word_Boundaries), and goes a step further for scripts without spaces: Katakana, which
+the annex keeps in runs, is split into characters like Han and Hiragana. Scripts with words that only a dictionary can tell
 apart (Thai, Lao, Khmer, Burmese) give a token per character by the annex itself. Korean is split at its spaces.
 
 Only the `rouge` tokenizer, which is rouge_score's own and no part of this module, is limited to a-z and 0-9.
@@ -22,7 +22,7 @@ _WORD = rf"(?w){_KATAKANA}|(?:\b|(?<={_KATAKANA})).+?(?:\b|(?=\p{{WB=Katakana}})
 
 
 def unicode_words(text: str) -> list[str]:
-    """Return the words of a text: whatever holds a letter or a digit, without case and compatibility variants.
+    """Return the words of a text, which hold a letter or a digit each, without case and compatibility variants.
 
     Texts are compared as Unicode's NFKC with case folded (full-width as plain letters, `STRASSE` as `straße`), and
     typographic apostrophes as plain ones. Punctuation, symbols and emoji are no words.
@@ -58,7 +58,7 @@ def _finder() -> Callable[[str], list[str]]:
 
 @contextlib.contextmanager
 def a_home() -> Iterator[None]:
-    """Name a home directory where this user has none: nltk, which stems and which rouge_score imports, raises without one."""
+    """Name a home directory for a user without a home: nltk, which stems and which rouge_score imports, needs it."""
     if os.path.expanduser("~") != "~":
         yield
         return

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from evaltape.metrics.metric import Metric, score_answer
-from evaltape.metrics.scorer import CallFacts
+from evaltape.metrics.scorers import CallFacts
 from evaltape.mutation.assertions import Assertion
 from evaltape.mutation.findings import Study
 from evaltape.mutation.harmful import Answers

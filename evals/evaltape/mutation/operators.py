@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from evaltape.errors import UserError
 from evaltape.metrics.functions import UserFunction, load_function
-from evaltape.metrics.scorer import FunctionError
+from evaltape.metrics.scorers import FunctionError
 from evaltape.mutation import harmful, harmless
 from evaltape.mutation.harmful import Answers
 from evaltape.names import nearest, shown
@@ -106,10 +106,7 @@ def _load(name: str, place: str, root: Path) -> Operator:
             f"{key} is not an operator.{nearest(name, BUILT_IN)} Built in: {', '.join(BUILT_IN)}. "
             'One of your own is "module:function", a function of (sample, answer, random)'
         )
-    try:
-        function = load_function(name, root, ("sample", "answer", "random"))
-    except UserError as error:
-        raise UserError(f"{key}: {error}") from None
+    function = load_function(name, root, ("sample", "answer", "random"), key)
     return Operator(name, bool(getattr(function.function, "harmful", True)), _checked(function))
 
 

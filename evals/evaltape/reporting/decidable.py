@@ -7,8 +7,8 @@ import msgspec
 
 from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
-from evaltape.metrics.limits import span_of
 from evaltape.metrics.metric import Metric
+from evaltape.metrics.scorers import span_of
 from evaltape.samples.sample import Sample
 from evaltape.scoring import power
 from evaltape.scoring.bounds import AGAINST, Bound, comparison_bounds, model_bounds

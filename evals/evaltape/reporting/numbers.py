@@ -1,7 +1,7 @@
 """Numbers as readers see them: rounded here, and nowhere before."""
 
-from evaltape.metrics.limits import decimals_apart
-from evaltape.metrics.limits import misses as is_beyond
+from evaltape.metrics.scorers import decimals_apart
+from evaltape.metrics.scorers import misses as is_beyond
 from evaltape.reporting.facts import MetricFacts
 from evaltape.scoring.bounds import Decision
 from evaltape.scoring.ends import ends_of

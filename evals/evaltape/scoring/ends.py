@@ -1,6 +1,6 @@
 """Intervals in words: both ends, or what is known where equal scores give none."""
 
-from evaltape.metrics.limits import MOST_DECIMALS, misses
+from evaltape.metrics.scorers import MOST_DECIMALS, misses
 from evaltape.scoring.paired import ROUNDING, Difference
 from evaltape.scoring.statistics import Interval
 from evaltape.text import counted

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from evaltape.metrics.limits import UNLIMITED, Limits
+from evaltape.metrics.scorers import UNLIMITED, Limits
 from evaltape.scoring.statistics import mean
 from evaltape.scoring.student_t import t_quantile, upper_tail
 

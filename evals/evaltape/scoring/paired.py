@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from evaltape.metrics.limits import UNLIMITED, Limits, span_of
+from evaltape.metrics.scorers import UNLIMITED, Limits, span_of
 from evaltape.scoring import power, two_valued
 from evaltape.scoring.statistics import MeanEstimate, cut, estimate_mean, has_few
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from evaltape.metrics.limits import decimals_apart, misses
 from evaltape.metrics.metric import Metric, plain_name
+from evaltape.metrics.scorers import decimals_apart, misses
 from evaltape.names import nearest
 from evaltape.scoring import bounds, statistics
 from evaltape.scoring.bounds import FAILED, PASSED, Bound, Decision

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from evaltape.metrics.limits import misses
+from evaltape.metrics.scorers import misses
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Bound, Decision, Verdict

@@ -24,7 +24,7 @@ from functools import lru_cache
 
 import msgspec
 
-from evaltape.metrics.limits import UNLIMITED, Limits
+from evaltape.metrics.scorers import UNLIMITED, Limits
 from evaltape.scoring import two_valued
 from evaltape.scoring.student_t import t_quantile
 

@@ -8,7 +8,7 @@ paired-sample design, Statistics in Medicine 17 (1998), 891-908.
 import math
 from collections.abc import Iterable
 
-from evaltape.metrics.limits import UNLIMITED, Limits
+from evaltape.metrics.scorers import UNLIMITED, Limits
 from evaltape.scoring.student_t import normal_quantile
 
 HALVINGS = 60
