@@ -26,7 +26,7 @@ from evaltape.hooks.cases import (
     subject_of,
 )
 from evaltape.hooks.output import named_in, remove_earlier
-from evaltape.hooks.reports import attach, finding_of
+from evaltape.hooks.reports import FailuresByCause, attach, finding_of, shorten
 from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
 from evaltape.options import add_options, as_usage_error, read_settings, runs_nothing
@@ -124,7 +124,6 @@ def _registered(config: pytest.Config, evaluation: Evaluation) -> "Controller | 
         register(worker)
         return worker
     from evaltape.hooks.controller import Controller
-    from evaltape.hooks.failures import FailuresByCause
     from evaltape.hooks.xdist import Distribution
 
     mutating = None
@@ -133,7 +132,7 @@ def _registered(config: pytest.Config, evaluation: Evaluation) -> "Controller | 
 
         mutating = Mutating(evaluation)
     controller = Controller(evaluation, mutating)
-    hooks = [controller, FailuresByCause(lambda: controller.results), Distribution(evaluation, controller), mutating]
+    hooks = [controller, FailuresByCause(controller), Distribution(evaluation, controller), mutating]
     for each in filter(None, hooks):
         register(each)
     return controller
@@ -385,8 +384,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         finding = finding_of(item, case, item.config.stash[EVALUATION], report)
         attach(report, finding)
         if report.outcome == "failed":
-            from evaltape.hooks.failures import shorten
-
             shorten(report, item, finding)
     return report
 

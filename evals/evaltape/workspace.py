@@ -32,6 +32,7 @@ from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring.grounds import Ground
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import slice_values
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Advice, Commands, advise, called_models
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
     from evaltape.recording.exams import JudgeExam
     from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
+    from evaltape.scoring.noise import Noise
 
 Verdict = Callable[[Judge], "RecordedVerdict"]
 """A judge's recorded verdict on an answer; raises `RecordingError`."""
@@ -237,6 +239,23 @@ class Workspace:
         """Return the recorded answer, scored; if there is no valid recording, a failed prediction with the reason."""
         answer = self.recordings.answer(model, sample, repeat)
         return self.scored(model, sample, answer, self.asked(model, sample, answer.text, repeat))
+
+    def noise(self, scores: ModelScores) -> "dict[str, Noise]":
+        """Return the noise of each metric's mean, from the repeats that are recorded of a model; empty without repeats."""
+        from evaltape.scoring.noise import noise_of
+
+        repeats, found = self.recordings.repeats(scores.model), {}
+        asked = [(first, repeats.get(first.sample.name, ())) for first in scores.answered if repeats]
+        answers = [[first, *self._further(first, numbers)] for first, numbers in asked]
+        for name, metric in self.metrics.items():
+            columns = [[one.scores[name] for one in again if name in one.scores] for again in answers]
+            found[name] = noise_of([column for column in columns if column], metric.higher_is_better, metric.bounds)
+        return {name: noise for name, noise in found.items() if noise is not None}
+
+    def _further(self, first: Prediction, repeats: Iterable[int]) -> Iterator[Prediction]:
+        """Yield the further answers to a sample that are validly recorded."""
+        again = (self.recorded(first.model, first.sample, repeat) for repeat in repeats)
+        yield from (one for one in again if one.answered)
 
     # ------------------------------------------------------------ recordings
 

@@ -4,19 +4,24 @@ The only place that knows both a session and its results.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
-from evaltape.hooks.collect_causes import causes
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
-from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results
-from evaltape.hooks.retirement import retirements
+from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results, judge_results
 from evaltape.recorder.tally import Notice, Tally, place_of
 from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend, SuiteResults
+from evaltape.reporting.retirement import retirements
+from evaltape.samples.sample import Failure
+from evaltape.scoring.prediction import Prediction
 from evaltape.settings import REPLAY
 from evaltape.suite.cost import most_usd
+from evaltape.suite.prompt import PromptChange, prompt_change
+from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,12 +35,12 @@ def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: 
         return Results({}, is_red)
     tally = recorder.tally if recorder else Tally()
     mode = evaluation.settings.mode if recorder else REPLAY
-    suites = (_suite(evaluation, workspace, tally, mode) for workspace in evaluation.workspaces.values())
+    suites = (_suite(SuiteView(evaluation, workspace), tally, mode) for workspace in evaluation.workspaces.values())
     return Results(
         {suite.name: suite for suite in suites},
         is_red,
         other_failures=sum(not suite for suite in evaluation.findings.failures.values()),
-        spend=_spend(tally, evaluation.settings.budget_usd),
+        spend=Spend(tally.spend.usd, tally.spend.perhaps_usd, tally.spend.doubts, evaluation.settings.budget_usd),
         stopped=tally.stopped,
         notes=(*tally.notes, *_unasked(evaluation, recorder)),
     )
@@ -46,14 +51,8 @@ def _unasked(evaluation: Evaluation, recorder: "RecorderProcess | None") -> Iter
         yield "Nothing was recorded: no selected test asks a model for a sample. What is shown is a replay"
 
 
-def _spend(tally: Tally, budget_usd: float | None) -> Spend:
-    return Spend(tally.spend.usd, tally.spend.perhaps_usd, tally.spend.doubts, budget_usd)
-
-
-def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str) -> SuiteResults:
-    view = SuiteView(evaluation, workspace)
-    judges = _judges(view)
-    findings = evaluation.findings
+def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
+    workspace, findings, judges = view.workspace, view.evaluation.findings, judge_results(view)
     return SuiteResults(
         workspace.name,
         mode,
@@ -82,27 +81,12 @@ def _suite(evaluation: Evaluation, workspace: Workspace, tally: Tally, mode: str
         ),
         lost=sum(suite == workspace.name for suite, _, _ in findings.lost),
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
-        causes=(*causes(view), *_verdict_causes(view, judges)),
+        causes=(*_causes(view), *_verdict_causes(view, judges.values())),
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
         retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
         notes=(*workspace.notes, *comparison_notes(view)),
     )
-
-
-def _judges(view: SuiteView) -> "dict[str, JudgeResults]":
-    if not view.workspace.suite.judges:
-        return {}
-    from evaltape.hooks.collect_judges import judge_results
-
-    return judge_results(view)
-
-
-def _verdict_causes(view: SuiteView, judges: "dict[str, JudgeResults]") -> Iterator[Cause]:
-    if judges:
-        from evaltape.hooks.collect_judges import verdict_causes
-
-        yield from verdict_causes(view, judges)
 
 
 def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:
@@ -132,3 +116,93 @@ def _most_usd(workspace: Workspace, key: str, sample: str) -> float:
     with contextlib.suppress(RecordingError, UserError):  # Its job has no tuned model yet.
         return most_usd(workspace.priced(model), workspace.recordings.request(model, workspace.sample(sample)))
     return 0.0
+
+
+# ---------------------------------------------------------------- causes of failures
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The failures of a cause: equal for all its samples."""
+
+    noun: str
+    """`sample` or `recording`."""
+    singular: str
+    """The words for a single sample."""
+    plural: str
+    """The words for several."""
+    command: str | None = None
+    """The remedy."""
+
+    def text(self, number: int) -> str:
+        """Return the cause with the number first."""
+        return f"{counted(number, self.noun)}{self.singular if number == 1 else self.plural}"
+
+
+def _causes(view: SuiteView) -> Iterator[Cause]:
+    """Yield why samples of a suite failed, most samples first."""
+    groups: dict[Group, list[tuple[str, str]]] = {}
+    costs: dict[str | None, str] = {}
+    for scores in view.looked_at.values():
+        for prediction in scores.failures:
+            command, cost = _remedy(view, prediction)
+            costs[command] = cost
+            group = _group(prediction.answer.failure, command)
+            groups.setdefault(group, []).append((prediction.model.key, prediction.sample.id))
+    for (suite, model, sample), reason in view.evaluation.findings.unasked.items():
+        if suite == view.workspace.name:
+            groups.setdefault(_same(f" not asked for: {reason}"), []).append((model, sample))
+    for group, predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
+        cost, prompt = costs.get(group.command, ""), _prompt(view, *predictions[0])
+        yield Cause(group.text(len(predictions)), group.command, tuple(predictions), cost, prompt)
+
+
+def _prompt(view: SuiteView, model: str, sample: str) -> PromptChange | None:
+    """Return the recorded prompt of a sample beside that of the suite; None if they are equal or unknown."""
+    workspace = view.workspace
+    asked, of = workspace.suite.models[model], workspace.sample(sample)
+    with contextlib.suppress(RecordingError):
+        recorded = workspace.recordings.of(asked).read(of.name)
+        return prompt_change(sample, recorded[0].asked, workspace.recordings.request(asked, of)) if recorded else None
+    return None
+
+
+def _remedy(view: SuiteView, prediction: Prediction) -> tuple[str | None, str]:
+    """Return the remedy of a failure and the cost: a single command where each kind of model has its own."""
+    failure = prediction.answer.failure
+    if failure is None or failure.command is None:
+        return None, ""
+    if failure.command == view.workspace.commands.record_missing(prediction.model.kind):
+        advice = view.workspace.to_record()
+        return advice.command, advice.cost.strip(" ()")
+    return failure.command, failure.cost.strip(" ()")
+
+
+def _group(failure: Failure | None, command: str | None) -> Group:
+    assert failure is not None
+    match failure.kind:
+        case "not fetched":
+            return Group("recording", " is not fetched", " are not fetched", command)
+        case "not recorded":
+            return Group("sample", " is not recorded", " are not recorded", command)
+        case "recorded otherwise":
+            return Group("recording", f" is of {failure.cause}", f" are of {failure.cause}", command)
+        case "unreadable":
+            return Group("recording", " can't be read", " can't be read", command)
+        case "call" | "job":
+            return _same(f" not recorded: {failure.in_short}", command)
+    return _same(f": {failure.cause or failure.in_short}", command)
+
+
+def _same(words: str, command: str | None = None) -> Group:
+    return Group("sample", words, words, command)
+
+
+def _verdict_causes(view: SuiteView, judges: "Iterable[JudgeResults]") -> Iterator[Cause]:
+    """Yield which verdicts are missing, with the command that asks for them."""
+    for judge in judges:
+        lacking = len(judge.missing)
+        if lacking:
+            verb = "is" if lacking == 1 else "are"
+            text = f"{counted(lacking, 'verdict')} of the judge {judge.key} {verb} missing, or of another request"
+            command = view.workspace.commands.record_missing()
+            yield Cause(text, command, judge.missing, f"costs {counted(lacking, 'call')} of the judge")

@@ -8,7 +8,6 @@ import msgspec
 
 from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
-from evaltape.hooks.collect_noise import model_noise
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
 from evaltape.reporting.accepted import changes
@@ -127,7 +126,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         slices=tuple(_slices(view, slices, slice_gates)) if slices.columns else (),
         slice_gates=slice_gates,
         accepted=_accepted(view, scores),
-        noise=model_noise(view.workspace, scores),
+        noise=view.workspace.noise(scores),
         unfinished=_unfinished(view.workspace, model),
     )
 

@@ -1,16 +1,24 @@
-"""Builds the results of comparisons, and of models beside their recordings on the other side."""
+"""Builds the results of comparisons, of models beside their recordings on the other side, and of judges."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
+from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
+from evaltape.reporting.judge_results import Flips, JudgeResults
 from evaltape.reporting.pair_results import AgainstModel, AgainstPair, AgainstResults, ComparisonResults, SliceDifference
 from evaltape.scoring.against_scores import UNCHANGED, AgainstScores
 from evaltape.scoring.bounds import AGAINST, CONFIDENCE, comparison_bounds, model_bounds
 from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import slice_scores
-from evaltape.suite.definition import Comparison
+from evaltape.suite.definition import Comparison, Judge
+from evaltape.workspace import Workspace
+
+if TYPE_CHECKING:  # Only a suite with judges needs them.
+    from evaltape.recording.verdicts import RecordedVerdict
 
 
 def comparison_results(view: SuiteView) -> dict[str, ComparisonResults]:
@@ -132,3 +140,57 @@ def _slices(view: SuiteView, comparison: Comparison) -> tuple[SliceDifference, .
 def _slice_metrics(view: SuiteView, comparison: Comparison, before: ModelScores, after: ModelScores) -> dict[str, Difference]:
     differences = _pair(view, comparison, before, after).differences
     return {name: differences[name] for name in comparison.bounds if name in differences}
+
+
+# ---------------------------------------------------------------- judges
+
+
+def judge_results(view: SuiteView) -> dict[str, JudgeResults]:
+    """Return each judge of the suite, with its verdicts on the answers that were looked at."""
+    workspace = view.workspace
+    answered = [each for scores in view.looked_at.values() for each in scores.answered]
+    return {key: _judge(view, judge, answered) for key, judge in workspace.suite.judges.items()}
+
+
+def _judge(view: SuiteView, judge: Judge, answered: list[Prediction]) -> JudgeResults:
+    workspace = view.workspace
+    metrics = tuple(name for name, by in workspace.judged_by.items() if by.key == judge.key)
+    found = [(each, _verdict(workspace, judge, each)) for each in answered] if metrics else []
+    verdicts = [verdict for _, verdict in found if verdict is not None]
+    costs = [verdict.cost_usd for verdict in verdicts if verdict.cost_usd is not None]
+    return JudgeResults(
+        judge.key,
+        asked=len(verdicts),
+        unread=sum(verdict.score is None for verdict in verdicts),
+        examined=view.evaluation.examined(judge),
+        metrics=metrics,
+        missing=tuple((each.model.key, each.sample.id) for each, verdict in found if verdict is None),
+        flips=_flips(workspace, judge, [(each, verdict.score) for each, verdict in found if verdict is not None]),
+        cost_usd=sum(costs) if costs and judge.price else None,
+    )
+
+
+def _verdict(workspace: Workspace, judge: Judge, of: Prediction, again: int = 1) -> "RecordedVerdict | None":
+    from evaltape.recording.verdicts import Asked
+
+    try:
+        return workspace.verdicts.read(Asked(judge, of.sample, of.text, of.model.key, again=again))
+    except RecordingError:
+        return None
+
+
+def _flips(workspace: Workspace, judge: Judge, first: list[tuple[Prediction, float | None]]) -> Flips | None:
+    """Return how often verdicts on one answer differ; None if no answer has several that can be read."""
+    from evaltape.judging.agreement import flips
+
+    repeated = [[score, *_further(workspace, judge, each)] for each, score in first if score is not None]
+    share = flips(repeated)
+    several = [len(each) for each in repeated if len(each) > 1]
+    return None if share is None else Flips(share, len(several), max(several))
+
+
+def _further(workspace: Workspace, judge: Judge, of: Prediction) -> Iterator[float]:
+    for again in workspace.verdicts.further(judge, of.model.key, of.sample):
+        found = _verdict(workspace, judge, of, again)
+        if found is not None and found.score is not None:
+            yield found.score

@@ -1,21 +1,27 @@
 """`--estimate`, `--retiring`, `--suggest`, `--history` and `--requests-to`: sessions that print a list, and run no test."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evaltape.errors import UserError
-from evaltape.evaluation import Evaluation, Selected
-from evaltape.hooks.retirement import retirements
+from evaltape.evaluation import Evaluation
 from evaltape.hooks.selection import mutant_models, selected_calls, selected_models, selection
 from evaltape.names import shown
 from evaltape.options import as_usage_error
 from evaltape.recorder.api.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
-from evaltape.reporting.retirement import retirement_lines
+from evaltape.reporting.retirement import retirement_lines, retirements
 from evaltape.reporting.terminal import print_wrapped
-from evaltape.workspace import Workspace
+from evaltape.suite.definition import Model
+
+if TYPE_CHECKING:
+    from evaltape.mutation.suggestion import Suggestion
+
+Section = tuple[str, Iterable[str]]
+"""A title, and the lines beneath it."""
 
 ANSWERS = (
     "Let an engine answer them, then give this command again with --answers-from and the engine's output files, in place of "
@@ -43,7 +49,7 @@ class Listing:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> bool | None:
-        """An estimate is of the selected tests; retirement is of the whole suite, so no test need be collected."""
+        """Collect nothing for `--retiring`, which is about whole suites; all other lists are about the selected tests."""
         return True if self.evaluation.settings.retiring else None
 
     @pytest.hookimpl(tryfirst=True)
@@ -51,100 +57,90 @@ class Listing:
         """List, in place of running tests. Errors of the collection are shown first."""
         if session.testsfailed or session.config.option.collectonly:
             return None
-        if self.evaluation.settings.requests_to is not None:
-            return self._write_requests(session)
-        if self.evaluation.settings.suggest:
-            return self._suggest(session)
-        if self.evaluation.settings.history is not None:
-            return self._history(session, self.evaluation.settings.history)
-        title = "retirement" if self.evaluation.settings.retiring else "estimate"
-        selected = selected_calls(session.items)
         with as_usage_error():
             if not self.evaluation.workspaces:
                 self.open()
-            for workspace in self.evaluation.workspaces.values():
-                lines = self._lines(workspace, selected, self._models(session, workspace))
-                _print(session.config, f"{title}: {workspace.name}", lines)
+            for title, lines in self._sections(session):
+                _print(session.config, title, lines, in_one_piece=self.evaluation.settings.suggest)
         return True
 
-    def _models(self, session: pytest.Session, workspace: Workspace) -> list[str]:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """A session that lists runs no test; exit 0."""
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+    def _sections(self, session: pytest.Session) -> Iterator[Section]:
+        settings = self.evaluation.settings
+        if settings.requests_to is not None:
+            return self._requests(session, settings.requests_to)
+        if settings.suggest:
+            return self._suggestions(session.items)
+        if settings.history is not None:
+            return self._histories(session.items, settings.history)
+        return self._retirements() if settings.retiring else self._estimates(session.items)
+
+    def _retirements(self) -> Iterator[Section]:
+        for workspace in self.evaluation.workspaces.values():
+            yield f"retirement: {workspace.name}", retirement_lines(retirements(workspace, ask_all(workspace)))
+
+    def _estimates(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
+        selected = selected_calls(items)
+        for workspace in self.evaluation.workspaces.values():
+            calls = [call for call in selected if call[0].suite == workspace.name]
+            models = self._looked_at(items, workspace.name)
+            yield f"estimate: {workspace.name}", list(estimate(workspace, calls, models, self.evaluation.other_side))
+
+    def _looked_at(self, items: Sequence[pytest.Item], suite: str) -> list[str]:
         """Return the keys of the models that the session would look at."""
         if not self.evaluation.settings.mutate:
-            return selected_models(session.items, workspace.name)
-        return [model.key for model in mutant_models(session.items, self.evaluation) if model.suite == workspace.name]
+            return selected_models(items, suite)
+        return [model.key for model in mutant_models(items, self.evaluation) if model.suite == suite]
 
-    def _write_requests(self, session: pytest.Session) -> bool:
+    def _requests(self, session: pytest.Session, folder: Path) -> Iterator[Section]:
         from evaltape.recorder.batches.lines import write_requests
         from evaltape.recorder.loop import Recorder
         from evaltape.recorder.outcomes import Outcomes
         from evaltape.recorder.plan import Planner
 
-        evaluation, folder = self.evaluation, self.evaluation.settings.requests_to
-        assert folder is not None
-        recorder = Recorder(Outcomes(), 1)
-        with as_usage_error():
-            if not evaluation.workspaces:
-                self.open()
-            Planner(evaluation.settings, evaluation.workspaces, recorder).plan(selection(session.items, evaluation))
-            written = write_requests(recorder.lanes, [it.suite for it in evaluation.workspaces.values()], folder)
+        evaluation, recorder = self.evaluation, Recorder(Outcomes(), 1)
+        Planner(evaluation.settings, evaluation.workspaces, recorder).plan(selection(session.items, evaluation))
+        written = write_requests(recorder.lanes, [it.suite for it in evaluation.workspaces.values()], folder)
+        session.testsfailed = sum(each.unwritten for each in written)
         for suite in evaluation.workspaces:
             of_suite = [line for each in written if each.suite == suite for line in each.lines()]
-            _print(session.config, f"requests: {suite}", of_suite or ["Nothing is to be asked."])
+            yield f"requests: {suite}", of_suite or ["Nothing is to be asked."]
         if any(each.requests for each in written):
-            _print(session.config, "answers", [ANSWERS])
-        session.testsfailed = sum(each.unwritten for each in written)
-        return True
+            yield "answers", [ANSWERS]
 
-    def _suggest(self, session: pytest.Session) -> bool:
-        from evaltape.hooks.suggesting import suggest
+    def _suggestions(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
         from evaltape.reporting.suggestion import suggestion_lines
 
-        with as_usage_error():
-            if not self.evaluation.workspaces:
-                self.open()
-            models = mutant_models(session.items, self.evaluation)
-            for workspace in self.evaluation.workspaces.values():
-                found = {it.key: suggest(self.evaluation, it) for it in models if it.suite == workspace.name}
-                if found:
-                    lines = suggestion_lines(found, workspace.suite.models)
-                    _print(session.config, f"suggested gates: {workspace.name}", lines, in_one_piece=True)
-        return True
+        models = mutant_models(items, self.evaluation)
+        for workspace in self.evaluation.workspaces.values():
+            found = {it.key: suggested(self.evaluation, it) for it in models if it.suite == workspace.name}
+            if found:
+                yield f"suggested gates: {workspace.name}", suggestion_lines(found, workspace.suite.models)
 
-    def _history(self, session: pytest.Session, most: int) -> bool:
+    def _histories(self, items: Sequence[pytest.Item], most: int) -> Iterator[Section]:
         from evaltape.against.history import Histories
         from evaltape.reporting.history import history_lines
 
-        with as_usage_error():
-            if not self.evaluation.workspaces:
-                self.open()
-            workspaces = self.evaluation.workspaces
-            histories = Histories(self.evaluation.settings.root, most)
-            commits = {name: histories.commits(workspace) for name, workspace in workspaces.items()}
-            if not any(commits.values()):
-                folders = ", ".join(shown(workspace.folder) for workspace in workspaces.values())
-                raise UserError(f"--history: no commit here has recordings ({folders}). Commit them first")
-            models = mutant_models(session.items, self.evaluation)
-            for name, workspace in workspaces.items():
-                lines = [] if commits[name] else [f"No commit has recordings of it: {shown(workspace.folder)}"]
-                for model in (model for model in models if model.suite == name):
-                    moments = histories.of(model, workspace, commits[name])
-                    lines += history_lines(model.key, moments, list(workspace.metrics.values())) if moments else []
-                _print(session.config, f"history: {name}", lines)
-        return True
-
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """`--estimate`, `--retiring`, `--suggest` and `--history` run no test; exit 0."""
-        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-            session.exitstatus = pytest.ExitCode.OK
-
-    def _lines(self, workspace: Workspace, selected: Selected, models: list[str]) -> list[str]:
-        if self.evaluation.settings.retiring:
-            return retirement_lines(retirements(workspace, ask_all(workspace)))
-        calls = [call for call in selected if call[0].suite == workspace.name]
-        return list(estimate(workspace, calls, models, self.evaluation.other_side))
+        workspaces = self.evaluation.workspaces
+        histories = Histories(self.evaluation.settings.root, most)
+        commits = {name: histories.commits(workspace) for name, workspace in workspaces.items()}
+        if not any(commits.values()):
+            folders = ", ".join(shown(workspace.folder) for workspace in workspaces.values())
+            raise UserError(f"--history: no commit here has recordings ({folders}). Commit them first")
+        models = mutant_models(items, self.evaluation)
+        for name, workspace in workspaces.items():
+            lines = [] if commits[name] else [f"No commit has recordings of it: {shown(workspace.folder)}"]
+            for model in (model for model in models if model.suite == name):
+                moments = histories.of(model, workspace, commits[name])
+                lines += history_lines(model.key, moments, list(workspace.metrics.values())) if moments else []
+            yield f"history: {name}", lines
 
 
-def _print(config: pytest.Config, title: str, lines: Iterable[str], in_one_piece: bool = False) -> None:
+def _print(config: pytest.Config, title: str, lines: Iterable[str], in_one_piece: bool) -> None:
     """Print lines under a title, wrapped; `in_one_piece` if they are to be pasted."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None:
@@ -153,3 +149,23 @@ def _print(config: pytest.Config, title: str, lines: Iterable[str], in_one_piece
     reporter.write_sep("=", title)
     for line in lines:
         (reporter.write_line if in_one_piece else lambda text: print_wrapped(reporter, text))(line)
+
+
+def suggested(evaluation: Evaluation, model: Model) -> "Suggestion | str":
+    """Return the gates that a model's recordings speak for, or why they speak for none.
+
+    Raises `UserError` for an operator of the user's that can't be loaded, or that fails.
+    """
+    from evaltape.mutation.suggestion import Proposal, propose, suggestion
+
+    workspace, scores = evaluation.workspaces[model.suite], evaluation.scores(model)
+    unfinished = evaluation.unfinished(model)
+    if unfinished is not None:
+        return unfinished
+    if len(scores.failures) > model.allow_failed:
+        way = "" if model.predictions else f". To record what is missing: {workspace.to_record(model.kind)}"
+        return f"{scores.failed_in_short}{way}"
+    noise = workspace.noise(scores)
+    proposals = [propose(scores, name, noise.get(name)) for name in workspace.metrics]
+    assertions = [each.assertion for each in proposals if isinstance(each, Proposal)]
+    return suggestion(proposals, evaluation.mutated(scores, assertions).study)

@@ -9,15 +9,11 @@ from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import span_of
-from evaltape.samples.sample import Sample
 from evaltape.scoring import power
 from evaltape.scoring.bounds import AGAINST, Bound, comparison_bounds, model_bounds
-from evaltape.scoring.noise import noise_of
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import PairedScores
-from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
-from evaltape.suite.definition import Model
 from evaltape.text import counted
 from evaltape.workspace import Workspace
 
@@ -164,20 +160,5 @@ def _of_against(workspace: Workspace, models: Collection[str], other_side: Other
 
 def _spreads_of_repeats(workspace: Workspace, scores: ModelScores) -> dict[str, Spread]:
     """Return the spread between two recordings of an unchanged model, by metric, if it was asked repeatedly."""
-    repeats = workspace.recordings.repeats(scores.model)
-    answers = [[first, *_repeated(workspace, scores.model, first.sample, repeats)] for first in scores.answered]
-    spreads = {}
-    for metric in workspace.metrics if repeats else ():
-        scored = [[one.scores[metric] for one in again if metric in one.scores] for again in answers]
-        noise = noise_of([again for again in scored if again])
-        if noise is not None and noise.sd > 0:
-            spreads[metric] = Spread(math.sqrt(2 * noise.of) * noise.sd, RECORDED)
-    return spreads
-
-
-def _repeated(workspace: Workspace, model: Model, sample: Sample, repeats: Mapping[str, list[int]]) -> Iterator[Prediction]:
-    """Yield the further answers to a sample that are validly recorded."""
-    for repeat in repeats.get(sample.name, ()):
-        again = workspace.recorded(model, sample, repeat)
-        if again.answered:
-            yield again
+    found = workspace.noise(scores)
+    return {name: Spread(math.sqrt(2 * noise.of) * noise.sd, RECORDED) for name, noise in found.items() if noise.sd > 0}

@@ -1,13 +1,15 @@
 """What a session found out about judges: how many verdicts, how often they flip, and how each did in its exam."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evaltape.judging.examined import Examined
 from evaltape.reporting.verdicts import verdict_on
 from evaltape.scoring.bounds import Verdict
+
+if TYPE_CHECKING:  # Only a suite with judges needs it.
+    from evaltape.judging.examined import Examined
 
 
 class Flips(msgspec.Struct, frozen=True):
@@ -30,7 +32,7 @@ class JudgeResults(msgspec.Struct, frozen=True):
     """How many answers that the session looked at have a recorded verdict."""
     unread: int
     """How many of these verdicts can't be read."""
-    examined: Examined
+    examined: "Examined"
     """How it did in its exam."""
     metrics: tuple[str, ...] = ()
     """The metrics that it scores."""
