@@ -231,7 +231,8 @@ def test_replay_needs_neither_the_api_nor_the_training_split_nor_time(tuned, api
     assert results["jobs"] == {
         "tuned": {"id": "ftjob-0002", "status": "succeeded", "tuned_model": TUNED, "trained_tokens": 2_100, "cost_usd": None}
     }
-    assert results["models"]["tuned"]["gates"] == {"rouge1": {"threshold": 0.9, "verdict": "passed", "passed": True}}
+    gate = {"threshold": 0.9, "verdict": "passed", "fragility": None, "passed": True}
+    assert results["models"]["tuned"]["gates"] == {"rouge1": gate}
     assert results["models"]["tuned"]["served"] == TUNED
 
 

@@ -24,6 +24,7 @@ from tests.support.report_facts import (
     score,
     suite_of,
     with_against,
+    with_fragility,
     with_judges,
     with_lengths,
     with_model,
@@ -104,6 +105,15 @@ def test_numbers_of_charts_stand_in_tables(show):
     assert "tuned less base, 11 samples, 90% interval" in page.one("#comparisons").text
     better = sum(score(number, 1) > score(number, 0) for number in range(11))
     assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
+
+
+def test_the_samples_that_turn_a_verdict_stand_beneath_it_and_open(show):
+    page = show(with_fragility(facts()))
+    assert page.texts("#scores tr.remark") == ["base: 7 samples fewer turn it to failed: s3, s4, s5, s6, s7, \u2026"]
+    assert page.texts("#comparisons tr.remark p")[1] == "rougeL: 1 sample fewer turns it to passed: s2"
+    page.one("#comparisons tr.remark button").click()
+    assert page.run("return document.activeElement.id") == "open-2"
+    assert page.one("#open-2").get_attribute("aria-expanded") == "true"
 
 
 @pytest.mark.parametrize(
@@ -504,7 +514,7 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(show, browser, scheme, width)
         pytest.skip("needs `npm install axe-core` in the folder that $AXE_CORE names")
     look(browser, width, scheme)
     prompt = PromptChange("s3", "Sum up", "Summarise")
-    made = with_judges(with_mutants(with_against(with_slices(with_lengths(facts())))))
+    made = with_judges(with_mutants(with_against(with_slices(with_lengths(with_fragility(facts()))))))
     page = show(changed(made, causes=(Cause("2 recordings are of another prompt", "pytest", (), "", prompt),)))
     page.run("document.querySelectorAll('summary').forEach((it) => it.click())")
     page.one(".opener").click()
@@ -527,7 +537,9 @@ def test_light_and_dark_follow_the_reader(show, browser):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_width_needs_scrolling_sideways(show, browser, width):
     look(browser, width)
-    page = show(with_judges(with_mutants(with_against(with_slices(with_lengths(with_text(facts(), "a" * 90)))))))
+    page = show(
+        with_judges(with_mutants(with_against(with_slices(with_lengths(with_fragility(with_text(facts(), "a" * 90)))))))
+    )
     page.one(".opener").click()
     page.unfold("#against .pair-fold summary")
     assert page.run("return document.documentElement.scrollWidth") <= width

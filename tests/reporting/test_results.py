@@ -17,6 +17,7 @@ from tests.support.tuning import TuningProject
 
 NUMBER = (int, float)
 MAYBE = (bool, type(None))
+FRAGILITY = (dict, type(None))
 
 
 @pytest.fixture
@@ -61,11 +62,12 @@ def assert_form(value: Any, form: Any, place: str = "results") -> None:
 END = (int, float, type(None))
 MEAN = {"mean": NUMBER, "low": END, "high": END, "scored": int}
 DIFFERENCE = {
-    "difference": NUMBER, "low": END, "high": END, "confidence": NUMBER, "samples": int, "verdict": str, "passed": MAYBE,
+    "difference": NUMBER, "low": END, "high": END, "confidence": NUMBER, "samples": int, "verdict": str, "fragility": FRAGILITY,
+    "passed": MAYBE,
 }  # fmt: skip
 MODEL = {
     "served": str, "kind": str, "samples": int, "failed": int, "truncated": int, "recorded": (list, type(None)),
-    "scores": {str: MEAN}, "gates": {str: {"threshold": NUMBER, "verdict": str, "passed": MAYBE}},
+    "scores": {str: MEAN}, "gates": {str: {"threshold": NUMBER, "verdict": str, "fragility": FRAGILITY, "passed": MAYBE}},
     "accepted": {"verdict": str, "passed": MAYBE, "changes": dict},
     "usage": {"prompt_tokens": int, "completion_tokens": int}, "cost_usd": (int, float, type(None)),
 }  # fmt: skip
@@ -172,7 +174,7 @@ def test_versions_that_changed_while_a_model_was_recorded_are_told(recorded: Pro
 
 def test_a_gate_that_did_not_run_is_neither_passed_nor_failed(recorded: Project) -> None:
     small = recorded.results("-k", "test_sample")["models"]["small"]
-    assert small["gates"]["rouge1"] == {"threshold": 0.3, "verdict": "not checked", "passed": None}
+    assert small["gates"]["rouge1"] == {"threshold": 0.3, "verdict": "not checked", "fragility": None, "passed": None}
     assert "accepted" not in small
 
 

@@ -131,7 +131,10 @@ def test_predictions_are_scored_and_gated_beside_recorded_answers(recorded: Proj
     results = recorded.results("-k", "not test_scores", "-n 2")
     found = [row["rouge1"] for row in results["predictions"] if row["model"] == "old"]
     assert found == pytest.approx(ROUGE1)
-    assert results["models"]["old"]["gates"] == {"rouge1": {"threshold": 0.6, "verdict": "passed", "passed": True}}
+    best = {"samples": 1, "ids": ["t5"], "becomes": "failed"}
+    assert results["models"]["old"]["gates"] == {
+        "rouge1": {"threshold": 0.6, "verdict": "passed", "fragility": best, "passed": True}
+    }
 
 
 def test_a_suite_of_predictions_alone_needs_no_recording(project: Project) -> None:

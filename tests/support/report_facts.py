@@ -25,7 +25,7 @@ from evaltape.reporting.pair_results import (
 from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.samples.sample import Answer, Failure, Sample, Usage
-from evaltape.scoring.bounds import AGAINST, MIN_GAIN
+from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Fragility
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
@@ -178,6 +178,18 @@ def with_lengths(results: Results) -> Results:
         for number, each in enumerate(suite.predictions)
     )
     return changed(results, metrics={**suite.metrics, "words": words}, models=models, predictions=predictions)
+
+
+def with_fragility(results: Results) -> Results:
+    """The results with a gate of the first model that seven samples turn, and a comparison that one turns."""
+    suite = suite_of(results)
+    first, ids = next(iter(suite.models)), tuple(suite.samples)
+    gates = dict(suite.models[first].gates)
+    gates["rouge1"] = replace(gates["rouge1"], fragility=Fragility(7, ids[3:10], "failed"))
+    comparison = suite.comparisons["gain"]
+    metrics = {"rougeL": replace(comparison.metrics["rougeL"], fragility=Fragility(1, ids[2:3], "passed"))}
+    results = changed(results, comparisons={"gain": replace(comparison, metrics=metrics)})
+    return with_model(results, first, gates=gates)
 
 
 def with_slices(results: Results) -> Results:

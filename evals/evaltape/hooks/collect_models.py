@@ -19,13 +19,14 @@ from evaltape.scoring.bounds import (
     GATE,
     NOT_CHECKED,
     SLICE_GATE,
+    Bound,
     Decision,
     Kind,
-    Scores,
     Verdict,
     bounds_of,
     model_bounds,
 )
+from evaltape.scoring.fragility import Removable, fragility
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.recording_dates import recording_dates
 from evaltape.scoring.scores import ModelScores
@@ -72,6 +73,14 @@ class SuiteView:
         """The samples that were looked at."""
         seen = {prediction.sample.id for scores in self.looked_at.values() for prediction in scores.predictions}
         return [sample for sample in self.workspace.samples if sample.id in seen] if seen else []
+
+    def decided(self, bound: Bound, scores: Removable) -> Decision:
+        """Decide a bound in this session; how fragile that is only for a file that says so."""
+        settings, decision = self.evaluation.settings, bound.decide(scores)
+        tested = self.evaluation.findings.tested(decision)
+        if tested.verdict != decision.verdict or not (settings.report or settings.results):
+            return tested
+        return msgspec.structs.replace(tested, fragility=fragility(decision, scores))
 
     def _scores(self, model: Model) -> ModelScores:
         known, suite = self.evaluation.findings.predictions, self.workspace.name
@@ -131,10 +140,10 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
     )
 
 
-def _gates(view: SuiteView, model: Model, kind: Kind, scores: Scores) -> dict[str, Decision]:
+def _gates(view: SuiteView, model: Model, kind: Kind, scores: Removable) -> dict[str, Decision]:
     """Decide a model's bounds of one kind in this session, by metric."""
     bounds = (bound for bound in model_bounds(model, view.workspace.suite) if bound.kind == kind)
-    return {bound.metric: view.evaluation.findings.tested(bound.decide(scores)) for bound in bounds}
+    return {bound.metric: view.decided(bound, scores) for bound in bounds}
 
 
 def _usage(scores: ModelScores) -> Usage:

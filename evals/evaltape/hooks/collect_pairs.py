@@ -30,8 +30,7 @@ def comparison_results(view: SuiteView) -> dict[str, ComparisonResults]:
 
 def _comparison(view: SuiteView, comparison: Comparison) -> ComparisonResults:
     pair = _pair(view, comparison, view.looked_at[comparison.baseline], view.looked_at[comparison.candidate])
-    tested = view.evaluation.findings.tested
-    metrics = {bound.metric: tested(bound.decide(pair)) for bound in comparison_bounds(comparison)}
+    metrics = {bound.metric: view.decided(bound, pair) for bound in comparison_bounds(comparison)}
     return ComparisonResults(
         comparison.name,
         comparison.baseline,
@@ -82,7 +81,7 @@ def against_results(view: SuiteView) -> AgainstResults | None:
 
 def _against(view: SuiteView, found: AgainstScores) -> AgainstModel:
     bounds = [bound for bound in model_bounds(found.model, view.workspace.suite) if bound.kind == AGAINST]
-    metrics = {bound.metric: view.evaluation.findings.tested(bound.decide(found)) for bound in bounds}
+    metrics = {bound.metric: view.decided(bound, found) for bound in bounds}
     return AgainstModel(
         metrics,
         {name: difference for name, difference in found.differences.items() if name not in metrics},

@@ -32,12 +32,14 @@ FIELDS: Mapping[str, str] = {
     "Computed": "samples scores",
     "JobResults": "id status tuned_model trained_tokens cost_usd",
     "JudgeResults": "asked unread unexamined=examined.judge.unexamined flips? exam? cost_usd",
+    "Fragility": "samples ids becomes",
     "Flips": "share answers verdicts",
     "AgainstResults": "ref commit models",
     "OwnGate": "model verdict passed",
 }
 """By type its keys, each with the attribute that it holds where that has another name; `?`: left out where it holds nothing."""
-GATE, COMPARED = "threshold=bound.limit verdict passed=outcome", "verdict passed=outcome confidence=bound.confidence"
+GATE = "threshold=bound.limit verdict fragility passed=outcome"
+COMPARED = "verdict fragility passed=outcome confidence=bound.confidence"
 """Of a decision on a mean, and, beside the difference, of one on a difference."""
 
 
@@ -93,7 +95,7 @@ def _fields(value: Any, fields: str) -> Iterator[tuple[str, Any]]:
 
 def _against(model: AgainstModel) -> Json:
     counts = {"added": model.added, "dropped": model.dropped, "changed": model.changed}
-    unbounded = {"verdict": NOT_CHECKED, "passed": None}
+    unbounded = {"verdict": NOT_CHECKED, "fragility": None, "passed": None}
     rows = {metric: compared(each) for metric, each in model.metrics.items()}
     rows |= {metric: {**difference(each), **unbounded} for metric, each in model.beside.items()}
     return {metric: {**row, **counts} for metric, row in rows.items()}

@@ -128,6 +128,17 @@ class Bound(msgspec.Struct, frozen=True):
         return scores.decide(self)
 
 
+class Fragility(msgspec.Struct, frozen=True):
+    """The fewest samples whose removal turns a verdict."""
+
+    samples: int
+    """How many."""
+    ids: tuple[str, ...]
+    """The first of them."""
+    becomes: Verdict
+    """The verdict without them."""
+
+
 class Decision(msgspec.Struct, frozen=True):
     """What became of a bound. Its `str` is the line that a test asserts with, the number first."""
 
@@ -149,6 +160,8 @@ class Decision(msgspec.Struct, frozen=True):
     """Notes for the user beside it."""
     is_let_open: bool = False
     """Whether the session's tests put up with an inconclusive bound that fails by the suite."""
+    fragility: Fragility | None = None
+    """The fewest samples whose removal turns the verdict; None if few don't, and without a report or results to say it."""
 
     def __str__(self) -> str:
         return "; ".join(part for part in (f"{self.line}{self._because}", *self.notes) if part)

@@ -1,6 +1,6 @@
 """Two models on the samples that both answered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 
 import msgspec
@@ -111,6 +111,11 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         line = self._line(bound, found, verdict, least)
         notes = (*self._notes_of(bound.metric), *self.notes)
         return Decision(bound, metric, verdict, line, found, _deciding_end(bound, metric, found), reason, notes)
+
+    def without(self, samples: Collection[str]) -> "PairedScores":
+        """Return the pairs without the samples of some ids."""
+        sides = {"baseline": self.baseline.without(samples), "candidate": self.candidate.without(samples)}
+        return msgspec.structs.replace(self, **sides)
 
     def _refusal(self, metric: str) -> str:
         """Return why no bound may rest on a judge's metric; empty if a bound may."""

@@ -1,6 +1,6 @@
 """The scores of a model: all its predictions, and the numbers that gates, snapshots and comparisons take from them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,10 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
                 groups.setdefault(values[prediction.sample.id], []).append(prediction)
         return {value: msgspec.structs.replace(self, predictions=group, slice_values={}) for value, group in groups.items()}
 
+    def without(self, samples: Collection[str]) -> "ModelScores":
+        """Return the scores without the samples of some ids."""
+        return msgspec.structs.replace(self, predictions=[one for one in self.predictions if one.sample.id not in samples])
+
     @property
     def truncated(self) -> int:
         """How many of the answers were cut at the length limit."""
@@ -92,18 +96,18 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
 
     def interval(self, metric: str) -> Interval | None:
         """Return a metric's mean with its 95% interval; None if no sample was scored."""
-        return self.intervals.get(metric) if self.scored(metric) else None
+        predictions = self.scored(metric)
+        if not predictions:
+            return None
+        column = [prediction.scores[metric] for prediction in predictions]
+        labels = cluster_labels(self.clusters, predictions)
+        return interval(column, clusters=labels, limits=self.metrics[metric].bounds)
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """Mean and 95% interval of each metric that has scored a sample."""
-        scored = {metric: self.scored(metric) for metric in self.metrics}
-        return {metric: self._interval(metric, predictions) for metric, predictions in scored.items() if predictions}
-
-    def _interval(self, metric: str, predictions: Sequence[Prediction]) -> Interval:
-        column = [prediction.scores[metric] for prediction in predictions]
-        labels = cluster_labels(self.clusters, predictions)
-        return interval(column, clusters=labels, limits=self.metrics[metric].bounds)
+        found = {metric: self.interval(metric) for metric in self.metrics}
+        return {metric: one for metric, one in found.items() if one is not None}
 
     @cached_property
     def corrected(self) -> dict[str, tuple[Interval | None, str]]:

@@ -1,6 +1,6 @@
 """Slices: the scores of samples that share a column's value, so that a mean doesn't hide a group that does badly."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
@@ -75,6 +75,11 @@ class SliceScores(msgspec.Struct, frozen=True):
         how = _how(verdict, are_scored, metric.higher_is_better)
         line = f"{counted(len(named), 'slice')} {how} slice gate {bound.limit:g}: {about}: {'; '.join(named)}"
         return Decision(bound, metric, verdict, line, value=_worst([each.end for each in slices], metric.higher_is_better))
+
+    def without(self, samples: Collection[str]) -> "SliceScores":
+        """Return the slices without the samples of some ids."""
+        scores = self.scores.without(samples)
+        return SliceScores(scores, scores.slices, self.smallest)
 
     def decided(self, bound: Bound) -> list[SliceDecision]:
         """Return each slice that is large enough beside the gate."""

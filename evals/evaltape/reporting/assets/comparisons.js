@@ -59,9 +59,8 @@ function differenceBodies(title, words, rows, axes) {
 
 /** A row, and beneath it what a reader should know of it. */
 function differenceRows(row, axis) {
-  if (!row.remark) return [differenceRow(row, axis)];
-  const remark = h("tr", { class: "remark" }, h("td", { colspan: PAIR_COLUMNS }, `${row.metric}: ${row.remark}`));
-  return [differenceRow(row, axis), remark];
+  const remark = row.remark ? `${row.metric}: ${row.remark}` : null;
+  return [differenceRow(row, axis), remarkRow(PAIR_COLUMNS, remark, fragilityWords(row.metric, row.fragility))];
 }
 
 function differenceRow(row, axis) {

@@ -240,6 +240,11 @@ function toggle(at) {
   else button.removeAttribute("aria-controls");
 }
 
+/** The id of a sample, which opens it. */
+function sampleLink(id) {
+  return h("button", { class: "link", click: () => openSample(data.samples.findIndex((sample) => sample.id === id)) }, id);
+}
+
 /** Show a sample opened, from anywhere on the page; filters that hide it are lifted. */
 function openSample(at) {
   if (!wantedSamples().includes(at)) resetView();

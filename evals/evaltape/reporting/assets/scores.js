@@ -1,6 +1,7 @@
 /* Means: scores against gates, in tables whose charts show what their numbers say. */
 
 const SCORE_COLUMNS = 6;
+const MOST_NAMED = 5;
 
 /** Scores of each model per metric, with the computed baseline, intervals and gates. */
 function scoresSection() {
@@ -85,9 +86,11 @@ function scoreLegend() {
 
 function scoreRows(metric, axis) {
   const leads = data.computed.map((lead) => lead.scores[metric.name]).filter(Boolean);
-  const models = data.models.map((model) =>
-    scoreRow(model.key, model.scores[metric.name], gateOf(model, metric.name), metric, axis, leads),
-  );
+  const models = data.models.map((model) => {
+    const gate = gateOf(model, metric.name);
+    const row = scoreRow(model.key, model.scores[metric.name], gate, metric, axis, leads);
+    return [row, remarkRow(SCORE_COLUMNS, gate && fragilityWords(model.key, gate.fragility))];
+  });
   const computed = data.computed
     .filter((lead) => lead.scores[metric.name])
     .map((lead) => scoreRow(lead.name, lead.scores[metric.name], null, metric, axis, leads, "computed"));
@@ -98,6 +101,21 @@ function scoreRows(metric, axis) {
 function groupRow(title, words, columns) {
   const quiet = words ? h("span", { class: "quiet" }, ` ${words}`) : null;
   return h("tr", { class: "group" }, h("th", { colspan: columns, scope: "rowgroup" }, title, quiet));
+}
+
+/** What a reader should know of the row above; nothing where there are no words. */
+function remarkRow(columns, ...words) {
+  const known = words.filter(Boolean);
+  return known.length ? h("tr", { class: "remark" }, h("td", { colspan: columns }, known.map((it) => h("p", {}, it)))) : null;
+}
+
+/** How few samples turn a verdict, and the first of them. */
+function fragilityWords(title, fragility) {
+  if (!fragility) return null;
+  const named = fragility.ids.slice(0, MOST_NAMED).flatMap((id, i) => [i ? ", " : "", sampleLink(id)]);
+  const more = fragility.samples > MOST_NAMED ? ", \u2026" : "";
+  const turn = `${counted(fragility.samples, "sample")} fewer ${fragility.samples === 1 ? "turns" : "turn"} it`;
+  return [`${title}: ${turn} to ${fragility.becomes}: `, ...named, more];
 }
 
 /** What a reader should know of a metric: its unit, its direction, what it depends on. */

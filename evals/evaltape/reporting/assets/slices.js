@@ -37,11 +37,14 @@ function sliceFigures() {
 function sliceRows(model, column, metric, axis) {
   const slices = model.slices.filter((it) => it.column === column).sort((a, b) => badness(a, metric) - badness(b, metric));
   const words = `by ${column}, ${counted(slices.length, "slice")}`;
+  const gate = model.slice_gates[metric.name];
+  const isLast = model.slices[model.slices.length - 1].column === column;
   return h(
     "tbody",
     {},
     groupRow(model.key, words, SLICE_COLUMNS),
-    slices.map((it) => sliceRow(it, model.slice_gates[metric.name], metric, axis)),
+    slices.map((it) => sliceRow(it, gate, metric, axis)),
+    remarkRow(SLICE_COLUMNS, gate && isLast && fragilityWords(`${model.key}, its slice gate`, gate.fragility)),
   );
 }
 
