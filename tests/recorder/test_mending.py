@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.failures import Mend, of_status
-from evaltape.recorder.samples import SampleAsk
+from evaltape.recorder.lane import Ask
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import answer_of
 
@@ -229,8 +229,7 @@ def test_a_prompt_that_the_content_filter_refuses_is_recorded_as_the_answer(reco
     api.fault(error(400, "The prompt triggered our policy", "content_filter"), match="number 3 ", times=math.inf)
     recorder = recording.run().recorder
     assert (len(recording.recorded()), recorder.errors()) == (SAMPLES, {})
-    ask = recording.asks[3]
-    answer = recording.project.recordings().valid_answer(ask.model, ask.of)
+    answer = recording.project.recordings().valid_answer(*recording.asked[3])
     assert str(answer.failure) == "refused by the API's content filter: The prompt triggered our policy"
     assert answer.failure is not None
     assert answer.failure.kind == "filtered"
@@ -239,7 +238,7 @@ def test_a_prompt_that_the_content_filter_refuses_is_recorded_as_the_answer(reco
         answer_of(Exchange("POST", "http://a/v1/chat/completions", {}, 400, plain))
 
 
-class Failing(SampleAsk):
+class Failing(Ask):
     """An ask whose answer can't be written at first."""
 
     failures: list[OSError]

@@ -1,14 +1,14 @@
 """A recorder in this process, at the test server: its loop, calls and files are real, without a session around them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from evaltape.recorder.api.client import Endpoint
-from evaltape.recorder.lane import Lane
+from evaltape.recorder.lane import Ask, Lane
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.outcomes import Outcomes
-from evaltape.recorder.samples import SampleAsk
 from evaltape.recorder.tally import Tally
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
@@ -48,13 +48,18 @@ def sample_ask(
     *,
     key: tuple[str, str] | None = None,
     unfinished: Unfinished | None = None,
-) -> SampleAsk:
+) -> Ask:
     """Return what asks a model of a project for a sample."""
-
-    def publish(of: Sample, repeat: int, error: str | None) -> None:
-        recorder.publish(key or (model.suite, model.key), of.id, error)
-
-    return SampleAsk(sample, model, project.recordings(), "", publish, unfinished=unfinished)
+    recordings = project.recordings()
+    return Ask(
+        sample.id,
+        recordings.folder,
+        recordings.cassette(model, sample),
+        partial(recordings.request, model, sample),
+        "",
+        partial(recorder.publish, key or (model.suite, model.key), sample.id),
+        unfinished,
+    )
 
 
 def add_lane(
@@ -78,7 +83,7 @@ class Recording:
         self.project = project
         self.recorder = Watched(concurrency, budget_usd)
         self.samples = [Sample(f"s{n}", f"Ann: number {n} is out", ("out",)) for n in range(number)]
-        self.asks: list[SampleAsk] = []
+        self.asked: list[tuple[Model, Sample]] = []
 
     def add(self, key: str = "small", base_url: str | None = None, timeout_s: float = 10.0, **changes: Any) -> Model:
         """Add a model under this key, with changes."""
@@ -87,7 +92,7 @@ class Recording:
         endpoint = self.project.endpoint(base_url)
         endpoint.timeout_s = timeout_s
         self.recorder.add_lane(model, key, endpoint, asks)
-        self.asks += asks
+        self.asked += [(model, sample) for sample in self.samples]
         return model
 
     def run(self) -> "Recording":
@@ -98,4 +103,4 @@ class Recording:
     def recorded(self, key: str = "small") -> set[str]:
         """The samples of a model that have a cassette."""
         recordings = self.project.recordings()
-        return {ask.sample for ask in self.asks if ask.model.key == key and recordings.cassette(ask.model, ask.of).exists()}
+        return {sample.id for model, sample in self.asked if model.key == key and recordings.cassette(model, sample).exists()}

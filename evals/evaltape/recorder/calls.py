@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaltape.errors import RecordingError
+from evaltape.names import shown
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.failures import LONGEST_WAIT_S, CallFailed, message_in
 from evaltape.recorder.budget import Hold
@@ -156,7 +157,7 @@ class Calls:
                 except RecordingError as error:
                     return str(error)
                 except OSError as error:
-                    problem = f"{call.ask.place} can't be written: {error.strerror}"
+                    problem = f"{shown(call.ask.cassette)} can't be written: {error.strerror}"
                 if time.monotonic() >= until:
                     self._recorder.stop(f"{problem}. What was written before is whole")
                     return problem

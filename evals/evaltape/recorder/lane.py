@@ -1,49 +1,67 @@
 """A lane: the calls to a model in the order of their tests, at the pace that the model's API can take.
 
-What a call asks, and where its answer goes, is its `Ask`: a sample's answer today. A second kind (a judge's verdict on an
-answer) is another class beside `SampleAsk`, its calls are added to the lane of the judge's model as soon as there is an
-answer, and they share concurrency, pace and budget. Calls that another engine answers leave `waiting` for `away`.
+A call's `Ask` says what is asked, and where the answer goes. A judge has a lane like a model; its calls are added as soon as
+there is an answer, and share concurrency and budget. Calls that another engine answers leave `waiting` for `away`.
 """
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
+from evaltape.errors import RecordingError
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tally import LaneTally
 from evaltape.recorder.throttle import Throttle
+from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
+from evaltape.recording.redaction import HOLDS_KEY, holds_secret
+from evaltape.recording.unfinished import Unfinished, new_text
+from evaltape.samples.frozen import promote
 from evaltape.suite.definition import Model
 from evaltape.text import duration
 
 
-class Ask(Protocol):
-    """What a call asks, and where its answer goes."""
+@dataclass(frozen=True)
+class Ask:
+    """What a call asks, and where its answer goes: a sample's answer, or a judge's verdict on one."""
 
-    @property
-    def sample(self) -> str:
-        """The id of the sample that it is about."""
+    sample: str
+    """The id of the sample that it is about."""
+    folder: Path
+    """The suite's folder of recordings."""
+    cassette: Path
+    """The recording that it makes."""
+    asked: Callable[[], dict[str, Any]]
+    """Makes the JSON body; raises `RecordingError` if there is none."""
+    secret: str
+    """The key that it is asked with; empty without a key."""
+    end: Callable[[str | None], None]
+    """Receives None once the answer is on disk, or the error."""
+    unfinished: Unfinished | None = None
+    """The fresh recording that it is part of."""
 
     @property
     def name(self) -> str:
-        """The path of its recording under the suite's folder, without suffix."""
-
-    @property
-    def place(self) -> str:
-        """The recording that it makes, as messages name it."""
+        """The recording's path under the suite's folder, without suffix."""
+        return self.cassette.relative_to(self.folder).with_suffix("").as_posix()
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
+        body = self.asked()
+        if any(holds_secret(str(turn["content"]), (self.secret,)) for turn in body["messages"]):
+            raise RecordingError(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
+        return body
 
     def keep(self, exchange: Exchange) -> None:
         """Record an answer. Raises `RecordingError` if it must not be recorded, `OSError` if it can't be now."""
-
-    def end(self, error: str | None) -> None:
-        """Publish that it has ended: with an answer on disk, or with an error."""
+        text = new_text(exchange, self.unfinished, self.cassette.stem)
+        cassettes.write_text(self.cassette, text, secrets=(self.secret,))
+        promote(self.folder)
 
 
 @dataclass(eq=False)

@@ -11,29 +11,26 @@ import msgspec
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import PreparedJob
-from evaltape.judging.exam import Question
-from evaltape.judging.request import as_model
 from evaltape.names import shown
 from evaltape.recorder.api.client import Endpoint, base_url_of, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.batches.host import refuse_without_batches
+from evaltape.recorder.lane import Ask
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.samples import SampleAsk
 from evaltape.recorder.tally import place_of
 from evaltape.recorder.tuning.driver import Assignment, Drives
 from evaltape.recorder.tuning.states import Served
 from evaltape.recorder.tuning.waiting import undeploy
-from evaltape.recorder.verdicts import Bench
-from evaltape.recorder.wire import Selection, verdicts_key
+from evaltape.recorder.verdicts import Bench, VerdictsPlan, exam_plan, mutants_plan
+from evaltape.recorder.wire import Selection
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
-from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD, Settings
 from evaltape.suite.cost import LIMITS, answer_limit
-from evaltape.suite.definition import Judge, Model
+from evaltape.suite.definition import Model
 from evaltape.suite.endpoint import is_local
 from evaltape.text import counted, listed
 from evaltape.workspace import Workspace
@@ -54,18 +51,7 @@ class Planner:
 
     def plan(self, selection: Selection) -> None:
         """Plan the calls of the selected samples. Raises `UserError` if they can't begin; nothing is asked or written then."""
-        selected = [(self.workspaces[suite], key, samples) for suite, key, samples in selection]
-        plans: list[ModelPlan | ExamPlan | MutantsPlan] = [
-            ModelPlan(self, workspace, workspace.suite.models[key], [workspace.sample(sample) for sample in samples])
-            for workspace, key, samples in selected
-            if key in workspace.suite.models
-        ]
-        plans += [
-            ExamPlan(self.bench(workspace), workspace.suite.judges[key])
-            for workspace, key, _ in selected
-            if key in workspace.suite.judges
-        ]
-        plans += [MutantsPlan(self.bench(workspace), *key.split("/")) for workspace, key, _ in selected if "/" in key]
+        plans = [self._plan(self.workspaces[suite], key, samples) for suite, key, samples in selection]
         for plan in plans:
             plan.check()
         for plan in plans if self.settings.requests_to is None else ():
@@ -73,13 +59,16 @@ class Planner:
         for plan in plans:
             plan.add()
 
+    def _plan(self, workspace: Workspace, key: str, samples: Sequence[str]) -> "ModelPlan | VerdictsPlan":
+        if key in workspace.suite.models:
+            return ModelPlan(self, workspace, workspace.suite.models[key], [workspace.sample(sample) for sample in samples])
+        if key in workspace.suite.judges:
+            return exam_plan(self.bench(workspace), workspace.suite.judges[key])
+        return mutants_plan(self.bench(workspace), key)
+
     def bench(self, workspace: Workspace) -> Bench:
         """Return the judges of a suite."""
         return self._benches.setdefault(workspace.name, Bench(self, workspace))
-
-    def check_judge(self, workspace: Workspace, judge: Judge) -> None:
-        """Raise `UserError` if a judge can't be asked, or not within the budget."""
-        self.check_asked(workspace, as_model(judge), f"judges.{judge.key}")
 
     def check_asked(self, workspace: Workspace, model: Model, table: str, training: bool = False) -> None:
         """Raise `UserError` if a model can't be asked, or not within the budget; `table` is where the suite says how."""
@@ -149,7 +138,7 @@ class Planner:
 
 
 class ModelPlan:
-    """What is to be recorded of a model."""
+    """The calls, or the job and the calls, that record a model."""
 
     def __init__(self, planner: Planner, workspace: Workspace, model: Model, samples: list[Sample]) -> None:
         self.planner = planner
@@ -163,7 +152,7 @@ class ModelPlan:
         self.prepared: PreparedJob | None = None
         """The job that comes before the calls."""
         self.calls: list[tuple[Sample, int]] = []
-        """Those of a model without such a job."""
+        """The calls of a model without such a job."""
 
     # ------------------------------------------------------------ before anything is asked or written
 
@@ -260,9 +249,17 @@ class ModelPlan:
             return self.workspace.jobs.served(self.model)
         return ""
 
-    def _ask(self, sample: Sample, repeat: int) -> SampleAsk:
-        recordings, key = self.workspace.recordings, self._asked_at().key
-        return SampleAsk(sample, self.model, recordings, key, self._ended, repeat, self.unfinished)
+    def _ask(self, sample: Sample, repeat: int) -> Ask:
+        recordings = self.workspace.recordings
+        return Ask(
+            sample.id,
+            recordings.folder,
+            recordings.cassette(self.model, sample, repeat),
+            partial(recordings.request, self.model, sample),
+            self._asked_at().key,
+            partial(self._ended, sample, repeat),
+            self.unfinished,
+        )
 
     def _ended(self, sample: Sample, repeat: int, error: str | None) -> None:
         """Publish how a call ended, once its answer is judged, too; no test waits for a further answer to a sample."""
@@ -337,48 +334,6 @@ class ModelPlan:
 
     def _end_job(self, error: str | None) -> None:
         self.recorder.outcomes.end([(*self._key, "", error)])
-
-
-class ExamPlan:
-    """What is to be recorded of a judge's exam: the verdicts that it lacks, in a fresh recording, too."""
-
-    def __init__(self, bench: Bench, judge: Judge) -> None:
-        self.bench = bench
-        self.judge = judge
-        self.missing: list[Question] = []
-
-    def check(self) -> None:
-        """Raise `UserError` if the judge can't be asked, or not within the budget."""
-        self.missing = self.bench.missing(self.judge)
-
-    def begin(self) -> None:
-        """Do nothing: a verdict that is missing is all that is to come."""
-
-    def add(self) -> None:
-        """Add the calls."""
-        exam = self.bench.workspace.exams[self.judge.key]
-        self.bench.judge_all([exam.asked(question) for question in self.missing], self.judge.key)
-
-
-class MutantsPlan:
-    """The missing verdicts of a judge on the mutants of a model's recorded answers."""
-
-    def __init__(self, bench: Bench, model: str, judge: str) -> None:
-        self.bench = bench
-        self.model = bench.workspace.suite.models[model]
-        self.judge = bench.workspace.suite.judges[judge]
-        self.missing: list[Asked] = []
-
-    def check(self) -> None:
-        """Raise `UserError` if the judge can't be asked, or not within the budget."""
-        self.missing = self.bench.missing_mutants(self.judge, self.model)
-
-    def begin(self) -> None:
-        """Do nothing: a verdict that is missing is all that is to come."""
-
-    def add(self) -> None:
-        """Add the calls."""
-        self.bench.judge_all(self.missing, verdicts_key(self.model.key, self.judge.key))
 
 
 def _nothing() -> None:

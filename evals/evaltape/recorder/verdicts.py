@@ -5,22 +5,15 @@ error is published apart, and leaves the answer unscored by that judge.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.judging.exam import Question
 from evaltape.judging.request import as_model, judge_request
-from evaltape.names import shown
-from evaltape.recorder.lane import Lane
+from evaltape.recorder.lane import Ask, Lane
 from evaltape.recorder.wire import verdicts_key
-from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange
-from evaltape.recording.redaction import HOLDS_KEY, holds_secret
-from evaltape.recording.unfinished import Unfinished, new_text
-from evaltape.recording.verdicts import Asked, Verdicts
-from evaltape.samples.frozen import promote
+from evaltape.recording.unfinished import Unfinished
+from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite.definition import Judge, Model
@@ -31,55 +24,6 @@ if TYPE_CHECKING:
 
 SAID = ("refused", "filtered", "empty", "no match")
 """Failures that are a model's answer, of which there is nothing to judge."""
-
-
-@dataclass(frozen=True)
-class VerdictAsk:
-    """Asks a judge about one text."""
-
-    of: Asked
-    verdicts: Verdicts
-    secret: str
-    """The key that the judge is asked with; empty without a key."""
-    ended: Callable[[str | None], None]
-    """Receives None or the error, once it is decided."""
-    unfinished: Unfinished | None = None
-    """The fresh recording that it is part of."""
-
-    @property
-    def sample(self) -> str:
-        """The sample's id."""
-        return self.of.sample.id
-
-    @property
-    def name(self) -> str:
-        """The cassette's path under the suite's folder, without suffix."""
-        return self.of.place.with_suffix("").as_posix()
-
-    @property
-    def place(self) -> str:
-        """The cassette."""
-        return shown(self.verdicts.cassette(self.of))
-
-    def body(self) -> dict[str, Any]:
-        """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
-        try:
-            body = judge_request(self.of.judge, self.of.sample, self.of.answer)
-        except ValueError as error:
-            raise RecordingError(f"not asked, because a column of the judge's prompt {error}") from None
-        if any(holds_secret(str(turn["content"]), (self.secret,)) for turn in body["messages"]):
-            raise RecordingError(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
-        return body
-
-    def keep(self, exchange: Exchange) -> None:
-        """Write the cassette. Raises `RecordingError` if it must not be written, `OSError` if it can't be now."""
-        path = self.verdicts.cassette(self.of)
-        cassettes.write_text(path, new_text(exchange, self.unfinished, path.stem), secrets=(self.secret,))
-        promote(self.verdicts.folder)
-
-    def end(self, error: str | None) -> None:
-        """Pass on how it ended."""
-        self.ended(error)
 
 
 class Bench:
@@ -105,27 +49,11 @@ class Bench:
             except RecordingError as error:
                 raise UserError(str(error)) from None
             if needed:
-                self._planner.check_judge(self.workspace, judge)
+                self.check_judge(judge)
 
-    def missing(self, judge: Judge) -> list[Question]:
-        """Return the questions of a judge's exam without a verdict. Raises `UserError` if it can't be asked them."""
-        try:
-            missing = self.workspace.exams[judge.key].missing
-        except RecordingError as error:
-            raise UserError(str(error)) from None
-        if missing:
-            self._planner.check_judge(self.workspace, judge)
-        return missing
-
-    def missing_mutants(self, judge: Judge, model: Model) -> list[Asked]:
-        """Return the verdicts that the mutants of a model's recorded answers lack. Raises `UserError` likewise."""
-        try:
-            missing = list(unjudged_mutants(self.workspace, judge, model))
-        except RecordingError as error:
-            raise UserError(str(error)) from None
-        if missing:
-            self._planner.check_judge(self.workspace, judge)
-        return missing
+    def check_judge(self, judge: Judge) -> None:
+        """Raise `UserError` if a judge can't be asked, or not within the budget."""
+        self._planner.check_asked(self.workspace, as_model(judge), f"judges.{judge.key}")
 
     def begin(self, model: Model, samples: Sequence[Sample]) -> None:
         """Note on disk that fresh verdicts on a model's answers begin, or read the rest of an earlier session."""
@@ -195,8 +123,16 @@ class Bench:
 
     def _ask(self, asked: Asked, ended: Callable[[str | None], None]) -> None:
         lane = self._lane(asked.judge)
-        unfinished = self._unfinished.get((asked.model, asked.judge.key))
-        ask = VerdictAsk(asked, self.workspace.verdicts, lane.endpoint.key, ended, unfinished)
+        verdicts, unfinished = self.workspace.verdicts, self._unfinished.get((asked.model, asked.judge.key))
+        ask = Ask(
+            asked.sample.id,
+            verdicts.folder,
+            verdicts.cassette(asked),
+            partial(_body, asked),
+            lane.endpoint.key,
+            ended,
+            unfinished,
+        )
         self._planner.recorder.add_calls(lane, [ask])
 
     def _lane(self, judge: Judge) -> Lane:
@@ -211,3 +147,51 @@ class Bench:
 
     def _publish_whole(self, key: str, error: str | None) -> None:
         self._planner.recorder.publish((self.workspace.name, key), "", error)
+
+
+class VerdictsPlan:
+    """The verdicts that an exam, or the mutants of a model's recorded answers, lack; in a fresh recording, too."""
+
+    def __init__(self, bench: Bench, judge: Judge, key: str, wanted: Callable[[], Iterable[Asked]]) -> None:
+        """`key` is the key that their end is published under."""
+        self._bench = bench
+        self._judge = judge
+        self._key = key
+        self._wanted = wanted
+        self._missing: list[Asked] = []
+
+    def check(self) -> None:
+        """Raise `UserError` if the judge can't be asked, or not within the budget."""
+        try:
+            self._missing = list(self._wanted())
+        except RecordingError as error:
+            raise UserError(str(error)) from None
+        if self._missing:
+            self._bench.check_judge(self._judge)
+
+    def begin(self) -> None:
+        """Do nothing: only missing verdicts are asked for."""
+
+    def add(self) -> None:
+        """Add the calls."""
+        self._bench.judge_all(self._missing, self._key)
+
+
+def exam_plan(bench: Bench, judge: Judge) -> VerdictsPlan:
+    """Return the plan of a judge's exam."""
+    exams = bench.workspace.exams
+    return VerdictsPlan(bench, judge, judge.key, lambda: map(exams[judge.key].asked, exams[judge.key].missing))
+
+
+def mutants_plan(bench: Bench, key: str) -> VerdictsPlan:
+    """Return the plan of the mutants of `MODEL/JUDGE`."""
+    suite = bench.workspace.suite
+    model, judge = suite.models[key.partition("/")[0]], suite.judges[key.partition("/")[2]]
+    return VerdictsPlan(bench, judge, key, lambda: unjudged_mutants(bench.workspace, judge, model))
+
+
+def _body(asked: Asked) -> dict[str, Any]:
+    try:
+        return judge_request(asked.judge, asked.sample, asked.answer)
+    except ValueError as error:
+        raise RecordingError(f"not asked, because a column of the judge's prompt {error}") from None
