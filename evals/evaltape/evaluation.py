@@ -14,8 +14,7 @@ from evaltape.findings import Answered, Finding, Findings
 from evaltape.finetuning.recorded_job import Job
 from evaltape.metrics.metric import plain_name
 from evaltape.names import nearest
-from evaltape.recorder.outcomes import CallKey, Outcomes
-from evaltape.recorder.wire import Selection, verdicts_key
+from evaltape.recorder.wire import CallKey, Outcomes, Selection, verdicts_key
 from evaltape.recording.redaction import HOLDS_KEY
 from evaltape.samples.checks import check_ids
 from evaltape.samples.sample import REMEDIES, Answer, Failure, Kind, Sample

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from evaltape.recorder.outcomes import CallKey
+from evaltape.recorder.wire import CallKey
 from evaltape.samples.sample import Answer
 from evaltape.scoring.bounds import BoundKey, Decision, Kind
 from evaltape.scoring.prediction import Prediction

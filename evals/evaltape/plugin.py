@@ -30,7 +30,7 @@ from evaltape.hooks.reports import FailuresByCause, attach, finding_of, shorten
 from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
 from evaltape.options import add_options, as_usage_error, read_settings, runs_nothing
-from evaltape.recorder.outcomes import RecordingStopped
+from evaltape.recorder.wire import RecordingStopped
 from evaltape.reporting.verdicts import NOT_CHECKED
 from evaltape.scoring.against_scores import AgainstScores
 from evaltape.scoring.bounds import GATE

@@ -11,10 +11,10 @@ from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, OverBudget
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.outcomes import Outcomes
 from evaltape.recorder.tuning.driver import Assignment, Drive
 from evaltape.recorder.tuning.ordering import most_usd
 from evaltape.recorder.tuning.states import State
+from evaltape.recorder.wire import Outcomes
 from evaltape.suite.cost import training_tokens
 from evaltape.text import usd
 

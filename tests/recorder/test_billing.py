@@ -7,8 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from evaltape.recorder.tally import Tally
-from evaltape.recorder.wire import Ended, Progress, decoded, encoded
+from evaltape.recorder.wire import Ended, Progress, Tally, decoded, encoded
 from evaltape.recording.cassettes import is_same
 from evaltape.suite.cost import MOST_USD, Usage, call_usd, most_epochs, most_tokens, read_usage
 from evaltape.suite.definition import Price

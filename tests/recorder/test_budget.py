@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from evaltape.recorder.api import failures
 from evaltape.recorder.budget import Budget, Hold, OverBudget
-from evaltape.recorder.tally import Spend
+from evaltape.recorder.wire import Spend
 from evaltape.suite.cost import answer_limit, most_tokens
 from evaltape.suite.definition import Price
 from hypothesis import given, settings

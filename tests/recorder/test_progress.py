@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from evaltape.recorder.tally import LaneTally, Notice, Spend, Tally
+from evaltape.recorder.wire import LaneTally, Notice, Spend, Tally
 from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
 
 from tests.support.project import Project

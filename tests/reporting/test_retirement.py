@@ -6,7 +6,7 @@ import datetime
 import pytest
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.shutdown_dates import ask
-from evaltape.recorder.tally import Notice
+from evaltape.recorder.wire import Notice
 
 from tests.support.server import Reply, error
 

@@ -8,8 +8,7 @@ import msgspec
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.lane import Ask, Lane
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.outcomes import Outcomes
-from evaltape.recorder.tally import Tally
+from evaltape.recorder.wire import Outcomes, Tally
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model

@@ -12,9 +12,9 @@ from evaltape.finetuning.training_file import TrainingFile, build_training_file
 from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.outcomes import Outcomes
 from evaltape.recorder.tuning.driver import Assignment, Drives, drive_job
 from evaltape.recorder.tuning.states import End, State
+from evaltape.recorder.wire import Outcomes
 from evaltape.recording.folder import Recordings
 from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Commands

@@ -13,7 +13,7 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results, judge_results
-from evaltape.recorder.tally import Notice, Tally, place_of
+from evaltape.recorder.wire import Notice, Tally, place_of
 from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend, SuiteResults
 from evaltape.reporting.retirement import retirements
 from evaltape.samples.sample import Failure

@@ -99,8 +99,8 @@ class Listing:
     def _requests(self, session: pytest.Session, folder: Path) -> Iterator[Section]:
         from evaltape.recorder.batches.lines import write_requests
         from evaltape.recorder.loop import Recorder
-        from evaltape.recorder.outcomes import Outcomes
         from evaltape.recorder.plan import Planner
+        from evaltape.recorder.wire import Outcomes
 
         evaluation, recorder = self.evaluation, Recorder(Outcomes(), 1)
         Planner(evaluation.settings, evaluation.workspaces, recorder).plan(selection(session.items, evaluation))

@@ -16,8 +16,7 @@ import pytest
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.cases import is_gate
 from evaltape.hooks.reports import is_ours
-from evaltape.recorder.outcomes import CONTROLLER_ENDED
-from evaltape.recorder.wire import Ended, Stopped, decoded, encoded
+from evaltape.recorder.wire import CONTROLLER_ENDED, Ended, Stopped, decoded, encoded
 
 if TYPE_CHECKING:
     from evaltape.hooks.controller import Controller

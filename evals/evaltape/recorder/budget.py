@@ -28,7 +28,7 @@ A hold in doubt may still be settled or released later in the session, once the 
 import asyncio
 from collections import deque
 
-from evaltape.recorder.tally import Spend
+from evaltape.recorder.wire import Spend
 from evaltape.suite.cost import MOST_USD
 from evaltape.text import usd
 

@@ -15,8 +15,8 @@ from evaltape.errors import RecordingError
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.tally import LaneTally
 from evaltape.recorder.throttle import Throttle
+from evaltape.recorder.wire import LaneTally
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret

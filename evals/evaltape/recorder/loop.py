@@ -20,10 +20,8 @@ from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.calls import Calls
 from evaltape.recorder.lane import Ask, Call, Lane
-from evaltape.recorder.outcomes import GRACE_S, Outcomes
-from evaltape.recorder.tally import LaneTally, Tally, place_of
 from evaltape.recorder.throttle import FIRST_LIMIT, Throttle, most_in_flight
-from evaltape.recorder.wire import CallEnd
+from evaltape.recorder.wire import GRACE_S, CallEnd, LaneTally, Outcomes, Tally, place_of
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
 from evaltape.suite.cost import batch_price, most_usd

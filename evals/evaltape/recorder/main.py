@@ -9,9 +9,22 @@ from typing import BinaryIO
 
 from evaltape.errors import UserError
 from evaltape.recorder.loop import Engine, Recorder
-from evaltape.recorder.outcomes import CONTROLLER_ENDED, Outcomes
-from evaltape.recorder.tally import Tally
-from evaltape.recorder.wire import Begin, Begun, Message, Open, Pipe, Progress, Ready, Refused, Selection, Settle, Stop
+from evaltape.recorder.wire import (
+    CONTROLLER_ENDED,
+    Begin,
+    Begun,
+    Message,
+    Open,
+    Outcomes,
+    Pipe,
+    Progress,
+    Ready,
+    Refused,
+    Selection,
+    Settle,
+    Stop,
+    Tally,
+)
 from evaltape.recording.lock import locked
 from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD, Settings

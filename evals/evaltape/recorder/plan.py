@@ -17,12 +17,11 @@ from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.batches.host import refuse_without_batches
 from evaltape.recorder.lane import Ask
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.tally import place_of
 from evaltape.recorder.tuning.driver import Assignment, Drives
 from evaltape.recorder.tuning.states import Served
 from evaltape.recorder.tuning.waiting import undeploy
 from evaltape.recorder.verdicts import Bench, VerdictsPlan, exam_plan, mutants_plan
-from evaltape.recorder.wire import Selection
+from evaltape.recorder.wire import Selection, place_of
 from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret

@@ -19,14 +19,14 @@ from typing import IO, BinaryIO, cast
 
 from evaltape.errors import UserError
 from evaltape.recorder import boot
-from evaltape.recorder.outcomes import GRACE_S, Outcomes
-from evaltape.recorder.tally import Tally
 from evaltape.recorder.wire import (
+    GRACE_S,
     Begin,
     Begun,
     Ended,
     Message,
     Open,
+    Outcomes,
     Pipe,
     Progress,
     Ready,
@@ -35,6 +35,7 @@ from evaltape.recorder.wire import (
     Settle,
     Stop,
     Stopped,
+    Tally,
 )
 from evaltape.settings import Settings
 

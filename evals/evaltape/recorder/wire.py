@@ -1,20 +1,147 @@
-"""What the processes of a session tell each other, as JSON lines.
+"""The processes of a session tell each other, as JSON lines, which calls have ended and how far the recording has come.
 
 controller to recorder   Open, Begin or Settle, then perhaps Stop
 recorder to controller   Ready once it holds the folders, Begun once all is planned, or Refused in place of either;
                          then Ended and Progress as they come, and Stopped at the end
 controller to workers    Ended and Stopped
+
+Every process keeps `Outcomes`. The recorder makes the calls; the process that runs a sample's test waits there for its end. The
+controller passes outcomes on to xdist's workers, over a channel each.
 """
 
 import contextlib
+import datetime
 import json
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
-from evaltape.recorder.tally import Tally
+from evaltape.suite.definition import Judge, Model
+from evaltape.text import counted, visible
+
+# ---------------------------------------------------------------- how far a recording has come
+
+
+WITHIN_DAYS = 90
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What the API says of a model's end."""
+
+    served: str
+    """The name that was asked for; empty for a tuned model that no job has made yet."""
+    date: str | None = None
+    """As the API states it."""
+    problem: str | None = None
+    """Why it states no date."""
+
+    @property
+    def days(self) -> int | None:
+        """Days that are left, under 0 when it is past; None without a valid date."""
+        try:
+            return (datetime.date.fromisoformat((self.date or "")[:10]) - datetime.date.today()).days
+        except ValueError:
+            return None
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it is so near that every recording warns of it."""
+        return self.days is not None and self.days <= WITHIN_DAYS
+
+    def in_short(self) -> str:
+        """Return when the model ends, in a few words."""
+        if self.date is None:
+            return f"not stated{f' ({visible(self.problem)})' if self.problem else ''}"
+        days = self.days
+        if days is None:
+            return f"shuts down on {visible(self.date)[:40]}"
+        when = f"in {counted(days, 'day')}" if days > 0 else "today" if days == 0 else f"{counted(-days, 'day')} ago"
+        return f"shuts down on {self.date[:10]}, {when}"
+
+
+def place_of(model: Model | Judge) -> str:
+    """Return the name of a model among all suites' models: `chats/gpt-4o-mini`."""
+    return f"{model.suite}/{model.key}"
+
+
+class Spend(msgspec.Struct):
+    """What a session has cost. The recorder counts it, the controller shows it."""
+
+    usd: float = 0.0
+    """By the API's own counts and the suite's prices."""
+    perhaps_usd: float = 0.0
+    """What the API may have billed beyond that."""
+    broke_off: int = 0
+    """Calls and jobs that ended in doubt."""
+    uncounted: int = 0
+    """Answers that didn't say their cost."""
+
+    @property
+    def doubts(self) -> str:
+        """Why there is a `perhaps_usd`, as in `3 calls broke off`; empty without doubt."""
+        parts = [f"{counted(self.broke_off, 'call')} broke off"] if self.broke_off else []
+        parts += [f"{counted(self.uncounted, 'answer')} without token counts"] if self.uncounted else []
+        return ", ".join(parts)
+
+
+class LaneTally(msgspec.Struct):
+    """The calls to one model: how many there are, have ended (failed ones included), and are in flight."""
+
+    model: str
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    tokens: int = 0
+    has_price: bool = False
+
+
+class Tally(msgspec.Struct):
+    """The counts of a whole recording: its calls by model, its cost, and the rest to do."""
+
+    lanes: list[LaneTally] = []
+    spend: Spend = msgspec.field(default_factory=Spend)
+    statuses: dict[str, str] = {}
+    """What each fine-tuning job and batch is doing, by `job KEY` and `batch of KEY`."""
+    waits: dict[str, str] = {}
+    """Why each model that isn't asked for a while is waited for, by its key."""
+    notes: list[str] = []
+    notices: dict[str, Notice] = {}
+    """When the API retires each model, by its `place_of`."""
+    stopped: str | None = None
+    left: dict[str, list[str]] = {}
+    """The samples that a recording which `stopped` early has not asked for, by their model's `place_of`."""
+
+    @property
+    def total(self) -> int:
+        """All calls."""
+        return sum(lane.total for lane in self.lanes)
+
+    @property
+    def done(self) -> int:
+        """Calls that have ended."""
+        return sum(lane.done for lane in self.lanes)
+
+    @property
+    def failed(self) -> int:
+        """Calls that have ended without an answer."""
+        return sum(lane.failed for lane in self.lanes)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls in flight, over all models."""
+        return sum(lane.in_flight for lane in self.lanes)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of prompts and answers."""
+        return sum(lane.tokens for lane in self.lanes)
+
+
+# ---------------------------------------------------------------- messages
+
 
 Selection = Sequence[tuple[str, str, Sequence[str]]]
 """What to record: suite, model and samples; the job of a tuned model is recorded with it."""
@@ -141,3 +268,90 @@ class Pipe:
         """Wait until every message has been received."""
         if self._listener is not None:
             self._listener.join(timeout_s)
+
+
+# ---------------------------------------------------------------- outcomes
+
+
+CallKey = tuple[str, str, str]
+"""A call by its suite, model and sample; a fine-tuning job has no sample: its third part is empty."""
+CONTROLLER_ENDED = "the controller has ended"
+GRACE_S = 60.0
+"""How long a recording that is stopped waits for calls in flight: they are paid for."""
+
+
+class Sender(Protocol):
+    """The way to another process."""
+
+    def send(self, message: Ended | Stopped) -> None:
+        """Send a message. Raises `OSError` if the process is gone."""
+
+
+class RecordingStopped(Exception):
+    """The recording ended before this call was made; the text says why."""
+
+
+class Outcomes:
+    """Outcomes as they come in."""
+
+    def __init__(self) -> None:
+        self._errors: dict[CallKey, str | None] = {}
+        self._senders: list[Sender] = []
+        self._stopped: str | None = None
+        self._awaited: CallKey | None = None
+        self._changed = threading.Condition()
+
+    def end(self, calls: Iterable[CallEnd]) -> None:
+        """Note calls that have ended."""
+        self.receive(Ended(list(calls)))
+
+    def stop(self, reason: str) -> None:
+        """Note that no further call will be made."""
+        self.receive(Stopped(reason))
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the recording ended early, if it did."""
+        return self._stopped
+
+    def error_of(self, call: CallKey) -> str | None:
+        """Return the error of a call that has ended without being recorded; None for any other."""
+        with self._changed:
+            return self._errors.get(call)
+
+    def wait(self, call: CallKey) -> str | None:
+        """Wait until a call has ended; return its error. Raises `RecordingStopped`."""
+        with self._changed:
+            self._awaited = call
+            self._changed.wait_for(lambda: call in self._errors or self._stopped is not None)
+            if call not in self._errors:
+                raise RecordingStopped(self._stopped)
+            return self._errors[call]
+
+    def attach(self, sender: Sender) -> None:
+        """Send another process everything so far, and from now on."""
+        with self._changed:
+            self._senders.append(sender)
+            _send(sender, Ended([(*call, error) for call, error in self._errors.items()]))
+            if self._stopped is not None:
+                _send(sender, Stopped(self._stopped))
+
+    def receive(self, message: Ended | Stopped) -> None:
+        """Take in which calls have ended, or that the recording has, and pass it on."""
+        with self._changed:
+            if isinstance(message, Stopped):
+                self._stopped = self._stopped or message.reason
+            else:
+                self._errors.update({(suite, model, sample): error for suite, model, sample, error in message.calls})
+            for sender in self._senders:
+                _send(sender, message)
+            # A test is woken by its own outcome alone: waking it for each would slow down both threads.
+            if self._stopped is not None or self._awaited in self._errors:
+                self._changed.notify_all()
+
+
+def _send(sender: Sender, message: Ended | Stopped) -> None:
+    try:
+        sender.send(message)
+    except OSError:
+        pass  # That process is gone: xdist reports it if it's a worker, and its replacement gets everything again.

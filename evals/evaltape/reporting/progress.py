@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from evaltape.recorder.outcomes import GRACE_S
-from evaltape.recorder.tally import LaneTally, Tally
+from evaltape.recorder.wire import GRACE_S, LaneTally, Tally
 from evaltape.reporting.screen import Screen, open_screen
 from evaltape.text import counted, duration, usd
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from evaltape.errors import UserError
-from evaltape.recorder.tally import Notice
+from evaltape.recorder.wire import Notice
 from evaltape.reporting.results import Retirement
 from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Model

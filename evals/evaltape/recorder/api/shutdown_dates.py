@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.api.client import Endpoint, endpoint_of
 from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
-from evaltape.recorder.tally import Notice
+from evaltape.recorder.wire import Notice
 from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
 
