@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 from evaltape.scoring.noise import noise_of
-from evaltape.scoring.paired import difference
-from evaltape.scoring.power import smallest_difference
+from evaltape.scoring.paired import difference, smallest_difference
 from evaltape.scoring.statistics import interval, mean
 from evaltape.scoring.student_t import normal_quantile, t_quantile
 

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from evaltape.mutation.advice import TestedMutants
     from evaltape.mutation.operators import operator
     from evaltape.samples.sample import Sample
-    from evaltape.scoring.against_scores import AgainstScores
-    from evaltape.scoring.paired_scores import PairedScores
+    from evaltape.scoring.paired_scores import AgainstScores, PairedScores
     from evaltape.scoring.prediction import Prediction
     from evaltape.scoring.scores import ModelScores
     from evaltape.scoring.slices import SliceScores
@@ -53,7 +52,7 @@ _HOME = {
     "Prediction": ("evaltape.scoring.prediction", "Prediction"),
     "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
     "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
-    "AgainstScores": ("evaltape.scoring.against_scores", "AgainstScores"),
+    "AgainstScores": ("evaltape.scoring.paired_scores", "AgainstScores"),
     "TestedMutants": ("evaltape.mutation.advice", "TestedMutants"),
     "Examined": ("evaltape.judging.examined", "Examined"),
     "Job": ("evaltape.finetuning.recorded_job", "Job"),

@@ -19,9 +19,8 @@ from evaltape.recording.redaction import HOLDS_KEY
 from evaltape.samples.checks import check_ids
 from evaltape.samples.sample import REMEDIES, Answer, Failure, Kind, Sample
 from evaltape.scoring import bounds
-from evaltape.scoring.against_scores import AgainstScores
 from evaltape.scoring.bounds import Bound, Decision
-from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
@@ -234,10 +233,7 @@ class Evaluation:
 
     def slices(self, model: Model) -> SliceScores:
         """Return the scores of a model by the values of the suite's slice columns."""
-        workspace = self.workspaces[model.suite]
-        data = workspace.suite.dataset
-        scores = self.scores(model)
-        return SliceScores(scores, scores.slices, data.slice_min)
+        return SliceScores(self.scores(model), self.workspaces[model.suite].suite.dataset.slice_min)
 
     def against(self, model: Model) -> AgainstScores:
         """Return a model on every sample of its suite beside its recording on the other side."""
@@ -279,14 +275,14 @@ class Evaluation:
         suite = self.workspaces[bound.suite].suite
         match bound.kind:
             case bounds.GATE:
-                return bound.decide(self.scores(suite.models[bound.subject]))
+                return self.scores(suite.models[bound.subject]).decide(bound)
             case bounds.SLICE_GATE:
-                return bound.decide(self.slices(suite.models[bound.subject]))
+                return self.slices(suite.models[bound.subject]).decide(bound)
             case bounds.AGAINST:
-                return bound.decide(self.against(suite.models[bound.subject]))
+                return self.against(suite.models[bound.subject]).decide(bound)
             case bounds.MIN_NOTICED | bounds.MAX_ALARMS | bounds.MIN_KAPPA:
                 return self.examined(suite.judges[bound.subject]).decide(bound)
-        return bound.decide(self.paired_scores(suite.comparisons[bound.subject]))
+        return self.paired_scores(suite.comparisons[bound.subject]).decide(bound)
 
     def mutants(self, model: Model) -> "ModelMutants":
         """Return how the gates of a model notice damage to its recorded answers; computed once.

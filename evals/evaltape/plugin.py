@@ -32,9 +32,8 @@ from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
 from evaltape.options import add_options, as_usage_error, read_settings, runs_nothing
 from evaltape.recorder.wire import RecordingStopped
 from evaltape.reporting.verdicts import NOT_CHECKED
-from evaltape.scoring.against_scores import AgainstScores
 from evaltape.scoring.bounds import GATE
-from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores

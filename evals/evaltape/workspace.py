@@ -30,10 +30,8 @@ from evaltape.samples.dataset import Loaded, refuse_links, split_file
 from evaltape.samples.frozen import discard, is_staged
 from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
-from evaltape.scoring.grounds import Ground
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores
-from evaltape.scoring.slices import slice_values
+from evaltape.scoring.scores import Ground, ModelScores
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Advice, Commands, advise, called_models
 from evaltape.suite.cost import batch_price
@@ -152,7 +150,10 @@ class Workspace:
     @cached_property
     def slice_values(self) -> dict[str, dict[str, str]]:
         """By slice column the value of each sample that has a value."""
-        return slice_values(self.samples_by_id, self.suite.dataset.slices)
+        return {
+            column: {it.id: value for it in self.samples if (value := it.slice_of(column)) is not None}
+            for column in self.suite.dataset.slices
+        }
 
     # ------------------------------------------------------------ metrics
 

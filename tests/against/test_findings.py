@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model

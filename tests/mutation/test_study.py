@@ -231,7 +231,7 @@ def paired_study(count: int, before: float, after: float, asked: dict[str, Any],
     baseline = scored([{"exact": score - before + 0.02 * (n % 2)} for n, score in enumerate(column)])
     pair = PairedScores(comparison=comparison, metrics=METRICS, baseline=baseline, candidate=scores)
     against = None if max_drop is None else Against({"exact": max_drop})
-    assertions = list(assertions_of(SliceScores(scores, {}, 20), [pair] if asked else [], suite(against)))
+    assertions = list(assertions_of(SliceScores(scores, 20), [pair] if asked else [], suite(against)))
     return study(scores, assertions, [damaged(scores, *[{"exact": score - after} for score in column])])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from evaltape.reporting.decidable import Decidable, Spread
-from evaltape.scoring.power import pairs_needed, smallest_difference
+from evaltape.scoring.paired import pairs_needed, smallest_difference
 from evaltape.suite.reader import load_suite
 
 from tests.support.decisions import MAX_DROP, paired

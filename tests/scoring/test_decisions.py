@@ -10,9 +10,8 @@ from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import Exact
 from evaltape.reporting.scoreboard import model_groups
 from evaltape.samples.sample import Answer, Failure, Sample
-from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.bounds import Bound, Decision, Scores, bounds_of
-from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
@@ -55,7 +54,7 @@ def by_slice(*groups: Sequence[Row], metric: str = "score", smallest: int = 20, 
     found = scores(*(row for group in groups for row in group), metric=metric, **changes)
     values = {f"s{number:03d}": str(place) for number, place in enumerate(_places(groups))}
     sliced = msgspec.structs.replace(found, slice_values={"topic": values})
-    return SliceScores(sliced, sliced.slices, smallest)
+    return SliceScores(sliced, smallest)
 
 
 def _places(groups: Sequence[Sequence[Row]]) -> list[int]:
@@ -85,7 +84,7 @@ def past(
 
 
 def decide(kind: Any, limit: float, found: Scores, metric: str = "score", inconclusive: str = "fail") -> Decision:
-    return Bound(kind, "chats", "small", metric, limit, inconclusive=inconclusive).decide(found)
+    return found.decide(Bound(kind, "chats", "small", metric, limit, inconclusive=inconclusive))
 
 
 MIXED = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0] * 4

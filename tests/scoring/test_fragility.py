@@ -6,9 +6,9 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from evaltape.scoring.against_scores import SampleChanges
 from evaltape.scoring.bounds import Bound, Fragility
 from evaltape.scoring.fragility import TURNS, Removable, fragility
+from evaltape.scoring.paired_scores import SampleChanges
 from msgspec.structs import replace
 
 from tests.scoring.test_decisions import MIXED, NOTHING, Row, by_slice, pair, past, scores
@@ -27,10 +27,10 @@ def turned(kind: Any, limit: float, found: Removable, metric: str = "score") -> 
 def fewest(kind: Any, limit: float, found: Removable, ids: list[str], most: int, metric: str = "score") -> int | None:
     """The same number by trying every subset."""
     bound = Bound(kind, "chats", "small", metric, limit)
-    wanted = {verdict for verdicts in TURNS[bound.decide(found).verdict] for verdict in verdicts}
+    wanted = {verdict for verdicts in TURNS[found.decide(bound).verdict] for verdict in verdicts}
 
     def turns(removed: tuple[str, ...]) -> bool:
-        return bound.decide(found.without(removed)).verdict in wanted
+        return found.without(removed).decide(bound).verdict in wanted
 
     return next((number for number in range(1, most + 1) if any(map(turns, combinations(ids, number)))), None)
 
@@ -136,6 +136,6 @@ def test_the_samples_that_are_named_turn_it() -> None:
         ]
         for found, kind, limit in cases:
             bound = Bound(kind, "chats", "small", "score", limit)
-            one = fragility(bound.decide(found), found)
+            one = fragility(found.decide(bound), found)
             if one is not None and one.samples == len(one.ids):
-                assert bound.decide(found.without(one.ids)).verdict == one.becomes != bound.decide(found).verdict
+                assert found.without(one.ids).decide(bound).verdict == one.becomes != found.decide(bound).verdict

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from evaltape.scoring.paired import Difference, difference, two_sided
-from evaltape.scoring.statistics import interval
+from evaltape.scoring.statistics import has_few, interval
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -204,7 +204,7 @@ def test_fewer_than_ten_clusters_never_pass() -> None:
     assert of(changes, clusters=[n % 10 for n in range(90)]).verdict(0.0) == "passed"
     found = of(changes, clusters=[n % 9 for n in range(90)])
     assert (found.verdict(0.0), found.decided(0.0)[1]) == ("inconclusive", "9 clusters: it takes 10 to pass")
-    assert found.has_few_clusters
+    assert has_few(found.clusters)
 
 
 # ---------------------------------------------------------------- scores of 0 and 1

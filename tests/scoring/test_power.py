@@ -4,8 +4,7 @@ import math
 import random
 
 import pytest
-from evaltape.scoring.paired import difference
-from evaltape.scoring.power import GUESSED_SD, pairs_needed, smallest_difference
+from evaltape.scoring.paired import GUESSED_SD, difference, pairs_needed, smallest_difference
 from hypothesis import given
 from hypothesis import strategies as st
 

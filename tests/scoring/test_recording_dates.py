@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.recording_dates import ServedVersion, recording_dates
+from evaltape.scoring.prediction import Prediction, ServedVersion, recording_dates
 
 from tests.support.predictions import answered, failed
 from tests.support.project import Project

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from evaltape.scoring.statistics import Interval, estimate_mean, interval, mean
+from evaltape.scoring.statistics import Interval, estimate_mean, has_few, interval, mean
 from evaltape.scoring.student_t import t_quantile
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,9 +185,9 @@ def test_the_error_of_clusters_of_different_sizes_by_hand() -> None:
 
 def test_fewer_than_40_clusters_deserve_a_note() -> None:
     scores = [n / 80 for n in range(80)]
-    assert interval(scores, clusters=[n % 39 for n in range(80)]).has_few_clusters
-    assert not interval(scores, clusters=[n % 40 for n in range(80)]).has_few_clusters
-    assert not interval(scores).has_few_clusters
+    assert has_few(interval(scores, clusters=[n % 39 for n in range(80)]).clusters)
+    assert not has_few(interval(scores, clusters=[n % 40 for n in range(80)]).clusters)
+    assert not has_few(interval(scores).clusters)
 
 
 def test_a_single_cluster_leaves_nearly_everything_open() -> None:

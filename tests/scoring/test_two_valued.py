@@ -3,8 +3,8 @@
 from math import comb, inf, log
 
 import pytest
-from evaltape.scoring import two_valued
 from evaltape.scoring.paired import difference
+from evaltape.scoring.statistics import pairs_to_pass, tango, wilson
 from evaltape.scoring.student_t import normal_quantile
 
 
@@ -20,13 +20,13 @@ from evaltape.scoring.student_t import normal_quantile
 )
 def test_a_share_has_wilsons_interval(ones: int, samples: int, low: float, high: float) -> None:
     # All but the first are the examples of Newcombe, Statistics in Medicine 17 (1998), 857-872.
-    assert two_valued.wilson(ones, samples, 0.025) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(ones, samples, 0.025) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize(("samples", "average", "least"), [(20, 0.953, 0.927), (50, 0.952, 0.931), (200, 0.951, 0.940)])
 def test_wilsons_interval_holds_a_share_in_95_percent_of_cases_on_average(samples: int, average: float, least: float) -> None:
     # Exact, over all counts there can be: a share that is counted can't be covered evenly.
-    ends = [two_valued.wilson(ones, samples, 0.025) for ones in range(samples + 1)]
+    ends = [wilson(ones, samples, 0.025) for ones in range(samples + 1)]
     shares = [n / 1000 for n in range(1, 1000)]
     covered = {
         share: sum(
@@ -43,12 +43,12 @@ def test_wilsons_interval_holds_a_share_in_95_percent_of_cases_on_average(sample
 def test_two_paired_shares_have_tangos_interval() -> None:
     # Airway hyper-responsiveness before and after a transplantation: Fagerland, Lydersen and Laake, Statistics in Medicine
     # 33 (2014), 2850-2875: -0.517 to -0.026.
-    assert two_valued.tango(1, 7, 21, 0.025) == pytest.approx((-0.517, -0.026), abs=5e-4)
+    assert tango(1, 7, 21, 0.025) == pytest.approx((-0.517, -0.026), abs=5e-4)
 
 
 @pytest.mark.parametrize(("gains", "losses", "pairs"), [(7, 1, 21), (3, 0, 12), (0, 0, 40), (5, 5, 10), (0, 9, 30)])
 def test_tangos_ends_are_where_the_score_statistic_is_the_quantile(gains: int, losses: int, pairs: int) -> None:
-    low, _ = two_valued.tango(gains, losses, pairs, 0.05)
+    low, _ = tango(gains, losses, pairs, 0.05)
     # The likeliest share of losses under that difference, sought among 200,000 instead of solved for.
     rest = pairs - gains - losses
     shares = [max(0.0, -low) + n / 200_000 * (1 - abs(low)) / 2 for n in range(1, 200_000)]
@@ -63,14 +63,14 @@ def test_tangos_ends_are_where_the_score_statistic_is_the_quantile(gains: int, l
 
 
 def test_gains_and_losses_mirror_each_other() -> None:
-    low, high = two_valued.tango(7, 1, 21, 0.05)
-    assert two_valued.tango(1, 7, 21, 0.05) == (-high, -low)
+    low, high = tango(7, 1, 21, 0.05)
+    assert tango(1, 7, 21, 0.05) == (-high, -low)
 
 
 def test_pairs_without_a_change_pass_once_they_are_as_many_as_it_takes() -> None:
-    needed = two_valued.pairs_to_pass(-0.02, 0.05)
+    needed = pairs_to_pass(-0.02, 0.05)
     assert needed == 133
-    assert two_valued.tango(0, 0, needed, 0.05)[0] >= -0.02 > two_valued.tango(0, 0, needed - 1, 0.05)[0]
+    assert tango(0, 0, needed, 0.05)[0] >= -0.02 > tango(0, 0, needed - 1, 0.05)[0]
 
 
 def false_passes(pairs: int, bound: float, differing: float) -> float:

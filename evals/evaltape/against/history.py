@@ -18,10 +18,9 @@ from evaltape.against.tree import CommitTree, Unreadable
 from evaltape.errors import RecordingError, UserError
 from evaltape.git import GitError, Repository, repository_of
 from evaltape.names import shown
-from evaltape.scoring.against_scores import Side, against_comparison
 from evaltape.scoring.bounds import FAILED
 from evaltape.scoring.paired import Difference
-from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.paired_scores import PairedScores, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model

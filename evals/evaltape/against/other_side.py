@@ -11,7 +11,7 @@ from evaltape.errors import RecordingError
 from evaltape.recording.folder import extracted
 from evaltape.recording.verdicts import Asked, RecordedVerdict
 from evaltape.samples.sample import Answer, Sample
-from evaltape.scoring.against_scores import AgainstScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model

@@ -27,10 +27,9 @@ from evaltape.scoring.bounds import (
     model_bounds,
 )
 from evaltape.scoring.fragility import Removable, fragility
-from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.recording_dates import recording_dates
+from evaltape.scoring.prediction import Prediction, recording_dates
 from evaltape.scoring.scores import ModelScores
-from evaltape.scoring.slices import SliceScores, slice_scores
+from evaltape.scoring.slices import SliceScores
 from evaltape.suite.cost import batch_price, call_usd, training_usd
 from evaltape.suite.definition import CORRECTED, MetricSpec, Model
 from evaltape.workspace import Workspace
@@ -76,7 +75,7 @@ class SuiteView:
 
     def decided(self, bound: Bound, scores: Removable) -> Decision:
         """Decide a bound in this session; how fragile that is only for a file that says so."""
-        settings, decision = self.evaluation.settings, bound.decide(scores)
+        settings, decision = self.evaluation.settings, scores.decide(bound)
         tested = self.evaluation.findings.tested(decision)
         if tested.verdict != decision.verdict or not (settings.report or settings.results):
             return tested
@@ -86,7 +85,8 @@ class SuiteView:
         known, suite = self.evaluation.findings.predictions, self.workspace.name
         predictions = (known.get((suite, model.key, sample.id)) for sample in self.workspace.samples)
         counted = [self._counted(each) for each in predictions if each is not None]
-        return ModelScores(model, self.metrics, counted, self.workspace.clusters, grounds=self.workspace.grounds)
+        workspace = self.workspace
+        return ModelScores(model, self.metrics, counted, workspace.clusters, workspace.slice_values, workspace.grounds)
 
     def _counted(self, prediction: Prediction) -> Prediction:
         if not prediction.answered or WORDS in self.workspace.metrics:
@@ -110,8 +110,8 @@ def metric_facts(view: SuiteView, metric: Metric) -> MetricFacts:
 
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
     """Return the session's findings about one model."""
-    model, data = scores.model, view.workspace.suite.dataset
-    slices = slice_scores(scores, view.workspace.samples_by_id, data.slices, data.slice_min)
+    model = scores.model
+    slices = SliceScores(scores, view.workspace.suite.dataset.slice_min)
     slice_gates = _gates(view, model, SLICE_GATE, slices)
     dates = recording_dates(scores.predictions)
     served = {version.name: version.answers for version in dates.versions}

@@ -7,13 +7,11 @@ from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.judge_results import Flips, JudgeResults
 from evaltape.reporting.pair_results import AgainstModel, AgainstPair, AgainstResults, ComparisonResults, SliceDifference
-from evaltape.scoring.against_scores import UNCHANGED, AgainstScores
 from evaltape.scoring.bounds import AGAINST, CONFIDENCE, comparison_bounds, model_bounds
 from evaltape.scoring.paired import Difference, two_sided
-from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.paired_scores import UNCHANGED, AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
-from evaltape.scoring.slices import slice_scores
 from evaltape.suite.definition import Comparison, Judge
 from evaltape.workspace import Workspace
 
@@ -121,13 +119,7 @@ def _notes(found: AgainstScores) -> Iterator[str]:
 
 
 def _slices(view: SuiteView, comparison: Comparison) -> tuple[SliceDifference, ...]:
-    data = view.workspace.suite.dataset
-    if not data.slices:
-        return ()
-    sides = [
-        slice_scores(view.looked_at[key], view.workspace.samples_by_id, data.slices, data.slice_min).columns
-        for key in (comparison.baseline, comparison.candidate)
-    ]
+    sides = [view.looked_at[key].slices for key in (comparison.baseline, comparison.candidate)]
     return tuple(
         SliceDifference(column, value, _slice_metrics(view, comparison, before, sides[1][column][value]))
         for column, values in sides[0].items()

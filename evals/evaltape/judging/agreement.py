@@ -5,7 +5,7 @@ were shuffled. For true and false that is Cohen's kappa, on a scale his weighted
 that of the mean of its influence values (the delta method), so clusters and few answers widen it as they do other means'.
 
 Sources: J. Cohen, A coefficient of agreement for nominal scales, Educational and Psychological Measurement 20 (1960), 37-46;
-J. Cohen, Weighted kappa, Psychological Bulletin 70 (1968), 213-220; E. B. Wilson, as in `scoring.two_valued`.
+J. Cohen, Weighted kappa, Psychological Bulletin 70 (1968), 213-220; E. B. Wilson, as in `scoring.statistics`.
 """
 
 import math
@@ -15,8 +15,7 @@ from itertools import permutations
 
 import msgspec
 
-from evaltape.scoring import two_valued
-from evaltape.scoring.statistics import Interval, interval
+from evaltape.scoring.statistics import Interval, interval, wilson
 from evaltape.scoring.student_t import normal_quantile
 
 Pair = tuple[float, float]
@@ -100,7 +99,7 @@ def agree(
 
 def share(ones: int, count: int, confidence: float = 0.95) -> Interval:
     """Return a share of at least one with Wilson's interval."""
-    low, high = two_valued.wilson(ones, count, (1 - confidence) / 2)
+    low, high = wilson(ones, count, (1 - confidence) / 2)
     return Interval(ones / count, low, high, count)
 
 

@@ -95,8 +95,7 @@ def by_these(
     else:
         parts = [rest, estimate_mean([weight * verdict for verdict in unlabelled], of_others)]
     total = _beside(_sum(parts), len(labelled) + len(unlabelled), chosen)
-    ends = total.ends_unseen(tail, limits) if total.is_alike else total.ends(tail, most_widened)
-    low, high = cut(ends, limits)
+    low, high = cut(total.ends(tail, most_widened, limits), limits)
     labels = len(labelled) + len(chosen)
     return Corrected(max(limits[0], min(limits[1], total.mean)), low, high, labels, THESE, weight, total.is_alike)
 
@@ -142,10 +141,7 @@ def difference_by_others(
     quantile = normal_quantile(1 - tail)
     plain = said.mean / (errors.sensitive / errors.true + errors.specific / errors.false - 1)
     spread = sensitivity * (1 - sensitivity) / true + specificity * (1 - specificity) / false
-    if said.is_alike:
-        low, high = said.ends_unseen(tail, (-1.0, 1.0))
-    else:
-        low, high = said.ends(tail, most_widened)
+    low, high = said.ends(tail, most_widened, (-1.0, 1.0))
     of_errors = quantile * abs(said.mean) / informed**2 * math.sqrt(spread)
     centre = said.mean / informed
     low = max(-1.0, centre - math.hypot((said.mean - low) / informed, of_errors))

@@ -10,7 +10,7 @@ from evaltape.judging.exam import MIDDLE, ExamPair, MutantMarks, Paper, Question
 from evaltape.judging.labels import Label, by_answer, second_pairs
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import Judged, misses
-from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind
+from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind, sign
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Judge
 from evaltape.text import counted, cut
@@ -114,8 +114,8 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
         missed = misses(found.mean, limit, higher)
         if kind == MIN_KAPPA and self.agreement is not None and self.agreement.kappa.value is None:
             missed = True
-        sign = ("<" if higher else ">") if missed else (">=" if higher else "<=")
-        line = f"{found.mean:.2f} {sign} {limit:g}: {self.judge.key} {name}: {self._counted(kind, name)}{_ends(found)}"
+        beside = f"{found.mean:.2f} {sign(missed, higher)} {limit:g}"
+        line = f"{beside}: {self.judge.key} {name}: {self._counted(kind, name)}{_ends(found)}"
         bound = Bound(kind, self.judge.suite, self.judge.key, name, limit)
         return Decision(bound, metric, FAILED if missed else PASSED, line, found, found.mean)
 

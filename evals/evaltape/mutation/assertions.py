@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from evaltape.scoring.against_scores import AgainstScores, Side, against_comparison
 from evaltape.scoring.bounds import AGAINST, GATE, SLICE_GATE, Bound, Scores, comparison_bounds, model_bounds
-from evaltape.scoring.paired_scores import PairedScores
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores, Side, against_comparison
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Suite
@@ -30,7 +29,7 @@ def assertions_of(slices: SliceScores, pairs: Iterable[PairedScores], suite: Sui
     """
     of_kind: dict[str, Callable[[ModelScores], Scores]] = {
         GATE: lambda scores: scores,
-        SLICE_GATE: lambda scores: SliceScores(scores, scores.slices, slices.smallest),
+        SLICE_GATE: lambda scores: SliceScores(scores, slices.smallest),
         AGAINST: lambda scores: _against(slices.scores, scores, suite),
     }
     own = [Assertion(bound, of_kind[bound.kind]) for bound in model_bounds(slices.model, suite)]

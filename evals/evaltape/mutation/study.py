@@ -53,7 +53,7 @@ def study(
     Left out, with the reason, is a bound that doesn't pass before any damage, and one on a metric that isn't computed from the
     text alone. Of judges' metrics `judged` have a verdict on every mutant, and `not_judged` say why they have not.
     """
-    decided = [(each, each.bound.decide(each.scores_of(undamaged))) for each in assertions]
+    decided = [(each, each.scores_of(undamaged).decide(each.bound)) for each in assertions]
     reasons = [_why_left_out(decision, not_judged or {}, judged) for _, decision in decided]
     kept = [pair for pair, reason in zip(decided, reasons, strict=True) if not reason]
     left_out = [LeftOut(each.bound, reason) for (each, _), reason in zip(decided, reasons, strict=True) if reason]
@@ -121,7 +121,7 @@ class _OperatorDraws:
 
     def _draw(self, assertion: Assertion, places: frozenset[int], known: dict[frozenset[int], Draw]) -> Draw:
         if places not in known:
-            decision = assertion.bound.decide(assertion.scores_of(self._damaged_scores(places)))
+            decision = assertion.scores_of(self._damaged_scores(places)).decide(assertion.bound)
             known[places] = Draw(decision.value, decision.fails)
         return known[places]
 

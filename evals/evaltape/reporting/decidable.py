@@ -9,9 +9,8 @@ from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import span_of
-from evaltape.scoring import power
 from evaltape.scoring.bounds import AGAINST, Bound, comparison_bounds, model_bounds
-from evaltape.scoring.paired import Difference
+from evaltape.scoring.paired import GUESSED_SD, GUESSED_TWO_VALUED_SD, POWER, Difference, pairs_needed, smallest_difference
 from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.scores import ModelScores
 from evaltape.text import counted
@@ -56,7 +55,7 @@ class Decidable(msgspec.Struct, frozen=True):
         if self.spread is None:
             return None
         per_cluster = self.spread.pairs_per_cluster
-        return power.smallest_difference(
+        return smallest_difference(
             self.spread.sd, self.samples, confidence=self.bound.confidence, pairs_per_cluster=per_cluster
         )
 
@@ -66,9 +65,7 @@ class Decidable(msgspec.Struct, frozen=True):
         if self.spread is None:
             return None
         per_cluster = self.spread.pairs_per_cluster
-        return power.pairs_needed(
-            self.spread.sd, self.bound.limit, confidence=self.bound.confidence, pairs_per_cluster=per_cluster
-        )
+        return pairs_needed(self.spread.sd, self.bound.limit, confidence=self.bound.confidence, pairs_per_cluster=per_cluster)
 
     @property
     def lines(self) -> Iterator[str]:
@@ -95,14 +92,14 @@ def decidable_lines(workspace: Workspace, models: Collection[str], other_side: O
     bounds = [*_of_comparisons(workspace, models), *_of_against(workspace, models, other_side)]
     if not bounds:
         return
-    yield f"What {counted(len(workspace.samples), 'sample')} can decide, in {power.POWER:.0%} of cases:"
+    yield f"What {counted(len(workspace.samples), 'sample')} can decide, in {POWER:.0%} of cases:"
     yield COLUMNS.format("", "spread of pairs", "decides", "bound", "needs")
     for bound in bounds:
         yield from bound.lines
     yield LEGEND
     if any(bound.spread is not None and bound.spread.source == GUESSED for bound in bounds):
-        two_valued = f"{power.GUESSED_TWO_VALUED_SD:g} of scores that are 0 or 1"
-        yield f"A spread is guessed where nothing is recorded: {power.GUESSED_SD:g} of the metric's range, {two_valued}."
+        two_valued = f"{GUESSED_TWO_VALUED_SD:g} of scores that are 0 or 1"
+        yield f"A spread is guessed where nothing is recorded: {GUESSED_SD:g} of the metric's range, {two_valued}."
     lacking = [bound.name for bound in bounds if bound.needed is not None and bound.needed > bound.samples]
     if lacking:
         yield f"Too few samples, so that it will mostly stay inconclusive: {', '.join(lacking)}."
@@ -138,7 +135,7 @@ def _decidable(workspace: Workspace, bounds: Iterable[Bound], spreads: Mapping[s
 
 def _guess(metric: Metric) -> Spread | None:
     span = span_of(metric.bounds)
-    guess = power.GUESSED_TWO_VALUED_SD if metric.is_two_valued else power.GUESSED_SD
+    guess = GUESSED_TWO_VALUED_SD if metric.is_two_valued else GUESSED_SD
     return None if span is None else Spread(guess * span, GUESSED)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from evaltape.against.history import Moment
 from evaltape.metrics.metric import Metric
-from evaltape.scoring.ends import interval_text
+from evaltape.scoring.bounds import interval_text
 from evaltape.scoring.scores import ModelScores
 from evaltape.text import counted, visible
 

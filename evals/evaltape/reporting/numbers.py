@@ -3,8 +3,7 @@
 from evaltape.metrics.scorers import decimals_apart
 from evaltape.metrics.scorers import misses as is_beyond
 from evaltape.reporting.facts import MetricFacts
-from evaltape.scoring.bounds import Decision
-from evaltape.scoring.ends import ends_of
+from evaltape.scoring.bounds import Decision, ends_of
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
 

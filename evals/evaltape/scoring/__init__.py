@@ -1,1 +1,1 @@
-"""What answers are worth: metrics, means, intervals and comparisons."""
+"""The scores of answers: means, intervals, comparisons, and the decisions on bounds."""

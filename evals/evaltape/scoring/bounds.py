@@ -1,6 +1,6 @@
 """The demands of a suite on its metrics: every assertion on scores is a `Bound`, and ends as a `Decision`.
 
-`bounds_of` lists all bounds of a suite. A bound is decided by the scores that it is about, in a single place for each kind:
+`bounds_of` lists all bounds of a suite. The scores that a bound is about decide it, in a single place for each kind:
 
 | kind | in the suite | decided by |
 | --- | --- | --- |
@@ -20,9 +20,11 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.scoring.paired import Difference
-from evaltape.scoring.statistics import Interval
+from evaltape.metrics.scorers import MOST_DECIMALS, misses
+from evaltape.scoring.paired import ROUNDING, Difference
+from evaltape.scoring.statistics import Interval, has_few
 from evaltape.suite.definition import Comparison, Model, Suite
+from evaltape.text import counted
 
 Kind = Literal["gate", "slice_gate", "min_gain", "max_drop", "against", "min_noticed", "max_alarms", "min_kappa"]
 Verdict = Literal["passed", "failed", "inconclusive", "not checked"]
@@ -40,25 +42,12 @@ AGAINST: Final = "against"
 MIN_NOTICED: Final = "min_noticed"
 MAX_ALARMS: Final = "max_alarms"
 MIN_KAPPA: Final = "min_kappa"
-ON_LEVELS = (GATE, SLICE_GATE, MIN_NOTICED, MAX_ALARMS, MIN_KAPPA)
-"""Kinds of bounds that aren't on a difference."""
-SUITE_KEYS: dict[Kind, str] = {
-    GATE: "gates",
-    SLICE_GATE: "slice_gates",
-    MIN_GAIN: MIN_GAIN,
-    MAX_DROP: MAX_DROP,
-    AGAINST: MAX_DROP,
-    MIN_NOTICED: MIN_NOTICED,
-    MAX_ALARMS: MAX_ALARMS,
-    MIN_KAPPA: MIN_KAPPA,
-}
-"""The key of the suite file that states each kind."""
 
 CONFIDENCE = 0.95
-"""One-sided, of `[against]`, and of a comparison that names no confidence."""
+"""The default, and that of `[against]`: the chance that a bound on a difference that passes is right."""
 PASSED_OTHERWISE = "a test on it passed, though the numbers don't"
 MANY = 100
-"""A comparison that takes so many times the samples there are isn't worth a number."""
+"""A comparison that takes this many times the present samples isn't worth a number."""
 
 BoundKey = tuple[Kind, str, str, str]
 """A bound by its kind, suite, subject and metric."""
@@ -82,21 +71,21 @@ class Bound(msgspec.Struct, frozen=True):
     metric: str
     """The metric; of a judge's exam the operator, or another part of it."""
     limit: float
-    """As the suite states it: the mean, or by how much it has to be better, or may be worse."""
+    """As the suite states it: the mean, or how much better it has to be, or how much worse it may be."""
     confidence: float = CONFIDENCE
-    """One-sided, of a bound on a difference."""
+    """That of a bound on a difference, for its deciding end alone."""
     inconclusive: str = "fail"
-    """What becomes of a test that the scores don't decide: `fail` or `skip`."""
+    """The outcome of a test that the scores don't decide: `fail` or `skip`."""
 
     @property
     def key(self) -> BoundKey:
-        """What names it in a session."""
+        """Its name in a session."""
         return self.kind, self.suite, self.subject, self.metric
 
     @property
     def suite_key(self) -> str:
         """The key of the suite file that states it: `gates`, `slice_gates`, `min_gain` or `max_drop`."""
-        return SUITE_KEYS[self.kind]
+        return {GATE: "gates", SLICE_GATE: "slice_gates", AGAINST: MAX_DROP}.get(self.kind, self.kind)
 
     @property
     def least_gain(self) -> float:
@@ -106,7 +95,7 @@ class Bound(msgspec.Struct, frozen=True):
     @property
     def is_paired(self) -> bool:
         """Whether it is a bound on a difference."""
-        return self.kind not in ON_LEVELS
+        return self.kind in (MIN_GAIN, MAX_DROP, AGAINST)
 
     @property
     def required(self) -> float:
@@ -115,7 +104,7 @@ class Bound(msgspec.Struct, frozen=True):
 
     @property
     def group(self) -> str:
-        """What it stands under in tables: `gates`, `slices`, the comparison's name, `against`."""
+        """Its heading in tables: `gates`, `slices`, the comparison's name, `against`."""
         return {GATE: "gates", SLICE_GATE: "slices", AGAINST: "against"}.get(self.kind, self.subject)
 
     @property
@@ -123,9 +112,9 @@ class Bound(msgspec.Struct, frozen=True):
         """As sentences name it within its model: `rougeL`, `slices rougeL`, `tuning-helps rougeL`, `against rougeL`."""
         return self.metric if self.kind == GATE else f"{self.group} {self.metric}"
 
-    def decide(self, scores: Scores) -> "Decision":
-        """Decide it on scores of its kind."""
-        return scores.decide(self)
+    def least_difference(self, higher_is_better: bool) -> float:
+        """Return the difference that a paired bound asks for: at least that if higher is better, else at most that."""
+        return self.least_gain if higher_is_better else -self.least_gain
 
 
 class Fragility(msgspec.Struct, frozen=True):
@@ -140,12 +129,12 @@ class Fragility(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What became of a bound. Its `str` is the line that a test asserts with, the number first."""
+    """A bound that was decided. Its `str` is the line that a test asserts with, the number first."""
 
     bound: Bound
     """The bound that was decided."""
     metric: Metric
-    """The metric that it is about."""
+    """The bound's metric."""
     verdict: Verdict
     """`passed`, `failed`, `inconclusive` or `not checked`."""
     line: str
@@ -155,16 +144,17 @@ class Decision(msgspec.Struct, frozen=True):
     value: float | None = None
     """The number that is held against the bound's `required`; None without scores."""
     reason: str = ""
-    """What the verdict rests on, where the numbers alone don't say it."""
+    """The grounds of the verdict, where the numbers alone don't say them."""
     notes: tuple[str, ...] = ()
     """Notes for the user beside it."""
     is_let_open: bool = False
-    """Whether the session's tests put up with an inconclusive bound that fails by the suite."""
+    """Whether a test of the session accepted an inconclusive bound that fails by the suite."""
     fragility: Fragility | None = None
-    """The fewest samples whose removal turns the verdict; None if few don't, and without a report or results to say it."""
+    """The fewest samples that turn the verdict by their removal; None if few don't, and without a report or results."""
 
     def __str__(self) -> str:
-        return "; ".join(part for part in (f"{self.line}{self._because}", *self.notes) if part)
+        because = f": {self.remark}" if self.remark else ""
+        return "; ".join(part for part in (f"{self.line}{because}", *self.notes) if part)
 
     def __repr__(self) -> str:
         return str(self)
@@ -176,12 +166,12 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def fails(self) -> bool:
-        """Whether a test that asserts it fails: also where the scores don't decide it, unless the suite lets it stay open."""
+        """Whether a test that asserts it fails: an open bound does, too, unless the suite says `inconclusive = "skip"`."""
         return self.verdict == FAILED or (self.verdict == INCONCLUSIVE and self.bound.inconclusive == "fail")
 
     @property
     def difference(self) -> Difference | None:
-        """The mean difference that it rests on; None for a bound on a mean, and without a pair."""
+        """The mean difference that decided it; None for a bound on a mean, and without a pair."""
         return self.estimate if isinstance(self.estimate, Difference) else None
 
     @property
@@ -191,12 +181,12 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def required_difference(self) -> float:
-        """The difference that a paired bound asks for: at least that if higher is better, else at most that."""
-        return self.bound.least_gain if self.metric.higher_is_better else -self.bound.least_gain
+        """`Bound.least_difference` by the metric."""
+        return self.bound.least_difference(self.metric.higher_is_better)
 
     @property
     def at_least(self) -> bool:
-        """Whether `required` is the least that passes; otherwise the most. Gains are always better when they are greater."""
+        """Whether `required` is the least that passes, as it is of every gain; otherwise the most."""
         return self.bound.is_paired or self.metric.higher_is_better
 
     @property
@@ -205,27 +195,23 @@ class Decision(msgspec.Struct, frozen=True):
         found = self.difference
         if self.verdict != INCONCLUSIVE or found is None:
             return ""
-        higher, least = self.metric.higher_is_better, self.required_difference
+        needed = found.pairs_to_settle(self.required_difference, self.metric.higher_is_better)
         smallest = found.smallest_decided()
-        decided = (
-            "" if smallest is None else f" ({found.samples:,} decide what is {smallest:.{self.metric.decimals}f} off the bound)"
-        )
-        return f"{so_many(found.pairs_to_settle(least, higher), found.samples)} would settle it{decided}"
+        settled = f"{so_many(needed, found.samples)} would settle it"
+        if smallest is None:
+            return settled
+        return f"{settled} ({found.samples:,} decide what is {smallest:.{self.metric.decimals}f} off the bound)"
 
     @property
     def remark(self) -> str:
-        """Why the scores don't decide it, or the grounds beside the numbers; and how many samples would settle it."""
+        """Why the scores don't decide it, or the grounds of the verdict; and how many samples would settle it."""
         return "; ".join(part for part in (self.reason, self.what_settles) if part)
-
-    @property
-    def _because(self) -> str:
-        return f": {self.remark}" if self.remark else ""
 
     def tested(self, outcome: bool | None) -> "Decision":
         """Return the decision with the outcome of the session's tests on the bound.
 
-        It passes only if both do. `outcome` is None for tests that were skipped. Where the numbers miss the bound and a test
-        passed, as a user's own test may, the bound was not checked.
+        It passes only if both do. `outcome` is None for skipped tests. A bound that the numbers miss and a user's own test
+        passed was not checked.
         """
         if outcome is False:
             return self if self.fails else msgspec.structs.replace(self, verdict=FAILED, reason="its test failed")
@@ -237,12 +223,17 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def untested(self) -> "Decision":
-        """The decision of a session that no test on the bound ran in."""
+        """The decision of a session without a test on the bound."""
         return self if self.verdict == NOT_CHECKED else msgspec.structs.replace(self, verdict=NOT_CHECKED, reason="")
 
 
+def sign(missed: bool, higher_is_better: bool) -> str:
+    """Return the sign between a value and the limit of its bound."""
+    return ("<" if higher_is_better else ">") if missed else (">=" if higher_is_better else "<=")
+
+
 def so_many(needed: int | None, samples: int) -> str:
-    """Return a number of samples, rounded so that nobody takes it for exact."""
+    """Return a number of samples in words, rounded to two digits."""
     if needed is None:
         return "no number of samples"
     if needed > MANY * samples:
@@ -286,7 +277,7 @@ def slice_gate(model: Model, metric: str) -> Bound:
 
 
 def drop(model: Model, max_drop: Mapping[str, float], metric: str) -> Bound:
-    """Return the bound on a model's mean beside that of its past."""
+    """Return the bound on how far a model's mean may lie under its past mean."""
     return Bound(AGAINST, model.suite, model.key, metric, max_drop[metric])
 
 
@@ -295,3 +286,37 @@ def compared(comparison: Comparison, metric: str) -> Bound:
     kind: Kind = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
     limit = comparison.min_gain[metric] if kind == MIN_GAIN else comparison.max_drop[metric]
     return Bound(kind, comparison.suite, comparison.name, metric, limit, comparison.confidence, comparison.inconclusive)
+
+
+# ---------------------------------------------------------------- intervals in words
+
+
+def ends_of(estimate: Interval | Difference, decimals: int, beside: float | None = None) -> str:
+    """Return both ends: `0.3511 to 0.4021`, of a difference with their signs.
+
+    Equal scores of a metric without limits give `4.4 or more`, or `unknown: 30 equal scores`. An end that differs from the
+    bound `beside` it has as many decimals as it takes to see that.
+    """
+    sign = "+z" if isinstance(estimate, Difference) else ""
+    low, high = (None if end is None else _shown(end, sign, decimals, beside) for end in (estimate.low, estimate.high))
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    if low is None and high is None:
+        return "unknown: one score" if estimate.samples == 1 else f"unknown: {estimate.samples:,} equal scores"
+    return f"{low} or more" if high is None else f"{high} or less"
+
+
+def interval_text(estimate: Interval | Difference, decimals: int, beside: float | None = None) -> str:
+    """Return `95% interval 0.3511 to 0.4021, 200 samples`, with the number of clusters if there are any."""
+    label = estimate.label if isinstance(estimate, Difference) else "95%"
+    few = ": few, so it is not exact" if has_few(estimate.clusters) else ""
+    clusters = "" if estimate.clusters is None else f", {counted(estimate.clusters, 'cluster')}{few}"
+    return f"{label} interval {ends_of(estimate, decimals, beside)}, {counted(estimate.samples, 'sample')}{clusters}"
+
+
+def _shown(end: float, sign: str, decimals: int, beside: float | None) -> str:
+    if beside is not None and abs(end - beside) > ROUNDING:
+        is_under = end < beside
+        while decimals < MOST_DECIMALS and not misses(round(end, decimals), round(beside, decimals), is_under):
+            decimals += 1
+    return f"{end:{sign}.{decimals}f}"

@@ -2,7 +2,7 @@
 
 A verdict that three of 200 samples carry says little, whether it passed or failed. Samples are removed singly, also where they
 form clusters, in the order in which they move the mean the fastest: the worst first to let it pass, the best first to let it
-fail. What is left is decided as ever, by `Bound.decide`.
+fail. The scores that are left decide the bound as ever.
 
 For a gate on a mean the number is exact: no other samples of that number move the mean as far. For an interval's end, a slice
 gate and a corrected mean it is an upper bound: fewer may do, as an end also moves with the spread of the samples that are left.
@@ -52,7 +52,7 @@ def _fewest(bound: Bound, scores: Removable, order: Sequence[str], verdicts: Col
     """Return how many of the first samples have to go for one of these verdicts; tried in steps that double, then halved."""
 
     def without(number: int) -> Verdict:
-        return bound.decide(scores.without(set(order[:number]))).verdict
+        return scores.without(set(order[:number])).decide(bound).verdict
 
     most = int(MOST_SHARE * len(order))
     too_few, enough = 0, min(1, most)
@@ -115,5 +115,4 @@ def _faults(scores: ModelScores, metric: str) -> list[str]:
 def _alone(column: str, value: str, scores: ModelScores, smallest: int) -> SliceScores:
     """Return a slice as if the suite had no other."""
     values = {column: {one.sample.id: value for one in scores.predictions}}
-    alone = replace(scores, slice_values=values)
-    return SliceScores(alone, alone.slices, smallest)
+    return SliceScores(replace(scores, slice_values=values), smallest)

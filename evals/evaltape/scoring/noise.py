@@ -1,18 +1,19 @@
 """Noise: how far a mean moves when the same model is asked the same samples again.
 
-A gate asserts on a fixed set of samples, so which samples were drawn doesn't move it: the 95% interval of the mean is about
-that, and it matters to what is claimed of other texts. What moves a gate from one recording to the next, though nothing
-has changed, is the model's own randomness. It is estimated per sample, where n samples asked N times give n(N-1) degrees
-of freedom, and not from the N means, which would give N-1:
+A gate asserts on a fixed set of samples. So the draw of the samples doesn't move it: the 95% interval of the mean is about
+this draw, and matters to claims about other texts. Between recordings of an unchanged model the model's own randomness moves
+a gate. It is estimated per sample, which gives n(N-1) degrees of freedom for n samples asked N times; the N means would give
+N-1:
 
     sd of a run's mean = sqrt(mean over samples of the variance between a sample's answers / number of samples)
 
-Samples differ in their noise (most answers of a model at a low temperature don't change at all), so the degrees of freedom
-that count are fewer; they are those of Welch and Satterthwaite. Answers are taken to be independent of each other, given
-the model. All repeats are asked in one session, so changes of a service from one day to the next are not in it.
+Samples differ in their noise (most answers of a model at a low temperature never change), so fewer degrees of freedom count,
+by Welch and Satterthwaite. Answers of a model are taken to be independent of each other. All repeats belong to a single
+session: a service's changes from day to day are left out.
 
-Where no repeat differed the estimate is 0, but answers may still differ now and then: for every rate of that which the repeats
-leave open, so many samples of a new recording change for the worse in at most 1 case of 100, and each loses at most all it has.
+If no repeat differed the estimate is 0, but answers may still differ now and then. The repeats leave some rates of change
+open; under each of these rates more than so many samples change for the worse in at most 1 recording of 100, and each of them
+loses at most its whole score.
 
 Source: F. E. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics Bulletin 2 (1946),
 110-114.
@@ -34,16 +35,16 @@ CHANCE_OF_DROP = 0.05
 LEAST_SAMPLES, LEAST_SHARE = 20, 0.5
 """Asked repeatedly, to judge a gate by: simulated, the suggested gate fails up to 8% of the time with 10 samples."""
 MOST_CHANGES = 40
-"""No more changes than these are looked at."""
+"""The most changes that are considered."""
 RATES_PER_CHANGE = 20
-"""How finely the average number of changes is tried."""
+"""Steps of the average number of changes that are tried."""
 ROUNDING = 1e-9
 LEAST_ALIKE_SAMPLES = 50
 """Asked repeatedly if every answer scored the same each time: 1 sample in 10 that varies is missed by 20 in 12% of cases."""
 
 
 class Noise(msgspec.Struct, frozen=True):
-    """The noise of one mean: that of all samples, estimated from those that were answered repeatedly."""
+    """The noise of the mean of all samples, estimated from the repeatedly answered samples."""
 
     runs: int
     """How often a sample was answered, at most."""
@@ -54,9 +55,9 @@ class Noise(msgspec.Struct, frozen=True):
     mean: float
     """Over all samples, of each its mean over all its answers."""
     sd: float
-    """The standard deviation of the mean of one run over all samples."""
+    """The standard deviation of a run's mean over all samples."""
     sd_of_next: float
-    """The standard deviation of a new run's mean around `mean`, which isn't exact either."""
+    """The standard deviation of a new run's mean around `mean`, which has an error itself."""
     freedom: float
     """The degrees of freedom of both standard deviations."""
     higher_is_better: bool = True
@@ -64,17 +65,17 @@ class Noise(msgspec.Struct, frozen=True):
     repeats: int = 0
     """How many answers beyond the first there are to all samples."""
     most_lost: float = 0.0
-    """The most that one sample can become worse by: to the metric's limit, or to the worst score seen."""
+    """The most that a sample can lose: down to the metric's limit, or to the worst score seen."""
 
     @property
     def is_enough(self) -> bool:
-        """Whether so many samples were asked repeatedly that a gate can be judged."""
+        """Whether enough samples were asked repeatedly to judge a gate."""
         least = LEAST_SAMPLES if self.sd > 0 else LEAST_ALIKE_SAMPLES
         return self.samples >= least and self.samples >= LEAST_SHARE * self.of
 
     @property
     def smallest_drop(self) -> float | None:
-        """The drop from one recording to the next that is more than noise, with 95% confidence; None if not enough."""
+        """The smallest drop between two recordings that is more than noise, with 95% confidence; None if not enough."""
         if not self.is_enough:
             return None
         if self.sd == 0:
@@ -91,7 +92,7 @@ class Noise(msgspec.Struct, frozen=True):
     def chance_to_fail(self, gate: float) -> float | None:
         """Return how likely a new recording of the unchanged model fails a gate, from 0 to 1; None if not enough.
 
-        Where no repeat varied that is the most that the repeats leave open.
+        Without a varying repeat it is the greatest chance that the repeats leave open.
         """
         if not self.is_enough:
             return None
@@ -101,7 +102,7 @@ class Noise(msgspec.Struct, frozen=True):
         return upper_tail(spare / self.sd_of_next, self.freedom)
 
     def holds_inside(self, gate: float) -> bool | None:
-        """Return whether chance decides on a gate: the unchanged model passes and fails it over once in 100 times.
+        """Return whether chance decides a gate: the unchanged model passes and fails it more than once in 100 recordings.
 
         None if not enough.
         """
@@ -113,7 +114,7 @@ class Noise(msgspec.Struct, frozen=True):
         return t_quantile(1 - ALARMS, self.freedom) * self.sd_of_next if self.sd > 0 else self._unseen_margin(ALARMS)
 
     def _unseen_margin(self, chance: float) -> float:
-        """Return how far a new mean may fall, but for `chance`, though no repeat varied."""
+        """Return how far a new mean may fall with probability `chance`, though no repeat varied."""
         changes = next(number for number in range(MOST_CHANGES) if self._unseen_chance(number) <= chance)
         return changes * self.most_lost / self.of
 
@@ -139,7 +140,7 @@ class Noise(msgspec.Struct, frozen=True):
 def noise_of(answers: Sequence[Sequence[float]], higher_is_better: bool = True, limits: Limits = UNLIMITED) -> Noise | None:
     """Return the noise in the scores of each sample's answers; None if no sample was answered twice.
 
-    `answers` holds every answered sample of the model, those answered once too: the mean is of all. `limits` are the metric's.
+    `answers` holds all answered samples of the model: samples with one answer count for the mean. `limits` are the metric's.
     """
     repeated = [scores for scores in answers if len(scores) > 1]
     if not repeated:

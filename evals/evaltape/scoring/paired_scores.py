@@ -1,22 +1,23 @@
-"""Two models on the samples that both answered."""
+"""Two models on the samples that both answered; and a model beside its own past: a comparison with itself."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import msgspec
 
 from evaltape.metrics.metric import Metric, plain_name
 from evaltape.scoring import bounds
-from evaltape.scoring.bounds import FAILED, Bound, Decision
-from evaltape.scoring.ends import interval_text
-from evaltape.scoring.paired import Difference, difference
+from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Bound, Decision, Verdict, interval_text
+from evaltape.scoring.paired import LEAST_PAIRS, Difference, difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, cluster_labels
-from evaltape.suite.definition import Comparison
+from evaltape.suite.definition import Comparison, Model
+from evaltape.suite.prompt import PromptChange
+from evaltape.text import counted, listed
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """One sample with two answers."""
+    """A sample with two answers."""
 
     before: Prediction
     """The baseline's, or that of the other side."""
@@ -52,12 +53,12 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """The samples that both answered, in the order of the baseline's."""
+        """The samples that both answered, in the baseline's order."""
         other = {prediction.sample.id: prediction for prediction in self.candidate.answered}
         return [Pair(mine, other[mine.sample.id]) for mine in self.baseline.answered if mine.sample.id in other]
 
     def scored(self, metric: str) -> list[Pair]:
-        """Return the pairs of which a metric has scored both."""
+        """Return the pairs with two scores by a metric."""
         metric = plain_name(metric, self.metrics)
         return [pair for pair in self.pairs if pair.change(metric) is not None]
 
@@ -77,17 +78,21 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             [pair.before.scores[metric] for pair in pairs],
             [pair.after.scores[metric] for pair in pairs],
             confidence=self.comparison.confidence,
-            clusters=cluster_labels(self.candidate.clusters, [pair.after for pair in pairs]),
+            clusters=self._clusters(pairs),
             limits=self.metrics[metric].bounds,
         )
 
     def _corrected(self, metric: str) -> tuple[Difference | None, str]:
-        """Return the difference of a judge's metric corrected for its errors, and a note on it."""
-        ground, plain = self.candidate.ground(metric), plain_name(metric, self.metrics)
+        """Return the difference of a judge's metric corrected for its errors, and a note on it; for other metrics nothing."""
+        if metric in self.metrics:
+            return None, ""
+        ground, pairs = self.candidate.ground(metric), self.scored(metric)
         assert ground is not None
-        pairs = self.scored(metric)
-        clusters = cluster_labels(self.candidate.clusters, [pair.after for pair in pairs])
-        return ground.difference(plain, pairs, self.comparison.confidence, clusters)
+        confidence, clusters = self.comparison.confidence, self._clusters(pairs)
+        return ground.difference(plain_name(metric, self.metrics), pairs, confidence, clusters)
+
+    def _clusters(self, pairs: Sequence[Pair]) -> list[str] | None:
+        return cluster_labels(self.candidate.clusters, [pair.after for pair in pairs])
 
     # ------------------------------------------------------------ bounds
 
@@ -96,17 +101,17 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return self.decide(bounds.compared(self.comparison, metric))
 
     def verdict(self, metric: str) -> str:
-        """Return `passed`, `failed` or `inconclusive`; `failed` if there is nothing to compare."""
+        """Return `passed`, `failed` or `inconclusive`; `failed` without a pair."""
         return self.decision(metric).verdict
 
     def decide(self, bound: Bound) -> Decision:
-        """Decide a bound on the difference: it passes once the whole interval reaches it."""
+        """Decide a bound on the difference: it passes if the whole interval reaches it."""
         metric, found, refusal = self.metrics[bound.metric], self._difference(bound.metric), self._refusal(bound.metric)
         if refusal:
             return Decision(bound, metric, FAILED, f"{FAILED}: {self._about(bound.metric)}: {refusal}", reason=refusal)
         if found is None:
             return self._without_pairs(bound)
-        least = bound.least_gain if metric.higher_is_better else -bound.least_gain
+        least = bound.least_difference(metric.higher_is_better)
         verdict, reason = found.decided(least, metric.higher_is_better)
         line = self._line(bound, found, verdict, least)
         notes = (*self._notes_of(bound.metric), *self.notes)
@@ -125,23 +130,18 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def _notes_of(self, metric: str) -> tuple[str, ...]:
         """Return the notes on a judge's metric."""
         ground = self.candidate.ground(metric)
-        corrected = self._corrected(metric)[1] if metric not in self.metrics else ""
-        return tuple(note for note in (corrected, ground.standing if ground else "") if note)
+        return tuple(note for note in (self._corrected(metric)[1], ground.standing if ground else "") if note)
 
     def _without_pairs(self, bound: Bound) -> Decision:
-        unanswered = next((side for side in (self.baseline, self.candidate) if side.failures), None)
-        why = f". {unanswered.failed_in_short}" if unanswered else ""
-        if bound.metric not in self.metrics and self.scored(bound.metric):
-            reason = self._corrected(bound.metric)[1]
-            return Decision(bound, self.metrics[bound.metric], FAILED, f"{FAILED}: {self._about(bound.metric)}: {reason}")
-        line = f"0 samples answered by both: {self._about(bound.metric)}{why}"
+        about, reason = self._about(bound.metric), self._corrected(bound.metric)[1] if self.scored(bound.metric) else ""
+        unanswered = next((f". {side.failed_in_short}" for side in (self.baseline, self.candidate) if side.failures), "")
+        line = f"{FAILED}: {about}: {reason}" if reason else f"0 samples answered by both: {about}{unanswered}"
         return Decision(bound, self.metrics[bound.metric], FAILED, line)
 
     def _line(self, bound: Bound, found: Difference, verdict: str, least: float | None = None) -> str:
-        metric = self.metrics[bound.metric]
-        interval = interval_text(found, metric.decimals, least)
-        limit = f"{bound.suite_key} {bound.limit:g}"
-        return f"{found.mean:+z.{metric.decimals}f} {verdict}: {self._about(bound.metric)} ({interval}), {limit}"
+        decimals, limit = self.metrics[bound.metric].decimals, f"{bound.suite_key} {bound.limit:g}"
+        interval = interval_text(found, decimals, least)
+        return f"{found.mean:+z.{decimals}f} {verdict}: {self._about(bound.metric)} ({interval}), {limit}"
 
     def _about(self, metric: str) -> str:
         asked = self.comparison
@@ -154,7 +154,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @property
     def ways(self) -> str:
-        """That the answers of the two sides came in different ways; empty if they didn't."""
+        """A note that the answers of both sides came in different ways; empty if they came in the same way."""
         before, after = _ways(self.baseline), _ways(self.candidate)
         if not before or not after or before == after:
             return ""
@@ -173,7 +173,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
 
 CAME = {"": "live calls", "batch": "the Batch API", "answers-from": "another engine's files"}
-"""What messages call the ways that answers come."""
+"""The ways that answers come, as messages name them."""
 
 
 def _ways(scores: ModelScores) -> list[str]:
@@ -184,6 +184,164 @@ def _ways(scores: ModelScores) -> list[str]:
 
 
 def _deciding_end(bound: Bound, metric: Metric, found: Difference) -> float | None:
-    """Return the end that has to reach the bound, as a gain: the lower end, or where it may stay open the upper."""
+    """Return the end that has to reach the bound, as a gain: the lower end; the upper end of a bound that may stay open."""
     gain = found if metric.higher_is_better else found.mirrored()
     return gain.low if bound.inconclusive == "fail" else gain.high
+
+
+UNCHANGED = "nothing changed"
+NAMED = 3
+"""How many samples a message names."""
+
+
+class Side(msgspec.Struct, frozen=True):
+    """Where a model's past was read."""
+
+    ref: str
+    """The git ref or the folder, as it was given."""
+    commit: str | None = None
+    """The commit that was read; None for a folder."""
+    title: str = ""
+    """Its name in messages: `main (merge base 1a2b3c4d5e of 2026-11-24)`."""
+
+
+class SampleChanges(msgspec.Struct, frozen=True):
+    """The samples that can't be compared, by id."""
+
+    added: Sequence[str] = ()
+    """Only today."""
+    dropped: Sequence[str] = ()
+    """Only on the other side."""
+    changed: Sequence[str] = ()
+    """On both, with another input or other references."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.dropped or self.changed)
+
+    @property
+    def in_short(self) -> str:
+        """How many were added, dropped and changed, the first of them by their ids; empty without changes."""
+        kinds = {"added": self.added, "dropped": self.dropped, "changed": self.changed}
+        return "; ".join(f"{counted(len(ids), 'sample')} {kind} ({listed(ids, NAMED)})" for kind, ids in kinds.items() if ids)
+
+
+class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
+    """A model beside its own past: the baseline is the recording on the other side, scored by today's metrics.
+
+    Both sides hold the samples that have the same input and references on both.
+    """
+
+    max_drop: Mapping[str, float]
+    """The suite's bounds; empty without `[against]`."""
+    side: Side
+    """The other side: the git ref or the folder."""
+    samples: SampleChanges = SampleChanges()
+    """The samples that were `added`, `dropped` or `changed`, by id."""
+    request: str = ""
+    """How today's request differs from the recorded one; empty if it doesn't, and for answers from a file."""
+    prompt: PromptChange | None = None
+    """Both prompts of a sample, if the prompt changed."""
+    not_compared: str = ""
+    """Why nothing is compared; empty if something is."""
+
+    def __repr__(self) -> str:
+        return f"<{self.model.key} against {self.side.ref}>"
+
+    @property
+    def model(self) -> Model:
+        """The model under test."""
+        return self.candidate.model
+
+    @cached_property
+    def is_the_same(self) -> bool:
+        """Whether every sample of both sides was asked and answered as it is today."""
+        past = {one.sample.id: one for one in self.baseline.predictions}
+        both = [(past[one.sample.id], one) for one in self.candidate.predictions if one.sample.id in past]
+        return (
+            bool(both) and not self.request and all(was.text == is_.text and was.answered == is_.answered for was, is_ in both)
+        )
+
+    @property
+    def unchanged(self) -> str:
+        """A note that nothing changed, and in which samples; empty if something did."""
+        if not self.is_the_same:
+            return ""
+        common = f" in the {counted(len(self.candidate.predictions), 'sample')} in common" if self.samples else ""
+        return f"{UNCHANGED}{common}"
+
+    def _is_the_same(self, metric: str) -> bool:
+        """Whether the model is the same by a metric, too: the call may differ where the answers are equal."""
+        plain = plain_name(metric, self.metrics)
+        return self.is_the_same and all(pair.change(plain) == 0 for pair in self.scored(plain))
+
+    def _difference(self, metric: str) -> Difference | None:
+        found = PairedScores._difference(self, metric)
+        # Equal answers differ by exactly 0: there is no doubt that an interval could show.
+        return found and (msgspec.structs.replace(found, low=0.0, high=0.0) if self._is_the_same(metric) else found)
+
+    # ------------------------------------------------------------ bounds
+
+    def decision(self, metric: str) -> Decision:
+        """Decide the bound of `[against]` on a metric. Raises `KeyError` if it sets no bound."""
+        return self.decide(bounds.drop(self.model, self.max_drop, metric))
+
+    def verdict(self, metric: str) -> str:
+        """Return `passed`, `failed`, `inconclusive`, or `not checked` without a bound or anything to compare."""
+        return self.decision(metric).verdict if metric in self.max_drop else NOT_CHECKED
+
+    def decide(self, bound: Bound) -> Decision:
+        """Decide a bound on the drop: equal answers pass, however few; too few samples in common decide nothing."""
+        metric = self.metrics[bound.metric]
+        found = self._difference(bound.metric)
+        not_checked = self.not_compared or self._why_not(bound.metric)
+        if not_checked or found is None:
+            verdict: Verdict = NOT_CHECKED if not_checked else FAILED
+            reason = not_checked or f"no sample is scored by {bound.metric} on both sides"
+            return Decision(bound, metric, verdict, f"{verdict}: {self._about(bound.metric)}", found, None, reason)
+        if self._is_the_same(bound.metric) and self._are_most_in_common and not self._refusal(bound.metric):
+            line = self._line(bound, found, PASSED)
+            return Decision(bound, metric, PASSED, line, found, 0.0, self.unchanged, self.notes)
+        return PairedScores.decide(self, bound)
+
+    def _why_not(self, metric: str) -> str:
+        """Return why a metric can't be compared; empty if it can."""
+        common = len(self.candidate.predictions)
+        if self.samples and common < LEAST_PAIRS:
+            return f"{counted(common, 'sample')} in common: it takes {LEAST_PAIRS} to compare. {self.samples.in_short}"
+        metric = plain_name(metric, self.metrics)
+        if not any(metric in one.scores for one in self.baseline.predictions):
+            return f"no answer at {self.side.ref} is scored by {metric}"
+        lacking = self.candidate.unscored(metric)
+        if self.metrics[metric].is_of_call and lacking and not self.candidate.scored(metric):
+            return f"no answer of today is scored by {metric}: {lacking[0].unscored.get(metric, 'it is not recorded')}"
+        return ""
+
+    @property
+    def _are_most_in_common(self) -> bool:
+        """Whether at least half of the samples of either side are in common."""
+        common, changes = len(self.candidate.predictions), self.samples
+        return common >= len(changes.changed) + max(len(changes.added), len(changes.dropped))
+
+    def _about(self, metric: str) -> str:
+        return f"{self.model.key} {metric} against {self.side.title}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user beside the numbers: another request, answers that were lost, other samples."""
+        past = {one.sample.id: one.answered for one in self.baseline.predictions}
+        today = {one.sample.id: one.answered for one in self.candidate.predictions}
+        lost = [sample for sample, answered in today.items() if past.get(sample) and not answered]
+        gained = [sample for sample, answered in today.items() if answered and past.get(sample) is False]
+        notes = (
+            f"recorded with {self.request}" if self.request else "",
+            self.ways,
+            f"{counted(len(lost), 'sample')} answered then and not now ({listed(lost, NAMED)})" if lost else "",
+            f"{counted(len(gained), 'sample')} answered now and not then ({listed(gained, NAMED)})" if gained else "",
+            self.samples.in_short,
+        )
+        return tuple(note for note in notes if note)
+
+
+def against_comparison(model: Model, side: Side) -> Comparison:
+    """Return the comparison of a model with its own past."""
+    return Comparison(name="against", suite=model.suite, baseline=side.ref, candidate=model.key, confidence=CONFIDENCE)

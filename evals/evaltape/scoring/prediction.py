@@ -1,6 +1,6 @@
-"""A prediction: a model's answer to a sample, with its scores."""
+"""A prediction: a model's answer to a sample, with its scores; and the days on which a model's answers were recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,15 +17,15 @@ class Prediction(msgspec.Struct, frozen=True):
     model: Model
     """The model under test."""
     sample: Sample
-    """What it was asked: id, input, references and columns."""
+    """The sample: id, input, references and columns."""
     answer: Answer
-    """What it said, as it was recorded."""
+    """The recorded answer."""
     scores: Mapping[str, float] = {}
     """The score of each metric that could score the answer; empty for a failed sample."""
     unscored: Mapping[str, str] = {}
     """By metric the reason why it could not score the answer."""
     unread: tuple[str, ...] = ()
-    """The metrics of them with an unreadable verdict of their judge."""
+    """The unscored metrics with an unreadable verdict of their judge."""
 
     def __repr__(self) -> str:
         return f"<prediction of {self.model.key} for {self.sample.id}>"
@@ -64,9 +64,8 @@ class Prediction(msgspec.Struct, frozen=True):
 def read_completion(body: Any) -> Answer:
     """Return the answer in a chat completion's JSON.
 
-    A refusal, a filtered or an empty text is a failure with its reason; a text cut at the length limit is a text. Token
-    counts that can't be true are as if the API had told none (0), so that no answer is lost for them. Raises `ValueError`
-    for JSON that isn't a chat completion.
+    A refusal, a filtered or an empty text is a failure with its reason; a text cut at the length limit is a text. Impossible
+    token counts become 0, so that no answer is lost for them. Raises `ValueError` for JSON that isn't a chat completion.
     """
     try:
         choice = body["choices"][0]
@@ -89,7 +88,7 @@ def read_refused_prompt(body: Any) -> Answer:
 
 
 def _text(content: Any) -> str:
-    """Return a message's text: content may be a text, or a list of parts, of which those of text count."""
+    """Return a message's text: content is a text, or a list of parts, of which the texts count."""
     if isinstance(content, list):
         parts = [part if isinstance(part, str) else part.get("text", "") for part in content if _is_text(part)]
         content = "".join(parts)
@@ -115,3 +114,43 @@ def _failure(text: str, refusal: str | None, reason: Any) -> Failure | None:
     else:
         why = f" (finish_reason {cut(str(reason), 100)})"
     return Failure("empty", f"the answer is empty{why}", cause="the answer is empty")
+
+
+class ServedVersion(msgspec.Struct, frozen=True):
+    """A model that an API says it served, and when."""
+
+    name: str
+    """The answers' `model`."""
+    answers: int
+    """How many answers it gave."""
+    first: str | None
+    """The day of the first of them, as `2026-11-24`; None if their recordings don't say."""
+    last: str | None
+    """The day of the last."""
+
+
+class RecordingDates(msgspec.Struct, frozen=True):
+    """The time of a model's recorded calls."""
+
+    first: str | None
+    """The day of the first call, as `2026-11-24`; None if no recording says."""
+    last: str | None
+    """The day of the last call."""
+    versions: tuple[ServedVersion, ...]
+    """The models that were served, in the order of time; several if it changed midway, and the mean then mixes models."""
+
+
+def recording_dates(predictions: Iterable[Prediction]) -> RecordingDates:
+    """Return when the recorded calls of some predictions were made, and the served models."""
+    recorded = list(predictions)
+    names = dict.fromkeys(one.answer.served for one in recorded if one.answer.served)
+    by_name = [(name, [one for one in recorded if one.answer.served == name]) for name in names]
+    versions = [ServedVersion(name, len(answers), *_ends(answers)) for name, answers in by_name]
+    # By their first day, unknown days last; sorting keeps the order of the samples.
+    versions.sort(key=lambda version: (version.first is None, version.first or "", version.last or ""))
+    return RecordingDates(*_ends(recorded), tuple(versions))
+
+
+def _ends(predictions: list[Prediction]) -> tuple[str | None, str | None]:
+    days = sorted(one.answer.recorded for one in predictions if one.answer.recorded is not None)
+    return (days[0], days[-1]) if days else (None, None)

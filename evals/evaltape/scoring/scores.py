@@ -1,24 +1,53 @@
-"""The scores of a model: all its predictions, and the numbers that gates, snapshots and comparisons take from them."""
+"""The scores of a model: all its predictions, and the numbers in them that gates, snapshots and comparisons take."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from evaltape.metrics.metric import Metric, plain_name
 from evaltape.metrics.scorers import decimals_apart, misses
 from evaltape.names import nearest
-from evaltape.scoring import bounds, statistics
-from evaltape.scoring.bounds import FAILED, PASSED, Bound, Decision
-from evaltape.scoring.ends import interval_text
-from evaltape.scoring.grounds import Ground
+from evaltape.scoring import bounds
+from evaltape.scoring.bounds import FAILED, PASSED, Bound, Decision, interval_text, sign
+from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval, interval
 from evaltape.suite.definition import Model
 
+if TYPE_CHECKING:
+    from evaltape.scoring.paired_scores import Pair
+    from evaltape.scoring.prediction import Prediction
+
+
 NAMED = 3
 """How many failed samples a message names."""
+
+
+class Ground(Protocol):
+    """The grounds of bounds on a judge's metric: whether to rely on the judge, and means corrected for its errors."""
+
+    @property
+    def refusal(self) -> str:
+        """Why no bound may rest on it; empty if a bound may."""
+
+    @property
+    def standing(self) -> str:
+        """The remark beside its numbers; empty for a judge that passed its exam."""
+
+    def mean(
+        self, metric: str, predictions: "Sequence[Prediction]", clusters: Sequence[str] | None
+    ) -> tuple[Interval | None, str]:
+        """Return the mean of a metric's scores corrected for the judge's errors, and a note on it.
+
+        Without an interval the note says why it can't be corrected.
+        """
+
+    def difference(
+        self, metric: str, pairs: "Sequence[Pair]", confidence: float, clusters: Sequence[str] | None
+    ) -> tuple[Difference | None, str]:
+        """Return the mean difference of pairs, second less first, corrected likewise."""
 
 
 class ModelScores(msgspec.Struct, frozen=True, dict=True):
@@ -87,21 +116,17 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return [prediction.scores[metric] for prediction in self.scored(metric)]
 
     def mean(self, metric: str) -> float:
-        """Return the plain mean over scored samples, or a judge's corrected mean; `nan`, which passes no gate, for none."""
-        if metric in self.corrected:
-            found, _ = self.corrected[metric]
-            return float("nan") if found is None else found.mean
-        column = self.column(metric)
-        return statistics.mean(column) if column else float("nan")
+        """Return the plain mean over scored samples, or a judge's corrected mean; without a score `nan`: it passes no gate."""
+        found, _ = self._estimate(metric)
+        return float("nan") if found is None else found.mean
 
-    def interval(self, metric: str) -> Interval | None:
-        """Return a metric's mean with its 95% interval; None if no sample was scored."""
+    def interval(self, metric: str, confidence: float = 0.95) -> Interval | None:
+        """Return a metric's mean with its two-sided interval, by default of 95%; None if no sample was scored."""
         predictions = self.scored(metric)
         if not predictions:
             return None
-        column = [prediction.scores[metric] for prediction in predictions]
         labels = cluster_labels(self.clusters, predictions)
-        return interval(column, clusters=labels, limits=self.metrics[metric].bounds)
+        return interval(self.column(metric), confidence=confidence, clusters=labels, limits=self.metrics[metric].bounds)
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
@@ -134,9 +159,9 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def accepted(self) -> dict[str, float | int]:
-        """What the snapshot holds: exact means, and how many samples failed or were cut short.
+        """The values of the snapshot: exact means, and how many samples failed or were cut short.
 
-        A metric that scored nothing is left out, and a metric that could not score some samples says how many.
+        A metric without any score is left out; a metric without some of its scores says how many it lacks.
         """
         counts = {"samples": len(self.predictions), "failed": len(self.failures), "truncated": self.truncated}
         unscored = {f"{metric} unscored": len(lacking) for metric in self.metrics if (lacking := self.unscored(metric))}
@@ -163,7 +188,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return self.decide(bounds.gate(self.model, metric))
 
     def decide(self, bound: Bound) -> Decision:
-        """Decide a gate: nothing passes it but a mean of all samples that had to be scored."""
+        """Decide a gate: only a mean of all samples that had to be scored passes it."""
         metric, name = self.metrics[bound.metric], bound.metric
         estimate, note = self._estimate(name)
         about = f"{self.model.key} {name}"
@@ -175,18 +200,15 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         higher = metric.higher_is_better
         missed = misses(estimate.mean, bound.limit, higher)
         digits = decimals_apart(estimate.mean, bound.limit, metric.decimals, higher)
-        sign, verb = (("<", "under") if higher else (">", "over")) if missed else (">=" if higher else "<=", "holds")
-        ends = interval_text(estimate, metric.decimals)
-        line = f"{estimate.mean:.{digits}f} {sign} {bound.limit:g}: {about}: mean {verb} its gate ({ends})"
-        notes = tuple(text for text in (note, self._standing(name)) if text)
+        verb = ("under" if higher else "over") if missed else "holds"
+        beside = f"{estimate.mean:.{digits}f} {sign(missed, higher)} {bound.limit:g}"
+        line = f"{beside}: {about}: mean {verb} its gate ({interval_text(estimate, metric.decimals)})"
+        ground = self.ground(name)
+        notes = tuple(text for text in (note, ground.standing if ground else "") if text)
         return Decision(bound, metric, FAILED if missed else PASSED, line, estimate, estimate.mean, notes=notes)
 
     def _estimate(self, metric: str) -> tuple[Interval | None, str]:
         return self.corrected[metric] if metric in self.corrected else (self.interval(metric), "")
-
-    def _standing(self, metric: str) -> str:
-        ground = self.ground(metric)
-        return ground.standing if ground else ""
 
     # ------------------------------------------------------------ messages
 
@@ -200,13 +222,13 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return self._unscored_in_short(metric) if self._too_many_unscored(metric) else ""
 
     def _too_many_unscored(self, metric: str) -> bool:
-        """Whether a metric lacks scores. An unreadable verdict counts as a failed sample; other scores have to be there."""
+        """Whether a metric lacks scores. An unreadable verdict counts as a failed sample; other scores have to exist."""
         lacking = self.unscored(metric)
         is_unread = all(metric in each.unread for each in lacking)
         return bool(lacking) and not (is_unread and len(self.failures) + len(lacking) <= self.model.allow_failed)
 
     def counted_out(self, metric: str) -> str:
-        """Return the same in a few words."""
+        """Return why no bound can pass, in a few words; empty if a bound can."""
         ground, metric = self.ground(metric), plain_name(metric, self.metrics)
         why = [f"{len(self.failures)} of {len(self.predictions)} samples failed"] if self._too_many_failed else []
         why += [ground.standing] if ground is not None and ground.refusal else []
@@ -221,8 +243,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     @property
     def failed_in_short(self) -> str:
         """The failed samples in a line: how many, how many are allowed, and the first with their reasons."""
-        failed = [(one.sample.id, one.answer.failure) for one in self.failures]
-        reasons = {sample: failure.in_short for sample, failure in failed if failure is not None}
+        reasons = {one.sample.id: one.answer.failure.in_short for one in self.failures if one.answer.failure}
         counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
         return f"{counts}: {self.model.key}: {_named(reasons)}"
 
@@ -238,6 +259,6 @@ def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Pre
 
 
 def _named(reasons: Mapping[str, str]) -> str:
-    """Name the first samples with their reasons, and say how many more there are."""
+    """Return the first samples with their reasons, and how many more there are."""
     named = "; ".join(f"{sample}: {reason}" for sample, reason in list(reasons.items())[:NAMED])
     return named + (f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else "")

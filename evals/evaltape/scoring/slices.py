@@ -5,17 +5,15 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.scorers import misses
-from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
-from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Bound, Decision, Verdict
-from evaltape.scoring.ends import ends_of
+from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Bound, Decision, Verdict, ends_of
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.text import counted
 
 
 class SliceDecision(msgspec.Struct, frozen=True):
-    """One slice beside its gate."""
+    """A slice beside its gate."""
 
     column: str
     value: str
@@ -32,8 +30,6 @@ class SliceScores(msgspec.Struct, frozen=True):
 
     scores: ModelScores
     """Of all samples."""
-    columns: Mapping[str, Mapping[str, ModelScores]]
-    """Per column, per value in the order of the samples, the scores of the samples that have it."""
     smallest: int
     """A slice of fewer samples is shown, not gated."""
 
@@ -45,6 +41,11 @@ class SliceScores(msgspec.Struct, frozen=True):
         """The model under test."""
         return self.scores.model
 
+    @property
+    def columns(self) -> Mapping[str, Mapping[str, ModelScores]]:
+        """By slice column, by value in the order of the samples, the scores of the samples that have it."""
+        return self.scores.slices
+
     def __iter__(self) -> Iterator[tuple[str, str, ModelScores]]:
         """Yield each slice as column, value and scores."""
         for column, values in self.columns.items():
@@ -52,7 +53,7 @@ class SliceScores(msgspec.Struct, frozen=True):
                 yield column, value, scores
 
     def is_gated(self, scores: ModelScores) -> bool:
-        """Return whether a slice is large enough for a gate: smaller ones have intervals that say next to nothing."""
+        """Return whether a slice is large enough for a gate: the interval of a smaller slice says next to nothing."""
         return len(scores.predictions) >= self.smallest
 
     def decision(self, metric: str) -> Decision:
@@ -78,8 +79,7 @@ class SliceScores(msgspec.Struct, frozen=True):
 
     def without(self, samples: Collection[str]) -> "SliceScores":
         """Return the slices without the samples of some ids."""
-        scores = self.scores.without(samples)
-        return SliceScores(scores, scores.slices, self.smallest)
+        return SliceScores(self.scores.without(samples), self.smallest)
 
     def decided(self, bound: Bound) -> list[SliceDecision]:
         """Return each slice that is large enough beside the gate."""
@@ -119,15 +119,3 @@ def _worst(ends: list[float | None], higher_is_better: bool) -> float | None:
     if len(known) < len(ends):
         return None
     return min(known) if higher_is_better else max(known)
-
-
-def slice_scores(scores: ModelScores, samples: Mapping[str, Sample], columns: tuple[str, ...], smallest: int) -> SliceScores:
-    """Return the scores of a model by the values of some columns; `samples` by id."""
-    sliced = msgspec.structs.replace(scores, slice_values=slice_values(samples, columns))
-    return SliceScores(sliced, sliced.slices, smallest)
-
-
-def slice_values(samples: Mapping[str, Sample], columns: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Return by column the value of each sample that has a value; `samples` by id."""
-    found = {column: {key: sample.slice_of(column) for key, sample in samples.items()} for column in columns}
-    return {column: {key: value for key, value in values.items() if value is not None} for column, values in found.items()}

@@ -10,7 +10,7 @@ from statistics import NormalDist
 LEAST_FREEDOM = 0.05
 """Under so few degrees of freedom quantiles are taken to be infinite: that of 97.5% is over 10 to the 25th already."""
 NORMAL_FROM = 1e6
-"""Degrees of freedom from which t is taken to be normal: the quantiles differ by less than one part in 100,000."""
+"""Degrees of freedom from which t is taken to be normal: the quantiles differ by less than 0.001%."""
 MOST_STEPS = 500
 TINY = 1e-300
 
