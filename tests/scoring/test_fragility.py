@@ -20,7 +20,7 @@ GOOD = [0.9, 0.8, 0.7, 0.6]
 
 def turned(kind: Any, limit: float, found: Removable, metric: str = "score") -> tuple[str, Fragility | None]:
     """A bound's verdict, and how fragile it is."""
-    decision = Bound(kind, "chats", "small", metric, limit).decide(found)
+    decision = found.decide(Bound(kind, "chats", "small", metric, limit))
     return decision.verdict, fragility(decision, found)
 
 

@@ -79,7 +79,7 @@ AnswerRules = tuple[AnswerRule, ...]
 
 
 class MetricSpec(msgspec.Struct, frozen=True):
-    """One metric as the suite asks for it; `scoring.metrics` builds it, and checks options that depend on the metric."""
+    """One metric as the suite asks for it; `metrics` builds it, and checks options that depend on the metric."""
 
     name: str
     """The key under `[metrics]`: how gates, tests and results call it."""
