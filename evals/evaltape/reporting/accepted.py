@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from evaltape.reporting.tables import aligned
 from evaltape.text import counted
 
 Changes = Mapping[str, tuple[float | None, float | None]]
@@ -30,7 +31,7 @@ def difference_lines(model: str, different: Changes, exists: bool, command: str,
         yield f"0 scores of {model} are accepted yet. Accept: {command}"
     shown = list(different.items())[:MOST_ROWS]
     rows = [(name, *cells(before, now, decimals.get(name, FEW_DECIMALS))) for name, (before, now) in shown]
-    yield from _aligned([("", "accepted", "now", "change"), *rows])
+    yield from aligned([("", "accepted", "now", "change"), *rows], "<>>>")
     if len(different) > MOST_ROWS:
         yield f"  and {len(different) - MOST_ROWS} more"
 
@@ -48,10 +49,3 @@ def cells(before: float | None, now: float | None, decimals: int) -> tuple[str, 
 
 def _number(value: float, decimals: int) -> str:
     return str(value) if isinstance(value, int) else f"{value:.{decimals}f}"
-
-
-def _aligned(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:
-    widths = [max(len(row[place]) for row in rows) for place in range(4)]
-    for name, *numbers in rows:
-        columns = (f"  {text:>{width}}" for text, width in zip(numbers, widths[1:], strict=True))
-        yield f"  {name:<{widths[0]}}{''.join(columns)}"

@@ -9,6 +9,7 @@ from evaltape.against.other_side import OtherSide
 from evaltape.against.recorded import scores_recorded
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import span_of
+from evaltape.reporting.tables import aligned
 from evaltape.scoring.bounds import AGAINST, Bound, comparison_bounds, model_bounds
 from evaltape.scoring.paired import GUESSED_SD, GUESSED_TWO_VALUED_SD, POWER, Difference, pairs_needed, smallest_difference
 from evaltape.scoring.paired_scores import PairedScores
@@ -16,8 +17,8 @@ from evaltape.scoring.scores import ModelScores
 from evaltape.text import counted
 from evaltape.workspace import Workspace
 
-NAME = 30
-COLUMNS = f"  {{:<{NAME}}}{{:<17}}{{:<9}}{{:<15}}{{:>7}}"
+TITLES = ("", "spread of pairs", "decides", "bound", "needs")
+SIDES, LEAST_WIDTHS, LONGEST_NAME = "<<<<>", (28, 15, 7, 13, 7), 28
 RECORDED, GUESSED = "recorded", "guessed"
 LEGEND = (
     "decides: how far off its bound a true difference has to be. needs: the samples that decide a max_drop if nothing "
@@ -46,7 +47,7 @@ class Decidable(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
+        """Its name in the table."""
         return f"{self.bound.subject} {self.bound.metric}{' (against)' if self.bound.kind == AGAINST else ''}"
 
     @property
@@ -54,32 +55,26 @@ class Decidable(msgspec.Struct, frozen=True):
         """How far off the bound a true difference has to be; None if that can't be said, or nothing is decided."""
         if self.spread is None:
             return None
-        per_cluster = self.spread.pairs_per_cluster
-        return smallest_difference(
-            self.spread.sd, self.samples, confidence=self.bound.confidence, pairs_per_cluster=per_cluster
-        )
+        sd, per_cluster = self.spread.sd, self.spread.pairs_per_cluster
+        return smallest_difference(sd, self.samples, confidence=self.bound.confidence, pairs_per_cluster=per_cluster)
 
     @property
     def needed(self) -> int | None:
         """How many samples decide a max_drop if nothing changes, and a min_gain if twice that is gained."""
         if self.spread is None:
             return None
-        per_cluster = self.spread.pairs_per_cluster
-        return pairs_needed(self.spread.sd, self.bound.limit, confidence=self.bound.confidence, pairs_per_cluster=per_cluster)
+        sd, per_cluster = self.spread.sd, self.spread.pairs_per_cluster
+        return pairs_needed(sd, self.bound.limit, confidence=self.bound.confidence, pairs_per_cluster=per_cluster)
 
     @property
-    def lines(self) -> Iterator[str]:
-        """The line of the table; two if the name is long."""
-        is_long = len(self.name) >= NAME
-        if is_long:
-            yield f"  {self.name}"
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
         decimals = self.metric.decimals
         spread = "unknown" if self.spread is None else f"{self.spread.sd:.{decimals}f} {self.spread.source}"
         nothing = "-" if self.spread is None else "nothing"
         smallest = nothing if self.smallest is None else f"{self.smallest:.{decimals}f}"
         needed = "-" if self.needed is None else f"{self.needed:,}"
-        bound = f"{self.bound.suite_key} {self.bound.limit:g}"
-        yield COLUMNS.format("" if is_long else self.name, spread, smallest, bound, needed).rstrip()
+        return self.name, spread, smallest, f"{self.bound.suite_key} {self.bound.limit:g}", needed
 
 
 def decidable_lines(workspace: Workspace, models: Collection[str], other_side: OtherSide | None) -> Iterator[str]:
@@ -93,9 +88,7 @@ def decidable_lines(workspace: Workspace, models: Collection[str], other_side: O
     if not bounds:
         return
     yield f"What {counted(len(workspace.samples), 'sample')} can decide, in {POWER:.0%} of cases:"
-    yield COLUMNS.format("", "spread of pairs", "decides", "bound", "needs")
-    for bound in bounds:
-        yield from bound.lines
+    yield from aligned([TITLES, *(bound.cells for bound in bounds)], SIDES, LEAST_WIDTHS, LONGEST_NAME)
     yield LEGEND
     if any(bound.spread is not None and bound.spread.source == GUESSED for bound in bounds):
         two_valued = f"{GUESSED_TWO_VALUED_SD:g} of scores that are 0 or 1"

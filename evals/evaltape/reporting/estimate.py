@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evaltape.against.other_side import OtherSide
 from evaltape.errors import UserError
 from evaltape.reporting.decidable import decidable_lines
+from evaltape.reporting.tables import aligned
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite import prompt
@@ -27,8 +28,8 @@ from evaltape.text import counted, cut, usd
 if TYPE_CHECKING:
     from evaltape.workspace import Workspace
 
-NAME = 24
-COLUMNS = f"  {{:<{NAME}}}{{:>7}}{{:>15}}{{:>15}}{{:>13}}"
+TITLES = ("calls", "prompt tokens", "answer tokens", "at most")
+SIDES, LEAST_WIDTHS, LONGEST_NAME = "<>>>>", (24, 5, 13, 13, 11), 23
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,7 @@ def estimate(
         yield from decidable_lines(workspace, looked_at, other_side)
         yield from _labels(workspace, looked_at)
         return
-    yield COLUMNS.format(option, "calls", "prompt tokens", "answer tokens", "at most")
-    for one in models:
-        yield from _row(one)
+    yield from _table(option, models)
     for one_job in jobs:
         yield _job_line(one_job)
     yield from _total(models, jobs)
@@ -115,9 +114,7 @@ def _mutants(workspace: "Workspace", looked_at: Collection[str]) -> Iterator[str
     if not judges:
         yield "--mutate --record would call nothing: no verdict on a mutant is missing."
         return
-    yield COLUMNS.format("--mutate --record", "calls", "prompt tokens", "answer tokens", "at most")
-    for one in judges:
-        yield from _row(one)
+    yield from _table("--mutate --record", judges)
     yield from _total(judges, [])
     yield from _basis(workspace, judges, [])
 
@@ -162,12 +159,13 @@ def _of_job(workspace: "Workspace", job: Finetune) -> JobEstimate:
     return JobEstimate(job, training.rows, tokens)
 
 
-def _row(one: ModelEstimate) -> Iterator[str]:
-    key, cost = one.model.key, one.usd
-    if len(key) >= NAME:
-        yield f"  {key}"
-    numbers = (f"{one.calls:,}", f"{one.prompt_tokens:,}", f"{one.answer_tokens:,}")
-    yield COLUMNS.format("" if len(key) >= NAME else key, *numbers, "no price" if cost is None else usd(cost))
+def _table(title: str, models: Iterable[ModelEstimate]) -> Iterator[str]:
+    return aligned([(title, *TITLES), *map(_cells, models)], SIDES, LEAST_WIDTHS, LONGEST_NAME)
+
+
+def _cells(one: ModelEstimate) -> tuple[str, ...]:
+    tokens = f"{one.prompt_tokens:,}", f"{one.answer_tokens:,}"
+    return one.model.key, f"{one.calls:,}", *tokens, "no price" if one.usd is None else usd(one.usd)
 
 
 def _job_line(one: JobEstimate) -> str:

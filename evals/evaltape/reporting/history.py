@@ -4,22 +4,23 @@ from collections.abc import Iterator, Sequence
 
 from evaltape.against.history import Moment
 from evaltape.metrics.metric import Metric
+from evaltape.reporting.tables import row, widths_of
 from evaltape.scoring.bounds import interval_text
 from evaltape.scoring.scores import ModelScores
-from evaltape.text import counted, visible
+from evaltape.text import counted
 
-COLUMN = 8
-"""Columns of a metric, at least."""
+TITLES, LEAST_WIDTHS, LEAST_METRIC = ("commit", "day", "samples"), (10, 10, 7), 8
 
 
 def history_lines(model: str, moments: Sequence[Moment], metrics: Sequence[Metric]) -> Iterator[str]:
     """Yield a heading, the table, and a line for each metric of each fall; `moments` are oldest first."""
     yield f"{model}: {counted(len(moments), 'commit')} with recordings of the suite"
-    widths = [max(COLUMN, len(metric.name)) for metric in metrics]
-    names = "".join(f"  {metric.name:>{width}}" for metric, width in zip(metrics, widths, strict=True))
-    yield f"  {'commit':<10}  {'day':<10}  samples{names}"
-    for moment in reversed(moments):
-        yield f"  {moment.commit.ref:<10}  {moment.commit.day:<10}  {_cells(moment, metrics, widths)}"
+    titles = (*TITLES, *(metric.name for metric in metrics))
+    rows = [_cells(moment, metrics) for moment in reversed(moments)]
+    widths = widths_of(
+        [titles, *(cells for cells in rows if len(cells) == len(titles))], (*LEAST_WIDTHS, *[LEAST_METRIC] * len(metrics))
+    )
+    yield from (row(cells, widths, "<<" + ">" * (len(titles) - 2)) for cells in [titles, *rows])
     fallen = [line for moment in reversed(moments) for line in _falls(moment, metrics)]
     yield from fallen or [_not_fallen(moments)]
 
@@ -31,11 +32,12 @@ def _not_fallen(moments: Sequence[Moment]) -> str:
     )
 
 
-def _cells(moment: Moment, metrics: Sequence[Metric], widths: Sequence[int]) -> str:
-    if moment.scores is None:
-        return f"not read: {visible(moment.reason)}"
-    means = (_mean(moment.scores, metric).rjust(width) for metric, width in zip(metrics, widths, strict=True))
-    return f"{len(moment.scores.answered):>7,}  {'  '.join(means)}"
+def _cells(moment: Moment, metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """Return a row of the table; one of three cells for a commit that can't be read."""
+    scores, commit = moment.scores, moment.commit
+    if scores is None:
+        return commit.ref, commit.day, f"not read: {moment.reason}"
+    return commit.ref, commit.day, f"{len(scores.answered):,}", *(_mean(scores, metric) for metric in metrics)
 
 
 def _mean(scores: ModelScores, metric: Metric) -> str:

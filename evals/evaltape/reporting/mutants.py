@@ -6,17 +6,17 @@ from itertools import groupby
 from evaltape.mutation.advice import what_would_notice
 from evaltape.mutation.findings import Noticing, OperatorStudy, Study
 from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.reporting.tables import GAP, row
 from evaltape.scoring.bounds import Bound
 from evaltape.text import columns, counted, cut
 
 NEVER = "never"
 LONGEST_OPERATOR = 24
 ANSWERS = 7
-"""Columns of the number of answers that an operator applies to."""
+"""The width of the number of answers that an operator applies to."""
 COLUMN = 7
-"""Columns of a gate, at least."""
+"""The least width of a gate."""
 LONGEST_GROUP = 20
-GAP = 2
 
 
 def table_lines(mutants: ModelMutants, width: int = 80) -> Iterator[str]:
@@ -28,8 +28,8 @@ def table_lines(mutants: ModelMutants, width: int = 80) -> Iterator[str]:
     study = mutants.study
     yield cut(f"{mutants.model}: {_score(study)}", width)
     names = _names(study)
-    first = max(map(columns, [*names.values(), "undamaged"])) + GAP
-    for gates in _blocks(study.bounds, width - first - ANSWERS - GAP):
+    first = [max(map(columns, [*names.values(), "undamaged"])), ANSWERS]
+    for gates in _blocks(study.bounds, width - len(row(["", ""], first, "<>"))):
         yield from (line.rstrip() for line in _block(study, gates, names, first))
 
 
@@ -69,7 +69,7 @@ def _blocks(gates: Sequence[Bound], width: int) -> Iterator[list[Bound]]:
     """Yield the gates in blocks that fit beside each other; a group stays together if it fits in a block."""
 
     def fits(block: list[Bound]) -> bool:
-        return sum(_widths(block)) <= width
+        return sum(len(GAP) + column for column in _widths(block)) <= width
 
     block: list[Bound] = []
     for _, members in groupby(gates, lambda gate: gate.group):
@@ -84,39 +84,41 @@ def _blocks(gates: Sequence[Bound], width: int) -> Iterator[list[Bound]]:
 
 
 def _widths(gates: Sequence[Bound]) -> list[int]:
-    """Return the columns of each gate: wide enough for its metric, and the first of a group for the group's name."""
+    """Return the width of each gate: of its metric, and the first of a group is wide enough for the group's name."""
     widths = []
     for group, members in groupby(gates, lambda gate: gate.group):
-        each = [GAP + max(COLUMN, len(gate.metric)) for gate in members]
-        each[0] += max(0, GAP + min(len(group), LONGEST_GROUP) - sum(each))
+        each = [max(COLUMN, len(gate.metric)) for gate in members]
+        each[0] += max(0, min(len(group), LONGEST_GROUP) - _together(each))
         widths += each
     return widths
 
 
-def _block(study: Study, gates: Sequence[Bound], names: dict[str, str], first: int) -> Iterator[str]:
+def _together(widths: Sequence[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _block(study: Study, gates: Sequence[Bound], names: dict[str, str], first: list[int]) -> Iterator[str]:
     places = [place for place, gate in enumerate(study.bounds) if gate in gates]
     widths = _widths(gates)
 
-    def row(name: str, answers: str, cells: Sequence[str]) -> str:
-        joined = "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-        return "  " + _padded(name, first) + answers.rjust(ANSWERS) + joined
+    def line(name: str, answers: str, cells: Sequence[str]) -> str:
+        return row([name, answers, *cells], [*first, *widths], "<>" + ">" * len(cells))
 
-    yield " " * (GAP + first + ANSWERS) + _group_headings(gates, widths)
-    yield row("", "answers", [gate.metric for gate in gates])
-    yield row("undamaged", "", _undamaged(study, places))
-    yield row("bound", "", [_number(gate, gate.required) for gate in gates])
+    yield row(["", ""], first, "<>") + _group_headings(gates, widths)
+    yield line("", "answers", [gate.metric for gate in gates])
+    yield line("undamaged", "", _undamaged(study, places))
+    yield line("bound", "", [_number(gate, gate.required) for gate in gates])
     for is_harmful, operators in groupby(study.hardest_first, lambda each: each.harmful):
         yield "harmful" if is_harmful else "harmless"
-        yield from (row(names[each.operator], f"{each.applies_to:,}", _shares(each, places)) for each in operators)
+        yield from (line(names[each.operator], f"{each.applies_to:,}", _shares(each, places)) for each in operators)
 
 
 def _group_headings(gates: Sequence[Bound], widths: Sequence[int]) -> str:
-    """Return the groups of gates, each over the first of its columns."""
-    line = ""
-    for group, members in groupby(zip(gates, widths, strict=True), lambda pair: pair[0].group):
-        width = sum(width for _, width in members) - GAP
-        line += " " * GAP + _padded(cut(group, width), width)
-    return line
+    """Return the groups of gates, each over its columns."""
+    groups = [(group, list(members)) for group, members in groupby(zip(gates, widths, strict=True), lambda pair: pair[0].group)]
+    together = [_together([width for _, width in members]) for _, members in groups]
+    named = [cut(group, width) for (group, _), width in zip(groups, together, strict=True)]
+    return row(named, together, "<" * len(named))
 
 
 def _undamaged(study: Study, places: Sequence[int]) -> list[str]:
@@ -138,7 +140,3 @@ def _number(bound: Bound, value: float | None) -> str:
         return "-"
     digits = next((digits for digits in (4, 3, 2, 1, 0) if len(f"{value:+.{digits}f}") <= COLUMN), 0)
     return f"{value:+.{digits}f}" if bound.is_paired else f"{value:.{digits}f}"
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - columns(text))

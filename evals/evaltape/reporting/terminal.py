@@ -24,6 +24,7 @@ from evaltape.reporting.scoreboard import (
     slice_groups,
 )
 from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
+from evaltape.reporting.tables import aligned, row, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.verdicts import FAILED, PASSED
 from evaltape.reporting.worst import Case, Worst, worst_samples
@@ -35,7 +36,8 @@ DOUBT = {"yellow": True}
 LEAST_WIDTHS = (9, 8, 18, 13)
 """Of the columns of a table: name, value, interval, bound."""
 WIDEST_NAME = 28
-NOISE_COLUMNS = "  {:<9}  {:>14}  {:>14}  {:>14}"
+NOISE_TITLES, LEAST_NOISE_WIDTHS = ("", "sd of a mean", "smallest drop", "1-in-100 gate"), (9, 14, 14, 14)
+SIDES = "<><<"
 CASE_INDENT = 14
 """The least, of the texts beneath a sample."""
 FEW = 3
@@ -101,42 +103,28 @@ def _print_tables(reporter: pytest.TerminalReporter, suite: SuiteResults) -> Non
 def _print_table(reporter: pytest.TerminalReporter, titles: tuple[str, str, str, str], groups: list[Group]) -> None:
     if not groups:
         return
-    widths = _widths(titles, [line for group in groups for line in group.lines])
-    reporter.write_line(f"{_row(titles, widths)}verdict")
+    widths = widths_of([titles, *(_cells(line) for group in groups for line in group.lines)], LEAST_WIDTHS)
+    reporter.write_line(f"{row(titles, widths, SIDES)}  verdict")
     for group in groups:
         facts = ", ".join([*group.facts, *group.alarming])
         for text in wrapped(f"{group.title}: {facts}", _width(reporter), "    "):
             reporter.write_line(text, bold=True, red=bool(group.alarming))
         for line in group.lines:
-            cells = (line.name, line.value, line.interval, line.bound)
-            _print_row(reporter, _row(cells, widths), line)
+            _print_row(reporter, row(_cells(line), widths, SIDES), line)
         for line in group.tests:
-            _print_row(reporter, f"  {_filled(line.name, sum(widths) + 6)}  ", line)
+            width = sum(widths) + 6
+            _print_row(reporter, row([cut(line.name, width)], [width], SIDES), line)
 
 
-def _widths(titles: tuple[str, ...], lines: list[Line]) -> list[int]:
-    """Return how wide the columns are: as wide as what is in them, the names not wider than leaves room."""
-    cells = [titles, *((line.name, line.value, line.interval, line.bound) for line in lines)]
-    widest = [max(columns(visible(row[place])) for row in cells) for place in range(4)]
-    widest[0] = min(widest[0], WIDEST_NAME)
-    return [max(pair) for pair in zip(widest, LEAST_WIDTHS, strict=True)]
-
-
-def _row(cells: tuple[str, str, str, str], widths: list[int]) -> str:
-    name, value, interval, bound = cells
-    return f"  {_filled(name, widths[0])}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {bound:<{widths[3]}}  "
-
-
-def _filled(text: str, width: int) -> str:
-    text = cut(text, width)
-    return text + " " * (width - columns(text))
+def _cells(line: Line) -> tuple[str, str, str, str]:
+    return cut(line.name, WIDEST_NAME), line.value, line.interval, line.bound
 
 
 def _print_row(reporter: pytest.TerminalReporter, text: str, line: Line) -> None:
     if line.verdict is None:
         reporter.write_line(text.rstrip())
         return
-    reporter.write(text)
+    reporter.write(f"{text}  ")
     reporter.write_line(line.verdict, **COLOURS.get(line.verdict, DOUBT))
 
 
@@ -180,10 +168,9 @@ def _noise(suite: SuiteResults) -> Iterator[str]:
         first = next(iter(model.noise.values()))
         samples = counted(first.samples, "sample") if first.samples == first.of else f"{first.samples} of {first.of} samples"
         yield f"Noise of {key}, from {first.runs} answers to each of {samples}:"
-        yield NOISE_COLUMNS.format("", "sd of a mean", "smallest drop", "1-in-100 gate")
-        for name, noise in model.noise.items():
-            numbers = (noise.sd, noise.smallest_drop, noise.gate)
-            yield NOISE_COLUMNS.format(name, *(shown(number, suite.metrics[name]) for number in numbers))
+        numbers = {name: (noise.sd, noise.smallest_drop, noise.gate) for name, noise in model.noise.items()}
+        rows = [(name, *(shown(each, suite.metrics[name]) for each in of_metric)) for name, of_metric in numbers.items()]
+        yield from aligned([NOISE_TITLES, *rows], "<>>>", LEAST_NOISE_WIDTHS)
         if any(noise.gate is None for noise in model.noise.values()):
             least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
             yield f"  -: it takes {least} to judge a gate"
