@@ -30,6 +30,7 @@ from tests.support.report_facts import (
     with_model,
     with_mutants,
     with_prediction,
+    with_references,
     with_sample,
     with_slices,
     with_text,
@@ -105,6 +106,18 @@ def test_numbers_of_charts_stand_in_tables(show):
     assert "tuned less base, 11 samples, 90% interval" in page.one("#comparisons").text
     better = sum(score(number, 1) > score(number, 0) for number in range(11))
     assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
+
+
+def test_a_reference_that_models_agree_against_stands_beside_their_answers(show):
+    page = show(with_references(facts()))
+    assert page.texts("#references li > span") == ["0.800 with each other, 0.250 with the reference"]
+    assert page.texts("#references li > p") == [
+        "Reference: They meet at 4.",
+        "base: They will meet 4 of base",
+        "third: They will meet 4 of third",
+    ]
+    page.one("#references li button").click()
+    assert page.one("#open-4").get_attribute("aria-expanded") == "true"
 
 
 def test_the_samples_that_turn_a_verdict_stand_beneath_it_and_open(show):
@@ -514,7 +527,7 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(show, browser, scheme, width)
         pytest.skip("needs `npm install axe-core` in the folder that $AXE_CORE names")
     look(browser, width, scheme)
     prompt = PromptChange("s3", "Sum up", "Summarise")
-    made = with_judges(with_mutants(with_against(with_slices(with_lengths(with_fragility(facts()))))))
+    made = with_references(with_judges(with_mutants(with_against(with_slices(with_lengths(with_fragility(facts())))))))
     page = show(changed(made, causes=(Cause("2 recordings are of another prompt", "pytest", (), "", prompt),)))
     page.run("document.querySelectorAll('summary').forEach((it) => it.click())")
     page.one(".opener").click()
@@ -537,9 +550,8 @@ def test_light_and_dark_follow_the_reader(show, browser):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_width_needs_scrolling_sideways(show, browser, width):
     look(browser, width)
-    page = show(
-        with_judges(with_mutants(with_against(with_slices(with_lengths(with_fragility(with_text(facts(), "a" * 90)))))))
-    )
+    made = with_against(with_slices(with_lengths(with_fragility(with_text(facts(), "a" * 90)))))
+    page = show(with_references(with_judges(with_mutants(made))))
     page.one(".opener").click()
     page.unfold("#against .pair-fold summary")
     assert page.run("return document.documentElement.scrollWidth") <= width

@@ -11,7 +11,16 @@ from evaltape.scoring.noise import Noise
 from msgspec.structs import replace
 
 from tests.support.forked import REPOSITORY
-from tests.support.report_facts import facts, suite_of, with_against, with_judges, with_model, with_mutants, with_slices
+from tests.support.report_facts import (
+    facts,
+    suite_of,
+    with_against,
+    with_judges,
+    with_model,
+    with_mutants,
+    with_references,
+    with_slices,
+)
 
 PAGE = (REPOSITORY / "docs/reports.md").read_text(encoding="utf-8")
 
@@ -23,7 +32,7 @@ def keys_of(heading: str) -> set[str]:
 
 
 def test_the_page_names_every_key_of_the_results_file():
-    made = with_judges(with_mutants(with_against(with_slices(facts()))))
+    made = with_references(with_judges(with_mutants(with_against(with_slices(facts())))))
     noise = Noise(3, 12, 12, 0.4, 0.01, 0.02, 24.0)
     made = with_model(
         made,

@@ -27,6 +27,7 @@ from evaltape.reporting.results import Results, SuiteResults
 from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Fragility
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.references import Outvoted
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Exam, Judge, Model, Verdict
@@ -190,6 +191,13 @@ def with_fragility(results: Results) -> Results:
     metrics = {"rougeL": replace(comparison.metrics["rougeL"], fragility=Fragility(1, ids[2:3], "passed"))}
     results = changed(results, comparisons={"gain": replace(comparison, metrics=metrics)})
     return with_model(results, first, gates=gates)
+
+
+def with_references(results: Results) -> Results:
+    """The results with a reference that the first and the last model agree against."""
+    suite = suite_of(results)
+    keys = list(suite.models)
+    return changed(results, references=(Outvoted(list(suite.samples)[4], (keys[0], keys[-1]), 0.8, 0.25),))
 
 
 def with_slices(results: Results) -> Results:

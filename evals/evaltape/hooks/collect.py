@@ -18,6 +18,7 @@ from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend,
 from evaltape.reporting.retirement import retirements
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.references import outvoted
 from evaltape.settings import REPLAY
 from evaltape.suite.cost import most_usd
 from evaltape.suite.prompt import PromptChange, prompt_change
@@ -73,6 +74,7 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         judges=judges,
         comparisons=comparison_results(view),
         against=against_results(view),
+        references=outvoted(list(view.looked_at.values())) if view.writes_files else (),
         mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
         tests=tuple(
             OwnGate(test_id, test.model, test.passed)

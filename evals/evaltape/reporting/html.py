@@ -33,6 +33,7 @@ SCRIPTS = (
     "judges.js",
     "mutants.js",
     "spread.js",
+    "references.js",
     "training.js",
     "cost.js",
     "sample.js",

@@ -15,6 +15,7 @@ from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
 from evaltape.reporting.verdicts import Verdict, verdict_on
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.references import Outvoted
 from evaltape.suite.commands import Commands
 from evaltape.suite.prompt import PromptChange
 
@@ -107,6 +108,8 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """The comparisons of which the run looked at both models, by name."""
     against: AgainstResults | None = None
     """The models beside another commit's, with `--against`."""
+    references: tuple[Outvoted, ...] = ()
+    """The references that models agree against, for the files that show them."""
     mutants: Mapping[str, "ModelMutants"] = {}
     """By model, with `--mutate`."""
     tests: tuple[OwnGate, ...] = ()

@@ -21,6 +21,7 @@ function openSuite(at) {
     mutantsSection(),
     distributionSection(),
     pairsSection(openSample),
+    referencesSection(),
     trainingSection(),
     costSection(),
     samplesSection(),
