@@ -18,6 +18,25 @@ DEFAULT_TIMEOUT_S = "180"
 DEFAULT_PACK = 1000
 DEFAULT_HISTORY = 10
 DEFAULT_BATCH_WAIT = "1 h"
+OUTPUTS = ("results", "report", "comment")
+"""The options that name a file to write."""
+FILES = ("requests_to", *OUTPUTS)
+AS_THEY_ARE = (
+    *(
+        "concurrency",
+        "retrain",
+        "batch",
+        "estimate",
+        "retiring",
+        "suggest",
+        "history",
+        "repeat",
+        "samples",
+        "against",
+        "mutate",
+    ),
+)
+"""The options that settings hold by the same name, unchanged."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -84,27 +103,14 @@ def read_settings(config: pytest.Config) -> Settings:
         default_cassettes=default_cassettes,
         snapshots=root / snapshots if snapshots else None,
         args=tuple(dict.fromkeys(str(arg).split("::")[0] for arg in config.known_args_namespace.file_or_dir)),
-        concurrency=option.concurrency,
         timeout_s=_timeout_s(config),
         batch_wait_s=_batch_wait_s(config),
         pack=_pack(config),
-        retrain=option.retrain,
-        batch=option.batch,
-        requests_to=here / option.requests_to if option.requests_to else None,
         answers_from=tuple(here / path for path in option.answers_from),
-        estimate=option.estimate,
-        retiring=option.retiring,
-        suggest=option.suggest,
-        history=option.history,
         runs_nothing=runs_nothing(config),
         budget_usd=option.budget,
-        repeat=option.repeat,
-        samples=option.samples,
-        against=option.against,
-        mutate=option.mutate,
-        results=here / option.results if option.results else None,
-        report=here / option.report if option.report else None,
-        comment=here / option.comment if option.comment else None,
+        **{name: getattr(option, name) for name in AS_THEY_ARE},
+        **{name: here / path for name in FILES if (path := getattr(option, name))},
     )
 
 
@@ -234,7 +240,7 @@ def _check_lists(option: Any) -> None:
 
 def _check_files(option: Any) -> None:
     """Refuse two outputs in one file: the second would replace the first."""
-    paths = [(name, getattr(option, name)) for name in ("results", "report", "comment") if getattr(option, name)]
+    paths = [(name, getattr(option, name)) for name in OUTPUTS if getattr(option, name)]
     by_path: dict[Path, str] = {}
     for name, path in paths:
         other = by_path.setdefault(_target(path), name)

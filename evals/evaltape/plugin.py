@@ -29,7 +29,7 @@ from evaltape.hooks.output import named_in, remove_earlier
 from evaltape.hooks.reports import FailuresByCause, attach, finding_of, shorten
 from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
-from evaltape.options import add_options, as_usage_error, read_settings, runs_nothing
+from evaltape.options import OUTPUTS, add_options, as_usage_error, read_settings, runs_nothing
 from evaltape.recorder.wire import RecordingStopped
 from evaltape.reporting.verdicts import NOT_CHECKED
 from evaltape.scoring.bounds import GATE
@@ -50,13 +50,11 @@ if TYPE_CHECKING:
 EVALUATION = pytest.StashKey[Evaluation]()
 PROCESS = pytest.StashKey["Controller | Worker | Listing"]()
 """The hooks of this kind of process, which open the suites."""
-OUTPUTS = ("results", "report", "comment")
 SHOWING = {
     *("--collect-only", "--collectonly", "--co", "--setup-only", "--setuponly", "--setup-plan", "--setupplan"),
     *("-h", "--help", "-V", "--version", "--fixtures", "--funcargs", "--fixtures-per-test", "--markers", "--cache-show"),
 }
 """Words of a command line that runs no test."""
-"""The options that name a file to write."""
 USER_ERROR = pytest.StashKey[UserError]()
 MARKS = (
     "baseline: a test of a model under [models]",

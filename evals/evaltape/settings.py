@@ -9,42 +9,42 @@ import msgspec
 REPLAY, RECORD, RECORD_MISSING = "replay", "record", "record-missing"
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """The command line and the ini file, checked. Paths are absolute.
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line and the ini file, checked; the defaults are a plain replay's. Paths are absolute.
 
     `configured_suites` and `default_cassettes` apply without options, so that commands in messages name only
     the differences; `args` are the test paths as they were typed.
     """
 
-    mode: str
     suites: tuple[Path, ...]
     configured_suites: tuple[Path, ...]
     root: Path
     cassettes: Path
     default_cassettes: Path
-    snapshots: Path | None
-    args: tuple[str, ...]
-    concurrency: int
-    timeout_s: float
-    batch_wait_s: float
-    pack: int
-    retrain: bool
-    batch: bool
-    requests_to: Path | None
-    answers_from: tuple[Path, ...]
-    estimate: bool
-    retiring: bool
-    suggest: bool
-    history: int | None
-    runs_nothing: bool
-    budget_usd: float | None
-    repeat: int
-    samples: int | None
-    against: str | None
-    mutate: bool
-    results: Path | None
-    report: Path | None
-    comment: Path | None
+    mode: str = REPLAY
+    snapshots: Path | None = None
+    args: tuple[str, ...] = ()
+    concurrency: int = 1
+    timeout_s: float = 1.0
+    batch_wait_s: float = 0.0
+    pack: int = 1000
+    retrain: bool = False
+    batch: bool = False
+    requests_to: Path | None = None
+    answers_from: tuple[Path, ...] = ()
+    estimate: bool = False
+    retiring: bool = False
+    suggest: bool = False
+    history: int | None = None
+    runs_nothing: bool = False
+    budget_usd: float | None = None
+    repeat: int = 1
+    samples: int | None = None
+    against: str | None = None
+    mutate: bool = False
+    results: Path | None = None
+    report: Path | None = None
+    comment: Path | None = None
 
     @property
     def records(self) -> bool:
@@ -68,22 +68,10 @@ class Settings(msgspec.Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as builtins that JSON can hold."""
-        return {key: _as_json(value) for key, value in msgspec.structs.asdict(self).items()}
+        values: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
+        return values
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> "Settings":
         """Return the settings that `as_json` made these builtins of."""
-        return cls(**{field.name: _of_json(str(field.type), values[field.name]) for field in msgspec.structs.fields(cls)})
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_as_json(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _of_json(kind: str, value: Any) -> Any:
-    make = Path if "Path" in kind else lambda item: item
-    if isinstance(value, list):
-        return tuple(make(item) for item in value)
-    return make(value) if isinstance(value, str) else value
+        return msgspec.convert(values, cls, dec_hook=lambda _, path: Path(path))

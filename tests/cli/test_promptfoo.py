@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from evaltape.cli.init.templates import template
 
 from tests.support.commands import Command, evaltape, files_of
 from tests.support.repository import Repository
@@ -127,10 +128,8 @@ def test_equal_texts_and_rouge_of_every_test_become_metrics_of_ours(tmp_path: Pa
     ],
 )
 def test_the_written_metric_decides_as_promptfoo_does(tmp_path: Path, answer: str, kind: str, value: Any, held: bool) -> None:
-    from evaltape.cli.init.imported import METRICS
-
     names: dict[str, Any] = {}
-    exec(METRICS, names)
+    exec(template("promptfoo_metrics.py"), names)
     assert names["holds"](kind, value, answer) is held
 
 

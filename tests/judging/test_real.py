@@ -1,7 +1,7 @@
 """The recorded judges of evals/suites/judged.toml: their exams are whole, and no gate rests on one that failed."""
 
 import pytest
-from evaltape.cli.workspaces import replay_workspaces
+from evaltape.cli.label import replay_workspaces
 from evaltape.workspace import Workspace
 
 from tests.support.forked import REPOSITORY

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaltape.cli.workspaces import replay_workspaces
+from evaltape.cli.label import replay_workspaces
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.verdicts import Asked

@@ -1,10 +1,12 @@
 """The command line `evaltape`: each command is a module of this package with a `main` that returns the exit code."""
 
+import argparse
 import importlib
 import importlib.metadata
 import io
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from evaltape.names import nearest
 
@@ -15,6 +17,21 @@ COMMANDS = {
     "serve": "serve OpenAI's API for an open-weights model on this machine, and fine-tune it",
 }
 USAGE = "usage: evaltape COMMAND [OPTIONS]"
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of a command; its errors are a message and exit code 4, like all of Evaltape's."""
+
+    def __init__(self, command: str, description: str, epilog: str | None = None) -> None:
+        layout = argparse.RawDescriptionHelpFormatter
+        super().__init__(
+            f"evaltape {command}", description=description, epilog=epilog, formatter_class=layout, allow_abbrev=False
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and the usage, and exit with 4."""
+        self.print_usage(sys.stderr)
+        self.exit(4, f"{self.prog}: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

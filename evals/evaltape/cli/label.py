@@ -1,23 +1,23 @@
-"""`evaltape label`: shows one answer after the other, and writes a person's verdict on each as a line of the judge's labels."""
+"""`evaltape label`: shows answers in turn, and writes a person's verdict on each as a line of the judge's labels."""
 
 import getpass
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from evaltape.cli.arguments import Parser
-from evaltape.cli.terminal_keys import read_key
-from evaltape.cli.workspaces import replay_workspaces
+from evaltape.cli import Parser
+from evaltape.cli.init.place import find_place
 from evaltape.errors import UserError
 from evaltape.judging.agreement import kappa
 from evaltape.judging.labels import DISAGREEMENT, SECOND, Label, label_line, read_labels, second_pairs
 from evaltape.judging.queue import Candidate, Turn, first_turns, second_turns
 from evaltape.names import nearest, shown
+from evaltape.settings import Settings
 from evaltape.suite.definition import Judge
 from evaltape.text import counted, cut, visible, wrapped
-from evaltape.workspace import Workspace
+from evaltape.workspace import Workspace, read_suites
 
 SKIP, QUIT = "s", "q"
 DESCRIPTION = """\
@@ -33,7 +33,7 @@ MOST_WIDTH = 100
 
 def parser() -> Parser:
     """Return the command line's parser."""
-    label = Parser("evaltape label", DESCRIPTION, EPILOG)
+    label = Parser("label", DESCRIPTION, EPILOG)
     add = label.add_argument
     add("judge", nargs="?", metavar="JUDGE", help="the judge's key, where the suite has several")
     add("--suite", metavar="FILE", help="the suite file (default: those of eval_suite)")
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def find_judge(workspaces: Sequence[Workspace], name: str | None) -> tuple[Workspace, Judge]:
-    """Return the judge of that name, or the only one. Raises `UserError`."""
+    """Return the judge of that name, or the only judge. Raises `UserError`."""
     judges = [(workspace, judge) for workspace in workspaces for judge in workspace.suite.judges.values()]
     found = [each for each in judges if name in (None, each[1].key)]
     if len(found) == 1:
@@ -79,12 +79,11 @@ def find_judge(workspaces: Sequence[Workspace], name: str | None) -> tuple[Works
 class Desk:
     """Where a person labels answers for a judge."""
 
-    def __init__(self, workspace: Workspace, judge: Judge, by: str, keys: Callable[[], str] = read_key) -> None:
+    def __init__(self, workspace: Workspace, judge: Judge, by: str) -> None:
         self.workspace = workspace
         self.judge = judge
         self.by = by
         self.file = _labels_file(workspace, judge)
-        self.read_key = keys
         self.verdicts = _verdict_keys(judge.verdict.scale)
 
     def label(self, model: str | None, second: bool) -> list[str]:
@@ -132,7 +131,7 @@ class Desk:
     def _asked(self, turn: Turn, number: int, of: int) -> str:
         print("\n".join(self._page(turn, number, of)), flush=True)
         while True:
-            key = self.read_key().lower()
+            key = read_key().lower()
             if key in self.verdicts or key in (SKIP, QUIT):
                 return key
 
@@ -202,3 +201,58 @@ def _ends_with_newline(file: Path) -> bool:
     with file.open("rb") as opened:
         opened.seek(-1, os.SEEK_END)
         return opened.read(1) == b"\n"
+
+
+# ---------------------------------------------------------------- suites
+
+
+def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
+    """Return the workspaces of a suite file, or of the suites that the configuration names. Raises `UserError`."""
+    place = find_place(here)
+    configured = tuple(file for pattern in place.patterns for file in sorted(place.root.glob(pattern)))
+    files = (here / suite,) if suite else configured
+    if not files:
+        named = f"eval_suite of {shown(place.config)}" if place.config else "no configuration of pytest"
+        raise UserError(f"{named} names no suite; name one: --suite FILE")
+    folder = place.cassettes
+    settings = Settings(suites=files, configured_suites=configured, root=place.root, cassettes=folder, default_cassettes=folder)
+    return [Workspace(each, settings) for each in read_suites(files)]
+
+
+# ---------------------------------------------------------------- keys
+
+
+def read_key() -> str:
+    """Return a single key; `q` at the end of the input. Raises `KeyboardInterrupt` for Ctrl-C.
+
+    Where the input is no terminal, it is the first letter of a line.
+    """
+    if not sys.stdin.isatty():
+        line = sys.stdin.readline()
+        return line.strip()[:1] or "\n" if line else "q"
+    key = _from_terminal()
+    if key == "\x03":
+        raise KeyboardInterrupt
+    return "q" if key in ("", "\x04") else key
+
+
+def _from_terminal() -> str:
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows.
+        return _from_windows()
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setcbreak(descriptor)
+        return sys.stdin.read(1)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _from_windows() -> str:
+    import importlib
+
+    key: str = importlib.import_module("msvcrt").getwch()
+    return key

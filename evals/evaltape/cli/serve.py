@@ -1,12 +1,11 @@
 """`evaltape serve`: reads the command line, checks it, and serves until it is interrupted."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from evaltape.cli import Parser
 from evaltape.errors import UserError
 from evaltape.local.settings import DEFAULT_KEY_ENV, Settings, check
 from evaltape.text import visible
@@ -22,39 +21,16 @@ examples:
   EVALTAPE_LOCAL_KEY=... evaltape serve --model ./model --host 0.0.0.0"""
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser; its errors have the exit code of all mistakes of a user's."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the usage and the error, and exit."""
-        self.print_usage(sys.stderr)
-        self.exit(4, f"{self.prog}: {message}\n")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the command line's parser."""
-    serve = Parser(
-        "evaltape serve",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    serve = Parser("serve", DESCRIPTION, EPILOG)
     add = serve.add_argument
     add("--model", required=True, metavar="NAME_OR_PATH", help="a Hub id, a local folder or a .gguf file")
     add("--name", help="the id requests name (default: the last part of NAME_OR_PATH)")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1); beyond loopback a key is needed")
     add("--port", type=int, default=8000, help="port to listen on (default 8000); 0 takes a free one")
-    add(
-        "--state",
-        type=Path,
-        metavar="DIR",
-        help="folder of files, jobs and tuned models (default: in the user's cache)",
-    )
-    add(
-        "--api-key-env",
-        metavar="NAME",
-        help=f"variable with the key that clients must send (default {DEFAULT_KEY_ENV})",
-    )
+    add("--state", type=Path, metavar="DIR", help="folder of files, jobs and tuned models (default: in the user's cache)")
+    add("--api-key-env", metavar="NAME", help=f"variable with the key that clients must send (default {DEFAULT_KEY_ENV})")
     add("--batch", type=int, default=16, metavar="N", help="answers generated at once (default 16)")
     add("--context", type=int, metavar="TOKENS", help="longest prompt and answer (default: the model's, at most 4096)")
     add("--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)")

@@ -1,18 +1,18 @@
-"""`evaltape init`: writes what a repository needs for its first evaluation.
+"""`evaltape init`: writes the files of a repository's first evaluation.
 
-It asks nothing, overwrites nothing, says what it wrote, and ends with the commands to type next. Everything is planned before
-anything is written, so that a mistake leaves the repository as it was.
+It asks nothing, overwrites nothing, lists the files it wrote, and ends with the commands to type next. Everything is planned
+before anything is written, so that a mistake leaves the repository as it was.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaltape.cli.arguments import Parser
+from evaltape.cli import Parser
 from evaltape.cli.init import messages
-from evaltape.cli.init.own_suite import ChosenModel, chosen_model
 from evaltape.cli.init.place import Place, find_place
 from evaltape.cli.init.plan import Plan, example_plan, imported_plan, own_plan
+from evaltape.cli.init.suite_text import ChosenModel, chosen_model
 from evaltape.errors import UserError
 
 DESCRIPTION = """\
@@ -28,7 +28,7 @@ examples:
 
 def parser() -> Parser:
     """Return the parser of the command line."""
-    made = Parser("evaltape init", DESCRIPTION, EPILOG)
+    made = Parser("init", DESCRIPTION, EPILOG)
     add = made.add_argument
     add("--data", metavar="FILE", help="your rows: a .jsonl, .json, .csv or .parquet file, a folder of them, or a Hub data set")
     add("--from", dest="config", metavar="FILE", help="a promptfoo configuration: its providers, prompts, tests and assertions")
@@ -38,7 +38,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write what is missing in the current folder; return the exit code."""
+    """Write the missing files below the current folder; return the exit code."""
     options = parser().parse_args(argv)
     try:
         model = chosen_model(options.model, options.base_url)

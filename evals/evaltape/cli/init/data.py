@@ -1,13 +1,101 @@
-"""A user's own data: what its columns are likely to be, guessed from their names and from what is in them."""
+"""A user's own data: its rows, and the likely meaning of its columns, guessed from their names and values."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from evaltape.errors import UserError
+from evaltape.names import nearest, shown
+from evaltape.samples.dataset import SUFFIXES
+from evaltape.samples.sources import Rows, hub_rows, read_rows
 from evaltape.text import visible
+
+SPLITS = ("validation", "valid", "dev", "test", "train")
+"""The first of these that is there is taken."""
+_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of a split, and how a suite names their source."""
+
+    name: str
+    """As the user typed it."""
+    rows: list[dict[str, Any]]
+    """All rows of the split."""
+    path: Path | None
+    """The file or folder; None for a data set of the Hub."""
+    split: str | None = None
+    """The split; None for a file."""
+
+    @property
+    def key(self) -> str:
+        """A name for the suite: the file's, or the last part of the Hub's."""
+        stem = self.path.stem if self.path else self.name.split("/")[-1]
+        return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "own"
+
+
+def read_source(name: str, folder: Path) -> Source:
+    """Return the rows of the file, folder or data set that `--data` names, relative to *folder*.
+
+    Raises `UserError` for anything that isn't there, isn't readable, or has no rows.
+    """
+    path = folder / name
+    if path.is_dir():
+        file = _file_of_a_split(name, path)
+        source = Source(name, _from_file(file), path, file.stem)
+    elif path.is_file():
+        source = Source(name, _from_file(path), path)
+    elif _HUB.fullmatch(name) and path.suffix not in SUFFIXES:
+        split, rows = _from_hub(name)
+        source = Source(name, rows, None, split)
+    else:
+        there = sorted(other.name for other in path.parent.glob("*") if other.suffix in SUFFIXES)
+        listed = f" Data there: {', '.join(there)}" if there else ""
+        raise UserError(f"--data {name}: there is no such file.{nearest(path.name, there)}{listed}")
+    if not source.rows:
+        raise UserError(f"--data {name}: there are no rows in it")
+    return source
+
+
+def _file_of_a_split(name: str, folder: Path) -> Path:
+    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    if not files:
+        raise UserError(f"--data {name}: there is no {', '.join(SUFFIXES)} file in this folder")
+    return min(files, key=lambda path: _rank(path.stem))
+
+
+def _rank(split: str) -> int:
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS)
+
+
+def _from_file(file: Path) -> list[dict[str, Any]]:
+    if file.suffix not in SUFFIXES:
+        raise UserError(f"--data {shown(file)}: it takes a {', '.join(SUFFIXES)} file, a folder of them, or a Hub data set")
+    return _all(read_rows(file))
+
+
+def _all(rows: Rows) -> list[dict[str, Any]]:
+    return rows.pick(range(rows.count), rows.columns)
+
+
+def _from_hub(name: str) -> tuple[str, list[dict[str, Any]]]:
+    import datasets
+
+    try:
+        splits = datasets.get_dataset_split_names(name)
+        split = min(splits, key=_rank)
+        return split, _all(hub_rows(name, None, split))
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--data {name}: there is no such file, and the Hub's data set can't be loaded: {reason}") from None
+
+
+# ---------------------------------------------------------------- columns
+
 
 Row = dict[str, Any]
 
@@ -30,18 +118,18 @@ ASCII_SHARE = 0.99
 
 @dataclass(frozen=True)
 class Guess:
-    """What the columns of a data set are."""
+    """The likely meaning of a data set's columns."""
 
     id: str | None
     """None: ids are made from the inputs."""
     input: str | None
     """None if `conversation` is set."""
     references: tuple[str, ...]
-    """One column, or several numbered ones."""
+    """A column, or several numbered columns."""
     conversation: str | None = None
     """A column that holds the messages themselves."""
     summarises: bool = False
-    """Whether the references are called summaries, so that the prompt can ask for one."""
+    """Whether the references are called summaries, so that the prompt can ask for a summary."""
     short: bool = False
     """Whether references are labels or a few words."""
     unicode: bool = False
@@ -49,7 +137,7 @@ class Guess:
 
 
 def guess(name: str, rows: Sequence[Row]) -> Guess:
-    """Return what the columns of the rows are likely to be.
+    """Return the likely meaning of the rows' columns.
 
     Names decide first; among columns without a telling name, the longest text is the input and the next the reference.
     Raises `UserError` if there is no such column, or if ids are needed and missing.
@@ -84,7 +172,7 @@ def guess(name: str, rows: Sequence[Row]) -> Guess:
 
 
 def _id(rows: Sequence[Row], columns: list[str]) -> str | None:
-    """Return the column of ids, whose values are there and differ: one with a telling name, or one of codes."""
+    """Return the column of ids, by its name or by values like codes; its values are there and differ."""
     named = [column for word in IDS for column in columns if column.lower() == word]
     named += [column for column in columns if column.lower().endswith("_id") or column.endswith("Id")]
     named += [column for column in columns if _holds(rows, column, _is_code)]
@@ -107,7 +195,7 @@ def _references(rows: Sequence[Row], candidates: list[str], texts: list[str], co
 
 
 def _named(words: Sequence[str], columns: list[str]) -> str | None:
-    """Return the first column with one of the names, in the order of the names; numbered ones count."""
+    """Return the first column with any of the names, in the order of the names; numbered columns count."""
     return next((column for word in words for column in columns if word in (column.lower(), _stem(column))), None)
 
 
@@ -132,7 +220,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_code(value: Any) -> bool:
-    """Return whether a text is one word with a digit, as `T-117`."""
+    """Return whether a text is a single word with a digit, as `T-117`."""
     return isinstance(value, str) and re.fullmatch(r"\S*\d\S*", value.strip()) is not None
 
 
@@ -155,19 +243,13 @@ def _ascii_share(text: str) -> float:
 
 def _not_enough(name: str, columns: list[str], rows: Sequence[Row], conversation: str | None) -> str:
     listed = ", ".join(f"{visible(column)} ({_kind(rows, column)})" for column in columns) or "none"
-    needed = (
-        "a column of text with the reference" if conversation else "a column of text with the input and one with the reference"
-    )
-    return f"{name}: it needs {needed}, the answer that is wanted. Columns there: {listed}"
+    needed = "the reference" if conversation else "the input and one with the reference"
+    return f"{name}: it needs a column of text with {needed}, the answer that is wanted. Columns there: {listed}"
 
 
 def _kind(rows: Sequence[Row], column: str) -> str:
-    value = next((row[column] for row in rows if row.get(column) is not None), None)
-    return (
-        "empty"
-        if value is None
-        else {"str": "text", "int": "numbers", "float": "numbers"}.get(type(value).__name__, type(value).__name__)
-    )
+    kind = type(next((row[column] for row in rows if row.get(column) is not None), None)).__name__
+    return {"NoneType": "empty", "str": "text", "int": "numbers", "float": "numbers"}.get(kind, kind)
 
 
 def _check_inputs_differ(name: str, rows: Sequence[Row], column: str) -> None:

@@ -1,6 +1,8 @@
-"""Where `evaltape init` writes: the current folder, pytest's rootdir, and the top of the git repository."""
+"""Where `evaltape init` writes: the current folder, pytest's rootdir and configfile, and the top of the git repository."""
 
 import os
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,7 +10,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from evaltape.cli.init import config_files
+from evaltape.errors import UserError
+from evaltape.names import shown
 
 EVALS = "evals"
 SUITES = "suites/*.toml"
@@ -17,7 +20,7 @@ METRICS = "example_metrics"
 
 @dataclass(frozen=True)
 class Place:
-    """The folders of one run of `init`. All paths are absolute."""
+    """The folders of a run of `init`. All paths are absolute."""
 
     here: Path
     """The current folder, where `pytest evals` will be typed: `evals/` lies in it."""
@@ -28,7 +31,7 @@ class Place:
     config: Path | None
     """The file that pytest reports as its configfile."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What that file sets, as strings and lists of strings."""
+    """The options in that file, as strings and lists of strings."""
 
     @cached_property
     def evals(self) -> Path:
@@ -77,7 +80,7 @@ class Place:
 
 def find_place(here: Path) -> Place:
     """Return the folders for a run in *here*. Raises `UserError` for a configuration that pytest can't read."""
-    root, config, options = config_files.locate(here)
+    root, config, options = _locate(here)
     top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
     return Place(here, root, top, config, options)
 
@@ -85,3 +88,146 @@ def find_place(here: Path) -> Place:
 def relative(path: Path, folder: Path) -> str:
     """Return a path relative to a folder, with slashes, as configuration files and commands spell it."""
     return os.path.relpath(path, folder).replace(os.sep, "/")
+
+
+# ---------------------------------------------------------------- pytest's configfile
+
+
+KEY = "eval_suite"
+_HEADER = re.compile(r"\[(?P<name>[^\]]*)\]")
+
+
+def _locate(folder: Path) -> tuple[Path, Path | None, dict[str, Any]]:
+    """Return rootdir, configfile and its options as pytest determines them for `pytest evals` in *folder*.
+
+    Raises `UserError` with pytest's own words for a configuration that it can't read.
+    """
+    from _pytest.config.findpaths import determine_setup
+    from _pytest.outcomes import OutcomeException
+
+    arguments = [str(folder / "evals")] if (folder / "evals").is_dir() else []
+    try:
+        setup = determine_setup(inifile=None, override_ini=None, args=arguments, rootdir_cmd_arg=None, invocation_dir=folder)
+    except (Exception, OutcomeException) as error:
+        raise UserError(f"pytest can't read its configuration here: {error}") from None
+    root, file, options = setup[:3]
+    return root, file, _plain(options)
+
+
+def with_suites(file: Path, text: str | None, pattern: str) -> tuple[str, str]:
+    """Return the file's text with `eval_suite` set to *pattern*, and the line that was added.
+
+    *text* is None for a file to be created. Comments and layout are kept. The result is read by pytest's own reader before it
+    is returned: if any other key changed, a `UserError` asks to add the line by hand.
+    """
+    before = text or ""
+    newline = "\r\n" if "\r\n" in before else "\n"
+    table = _table(file, before)
+    edit = _in_toml if file.suffix == ".toml" else _in_ini
+    line = f'{KEY} = ["{pattern}"]' if _takes_lists(file, table) else f'{KEY} = "{pattern}"'
+    line = line if file.suffix == ".toml" else f"{KEY} = {pattern}"
+    after = edit(before, table, line, newline)
+    if not _only_adds(file, before, after, pattern):
+        raise UserError(f"{shown(file)}: can't add a key without changing others. Add it by hand: [{table}] {line}")
+    return after, f"[{table}] {line}"
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """pytest 9 wraps each value in an object that knows where it is from."""
+    return {key: getattr(value, "value", value) for key, value in options.items()}
+
+
+def _table(file: Path, text: str) -> str:
+    """Return the table or section of pytest's options in a file of this name."""
+    if file.name == "setup.cfg":
+        return "tool:pytest"
+    if file.suffix != ".toml" or file.name in ("pytest.toml", ".pytest.toml"):
+        return "pytest"
+    import tomllib
+
+    options = tomllib.loads(text).get("tool", {}).get("pytest", {})
+    return "tool.pytest.ini_options" if "ini_options" in options else "tool.pytest"
+
+
+def _takes_lists(file: Path, table: str) -> bool:
+    """Return whether a list is written as a list; `[tool.pytest.ini_options]` takes text, as ini files do."""
+    return file.suffix == ".toml" and table != "tool.pytest.ini_options"
+
+
+def _in_ini(text: str, section: str, line: str, newline: str) -> str:
+    """Put the line behind the last key of its section, ahead of the comments that lead to the next section."""
+    lines = text.splitlines(keepends=True)
+    headers = {index: match["name"] for index, row in enumerate(lines) if (match := _HEADER.match(row))}
+    start = next((index for index, name in headers.items() if name == section), None)
+    if start is None:
+        gap = newline if text.strip() else ""
+        return _ended(text, newline) + f"{gap}[{section}]{newline}{line}{newline}"
+    end = next((index for index in headers if index > start), len(lines))
+    content = [index for index in range(start, end) if lines[index].strip() and lines[index].lstrip()[0] not in "#;"]
+    after = content[-1] + 1
+    return _ended("".join(lines[:after]), newline) + line + newline + "".join(lines[after:])
+
+
+def _in_toml(text: str, table: str, line: str, newline: str) -> str:
+    """Put the line behind the last key of its table; a table that isn't there is appended."""
+    import tomlkit
+    from tomlkit.items import Table
+
+    document: Any = tomlkit.parse(text)
+    parent: Any = document
+    for name in table.split("."):
+        if name not in parent:
+            gap = newline if text.strip() else ""
+            return _ended(text, newline) + f"{gap}[{table}]{newline}{line}{newline}"
+        parent = parent[name]
+    value: Any = tomlkit.parse(line)[KEY]
+    if not isinstance(parent, Table):
+        parent[KEY] = value
+        return tomlkit.dumps(document)
+    value.trivia.trail = newline
+    body: list[Any] = parent.value.body
+    loose: list[Any] = []
+    while body and body[-1][0] is None:  # Comments and blank lines behind the last key lead to the next table.
+        loose.insert(0, body.pop())
+    parent[KEY] = value
+    body.extend(loose)
+    return tomlkit.dumps(document)
+
+
+def _ended(text: str, newline: str) -> str:
+    return text + newline if text and not text.endswith("\n") else text
+
+
+def _only_adds(file: Path, before: str, after: str, pattern: str) -> bool:
+    """Return whether pytest reads the same as before, and the new key."""
+    try:
+        read, wanted = _as_pytest_reads(file, after), _as_pytest_reads(file, before)
+    except Exception:  # If pytest refuses the new text, it isn't written.
+        return False
+    added = read.pop(KEY, None)
+    return added in (pattern, [pattern]) and read == wanted and _without_key(file, after) == _without_key(file, before)
+
+
+def _as_pytest_reads(file: Path, text: str) -> dict[str, Any]:
+    from _pytest.config.findpaths import load_config_dict_from_file
+
+    with tempfile.TemporaryDirectory(prefix="evaltape-") as folder:
+        copy = Path(folder) / file.name
+        copy.write_text(text, encoding="utf-8", newline="")
+        return _plain(load_config_dict_from_file(copy) or {})
+
+
+def _without_key(file: Path, text: str) -> Any:
+    """The whole of a TOML document but for our key; an ini file's other sections are its lines, which nobody touches."""
+    if file.suffix != ".toml":
+        return None
+    import tomllib
+
+    return _pruned(tomllib.loads(text))
+
+
+def _pruned(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _pruned(item) for key, item in value.items() if key != KEY}
+    return {key: item for key, item in kept.items() if item != {}}

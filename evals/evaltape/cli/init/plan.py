@@ -1,23 +1,167 @@
-"""What one run of `evaltape init` will write, and what it tells the user to do next."""
+"""The plan of a run of `evaltape init`: the files it writes, all planned before any is written, and the suite they serve."""
 
+import importlib.metadata
+import json
 import os
+import shlex
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaltape.cli.init import config_files
-from evaltape.cli.init.changes import WROTE, Change, new_file, read, with_lines
-from evaltape.cli.init.data import Guess, guess
-from evaltape.cli.init.example import ROWS as EXAMPLE_ROWS
-from evaltape.cli.init.example import example, is_wanted, suite_file
-from evaltape.cli.init.imported import imported, suite_name
-from evaltape.cli.init.own_suite import DEFAULT_MODEL, ChosenModel, model_table, suite_text
-from evaltape.cli.init.place import EVALS, SUITES, Place, relative
+from evaltape.cli.init.data import Guess, Source, guess, read_source
+from evaltape.cli.init.place import EVALS, SUITES, Place, relative, with_suites
 from evaltape.cli.init.promptfoo import read_config
-from evaltape.cli.init.rows import Source, read_source
+from evaltape.cli.init.suite_text import DEFAULT_MODEL, ChosenModel, imported, model_table, suite_name, suite_text
 from evaltape.cli.init.templates import JUDGES, TESTS, template
-from evaltape.cli.init.workflow import workflow
 from evaltape.errors import UserError
+from evaltape.files import write_whole
+from evaltape.names import shown
+from evaltape.reporting.markdown import MARKER
+
+WROTE, CHANGED, KEPT = "wrote", "changed", "kept"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file before and after."""
+
+    path: Path
+    """The file, absolute."""
+    before: str | None
+    """Its text; None if there is no such file."""
+    after: str
+    """The text it is to have."""
+    purpose: str
+    """Its purpose, or the lines that are added, in a few words."""
+    is_users: bool = False
+    """Whether the user has a file of this name with something else in it."""
+
+    @property
+    def kind(self) -> str:
+        """`wrote`, `changed`, or `kept` for a file that stays as it is."""
+        return WROTE if self.before is None else KEPT if self.before == self.after else CHANGED
+
+    def apply(self) -> None:
+        """Write the file unless it stays as it is; links are followed, and an existing file keeps its permissions."""
+        if self.kind == KEPT:
+            return
+        target = self.path.resolve()
+        try:
+            mode = target.stat().st_mode if self.before is not None else None
+            write_whole(target, self.after)
+            if mode is not None:
+                target.chmod(mode & 0o777)
+        except OSError as error:
+            raise UserError(f"{shown(self.path)}: can't be written: {error.strerror}") from None
+
+
+def new_file(path: Path, text: str, purpose: str) -> Change:
+    """Return the change that creates a file; an existing file stays unchanged."""
+    before = read(path)
+    return Change(path, before, text if before is None else before, purpose, before not in (None, text))
+
+
+def with_lines(path: Path, lines: Iterable[str]) -> Change:
+    """Return the change that appends the lines that a file doesn't have yet."""
+    before = read(path)
+    text = before or ""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    missing = [line for line in lines if line not in text.splitlines()]
+    ended = text + newline if text and not text.endswith("\n") and missing else text
+    return Change(path, before, ended + "".join(line + newline for line in missing), ", ".join(missing))
+
+
+def read(path: Path) -> str | None:
+    """Return a file's text with its own line ends; None if there is no such file.
+
+    Raises `UserError` for anything that isn't a readable text file.
+    """
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{shown(path)}: not a readable text file: {error}") from None
+
+
+# ---------------------------------------------------------------- the example
+
+
+SUITE = "example"
+ROWS = 24
+DATA = {
+    "dialogues.jsonl": "24 dialogues with a summary each",
+    "careful.jsonl": "the answers of a careful summariser",
+    "hasty.jsonl": "the answers of a hasty one",
+}
+
+
+def is_wanted(place: Place) -> bool:
+    """Return whether the example is written: no suite is there yet, or the example's, which is completed."""
+    return not place.suites() or suite_file(place) in place.suites()
+
+
+def suite_file(place: Place) -> Path:
+    """Return the path of the example's suite."""
+    return place.evals / "suites" / f"{SUITE}.toml"
+
+
+def example(place: Place, model: ChosenModel | None) -> list[Change]:
+    """Return the changes that create the example, with a model to record if it is given."""
+    module, metrics = place.metrics_file()
+    text = template(f"{SUITE}.toml", metrics=module)
+    if model is not None:
+        text += f"\n{model_table(model)}"
+    return [
+        new_file(suite_file(place), text, "the suite: data, prompt, metrics, models, gates"),
+        new_file(metrics, template("example_metrics.py"), "a metric of your own: a function of sample and answer"),
+        *(new_file(place.evals / "data" / SUITE / name, template(name), text) for name, text in DATA.items()),
+        *(_accepted(place, model) for model in ("careful", "hasty")),
+    ]
+
+
+def _accepted(place: Place, model: str) -> Change:
+    text = template(f"{model}.scores")
+    return new_file(place.snapshots / SUITE / f"{model}.scores", text, f"the accepted scores of {model}")
+
+
+# ---------------------------------------------------------------- the workflow
+
+
+FILE = ".github/workflows/evals.yml"
+
+
+def workflow(place: Place) -> Change:
+    """Return the change that creates the workflow at the top of the repository."""
+    below = relative(place.here, place.top)
+    values = {
+        "here": "" if below == "." else f"{below}/",
+        "defaults": "" if below == "." else f"\ndefaults:\n  run:\n    working-directory: {below}\n",
+        "cassettes": relative(place.cassettes, place.top),
+        "snapshots": relative(place.snapshots, place.top),
+        "requirement": shlex.quote(requirement()),
+        "marker": MARKER,
+    }
+    text = template("evals.yml", **values)
+    return new_file(place.top / FILE, text, "replays every pull request; records when you start it by hand")
+
+
+def requirement() -> str:
+    """Return the requirement by which pip installs this package again: the commit of a repository if it came from there.
+
+    Source: PEP 610, the file `direct_url.json` of an installed distribution.
+    """
+    found = importlib.metadata.distribution("evaltape").read_text("direct_url.json")
+    origin = json.loads(found) if found else {}
+    vcs = origin.get("vcs_info")
+    if not vcs:
+        return "evaltape"
+    return f"evaltape @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
+
+
+# ---------------------------------------------------------------- plans
+
 
 IGNORED = ("*.part", ".recording.lock")
 OUTPUTS = ("report.html", "comment.md", "evals.xml")
@@ -26,19 +170,19 @@ OUTPUTS = ("report.html", "comment.md", "evals.xml")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is written, and what is said of it."""
+    """The changes, and the facts that messages tell of them."""
 
     changes: list[Change]
     """In the order in which they are shown."""
     suite: Path | None
-    """The suite that this run is about; None if the repository has suites of its own and none was asked for."""
+    """The suite that this run is about; None if the repository has suites of its own and the run named no other."""
     model: ChosenModel | None
-    """The model that is called; None for an example without one."""
+    """The model that is called; None for an example without a model."""
     source: Source | None = None
     """The user's own rows."""
     guess: Guess | None = None
-    """What their columns are taken for."""
-    rows: int = EXAMPLE_ROWS
+    """The likely meaning of their columns."""
+    rows: int = ROWS
     """How many rows the suite selects from."""
     is_new: bool = True
     """Whether the suite is written; otherwise it was there already, and may have recordings."""
@@ -99,7 +243,7 @@ def _tests(place: Place) -> list[Change]:
 def _has_judges(suite: Path) -> bool:
     try:
         return bool(tomllib.loads(suite.read_text(encoding="utf-8-sig")).get("judges"))
-    except (OSError, ValueError):  # A run of pytest says what is wrong with it.
+    except (OSError, ValueError):  # A run of pytest tells its fault.
         return False
 
 
@@ -121,12 +265,12 @@ def _configuration(place: Place) -> Change:
     before = read(file)
     if place.patterns:
         return Change(file, before, before or "", f"eval_suite = {' '.join(place.patterns)}")
-    after, line = config_files.with_suites(file, before, relative(place.here / EVALS / SUITES, place.root))
+    after, line = with_suites(file, before, relative(place.here / EVALS / SUITES, place.root))
     return Change(file, before, after, line)
 
 
 def _as_spelt(path: Path, folder: Path) -> str:
-    """Return a path relative to the suite; one on another drive stays absolute."""
+    """Return a path relative to the suite; a path on another drive stays absolute."""
     try:
         return relative(path, folder)
     except ValueError:

@@ -35,7 +35,7 @@ INSTEAD = {
     "factuality": "write it as a judge",
     "g-eval": "write it as a judge",
 }
-"""What a suite has in place of an assertion that isn't taken over."""
+"""A suite's own way to an assertion that isn't taken over."""
 OPENAI = re.compile(r"openai:(?:(?:chat|responses):)?(?P<model>[^:].*)")
 LOCAL = {"ollama": "http://127.0.0.1:11434/v1", "localai": "http://127.0.0.1:8080/v1"}
 """Providers that serve OpenAI's chat API at an address of their own."""
@@ -59,22 +59,22 @@ class Provider(msgspec.Struct, frozen=True):
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """The messages of one prompt as (role, template); `{name}` stands for a variable."""
+    """The messages of a prompt as (role, template); `{name}` stands for a variable."""
 
     key: str
     turns: tuple[tuple[str, str], ...]
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One assertion on the text of an answer."""
+    """An assertion on the text of an answer."""
 
     kind: str
-    """One of `TEXT_CHECKS`, perhaps with `not-`; `rouge-n` or `llm-rubric`."""
+    """An item of `TEXT_CHECKS`, perhaps with `not-`; `rouge-n` or `llm-rubric`."""
     value: Json
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One test: its variables and its assertions."""
+    """A test: its variables and its assertions."""
 
     variables: Mapping[str, Json]
     checks: tuple[Check, ...]
@@ -88,18 +88,18 @@ class Config(msgspec.Struct, frozen=True):
     prompts: tuple[Prompt, ...]
     cases: tuple[Case, ...]
     grader: Provider | None
-    """The provider that grades rubrics, if one is named."""
+    """The provider that grades rubrics, if the file names it."""
     notes: tuple[str, ...]
     """The parts that were left, a sentence each."""
 
 
 def read_config(file: Path) -> Config:
-    """Return what a promptfoo configuration holds. Raises `UserError` if it isn't one, or has no test or prompt."""
+    """Return the content of a promptfoo configuration. Raises `UserError` for another file, or without a test or prompt."""
     return _Reader(file).config()
 
 
 class _Reader:
-    """Reads one file, and gathers a note for each part that is left."""
+    """Reads a file, and gathers a note for each part that is left."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -156,7 +156,7 @@ class _Reader:
             self._note(f"provider {name}: {key} not taken over")
         if config.get("apiKey"):
             self._note(f"provider {name}: its apiKey is not taken over. Put the key into a variable and name it by api_key_env")
-        return Provider(_key(str(options.get("label") or model)), model, base_url, config.get("apiKeyEnvar"), request)
+        return Provider(as_key(str(options.get("label") or model)), model, base_url, config.get("apiKeyEnvar"), request)
 
     def _address(self, name: str, config: Mapping[str, Json]) -> tuple[str | None, str | None]:
         base = config.get("apiBaseUrl") or (f"https://{config['apiHost']}/v1" if config.get("apiHost") else None)
@@ -177,7 +177,7 @@ class _Reader:
         for number, (label, text) in enumerate(entries, 1):
             turns = self._turns(text, number)
             if turns:
-                yield Prompt(_key(label) if label else f"prompt-{number}", turns)
+                yield Prompt(as_key(label) if label else f"prompt-{number}", turns)
 
     def _texts(self, entry: Json) -> Iterator[tuple[str, str]]:
         label = ""
@@ -301,7 +301,8 @@ def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else [value] if value else []
 
 
-def _key(name: str) -> str:
+def as_key(name: str) -> str:
+    """Return the key of a model or prompt in the suite: letters, digits, `_`, `-` and inner dots."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name.split("/")[-1]).strip("-.") or "model"
 
 
@@ -312,14 +313,14 @@ def _content(value: Json) -> str:
 
 
 def _template(text: str) -> str:
-    """Return a template of `{{ name }}` as one of `{name}`, other braces doubled."""
+    """Return a template of `{{ name }}` as a template of `{name}`, other braces doubled."""
     plain, names = _PLACEHOLDER.split(text)[::2], _PLACEHOLDER.findall(text)
     escaped = [part.replace("{", "{{").replace("}", "}}") for part in plain]
     return "".join(part + (f"{{{name}}}" if name else "") for part, name in zip(escaped, [*names, ""], strict=True))
 
 
 def _expanded(variables: Mapping[str, Json], as_they_are: bool) -> Iterator[dict[str, Json]]:
-    """Yield the variables once for each combination of those that are lists."""
+    """Yield the variables for each combination of the values in lists."""
     lists = {} if as_they_are else {name: value for name, value in variables.items() if isinstance(value, list)}
     for values in itertools.product(*lists.values()):
         yield {**variables, **dict(zip(lists, values, strict=True))}
