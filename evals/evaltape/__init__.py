@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaltape.finetuning.recorded_job import Job
-    from evaltape.judging.examined import Examined
+    from evaltape.judging.exam import Examined
     from evaltape.metrics.functions import metric
     from evaltape.mutation.advice import TestedMutants
     from evaltape.mutation.operators import operator
@@ -54,7 +54,7 @@ _HOME = {
     "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
     "AgainstScores": ("evaltape.scoring.paired_scores", "AgainstScores"),
     "TestedMutants": ("evaltape.mutation.advice", "TestedMutants"),
-    "Examined": ("evaltape.judging.examined", "Examined"),
+    "Examined": ("evaltape.judging.exam", "Examined"),
     "Job": ("evaltape.finetuning.recorded_job", "Job"),
     "SliceScores": ("evaltape.scoring.slices", "SliceScores"),
 }

@@ -32,7 +32,7 @@ from evaltape.workspace import Workspace, read_suites
 
 if TYPE_CHECKING:
     from evaltape.against.other_side import OtherSide
-    from evaltape.judging.examined import Examined
+    from evaltape.judging.exam import Examined
     from evaltape.mutation.assertions import Assertion
     from evaltape.mutation.model_mutants import Judged, ModelMutants
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from evaltape.hooks.controller import Controller
     from evaltape.hooks.listing import Listing
     from evaltape.hooks.xdist import Worker
-    from evaltape.judging.examined import Examined
+    from evaltape.judging.exam import Examined
     from evaltape.mutation.advice import TestedMutants
 
 EVALUATION = pytest.StashKey[Evaluation]()

@@ -13,7 +13,7 @@ from evaltape.judging.correction import (
     count_errors,
     difference_by_others,
 )
-from evaltape.judging.examined import Examined
+from evaltape.judging.exam import Examined
 from evaltape.judging.ground import JudgeGround
 from evaltape.judging.labels import Label
 from evaltape.scoring.paired_scores import Pair

@@ -28,7 +28,7 @@ def test_each_operator_gets_as_many_references_as_it_applies_to_and_they_share_t
         ("preamble", 10),
         ("final_stop", 10),
     ]
-    assert all(pair.reference.answer != pair.mutant.answer for damage in paper.damages for pair in damage.pairs)
+    assert all(pair.before != pair.after for damage in paper.damages for pair in damage.pairs)
     # Ten references serve the three operators that apply to all; the one for numbers passes over those without one.
     assert len(paper.references) < 2 * 10
     assert len(paper.questions) == len(paper.references) + 40
@@ -63,8 +63,8 @@ def test_a_judge_that_says_yes_to_all_notices_nothing_and_shows_its_pairs() -> N
     assert {name: noticed.mean for name, noticed in marks.noticed.items()} == {"swap_names": 0, "wrong_number": 0}
     missed = marks.operators[0].missed
     assert len(missed) == 10
-    assert missed[0].reference.answer.startswith("Ann asks Bob")
-    assert missed[0].mutant.answer.startswith("Bob asks Ann")
+    assert missed[0].before.startswith("Ann asks Bob")
+    assert missed[0].after.startswith("Bob asks Ann")
 
 
 def test_a_judge_that_says_no_to_all_alarms_everybody() -> None:
@@ -98,9 +98,9 @@ def test_on_a_scale_a_mutant_has_to_stand_under_its_reference() -> None:
 
 def test_rates_by_operator_are_found() -> None:
     paper, right = set_paper(OPERATORS, samples(400), 100), perfect(samples(400))
-    swapped = [pair.mutant for pair in paper.damages[0].pairs]
+    swapped = [Question(pair.sample, pair.after) for pair in paper.damages[0].pairs]
     lies = set(swapped[:70])  # 70 of 100 swapped names pass as true
     marks = mark(paper, lambda question: 1.0 if question in lies else right(question))
     assert marks.noticed["swap_names"].mean == pytest.approx(0.3)
     assert marks.noticed["wrong_number"].mean == 1
-    assert [pair.mutant for pair in marks.operators[0].missed] == swapped[:70]
+    assert [Question(pair.sample, pair.after) for pair in marks.operators[0].missed] == swapped[:70]

@@ -1,7 +1,6 @@
 """The order in which answers are labelled."""
 
-from evaltape.judging.labels import Label
-from evaltape.judging.queue import Candidate, first_turns, second_turns
+from evaltape.judging.labels import Candidate, Label, first_turns, second_turns
 from evaltape.samples.sample import Sample
 
 SAMPLES = [Sample(str(number), f"chat {number}", ("reference",)) for number in range(40)]

@@ -131,7 +131,7 @@ class JudgedProject(Project):
     @staticmethod
     def workspace_request(asked: Asked) -> dict[str, Any]:
         """The JSON that a judge is asked with."""
-        from evaltape.judging.request import judge_request
+        from evaltape.judging.verdict import judge_request
 
         return judge_request(asked.judge, asked.sample, asked.answer)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 from evaltape.judging.agreement import agree, share
-from evaltape.judging.exam import ExamPair, MutantMarks, Noticed, Question
-from evaltape.judging.examined import Examined
+from evaltape.judging.exam import Examined, MutantMarks, Noticed
 from evaltape.mutation.findings import OperatorStudy, Study
-from evaltape.mutation.model_mutants import Example, ModelMutants
+from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.mutation.operators import Mutant
 from evaltape.reporting.facts import MetricFacts, Slice
 from evaltape.reporting.html import page
 from evaltape.reporting.judge_results import Flips, JudgeResults
@@ -264,7 +264,7 @@ def with_mutants(results: Results) -> Results:
             "quotes", False, 11, 11, (decisions.noticing(gates[0], 0.4, missed), decisions.noticing(gates[1], 0.4, noticed))
         ),
     )
-    example = Example("s0", "They will meet 0 of base", "They will not meet 0 of base")
+    example = Mutant("s0", "They will meet 0 of base", "They will not meet 0 of base")
     study = Study(0.25, operators, tuple(gates), ())
     return changed(results, mutants={first: ModelMutants(first, study, {"negate": example})})
 
@@ -272,11 +272,8 @@ def with_mutants(results: Results) -> Results:
 def with_judges(results: Results) -> Results:
     """The results with a judge of the first metric, which missed 15 of 20 swapped names and agrees with most labels."""
     first = next(iter(suite_of(results).metrics))
-    pairs = tuple(
-        ExamPair(Question(f"s{number}", f"Ann calls Bob {number}"), Question(f"s{number}", f"Bob calls Ann {number}"))
-        for number in range(15)
-    )
-    marks = MutantMarks((Noticed("swap_names", True, share(5, 20), 20, 0, pairs),), share(0, 20), None, (), 20)
+    pairs = tuple(Mutant(f"s{number}", f"Ann calls Bob {number}", f"Bob calls Ann {number}") for number in range(15))
+    marks = MutantMarks((Noticed("swap_names", True, share(5, 20), 0, pairs),), share(0, 20), None, ())
     labels = [(f"s{number}", float(number % 2), [float(number % 2 or number < 4)]) for number in range(40)]
     exam = Exam(mutants=("swap_names",), labels=Path("labels.jsonl"))
     verdict = Verdict(json="faithful")

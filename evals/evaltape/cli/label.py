@@ -11,8 +11,18 @@ from evaltape.cli import Parser
 from evaltape.cli.init.place import find_place
 from evaltape.errors import UserError
 from evaltape.judging.agreement import kappa
-from evaltape.judging.labels import DISAGREEMENT, SECOND, Label, label_line, read_labels, second_pairs
-from evaltape.judging.queue import Candidate, Turn, first_turns, second_turns
+from evaltape.judging.labels import (
+    DISAGREEMENT,
+    SECOND,
+    Candidate,
+    Label,
+    Turn,
+    first_turns,
+    label_line,
+    read_labels,
+    second_pairs,
+    second_turns,
+)
 from evaltape.names import nearest, shown
 from evaltape.settings import Settings
 from evaltape.suite.definition import Judge

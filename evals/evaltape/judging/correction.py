@@ -1,9 +1,9 @@
 """Means corrected for a judge's errors, which people's labels show.
 
-Two ways, by the labelled answers. Labels of some of these very answers: prediction-powered inference, tuned to be no wider
-than the labels alone. The mean is `weight * mean(verdicts without a label) + mean(label - weight * verdict)`: two means of
-answers that are independent of each other, so `scoring.statistics` gives their intervals. Labels of other answers: the
-judge's sensitivity and specificity there, by Rogan and Gladen, with the uncertainty of both counted.
+There are two ways. With labels of some of these very answers: prediction-powered inference, tuned to be no wider than the
+labels alone. The mean is `weight * mean(verdicts without a label) + mean(label - weight * verdict)`: two means of answers
+that are independent of each other, so `scoring.statistics` gives their intervals. With labels of other answers: the judge's
+sensitivity and specificity there, by Rogan and Gladen, with the uncertainty of both counted.
 
 Differences of two models are corrected as pairs: by the labels of both answers to one sample, or by dividing the verdicts'
 difference by the same sensitivity + specificity - 1.
@@ -28,7 +28,8 @@ LEAST_LABELS = 20
 LEAST_OF_A_CLASS = 10
 """Of answers that people call true, and of answers that they call false, for sensitivity and specificity."""
 LEAST_INFORMED = 0.1
-"""Sensitivity + specificity - 1 from which Rogan and Gladen's correction means anything; a judge that guesses has 0."""
+"""The least sensitivity + specificity - 1 for Rogan and Gladen's correction; a judge that guesses has 0."""
+THESE, OTHERS = "labels of these answers", "labels of other answers"
 
 
 class Corrected(msgspec.Struct, frozen=True):
@@ -38,13 +39,13 @@ class Corrected(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
     labels: int
-    """How many labelled answers it rests on."""
+    """How many labelled answers are behind it."""
     method: str
-    """`labels of these answers` or `labels of other answers`."""
+    """`THESE` or `OTHERS`."""
     weight: float = 1.0
     """How much the judge's verdicts count beside the labels, from 0 to 1."""
     is_alike: bool = False
-    """Whether everything that it is the mean of is equal."""
+    """Whether it is a mean of equal numbers."""
 
 
 class Errors(msgspec.Struct, frozen=True):
@@ -59,12 +60,34 @@ class Errors(msgspec.Struct, frozen=True):
     specific: int
     """How many of them the judge does, too."""
 
+    @property
+    def labels(self) -> int:
+        """How many labels it counts."""
+        return self.true + self.false
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Sensitivity and specificity. Raises `NotCorrected` for too few labels, and for a judge that hardly beats guessing."""
+        if min(self.true, self.false) < LEAST_OF_A_CLASS:
+            found = f"{self.true} labels are true and {self.false} are false"
+            raise NotCorrected(f"{found}; it takes {LEAST_OF_A_CLASS} of each")
+        sensitivity, specificity = self.sensitive / self.true, self.specific / self.false
+        if sensitivity + specificity - 1 < LEAST_INFORMED:
+            told = f"(sensitivity {sensitivity:.2f}, specificity {specificity:.2f})"
+            raise NotCorrected(f"the judge hardly does better than guessing {told}")
+        return sensitivity, specificity
+
+    @property
+    def adjusted(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Sensitivity and specificity with two answers more of each class, each with its variance."""
+        true, false = self.true + 2, self.false + 2
+        sensitivity, specificity = (self.sensitive + 1) / true, (self.specific + 1) / false
+        variances = sensitivity * (1 - sensitivity) / true, specificity * (1 - specificity) / false
+        return (sensitivity, specificity), variances
+
 
 class NotCorrected(Exception):
-    """Labels can't correct a mean; the message is the reason, fit to be shown."""
-
-
-THESE, OTHERS = "labels of these answers", "labels of other answers"
+    """Labels can't correct a mean; the message shows the reason."""
 
 
 def by_these(
@@ -80,7 +103,7 @@ def by_these(
     """Return the mean that labels would have on all answers, by prediction-powered inference.
 
     `labelled` are (verdict, label), of differences if two models are compared; `unlabelled` the verdicts on all other
-    answers; `chosen` the labels of answers that were picked for their verdict, which stand for themselves alone; `tail` is
+    answers; `chosen` the labels of answers that were picked for their verdict: they stand for themselves alone. `tail` is
     the probability that the true mean lies beyond either end; `clusters` label the first two.
 
     Raises `NotCorrected` for too few labels.
@@ -90,35 +113,30 @@ def by_these(
     of_labelled, of_others = clusters or (None, None)
     weight = _weight(labelled, unlabelled)
     rest = _less_one(estimate_mean([label - weight * verdict for verdict, label in labelled], of_labelled))
-    if not unlabelled or weight == 0:
-        parts = [rest]
-    else:
-        parts = [rest, estimate_mean([weight * verdict for verdict in unlabelled], of_others)]
-    total = _beside(_sum(parts), len(labelled) + len(unlabelled), chosen)
+    if weight:  # It is 0 without unlabelled answers.
+        rest = _sum(rest, estimate_mean([weight * verdict for verdict in unlabelled], of_others))
+    total = _beside(rest, len(labelled) + len(unlabelled), chosen)
     low, high = cut(total.ends(tail, most_widened, limits), limits)
     labels = len(labelled) + len(chosen)
     return Corrected(max(limits[0], min(limits[1], total.mean)), low, high, labels, THESE, weight, total.is_alike)
 
 
-def by_others(verdicts: Sequence[float], errors: Errors, *, tail: float = 0.025) -> Corrected:
-    """Return the share of true answers, by the judge's sensitivity and specificity on other answers.
+def by_others(verdicts: Sequence[float], errors: Errors) -> Corrected:
+    """Return the share of true answers with its 95% interval, by the judge's sensitivity and specificity on other answers.
 
-    `verdicts` are 0 or 1, independent of each other. Raises `NotCorrected` for too few labels of a class, and for a judge that
-    hardly does better than guessing.
+    `verdicts` are 0 or 1, independent of each other. Raises `NotCorrected` as `Errors.shares`.
     """
-    _check(errors)
-    count, z = len(verdicts), normal_quantile(1 - tail)
-    plain = _corrected(mean(verdicts), errors.sensitive / errors.true, errors.specific / errors.false)
-    size, true, false = count + z * z, errors.true + 2, errors.false + 2
+    z = normal_quantile(0.975)
+    plain = _corrected(mean(verdicts), *errors.shares)
+    size = len(verdicts) + z * z
     said = (math.fsum(verdicts) + z * z / 2) / size
-    sensitivity, specificity = (errors.sensitive + 1) / true, (errors.specific + 1) / false
+    (sensitivity, specificity), (of_true, of_false) = errors.adjusted
     centre = _corrected(said, sensitivity, specificity)
-    of_true, of_false = sensitivity * (1 - sensitivity) / true, specificity * (1 - specificity) / false
     variance = said * (1 - said) / size + centre**2 * of_true + (1 - centre) ** 2 * of_false
     reach = z * math.sqrt(variance) / (sensitivity + specificity - 1)
     centre += 2 * z * z * (centre * of_true - (1 - centre) * of_false)
     low, high = (max(0.0, min(1.0, end)) for end in (centre - reach, centre + reach))
-    return Corrected(max(0.0, min(1.0, plain)), low, high, errors.true + errors.false, OTHERS)
+    return Corrected(max(0.0, min(1.0, plain)), low, high, errors.labels, OTHERS)
 
 
 def difference_by_others(
@@ -127,27 +145,21 @@ def difference_by_others(
     *,
     tail: float = 0.05,
     clusters: Sequence[Hashable] | None = None,
-    most_widened: float = MOST_WIDENED,
 ) -> Corrected:
     """Return the difference of two models' shares of true answers, from the paired differences of their verdicts.
 
-    The judge's errors are taken to be the same on both models' answers. Raises as `by_others`.
+    The judge's errors are taken to be the same on both models' answers. Raises `NotCorrected` as `Errors.shares`.
     """
-    _check(errors)
-    true, false = errors.true + 2, errors.false + 2
-    sensitivity, specificity = (errors.sensitive + 1) / true, (errors.specific + 1) / false
-    informed = sensitivity + specificity - 1
+    shares, variances = errors.adjusted
+    informed = sum(shares) - 1
     said = estimate_mean(differences, clusters)
-    quantile = normal_quantile(1 - tail)
-    plain = said.mean / (errors.sensitive / errors.true + errors.specific / errors.false - 1)
-    spread = sensitivity * (1 - sensitivity) / true + specificity * (1 - specificity) / false
-    low, high = said.ends(tail, most_widened, (-1.0, 1.0))
-    of_errors = quantile * abs(said.mean) / informed**2 * math.sqrt(spread)
+    plain = said.mean / (sum(errors.shares) - 1)
+    low, high = said.ends(tail, MOST_WIDENED, (-1.0, 1.0))
+    of_errors = normal_quantile(1 - tail) * abs(said.mean) / informed**2 * math.sqrt(sum(variances))
     centre = said.mean / informed
     low = max(-1.0, centre - math.hypot((said.mean - low) / informed, of_errors))
     high = min(1.0, centre + math.hypot((high - said.mean) / informed, of_errors))
-    labels = errors.true + errors.false
-    return Corrected(max(-1.0, min(1.0, plain)), low, high, labels, OTHERS, is_alike=said.is_alike)
+    return Corrected(max(-1.0, min(1.0, plain)), low, high, errors.labels, OTHERS, is_alike=said.is_alike)
 
 
 def count_errors(rated: Sequence[tuple[float, Sequence[float]]]) -> Errors:
@@ -159,19 +171,6 @@ def count_errors(rated: Sequence[tuple[float, Sequence[float]]]) -> Errors:
         false=sum(label == 0 for label, _ in pairs),
         specific=sum(label == verdict == 0 for label, verdict in pairs),
     )
-
-
-def _check(errors: Errors) -> None:
-    few = [name for name, count in (("true", errors.true), ("false", errors.false)) if count < LEAST_OF_A_CLASS]
-    if few:
-        found = f"{errors.true} labels are true and {errors.false} are false"
-        raise NotCorrected(f"{found}; it takes {LEAST_OF_A_CLASS} of each")
-    informed = errors.sensitive / errors.true + errors.specific / errors.false - 1
-    if informed < LEAST_INFORMED:
-        raise NotCorrected(
-            f"the judge hardly does better than guessing (sensitivity {errors.sensitive / errors.true:.2f}, "
-            f"specificity {errors.specific / errors.false:.2f})"
-        )
 
 
 def _corrected(said: float, sensitivity: float, specificity: float) -> float:
@@ -194,7 +193,7 @@ def _weight(labelled: Sequence[tuple[float, float]], unlabelled: Sequence[float]
 
 
 def _less_one(rest: MeanEstimate) -> MeanEstimate:
-    """Return the estimate with a degree of freedom less: the weight's, which was chosen to make it small."""
+    """Return the estimate with a degree of freedom less: the weight was chosen to make it small."""
     if rest.units <= 2:
         return rest
     error = rest.error * math.sqrt((rest.units - 1) / (rest.units - 2))
@@ -206,25 +205,18 @@ def _beside(others: MeanEstimate, count: int, chosen: Sequence[float]) -> MeanEs
     if not chosen:
         return others
     share = len(chosen) / (len(chosen) + count)
-    return _sum([_scaled(others, 1 - share), _scaled(estimate_mean(chosen), share)])
+    return _sum(_scaled(others, 1 - share), _scaled(estimate_mean(chosen), share))
 
 
 def _scaled(estimate: MeanEstimate, share: float) -> MeanEstimate:
     return MeanEstimate(estimate.mean * share, estimate.clusters, estimate.units, estimate.error * share, estimate.skewness)
 
 
-def _sum(parts: Sequence[MeanEstimate]) -> MeanEstimate:
+def _sum(*parts: MeanEstimate) -> MeanEstimate:
     """Return the sum of independent means: its degrees of freedom are Satterthwaite's, third moments add up."""
-    if len(parts) == 1:
-        return parts[0]
-    error = math.hypot(*(part.error for part in parts))
+    error, total = math.hypot(*(part.error for part in parts)), math.fsum(part.mean for part in parts)
     if error == 0:
-        return MeanEstimate(math.fsum(part.mean for part in parts), parts[0].clusters, parts[0].units, 0.0, 0.0)
+        return MeanEstimate(total, parts[0].clusters, parts[0].units, 0.0, 0.0)
     freedom = error**4 / math.fsum(part.error**4 / (part.units - 1) for part in parts if part.error)
-    return MeanEstimate(
-        mean=math.fsum(part.mean for part in parts),
-        clusters=sum(part.clusters for part in parts),
-        units=freedom + 1,
-        error=error,
-        skewness=math.fsum(part.skewness * part.error**3 for part in parts) / error**3,
-    )
+    skewness = math.fsum(part.skewness * part.error**3 for part in parts) / error**3
+    return MeanEstimate(total, sum(part.clusters for part in parts), freedom + 1, error, skewness)

@@ -1,24 +1,32 @@
-"""The exam by mutants: can a judge tell references from damaged copies of them?
+"""The exam of a judge: can it tell references from damaged copies of them, and does it agree with people's labels?
 
 References are taken as right. Each operator damages the first `samples` references that it applies to, in an order that
-depends on the seed alone, so operators share references and each is asked about once. Of a harmful operator the exam counts
-the damage that the judge notices; undamaged references, and harmlessly changed ones, that it finds fault with are alarms.
+depends on the seed alone, so operators share references and the judge is asked about each of them once. Of a harmful operator
+the exam counts the damage that the judge notices. Undamaged references, and harmless changes, that it faults are alarms.
 
-A judge that says true or false notices a mutant by saying false. On a scale it does by rating it under its reference, a
-harmless change alarms it likewise, and an undamaged reference does under the middle of the scale. A verdict that can't be read
+A judge that says true or false notices a mutant by saying false. On a scale it rates a noticed mutant under its reference;
+a harmless change with a lower rating is an alarm, as is a reference under the middle of the scale. An unreadable verdict
 counts against the judge.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from evaltape.judging.agreement import share
+from evaltape.judging.agreement import Agreement, Kappa, agree, kappa, labels_needed, share
+from evaltape.judging.labels import Label, by_answer, second_pairs
+from evaltape.metrics.metric import Metric
+from evaltape.metrics.scorers import Judged, misses
 from evaltape.mutation.harmful import Answers
-from evaltape.mutation.operators import Operator
+from evaltape.mutation.operators import Mutant, Operator
+from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind, sign
 from evaltape.scoring.statistics import Interval
+from evaltape.suite.definition import Judge
+from evaltape.suite.file.tables import Exam
+from evaltape.text import counted, cut
 
 if TYPE_CHECKING:
     from evaltape.samples.sample import Sample
@@ -26,8 +34,14 @@ if TYPE_CHECKING:
 SEED = 42
 MIDDLE = 0.5
 """Of a scale that is mapped to 0..1."""
-Verdicts = Callable[["Question"], float | None]
-"""A judge's verdict on a question in 0..1; None if it can't be read."""
+UNDAMAGED, HARMLESS, KAPPA = "undamaged", "harmless", "labels"
+"""The names of bounds beside the operators': alarms on references, on harmless changes, and agreement with people."""
+SHOWN = 2
+"""Missed pairs, and alarms, that a message shows."""
+LONGEST = 90
+"""Characters of a text that a message shows."""
+SURE, OBSERVED = 0.80, 0.90
+"""The share that labels of a class are to certify, and the share they would have to show, for the advice on their number."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -39,64 +53,97 @@ class Question(msgspec.Struct, frozen=True):
     """The reference, its damaged copy, or a labelled answer."""
 
 
-class ExamPair(msgspec.Struct, frozen=True):
-    """A reference beside its mutant."""
+Verdict = Callable[[Question], float | None]
+"""A judge's verdict on a question in 0..1; None if it can't be read."""
 
-    reference: Question
-    mutant: Question
+
+# ---------------------------------------------------------------- questions
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """One operator's part of an exam."""
+    """An operator's part of an exam."""
 
     operator: str
     harmful: bool
-    pairs: tuple[ExamPair, ...]
+    pairs: tuple[Mutant, ...]
+    """References beside their damaged copies."""
 
 
 class Paper(msgspec.Struct, frozen=True):
-    """What a judge is asked in its exam by mutants."""
+    """The questions of a judge's exam by mutants."""
 
     damages: tuple[Damage, ...]
-    """One an operator, in the suite's order."""
+    """By operator, in the suite's order."""
 
     @property
     def references(self) -> list[Question]:
         """Each reference once, in the order they first appear."""
-        return list(dict.fromkeys(pair.reference for damage in self.damages for pair in damage.pairs))
+        return list(dict.fromkeys(_reference(pair) for damage in self.damages for pair in damage.pairs))
 
     @property
     def questions(self) -> list[Question]:
         """Everything that is asked, each question once."""
-        mutants = (pair.mutant for damage in self.damages for pair in damage.pairs)
+        mutants = (_damaged(pair) for damage in self.damages for pair in damage.pairs)
         return list(dict.fromkeys((*self.references, *mutants)))
 
 
+def set_paper(operators: Iterable[Operator], samples: Sequence["Sample"], count: int) -> Paper:
+    """Return the questions of an exam: for each operator `count` pairs, or as many as it applies to."""
+    answers = [(sample, sample.references[0]) for sample in samples if sample.references]
+    shuffled = Random(SEED).sample(answers, len(answers))
+    return Paper(tuple(Damage(each.name, each.harmful, _pairs(each, shuffled, count)) for each in operators))
+
+
+def questions_of(paper: Paper | None, labels: Iterable[Label]) -> list[Question]:
+    """Return everything that a judge is asked in its exam, each text once."""
+    labelled = (Question(label.sample, label.answer) for label in labels if label.examines)
+    return list(dict.fromkeys([*(paper.questions if paper else ()), *labelled]))
+
+
+def _pairs(operator: Operator, answers: Answers, count: int) -> tuple[Mutant, ...]:
+    pairs: list[Mutant] = []
+    for sample, reference in answers:
+        if len(pairs) == count:
+            break
+        mutant = operator.apply(sample, reference, answers)
+        if mutant is not None:
+            pairs.append(Mutant(sample.id, reference, mutant))
+    return tuple(pairs)
+
+
+def _reference(pair: Mutant) -> Question:
+    return Question(pair.sample, pair.before)
+
+
+def _damaged(pair: Mutant) -> Question:
+    return Question(pair.sample, pair.after)
+
+
+# ---------------------------------------------------------------- marks
+
+
 class Noticed(msgspec.Struct, frozen=True):
-    """How a judge did on an operator."""
+    """A judge's marks for an operator."""
 
     operator: str
     harmful: bool
     share: Interval
     """Of the damage that it noticed; of a harmless operator, of the alarms."""
-    asked: int
     unread: int
-    missed: tuple[ExamPair, ...]
+    missed: tuple[Mutant, ...]
     """The pairs that it got wrong."""
 
 
 class MutantMarks(msgspec.Struct, frozen=True):
-    """How a judge did in its exam by mutants."""
+    """A judge's marks in its exam by mutants."""
 
     operators: tuple[Noticed, ...]
     alarms: Interval | None
-    """The share of undamaged references that it finds fault with; None if the exam has no reference."""
+    """The share of undamaged references that it faults; None if the exam has no reference."""
     harmless: Interval | None
-    """The share of harmless changes that it finds fault with; None likewise."""
+    """The share of harmless changes that it faults; None likewise."""
     alarming: tuple[Question, ...]
-    """The undamaged references among them."""
-    references: int
-    """How many references it was asked about."""
+    """The undamaged references that it faults."""
 
     @property
     def noticed(self) -> dict[str, Interval]:
@@ -104,48 +151,27 @@ class MutantMarks(msgspec.Struct, frozen=True):
         return {each.operator: each.share for each in self.operators if each.harmful}
 
 
-def set_paper(operators: Iterable[Operator], samples: Sequence["Sample"], count: int) -> Paper:
-    """Return the questions of an exam: for each operator `count` pairs, or as many as it applies to."""
-    answers = _shuffled([(sample, sample.references[0]) for sample in samples if sample.references])
-    return Paper(tuple(Damage(each.name, each.harmful, _pairs(each, answers, count)) for each in operators))
-
-
-def mark(paper: Paper, verdict: Verdicts, is_scale: bool = False) -> MutantMarks:
-    """Return how a judge did."""
+def mark(paper: Paper, verdict: Verdict, is_scale: bool = False) -> MutantMarks:
+    """Return a judge's marks."""
     operators = tuple(_noticed(damage, verdict, is_scale) for damage in paper.damages if damage.pairs)
-    wrong = [question for question in paper.references if not _is_fine(verdict(question))]
+    references = paper.references
+    alarming = tuple(question for question in references if (verdict(question) or 0.0) < MIDDLE)
     harmless = [each for each in operators if not each.harmful]
     return MutantMarks(
         operators,
-        share(len(wrong), len(paper.references)) if paper.references else None,
-        share(sum(len(each.missed) for each in harmless), sum(each.asked for each in harmless)) if harmless else None,
-        tuple(wrong),
-        len(paper.references),
+        share(len(alarming), len(references)) if references else None,
+        share(sum(len(each.missed) for each in harmless), sum(each.share.samples for each in harmless)) if harmless else None,
+        alarming,
     )
 
 
-def _shuffled(answers: list[tuple["Sample", str]]) -> list[tuple["Sample", str]]:
-    return Random(SEED).sample(answers, len(answers))
-
-
-def _pairs(operator: Operator, answers: Answers, count: int) -> tuple[ExamPair, ...]:
-    pairs: list[ExamPair] = []
-    for sample, reference in answers:
-        if len(pairs) == count:
-            break
-        mutant = operator.apply(sample, reference, answers)
-        if mutant is not None:
-            pairs.append(ExamPair(Question(sample.id, reference), Question(sample.id, mutant)))
-    return tuple(pairs)
-
-
-def _noticed(damage: Damage, verdict: Verdicts, is_scale: bool) -> Noticed:
-    read = [verdict(pair.mutant) for pair in damage.pairs]
-    faulted = [_is_faulted(verdict(pair.reference), score, is_scale) for pair, score in zip(damage.pairs, read, strict=True)]
+def _noticed(damage: Damage, verdict: Verdict, is_scale: bool) -> Noticed:
+    read = [verdict(_damaged(pair)) for pair in damage.pairs]
+    faulted = [_is_faulted(verdict(_reference(pair)), score, is_scale) for pair, score in zip(damage.pairs, read, strict=True)]
     wrong = tuple(pair for pair, found in zip(damage.pairs, faulted, strict=True) if found is not damage.harmful)
     right = len(damage.pairs) - len(wrong)
-    counted = share(right if damage.harmful else len(wrong), len(damage.pairs))
-    return Noticed(damage.operator, damage.harmful, counted, len(damage.pairs), read.count(None), wrong)
+    shown = share(right if damage.harmful else len(wrong), len(damage.pairs))
+    return Noticed(damage.operator, damage.harmful, shown, read.count(None), wrong)
 
 
 def _is_faulted(reference: float | None, mutant: float | None, is_scale: bool) -> bool | None:
@@ -155,5 +181,174 @@ def _is_faulted(reference: float | None, mutant: float | None, is_scale: bool) -
     return mutant < (reference or 0.0) if is_scale else mutant == 0
 
 
-def _is_fine(score: float | None) -> bool:
-    return score is not None and score >= MIDDLE
+# ---------------------------------------------------------------- the exam as a whole
+
+
+class Examined(msgspec.Struct, frozen=True, dict=True):
+    """How a judge did in its exam."""
+
+    judge: Judge
+    """The judge."""
+    asked: int = 0
+    """How many texts it was asked about."""
+    unread: int = 0
+    """How many of its verdicts can't be read."""
+    marks: MutantMarks | None = None
+    """How it did on mutants; None without mutants in the exam."""
+    agreement: Agreement | None = None
+    """How well it agrees with people; None without labels."""
+    oneself: Kappa | None = None
+    """How well people agree with their own second labels; None without second labels."""
+    not_examined: str = ""
+    """Why its exam isn't known; empty if the exam was taken."""
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The exam's bounds, decided; empty if it wasn't taken."""
+        exam = self.judge.exam
+        return () if exam is None or self.not_examined else tuple(self._decided(exam))
+
+    def __repr__(self) -> str:  # pytest shows it where a test asserts with it.
+        return self.in_short()
+
+    def decide(self, bound: Bound) -> Decision:
+        """Decide a bound of the exam."""
+        return next(decision for decision in self.decisions if decision.bound.key == bound.key)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the exam was taken, and every bound of it holds."""
+        return bool(self.decisions) and not self.missed
+
+    @property
+    def missed(self) -> list[Decision]:
+        """The bounds that it misses."""
+        return [decision for decision in self.decisions if not decision.passed]
+
+    @property
+    def standing(self) -> str:
+        """The remark beside numbers of this judge; empty if it passed its exam."""
+        if self.passed:
+            return ""
+        if self.judge.exam is None:
+            return f"the judge {self.judge.key} took no exam"
+        if not self.decisions:
+            return f"the exam of the judge {self.judge.key} isn't recorded"
+        return f"the judge {self.judge.key} failed its exam ({', '.join(it.bound.metric for it in self.missed)})"
+
+    @property
+    def refusal(self) -> str:
+        """Why no bound may rest on the judge; empty if a bound may."""
+        if self.passed or self.judge.unexamined:
+            return ""
+        about = self.not_examined or _lines(self.missed) or "it takes none"
+        key = f"[judges.{self.judge.key}] unexamined = true"
+        return f"{self.standing}, so nothing may rest on it: {about}. {key} lets it, and says so everywhere"
+
+    def in_short(self) -> str:
+        """Return in a line which bounds are missed, by how much, and the next step."""
+        if self.not_examined or self.judge.exam is None:
+            return f"{self.judge.key}: {self.not_examined or 'it takes no exam'}"
+        if self.passed:
+            return f"{self.judge.key} passed its exam: {_lines(self.decisions)}"
+        return ". ".join(part for part in (_lines(self.missed), *self._shown(), *self._advice()) if part)
+
+    # ------------------------------------------------------------ bounds
+
+    def _decided(self, exam: Exam) -> Iterator[Decision]:
+        if self.marks is not None:
+            for name, it in self.marks.noticed.items():
+                yield self._decision(MIN_NOTICED, name, exam.min_noticed, it, f"{_ones(it)} of {it.samples} noticed")
+            alarms = ((UNDAMAGED, "undamaged reference", self.marks.alarms), (HARMLESS, "harmless change", self.marks.harmless))
+            for name, noun, found in alarms:
+                if found is not None:
+                    told = f"alarms on {_ones(found)} of {counted(found.samples, noun)}"
+                    yield self._decision(MAX_ALARMS, name, exam.max_alarms, found, told)
+        if self.agreement is not None:
+            value, told = self.agreement.kappa, f"kappa with {counted(self.agreement.labels, 'label')}"
+            if value.value is None:
+                told = "kappa is unknown, because judge and people give one verdict alone"
+            estimate = Interval(value.value or 0.0, value.low, value.high)
+            yield self._decision(MIN_KAPPA, KAPPA, exam.min_kappa, estimate, told, is_known=value.value is not None)
+
+    def _decision(self, kind: Kind, name: str, limit: float, found: Interval, told: str, *, is_known: bool = True) -> Decision:
+        key, higher = self.judge.key, kind != MAX_ALARMS
+        limits = (-1.0 if kind == MIN_KAPPA else 0.0, 1.0)
+        metric = Metric(name, Judged(key), f"[judges.{key}.exam]", higher, limits, decimals=2)
+        missed = not is_known or misses(found.mean, limit, higher)
+        line = f"{found.mean:.2f} {sign(missed, higher)} {limit:g}: {key} {name}: {told}{_ends(found)}"
+        bound = Bound(kind, self.judge.suite, key, name, limit)
+        return Decision(bound, metric, FAILED if missed else PASSED, line, found, found.mean)
+
+    # ------------------------------------------------------------ messages
+
+    def _shown(self) -> Iterator[str]:
+        """Yield texts that the judge got wrong: pairs of the damage it noticed least, or its alarms."""
+        if self.marks is None:
+            return
+        missed = {decision.bound.metric for decision in self.missed}
+        damages = [it for it in self.marks.operators if it.operator in missed]
+        if damages:
+            worst = min(damages, key=lambda it: it.share.mean)
+            pairs = (f"{it.sample}: {_quoted(it.before)} became {_quoted(it.after)}" for it in worst.missed[:SHOWN])
+            yield f"{worst.operator}, missed: {'; '.join(pairs)}"
+        if UNDAMAGED in missed:
+            alarms = "; ".join(f"{it.sample}: {_quoted(it.answer)}" for it in self.marks.alarming[:SHOWN])
+            yield f"Undamaged, and faulted: {alarms}"
+
+    def _advice(self) -> Iterator[str]:
+        missed = {decision.bound.kind: decision.bound.metric for decision in reversed(self.missed)}
+        if MIN_NOTICED in missed:
+            yield (
+                f"Name the damage in the prompt of [judges.{self.judge.key}], ask a stronger model, or take "
+                f"{missed[MIN_NOTICED]} out of its exam's mutants if no gate needs it"
+            )
+        if MAX_ALARMS in missed:
+            yield "A judge that finds fault with references is too strict, or guesses: say in its prompt what is no fault"
+        if MIN_KAPPA in missed:
+            yield "The table of labels and verdicts in --report shows which way it errs"
+
+
+def examine(judge: Judge, paper: Paper | None, labels: Sequence[Label], verdict: Verdict) -> Examined:
+    """Return how a judge did on the mutants and labels of its exam."""
+    labelled = by_answer(label for label in labels if label.examines)
+    rated = [(it.sample, _against_it(verdict(Question(it.sample, it.answer)), it.score), it.labels) for it in labelled]
+    questions = questions_of(paper, labels)
+    is_scale = judge.verdict.scale is not None
+    second = second_pairs(labels)
+    return Examined(
+        judge,
+        asked=len(questions),
+        unread=sum(verdict(question) is None for question in questions),
+        marks=None if paper is None else mark(paper, verdict, is_scale),
+        agreement=agree(rated, is_scale=is_scale),
+        oneself=kappa([(one, other) for _, one, other in second], [sample for sample, _, _ in second]) if second else None,
+    )
+
+
+def labels_advice() -> str:
+    """Return how many labels it takes to know how often a judge is right."""
+    needed = labels_needed(SURE, OBSERVED)
+    return f"about {needed} labels of a class prove that a judge is right on {SURE:.0%}, if it is on {OBSERVED:.0%} of them"
+
+
+def _against_it(verdict: float | None, label: float) -> float:
+    """Return a verdict; an unreadable verdict counts as wrong."""
+    return verdict if verdict is not None else float(label < MIDDLE)
+
+
+def _lines(decisions: Iterable[Decision]) -> str:
+    return "; ".join(decision.line for decision in decisions)
+
+
+def _ones(found: Interval) -> int:
+    """Return the number behind a share."""
+    return round(found.mean * found.samples)
+
+
+def _quoted(text: str) -> str:
+    return f'"{cut(" ".join(text.split()), LONGEST)}"'
+
+
+def _ends(found: Interval) -> str:
+    return "" if found.low is None or found.high is None else f" (95% interval {found.low:.2f} to {found.high:.2f})"

@@ -1,7 +1,7 @@
-"""What bounds on a judge's metric rest on: its exam, and means corrected by people's labels."""
+"""The ground of bounds on a judge's metric: its exam, and means corrected by people's labels."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import msgspec
@@ -17,8 +17,7 @@ from evaltape.judging.correction import (
     count_errors,
     difference_by_others,
 )
-from evaltape.judging.exam import Question
-from evaltape.judging.examined import Examined
+from evaltape.judging.exam import Examined, Question, Verdict
 from evaltape.judging.labels import Label, by_answer
 from evaltape.scoring import statistics
 from evaltape.scoring.paired import MOST_WIDENED, Difference
@@ -37,7 +36,7 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
 
     examined: Examined
     labels: Sequence[Label] = ()
-    verdict: Callable[[Question], float | None] = lambda question: None
+    verdict: Verdict = lambda question: None
     """Its recorded verdict on a labelled answer; None without a readable verdict."""
 
     @property
@@ -47,12 +46,12 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def standing(self) -> str:
-        """What its numbers have to be shown with; empty for a judge that passed its exam."""
+        """The remark beside its numbers; empty for a judge that passed its exam."""
         return self.examined.standing
 
     @cached_property
     def drawn(self) -> dict[tuple[str, str], float]:
-        """The label of each answer that stands for others, too, by sample and text; several people's are averaged."""
+        """The label of each answer that stands for others, too, by sample and text; the mean of labels by several people."""
         return _by_text(label for label in self.labels if label.stands_for_others)
 
     @cached_property
@@ -63,12 +62,12 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def errors(self) -> Errors:
-        """How often the judge is right on labelled answers, whatever model gave them."""
+        """How often the judge is right on labelled answers of any model."""
         answers = by_answer(label for label in self.labels if label.stands_for_others)
         rated = [(self.verdict(Question(it.sample, it.answer)), it.labels) for it in answers]
         return count_errors([(verdict, labels) for verdict, labels in rated if verdict is not None])
 
-    # ------------------------------------------------------------ what is corrected
+    # ------------------------------------------------------------ corrections
 
     def mean(
         self, metric: str, predictions: Sequence[Prediction], clusters: Sequence[str] | None
@@ -76,10 +75,9 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
         """Return the corrected mean of a metric's scores, or why it can't be given."""
         verdicts = [one.scores[metric] for one in predictions]
         keys = [(one.sample.id, one.text) for one in predictions]
-        labels = [self.drawn.get(key) for key in keys]
-        chosen = [self.chosen.get(key) if key in self.chosen else None for key in keys]
+        labels, chosen = [self.drawn.get(key) for key in keys], [self.chosen.get(key) for key in keys]
         try:
-            if sum(label is not None for label in labels) >= LEAST_LABELS:
+            if _is_enough(labels):
                 found = _by_these(verdicts, labels, chosen, clusters)
             else:
                 self._refuse(clusters)
@@ -97,7 +95,7 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
         labels, chosen = [self._change(pair, True) for pair in pairs], [self._change(pair, False) for pair in pairs]
         tail = 1 - confidence
         try:
-            if sum(label is not None for label in labels) >= LEAST_LABELS:
+            if _is_enough(labels):
                 found = _by_these(changes, labels, chosen, clusters, tail=tail, limits=(-1.0, 1.0), most_widened=MOST_WIDENED)
             else:
                 self._refuse(None)
@@ -110,11 +108,9 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
         """Return the difference of the labels of both answers of a pair: drawn labels, or with a chosen label among them."""
         keys = [(one.sample.id, one.text) for one in (pair.before, pair.after)]
         drawn = [self.drawn.get(key) for key in keys]
-        both = drawn if is_drawn else [self.drawn.get(key, self.chosen.get(key)) for key in keys]
-        if None in both or (not is_drawn and None not in drawn):
+        before, after = drawn if is_drawn else [self.drawn.get(key, self.chosen.get(key)) for key in keys]
+        if before is None or after is None or (not is_drawn and None not in drawn):
             return None
-        before, after = both
-        assert before is not None and after is not None
         return after - before
 
     def _refuse(self, clusters: Sequence[str] | None) -> None:
@@ -122,6 +118,10 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
             raise NotCorrected(ON_A_SCALE)
         if clusters is not None:
             raise NotCorrected(CLUSTERED)
+
+
+def _is_enough(labels: Sequence[float | None]) -> bool:
+    return sum(label is not None for label in labels) >= LEAST_LABELS
 
 
 def _by_text(labels: Iterable[Label]) -> dict[tuple[str, str], float]:

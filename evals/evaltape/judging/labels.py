@@ -2,12 +2,18 @@
 
 `{"id", "answer", "label", "model", "by", "use"}`; the first three are needed. `use` is empty for a label that examines the
 judge and corrects its means; see `USES` for the others.
+
+A person labels the most instructive answers first: answers on which the judge and a metric disagree, because the judge likes
+what the metric ranks low, or the other way round. Such a label says most about the judge's errors, but nothing of how frequent
+they are: it is marked, and stands for itself alone in corrected means. All other answers follow in an order that depends on
+the seed alone.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -16,6 +22,7 @@ from evaltape.errors import UserError
 from evaltape.files import refuse_lfs_pointer
 from evaltape.judging.verdict import as_score
 from evaltape.names import nearest, shown
+from evaltape.samples.sample import Sample
 from evaltape.text import cut, visible
 
 KEYS = ("id", "answer", "label", "model", "by", "use")
@@ -27,9 +34,15 @@ USES = {
     SECOND: "the same person's second label, given blind: it says how well people agree with themselves",
 }
 
+SEED = 42
+CHOSEN = 20
+"""How many answers are chosen for a disagreement before the others come."""
+APART = 0.5
+"""The distance between verdict and rank, both in 0..1, from which judge and metric disagree."""
+
 
 class Label(msgspec.Struct, frozen=True):
-    """One person's verdict on an answer."""
+    """A person's verdict on an answer."""
 
     sample: str
     """The sample's id."""
@@ -42,7 +55,7 @@ class Label(msgspec.Struct, frozen=True):
     by: str = ""
     """Who gave the label; empty if the file doesn't say."""
     use: str = ""
-    """One of `USES`, or empty."""
+    """A key of `USES`, or empty."""
     line: int = 0
     """Its line in the file, from 1."""
 
@@ -53,7 +66,7 @@ class Label(msgspec.Struct, frozen=True):
 
     @property
     def stands_for_others(self) -> bool:
-        """Whether it says something of answers that have no label: it wasn't chosen for the judge's verdict."""
+        """Whether it says something about unlabelled answers: the judge's verdict wasn't the reason to choose it."""
         return self.use in ("", RANDOM)
 
 
@@ -65,7 +78,7 @@ class LabelledAnswer(msgspec.Struct, frozen=True):
     answer: str
     """The text."""
     labels: tuple[float, ...]
-    """In 0..1, one a person."""
+    """In 0..1, by person."""
 
     @property
     def score(self) -> float:
@@ -77,7 +90,7 @@ def read_labels(path: Path, scale: tuple[float, float] | None, samples: Collecti
     """Read a file of labels.
 
     `samples` are the ids of the suite's samples; None leaves that check out. Raises `UserError`, naming the line, for a line
-    that is no label, a label of an unknown sample, and a person's second label of one answer.
+    that is no label, a label of an unknown sample, and a person's second label of the same answer.
     """
     labels: list[Label] = []
     first: dict[tuple[str, str, str, bool], int] = {}
@@ -167,3 +180,62 @@ def _text(place: str, row: Mapping[str, Any], key: str) -> str:
 
 def _named(text: str) -> str:
     return cut(repr(text), 60)
+
+
+# ---------------------------------------------------------------- the answers to label
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """An answer that can be labelled."""
+
+    sample: Sample
+    model: str
+    """The key of the model that gave it."""
+    answer: str
+    verdict: float | None = None
+    """The judge's, in 0..1; None without a verdict."""
+    score: float | None = None
+    """Another metric's; None without a score."""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """An answer to be labelled next."""
+
+    candidate: Candidate
+    use: str
+    """The purpose of its label: `random`, `disagreement` or `second`."""
+
+
+def first_turns(candidates: Iterable[Candidate], labels: Iterable[Label], by: str) -> list[Turn]:
+    """Return the answers that a person hasn't labelled, in the order to label them; equal answers to a sample count once."""
+    different = list({(each.sample.id, each.answer): each for each in candidates}.values())
+    done = {(label.sample, label.answer) for label in labels if label.by == by}
+    chosen = _disagreements(different)
+    others = [each for each in Random(SEED).sample(different, len(different)) if each not in chosen]
+    turns = [*(Turn(each, DISAGREEMENT) for each in chosen), *(Turn(each, RANDOM) for each in others)]
+    return [turn for turn in turns if (turn.candidate.sample.id, turn.candidate.answer) not in done]
+
+
+def second_turns(labels: Sequence[Label], by: str, samples: Collection[Sample]) -> list[Turn]:
+    """Return the answers that a person has labelled once, to be labelled again, in an order of its own."""
+    known = {sample.id: sample for sample in samples}
+    done = {(label.sample, label.answer) for label in labels if label.by == by and label.use == SECOND}
+    mine = [label for label in labels if label.by == by and label.use not in (SECOND, PROMPT) and label.sample in known]
+    again = [label for label in Random(SEED + 1).sample(mine, len(mine)) if (label.sample, label.answer) not in done]
+    return [Turn(Candidate(known[label.sample], label.model, label.answer), SECOND) for label in again]
+
+
+def _disagreements(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the answers that judge and metric see most differently, the greatest difference first."""
+    scores = sorted(each.score for each in candidates if each.score is not None)
+    apart = [(_apart(each, scores), each) for each in candidates]
+    furthest = sorted((pair for pair in apart if pair[0] > APART), key=lambda pair: -pair[0])
+    return [each for _, each in furthest[:CHOSEN]]
+
+
+def _apart(candidate: Candidate, scores: Sequence[float]) -> float:
+    if candidate.verdict is None or candidate.score is None:
+        return 0.0
+    below = sum(score < candidate.score for score in scores)
+    equal = scores.count(candidate.score)
+    return abs(candidate.verdict - (below + equal / 2) / len(scores))

@@ -1,26 +1,33 @@
-"""Verdicts: the score in a judge's answer, found in a JSON object or by a regular expression.
+"""A judge's verdict: the request for it, and the score in the answer, found in a JSON object or by a regular expression.
 
-A judge may think aloud, put its JSON in a code fence, and say `true` or `"yes"`; the last JSON object that has the key counts.
-A verdict that can't be read is no score: the sample stays unscored, with the reason.
+A judge may think aloud, put its JSON in a code fence, and say `true` or `"yes"`; the last JSON object with the key counts.
+An unreadable verdict is no score: the sample stays unscored, with the reason.
 """
 
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from evaltape.metrics.extraction import objects
-from evaltape.suite.definition import Verdict
+from evaltape.samples.sample import Sample
+from evaltape.suite.definition import Judge, Model, Verdict
+from evaltape.suite.prompt import ANSWER, REFERENCE, chat_request
 from evaltape.text import cut
 
 THINKING_ENDS = "</think>"
 _YES_OR_NO = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+_SLOT = "\x00answer\x00"
+"""Stands for the answer where a template is compared with a recorded message; no recorded text holds it."""
 _LONGEST = 60
 """Characters of a judge's answer that a reason quotes."""
 
 
 class Unread(Exception):
-    """An answer without a verdict; the message is the reason, fit to be shown."""
+    """An answer without a verdict; the message shows the reason."""
 
 
 def read_verdict(answer: str, form: Verdict) -> float:
@@ -57,7 +64,7 @@ def _as_score(value: Any, scale: tuple[float, float] | None) -> float:
 
 
 def _parsed(text: str) -> Any:
-    """Return a verdict that is written as a text: `Yes` as true, `4` and `4.5` as numbers; else the text."""
+    """Return a verdict in a text as JSON: `Yes` as true, `4` and `4.5` as numbers; else the text."""
     bare = text.strip().strip("*_.\"'`").strip()
     truth = _YES_OR_NO.get(bare.casefold())
     if truth is not None:
@@ -85,3 +92,51 @@ def _by_regex(answer: str, regex: str) -> str:
 
 def _quoted(value: Any) -> str:
     return cut(repr(value) if isinstance(value, str) else json.dumps(value, default=str), _LONGEST)
+
+
+# ---------------------------------------------------------------- the request
+
+
+def judge_request(judge: Judge, sample: Sample, answer: str) -> dict[str, Any]:
+    """Return the JSON body that a judge is asked with.
+
+    Raises `ValueError` for a column that holds nothing, and for {reference} without a reference.
+    """
+    columns = {**sample.columns, ANSWER: answer, REFERENCE: sample.references[0] if sample.references else None}
+    return chat_request(judge.served, judge.prompt.render(msgspec.structs.replace(sample, columns=columns)), judge.request)
+
+
+def as_model(judge: Judge) -> Model:
+    """Return a judge as a model that can be asked."""
+    return Model(
+        key=judge.key,
+        suite=judge.suite,
+        served=judge.served,
+        request=judge.request,
+        prompt=judge.prompt,
+        base_url=judge.base_url,
+        api_key_env=judge.api_key_env,
+        price=judge.price,
+    )
+
+
+def is_other_answer(judge: Judge, sample: Sample, recorded: Any) -> bool:
+    """Return whether a recorded request asks about this sample by this prompt, and differs in the answer alone."""
+    asked = judge_request(judge, sample, _SLOT)
+    if not isinstance(recorded, dict) or {**recorded, "messages": None} != {**asked, "messages": None}:
+        return False
+    then = recorded.get("messages")
+    if not isinstance(then, list) or len(then) != len(asked["messages"]):
+        return False
+    return all(_fits(now, before) for now, before in zip(asked["messages"], then, strict=True))
+
+
+def _fits(now: Mapping[str, str], then: Any) -> bool:
+    """Return whether a recorded message is the template with some answer in it."""
+    if not isinstance(then, dict) or then.get("role") != now["role"] or not isinstance(then.get("content"), str):
+        return False
+    first, *others = now["content"].split(_SLOT)
+    text = then["content"]
+    if not text.startswith(first) or (not others and text != first):
+        return False
+    return not others or text.endswith(others[-1])

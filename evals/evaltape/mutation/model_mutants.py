@@ -11,22 +11,11 @@ from evaltape.metrics.scorers import CallFacts
 from evaltape.mutation.assertions import Assertion
 from evaltape.mutation.findings import Study
 from evaltape.mutation.harmful import Answers
-from evaltape.mutation.operators import Operator
+from evaltape.mutation.operators import Mutant, Operator
 from evaltape.mutation.study import NOT_JUDGED, NOTICED_AT, Damaged, study
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
-
-
-class Example(msgspec.Struct, frozen=True):
-    """One damaged answer."""
-
-    sample: str
-    """The sample's id."""
-    before: str
-    """The recorded answer."""
-    after: str
-    """What the operator makes of it."""
 
 
 class ModelMutants(msgspec.Struct, frozen=True):
@@ -36,7 +25,7 @@ class ModelMutants(msgspec.Struct, frozen=True):
     """The model's key."""
     study: Study
     """The smallest share per operator and gate, and the conclusions."""
-    examples: Mapping[str, Example]
+    examples: Mapping[str, Mutant]
     """Per operator its first damaged answer; without operators that apply to no answer."""
 
     def as_result(self) -> dict[str, dict[str, Any]]:
@@ -115,6 +104,6 @@ def _scored(prediction: Prediction, text: str, metrics: Mapping[str, Metric]) ->
     return replace(prediction, answer=answer, scores={**kept, **computed}, unscored=unscored)
 
 
-def _example(damaged: Damaged, answered: Sequence[Prediction]) -> Example | None:
+def _example(damaged: Damaged, answered: Sequence[Prediction]) -> Mutant | None:
     pairs = zip(answered, damaged.predictions, strict=True)
-    return next((Example(one.sample.id, one.text, mutant.text) for one, mutant in pairs if mutant is not None), None)
+    return next((Mutant(one.sample.id, one.text, mutant.text) for one, mutant in pairs if mutant is not None), None)

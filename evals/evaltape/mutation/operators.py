@@ -6,6 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from evaltape.errors import UserError
 from evaltape.metrics.functions import UserFunction, load_function
 from evaltape.metrics.scorers import FunctionError
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
     from evaltape.samples.sample import Sample
 
 SEED = 42
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """A text beside its damaged copy."""
+
+    sample: str
+    """The sample's id."""
+    before: str
+    """The recorded answer, or the reference."""
+    after: str
+    """The damaged copy."""
+
 
 Damage = Callable[["Sample", str, Random], str | None]
 """A function of a sample, a model's answer to it and a seeded source of chance, to the damaged answer or None."""

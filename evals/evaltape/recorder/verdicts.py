@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.judging.request import as_model, judge_request
+from evaltape.judging.verdict import as_model, judge_request
 from evaltape.recorder.lane import Ask, Lane
 from evaltape.recorder.wire import verdicts_key
 from evaltape.recording.unfinished import Unfinished

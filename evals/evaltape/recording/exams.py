@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from evaltape.errors import NotFetched, RecordingError, UserError
-from evaltape.judging.exam import Paper, Question, set_paper
-from evaltape.judging.examined import Examined, examine, questions_of
+from evaltape.judging.exam import Examined, Paper, Question, examine, questions_of, set_paper
 from evaltape.judging.ground import JudgeGround
 from evaltape.judging.labels import Label, read_labels
 from evaltape.mutation.operators import BUILT_IN, Operator, load_operators

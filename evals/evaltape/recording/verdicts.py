@@ -7,14 +7,15 @@
 <suite>/<judge>/exam/<digest>.yaml                the verdict on a text of its exam
 """
 
+import hashlib
+import json
 from pathlib import Path
 
 import msgspec
 
 from evaltape.errors import NotFetched, RecordedOtherwise, RecordingError
 from evaltape.files import FETCH
-from evaltape.judging.request import is_other_answer, judge_request, question_name
-from evaltape.judging.verdict import Unread, read_verdict
+from evaltape.judging.verdict import Unread, is_other_answer, judge_request, read_verdict
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.model_calls import REPEAT
@@ -57,7 +58,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def _digest(self) -> str:
-        return question_name(self.sample.id, self.answer)
+        return hashlib.sha256(json.dumps([self.sample.id, self.answer]).encode()).hexdigest()[:20]
 
 
 class RecordedVerdict(msgspec.Struct, frozen=True):

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from evaltape.judging.examined import Examined, labels_advice
-from evaltape.judging.request import as_model, judge_request
+from evaltape.judging.exam import Examined, labels_advice
+from evaltape.judging.verdict import as_model, judge_request
 from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING

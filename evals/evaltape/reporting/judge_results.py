@@ -9,7 +9,7 @@ from evaltape.reporting.verdicts import verdict_on
 from evaltape.scoring.bounds import Verdict
 
 if TYPE_CHECKING:  # Only a suite with judges needs it.
-    from evaltape.judging.examined import Examined
+    from evaltape.judging.exam import Examined
 
 
 class Flips(msgspec.Struct, frozen=True):

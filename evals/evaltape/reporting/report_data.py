@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evaltape.mutation.findings import OperatorStudy
-from evaltape.mutation.model_mutants import Example, ModelMutants
+from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.mutation.operators import Mutant
 from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import JobResults, ModelResults
 from evaltape.reporting.pair_results import (
@@ -28,7 +29,6 @@ from evaltape.suite.prompt import PromptChange
 
 if TYPE_CHECKING:  # Only a suite with judges needs them.
     from evaltape.judging.agreement import Agreement, Kappa
-    from evaltape.judging.exam import ExamPair
     from evaltape.reporting.judge_results import JudgeResults
 
 Data = dict[str, Any]
@@ -240,8 +240,8 @@ def _mutants(key: str, result: ModelMutants) -> Data:
     }
 
 
-def _operator(study: OperatorStudy, noticed_at: float, example: Example | None) -> Data:
-    shown = {} if example is None else {"example": {"sample": example.sample, "before": example.before, "after": example.after}}
+def _operator(study: OperatorStudy, noticed_at: float, example: Mutant | None) -> Data:
+    shown = {} if example is None else {"example": msgspec.structs.asdict(example)}
     return {
         "name": study.operator,
         "harmful": study.harmful,
@@ -275,14 +275,12 @@ def _judge(judge: "JudgeResults") -> Data:
         "scale": found.judge.verdict.scale,
         "labels": None if exam is None or exam.labels is None else exam.labels.name,
         "parts": [_exam_part(decision) for decision in found.decisions],
-        "missed": [{"operator": it.operator, **_pair_missed(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]],
+        "missed": [
+            {"operator": it.operator, **msgspec.structs.asdict(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]
+        ],
         "alarming": [{"sample": it.sample, "text": it.answer} for it in (marks.alarming[:MOST_MISSED] if marks else ())],
         "agreement": None if agreement is None else _agreement(agreement, found.oneself),
     }
-
-
-def _pair_missed(pair: "ExamPair") -> Data:
-    return {"sample": pair.mutant.sample, "before": pair.reference.answer, "after": pair.mutant.answer}
 
 
 def _exam_part(decision: Decision) -> Data:
