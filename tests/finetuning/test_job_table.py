@@ -46,7 +46,7 @@ def test_the_documentation_shows_the_table():
 
 def test_the_documented_waits_are_those_of_the_driver():
     waits, text = Patience(), " ".join(DOCUMENTATION.split())
-    assert (waits.look_s, "listing is looked through for 90 seconds" in text) == (90, True)
-    assert (waits.poll_s, "Failing polls are put up with for 15 minutes" in text) == (900, True)
-    assert (waits.read_s, "failing questions before an order for a minute" in text) == (60, True)
-    assert (waits.longest_retry_after_s, "`Retry-After` is waited, up to a minute" in text) == (60, True)
+    assert (waits.look_s, "the listing is read for 90 seconds" in text) == (90, True)
+    assert (waits.poll_s, "| for polls that fail | 15 minutes |" in text) == (900, True)
+    assert (waits.read_s, "| for questions that fail before an order | a minute |" in text) == (60, True)
+    assert (waits.longest_retry_after_s, "(`Retry-After`) | a minute |" in text) == (60, True)
