@@ -10,8 +10,7 @@ import json
 from itertools import cycle
 from pathlib import Path
 
-from evaltape.mutation.harmful import Answers
-from evaltape.mutation.operators import BUILT_IN, Operator
+from evaltape.mutation.operators import BUILT_IN, Answers, Operator
 from evaltape.samples.sample import Sample
 
 DATA = Path("evals/data")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evaltape.finetuning.recorded_job import Job
     from evaltape.judging.exam import Examined
     from evaltape.metrics.functions import metric
-    from evaltape.mutation.advice import TestedMutants
+    from evaltape.mutation.model_mutants import TestedMutants
     from evaltape.mutation.operators import operator
     from evaltape.samples.sample import Sample
     from evaltape.scoring.paired_scores import AgainstScores, PairedScores
@@ -53,7 +53,7 @@ _HOME = {
     "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
     "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
     "AgainstScores": ("evaltape.scoring.paired_scores", "AgainstScores"),
-    "TestedMutants": ("evaltape.mutation.advice", "TestedMutants"),
+    "TestedMutants": ("evaltape.mutation.model_mutants", "TestedMutants"),
     "Examined": ("evaltape.judging.exam", "Examined"),
     "Job": ("evaltape.finetuning.recorded_job", "Job"),
     "SliceScores": ("evaltape.scoring.slices", "SliceScores"),

@@ -33,8 +33,8 @@ from evaltape.workspace import Workspace, read_suites
 if TYPE_CHECKING:
     from evaltape.against.other_side import OtherSide
     from evaltape.judging.exam import Examined
-    from evaltape.mutation.assertions import Assertion
     from evaltape.mutation.model_mutants import Judged, ModelMutants
+    from evaltape.mutation.study import Assertion
 
 Selected = list[tuple[Model, Sample]]
 
@@ -295,7 +295,7 @@ class Evaluation:
         return known[model.suite, model.key]
 
     def _mutants(self, model: Model) -> "ModelMutants":
-        from evaltape.mutation.assertions import assertions_of
+        from evaltape.mutation.model_mutants import assertions_of
 
         workspace, slices = self.workspaces[model.suite], self.slices(model)
         suite = workspace.suite

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from evaltape.hooks.listing import Listing
     from evaltape.hooks.xdist import Worker
     from evaltape.judging.exam import Examined
-    from evaltape.mutation.advice import TestedMutants
+    from evaltape.mutation.model_mutants import TestedMutants
 
 EVALUATION = pytest.StashKey[Evaluation]()
 PROCESS = pytest.StashKey["Controller | Worker | Listing"]()

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from evaltape.mutation.harmful import Answers
-from evaltape.mutation.operators import BUILT_IN
+from evaltape.mutation.operators import BUILT_IN, Answers
 from evaltape.mutation.study import SHARES
 
 

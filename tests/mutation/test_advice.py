@@ -1,9 +1,9 @@
 """What a test of mutants says: which gate comes nearest, and what would notice the damage."""
 
 import pytest
-from evaltape.mutation.advice import TestedMutants as Tested
-from evaltape.mutation.advice import what_would_notice
-from evaltape.mutation.findings import LeftOut, Noticing, OperatorStudy, Study
+from evaltape.mutation.model_mutants import TestedMutants as Tested
+from evaltape.mutation.model_mutants import what_would_notice
+from evaltape.mutation.study import LeftOut, Noticing, OperatorStudy, Study
 from evaltape.scoring.bounds import AGAINST, MAX_DROP, MIN_GAIN, Bound
 from evaltape.suite.definition import Model
 

@@ -3,8 +3,8 @@
 from random import Random
 
 import pytest
-from evaltape.mutation import harmful
-from evaltape.mutation.numbers import with_wrong_number
+from evaltape.mutation import operators
+from evaltape.mutation.texts import with_wrong_number
 
 from tests.mutation.samples import DIALOGUES, SIX, Sample, all_damages, damage, damaged
 
@@ -27,7 +27,7 @@ def test_swap_names_leaves_out_an_answer_where_that_only_reorders_a_list() -> No
 def test_swap_names_of_three_finds_the_two_that_matter() -> None:
     dialogue, answer = "Ann: a\nBob: b\nCy: c", "Ann and Bob visit Cy."
     sample = Sample("s", dialogue)
-    assert all_damages(harmful.swap_names, sample, answer) == {"Cy and Bob visit Ann.", "Ann and Cy visit Bob."}
+    assert all_damages(operators.swap_names, sample, answer) == {"Cy and Bob visit Ann.", "Ann and Cy visit Bob."}
 
 
 def test_other_name_puts_in_a_speaker_of_another_sample() -> None:
@@ -46,9 +46,9 @@ def test_other_name_puts_in_a_speaker_of_another_sample() -> None:
 def test_other_name_takes_a_common_name_if_no_other_sample_has_a_speaker() -> None:
     sample = Sample("s", ANN_BOB)
     answers = [(sample, "Ann left.")]
-    assert harmful.other_name(sample, "Ann left.", Random(1), answers) == "Robin left."
+    assert operators.other_name(sample, "Ann left.", Random(1), answers) == "Robin left."
     known = Sample("s", f"{ANN_BOB}\nAnn: where is Robin?")
-    assert harmful.other_name(known, "Ann left.", Random(1), answers) == "Alex left."
+    assert operators.other_name(known, "Ann left.", Random(1), answers) == "Alex left."
 
 
 def test_negate_turns_the_first_statement_round() -> None:
@@ -164,7 +164,7 @@ def test_other_sample_gives_the_answer_to_another_sample() -> None:
 
 def test_other_sample_does_not_apply_if_all_answers_are_alike() -> None:
     answers = [(sample, "Yes.") for sample in SIX]
-    assert harmful.other_sample(SIX[0], "Yes.", Random(1), answers) is None
+    assert operators.other_sample(SIX[0], "Yes.", Random(1), answers) is None
 
 
 def test_first_lines_gives_three_lines_of_the_input() -> None:
@@ -175,7 +175,7 @@ def test_first_lines_gives_three_lines_of_the_input() -> None:
 
 def test_refusal_refuses() -> None:
     assert set(damaged("refusal").values()) == {"I'm sorry, but I can't help with that."}
-    assert damage("refusal", harmful.REFUSAL) is None
+    assert damage("refusal", operators.REFUSAL) is None
 
 
 def test_repeat_says_everything_twice() -> None:

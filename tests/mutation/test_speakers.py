@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from evaltape.mutation.speakers import mentioned, renamed, same_in_any_order, speakers
+from evaltape.mutation.texts import mentioned, renamed, same_in_any_order, speakers
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -16,11 +16,9 @@ from typing import Any
 import msgspec
 import pytest
 from evaltape.metrics.metric import Metric
-from evaltape.mutation.assertions import Assertion, assertions_of
-from evaltape.mutation.findings import Draw, Noticing, shortest_between
-from evaltape.mutation.model_mutants import mutate_model
+from evaltape.mutation.model_mutants import Assertion, assertions_of, mutate_model
 from evaltape.mutation.operators import BUILT_IN, Operator
-from evaltape.mutation.study import SHARES, Damaged, Study, answers_at, study
+from evaltape.mutation.study import SHARES, Damaged, Draw, Noticing, Study, answers_at, shortest_between, study
 from evaltape.samples.sample import Answer, Sample
 from evaltape.scoring.bounds import GATE, Bound
 from evaltape.scoring.paired_scores import PairedScores
@@ -368,4 +366,4 @@ def test_rouge_1_never_notices_that_names_are_swapped() -> None:
     rouge = [msgspec.structs.replace(one, scores={"rouge1": 1.0}) for one in UNDAMAGED.predictions]
     scores = msgspec.structs.replace(UNDAMAGED, predictions=rouge)
     found = mutate_model(scores, [gate("rouge1", 1.0)], [BUILT_IN["swap_names"]])
-    assert found.as_result() == {"swap_names": {"applies_to": 3, "rouge1": None}}
+    assert found.study.as_result() == {"swap_names": {"applies_to": 3, "rouge1": None}}

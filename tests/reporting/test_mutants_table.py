@@ -1,8 +1,8 @@
 """The table of mutants: operators by gates, for a terminal of 80 columns."""
 
 import pytest
-from evaltape.mutation.findings import LeftOut, Noticing, OperatorStudy, Study
 from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.mutation.study import LeftOut, Noticing, OperatorStudy, Study
 from evaltape.reporting.mutants import detail_lines, table_lines
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Bound
 from evaltape.text import columns

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import Exact
-from evaltape.mutation.findings import Draw, Noticing
+from evaltape.mutation.study import Draw, Noticing
 from evaltape.scoring.bounds import AGAINST, GATE, MAX_DROP, MIN_GAIN, SLICE_GATE, Bound, Decision, Kind, Verdict
 from evaltape.scoring.paired import Difference
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from evaltape.judging.agreement import agree, share
 from evaltape.judging.exam import Examined, MutantMarks, Noticed
-from evaltape.mutation.findings import OperatorStudy, Study
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
+from evaltape.mutation.study import OperatorStudy, Study
 from evaltape.reporting.facts import MetricFacts, Slice
 from evaltape.reporting.html import page
 from evaltape.reporting.judge_results import Flips, JudgeResults

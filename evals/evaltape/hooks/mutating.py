@@ -11,8 +11,7 @@ import pytest
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.cases import MUTANTS, Case, case_of
 from evaltape.hooks.selection import mutant_models
-from evaltape.mutation.advice import TestedMutants
-from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.mutation.model_mutants import ModelMutants, TestedMutants
 from evaltape.options import as_usage_error
 from evaltape.reporting.mutants import detail_lines, table_lines
 from evaltape.reporting.terminal import print_wrapped

@@ -20,8 +20,7 @@ from evaltape.judging.agreement import Agreement, Kappa, agree, kappa, labels_ne
 from evaltape.judging.labels import Label, by_answer, second_pairs
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import Judged, misses
-from evaltape.mutation.harmful import Answers
-from evaltape.mutation.operators import Mutant, Operator
+from evaltape.mutation.operators import Answers, Mutant, Operator
 from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind, sign
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Judge

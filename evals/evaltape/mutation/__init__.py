@@ -1,7 +1,7 @@
-"""Mutation testing of gates: recorded answers are damaged on purpose, and each gate is asked how much of it it notices.
+"""Mutation testing of gates: recorded answers are damaged on purpose, to see how much of the damage each gate notices.
 
-`operators` lists the kinds of damage (`harmful`, `harmless`, and a user's own), `mutants` applies one to a model's answers
-and scores the result, `study` decides the gates again on growing shares of damaged answers.
+`operators` has the kinds of damage, `model_mutants` applies them to a model's answers and scores the result, `study` decides
+the gates again on growing shares of damaged answers, and `suggestion` proposes gates.
 
 Sources: Sai et al., *Perturbation CheckLists for Evaluating NLG Evaluation Metrics*, EMNLP 2021 (perturbations that harm one
 property of a text); DeMillo, Lipton & Sayward, *Hints on Test Data Selection*, IEEE Computer 11(4), 1978 (mutation testing);

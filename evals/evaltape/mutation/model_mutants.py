@@ -1,21 +1,87 @@
-"""One model under mutation: its recorded answers damaged by every operator, scored, and its bounds decided again."""
+"""A model under mutation: its recorded answers damaged by every operator and scored, its bounds decided again, and advice.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+The advice says in a sentence, for tests and tables, how to notice a kind of damage that no gate notices.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
 from evaltape.metrics.metric import Metric, score_answer
 from evaltape.metrics.scorers import CallFacts
-from evaltape.mutation.assertions import Assertion
-from evaltape.mutation.findings import Study
-from evaltape.mutation.harmful import Answers
-from evaltape.mutation.operators import Mutant, Operator
-from evaltape.mutation.study import NOT_JUDGED, NOTICED_AT, Damaged, study
+from evaltape.mutation.operators import Answers, Mutant, Operator
+from evaltape.mutation.study import (
+    MOST_DECIMALS,
+    NOT_JUDGED,
+    NOTICED_AT,
+    Assertion,
+    Damaged,
+    Noticing,
+    OperatorStudy,
+    Study,
+    answers_at,
+    study,
+)
 from evaltape.samples.sample import Sample
+from evaltape.scoring.bounds import (
+    AGAINST,
+    GATE,
+    MAX_DROP,
+    MIN_GAIN,
+    SLICE_GATE,
+    Bound,
+    Scores,
+    comparison_bounds,
+    model_bounds,
+)
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import ModelScores
+from evaltape.scoring.scores import ModelScores, with_reasons
+from evaltape.scoring.slices import SliceScores
+from evaltape.suite.definition import Model, Suite
+
+UNDAMAGED = Side("the undamaged answers", None, "the undamaged answers")
+DECIMALS = 4
+LEAST_WAY = 0.1
+"""Of the way from the undamaged value to the bound: damage that moves a gate less asks for a bound that chance fails, too."""
+OWN_METRIC = "it takes a metric of your own that sees it"
+
+
+def assertions_of(slices: SliceScores, pairs: Iterable[PairedScores], suite: Suite) -> Iterator[Assertion]:
+    """Yield everything that is asserted of a model's scores.
+
+    In all of `pairs` the model is the candidate: its answers are damaged, the baseline's aren't. For `[against]` the undamaged
+    answers stand for the earlier recording.
+    """
+    of_kind: dict[str, Callable[[ModelScores], Scores]] = {
+        GATE: lambda scores: scores,
+        SLICE_GATE: lambda scores: SliceScores(scores, slices.smallest),
+        AGAINST: lambda scores: _against(slices.scores, scores, suite),
+    }
+    own = [Assertion(bound, of_kind[bound.kind]) for bound in model_bounds(slices.model, suite)]
+    yield from (each for each in own if each.bound.kind != AGAINST)
+    for pair in pairs:
+        beside = partial(_beside, pair)
+        yield from (Assertion(bound, beside) for bound in comparison_bounds(pair.comparison))
+    yield from (each for each in own if each.bound.kind == AGAINST)
+
+
+def _beside(pair: PairedScores, scores: ModelScores) -> PairedScores:
+    return replace(pair, candidate=scores)
+
+
+def _against(undamaged: ModelScores, scores: ModelScores, suite: Suite) -> AgainstScores:
+    return AgainstScores(
+        comparison=against_comparison(scores.model, UNDAMAGED),
+        metrics=scores.metrics,
+        baseline=undamaged,
+        candidate=scores,
+        max_drop=suite.against.max_drop if suite.against else {},
+        side=UNDAMAGED,
+    )
 
 
 class ModelMutants(msgspec.Struct, frozen=True):
@@ -24,17 +90,16 @@ class ModelMutants(msgspec.Struct, frozen=True):
     model: str
     """The model's key."""
     study: Study
-    """The smallest share per operator and gate, and the conclusions."""
+    """The smallest share by operator and gate, and the conclusions."""
     examples: Mapping[str, Mutant]
-    """Per operator its first damaged answer; without operators that apply to no answer."""
-
-    def as_result(self) -> dict[str, dict[str, Any]]:
-        """Return the results file's table of this model."""
-        return self.study.as_result()
+    """By operator its first damaged answer; without operators that apply to no answer."""
 
 
 Judged = Callable[[Sample, str], float | str | None]
 """A judge's recorded verdict on a mutant: the score, why it can't be read, or None without a recording."""
+
+
+# ---------------------------------------------------------------- mutants
 
 
 def mutate_model(
@@ -107,3 +172,84 @@ def _scored(prediction: Prediction, text: str, metrics: Mapping[str, Metric]) ->
 def _example(damaged: Damaged, answered: Sequence[Prediction]) -> Mutant | None:
     pairs = zip(answered, damaged.predictions, strict=True)
     return next((Mutant(one.sample.id, one.text, mutant.text) for one, mutant in pairs if mutant is not None), None)
+
+
+# ---------------------------------------------------------------- advice
+
+
+class TestedMutants(msgspec.Struct, frozen=True):
+    """A kind of damage to a model's recorded answers, as the fixture `mutants` gives it to a test."""
+
+    __test__: ClassVar[bool] = False
+    model: Model
+    """The model with the damaged answers."""
+    operator: OperatorStudy
+    """How its gates notice an operator."""
+    study: Study
+    """How they notice all operators."""
+
+    def __repr__(self) -> str:
+        return f"<{self.operator.operator} on {self.model.key}>"
+
+    @property
+    def noticed(self) -> bool:
+        """Whether some gate notices the share that the suite asks for."""
+        return self.operator.is_noticed(self.study.noticed_at)
+
+    def __str__(self) -> str:
+        start = f"{self.model.key} {self.operator.operator}"
+        if not self.operator.answers:
+            return f"{start}: there is no answer to damage. {_without_gates(self.study)}"
+        at, applies_to = self.study.noticed_at, self.operator.applies_to
+        share = f"{at:.0%} of the {applies_to} answers that it applies to ({answers_at(at, applies_to)})"
+        later, advice = _noticed_later(self.operator), what_would_notice(self.operator, self.study)
+        return f"{start}: no gate notices {share}{later}. {advice}"
+
+
+def what_would_notice(operator: OperatorStudy, study: Study) -> str:
+    """Return which gate comes nearest to noticing an operator at the share that counts, and the bound that would notice it."""
+    nearest = operator.nearest(study.noticed_at)
+    if nearest is None:
+        return _without_gates(study)
+    nearness = nearest.nearness(study.noticed_at)
+    if nearness <= 0:
+        return f"No gate moves towards its bound: {OWN_METRIC}"
+    before, after = _differing(nearest.undamaged or 0.0, nearest.reached(study.noticed_at))
+    way = f"from {before} to {after}, {nearness:.0%} of the way to its bound {nearest.bound.required:g}"
+    return f"Nearest is {nearest.bound.title}, {way}: {_remedy(nearest, study.noticed_at)}"
+
+
+def _remedy(nearest: Noticing, share: float) -> str:
+    bound = nearest.bound_that_notices(share)
+    if bound is None:
+        return OWN_METRIC
+    if nearest.nearness(share) < LEAST_WAY:
+        return f"{_stated(nearest.bound, bound)} would notice it, but so near the mean chance fails it too; {OWN_METRIC}"
+    return f"{_stated(nearest.bound, bound)} would notice it, or a metric of your own"
+
+
+def _stated(bound: Bound, required: float) -> str:
+    """Return a like bound with another number as the suite file states it: `gates = { rougeL = 0.3 }`."""
+    if not bound.is_paired:
+        return f"{bound.suite_key} = {{ {bound.metric} = {required:g} }}"
+    is_drop = required < 0 or bound.kind == AGAINST
+    return f"{MAX_DROP if is_drop else MIN_GAIN} = {{ {bound.metric} = {abs(required):g} }}"
+
+
+def _noticed_later(operator: OperatorStudy) -> str:
+    gates = [each.bound.title for each in operator.noticing if each.share is not None and each.share == operator.share]
+    return f"; {gates[0]} notices {operator.share:.0%}" if gates else ""
+
+
+def _without_gates(study: Study) -> str:
+    if not study.left_out:
+        return "There is no gate: set one under gates"
+    return f"No gate can be decided: {with_reasons({each.bound.title: each.reason for each in study.left_out})}"
+
+
+def _differing(before: float, after: float) -> tuple[str, str]:
+    """Return two numbers with as many decimals as it takes to tell them apart."""
+    for decimals in range(DECIMALS, MOST_DECIMALS):
+        if f"{before:.{decimals}f}" != f"{after:.{decimals}f}":
+            return f"{before:.{decimals}f}", f"{after:.{decimals}f}"
+    return f"{before:.{MOST_DECIMALS}f}", f"{after:.{MOST_DECIMALS}f}"

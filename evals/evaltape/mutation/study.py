@@ -5,15 +5,14 @@ front, counts as damaged; the rest keep their scores. A bound notices a share if
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from random import Random
+from typing import Any
 
 import msgspec
 
-from evaltape.mutation.assertions import Assertion
-from evaltape.mutation.findings import Draw, LeftOut, Noticing, OperatorStudy, Study
 from evaltape.mutation.operators import Operator
-from evaltape.scoring.bounds import FAILED, NOT_CHECKED, Decision
+from evaltape.scoring.bounds import AGAINST, FAILED, GATE, NOT_CHECKED, SLICE_GATE, Bound, Decision, Scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 
@@ -24,7 +23,194 @@ SHARES = (0.05, 0.10, 0.25, 0.50, 1.0)
 NOTICED_AT = 0.25
 """The share that counts for the mutation score."""
 NOT_JUDGED = "not judged"
-"""The words for a judge's metric without recorded verdicts on mutants: nobody knows which damage it would notice."""
+"""Of a judge's metric without recorded verdicts on mutants: the damage that it would notice is unknown."""
+ENOUGH = 0.8
+"""The part of the draws of a noticed share in which the bound's test fails, at least."""
+MOST_DECIMALS = 6
+"""Of a bound that is proposed."""
+
+
+class Assertion(msgspec.Struct, frozen=True):
+    """A bound on a model's scores."""
+
+    bound: Bound
+    scores_of: Callable[[ModelScores], Scores]
+    """Returns the scores that decide the bound if the model's are these."""
+
+
+class Draw(msgspec.Struct, frozen=True):
+    """A bound decided on a draw of damaged answers."""
+
+    value: float | None
+    """The number that is held against the bound; None if a mutant couldn't be scored."""
+    fails: bool
+    """Whether its test would fail."""
+
+
+class Noticing(msgspec.Struct, frozen=True):
+    """How a bound notices an operator."""
+
+    bound: Bound
+    at_least: bool
+    """Whether the bound is the least value that passes, or the most."""
+    undamaged: float | None
+    """The bound's value before any damage; it passes."""
+    draws: Mapping[float, tuple[Draw, ...]]
+    """By share, up to the noticed share or the largest."""
+
+    @property
+    def share(self) -> float | None:
+        """The smallest share that the bound notices; None if it never does."""
+        return next((share for share in sorted(self.draws) if self.notices(share)), None)
+
+    def notices(self, share: float) -> bool:
+        """Return whether the bound's test fails in enough draws of this share."""
+        draws = self.draws[share]
+        return sum(draw.fails for draw in draws) >= ENOUGH * len(draws)
+
+    def reached(self, share: float) -> float:
+        """Return the value that enough draws of this share fall to: a bound beyond it fails in these draws."""
+        worst_first = sorted(self._signed(draw.value) for draw in self.draws[share])
+        return self.sign * worst_first[math.ceil(ENOUGH * len(worst_first)) - 1]
+
+    def nearness(self, share: float) -> float:
+        """Return how much of the way from the undamaged value to the bound this share goes; over 1 the bound notices it."""
+        way = self._signed(self.undamaged) - self._signed(self.bound.required)
+        gone = self._signed(self.undamaged) - self._signed(self.reached(share))
+        if way == 0:
+            return math.copysign(math.inf, gone) if gone else 0.0
+        return gone / way
+
+    def bound_that_notices(self, share: float) -> float | None:
+        """Return a bound that would notice this share, with few decimals; None if no bound would.
+
+        It lies in the nearer half of the way from the reached to the undamaged value: the undamaged answers keep at least half
+        of the way to pass it.
+        """
+        reached, undamaged = self._signed(self.reached(share)), self._signed(self.undamaged)
+        bound = shortest_between(reached, (reached + undamaged) / 2)
+        return None if bound is None else self.sign * bound
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 if a lower value is better: higher signed values and bounds are always better."""
+        return 1 if self.at_least else -1
+
+    def _signed(self, value: float | None) -> float:
+        """Return the value with its sign turned where lower is better; no value is the worst."""
+        return -math.inf if value is None else self.sign * value
+
+
+class OperatorStudy(msgspec.Struct, frozen=True):
+    """How all gates notice an operator."""
+
+    operator: str
+    harmful: bool
+    applies_to: int
+    """How many of the answers it applies to."""
+    answers: int
+    noticing: tuple[Noticing, ...]
+    """By bound; empty if the operator applies to no answer."""
+
+    @property
+    def share(self) -> float | None:
+        """The smallest share that some bound notices; None if no bound ever does."""
+        shares = [each.share for each in self.noticing if each.share is not None]
+        return min(shares, default=None)
+
+    def is_noticed(self, at: float) -> bool:
+        """Return whether some bound notices this share or less."""
+        return self.share is not None and self.share <= at
+
+    def nearest(self, share: float) -> Noticing | None:
+        """Return the bound that comes nearest to noticing this share; None if there is no bound."""
+        return max(self.noticing, key=lambda each: each.nearness(share), default=None)
+
+    def as_result(self) -> dict[str, Any]:
+        """Return the smallest share per bound as builtins, comparisons and `against` apart."""
+        result: dict[str, Any] = {"applies_to": self.applies_to}
+        for each in self.noticing:
+            table = result
+            for key in _place(each.bound):
+                table = table.setdefault(key, {})
+            table[each.bound.metric] = each.share
+        return result
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A bound that the study can't use, and why."""
+
+    bound: Bound
+    reason: str
+
+
+class Study(msgspec.Struct, frozen=True):
+    """The damage that the bounds of a model notice."""
+
+    noticed_at: float
+    """The share that has to be noticed."""
+    operators: tuple[OperatorStudy, ...]
+    bounds: tuple[Bound, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def applicable(self) -> list[OperatorStudy]:
+        """The harmful operators that apply to some answer: the mutation score counts them."""
+        return [each for each in self.operators if each.harmful and each.applies_to]
+
+    @property
+    def noticed(self) -> list[OperatorStudy]:
+        """The applicable operators that some bound notices at `noticed_at` of the answers: their part is the mutation score."""
+        return [each for each in self.applicable if each.is_noticed(self.noticed_at)]
+
+    @property
+    def missed(self) -> list[OperatorStudy]:
+        """The applicable operators that no bound notices at `noticed_at`."""
+        return [each for each in self.applicable if not each.is_noticed(self.noticed_at)]
+
+    @property
+    def brittle(self) -> list[tuple[OperatorStudy, Noticing]]:
+        """The harmless operators that a bound notices at any share, each with the bound."""
+        harmless = (each for each in self.operators if not each.harmful)
+        return [(each, it) for each in harmless for it in each.noticing if it.share is not None]
+
+    @property
+    def hardest_first(self) -> list[OperatorStudy]:
+        """The operators in the order of a table: unnoticed operators first, harmful before harmless."""
+        return sorted(self.operators, key=_hardness)
+
+    def as_result(self) -> dict[str, dict[str, Any]]:
+        """Return the results file's table of this model: per operator `OperatorStudy.as_result`."""
+        return {each.operator: each.as_result() for each in self.operators}
+
+
+def _place(bound: Bound) -> tuple[str, ...]:
+    """Return the place of a bound in an operator's results: bounds on means at the top."""
+    places: dict[str, tuple[str, ...]] = {GATE: (), SLICE_GATE: ("slice_gates",), AGAINST: ("against",)}
+    return places.get(bound.kind, ("comparisons", bound.subject))
+
+
+def _hardness(operator: OperatorStudy) -> tuple[bool, bool, float]:
+    return not operator.harmful, not operator.applies_to, -(operator.share or math.inf)
+
+
+def shortest_between(low: float, high: float) -> float | None:
+    """Return the number over `low` and at most `high` with the fewest decimals, from two to six, or None.
+
+    It is the nearest such number to `low`.
+    """
+    if low == -math.inf:
+        return None
+    for decimals in range(2, MOST_DECIMALS + 1):
+        unit: int = 10**decimals
+        numbers = (math.floor(low * unit) / unit, (math.floor(low * unit) + 1) / unit)
+        number = next((number for number in numbers if low < number <= high), None)
+        if number is not None:
+            return number
+    return None
+
+
+# ---------------------------------------------------------------- the study
 
 
 class Damaged(msgspec.Struct, frozen=True):
@@ -32,7 +218,7 @@ class Damaged(msgspec.Struct, frozen=True):
 
     operator: Operator
     predictions: Sequence[Prediction | None]
-    """One per answered sample, scored, in their order; None where the operator doesn't apply."""
+    """By answered sample, scored, in their order; None where the operator doesn't apply."""
 
     @property
     def applies_to(self) -> list[int]:
@@ -50,8 +236,8 @@ def study(
 ) -> Study:
     """Decide each bound again on growing shares of each operator's mutants.
 
-    Left out, with the reason, is a bound that doesn't pass before any damage, and one on a metric that isn't computed from the
-    text alone. Of judges' metrics `judged` have a verdict on every mutant, and `not_judged` say why they have not.
+    The study leaves out, with the reason, a bound that doesn't pass before any damage, and a bound on a metric that isn't
+    computed from the text. Judges' metrics in `judged` have a verdict on every mutant; `not_judged` tells why others don't.
     """
     decided = [(each, each.scores_of(undamaged).decide(each.bound)) for each in assertions]
     reasons = [_why_left_out(decision, not_judged or {}, judged) for _, decision in decided]
@@ -68,7 +254,7 @@ def answers_at(share: float, applies_to: int) -> int:
 
 
 def _why_left_out(decision: Decision, not_judged: Mapping[str, str], judged: Collection[str]) -> str:
-    """Return why nothing can be said of a bound; empty if something can."""
+    """Return why the study can't use a bound; empty if it can."""
     name = decision.bound.metric
     if name in not_judged:
         return not_judged[name]
@@ -128,6 +314,6 @@ class _OperatorDraws:
     def _damaged_scores(self, places: frozenset[int]) -> ModelScores:
         if places not in self._scores:
             mutants = {self._undamaged.answered[place].sample.id: self._damaged.predictions[place] for place in places}
-            predictions = [mutants.get(one.sample.id) or one for one in self._undamaged.predictions]
+            predictions = [mutants.get(it.sample.id) or it for it in self._undamaged.predictions]
             self._scores[places] = msgspec.structs.replace(self._undamaged, predictions=predictions)
         return self._scores[places]

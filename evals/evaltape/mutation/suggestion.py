@@ -1,7 +1,7 @@
 """Gates that recordings suggest: for each metric the mean that an unchanged model falls under once in 100 recordings.
 
-Recorded repeats say how far a mean moves by itself (`Noise.gate`). Without enough of them the end of the mean's interval takes
-that place: it is about which samples there are, so it is usually the looser of the two, and nobody measured how often it fails.
+Recorded repeats say how far a mean moves by itself (`Noise.gate`). Without enough repeats the end of the mean's interval
+serves: it is about the choice of samples, so it is usually looser, and nobody measured how often it fails.
 """
 
 import math
@@ -11,12 +11,10 @@ from itertools import combinations
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.mutation.assertions import Assertion
-from evaltape.mutation.findings import Noticing, OperatorStudy, Study
+from evaltape.mutation.study import Assertion, Noticing, OperatorStudy, Study
 from evaltape.scoring.bounds import GATE, Bound, so_many
 from evaltape.scoring.noise import ALARMS, LEAST_SAMPLES, Noise
-from evaltape.scoring.scores import ModelScores, cluster_labels
-from evaltape.scoring.statistics import interval
+from evaltape.scoring.scores import ModelScores
 
 
 class Unsuggested(msgspec.Struct, frozen=True):
@@ -27,7 +25,7 @@ class Unsuggested(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """A gate, with what its limit rests on."""
+    """A gate, with the grounds of its limit."""
 
     bound: Bound
     samples: int
@@ -50,7 +48,7 @@ class Suggested(msgspec.Struct, frozen=True):
     noticed: tuple[str, ...]
     """The harmful operators that it notices at the share that counts."""
     unknown: str
-    """Why nobody knows which damage it notices; empty if that is known."""
+    """Why it is unknown which damage it notices; empty if it is known."""
     more: str
     """How many samples a gate on this metric needs to notice a further operator; empty if it notices all."""
 
@@ -74,7 +72,7 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 
 def propose(scores: ModelScores, name: str, noise: Noise | None) -> Proposal | Unsuggested:
-    """Return the gate on a metric that these recordings speak for, or why they speak for none."""
+    """Return the gate on a metric that these recordings speak for, or why they don't speak for any."""
     metric, found = scores.metrics[name], scores.interval(name)
     lacking = scores.counted_out(name) or ("" if found else "no answer has a score")
     if found is None or lacking:
@@ -83,10 +81,11 @@ def propose(scores: ModelScores, name: str, noise: Noise | None) -> Proposal | U
         answers = f"up to {noise.runs} answers each to {noise.samples:,} samples"
         ground = f"an unchanged model fails it at most once in {1 / ALARMS:.0f} recordings, by {answers}"
         return _proposal(scores, metric, noise.gate, ground, is_measured=True)
-    units, what = (found.samples, "samples") if found.clusters is None else (found.clusters, "clusters of samples")
+    units, noun = (found.samples, "samples") if found.clusters is None else (found.clusters, "clusters of samples")
     if units < LEAST_SAMPLES:
-        return Unsuggested(name, f"{units} {what} have a score, and a gate takes {LEAST_SAMPLES}")
-    limit = _end(scores, metric)
+        return Unsuggested(name, f"{units} {noun} have a score, and a gate takes {LEAST_SAMPLES}")
+    wide = scores.interval(name, 1 - 2 * ALARMS)
+    limit = None if wide is None else wide.low if metric.higher_is_better else wide.high
     if limit is None:
         return Unsuggested(name, "its scores are all alike and have no limit, so nothing says how far a mean may fall")
     repeats = "no repeats are recorded" if noise is None else f"only {noise.samples:,} of them asked again"
@@ -95,12 +94,12 @@ def propose(scores: ModelScores, name: str, noise: Noise | None) -> Proposal | U
 
 
 def suggestion(proposals: Iterable[Proposal | Unsuggested], study: Study) -> Suggestion:
-    """Return the proposed gates with what a study found that they notice."""
-    each = list(proposals)
-    gates = tuple(_suggested(it, study) for it in each if isinstance(it, Proposal))
+    """Return the proposed gates with the damage that they notice by a study."""
+    proposed = list(proposals)
+    gates = tuple(_suggested(it, study) for it in proposed if isinstance(it, Proposal))
     return Suggestion(
         gates,
-        tuple(it for it in each if isinstance(it, Unsuggested)),
+        tuple(it for it in proposed if isinstance(it, Unsuggested)),
         tuple(it.operator for it in study.applicable),
         study.noticed_at,
         smallest_set({gate.metric: gate.noticed for gate in gates}),
@@ -108,22 +107,15 @@ def suggestion(proposals: Iterable[Proposal | Unsuggested], study: Study) -> Sug
 
 
 def smallest_set(noticed: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """Return the fewest metrics whose gates notice all that any gate notices; of equal sets the first in the suite's order."""
+    """Return the fewest metrics with gates that notice all that any gate notices; of equal sets the first by the suite."""
     found = {metric: set(operators) for metric, operators in noticed.items()}
     everything = set[str]().union(*found.values())
     sets = (chosen for size in range(len(found) + 1) for chosen in combinations(found, size))
     return next(chosen for chosen in sets if set[str]().union(*(found[metric] for metric in chosen)) == everything)
 
 
-def _end(scores: ModelScores, metric: Metric) -> float | None:
-    scored = scores.scored(metric.name)
-    labels, column = cluster_labels(scores.clusters, scored), scores.column(metric.name)
-    wide = interval(column, confidence=1 - 2 * ALARMS, clusters=labels, limits=metric.bounds)
-    return wide.low if metric.higher_is_better else wide.high
-
-
 def _proposal(scores: ModelScores, metric: Metric, exact: float, ground: str, *, is_measured: bool) -> Proposal | Unsuggested:
-    """Return a gate with few decimals, rounded to the looser side; none at the metric's limit, which no mean falls under."""
+    """Return a gate with few decimals, rounded to the looser side; not at the metric's limit: no mean falls under that."""
     unit: int = 10**metric.decimals
     limit = (math.floor if metric.higher_is_better else math.ceil)(exact * unit) / unit
     worst = metric.bounds[0 if metric.higher_is_better else 1]

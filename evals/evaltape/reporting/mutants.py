@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from evaltape.mutation.advice import what_would_notice
-from evaltape.mutation.findings import Noticing, OperatorStudy, Study
-from evaltape.mutation.model_mutants import ModelMutants
+from evaltape.mutation.model_mutants import ModelMutants, what_would_notice
+from evaltape.mutation.study import Noticing, OperatorStudy, Study
 from evaltape.reporting.tables import GAP, row
 from evaltape.scoring.bounds import Bound
 from evaltape.text import columns, counted, cut

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evaltape.mutation.findings import OperatorStudy
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
+from evaltape.mutation.study import OperatorStudy
 from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.model_results import JobResults, ModelResults
 from evaltape.reporting.pair_results import (

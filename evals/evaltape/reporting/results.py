@@ -150,7 +150,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     @property
     def mutant_tables(self) -> Mapping[str, Any]:
         """By model and operator the smallest share of damage that each gate notices."""
-        return {key: each.as_result() for key, each in self.mutants.items()}
+        return {key: each.study.as_result() for key, each in self.mutants.items()}
 
     @property
     def computed_by_name(self) -> Mapping[str, Computed]:

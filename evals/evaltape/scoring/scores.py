@@ -245,12 +245,12 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         """The failed samples in a line: how many, how many are allowed, and the first with their reasons."""
         reasons = {one.sample.id: one.answer.failure.in_short for one in self.failures if one.answer.failure}
         counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
-        return f"{counts}: {self.model.key}: {_named(reasons)}"
+        return f"{counts}: {self.model.key}: {with_reasons(reasons)}"
 
     def _unscored_in_short(self, metric: str) -> str:
         lacking = self.unscored(metric)
         reasons = {each.sample.id: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
-        return f"{len(lacking)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {_named(reasons)}"
+        return f"{len(lacking)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {with_reasons(reasons)}"
 
 
 def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Prediction]) -> list[str] | None:
@@ -258,7 +258,7 @@ def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Pre
     return None if clusters is None else [clusters[prediction.sample.id] for prediction in predictions]
 
 
-def _named(reasons: Mapping[str, str]) -> str:
-    """Return the first samples with their reasons, and how many more there are."""
+def with_reasons(reasons: Mapping[str, str]) -> str:
+    """Return the first samples, or bounds, with their reasons, and how many more there are."""
     named = "; ".join(f"{sample}: {reason}" for sample, reason in list(reasons.items())[:NAMED])
     return named + (f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else "")
