@@ -8,12 +8,17 @@ class UserError(Exception):
 class RecordingError(Exception):
     """A recording that is missing, damaged or of something else; fails the test that asked for it.
 
-    `command` records it, where that takes another command than the test's own sample.
+    `command` records it, where that takes another command than the test's own sample; `cost` is its cost, to follow it.
     """
 
-    def __init__(self, message: str, command: str | None = None) -> None:
+    def __init__(self, message: str, command: str | None = None, cost: str = "") -> None:
         super().__init__(message)
         self.command = command
+        self.cost = cost
+
+
+class HoldsKey(RecordingError):
+    """A prompt or an answer that holds a key, which no recording may; asking again ends the same."""
 
 
 class NotRecorded(RecordingError):

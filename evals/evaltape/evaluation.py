@@ -15,9 +15,8 @@ from evaltape.finetuning.recorded_job import Job
 from evaltape.metrics.metric import plain_name
 from evaltape.names import nearest
 from evaltape.recorder.wire import CallKey, Outcomes, Selection, verdicts_key
-from evaltape.recording.redaction import HOLDS_KEY
 from evaltape.samples.checks import check_ids
-from evaltape.samples.sample import REMEDIES, Answer, Failure, Kind, Sample
+from evaltape.samples.sample import REMEDIES, Answer, Failure, Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound, Decision
 from evaltape.scoring.paired_scores import AgainstScores, PairedScores
@@ -25,9 +24,9 @@ from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.settings import RECORD, Settings
-from evaltape.suite.commands import COSTS, Advice
+from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Comparison, Judge, Model
-from evaltape.text import counted, split_command
+from evaltape.text import counted
 from evaltape.workspace import Workspace, read_suites
 
 if TYPE_CHECKING:
@@ -113,11 +112,11 @@ class Evaluation:
         workspace = self.workspaces[model.suite]
         is_asked = model.predictions is None or bool(workspace.judges)
         is_awaited = is_asked and (self._awaited is None or key in self._awaited)
-        error = self.outcomes.wait(key) if is_awaited else None
-        if error is None:
+        failure = self.outcomes.wait(key) if is_awaited else None
+        if failure is None:
             prediction = self._with_errors(workspace.recorded(model, sample), workspace)
         else:
-            prediction = Prediction(model, sample, Answer(failure=self._failure(model, error)))
+            prediction = Prediction(model, sample, Answer(failure=self._with_command(failure, model)))
         self.findings.add(prediction)
         return prediction
 
@@ -125,25 +124,21 @@ class Evaluation:
         """Return a prediction; its missing verdicts say why the judge's call failed in this session."""
         model, errors = prediction.model, {}
         for metric, judge in workspace.judged_by.items() if prediction.unscored else ():
-            error = self.outcomes.error_of((workspace.name, verdicts_key(model.key, judge.key), prediction.sample.id))
-            if error is not None and metric in prediction.unscored:
+            failure = self.outcomes.failure_of((workspace.name, verdicts_key(model.key, judge.key), prediction.sample.id))
+            if failure is not None and metric in prediction.unscored:
                 missing = Advice(workspace.commands.record_missing(model.kind), 1)
-                errors[metric] = f"the judge {judge.key} gave no verdict: {error}. Not recorded; what is missing: {missing}"
+                errors[metric] = f"the judge {judge.key} gave no verdict: {failure}. Not recorded; what is missing: {missing}"
         return msgspec.structs.replace(prediction, unscored={**prediction.unscored, **errors}) if errors else prediction
 
-    def _failure(self, model: Model, error: str) -> Failure:
-        """Return the failure of a sample after an error of its call, or of the job before it, in this session."""
-        is_of_job = model.job is not None and self.outcomes.error_of((model.suite, model.key, "")) is not None
-        reason, command = split_command(error)
-        if command is None:
-            if HOLDS_KEY in reason:
-                return Failure("call", f"{reason}. Asking again ends the same: change the prompt, the data or the key")
-            advice = self.workspaces[model.suite].to_record(model.kind)
-            kind: Kind = "job" if is_of_job else "call"
-            return Failure(kind, reason, command=advice.command, cost=advice.cost, remedy=REMEDIES["call"])
-        told, costs, cost = error.partition(COSTS)
-        remedy = told.removeprefix(reason).removesuffix(f": {command}").removeprefix(". ")
-        return Failure("job" if is_of_job else "call", reason, command=command, cost=costs + cost, remedy=remedy)
+    def _with_command(self, failure: Failure, model: Model) -> Failure:
+        """Return why a call, or the job before it, failed in this session, with the command that helps."""
+        if failure.command is not None:
+            return failure
+        if failure.kind == "holds a key":
+            advice = "Asking again ends the same: change the prompt, the data or the key"
+            return msgspec.structs.replace(failure, reason=f"{failure.reason}. {advice}")
+        missing = self.workspaces[model.suite].to_record(model.kind)
+        return msgspec.structs.replace(failure, command=missing.command, cost=missing.cost, remedy=REMEDIES["call"])
 
     def receive(self, finding: Finding, test_id: str, outcome: str) -> None:
         """Keep a test's findings; `outcome` is pytest's: passed, failed or skipped."""
@@ -174,9 +169,9 @@ class Evaluation:
             raise UserError(f"job({key!r}): no such fine-tuning job.{nearest(key, keys.split(', '))} Jobs: {keys}")
         model = models[0]
         call = (model.suite, model.key, "")
-        error = self.outcomes.wait(call) if self._awaited is None or call in self._awaited else None
-        if error is not None:
-            raise RecordingError(error)
+        failure = self.outcomes.wait(call) if self._awaited is None or call in self._awaited else None
+        if failure is not None:
+            raise RecordingError(str(failure))
         assert model.job is not None
         return self.workspaces[model.suite].jobs.job(model.job.key)
 
@@ -189,9 +184,9 @@ class Evaluation:
 
     def examined(self, judge: Judge) -> "Examined":
         """Return how a judge did in its exam; if it is being recorded, once that has ended."""
-        error = self.outcomes.error_of((judge.suite, judge.key, ""))
+        failure = self.outcomes.failure_of((judge.suite, judge.key, ""))
         found = self.workspaces[judge.suite].exams[judge.key].examined
-        return msgspec.structs.replace(found, not_examined=f"{found.not_examined}: {error}") if error else found
+        return msgspec.structs.replace(found, not_examined=f"{found.not_examined}: {failure}") if failure else found
 
     def refusal(self, bound: Bound) -> str:
         """Return why a bound may not rest on its metric: on a judge's that hasn't passed its exam; empty if it may."""
@@ -212,7 +207,7 @@ class Evaluation:
         left = workspace.still_to_come(model)
         if not left:
             return None
-        job_failed = self.outcomes.error_of((model.suite, model.key, "")) if model.job else None
+        job_failed = self.outcomes.failure_of((model.suite, model.key, "")) if model.job else None
         if job_failed is not None:  # Its samples can't come before another job is paid for, as the reason says.
             return f"{model.key}: {job_failed}"
         return (

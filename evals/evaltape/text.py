@@ -96,16 +96,6 @@ def markdown(text: str, longest: int | None = None) -> str:
     return _MARKS.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
-def split_command(text: str) -> tuple[str, str | None]:
-    """Return a message without the command that it ends with, and the command; None without a command.
-
-    >>> split_command("t2.yaml: there is no such recording. Record it: pytest evals --record-missing")
-    ('t2.yaml: there is no such recording', 'pytest evals --record-missing')
-    """
-    before, colon, command = text.partition(" (costs ")[0].rpartition(": pytest ")
-    return (before.rpartition(". ")[0] or before, f"pytest {command}") if colon else (text, None)
-
-
 def counted(number: int, noun: str) -> str:
     """`1 sample`, `2 samples`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

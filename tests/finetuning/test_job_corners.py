@@ -255,7 +255,7 @@ def test_the_second_table_fails_with_the_first(tuning, api):
     api.tuning.states = ("failed",)
     results = tuning.drive_all(("tuned", "tuned"), Drives())
     assert [result.state for result in results] == [State.ENDED, State.ENDED]
-    assert str(results[1].error).startswith(
+    assert str(results[1].failure).startswith(
         "[finetune.tuned] is the same job as chats: [finetune.tuned]: [finetune.tuned] ftjob-0002 failed"
     )
     assert len(tuning.job_ids) == 1

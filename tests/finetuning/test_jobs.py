@@ -25,7 +25,7 @@ def refused(tuning) -> str:
     """Why the recorded job can't be replayed, without the path that it starts with."""
     with pytest.raises(RecordingError) as found:
         tuning.jobs().job("tuned")
-    assert found.value.command.startswith(f"{RECORD} (costs 1 fine-tuning job, ")
+    assert (found.value.command, found.value.cost.startswith(" (costs 1 fine-tuning job, ")) == (RECORD, True)
     path, _, reason = str(found.value).partition(": ")
     assert path == str(tuning.job_cassette)
     return reason

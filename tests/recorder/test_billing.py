@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from evaltape.recorder.wire import Ended, Progress, Tally, decoded, encoded
 from evaltape.recording.cassettes import is_same
+from evaltape.samples.sample import Failure
 from evaltape.suite.cost import MOST_USD, Usage, call_usd, most_epochs, most_tokens, read_usage
 from evaltape.suite.definition import Price
 
@@ -84,7 +85,7 @@ def test_a_bound_of_a_prompt_has_room_for_chat_templates() -> None:
 
 
 def test_messages_between_processes_keep_half_a_character() -> None:
-    message = Ended([("chats", "small", "s1", "HTTP 400: \ud83d")])
+    message = Ended([("chats", "small", "s1", Failure("call", "HTTP 400: \ud83d"))])
     line = encoded(message)
     assert line.isascii()
     assert decoded(line) == message

@@ -5,7 +5,7 @@ import shlex
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from evaltape.text import cut, duration, split_command, usd, visible
+from evaltape.text import cut, duration, usd, visible
 
 from tests.support.project import ROUGE1, ROWS
 from tests.support.tuning import COMPARISON
@@ -407,18 +407,6 @@ def test_samples_that_wait_for_a_job_that_failed_have_one_cause(tuned):
 
 
 # ---------------------------------------------------------------- numbers and texts
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("t2.yaml: gone. Record it: pytest evals --record", ("t2.yaml: gone", "pytest evals --record")),
-        ("no command in it: none", ("no command in it: none", None)),
-        ("Retrain: pytest evals --retrain", ("Retrain", "pytest evals --retrain")),
-    ],
-)
-def test_a_message_and_its_command(text, parts):
-    assert split_command(text) == parts
 
 
 def test_texts_are_cut_to_columns_not_to_characters():

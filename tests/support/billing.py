@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +10,7 @@ from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recording import cassettes
 from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Model, Price
+from evaltape.suite.definition import Price
 
 from tests.support.recording import Watched, sample_ask
 from tests.support.server import ApiServer
@@ -76,11 +75,8 @@ class Till:
         asks = [sample_ask(recorder, self._project, model, sample) for sample in samples]
         recorder.add_lane(model, model.served, Endpoint(self._api.base_url, "", TIMEOUT_S), asks)
         recorder.run()
-        self._paths = {ask.body()["messages"][-1]["content"]: self._path(model, ask.of) for ask in asks}
+        self._paths = {ask.body()["messages"][-1]["content"]: ask.cassette for ask in asks}
         return recorder
-
-    def _path(self, model: Model, sample: Sample) -> Path:
-        return self._project.recordings().cassette(model, sample)
 
     def _check(self, biller: Biller, recorder: Watched, budget_usd: float) -> None:
         bills, spend = self.bills, recorder.budget.spend

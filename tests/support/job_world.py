@@ -369,14 +369,14 @@ class Stage:
         self.tally.states[result.state.value] += 1
         assert all(note.startswith("tuned: ") and note.isprintable() for note in notes), notes
         if result.state.is_usable:
-            assert result.error is None
+            assert result.failure is None
             assert prepared.recorded().job is not None
             return
-        assert result.error is not None
-        assert result.error.startswith("[finetune.tuned] ")
-        assert result.error.isprintable()
+        error = str(result.failure)
+        assert error.startswith("[finetune.tuned] ")
+        assert error.isprintable()
         if result.state is not State.STOPPED:
-            assert prepared.how_to_go_on in result.error or prepared.how_to_retrain in result.error, result.error
+            assert prepared.how_to_go_on in error or str(prepared.how_to_retrain) in error, error
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class Watched(Recorder):
 
     def errors(self) -> dict[str, str]:
         """Why calls have ended without an answer, by their sample."""
-        return {sample: error for (_, _, sample), error in self.outcomes._errors.items() if error is not None}
+        return {sample: str(end) for (_, _, sample), end in self.outcomes._ends.items() if end is not None}
 
 
 def sample_ask(

@@ -190,7 +190,7 @@ class TuningProject(Project):
             return Driven(None, None, recorder.tally.notes, shown, recorder)
         finally:
             await assignment.endpoint.close()
-        return Driven(result.state, result.error, recorder.tally.notes, shown, recorder)
+        return Driven(result.state, result.failure and str(result.failure), recorder.tally.notes, shown, recorder)
 
     def drive_all(self, keys: Iterable[str], drives: Drives) -> list[End]:
         """Drive jobs at once in one session."""

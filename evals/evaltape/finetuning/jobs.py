@@ -40,9 +40,9 @@ class PreparedJob(msgspec.Struct, frozen=True):
     validation: TrainingFile | None
     identity: Identity
     cassette: Path
-    how_to_go_on: str = "--record-missing"
+    how_to_go_on: str
     """The command that goes on with a job."""
-    how_to_retrain: str = "--record --retrain"
+    how_to_retrain: Advice
     """The command that pays for another job."""
     root: Path = Path()
     """Where the user's own modules are found: pytest's rootdir."""
@@ -102,7 +102,8 @@ class Jobs:
             try:
                 self._read[key] = self._checked(self._finetune(key), read_job(self.cassette(key)))
             except RecordingError as error:
-                self._read[key] = RecordingError(str(error), command=self._paid(self._commands.record_all("finetuned")))
+                advice = self._paid(self._commands.record_all("finetuned"))
+                self._read[key] = RecordingError(str(error), advice.command, advice.cost)
         job = self._read[key]
         if isinstance(job, RecordingError):
             raise job
@@ -152,10 +153,10 @@ class Jobs:
             how_to_retrain=self._paid(self._commands.retrain()),
         )
 
-    def _paid(self, command: str) -> str:
-        """Return a command with the cost: every job of the suite, and the calls to its tuned models."""
+    def _paid(self, command: str) -> Advice:
+        """Return a command with its cost: every job of the suite, and the calls to its tuned models."""
         tuned = [model for model in self.suite.models.values() if model.job]
-        return str(Advice(command, len(tuned) * len(self._samples()), jobs=len(tuned)))
+        return Advice(command, len(tuned) * len(self._samples()), jobs=len(tuned))
 
     def _finetune(self, key: str) -> Finetune:
         job = self.suite.models[key].job

@@ -190,7 +190,7 @@ def _group(failure: Failure | None, command: str | None) -> Group:
             return Group("recording", f" is of {failure.cause}", f" are of {failure.cause}", command)
         case "unreadable":
             return Group("recording", " can't be read", " can't be read", command)
-        case "call" | "job":
+        case "call" | "job" | "holds a key":
             return _same(f" not recorded: {failure.in_short}", command)
     return _same(f": {failure.cause or failure.in_short}", command)
 

@@ -10,8 +10,9 @@ from evaltape.names import shown
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.failures import LONGEST_WAIT_S, CallFailed, message_in
 from evaltape.recorder.budget import Hold
-from evaltape.recorder.lane import Call, Lane
+from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recording.cassettes import Exchange
+from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.cost import call_usd, read_usage
 from evaltape.text import counted, duration
@@ -56,17 +57,17 @@ class Calls:
     async def take(self, lane: Lane, call: Call, exchange: Exchange) -> None:
         """Record an answer, wherever it came from, and end its call."""
         try:
-            error = await self._kept(call, exchange)
+            failure = await self._kept(call, exchange)
         except Exception as broken:  # No test may wait for ever.
-            error = f"the call broke off: {lane.endpoint.shown(repr(broken))}"
-        self.end(lane, call, error)
+            failure = Failure("call", f"the call broke off: {lane.endpoint.shown(repr(broken))}")
+        self.end(lane, call, failure)
 
-    def end(self, lane: Lane, call: Call, error: str | None) -> None:
+    def end(self, lane: Lane, call: Call, failure: Failure | None) -> None:
         """Count a call that has ended, and publish how."""
         lane.tally.done += 1
-        lane.tally.failed += error is not None
+        lane.tally.failed += failure is not None
         lane.away.pop(call, None)
-        call.ask.end(error)
+        call.ask.end(failure)
 
     # ------------------------------------------------------------ without an answer
 
@@ -82,7 +83,7 @@ class Calls:
             lane.delayed.append(call)
             return
         tries = f" (after {call.tries} attempts)" if call.tries > 1 else ""
-        self.end(lane, call, failure.message + tries)
+        self.end(lane, call, Failure("call", failure.message + tries))
         if reason is not None and failure.mend == "account":
             self._close_account(lane, failure, reason)
         elif reason is not None:
@@ -101,9 +102,9 @@ class Calls:
         left = list(lane.left())
         lane.waiting.clear()
         lane.delayed.clear()
-        lane.given_up = reason
+        lane.given_up = Failure("call", reason)
         for call in left:
-            self.end(lane, call, reason)
+            self.end(lane, call, lane.given_up)
         if left:
             self._note(f"{lane.model.key}: {counted(len(left), 'call')} {reason}")
 
@@ -145,7 +146,7 @@ class Calls:
                 "Further calls count for more, and start one at a time until their costs are known"
             )
 
-    async def _kept(self, call: Call, exchange: Exchange) -> str | None:
+    async def _kept(self, call: Call, exchange: Exchange) -> Failure | None:
         """Write an answer; return why it can't be. A full disk, or too many open files, are waited for a while."""
         until = time.monotonic() + failures.WRITE_PATIENCE_S
         self.unwritten += 1
@@ -155,12 +156,12 @@ class Calls:
                     call.ask.keep(exchange)
                     return None
                 except RecordingError as error:
-                    return str(error)
+                    return failure_of(error)
                 except OSError as error:
                     problem = f"{shown(call.ask.cassette)} can't be written: {error.strerror}"
                 if time.monotonic() >= until:
                     self._recorder.stop(f"{problem}. What was written before is whole")
-                    return problem
+                    return Failure("call", problem)
                 await asyncio.sleep(failures.WRITE_PATIENCE_S / 40)
         finally:
             self.unwritten -= 1

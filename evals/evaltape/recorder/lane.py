@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaltape.errors import RecordingError
+from evaltape.errors import HoldsKey, RecordingError
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import CallFailed
@@ -22,6 +22,7 @@ from evaltape.recording.cassettes import Exchange
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, new_text
 from evaltape.samples.frozen import promote
+from evaltape.samples.sample import Failure
 from evaltape.suite.definition import Model
 from evaltape.text import duration
 
@@ -40,8 +41,8 @@ class Ask:
     """Makes the JSON body; raises `RecordingError` if there is none."""
     secret: str
     """The key that it is asked with; empty without a key."""
-    end: Callable[[str | None], None]
-    """Receives None once the answer is on disk, or the error."""
+    end: Callable[[Failure | None], None]
+    """Receives None once the answer is on disk, or why it isn't."""
     unfinished: Unfinished | None = None
     """The fresh recording that it is part of."""
 
@@ -54,7 +55,7 @@ class Ask:
         """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
         body = self.asked()
         if any(holds_secret(str(turn["content"]), (self.secret,)) for turn in body["messages"]):
-            raise RecordingError(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
+            raise HoldsKey(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
         return body
 
     def keep(self, exchange: Exchange) -> None:
@@ -62,6 +63,11 @@ class Ask:
         text = new_text(exchange, self.unfinished, self.cassette.stem)
         cassettes.write_text(self.cassette, text, secrets=(self.secret,))
         promote(self.folder)
+
+
+def failure_of(error: RecordingError) -> Failure:
+    """Return the failure of a call that can't be asked or recorded."""
+    return Failure("holds a key" if isinstance(error, HoldsKey) else "job" if error.command else "call", str(error))
 
 
 @dataclass(eq=False)
@@ -113,7 +119,7 @@ class Lane:
     delayed: list[Call] = field(default_factory=list)
     away: dict[Call, None] = field(default_factory=dict)
     """Those that another engine answers, or shall."""
-    given_up: str | None = None
+    given_up: Failure | None = None
     """Why no further call is made."""
     has_asked_too_long: bool = False
     """The API asked to wait for longer than it is granted; said once."""

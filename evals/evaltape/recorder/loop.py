@@ -19,11 +19,11 @@ from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, Hold
 from evaltape.recorder.calls import Calls
-from evaltape.recorder.lane import Ask, Call, Lane
+from evaltape.recorder.lane import Ask, Call, Lane, failure_of
 from evaltape.recorder.throttle import FIRST_LIMIT, Throttle, most_in_flight
 from evaltape.recorder.wire import GRACE_S, CallEnd, LaneTally, Outcomes, Tally, place_of
 from evaltape.recording.unfinished import Unfinished
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Failure, Sample
 from evaltape.suite.cost import batch_price, most_usd
 from evaltape.suite.definition import Model
 from evaltape.text import duration, usd
@@ -117,12 +117,12 @@ class Recorder:
         throttle = Throttle(self.concurrency, 1 if is_bounded else FIRST_LIMIT)
         return self._throttles.setdefault((endpoint.base_url, endpoint.key, asked_by), throttle)
 
-    def publish(self, key: tuple[str, str], sample: str, error: str | None) -> None:
+    def publish(self, key: tuple[str, str], sample: str, failure: Failure | None) -> None:
         """Publish the end of a model's call soon, with others; `key` is the model's name in `Outcomes`."""
         if self._loop is None:
-            self.outcomes.end([(*key, sample, error)])
+            self.outcomes.end([(*key, sample, failure)])
             return
-        self._ended.append((*key, sample, error))
+        self._ended.append((*key, sample, failure))
         if len(self._ended) == 1:
             self._loop.call_later(PUBLISH_EVERY_S, self._publish)
 
@@ -290,7 +290,7 @@ class Recorder:
         try:
             body = call.ask.body()
         except RecordingError as error:
-            self.calls.end(lane, call, str(error))
+            self.calls.end(lane, call, failure_of(error))
             return True
         hold = self.budget.hold(most_usd(lane.model, body) * lane.dearest)
         if hold is None:

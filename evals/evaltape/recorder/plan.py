@@ -15,7 +15,7 @@ from evaltape.names import shown
 from evaltape.recorder.api.client import Endpoint, base_url_of, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.batches.host import refuse_without_batches
-from evaltape.recorder.lane import Ask
+from evaltape.recorder.lane import Ask, failure_of
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.tuning.driver import Assignment, Drives
 from evaltape.recorder.tuning.states import Served
@@ -26,7 +26,7 @@ from evaltape.recording import cassettes
 from evaltape.recording.lock import unwritable
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Failure, Sample
 from evaltape.settings import RECORD, Settings
 from evaltape.suite.cost import LIMITS, answer_limit
 from evaltape.suite.definition import Model
@@ -235,12 +235,12 @@ class ModelPlan:
             if self.settings.asks_api:
                 self.recorder.add_question(lambda recorder: self._ask_end())
 
-    def _why_no_job(self) -> str | None:
+    def _why_no_job(self) -> Failure | None:
         """Return why a tuned model can't be asked, where no job is driven."""
         try:
             self.workspace.jobs.served(self.model)
         except RecordingError as error:
-            return str(error)
+            return failure_of(error)
         return None
 
     def _asked_by(self) -> str:
@@ -260,10 +260,10 @@ class ModelPlan:
             self.unfinished,
         )
 
-    def _ended(self, sample: Sample, repeat: int, error: str | None) -> None:
+    def _ended(self, sample: Sample, repeat: int, failure: Failure | None) -> None:
         """Publish how a call ended, once its answer is judged, too; no test waits for a further answer to a sample."""
-        publish = partial(self.recorder.publish, self._key, sample.id, error) if repeat == 1 else _nothing
-        if error is None:
+        publish = partial(self.recorder.publish, self._key, sample.id, failure) if repeat == 1 else _nothing
+        if failure is None:
             self.bench.judge(self.model, sample, repeat, publish)
         else:
             publish()
@@ -309,11 +309,11 @@ class ModelPlan:
             if result.served is not None and result.served.undeploy is not None:
                 self._undeploy_at_end(key, result.served)
             self.workspace.jobs.forget(key)
-            self._end_job(result.error)
-            if result.error is None:
+            self._end_job(result.failure)
+            if result.failure is None:
                 self._add_lane(self._calls())
             else:
-                self._end(self.samples, result.error)
+                self._end(self.samples, result.failure)
 
         self.recorder.add_job(drive)
 
@@ -328,11 +328,11 @@ class ModelPlan:
     def _key(self) -> tuple[str, str]:
         return (self.model.suite, self.model.key)
 
-    def _end(self, samples: list[Sample], error: str | None) -> None:
-        self.recorder.outcomes.end((*self._key, sample.id, error) for sample in samples)
+    def _end(self, samples: list[Sample], failure: Failure | None) -> None:
+        self.recorder.outcomes.end((*self._key, sample.id, failure) for sample in samples)
 
-    def _end_job(self, error: str | None) -> None:
-        self.recorder.outcomes.end([(*self._key, "", error)])
+    def _end_job(self, failure: Failure | None) -> None:
+        self.recorder.outcomes.end([(*self._key, "", failure)])
 
 
 def _nothing() -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.judging.verdict import as_model, judge_request
-from evaltape.recorder.lane import Ask, Lane
+from evaltape.recorder.lane import Ask, Lane, failure_of
 from evaltape.recorder.wire import verdicts_key
 from evaltape.recording.unfinished import Unfinished
 from evaltape.recording.verdicts import Asked
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Failure, Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite.definition import Judge, Model
 from evaltape.workspace import Workspace, unjudged_mutants
@@ -73,14 +73,14 @@ class Bench:
             try:
                 wanted += self._wanted(judge, model, sample, repeat)
             except RecordingError as error:
-                self._publish(model, sample, judge, str(error))
+                self._publish(model, sample, judge, failure_of(error))
         left = len(wanted)
 
-        def end(asked: Asked, error: str | None) -> None:
+        def end(asked: Asked, failure: Failure | None) -> None:
             nonlocal left
             left -= 1
-            if error is not None and asked.again == asked.repeat == 1:
-                self._publish(model, sample, asked.judge, error)
+            if failure is not None and asked.again == asked.repeat == 1:
+                self._publish(model, sample, asked.judge, failure)
             if not left:
                 then()
 
@@ -91,15 +91,15 @@ class Bench:
 
     def judge_all(self, missing: Sequence[Asked], key: str) -> None:
         """Ask for the verdicts that an exam, or a model's mutants, lack; publish under a key once all have ended."""
-        errors: list[str] = []
+        failures: list[Failure] = []
         left = len(missing)
 
-        def end(error: str | None) -> None:
+        def end(failure: Failure | None) -> None:
             nonlocal left
             left -= 1
-            errors.extend([error] if error else [])
+            failures.extend([failure] if failure else [])
             if not left:
-                self._publish_whole(key, errors[0] if errors else None)
+                self._publish_whole(key, failures[0] if failures else None)
 
         if not missing:
             self._publish_whole(key, None)
@@ -121,7 +121,7 @@ class Bench:
         is_due = begun is not None and (sample.name, repeat) in begun.still_to_come()
         return [it for it in asked if (is_due and it.again == 1) or not self.workspace.verdicts.is_recorded(it)]
 
-    def _ask(self, asked: Asked, ended: Callable[[str | None], None]) -> None:
+    def _ask(self, asked: Asked, ended: Callable[[Failure | None], None]) -> None:
         lane = self._lane(asked.judge)
         verdicts, unfinished = self.workspace.verdicts, self._unfinished.get((asked.model, asked.judge.key))
         ask = Ask(
@@ -142,11 +142,11 @@ class Bench:
             self._lanes[judge.key] = self._planner.recorder.add_lane(model, judge.served, endpoint)
         return self._lanes[judge.key]
 
-    def _publish(self, model: Model, sample: Sample, judge: Judge, error: str) -> None:
-        self._planner.recorder.publish((self.workspace.name, verdicts_key(model.key, judge.key)), sample.id, error)
+    def _publish(self, model: Model, sample: Sample, judge: Judge, failure: Failure) -> None:
+        self._planner.recorder.publish((self.workspace.name, verdicts_key(model.key, judge.key)), sample.id, failure)
 
-    def _publish_whole(self, key: str, error: str | None) -> None:
-        self._planner.recorder.publish((self.workspace.name, key), "", error)
+    def _publish_whole(self, key: str, failure: Failure | None) -> None:
+        self._planner.recorder.publish((self.workspace.name, key), "", failure)
 
 
 class VerdictsPlan:

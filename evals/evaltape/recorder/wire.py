@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
+from evaltape.samples.sample import Failure
 from evaltape.suite.definition import Judge, Model
 from evaltape.text import counted, visible
 
@@ -145,8 +146,8 @@ class Tally(msgspec.Struct):
 
 Selection = Sequence[tuple[str, str, Sequence[str]]]
 """What to record: suite, model and samples; the job of a tuned model is recorded with it."""
-CallEnd = tuple[str, str, str, str | None]
-"""A call that has ended: suite, model, sample, and None if it was recorded, else the error. A job has no sample."""
+CallEnd = tuple[str, str, str, Failure | None]
+"""A call that has ended: suite, model, sample, and None if it was recorded, else why not. A job has no sample."""
 
 
 def verdicts_key(model: str, judge: str) -> str:
@@ -295,7 +296,7 @@ class Outcomes:
     """Outcomes as they come in."""
 
     def __init__(self) -> None:
-        self._errors: dict[CallKey, str | None] = {}
+        self._ends: dict[CallKey, Failure | None] = {}
         self._senders: list[Sender] = []
         self._stopped: str | None = None
         self._awaited: CallKey | None = None
@@ -314,25 +315,25 @@ class Outcomes:
         """Why the recording ended early, if it did."""
         return self._stopped
 
-    def error_of(self, call: CallKey) -> str | None:
-        """Return the error of a call that has ended without being recorded; None for any other."""
+    def failure_of(self, call: CallKey) -> Failure | None:
+        """Return why a call has ended without being recorded; None for any other."""
         with self._changed:
-            return self._errors.get(call)
+            return self._ends.get(call)
 
-    def wait(self, call: CallKey) -> str | None:
-        """Wait until a call has ended; return its error. Raises `RecordingStopped`."""
+    def wait(self, call: CallKey) -> Failure | None:
+        """Wait until a call has ended; return why it wasn't recorded. Raises `RecordingStopped`."""
         with self._changed:
             self._awaited = call
-            self._changed.wait_for(lambda: call in self._errors or self._stopped is not None)
-            if call not in self._errors:
+            self._changed.wait_for(lambda: call in self._ends or self._stopped is not None)
+            if call not in self._ends:
                 raise RecordingStopped(self._stopped)
-            return self._errors[call]
+            return self._ends[call]
 
     def attach(self, sender: Sender) -> None:
         """Send another process everything so far, and from now on."""
         with self._changed:
             self._senders.append(sender)
-            _send(sender, Ended([(*call, error) for call, error in self._errors.items()]))
+            _send(sender, Ended([(*call, failure) for call, failure in self._ends.items()]))
             if self._stopped is not None:
                 _send(sender, Stopped(self._stopped))
 
@@ -342,11 +343,11 @@ class Outcomes:
             if isinstance(message, Stopped):
                 self._stopped = self._stopped or message.reason
             else:
-                self._errors.update({(suite, model, sample): error for suite, model, sample, error in message.calls})
+                self._ends.update({(suite, model, sample): failure for suite, model, sample, failure in message.calls})
             for sender in self._senders:
                 _send(sender, message)
             # A test is woken by its own outcome alone: waking it for each would slow down both threads.
-            if self._stopped is not None or self._awaited in self._errors:
+            if self._stopped is not None or self._awaited in self._ends:
                 self._changed.notify_all()
 
 

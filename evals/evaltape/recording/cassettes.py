@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
+from evaltape.errors import HoldsKey, NotFetched, NotRecorded, RecordedOtherwise, RecordingError
 from evaltape.files import has_conflict, is_lfs_pointer, keep_a_side, write_whole
 from evaltape.names import Told, shown
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
@@ -264,7 +264,7 @@ def as_text(exchanges: list[Exchange]) -> str:
 def write_text(path: Path, text: str, secrets: Collection[str] = ()) -> None:
     """Like `write`, for a text of `as_text`."""
     if holds_secret(text, secrets):
-        raise RecordingError(f"{shown(path)}: not written, because the answer {HOLDS_KEY}")
+        raise HoldsKey(f"{shown(path)}: not written, because the answer {HOLDS_KEY}")
     if len(text) > LARGEST_BYTES // 4 and len(text.encode()) > LARGEST_BYTES:  # A character has at most 4 bytes.
         raise RecordingError(f"{shown(path)}: not written, because it would be larger than {LARGEST_BYTES // 2**20} MiB")
     write_whole(path, text)

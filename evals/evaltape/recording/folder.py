@@ -20,7 +20,7 @@ from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.prediction import read_completion, read_refused_prompt
 from evaltape.suite import prompt
-from evaltape.suite.commands import COSTS, Advice
+from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Model, Suite
 
 ENDPOINT = "/chat/completions"
@@ -83,8 +83,7 @@ class Recordings:
         reason = str(error).removeprefix(f"{place}: ")
         place = "" if reason == str(error) else place
         if error.command is not None and not isinstance(error, Conflicted):  # The job of a tuned model.
-            command, costs, rest = error.command.partition(COSTS)
-            return Failure("job", reason, place, command, costs + rest)
+            return Failure("job", reason, place, error.command, error.cost)
         if not isinstance(error, NotFetched | Conflicted):
             advice = self.how_to_record(model)
         match error:

@@ -52,6 +52,7 @@ Kind = Literal[
     "empty",
     "job",
     "call",
+    "holds a key",
     "no prediction",
     "no match",
 ]
@@ -59,7 +60,8 @@ Kind = Literal[
 
 `not recorded`: there is no cassette. `recorded otherwise`: the cassette is of another call. `not fetched`: Git LFS keeps the
 cassette elsewhere. `unreadable`: the cassette is damaged. `refused`, `filtered`, `empty`: the API answered, without a text.
-`job`: the fine-tuning job yields no tuned model. `call`: the call failed in this session. `no prediction`: the file of
+`job`: the fine-tuning job yields no tuned model. `call`: the call failed in this session. `holds a key`: the
+prompt or the answer does, so no recording may hold it. `no prediction`: the file of
 predictions lacks the sample. `no match`: a step of `[answer]` finds nothing in the recorded text.
 """
 REMEDIES = {"not fetched": "Fetch it", "call": "Not recorded; what is missing"}

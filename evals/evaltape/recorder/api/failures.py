@@ -79,6 +79,10 @@ class CallFailed(Exception):
     """The same without that limit."""
     may_be_billed: bool = True
     """The API may charge for it; a refusal, or a request that never left this machine, surely costs nothing."""
+    command: str | None = None
+    """The command that helps, if one does."""
+    remedy: str = ""
+    """The words before it."""
 
     @property
     def transient(self) -> bool:

@@ -25,9 +25,10 @@ from evaltape.recorder.batches.host import BatchHost, RemoteBatch, names_in, sti
 from evaltape.recorder.batches.lines import custom_id
 from evaltape.recorder.batches.ordering import Chunk, chunks, collect, submit
 from evaltape.recorder.budget import Hold, OverBudget
-from evaltape.recorder.lane import Call, Lane
+from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recorder.loop import Recorder
 from evaltape.recording.submissions import Submission
+from evaltape.samples.sample import Failure
 from evaltape.settings import Settings
 from evaltape.text import counted, duration
 from evaltape.workspace import Workspace
@@ -95,16 +96,20 @@ class BatchDrive:
                 if awaited.hold is not None:
                     awaited.hold.doubt_unless_ended()
 
-    def end_all(self, error: str) -> None:
+    def end_all(self, failure: Failure) -> None:
         """End all calls that have no end yet."""
         for calls in (self._calls, *(awaited.calls for awaited in self._awaited)):
-            self.end(calls, error)
+            self.end(calls, failure)
 
-    def end(self, calls: dict[str, Call], error: str) -> None:
+    def end(self, calls: dict[str, Call], failure: Failure) -> None:
         """End calls without an answer."""
         for call in calls.values():
-            self.recorder.calls.end(self.lane, call, error)
+            self.recorder.calls.end(self.lane, call, failure)
         calls.clear()
+
+    def failure(self, error: CallFailed, before: str = "") -> Failure:
+        """Return the failure of calls after an error of the API; `before` stands before its words."""
+        return Failure("call", self.lane.endpoint.shown(before + error.message), command=error.command, remedy=error.remedy)
 
     def note(self, text: str) -> None:
         """Tell the user a note."""
@@ -119,7 +124,7 @@ class BatchDrive:
             try:
                 self._calls[custom_id(self.lane, call.ask, call.ask.body())] = call
             except RecordingError as error:
-                self.recorder.calls.end(self.lane, call, str(error))
+                self.recorder.calls.end(self.lane, call, failure_of(error))
         self._asked = tuple(self._calls)
 
     def _take(self, names: set[str]) -> dict[str, Call]:
@@ -170,7 +175,9 @@ class BatchDrive:
             if time.monotonic() - started > self.patience.look_s:
                 raise CallFailed(
                     "the order of a batch got no answer, and the API lists none: nobody knows whether it is paid for. "
-                    f"In {duration(left_s)} it counts as never received. Then: {self._command}"
+                    f"In {duration(left_s)} it counts as never received",
+                    command=self._command,
+                    remedy="Then",
                 )
             await self.asking.wait("looking for a batch whose order got no answer", self.patience.look_every_s)
 
@@ -204,8 +211,11 @@ class BatchDrive:
         try:
             hold = await self.recorder.budget.hold_in_turn(chunk.most_usd)
             submission, batch = await submit(self, chunk, hold)
-        except (OverBudget, CallFailed) as error:
-            self.end(self._take(set(chunk.names)), self.lane.endpoint.shown(f"not in a batch: {error or error.args}"))
+        except OverBudget as error:
+            self.end(self._take(set(chunk.names)), Failure("call", f"not in a batch: {error}"))
+            return
+        except CallFailed as error:
+            self.end(self._take(set(chunk.names)), self.failure(error, "not in a batch: "))
             return
         self._awaited.append(Awaited(batch, self._take(set(chunk.names)), 0, submission, hold))
 
@@ -244,7 +254,7 @@ class BatchDrive:
         self._awaited.remove(awaited)
         if awaited.hold is not None:
             awaited.hold.doubt_unless_ended()
-        self.end(awaited.calls, f"{_told(awaited)}{why}. Collect it: {self._command}")
+        self.end(awaited.calls, Failure("call", _told(awaited) + why, command=self._command, remedy="Collect it"))
 
 
 def _told(awaited: Awaited) -> str:
@@ -287,9 +297,9 @@ class BatchEngine:
             try:
                 await drive.run(calls)
             except CallFailed as failure:
-                drive.end_all(lane.endpoint.shown(failure.message))
+                drive.end_all(drive.failure(failure))
             except UserError as error:
-                drive.end_all(str(error))
+                drive.end_all(Failure("call", str(error)))
             finally:
                 recorder.show_batch(lane.model.key, None)
         del self._waiting[id(lane)]

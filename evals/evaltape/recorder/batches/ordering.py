@@ -26,6 +26,7 @@ from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.tuning.ordering import processed
 from evaltape.recording.cassettes import BATCH
 from evaltape.recording.submissions import Submission
+from evaltape.samples.sample import Failure
 from evaltape.suite.cost import most_usd
 from evaltape.text import counted
 
@@ -147,7 +148,7 @@ async def collect(drive: "BatchDrive", awaited: "Awaited") -> None:
             return  # It stays to be collected.
         if awaited.hold is not None and not awaited.hold.has_ended:
             awaited.hold.settle(cost_usd)
-        drive.end(awaited.calls, _why_none(awaited))
+        drive.end(awaited.calls, Failure("call", _why_none(awaited)))
     if awaited.others:
         drive.note(f"{batch.id} holds {counted(awaited.others, 'answer')} to other samples, which stay to be collected")
         return
@@ -182,7 +183,7 @@ async def _record_one(drive: "BatchDrive", call: Call, reply: Reply) -> float:
     try:
         cost = await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, BATCH))
     except CallFailed as failure:
-        calls.end(lane, call, lane.endpoint.shown(failure.message))
+        calls.end(lane, call, drive.failure(failure))
         return 0.0
     return cost.usd if cost.is_whole else most_usd(lane.model, body)
 

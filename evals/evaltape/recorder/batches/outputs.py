@@ -15,9 +15,10 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.names import nearest, shown
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.lines import Reply, call_name, custom_id, read_reply
-from evaltape.recorder.lane import Call, Lane
+from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recorder.loop import Recorder
 from evaltape.recording.cassettes import ANSWERS_FROM
+from evaltape.samples.sample import Failure
 from evaltape.suite.definition import Suite
 from evaltape.text import counted, cut, listed
 
@@ -165,14 +166,14 @@ class FromFiles:
             name = custom_id(lane, call.ask, body)
             reply = self._outputs.find(name)
             if reply is None:
-                recorder.calls.end(lane, call, self._why_none(name))
+                recorder.calls.end(lane, call, Failure("call", self._why_none(name)))
                 return
             self._used += 1
             await recorder.calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, ANSWERS_FROM))
         except RecordingError as error:
-            recorder.calls.end(lane, call, str(error))
+            recorder.calls.end(lane, call, failure_of(error))
         except CallFailed as failure:
-            recorder.calls.end(lane, call, lane.endpoint.shown(failure.message))
+            recorder.calls.end(lane, call, Failure("call", lane.endpoint.shown(failure.message)))
 
     def _why_none(self, name: str) -> str:
         other = self._outputs.place_of(name.rpartition("@")[0])

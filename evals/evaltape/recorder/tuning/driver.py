@@ -39,6 +39,7 @@ from evaltape.recorder.tuning.states import (
     advice,
 )
 from evaltape.recorder.tuning.waiting import deploy, record, wait
+from evaltape.samples.sample import Failure
 from evaltape.text import visible
 
 
@@ -125,7 +126,7 @@ class Drive:
 # ---------------------------------------------------------------- from the first step to the end
 
 
-Failure = (CallFailed, OverBudget, RecordingError, UnreadableIntent, UserError, OSError)
+STOPPING = (CallFailed, OverBudget, RecordingError, UnreadableIntent, UserError, OSError)
 
 
 class Drives:
@@ -149,9 +150,9 @@ class Drives:
                 return result
             first, result = self._first[key]
             place = f"{first.job.suite}: [finetune.{first.job.key}]"
-            if result.error is not None:
-                error = f"[finetune.{prepared.job.key}] is the same job as {place}: {result.error}"
-                return End(result.state, error, result.job)
+            if result.failure is not None:
+                reason = f"[finetune.{prepared.job.key}] is the same job as {place}: {result.failure.reason}"
+                return End(result.state, msgspec.structs.replace(result.failure, reason=reason), result.job)
             assignment.note(f"{prepared.job.key}: the same data, base and settings as {place}; one job serves both")
             if result.job is not None:
                 return await drive_job(msgspec.structs.replace(assignment, same=result.job.id, retrain=False))
@@ -166,7 +167,7 @@ async def drive_job(assignment: Assignment) -> End:
     try:
         drive = Drive(assignment)
     except UserError as error:
-        return End(State.STOPPED, visible(str(error)))
+        return End(State.STOPPED, Failure("job", visible(str(error))))
     step: Step = Looking()
     job: RemoteJob | None = None
     try:
@@ -176,9 +177,9 @@ async def drive_job(assignment: Assignment) -> End:
             advance(step.state, following.state)
             step = following
         job = step.job or job
-    except Failure as failure:
+    except STOPPING as error:
         advance(step.state, State.STOPPED)
-        step = End(State.STOPPED, _stopped(drive, step, job, failure))
+        step = End(State.STOPPED, _stopped(drive, step, job, error))
     except asyncio.CancelledError:
         _say_what_goes_on(drive, job)
         raise
@@ -188,9 +189,16 @@ async def drive_job(assignment: Assignment) -> End:
         try:
             step = End(step.state, None, None, await deploy(drive.job, kept, drive.prepared.root, drive.show))
         except RecordingError as error:
-            step = End(State.STOPPED, str(error))
-    text = None if step.error is None else visible(f"[finetune.{key}] {step.error}")
-    return End(step.state, text, job, step.served)
+            step = End(State.STOPPED, Failure("job", str(error)))
+    return End(step.state, _named(step.failure, key), job, step.served)
+
+
+def _named(failure: Failure | None, key: str) -> Failure | None:
+    """Return a failure with its table, fit for a terminal."""
+    if failure is None:
+        return None
+    reason, remedy = visible(f"[finetune.{key}] {failure.reason}"), visible(failure.remedy)
+    return msgspec.structs.replace(failure, reason=reason, remedy=remedy)
 
 
 async def _after(drive: Drive, step: Step) -> Step:
@@ -213,24 +221,20 @@ def _job_of(step: Step) -> RemoteJob | None:
     return step.job if isinstance(step, Waiting | Succeeded | End) else None
 
 
-def _stopped(drive: Drive, step: Step, job: RemoteJob | None, failure: Exception) -> str:
-    """Return the message for a failure outside the table, and say if a job goes on at the API."""
-    if isinstance(failure, CallFailed):
-        is_refusal = isinstance(step, Looking | Ordering)
-        text = failure.message + (advice(failure, drive.prepared) if is_refusal else "")
-    elif isinstance(failure, OverBudget):
-        return f"{failure}. {drive.messages.covered()}"
-    elif isinstance(failure, OSError):
-        text = f"{shown(drive.prepared.cassette.parent)} can't be written: {failure.strerror or failure}"
-    else:
-        text = str(failure)
-    return f"{text}. {drive.messages.goes_on(job) if job else drive.messages.mended()}"
+def _stopped(drive: Drive, step: Step, job: RemoteJob | None, error: Exception) -> Failure:
+    """Return the failure for an error outside the table, and say if a job goes on at the API."""
+    if isinstance(error, OverBudget):
+        return drive.messages.over_budget(error)
+    text = str(error)
+    if isinstance(error, CallFailed):
+        text = error.message + (advice(error, drive.prepared) if isinstance(step, Looking | Ordering) else "")
+    elif isinstance(error, OSError):
+        text = f"{shown(drive.prepared.cassette.parent)} can't be written: {error.strerror or error}"
+    return drive.messages.stopped(text, job)
 
 
 def _say_what_goes_on(drive: Drive, job: RemoteJob | None) -> None:
-    """Say that a job, or an order, is left at the API after an interrupt."""
     with contextlib.suppress(UnreadableIntent):
-        if job is not None and not job.phase.has_ended:
-            drive.note(drive.messages.goes_on(job))
-        elif drive.intents.read(drive.digest) is not None:
-            drive.note(drive.messages.may_go_on())
+        job = None if job is not None and job.phase.has_ended else job
+        if job is not None or drive.intents.read(drive.digest) is not None:
+            drive.note(drive.messages.interrupted(job))

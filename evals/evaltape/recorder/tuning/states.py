@@ -15,8 +15,10 @@ from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent
 from evaltape.finetuning.jobs import PreparedJob, service_of
 from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
+from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.tuning.matching import Found
 from evaltape.recording.cassettes import Exchange
+from evaltape.samples.sample import Failure
 from evaltape.text import listed
 
 
@@ -210,8 +212,8 @@ class End(msgspec.Struct, frozen=True):
     """The drive is over."""
 
     state: State
-    error: str | None = None
-    """The reason why there is no tuned model to ask, and the next command; None with a tuned model."""
+    failure: Failure | None = None
+    """Why there is no tuned model to ask, and the next command; None with a tuned model."""
     job: RemoteJob | None = None
     served: Served | None = None
     """The tuned model, if this session has found or made its name."""
@@ -224,94 +226,105 @@ Step = Looking | Ordering | Sent | Waiting | Succeeded | End
 
 
 class Messages:
-    """Writes the errors of a job's drive."""
+    """Writes the failures at the end of a job's drive, each with the free way on or the command that pays for another."""
 
     def __init__(self, prepared: PreparedJob) -> None:
         self._prepared = prepared
         self._go_on, self._retrain = prepared.how_to_go_on, prepared.how_to_retrain
 
-    def ended(self, job: RemoteJob) -> str:
+    def ended(self, job: RemoteJob) -> Failure:
         """Say that a job failed or was cancelled."""
-        return f"{job.why_ended}. To pay for another: {self._retrain}"
+        return self._or_retrain(job.why_ended)
 
-    def cancelled_for(self, job: RemoteJob, differences: tuple[str, ...]) -> str:
+    def cancelled_for(self, job: RemoteJob, differences: tuple[str, ...]) -> Failure:
         """Say that our own job was cancelled because it would have cost more than asked."""
-        return (
+        return self._or_retrain(
             f"{job.id} was cancelled before its training, nothing is paid: the API would train otherwise than asked "
-            f"({'; '.join(differences)}), which can cost more. Ask for it in the suite, or pay for a job with these "
-            f"differences: {self._retrain}"
+            f"({'; '.join(differences)}), which can cost more",
+            "Ask for it in the suite, or pay for a job with these differences",
         )
 
-    def paused(self, job: RemoteJob) -> str:
+    def paused(self, job: RemoteJob) -> Failure:
         """Say that a job is paused."""
-        return f"{job.id} is paused at the API. Resume it there; this goes on with it: {self._go_on}"
+        return self._then(f"{job.id} is paused at the API", "Resume it there; this goes on with it")
 
-    def gone(self, job_id: str, failure: CallFailed) -> str:
+    def gone(self, job_id: str, failure: CallFailed) -> Failure:
         """Say that the API has lost a job that it had."""
-        return (
+        return self._or_retrain(
             f"{job_id} is gone: {failure.message}. It was deleted, or this key is of another project. Nothing more is paid. If "
-            f"it comes back, this goes on with it: {self._go_on}. To pay for another job: {self._retrain}"
+            f"it comes back, this goes on with it: {self._go_on}",
+            "To pay for another job",
         )
 
-    def nameless(self, job: RemoteJob) -> str:
+    def nameless(self, job: RemoteJob) -> Failure:
         """Say that a job yields nothing that can be asked."""
-        return (
-            f"{job.id} succeeded, but this API names no tuned model that could be asked. Name a function that deploys it in "
-            f"deploy under [finetune.{self._prepared.job.key}]; this then records the job, without paying again: {self._go_on}"
+        return self._then(
+            f"{job.id} succeeded, but this API names no tuned model that could be asked",
+            f"Name a function that deploys it in deploy under [finetune.{self._prepared.job.key}]; this then records the job, "
+            "without paying again",
         )
 
-    def no_answer(self, intent: Intent, problem: str) -> str:
+    def no_answer(self, intent: Intent, problem: str) -> Failure:
         """Say that a job may have been created that doesn't show up."""
         why = f" ({problem})" if problem else ""
-        return (
+        return self._or_retrain(
             f"a job was ordered on {intent.sent} at {intent.address}, no answer came{why}, and the API's listing doesn't show "
             f"it. It may have been created, so nothing more is paid. {self._check()} If there is one, this looks again: "
-            f"{self._go_on}. If there is none, this pays for another: {self._retrain}"
+            f"{self._go_on}",
+            "If there is none, this pays for another",
         )
 
-    def perhaps_ours(self, jobs: tuple[tuple[RemoteJob, tuple[str, ...]], ...]) -> str:
+    def perhaps_ours(self, jobs: tuple[tuple[RemoteJob, tuple[str, ...]], ...]) -> Failure:
         """Say that there is a job on our training file that the API describes otherwise than it would be ordered."""
         named = listed([f"{job} with {'; '.join(differences)}" for job, differences in jobs])
-        return (
+        return self._or_retrain(
             f"there is {named}, on this very training file. It may be the job that is asked for, so nothing more is paid. To "
-            f"use it, name in the suite what the API states, and run this: {self._go_on}. To pay for another: {self._retrain}"
+            f"use it, name in the suite what the API states, and run this: {self._go_on}"
         )
 
-    def unreadable(self, problem: str) -> str:
+    def unreadable(self, problem: str) -> Failure:
         """Say that something that may tell of a paid job can't be read."""
-        return (
+        return self._or_retrain(
             f"{problem}. There may be a job that was paid for, so none is started. {self._check()} When that can be read, this "
-            f"goes on: {self._go_on}. To pay for a job all the same: {self._retrain}"
+            f"goes on: {self._go_on}",
+            "To pay for a job all the same",
         )
 
-    def other_data(self, mismatch: str) -> str:
+    def other_data(self, mismatch: str) -> Failure:
         """Say that a part of the samples doesn't pay for another job."""
-        return (
-            f"{mismatch}. A run of some of the samples doesn't pay for another job: run all of them, or pay for it on purpose: "
-            f"{self._retrain}"
-        )
+        some = "A run of some of the samples doesn't pay for another job: run all of them, or pay for it on purpose"
+        return self._or_retrain(mismatch, some)
 
-    def goes_on(self, job: RemoteJob) -> str:
-        """Say how to go on with a job that this session no longer waits for, or couldn't record."""
-        if job.phase.is_under_way:
-            return f"{job.id} goes on at the API, and this goes on with it: {self._go_on}"
-        return f"{job.id} itself has succeeded, and this records it, without paying again: {self._go_on}"
+    def stopped(self, text: str, job: RemoteJob | None) -> Failure:
+        """Say how to go on after an error outside the table, which left a job behind or nothing."""
+        if job is None:
+            return self._then(f"{text}. Nothing was ordered", "Once that is mended, this goes on")
+        return self._then(text, _goes_on(job))
 
-    def may_go_on(self) -> str:
-        """Say how to go on after an interrupt during an order."""
-        return f"a job may have been ordered just now; this looks for it and goes on with it: {self._go_on}"
-
-    def mended(self) -> str:
-        """Say how to go on after a refusal that left nothing behind."""
-        return f"Nothing was ordered. Once that is mended, this goes on: {self._go_on}"
-
-    def covered(self) -> str:
+    def over_budget(self, error: OverBudget) -> Failure:
         """Say how to go on after a job that the budget doesn't cover."""
-        return f"With a larger --budget, or fewer n_epochs, this goes on: {self._go_on}"
+        return self._then(str(error), "With a larger --budget, or fewer n_epochs, this goes on")
+
+    def interrupted(self, job: RemoteJob | None) -> str:
+        """Say that a job, or an order, is left at the API after an interrupt."""
+        left = _goes_on(job) if job else "a job may have been ordered just now; this looks for it and goes on with it"
+        return f"{left}: {self._go_on}"
+
+    def _then(self, reason: str, remedy: str) -> Failure:
+        return Failure("job", reason, command=self._go_on, remedy=remedy)
+
+    def _or_retrain(self, reason: str, remedy: str = "To pay for another") -> Failure:
+        return Failure("job", reason, command=self._retrain.command, cost=self._retrain.cost, remedy=remedy)
 
     def _check(self) -> str:
         base = self._prepared.job.base.served
         return f"Look there for a job on {self._prepared.training.name} (base {base})."
+
+
+def _goes_on(job: RemoteJob) -> str:
+    if job.phase.is_under_way:
+        return f"{job.id} goes on at the API, and this goes on with it"
+    return f"{job.id} itself has succeeded, and this records it, without paying again"
 
 
 def advice(failure: CallFailed, prepared: PreparedJob) -> str:
