@@ -1,4 +1,4 @@
-"""What pytest loads first: the ini keys, and the plugin itself only where a suite is configured.
+"""The module that pytest loads first: the ini keys, and the plugin itself only where a suite is configured.
 
 In a session without a suite nothing else of Evaltape exists: no option, fixture, mark or hook, and no slow import.
 """
@@ -43,7 +43,7 @@ def names_a_suite(config: Any) -> bool:
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Import without looking for garbage meanwhile: there is next to none, and the search takes a fiftieth of a replay."""
+    """Import without collecting garbage meanwhile: there is next to nothing to find, in a fiftieth of a replay's time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake of the user's: shown as one message without a traceback, exit code 4."""
+    """A mistake of the user's: shown as a message without a traceback, exit code 4."""
 
 
 class RecordingError(Exception):
@@ -26,7 +26,7 @@ class NotRecorded(RecordingError):
 
 
 class RecordedOtherwise(RecordingError):
-    """A recording of another call than the wanted one.
+    """A recording of another call than the wanted call.
 
     `what` names the difference in a few words: `another prompt`, `another temperature and another seed`.
     """

@@ -20,7 +20,7 @@ FETCH = "git lfs pull"
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path`, so that a reader, or a run killed midway, sees the old file or the new one."""
+    """Write `text` as UTF-8 to `path`, so that a reader, or a run killed midway, sees either the old or the new file."""
     data = text.encode()
     try:
         _replace(path, data)

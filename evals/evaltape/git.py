@@ -22,7 +22,7 @@ SETTINGS = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"
 
 
 class GitError(Exception):
-    """What git said when a command failed."""
+    """A git command failed; the message is git's."""
 
 
 class UnknownRef(UserError):

@@ -18,7 +18,7 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f
 
 @lru_cache(maxsize=100_000)
 def file_name(sample_id: str) -> str:
-    """The name of a sample's cassette and test, without suffix: safe on every file system and one-to-one.
+    """The name of a sample's cassette and test, without suffix: safe on every file system, and unique to the id.
 
     Letters, digits, `_`, `-` and inner dots stay; every other byte is percent-encoded, so `1/2`, `1?2` and `1-2` are
     three names. A name over 120 characters is cut and closed with a digest of the whole.
@@ -67,6 +67,6 @@ def shown(path: Path) -> str:
     """A path as a person would type it: relative to the current folder where it lies inside."""
     try:
         relative = os.path.relpath(path)
-    except OSError:  # A test has removed the folder that it made the current one.
+    except OSError:  # A test has removed the current folder.
         return str(path)
     return str(path) if relative.startswith("..") else relative

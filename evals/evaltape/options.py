@@ -115,7 +115,7 @@ def read_settings(config: pytest.Config) -> Settings:
 
 
 def _mode(option: Any) -> str:
-    """Return what may be called: with `--mutate --record`, the missing verdicts of judges on mutants."""
+    """Return the mode; `--mutate --record` records the missing verdicts of judges on mutants."""
     if option.record_missing or (option.record and option.mutate):
         return RECORD_MISSING
     return RECORD if option.record else REPLAY
@@ -217,7 +217,7 @@ def _check_mutate(option: Any) -> None:
 
 
 def _check_lists(option: Any) -> None:
-    """Refuse options beside `--suggest` and `--history` that can't be combined with them: they read what is recorded."""
+    """Refuse options beside `--suggest` and `--history` that can't be combined with them: these two read recordings."""
     does = {
         "--suggest": (option.suggest, "prints gates from what is recorded of all samples"),
         "--history": (option.history is not None, "lists the scores of earlier commits"),
@@ -239,7 +239,7 @@ def _check_lists(option: Any) -> None:
 
 
 def _check_files(option: Any) -> None:
-    """Refuse two outputs in one file: the second would replace the first."""
+    """Refuse two outputs in the same file: the second would replace the first."""
     paths = [(name, getattr(option, name)) for name in OUTPUTS if getattr(option, name)]
     by_path: dict[Path, str] = {}
     for name, path in paths:

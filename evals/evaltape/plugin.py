@@ -1,6 +1,6 @@
 """The pytest plugin of a session with a suite: options, parametrization and fixtures, a few statements each.
 
-Hooks that only one kind of process needs are imported by that kind alone, so workers start faster: the controller's steps are
+Hooks that a single kind of process needs are imported by that kind alone, so workers start faster: the controller's steps are
 in `hooks.controller`, both sides of xdist in `hooks.xdist`, sessions that only list in `hooks.listing`.
 """
 
@@ -135,7 +135,7 @@ def _registered(config: pytest.Config, evaluation: Evaluation) -> "Controller | 
     return controller
 
 
-# ---------------------------------------------------------------- what is tested
+# ---------------------------------------------------------------- parameters
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -188,9 +188,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
-    """Fail a gate on a recording that isn't finished, whatever it asserts; skip a bound that the suite lets stay open.
+    """Fail a gate on an unfinished recording before it asserts anything; skip a bound that the suite lets stay open.
 
-    Where asserts are left out a test of ours is skipped: it would pass whatever it asserts.
+    Where asserts are left out a test of ours is skipped: it would always pass.
     """
     case, evaluation = case_of(pyfuncitem), pyfuncitem.config.stash[EVALUATION]
     if case is not None and leaves_asserts_out(pyfuncitem):
@@ -210,7 +210,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
         _skip_what_is_not_decided(case, evaluation)
 
 
-# ---------------------------------------------------------------- what tests ask for
+# ---------------------------------------------------------------- fixtures
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def against(request: pytest.FixtureRequest) -> AgainstScores:
 
 @pytest.fixture
 def mutants(request: pytest.FixtureRequest) -> "TestedMutants":
-    """One kind of damage to a model's recorded answers, and which gates notice it."""
+    """A kind of damage to a model's recorded answers, and which gates notice it."""
     from evaltape.hooks.mutating import tested_mutants
 
     return tested_mutants(request, request.config.stash[EVALUATION])
@@ -354,7 +354,7 @@ def _skip_unless_all(request: pytest.FixtureRequest) -> None:
 
 
 def _fail_what_rests_on_nothing(case: Case, evaluation: Evaluation) -> None:
-    """Fail a test on a judge's metric, whatever it asserts, until the judge has passed its exam."""
+    """Fail every test on a judge's metric until the judge has passed its exam."""
     if case.bound is not None and evaluation.settings.samples is None:
         refusal = evaluation.refusal(case.bound)
         if refusal:

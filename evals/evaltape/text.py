@@ -25,7 +25,7 @@ _JOINER = "\u2060"
 
 
 def visible(text: str) -> str:
-    r"""The text in one line, with every control, escape and bidirectional character as `\n`, `\x1b`, `\u202e`.
+    r"""The text in a single line, with every control, escape and bidirectional character as `\n`, `\x1b`, `\u202e`.
 
     A command to a runner of GitHub Actions becomes plain text.
     """
@@ -102,7 +102,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def listed(items: Sequence[object], most: int = 3) -> str:
-    """`a, b, c, ...`: the first items, in one line of visible text."""
+    """`a, b, c, ...`: the first items, in a line of visible text."""
     return ", ".join(visible(str(item)) for item in items[:most]) + (", ..." if len(items) > most else "")
 
 

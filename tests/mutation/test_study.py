@@ -25,7 +25,9 @@ from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.definition import Against, Comparison, Dataset, Fields, Model, Split, Suite
+from evaltape.suite.definition import Comparison, Dataset, Model, Split, Suite
+from evaltape.suite.file.basics import Fields
+from evaltape.suite.file.tables import Against
 
 from tests.mutation.samples import SIX, share_by_counting
 from tests.support.decisions import noticing as noticed

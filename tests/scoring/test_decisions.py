@@ -15,7 +15,9 @@ from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleCh
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.definition import Against, Comparison, Dataset, Fields, Model, Split, Suite
+from evaltape.suite.definition import Comparison, Dataset, Model, Split, Suite
+from evaltape.suite.file.basics import Fields
+from evaltape.suite.file.tables import Against
 
 from tests.support.metrics import metrics
 from tests.support.report_facts import facts, suite_of, with_model

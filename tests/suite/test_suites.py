@@ -4,19 +4,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from evaltape.suite.definition import (
-    Against,
-    AnswerRule,
-    Exam,
-    Fields,
-    MetricSpec,
-    Mutants,
-    Price,
-    RecordedAnswers,
-    Split,
-    TrainingPrice,
-    Verdict,
-)
+from evaltape.suite.definition import AnswerRule, MetricSpec, RecordedAnswers, Split
+from evaltape.suite.file.basics import Fields, Price, TrainingPrice
+from evaltape.suite.file.tables import Against, Exam, Mutants, Verdict
 from evaltape.suite.prompt import Prompt
 from evaltape.suite.reader import load_suite
 

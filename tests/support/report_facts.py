@@ -30,7 +30,8 @@ from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import Outvoted
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
-from evaltape.suite.definition import Exam, Judge, Model, Verdict
+from evaltape.suite.definition import Judge, Model
+from evaltape.suite.file.tables import Exam, Verdict
 from evaltape.suite.prompt import Prompt
 from msgspec.structs import replace
 

@@ -14,7 +14,8 @@ import msgspec
 
 from evaltape.metrics.extraction import objects
 from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Judge, Model, Verdict
+from evaltape.suite.definition import Judge, Model
+from evaltape.suite.file.tables import Verdict
 from evaltape.suite.prompt import ANSWER, REFERENCE, chat_request
 from evaltape.text import cut
 

@@ -14,7 +14,7 @@ from evaltape.text import counted, usd
 
 
 class Commands:
-    """Writes commands for one suite of a session.
+    """Writes commands for a suite of a session.
 
     They name test paths and the budget as the session did, and `suite` and `cassettes` if these aren't the configured ones.
     To record some calls they say `--record-missing`, never a part of a name: other names may contain it.
@@ -43,7 +43,7 @@ class Commands:
         return self._pytest(*self._args, "-m", kind, *words)
 
     def record_missing(self, kind: str | None = None) -> str:
-        """Return the command that records the calls without a valid recording, of every model or of one kind."""
+        """Return the command that records the calls without a valid recording, of every model or of a kind."""
         return self._pytest(*self._args, *(["-m", kind] if kind else []), "--record-missing", *self._batch, *self._budget)
 
     def retrain(self) -> str:
@@ -91,7 +91,7 @@ class Advice(msgspec.Struct, frozen=True):
 
     @property
     def cost(self) -> str:
-        """What it costs, as it follows the command."""
+        """The cost, to follow the command."""
         return f"{COSTS}{self._calls}{'; free: ' + self.free if self.free else ''})"
 
     @property
@@ -113,7 +113,7 @@ def called_models(suite: Suite, kind: str | None = None) -> list[Model]:
 
 
 def advise(command: str, calls: Iterable[tuple[Model, Promptable]], free: str | None = None) -> Advice:
-    """Return a command with what these calls cost at most; no price, if some model has none."""
+    """Return a command with the most that these calls cost; without it if some model lacks a price."""
     calls = list(calls)
     bodies = ((model, chat_request(model.served, model.prompt.render(sample), model.request)) for model, sample in calls)
     is_priced = all(model.price is not None for model, _ in calls)

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from evaltape.suite.definition import Model, Price, TrainingPrice
+from evaltape.suite.definition import Model
+from evaltape.suite.file.basics import Price, TrainingPrice
 
 Count = Callable[[str], int]
 MOST_TOKENS = 10**9
@@ -40,14 +41,14 @@ def read_usage(usage: Any, has_text: bool) -> Usage:
     if -1 in (prompt, answer, total, thought):
         return Usage()
     stated = usage.get("total_tokens") is not None
-    # Beside a total, reasoning is in the answer's count or in the total's rest; without one it may be in neither.
+    # Beside a total, reasoning is in the answer's count or in the total's rest; without a total it may be in neither.
     billed = max(answer, thought, total - prompt) if stated else answer + thought
     adds_up = not stated or total >= prompt + answer
     return Usage(prompt, billed, prompt > 0 and (billed > 0 or not has_text) and adds_up)
 
 
 def _count(values: Any, key: str) -> int:
-    """Return a count; 0 for none, -1 for anything that can't be one."""
+    """Return a count; 0 if it is absent, -1 if it can't be a count."""
     value = values.get(key)
     if value is None:
         return 0
@@ -63,7 +64,7 @@ def bytes_of(text: str) -> int:
 
 @lru_cache(maxsize=8)
 def counter_of(served: str) -> Count | None:
-    """Counts the tokens of a text as a model does; None where only `bytes_of` can be told. Asks no network."""
+    """Return the function that counts a text's tokens as a model does; None without its data on this machine."""
     try:
         import tiktoken  # type: ignore[import-not-found,unused-ignore]
         import tiktoken.load  # type: ignore[import-not-found,unused-ignore]
@@ -102,9 +103,9 @@ prompt of their own."""
 MOST_USD = 1e15
 """Amounts over this are cut to it, so that sums stay finite."""
 USUAL_EPOCHS, MOST_EPOCHS, FEW_EXAMPLES = 3, 25, 100
-"""Epochs that OpenAI's API chooses where a job sets none: 3, but up to 25 so that training sees 100 examples."""
+"""Epochs that OpenAI's API chooses by itself: 3, but up to 25 so that training sees 100 examples."""
 LIMITS = ("max_completion_tokens", "max_tokens")
-"""What a request can limit the length of its answer by."""
+"""The keys of a request that limit the length of its answer."""
 
 
 def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) -> float:
@@ -127,7 +128,7 @@ def training_usd(price: TrainingPrice | None, trained_tokens: int) -> float | No
 
 
 def most_epochs(asked: object, rows: int) -> int:
-    """Return the most epochs that a job on so many rows has: those asked for, or the most that an API chooses by itself."""
+    """Return the most epochs of a job on so many rows: as asked for, or the most that an API chooses by itself."""
     if isinstance(asked, int):
         return asked
     return MOST_EPOCHS if rows * USUAL_EPOCHS < FEW_EXAMPLES else USUAL_EPOCHS
@@ -140,7 +141,7 @@ def _usd(tokens: int, per_million: float) -> float:
 def answer_limit(body: Mapping[str, Any]) -> int | None:
     """Return the most tokens a request lets its answer have; None if it sets no limit.
 
-    Some servers take a negative number for none. Of two limits the larger counts: an API may know only one of them.
+    To some servers a negative number means no limit. Of two limits the larger counts: an API may know only this key.
     """
     values = [body[key] for key in LIMITS if key in body]
     if not all(type(value) is int and value >= 0 for value in values):
@@ -151,7 +152,7 @@ def answer_limit(body: Mapping[str, Any]) -> int | None:
 def most_tokens(body: Mapping[str, Any], count: Count = bytes_of) -> tuple[int, int]:
     """Return an upper bound of the (prompt, completion) tokens of a call, its texts measured by `count`.
 
-    What stands beside the messages and isn't a plain value (tools, a schema of the answer) is a part of the prompt.
+    Lists and tables beside the messages (tools, a schema of the answer) are a part of the prompt.
     """
     prompt = sum(count(_text(turn["content"])) + OVERHEAD_TOKENS for turn in body["messages"])
     more = [value for key, value in body.items() if key != "messages" and isinstance(value, dict | list)]

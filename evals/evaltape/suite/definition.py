@@ -10,45 +10,22 @@ from typing import Any
 
 import msgspec
 
-from evaltape.suite.file.basics import DatasetKeys, Fields, Price, TrainingPrice
+from evaltape.suite.file.basics import DatasetKeys, Price, TrainingPrice
 from evaltape.suite.file.tables import (
     Against,
     CompareTable,
-    Exam,
     JobKeys,
     JudgeKeys,
     Mutants,
-    Verdict,
 )
 from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, Prompt
 
-__all__ = [
-    "Against",
-    "AnswerRule",
-    "AnswerRules",
-    "Comparison",
-    "Dataset",
-    "Exam",
-    "Fields",
-    "Finetune",
-    "Judge",
-    "MetricSpec",
-    "Model",
-    "Mutants",
-    "Price",
-    "RecordedAnswers",
-    "Split",
-    "Suite",
-    "TrainingPrice",
-    "Verdict",
-]
-
 CORRECTED = "_corrected"
-"""What a bound adds to the name of a judge's metric to mean its mean corrected by the labels of people."""
+"""A bound on a judge's metric with this suffix is on its mean corrected by people's labels."""
 
 
 class Split(msgspec.Struct, frozen=True):
-    """A selection of one split's rows."""
+    """A selection of a split's rows."""
 
     name: str
     """As the data set calls it; of a local folder the stem of a file in it."""
@@ -66,7 +43,7 @@ class Dataset(DatasetKeys, frozen=True, kw_only=True):
 
 
 class AnswerRule(msgspec.Struct, frozen=True):
-    """One step from the recorded text to the text that is scored."""
+    """A step from the recorded text to the text that is scored."""
 
     kind: str
     """after, json, regex or function."""
@@ -79,7 +56,7 @@ AnswerRules = tuple[AnswerRule, ...]
 
 
 class MetricSpec(msgspec.Struct, frozen=True):
-    """One metric as the suite asks for it; `metrics` builds it, and checks options that depend on the metric."""
+    """A metric as the suite asks for it; `metrics` builds it, and checks options that depend on the metric."""
 
     name: str
     """The key under `[metrics]`: how gates, tests and results call it."""
@@ -106,7 +83,7 @@ class Model(msgspec.Struct, frozen=True):
     request: Mapping[str, Any] = {}
     """The keys that every call sends beside model and messages: the suite's, with the model's own changes."""
     prompt: Prompt = Prompt()
-    """The model's own prompt, or one of the suite's; a tuned model has its base's."""
+    """The model's own prompt, or a prompt of the suite; a tuned model has its base's."""
     prompt_place: str = "[prompt]"
     """The table that declares its prompt, for messages: `[prompt]`, `[prompts.terse]`, `[models.small.prompt]`."""
     base_url: str | None = None
@@ -218,7 +195,7 @@ class Suite(msgspec.Struct, frozen=True, dict=True):
     file: Path
     """The file, as it was named."""
     dataset: Dataset
-    """What is evaluated."""
+    """The data set, and the rows that are evaluated."""
     metrics: Mapping[str, MetricSpec]
     """By name, in the order they are shown."""
     models: Mapping[str, Model]

@@ -2,10 +2,11 @@
 
 import ipaddress
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 from evaltape.names import is_safe_key
-from evaltape.suite.definition import AnswerRule, AnswerRules, Price
+from evaltape.suite.definition import AnswerRule, AnswerRules
 from evaltape.suite.file.basics import AnswerTable
 from evaltape.suite.file.reading import Place, value_shown
 from evaltape.suite.file.tables import DefaultsTable, JudgeTable, ModelTable
@@ -14,7 +15,7 @@ EXAMPLE = "http://127.0.0.1:8000/v1"
 
 
 def address_problem(url: str) -> str | None:
-    """Return why nothing can be asked at a base URL, in words that follow its name; None if it can.
+    """Return why no API can be asked at a base URL, in words that follow its name; None for a usable address.
 
     Neither a password nor a query is repeated: both can hold a key.
     """
@@ -52,12 +53,10 @@ BESIDE = ("samples.jsonl", "dataset.json", "batches.json", "samples.jsonl.next",
 """Files that lie beside the models' cassette folders."""
 
 
-def read_endpoint(
-    table: ModelTable | JudgeTable, place: Place, defaults: DefaultsTable
-) -> tuple[str | None, str | None, Price | None]:
-    """Return address, name of the key's variable, and price: the table's own, or the suite's."""
+def read_endpoint(table: ModelTable | JudgeTable, place: Place, defaults: DefaultsTable) -> dict[str, Any]:
+    """Return `base_url`, `api_key_env` and `price`: the table's own, or the suite's."""
     check_endpoint(table, place)
-    return table.base_url or defaults.base_url, table.api_key_env or defaults.api_key_env, table.price or defaults.price
+    return {key: getattr(table, key) or getattr(defaults, key) for key in ("base_url", "api_key_env", "price")}
 
 
 def check_endpoint(table: ModelTable | JudgeTable | DefaultsTable, place: Place) -> None:

@@ -1,4 +1,4 @@
-"""The prompt: one template for evaluation and training, so that only the model changes between them."""
+"""The prompt: the same template for evaluation and training, so that only the model changes between them."""
 
 import json
 import re
@@ -24,7 +24,7 @@ _COLUMN = re.compile(r"\w[\w -]*")
 
 
 class Promptable(Protocol):
-    """What a prompt needs of a sample."""
+    """The parts of a sample that a prompt needs."""
 
     @property
     def input(self) -> str:
@@ -132,7 +132,7 @@ class PromptChange(msgspec.Struct, frozen=True):
     then: str
     """The messages that were recorded, as text."""
     now: str
-    """Those of today's suite."""
+    """The messages of today's suite."""
 
 
 def prompt_change(sample: str, then: Any, now: Any) -> PromptChange | None:
@@ -151,7 +151,7 @@ def _messages_as_text(body: Any) -> str:
 
 
 def turns_as_text(messages: list[Message]) -> str:
-    """Return messages as one text, `role: content` a line: the input of a sample without an input column."""
+    """Return messages as a text, `role: content` a line: the input of a sample without an input column."""
     return "\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
@@ -173,7 +173,7 @@ DEFAULT_INPUT = "dialogue"
 
 
 def read_prompt(table: PromptTable, place: Place, fields: Fields) -> Prompt:
-    """Return the prompt. One that never names the input is refused: every sample would be asked the same."""
+    """Return the prompt. It has to name the input; otherwise every sample would be asked the same."""
     read = _read(table, place)
     names = {INPUT, fields.input or DEFAULT_INPUT, *([read.conversation] if read.conversation else [])}
     _require(read, INPUT, names, place, _main_key(table), "every sample would be asked the same")
@@ -211,7 +211,7 @@ def _main_key(table: PromptTable) -> str:
 
 
 def _require(read: Prompt, name: str, names: Collection[str], place: Place, key: str, otherwise: str) -> None:
-    """Refuse a prompt that has none of these names, of which `name` is the usual one; a mistyped name is told."""
+    """Refuse a prompt without any of these names; `name` is the usual name, and a mistyped name is told."""
     if read.columns.isdisjoint(names):
         mistyped = next((column for column in sorted(read.columns) if nearest(column, names)), None)
         hint = f". It names {{{mistyped}}}: did you mean {{{name}}}?" if mistyped else ""

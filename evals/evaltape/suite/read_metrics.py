@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from evaltape.names import is_safe_key, nearest
-from evaltape.suite.definition import CORRECTED, Comparison, Exam, Judge, MetricSpec, Model
+from evaltape.suite.definition import CORRECTED, Comparison, Judge, MetricSpec, Model
 from evaltape.suite.endpoint import BESIDE, check_key, check_pattern, read_endpoint
 from evaltape.suite.file.basics import METRICS, MetricTable
 from evaltape.suite.file.reading import Place
-from evaltape.suite.file.tables import CompareTable, JudgeTable, SuiteTable
+from evaltape.suite.file.tables import CompareTable, Exam, JudgeKeys, JudgeTable, SuiteTable
 from evaltape.suite.prompt import read_judge_prompt
 from evaltape.text import visible
 
@@ -49,7 +49,7 @@ def check_bounds(bounds: Mapping[str, object], key: str, place: Place, scored: S
 
 
 def _problem(name: str, scored: Scored, of_slices: bool) -> str | None:
-    """Return why no bound can be on a metric of that name, or None."""
+    """Return why no bound can be on a metric of that name; None if it can."""
     metric = name if name in scored.metrics else name.removesuffix(CORRECTED)
     if metric not in scored.metrics:
         return f", no metric of this suite.{nearest(name, scored.metrics)} Its metrics: {', '.join(scored.metrics)}"
@@ -133,7 +133,7 @@ def check_judges(judges: Mapping[str, Judge], metrics: Mapping[str, MetricSpec],
 
 
 def _judge(table: JudgeTable, key: str, name: str, place: Place, suite: SuiteTable) -> Judge:
-    base_url, api_key_env, price = read_endpoint(table, place, suite.defaults)
+    endpoint = read_endpoint(table, place, suite.defaults)
     if table.verdict.regex is not None:
         check_pattern(table.verdict.regex, place.inside("verdict"))
     return Judge(
@@ -141,13 +141,11 @@ def _judge(table: JudgeTable, key: str, name: str, place: Place, suite: SuiteTab
         suite=name,
         served=table.model,
         prompt=read_judge_prompt(table, place),
-        verdict=table.verdict,
-        request=table.request,
-        base_url=base_url,
-        api_key_env=api_key_env,
-        price=price,
-        exam=None if table.exam is None else _exam(table.exam, place.inside("exam")),
-        unexamined=table.unexamined,
+        **{
+            **table.values_of(JudgeKeys),
+            **endpoint,
+            "exam": None if table.exam is None else _exam(table.exam, place.inside("exam")),
+        },
     )
 
 

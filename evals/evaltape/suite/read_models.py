@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from evaltape.names import nearest
-from evaltape.suite.definition import AnswerRules, Fields, Finetune, Model, RecordedAnswers, Split
+from evaltape.suite.definition import AnswerRules, Finetune, Model, RecordedAnswers, Split
 from evaltape.suite.endpoint import BESIDE, check_endpoint, check_key, read_answer, read_endpoint
-from evaltape.suite.file.basics import FUNCTION, DatasetTable
+from evaltape.suite.file.basics import FUNCTION, DatasetTable, Fields
 from evaltape.suite.file.reading import Place, read_table, value_shown
 from evaltape.suite.file.tables import (
     NOT_BUILT_IN,
@@ -84,27 +84,16 @@ def _shared(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> 
 def _models(table: ModelTable, key: str, shared: _Shared) -> list[Model]:
     """Return the model of a table once for each prompt that it is tested with."""
     place = shared.place.inside("models", key)
-    _check_gates(table, place, shared)
+    bounds = _bounds(table, place, shared)
     answer = read_answer(table.answer, place.inside("answer"))
-    model = Model(
-        key=key,
-        suite=shared.suite,
-        served=table.model or "",
-        gates=_gates(table, shared),
-        slice_gates=table.slice_gates,
-        allow_failed=table.allow_failed,
-        answer=answer or (),
-    )
+    model = Model(key=key, suite=shared.suite, served=table.model or "", answer=answer or (), **bounds)
     if table.predictions is not None:
         return [msgspec.structs.replace(model, predictions=place.file.parent / table.predictions)]
-    base_url, api_key_env, price = read_endpoint(table, place, shared.table.defaults)
     called = msgspec.structs.replace(
         model,
         request=_without_omitted({**shared.table.request, **shared.table.defaults.request, **table.request}),
-        base_url=base_url,
-        api_key_env=api_key_env,
-        price=price,
         answer=shared.answer if answer is None else answer,
+        **read_endpoint(table, place, shared.table.defaults),
     )
     return _with_each_prompt(called, table, place, shared)
 
@@ -112,35 +101,29 @@ def _models(table: ModelTable, key: str, shared: _Shared) -> list[Model]:
 def _with_each_prompt(model: Model, table: ModelTable, place: Place, shared: _Shared) -> list[Model]:
     if table.prompt is not None:
         at = place.inside("prompt")
-        return [
-            msgspec.structs.replace(model, prompt=read_prompt(table.prompt, at, shared.fields), prompt_place=f"[{at.table}]")
-        ]
+        prompt = read_prompt(table.prompt, at, shared.fields)
+        return [msgspec.structs.replace(model, prompt=prompt, prompt_place=f"[{at.table}]")]
     if MAIN not in shared.prompts:
         raise shared.place.error("prompt", f"is missing; it takes a table, as [{place.table}] has no prompt of its own")
-    main = msgspec.structs.replace(model, prompt=shared.prompts[MAIN])
-    further = [
-        msgspec.structs.replace(
-            model,
-            key=check_key(shared.place.inside("models"), f"{model.key}-{name}"),
-            prompt=prompt,
-            prompt_place=f"[prompts.{name}]",
-            declared=model.key,
-        )
-        for name, prompt in shared.prompts.items()
-        if name != MAIN
-    ]
-    return [main, *further]
+    return [_with_prompt(model, name, prompt, shared.place) for name, prompt in shared.prompts.items()]
 
 
-def _check_gates(table: ModelTable | FinetuneTable, place: Place, shared: _Shared) -> None:
+def _with_prompt(model: Model, name: str, prompt: Prompt, place: Place) -> Model:
+    """Return a model with a prompt of the suite; with a further prompt it is a model of another key."""
+    if name == MAIN:
+        return msgspec.structs.replace(model, prompt=prompt)
+    key = check_key(place.inside("models"), f"{model.key}-{name}")
+    return msgspec.structs.replace(model, key=key, prompt=prompt, prompt_place=f"[prompts.{name}]", declared=model.key)
+
+
+def _bounds(table: ModelTable | FinetuneTable, place: Place, shared: _Shared) -> dict[str, Any]:
+    """Return `gates`, `slice_gates` and `allow_failed` of a model."""
     check_bounds(table.gates, "gates", place, shared.scored)
     check_bounds(table.slice_gates, "slice_gates", place, shared.scored)
     if table.slice_gates and not shared.table.dataset.slices:
         raise place.error("slice_gates", "bounds slices, and [dataset] names none, as in slices = ['topic']")
-
-
-def _gates(table: ModelTable | FinetuneTable, shared: _Shared) -> dict[str, float]:
-    return _without_omitted({**shared.table.defaults.gates, **table.gates})
+    gates = _without_omitted({**shared.table.defaults.gates, **table.gates})
+    return {"gates": gates, "slice_gates": table.slice_gates, "allow_failed": table.allow_failed}
 
 
 def _without_omitted(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,19 +135,9 @@ def _without_omitted(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tuned_model(table: FinetuneTable, key: str, models: Mapping[str, Model], shared: _Shared) -> Model:
     place = shared.place.inside("finetune", key)
-    _check_gates(table, place, shared)
-    base = _base(table, place, models)
-    return msgspec.structs.replace(
-        base,
-        key=key,
-        served="",
-        price=table.price,
-        gates=_gates(table, shared),
-        slice_gates=table.slice_gates,
-        allow_failed=table.allow_failed,
-        declared="",
-        job=_job(table, key, base, place),
-    )
+    bounds, base = _bounds(table, place, shared), _base(table, place, models)
+    own = {"key": key, "served": "", "declared": "", "price": table.price, "job": _job(table, key, base, place)}
+    return msgspec.structs.replace(base, **own, **bounds)
 
 
 def _job(table: FinetuneTable, key: str, base: Model, place: Place) -> Finetune:
@@ -178,10 +151,7 @@ def _job(table: FinetuneTable, key: str, base: Model, place: Place) -> Finetune:
         leaks=table.train.leaks,
         validation=None if table.validation is None else read_split(table.validation),
         price=table.price,
-        **{
-            **{name: getattr(table, name) for name in JobKeys.__struct_fields__},
-            "hyperparameters": _hyperparameters(table, place),
-        },
+        **{**table.values_of(JobKeys), "hyperparameters": _hyperparameters(table, place)},
     )
 
 

@@ -1,6 +1,6 @@
 """Reads a suite file: checked whole, before anything else happens.
 
-`file.reading` reads the tables one by one; the modules `read_...` check rules across tables, and fill in defaults.
+`file.reading` reads each table; the modules `read_...` check rules across tables, and fill in defaults.
 A mistake in the file is a `UserError` naming file, key, value found and valid values.
 """
 
@@ -75,12 +75,11 @@ def _dataset(table: DatasetTable, models: Iterable[Model]) -> Dataset:
     fields = table.fields
     if fields.input is None and not any(model.prompt.conversation for model in models):
         fields = msgspec.structs.replace(fields, input=DEFAULT_INPUT)
-    kept = {name: getattr(table, name) for name in DatasetKeys.__struct_fields__}
-    return Dataset(**{**kept, "fields": fields}, split=read_split(table))
+    return Dataset(**{**table.values_of(DatasetKeys), "fields": fields}, split=read_split(table))
 
 
 def refuse_equal_names(suites: Sequence[Suite]) -> None:
-    """Raise `UserError` for two suites of one name: their recordings would lie in one folder."""
+    """Raise `UserError` for two suites of the same name: they would share the folder of their recordings."""
     seen: dict[str, Suite] = {}
     for suite in suites:
         other = seen.setdefault(suite.name.lower(), suite)

@@ -27,9 +27,9 @@ class Rules(msgspec.Struct, frozen=True):
     """Which keys of a table go together."""
 
     one_of: tuple[str, ...] = ()
-    """Exactly one of these keys has to be there."""
+    """Exactly one of these keys is required."""
     any_of: tuple[str, ...] = ()
-    """At least one of these keys has to be there."""
+    """Any of these keys is required; several are allowed."""
     apart: tuple[tuple[str, str], ...] = ()
     """Pairs of keys of which the second has no meaning beside the first."""
     needs: tuple[tuple[str, str], ...] = ()
@@ -40,6 +40,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table of the suite file: its fields are the keys, and no others are valid."""
 
     rules: ClassVar[Rules] = Rules()
+
+    def values_of(self, keys: "type[Table]") -> dict[str, Any]:
+        """Return the values of the keys that a table of this kind shares with `keys`."""
+        return {name: getattr(self, name) for name in keys.__struct_fields__}
 
 
 Text = Annotated[str, text("a text")]
@@ -105,7 +109,7 @@ SENT_BY_EVALTAPE = ("messages", "model", "stream", "n")
 
 
 class MessageTable(Table, frozen=True):
-    """One message."""
+    """A message."""
 
     role: Annotated[Role, key("Who says it.")]
     content: Annotated[Text, key("May name {input} and any other column.")]

@@ -23,7 +23,7 @@ WRITTEN = "written"
 
 
 class Kind(msgspec.Struct, frozen=True, dict=True):
-    """One declared type."""
+    """A declared type."""
 
     declared: inspect.Type
     """Without None, which stands for an absent key."""
@@ -84,7 +84,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
         return {field.name: Key(field.name, kind_of(field.type), field.required, _default(field)) for field in fields}
 
     def value_of(self, name: str) -> "Kind":
-        """Return the kind of the value under one of the user's own keys."""
+        """Return the kind of the value under a key of the user's own."""
         known = self.extra.get("known", {})
         return kind_of_table(known[name]) if name in known else self.item
 
@@ -169,7 +169,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One key of a table."""
+    """A key of a table."""
 
     name: str
     kind: Kind
@@ -177,10 +177,14 @@ class Key(msgspec.Struct, frozen=True):
     default: Any
     """The value where the key is absent; None if that has no value."""
 
+    @property
+    def has_plain_default(self) -> bool:
+        """Whether the default can be shown: a text, a number, true or false."""
+        return isinstance(self.default, str | int | float)
+
     def schema(self) -> Schema:
         """Return the JSON Schema of the key's value."""
-        is_plain = isinstance(self.default, str | int | float)
-        return self.kind.schema() | ({"default": self.default} if is_plain else {})
+        return self.kind.schema() | ({"default": self.default} if self.has_plain_default else {})
 
 
 def kind_of(declared: inspect.Type) -> Kind:

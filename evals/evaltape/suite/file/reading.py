@@ -45,7 +45,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def value_shown(value: Any) -> str:
-    """Return a value of a TOML file as a message shows it: in one line, as TOML writes it, cut if it is long."""
+    """Return a value of a TOML file as a message shows it: in a single line, as TOML writes it, cut if it is long."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime.date | datetime.time):

@@ -74,8 +74,7 @@ def _keys_of(table: type[Table]) -> str:
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:
-    is_plain = isinstance(key.default, str | int | float)
-    default = "required" if key.required else f"`{json.dumps(key.default)}`" if is_plain else ""
+    default = "required" if key.required else f"`{json.dumps(key.default)}`" if key.has_plain_default else ""
     return f"`{key.name}`", key.kind.takes, default, key.kind.about
 
 
