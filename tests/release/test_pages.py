@@ -87,9 +87,12 @@ def test_the_glossary_has_each_word_once() -> None:
     assert len(set(words)) == len(words)
 
 
-def test_every_page_is_in_the_contents() -> None:
+def test_every_page_is_in_the_contents_and_in_the_overview() -> None:
     contents = (REPOSITORY / ".ci/mkdocs.yml").read_text(encoding="utf-8")
-    assert [page.name for page in (REPOSITORY / "docs").glob("*.md") if f": {page.name}\n" not in contents] == []
+    overview = (REPOSITORY / "docs/index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (REPOSITORY / "docs").glob("*.md")}
+    assert [page for page in pages if f": {page}\n" not in contents] == []
+    assert [page for page in pages - {"index.md"} if f"]({page})" not in overview] == []
 
 
 def test_every_link_of_a_page_leads_to_one_of_the_site() -> None:
