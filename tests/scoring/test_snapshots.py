@@ -25,6 +25,31 @@ def test_scores_that_nobody_accepted_yet_fail_and_say_so(recorded: Project) -> N
     assert not (recorded.snapshots / "small.scores").exists()
 
 
+def test_accepted_scores_that_cannot_be_read_are_not_replaced(recorded: Project) -> None:
+    path = recorded.snapshots / "small.scores"
+    accepted = path.read_text()
+    for text, option, told in (
+        (f"<<<<<<< HEAD\n{accepted}=======\n{accepted}>>>>>>> other\n", "--snapshot-update", "git checkout --ours -- "),
+        (accepted[:-9], "-q", "holds no accepted scores. Restore it: git checkout -- "),
+    ):
+        path.write_text(text)
+        run = recorded.run("evals", "-m", "baseline", option)
+        run.assert_outcomes(passed=7, error=1)
+        assert f"{told}evals/__snapshots__/chats/small.scores" in run.output
+        assert "Accept" not in run.output and "accepted yet" not in run.output
+        assert path.read_text() == text
+
+
+def test_a_folder_that_cannot_be_written_is_named_in_place_of_the_command_just_run(recorded: Project) -> None:
+    path = recorded.snapshots / "small.scores"
+    path.unlink()
+    path.mkdir()  # Root may write to any folder, but to none as a file.
+    run = recorded.run("evals", "-m", "baseline", "--snapshot-update")
+    run.assert_outcomes(passed=7, error=1)
+    assert "0 scores accepted: evals/__snapshots__/chats/small.scores can't be written" in run.output
+    assert "--snapshot-update" not in run.output
+
+
 def test_accepted_scores_are_exact_and_readable(recorded: Project) -> None:
     (recorded.snapshots / "small.scores").unlink()
     run = recorded.run("evals", "-m", "baseline", "--snapshot-update")

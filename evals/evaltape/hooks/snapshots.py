@@ -6,6 +6,8 @@ a suffix of their own, which syrupy's search for unused snapshots leaves out; sn
 
 import json
 import math
+import os
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from evaltape.files import conflict_in
 from evaltape.findings import Compared
 from evaltape.hooks.reports import ACCEPTED
+from evaltape.names import shown
 from evaltape.reporting.accepted import changes, difference_lines
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands
@@ -65,8 +68,9 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
             return accepted is not None and accepted == _numbers(serialized_data)
 
     snapshot = request.getfixturevalue("snapshot").use_extension(AcceptedScores)
-    values = _read(Path(AcceptedScores.get_location(test_location=snapshot.test_location, index=0)))
+    path = Path(AcceptedScores.get_location(test_location=snapshot.test_location, index=0))
     is_update = bool(request.config.getoption("update_snapshots"))
+    values = _read(path, is_update)
     request.node.stash[ACCEPTED] = Compared(scores.model.suite, scores.model.key, values, is_update)
     setattr(snapshot, SCORES, (scores, values, commands.accept([request.node.nodeid])))
     return snapshot
@@ -91,15 +95,19 @@ def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
         pytest.fail(f"0 scores to accept: {scores.model.key}: {what}{why}", pytrace=False)
 
 
-def _read(path: Path) -> dict[str, float] | None:
-    """Return the numbers in a file of accepted scores; None without a readable file."""
-    try:
-        problem = conflict_in(path)
-        if problem is not None:
-            pytest.fail(problem, pytrace=False)
-        return _numbers(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+def _read(path: Path, is_update: bool) -> dict[str, float] | None:
+    """Return the numbers in a file of accepted scores; None without a file. Fail a test whose scores can't be accepted."""
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    problem = conflict_in(path)
+    if problem is None and is_update and (path.is_dir() or not os.access(nearest, os.W_OK)):
+        problem = f"0 scores accepted: {shown(path)} can't be written"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() and problem is None else None
+    values = None if text is None else _numbers(text)
+    if text is not None and values is None and not is_update:
+        problem = f"{shown(path)}: holds no accepted scores. Restore it: git checkout -- {shlex.quote(shown(path))}"
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
+    return values
 
 
 def _numbers(text: str) -> dict[str, float] | None:
