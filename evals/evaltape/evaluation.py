@@ -30,6 +30,7 @@ from evaltape.text import counted
 from evaltape.workspace import Workspace, read_suites
 
 if TYPE_CHECKING:
+    from evaltape.against.history import Histories
     from evaltape.against.other_side import OtherSide
     from evaltape.judging.exam import Examined
     from evaltape.mutation.model_mutants import Judged, ModelMutants
@@ -50,6 +51,8 @@ class Evaluation:
         """The suites of the session, by name."""
         self.other_side: OtherSide | None = None
         """What `--against` names, in the controller alone."""
+        self.histories: Histories | None = None
+        """What `--history` reads, in the controller alone."""
         self._awaited: set[CallKey] | None = None if settings.records and not is_controller else set()
 
     def open_suites(self) -> None:
@@ -84,6 +87,13 @@ class Evaluation:
         from evaltape.against.tree import find_tree
 
         self.other_side = OtherSide(find_tree(self.settings.against, self.settings.root))
+
+    def find_histories(self) -> None:
+        """Find the repository of `--history`, before anything is run. Raises `UserError` if there is none, or a part of it."""
+        if self.settings.history is not None:
+            from evaltape.against.history import Histories
+
+            self.histories = Histories(self.settings.root, self.settings.history)
 
     def models(self) -> list[Model]:
         """Return the models under test of all suites, in the order of the files."""

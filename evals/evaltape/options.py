@@ -218,9 +218,10 @@ def _check_mutate(option: Any) -> None:
 
 def _check_lists(option: Any) -> None:
     """Refuse options beside `--suggest` and `--history` that can't be combined with them: these two read recordings."""
+    alone = "" if option.results or option.report or option.comment else ", and runs no test"
     does = {
-        "--suggest": (option.suggest, "prints gates from what is recorded of all samples"),
-        "--history": (option.history is not None, "lists the scores of earlier commits"),
+        "--suggest": (option.suggest, "prints gates from what is recorded of all samples, and runs no test"),
+        "--history": (option.history is not None, f"lists the scores of earlier commits{alone}"),
     }
     others = {
         "--record": option.record,
@@ -235,7 +236,7 @@ def _check_lists(option: Any) -> None:
     }
     for mine, what in ((name, what) for name, (is_given, what) in does.items() if is_given):
         for name in (name for name, is_given in others.items() if is_given and name != mine):
-            raise UserError(f"{mine} {what}, and runs no test: leave out {name}")
+            raise UserError(f"{mine} {what}: leave out {name}")
 
 
 def _check_files(option: Any) -> None:

@@ -79,8 +79,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Prepare for a session that the controller alone has something to do in."""
     option = config.option
-    lists = option.estimate or option.retiring or option.suggest or option.history is not None or option.requests_to
-    if lists or option.mutate:
+    lists_history = option.history is not None and not any(getattr(option, name) for name in OUTPUTS)
+    if option.estimate or option.retiring or option.suggest or lists_history or option.requests_to or option.mutate:
         from evaltape.hooks.listing import start_no_workers
 
         start_no_workers(config)
@@ -100,6 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
         evaluation = Evaluation(read_settings(config), is_controller)
         if is_controller:
             evaluation.find_other_side()
+            evaluation.find_histories()
     config.stash[EVALUATION] = evaluation
     leave_to_us(config)
     config.stash[PROCESS] = _registered(config, evaluation)

@@ -58,8 +58,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def only_lists(self) -> bool:
-        """Whether the session prints a list, and runs no test."""
-        return self.estimate or self.retiring or self.suggest or self.history is not None or self.requests_to is not None
+        """Whether the session prints a list, and runs no test. A history can also stand in the files of a run."""
+        lists_history = self.history is not None and not self.writes_files
+        return self.estimate or self.retiring or self.suggest or lists_history or self.requests_to is not None
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether the session writes results, a report or a comment."""
+        return any((self.results, self.report, self.comment))
 
     @property
     def asks_api(self) -> bool:

@@ -1,5 +1,7 @@
 """`--history`: the scores of earlier commits by today's metrics, and the commit at which a model fell."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -59,6 +61,42 @@ def test_each_commit_has_its_means_and_a_fall_is_named(repository: Project) -> N
     assert two[-1] == "  Not checked: it takes two commits."
 
 
+def test_beside_a_file_the_tests_run_and_the_file_has_the_history(repository: Project) -> None:
+    git(repository.root, "switch", "--quiet", "worse")
+    run = repository.run("evals", "--history", "-n", "2", "--report", "report.html", "--results", "results.json")
+    assert run.exit_code == 0, run.output
+    assert "1 of 1 gate holds" in run.output
+    assert lines_of(run)[0] == "small: 2 commits with recordings of the suite"
+    results = json.loads((repository.root / "results.json").read_text())["suites"]["chats"]
+    before, after = results["history"]["small"]
+    assert results["models"]["small"]["gates"]["rouge1"]["verdict"] == "passed"
+    assert (before["commit"], after["commit"]) == tuple(git(repository.root, "rev-parse", name) for name in ("base", "HEAD"))
+    assert "falls" not in before and before["samples"] == after["samples"] == 40
+    fall = after["falls"]["rouge1"]
+    assert fall["difference"] == pytest.approx(after["scores"]["rouge1"] - before["scores"]["rouge1"])
+    assert fall["low"] < fall["difference"] < fall["high"] < 0
+    page = (repository.root / "report.html").read_text()
+    assert json.dumps(results["history"], separators=(",", ":")) in page
+
+
+def test_where_answers_were_repeated_their_noise_decides(repository: Project) -> None:
+    root = repository.root
+    git(root, "switch", "--quiet", "worse")
+    rewrite_answer(repository, "t01", "nothing in common")
+    one_worse = commit(root, "one answer is worse")
+    assert not [line for line in lines_of(repository.run("evals", "--history", "2")) if "Fell" in line]
+    # A word more in ten of the repeats moves the mean by less than the 0.0154 that the worse answer took.
+    for number in range(1, 41):
+        first, again = (repository.cassette(f"t{number:02d}{repeat}") for repeat in ("", ".repeat-2"))
+        text = first.read_text()
+        again.write_text(
+            re.sub(r'"content": "([^"]*)", "refusal"', r'"content": "oh \1", "refusal"', text) if number > 30 else text
+        )
+    lines = lines_of(repository.run("evals", "--history", "2"))
+    fell = [line for line in " ".join(lines).split("  Fell at ") if "rouge1 -" in line]
+    assert len(fell) == 1 and fell[0].startswith(one_worse[:10]) and "by its repeats 0.0" in fell[0], lines
+
+
 def test_where_there_is_no_history_one_message_says_so(repository: Project, tmp_path: Path) -> None:
     root, shallow = repository.root, tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth", "1", root.as_uri(), str(shallow))
@@ -81,4 +119,6 @@ def test_options_that_make_no_sense_with_it_are_refused(repository: Project) -> 
             settings_of(repository.root, "evals", "--history", *words)
     with pytest.raises(UserError, match="--history 0: it takes a whole number from 1"):
         settings_of(repository.root, "evals", "--history", "0")
+    with pytest.raises(UserError, match="--history lists the scores of earlier commits: leave out --record"):
+        settings_of(repository.root, "evals", "--history", "--report", "r.html", "--record")
     assert settings_of(repository.root, "evals", "--history").history == 10

@@ -25,6 +25,7 @@ from tests.support.report_facts import (
     suite_of,
     with_against,
     with_fragility,
+    with_history,
     with_judges,
     with_lengths,
     with_model,
@@ -106,6 +107,33 @@ def test_numbers_of_charts_stand_in_tables(show):
     assert "tuned less base, 11 samples, 90% interval" in page.one("#comparisons").text
     better = sum(score(number, 1) > score(number, 0) for number in range(11))
     assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
+
+
+def test_a_history_is_a_line_with_words_and_a_table(show):
+    page = show(with_history(facts()))
+    assert page.texts("#history article > p") == ["No commit has answers that rougeL scores."]
+    page.run("choose({ metric: 0 })")
+    means = [sum(score(number, 0) for number in numbers) / len(numbers) for numbers in (range(11), range(5), range(5, 11))]
+    first, second, third = (f"{mean:.3f}" for mean in means)
+    chart = page.one("#history svg[role=img]")
+    assert chart.get_attribute("aria-label") == (
+        f"rouge1 of base over 4 commits: {first} at 1abcdef012 of 2026-11-01 to {third} at 3abcdef012 of 2026-11-03; "
+        "fell at 3abcdef012 of 2026-11-03"
+    )
+    assert len(page.all("#history .curve-dot")) == 3
+    assert len(page.all("#history .fall")) == 1
+    assert page.texts("#history li") == [
+        "Fell at 3abcdef012 of 2026-11-03: rouge1 \u22120.200 (90% interval \u22120.300 to \u22120.100)"
+    ]
+    assert page.texts("#history .ends span") == ["2026-11-01", "2026-11-04"]
+    page.unfold("#history summary")
+    rows = [page.texts(f"#history tbody tr:nth-child({number}) :is(th, td)") for number in (1, 2, 3, 4)]
+    assert rows == [
+        ["1abcdef012", "2026-11-01", "11", first, "\u2013", ""],
+        ["2abcdef012", "2026-11-02", "5", second, "\u2013", ""],
+        ["3abcdef012", "2026-11-03", "6", third, "\u2013", "rouge1 fell"],
+        ["4abcdef012", "2026-11-04", "0", "\u2013", "\u2013", "not read: it is no suite"],
+    ]
 
 
 def test_a_reference_that_models_agree_against_stands_beside_their_answers(show):
@@ -527,7 +555,9 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(show, browser, scheme, width)
         pytest.skip("needs `npm install axe-core` in the folder that $AXE_CORE names")
     look(browser, width, scheme)
     prompt = PromptChange("s3", "Sum up", "Summarise")
-    made = with_references(with_judges(with_mutants(with_against(with_slices(with_lengths(with_fragility(facts())))))))
+    made = with_history(
+        with_references(with_judges(with_mutants(with_against(with_slices(with_lengths(with_fragility(facts())))))))
+    )
     page = show(changed(made, causes=(Cause("2 recordings are of another prompt", "pytest", (), "", prompt),)))
     page.run("document.querySelectorAll('summary').forEach((it) => it.click())")
     page.one(".opener").click()
@@ -551,7 +581,7 @@ def test_light_and_dark_follow_the_reader(show, browser):
 def test_no_width_needs_scrolling_sideways(show, browser, width):
     look(browser, width)
     made = with_against(with_slices(with_lengths(with_fragility(with_text(facts(), "a" * 90)))))
-    page = show(with_references(with_judges(with_mutants(made))))
+    page = show(with_history(with_references(with_judges(with_mutants(made)))))
     page.one(".opener").click()
     page.unfold("#against .pair-fold summary")
     assert page.run("return document.documentElement.scrollWidth") <= width

@@ -15,6 +15,7 @@ from tests.support.report_facts import (
     facts,
     suite_of,
     with_against,
+    with_history,
     with_judges,
     with_model,
     with_mutants,
@@ -32,7 +33,7 @@ def keys_of(heading: str) -> set[str]:
 
 
 def test_the_page_names_every_key_of_the_results_file():
-    made = with_references(with_judges(with_mutants(with_against(with_slices(facts())))))
+    made = with_history(with_references(with_judges(with_mutants(with_against(with_slices(facts()))))))
     noise = Noise(3, 12, 12, 0.4, 0.01, 0.02, 24.0)
     made = with_model(
         made,

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from evaltape.against.commit import Commit
+from evaltape.against.history import Fall, Moment
 from evaltape.judging.agreement import agree, share
 from evaltape.judging.exam import Examined, MutantMarks, Noticed
 from evaltape.mutation.model_mutants import ModelMutants
@@ -28,6 +30,7 @@ from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Fragility
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import Outvoted
+from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
 from evaltape.suite.definition import Judge, Model
@@ -37,6 +40,7 @@ from msgspec.structs import replace
 
 from tests.support import decisions
 from tests.support.decisions import compared, difference, gate, mean_gate, paired
+from tests.support.metrics import metrics
 
 METRICS = ("rouge1", "rougeL")
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'><b>bold</b>&amp;<!--"
@@ -192,6 +196,24 @@ def with_fragility(results: Results) -> Results:
     metrics = {"rougeL": replace(comparison.metrics["rougeL"], fragility=Fragility(1, ids[2:3], "passed"))}
     results = changed(results, comparisons={"gain": replace(comparison, metrics=metrics)})
     return with_model(results, first, gates=gates)
+
+
+def with_history(results: Results) -> Results:
+    """The results with the first model at four commits: at the third it fell, at the fourth it can't be read."""
+    suite = suite_of(results)
+    first = next(iter(suite.models))
+    answered = [each for each in suite.predictions if each.model.key == first and each.answered]
+    parts = [answered, answered[:5], answered[5:]]
+    moments = [
+        Moment(
+            Commit(f"{place}abcdef", f"{place}abcdef0123", f"2026-11-0{place}", False),
+            ModelScores(part[0].model, metrics({"rouge1": {}}), part),
+        )
+        for place, part in enumerate(parts, 1)
+    ]
+    moments[2] = replace(moments[2], falls={"rouge1": Fall(difference(-0.2, -0.3, -0.1, 6))})
+    unread = Moment(Commit("4abcdef", "4abcdef0123", "2026-11-04", False), None, "it is no suite")
+    return changed(results, history={first: [*moments, unread]})
 
 
 def with_references(results: Results) -> Results:

@@ -4,7 +4,7 @@ A commit's samples count that have the input and references of today's. An answe
 scores.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,10 @@ from evaltape.against.recorded import NOT_RECORDED
 from evaltape.against.tree import CommitTree, Unreadable
 from evaltape.errors import RecordingError, UserError
 from evaltape.git import GitError, Repository, repository_of
+from evaltape.metrics.metric import Metric
 from evaltape.names import shown
 from evaltape.scoring.bounds import FAILED
+from evaltape.scoring.noise import Noise
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import PairedScores, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
@@ -26,6 +28,15 @@ from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.text import counted
 from evaltape.workspace import Workspace
+
+
+class Fall(msgspec.Struct, frozen=True):
+    """A metric that became worse by more than noise."""
+
+    found: Difference
+    """The difference to the moment before."""
+    smallest_drop: float | None = None
+    """The smallest drop that is more than noise by the model's repeats; None if the interval decided, without such repeats."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -36,8 +47,19 @@ class Moment(msgspec.Struct, frozen=True):
     """The scores on the samples that are as today; None if its answers can't be read."""
     reason: str = ""
     """Why they can't be read."""
-    falls: Mapping[str, Difference] = {}
-    """By metric that became worse by more than noise, the difference to the moment before."""
+    falls: Mapping[str, Fall] = {}
+    """By metric that became worse by more than noise."""
+
+    @property
+    def answered(self) -> int:
+        """How many samples are answered."""
+        return 0 if self.scores is None else len(self.scores.answered)
+
+    @property
+    def means(self) -> Mapping[str, float]:
+        """The mean of each metric that scored an answer."""
+        scores = self.scores
+        return {} if scores is None else {name: scores.mean(name) for name in scores.metrics if scores.scored(name)}
 
 
 class Histories:
@@ -57,14 +79,19 @@ class Histories:
         self._repository = repository
         self._trees: dict[str, CommitTree] = {}
 
-    def commits(self, workspace: Workspace) -> list[Commit]:
+    def of(self, models: Iterable[Model], workspace: Workspace) -> dict[str, list[Moment]]:
+        """Return models of a suite at its commits, oldest first, by key; nothing if no commit has recordings of it."""
+        commits = self._commits(workspace)
+        return {model.key: self._of(model, workspace, commits) for model in models} if commits else {}
+
+    def _commits(self, workspace: Workspace) -> list[Commit]:
         """Return the last commits that changed recordings of a suite, oldest first; of a merge its first parent's line."""
         paths = [workspace.folder, *(it.predictions for it in workspace.suite.models.values() if it.predictions)]
         places = [str(path) for path in paths if path.resolve().is_relative_to(self._repository.top.resolve())]
         return list(_commits(self._repository, self._most, places))[::-1] if places else []
 
-    def of(self, model: Model, workspace: Workspace, commits: Sequence[Commit]) -> list[Moment]:
-        """Return a model at some commits, oldest first."""
+    def _of(self, model: Model, workspace: Workspace, commits: Sequence[Commit]) -> list[Moment]:
+        noise = _noise(model, workspace)
         known = [Prediction(model, sample, NOT_RECORDED) for sample in workspace.samples]
         last: Moment | None = None
         moments = []
@@ -73,7 +100,7 @@ class Histories:
             if moment.scores is not None:
                 latest = {one.sample.id: one for one in moment.scores.predictions}
                 known = [latest.get(one.sample.id, one) for one in known]
-                moment = msgspec.structs.replace(moment, falls=_falls(last, moment))
+                moment = msgspec.structs.replace(moment, falls=_falls(last, moment, noise))
                 last = moment
             moments.append(moment)
         return moments
@@ -105,15 +132,27 @@ def _commits(repository: Repository, most: int, places: Sequence[str]) -> Iterat
         yield Commit(name[:SHORT], name, day, is_merge_base=False)
 
 
-def _falls(before: Moment | None, after: Moment) -> dict[str, Difference]:
-    """Return the differences that `--against` would let fail with a `max_drop` of 0."""
+def _noise(model: Model, workspace: Workspace) -> Mapping[str, Noise]:
+    """Return the noise of today's means by the repeats that are recorded of a model; empty without repeats."""
+    if not workspace.recordings.repeats(model):
+        return {}
+    predictions = [workspace.recorded(model, sample) for sample in workspace.samples]
+    return workspace.noise(ModelScores(model, workspace.metrics, predictions))
+
+
+def _falls(before: Moment | None, after: Moment, noise: Mapping[str, Noise]) -> dict[str, Fall]:
     if before is None or before.scores is None or after.scores is None:
         return {}
     comparison = against_comparison(after.scores.model, Side(before.commit.ref, before.commit.id, before.commit.title))
     metrics = after.scores.metrics
     paired = PairedScores(comparison=comparison, metrics=metrics, baseline=before.scores, candidate=after.scores)
-    return {
-        name: found
-        for name, found in paired.differences.items()
-        if found.decided(0.0, metrics[name].higher_is_better)[0] == FAILED
-    }
+    falls = {name: _fall(found, metrics[name], noise.get(name)) for name, found in paired.differences.items()}
+    return {name: fall for name, fall in falls.items() if fall is not None}
+
+
+def _fall(found: Difference, metric: Metric, noise: Noise | None) -> Fall | None:
+    """Return a difference that is a fall: beyond the noise of as many samples, or else where a `max_drop` of 0 would fail."""
+    if noise is not None and noise.smallest_drop is not None and noise.of == found.samples:
+        drop = -found.mean if metric.higher_is_better else found.mean
+        return Fall(found, noise.smallest_drop) if drop > noise.smallest_drop else None
+    return Fall(found) if found.decided(0.0, metric.higher_is_better)[0] == FAILED else None

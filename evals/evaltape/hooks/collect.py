@@ -26,6 +26,7 @@ from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
+    from evaltape.against.history import Moment
     from evaltape.recorder.process import RecorderProcess
     from evaltape.reporting.judge_results import JudgeResults
 
@@ -74,7 +75,8 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         judges=judges,
         comparisons=comparison_results(view),
         against=against_results(view),
-        references=outvoted(list(view.looked_at.values())) if view.writes_files else (),
+        history=_history(view),
+        references=outvoted(list(view.looked_at.values())) if view.evaluation.settings.writes_files else (),
         mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
         tests=tuple(
             OwnGate(test_id, test.model, test.passed)
@@ -89,6 +91,11 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         left=tuple(_left(workspace, tally)),
         notes=(*workspace.notes, *comparison_notes(view)),
     )
+
+
+def _history(view: SuiteView) -> "dict[str, list[Moment]]":
+    histories = view.evaluation.histories
+    return {} if histories is None else histories.of([it.model for it in view.looked_at.values()], view.workspace)
 
 
 def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:

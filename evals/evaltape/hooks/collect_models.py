@@ -73,16 +73,11 @@ class SuiteView:
         seen = {prediction.sample.id for scores in self.looked_at.values() for prediction in scores.predictions}
         return [sample for sample in self.workspace.samples if sample.id in seen] if seen else []
 
-    @property
-    def writes_files(self) -> bool:
-        """Whether the session writes a file that shows more than the verdicts: results, or a report."""
-        return bool(self.evaluation.settings.report or self.evaluation.settings.results)
-
     def decided(self, bound: Bound, scores: Removable) -> Decision:
         """Decide a bound in this session; how fragile that is only for a file that says so."""
         decision = scores.decide(bound)
         tested = self.evaluation.findings.tested(decision)
-        if tested.verdict != decision.verdict or not self.writes_files:
+        if tested.verdict != decision.verdict or not self.evaluation.settings.writes_files:
             return tested
         return msgspec.structs.replace(tested, fragility=fragility(decision, scores))
 

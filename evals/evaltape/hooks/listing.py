@@ -76,7 +76,7 @@ class Listing:
         if settings.suggest:
             return self._suggestions(session.items)
         if settings.history is not None:
-            return self._histories(session.items, settings.history)
+            return self._histories(session.items)
         return self._retirements() if settings.retiring else self._estimates(session.items)
 
     def _retirements(self) -> Iterator[Section]:
@@ -121,23 +121,19 @@ class Listing:
             if found:
                 yield f"suggested gates: {workspace.name}", suggestion_lines(found, workspace.suite.models)
 
-    def _histories(self, items: Sequence[pytest.Item], most: int) -> Iterator[Section]:
-        from evaltape.against.history import Histories
-        from evaltape.reporting.history import history_lines
+    def _histories(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
+        from evaltape.reporting.history import suite_lines
 
-        workspaces = self.evaluation.workspaces
-        histories = Histories(self.evaluation.settings.root, most)
-        commits = {name: histories.commits(workspace) for name, workspace in workspaces.items()}
-        if not any(commits.values()):
+        histories, workspaces = self.evaluation.histories, self.evaluation.workspaces
+        assert histories is not None
+        models = mutant_models(items, self.evaluation)
+        found = {name: histories.of([it for it in models if it.suite == name], each) for name, each in workspaces.items()}
+        if not any(found.values()):
             folders = ", ".join(shown(workspace.folder) for workspace in workspaces.values())
             raise UserError(f"--history: no commit here has recordings ({folders}). Commit them first")
-        models = mutant_models(items, self.evaluation)
         for name, workspace in workspaces.items():
-            lines = [] if commits[name] else [f"No commit has recordings of it: {shown(workspace.folder)}"]
-            for model in (model for model in models if model.suite == name):
-                moments = histories.of(model, workspace, commits[name])
-                lines += history_lines(model.key, moments, list(workspace.metrics.values())) if moments else []
-            yield f"history: {name}", lines
+            lines = suite_lines(found[name], list(workspace.metrics.values()))
+            yield f"history: {name}", lines or [f"No commit has recordings of it: {shown(workspace.folder)}"]
 
 
 def _print(config: pytest.Config, title: str, lines: Iterable[str], in_one_piece: bool) -> None:

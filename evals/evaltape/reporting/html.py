@@ -30,6 +30,7 @@ SCRIPTS = (
     "comparisons.js",
     "sides.js",
     "against.js",
+    "history.js",
     "judges.js",
     "mutants.js",
     "spread.js",

@@ -60,6 +60,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "computed": [{"name": each.name, **written(each)} for each in suite.computed],
         "comparisons": [_comparison(each) for each in suite.comparisons.values()],
         "against": None if suite.against is None else _against(suite, suite.against, kept),
+        "history": written(suite.history),
         "references": written(suite.references),
         "judges": [_judge(each) for each in suite.judges.values()],
         "mutants": [_mutants(key, each) for key, each in suite.mutants.items()],

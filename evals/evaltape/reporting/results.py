@@ -4,7 +4,7 @@ Everything that terminal, Markdown and report show is made of these, and so is t
 nothing here knows a session. Numbers are exact; they are rounded only when shown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +19,8 @@ from evaltape.scoring.references import Outvoted
 from evaltape.suite.commands import Commands
 from evaltape.suite.prompt import PromptChange
 
-if TYPE_CHECKING:  # Only a run with --mutate needs it.
+if TYPE_CHECKING:  # Only some runs need them.
+    from evaltape.against.history import Moment
     from evaltape.mutation.model_mutants import ModelMutants
     from evaltape.reporting.judge_results import JudgeResults
 
@@ -108,6 +109,8 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """The comparisons of which the run looked at both models, by name."""
     against: AgainstResults | None = None
     """The models beside another commit's, with `--against`."""
+    history: "Mapping[str, Sequence[Moment]]" = {}
+    """By model its moments at earlier commits, oldest first, with `--history`."""
     references: tuple[Outvoted, ...] = ()
     """The references that models agree against, for the files that show them."""
     mutants: Mapping[str, "ModelMutants"] = {}

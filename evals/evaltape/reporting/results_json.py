@@ -20,7 +20,7 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character, which JSON can hold and UTF-8 can't: some model will write one."""
 FIELDS: Mapping[str, str] = {
     "SuiteResults": "mode metrics=described models computed=computed_by_name jobs judges? comparisons against? "
-    "references? mutants?=mutant_tables tests=tests_by_id predictions",
+    "history? references? mutants?=mutant_tables tests=tests_by_id predictions",
     "ModelResults": "served kind samples failed failures truncated recorded scores gates versions?=several_versions unscored? "
     "slices?=slices_by_column slice_gates? accepted? noise?=noise_beside_gates unfinished? usage cost_usd",
     "Interval": "mean low high scored=samples clusters?",
@@ -32,6 +32,8 @@ FIELDS: Mapping[str, str] = {
     "Computed": "samples scores",
     "JobResults": "id status tuned_model trained_tokens cost_usd",
     "JudgeResults": "asked unread unexamined=examined.judge.unexamined flips? exam? cost_usd",
+    "Moment": "commit=commit.id day=commit.day samples=answered scores=means falls? unread?=reason",
+    "Fall": "difference=found.mean low=found.low high=found.high smallest_drop?",
     "Outvoted": "sample models agreement to_reference",
     "Fragility": "samples ids becomes",
     "Flips": "share answers verdicts",
@@ -90,7 +92,7 @@ def _fields(value: Any, fields: str) -> Iterator[tuple[str, Any]]:
         key, _, attribute = field.partition("=")
         name = key.rstrip("?")
         held = attrgetter(attribute or name)(value)
-        if not key.endswith("?") or (held is not None and held != {} and held != ()):
+        if not key.endswith("?") or (held is not None and held not in ({}, (), "")):
             yield name, written(held)
 
 

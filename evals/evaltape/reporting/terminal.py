@@ -53,6 +53,8 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
     for suite in results:
         if suite.predictions or suite.causes or results.stopped:
             _print_suite(reporter, suite, results)
+        if suite.history and reporter.verbosity >= 0:
+            _print_history(reporter, suite)
     # Also with -q: what was spent, and what goes on at an API and costs more.
     for line in _session_lines(results):
         print_wrapped(reporter, line)
@@ -76,6 +78,14 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
     for line in remarks:
         print_wrapped(reporter, line)
     _print_worst_samples(reporter, list(worst_samples(suite)))
+
+
+def _print_history(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
+    from evaltape.reporting.history import suite_lines
+
+    reporter.write_sep("=", f"history: {suite.name}")
+    for line in suite_lines(suite.history, suite.named_metrics):
+        print_wrapped(reporter, line)
 
 
 def _print_causes(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:

@@ -136,6 +136,24 @@ function axisNumbers(axis, words = String) {
   return s("svg", { class: "axis", height: 18, "aria-hidden": "true" }, texts);
 }
 
+/** A plot of curves with the numbers of its upright axis beside it; `words` are what a reader without it is told. */
+function curvePlot(words, up, shapes) {
+  const lines = up.ticks.map((tick) => s("line", { class: "grid", x1: 0, x2: "100%", y1: up.up(tick), y2: up.up(tick) }));
+  const texts = up.ticks.map((tick) => s("text", { x: 30, y: up.up(tick), dy: 4, "text-anchor": "end" }, String(tick)));
+  return [
+    s("svg", { class: "axis side", width: 36, "aria-hidden": "true" }, texts),
+    s("svg", { class: "plot loss", role: "img", "aria-label": words }, lines, shapes),
+  ];
+}
+
+/** A line through points that stretches with the page: a unit square without aspect ratio, its stroke kept. */
+function curveThrough(points, kind, across, up) {
+  const at = points.map(([x, y]) => `${parseFloat(across.at(x))},${parseFloat(up.up(y))}`);
+  const path = s("path", { class: `curve ${kind}`, d: "M" + at.join("L"), "vector-effect": "non-scaling-stroke" });
+  const box = { width: "100%", height: "100%", viewBox: "0 0 100 100", preserveAspectRatio: "none", overflow: "visible" };
+  return s("svg", box, path);
+}
+
 /* ---------------------------------------------------------------- parts of the page */
 
 /** A section: its heading, what its numbers are, and how it is operated, which paper leaves out. */

@@ -17,6 +17,7 @@ function openSuite(at) {
     comparisonsSection(),
     sidesSection(),
     againstSection(openSample),
+    historySection(),
     judgesSection(),
     mutantsSection(),
     distributionSection(),

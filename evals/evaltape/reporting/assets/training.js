@@ -48,19 +48,7 @@ function lossFigure(it) {
     4,
   );
   const words = lines.map(lossWords).join("; ");
-  const plot = s(
-    "svg",
-    { class: "plot loss", role: "img", "aria-label": words },
-    up.ticks.map((tick) =>
-      s("line", { class: "grid", x1: 0, x2: "100%", y1: up.up(tick), y2: up.up(tick) }),
-    ),
-    lines.map((line, i) => lossLine(line, i, across, up)),
-  );
-  const side = s(
-    "svg",
-    { class: "axis side", width: 36, "aria-hidden": "true" },
-    up.ticks.map((tick) => s("text", { x: 30, y: up.up(tick), dy: 4, "text-anchor": "end" }, String(tick))),
-  );
+  const shapes = lines.map((line, i) => lossLine(line, i, across, up));
   const legend = h(
     "ul",
     { class: "legend" },
@@ -82,8 +70,7 @@ function lossFigure(it) {
     h(
       "figure",
       { class: "curve" },
-      side,
-      plot,
+      curvePlot(words, up, shapes),
       axisNumbers(across, shown.count),
       h("p", { class: "axis-title right" }, "step \u2192"),
     ),
@@ -98,22 +85,12 @@ function lossWords(line) {
     : `${line.name} ${first.toFixed(3)} at step ${from} to ${last.toFixed(3)} at step ${to}`;
 }
 
-/** The line stretches with the page: a unit square without aspect ratio, its stroke kept. */
 function lossLine(line, i, across, up) {
-  const at = line.points.map(([step, loss]) => `${parseFloat(across.at(step))},${parseFloat(up.up(loss))}`);
-  const path = s("path", { class: `curve c${i}`, d: "M" + at.join("L"), "vector-effect": "non-scaling-stroke" });
   const few = line.points.length <= 12 ? line.points : [];
   const dots = few.map(([step, loss]) =>
     s("circle", { class: `curve-dot c${i}`, cx: across.at(step), cy: up.up(loss), r: 3 }),
   );
-  return [
-    s(
-      "svg",
-      { width: "100%", height: "100%", viewBox: "0 0 100 100", preserveAspectRatio: "none", overflow: "visible" },
-      path,
-    ),
-    dots,
-  ];
+  return [curveThrough(line.points, `c${i}`, across, up), dots];
 }
 
 function lossTable(metrics) {
