@@ -21,11 +21,8 @@ from evaltape.metrics.metric import Metric, Metrics, build_metrics, check_bound,
 from evaltape.metrics.reference_check import check_references
 from evaltape.metrics.scorers import CallFacts
 from evaltape.names import shown
-from evaltape.recording.folder import Recordings
-from evaltape.recording.free_ways import free_way
-from evaltape.recording.lock import locked, unwritable
-from evaltape.recording.submissions import Submissions
-from evaltape.recording.unfinished import read_unfinished
+from evaltape.recording.folder import Recordings, free_way, locked, unwritable
+from evaltape.recording.unfinished import Submissions, read_unfinished
 from evaltape.samples.dataset import Loaded, refuse_links, split_file
 from evaltape.samples.frozen import discard, is_staged
 from evaltape.samples.sample import Answer, Sample
@@ -40,8 +37,7 @@ from evaltape.suite.reader import load_suite, refuse_equal_names
 
 if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
-    from evaltape.recording.exams import JudgeExam
-    from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
+    from evaltape.recording.verdicts import Asked, JudgeExam, RecordedVerdict, Verdicts
     from evaltape.scoring.noise import Noise
 
 Verdict = Callable[[Judge], "RecordedVerdict"]
@@ -320,7 +316,7 @@ class Workspace:
         """The exams of the suite's judges, by the judge's key."""
         if not self.suite.judges:
             return {}
-        from evaltape.recording.exams import JudgeExam
+        from evaltape.recording.verdicts import JudgeExam
 
         root, samples = self.settings.root, self.samples
         return {

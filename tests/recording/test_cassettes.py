@@ -20,7 +20,6 @@ from vcr.cassette import Cassette
 from tests.support.project import Project
 from tests.support.server import ApiServer
 
-ENDPOINT = "/chat/completions"
 URL = "http://127.0.0.1:8000/v1/chat/completions"
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "Sum up:\n\nAnn: hi\nBob: yo"}], "temperature": 0}
 DATE = "Tue, 24 Nov 2026 20:06:50 GMT"
@@ -50,7 +49,7 @@ def any_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def refusal(path: Path, asked: dict[str, Any] = ASKED) -> str:
     with pytest.raises(RecordingError) as caught:
-        cassettes.replay(path, ENDPOINT, asked)
+        cassettes.replay(path, asked)
     return str(caught.value)
 
 
@@ -121,7 +120,7 @@ def test_a_cassette_that_vcrpy_wrote_replays(path: Path, api: ApiServer) -> None
     client = openai.OpenAI(base_url=api.base_url, api_key="none", max_retries=0)
     with vcr.use_cassette(str(path), filter_headers=["authorization"]):
         client.chat.completions.create(**ASKED)
-    answer = cassettes.replay(path, ENDPOINT, ASKED).answered
+    answer = cassettes.replay(path, ASKED).answered
     assert answer["choices"][0]["message"]["content"] == "Ann: hi"
 
 
@@ -188,12 +187,12 @@ def test_neither_credentials_nor_a_query_of_the_address_are_kept(path: Path) -> 
 )
 def test_a_recording_matches_whatever_its_host_and_prefix(path: Path, url: str) -> None:
     cassettes.write(path, [Exchange("POST", url, ASKED, 200, ANSWERED)])
-    assert cassettes.replay(path, ENDPOINT, ASKED).answered == ANSWERED
+    assert cassettes.replay(path, ASKED).answered == ANSWERED
 
 
 def test_a_recording_matches_whatever_the_order_of_its_keys(path: Path) -> None:
     cassettes.write(path, [chat(dict(reversed(ASKED.items())))])
-    assert cassettes.replay(path, ENDPOINT, ASKED).answered == ANSWERED
+    assert cassettes.replay(path, ASKED).answered == ANSWERED
 
 
 @pytest.mark.parametrize(

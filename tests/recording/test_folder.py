@@ -1,12 +1,12 @@
 """What a recording tells of its answers: when, how long, at what cost; and recordings that aren't on this machine."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import recorded_on
+from msgspec.structs import replace
 
 from tests.support.project import Project
 from tests.support.server import ApiServer

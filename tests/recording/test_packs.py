@@ -19,7 +19,6 @@ from tests.support.git import commit, git
 from tests.support.project import ROWS, Project
 from tests.support.server import ApiServer
 
-ENDPOINT = "/chat/completions"
 NAMES = [f"s{number:02d}" for number in range(20)]
 
 
@@ -39,7 +38,7 @@ def record(folder: Path, names: list[str], answer: str = "An answer.") -> None:
 
 def answers(folder: Path, names: list[str]) -> list[str]:
     calls = ModelCalls(folder, "m")
-    said = [calls.replay(name, ENDPOINT, asked(name.split(".")[0])).answered for name in names]
+    said = [calls.replay(name, asked(name.split(".")[0])).answered for name in names]
     return [body["choices"][0]["message"]["content"].split(" - ")[0] for body in said]
 
 
@@ -88,7 +87,7 @@ def test_vcrpy_reads_a_pack_and_a_pack_that_vcrpy_wrote_is_read(packed: Path) ->
     (packed / "m.yaml").write_text(yaml.dump(plain))
     assert answers(packed, NAMES) == ["An answer."] * 20
     with pytest.raises(NotRecorded, match=r"s21\.yaml: there is no such recording"):
-        ModelCalls(packed, "m").replay("s21", ENDPOINT, asked("s21"))
+        ModelCalls(packed, "m").replay("s21", asked("s21"))
 
 
 def test_a_cassette_beside_the_pack_is_the_newer_call(packed: Path) -> None:
@@ -132,7 +131,7 @@ def test_what_is_wrong_with_a_call_is_told_of_that_call(
     parts[6] = parts[6].replace(old, new)
     (packed / "m.yaml").write_text("\n- request:".join(parts))
     with pytest.raises(error, match=message):
-        ModelCalls(packed, "m").replay("s05", ENDPOINT, asked("s05"))
+        ModelCalls(packed, "m").replay("s05", asked("s05"))
     assert answers(packed, ["s04", "s06"]) == ["An answer."] * 2
 
 
@@ -155,7 +154,7 @@ def test_what_is_wrong_with_a_whole_pack_is_told(
 ) -> None:
     (packed / "m.yaml").write_text(damage((packed / "m.yaml").read_text()))
     with pytest.raises(error, match=message):
-        ModelCalls(packed, "m").replay("s05", ENDPOINT, asked("s05"))
+        ModelCalls(packed, "m").replay("s05", asked("s05"))
 
 
 def test_a_fresh_recording_over_a_pack_knows_what_is_still_to_come_and_removes_what_it_makes_obsolete(packed: Path) -> None:

@@ -15,8 +15,8 @@ from evaltape.against.places import New, Places
 from evaltape.against.tree import Unreadable
 from evaltape.errors import NotFetched, NotRecorded, RecordingError, UserError
 from evaltape.names import shown
-from evaltape.recording.cassettes import Exchange, differences, is_same
-from evaltape.recording.folder import ENDPOINT, answer_of
+from evaltape.recording.cassettes import ENDPOINT, Exchange, differences, is_same
+from evaltape.recording.folder import answer_of
 from evaltape.recording.model_calls import SUFFIX, ModelCalls
 from evaltape.recording.unfinished import UNFINISHED, read_unfinished
 from evaltape.recording.verdicts import Asked, RecordedVerdict, Verdicts
@@ -211,5 +211,5 @@ def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample
             return ""
         recorded = requests[sample.id]
         if not is_same(asked, recorded):
-            return "; ".join(differences(ENDPOINT, asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
+            return "; ".join(differences(asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
     return ""

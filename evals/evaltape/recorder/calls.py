@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec.structs import replace
 
 from evaltape.errors import RecordingError
 from evaltape.names import shown

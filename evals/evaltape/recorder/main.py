@@ -25,7 +25,7 @@ from evaltape.recorder.wire import (
     Stop,
     Tally,
 )
-from evaltape.recording.lock import locked
+from evaltape.recording.folder import locked
 from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD, Settings
 from evaltape.workspace import Workspace, read_suites

@@ -23,7 +23,7 @@ from evaltape.recorder.tuning.waiting import undeploy
 from evaltape.recorder.verdicts import Bench, VerdictsPlan, exam_plan, mutants_plan
 from evaltape.recorder.wire import Selection, place_of
 from evaltape.recording import cassettes
-from evaltape.recording.lock import unwritable
+from evaltape.recording.folder import unwritable
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, read_unfinished
 from evaltape.samples.sample import Failure, Sample

@@ -1,4 +1,4 @@
-"""Cassettes: recorded calls in vcrpy's format, one file per sample, matched on method, path and JSON body.
+"""Cassettes: recorded calls in vcrpy's format, a file by sample, matched on method, path and JSON body.
 
 They are written whole or not at all, and hold no secret in headers and bodies.
 """
@@ -8,36 +8,33 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from evaltape.errors import HoldsKey, NotFetched, NotRecorded, RecordedOtherwise, RecordingError
-from evaltape.files import has_conflict, is_lfs_pointer, keep_a_side, write_whole
+from evaltape.files import FETCH, has_conflict, is_lfs_pointer, keep_a_side, write_whole
 from evaltape.names import Told, shown
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.vcr_yaml import HEAD, Asked, Interaction, interactions_of, json_text, text_of
 from evaltape.text import cut, visible
 
+ENDPOINT = "/chat/completions"
 REMOVED_KEYS = {"organization_id", "organization", "org_id", "project_id", "project", "user_id", "user_email", "account_id"}
 LARGEST_BYTES = 32 * 2**20
 LATENCY, COST, CALL = "x-evaltape-latency-s", "x-evaltape-cost-usd", "x-evaltape-call"
 """Headers of our own, beside the API's: how long the answer took, its cost, and in a pack the name of the call."""
 CAME, BATCH, ANSWERS_FROM = "x-evaltape-came", "batch", "answers-from"
-"""A header of our own with its values: how an answer came that wasn't a live call's."""
+"""A header of our own with its values: how an answer came without a live call."""
 _FILTERED = ("content_filter", "content_policy_violation", "moderation_blocked")
 _HTTP_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One HTTP call: the request, with a JSON body or without, and the status and body of the answer.
-
-    `date` is the API's header of that name, `latency_s` the seconds from sending the request to the end of the answer,
-    `cost_usd` the cost of the call by the suite's price; each None if it isn't known.
-    """
+class Exchange(msgspec.Struct, frozen=True):
+    """An HTTP call: the request, with a JSON body or without, and the status and body of the answer."""
 
     method: str
     url: str
@@ -46,8 +43,11 @@ class Exchange:
     answered: Any
     content_type: str = "application/json"
     date: str | None = None
+    """The API's header of that name."""
     latency_s: float | None = None
+    """Seconds from sending the request to the end of the answer."""
     cost_usd: float | None = None
+    """By the suite's price."""
     came: str | None = None
     """How the answer came: `BATCH`, `ANSWERS_FROM`, or None for a live call."""
     name: str | None = None
@@ -63,7 +63,7 @@ class Exchange:
 
 
 class Conflicted(RecordingError):
-    """A recording that git could not merge: both sides are there, and neither need be asked for again."""
+    """A recording that git could not merge: it holds both sides, so nothing has to be asked for again."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{shown(path)}: holds the conflict markers of a git merge", keep_a_side(path))
@@ -87,24 +87,41 @@ def read(path: Path) -> list[Exchange]:
         raise
 
 
-def replay(path: Path, endpoint: str, asked: dict[str, Any]) -> Exchange:
-    """Return the recorded call that is a POST of `asked` to an API's `endpoint`.
+def replay(path: Path, asked: dict[str, Any]) -> Exchange:
+    """Return the recorded call that is a POST of `asked` for a chat completion.
 
     Raises `RecordingError` if the cassette is missing or damaged, or holds another call (it names the difference) or an error.
     """
-    return matching(Told(lambda: shown(path)), read(path), endpoint, asked)
+    return matching(Told(lambda: shown(path)), read(path), asked)
 
 
-def matching(place: str | Told, recorded: Sequence[Exchange], endpoint: str, asked: dict[str, Any]) -> Exchange:
-    """Return that of some recorded calls which is a POST of `asked` to `endpoint`. Raises as `replay` does."""
-    exchange = next((exchange for exchange in recorded if matches(exchange, endpoint, asked)), None)
+def matching(place: str | Told, recorded: Sequence[Exchange], asked: dict[str, Any]) -> Exchange:
+    """Return the call among recorded ones that is a POST of `asked` for a chat completion. Raises as `replay` does."""
+    exchange = next((exchange for exchange in recorded if matches(exchange, asked)), None)
     if exchange is None:
-        changes = differences(endpoint, asked, recorded[0])
-        what = " and ".join(change.split(" (")[0] for change in changes)
-        raise RecordedOtherwise(f"{place}: recorded with {'; '.join(changes)}", what)
+        changes = differences(asked, recorded[0])
+        kinds = " and ".join(change.split(" (")[0] for change in changes)
+        raise RecordedOtherwise(f"{place}: recorded with {'; '.join(changes)}", kinds)
     if not 200 <= exchange.status < 300 and not is_filtered(exchange):
         raise RecordingError(f"{place}: recorded with HTTP status {exchange.status}, which is no answer")
     return exchange
+
+
+def is_valid(read_recording: Callable[[], object]) -> bool:
+    """Return whether a recording can be read; False means that it has to be asked for.
+
+    Raises `RecordingError` for a recording that exists, but that Git LFS hasn't fetched or git couldn't merge: asking again
+    would be paid.
+    """
+    try:
+        read_recording()
+    except NotFetched as error:
+        raise RecordingError(f"{error}. Fetch it first, recording it again would be paid: {FETCH}") from None
+    except Conflicted as error:
+        raise RecordingError(f"{error}. Take one side whole (or --theirs), which calls nothing: {error.command}") from None
+    except RecordingError:
+        return False
+    return True
 
 
 def is_filtered(exchange: Exchange) -> bool:
@@ -172,18 +189,16 @@ def _number(headers: Mapping[str, Any], name: str) -> float | None:
 # ---------------------------------------------------------------- matching
 
 
-def matches(recorded: Exchange, endpoint: str, asked: dict[str, Any]) -> bool:
-    """Return whether a recorded call is a POST of this JSON to this endpoint.
+def matches(recorded: Exchange, asked: dict[str, Any]) -> bool:
+    """Return whether a recorded call is a POST of this JSON for a chat completion.
 
-    The endpoint is the path under the API's base URL: host and prefix are today's server's. JSON bodies are equal
-    whatever their spacing and the order of their keys.
+    Host and prefix of the path don't count, nor do spacing and the order of keys.
     """
-    same_endpoint = recorded.method == "POST" and recorded.path.endswith(endpoint)
-    return same_endpoint and is_same(asked, recorded.asked)
+    return recorded.method == "POST" and recorded.path.endswith(ENDPOINT) and is_same(asked, recorded.asked)
 
 
 def canonical(value: Any) -> str:
-    """Return JSON in one spelling: sorted keys, no spaces. `1` and `1.0` differ, as do `true` and `1`."""
+    """Return JSON with sorted keys and no spaces. `1` and `1.0` differ, as do `true` and `1`."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
@@ -193,7 +208,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def spelling(value: Any) -> str:
-    """Return JSON in the spelling that all values with the same meaning have."""
+    """Return JSON in a spelling that is the same for all values with the same meaning."""
     return canonical(_plain(value))
 
 
@@ -207,13 +222,13 @@ def _plain(value: Any) -> Any:
 
 def digest_of(asked: Any) -> str:
     """Return a digest of a JSON body in 16 hex digits: the same for bodies that are `is_same`."""
-    return hashlib.sha256(canonical(_plain(asked)).encode()).hexdigest()[:16]
+    return hashlib.sha256(spelling(asked).encode()).hexdigest()[:16]
 
 
-def differences(endpoint: str, asked: dict[str, Any], recorded: Exchange) -> list[str]:
+def differences(asked: dict[str, Any], recorded: Exchange) -> list[str]:
     """Return how a recorded call differs from today's request, in the words of the suite file."""
-    if not recorded.path.endswith(endpoint) or not isinstance(recorded.asked, dict):
-        return [f"a call to {cut(recorded.path, 100)}, not to {endpoint}"]
+    if not recorded.path.endswith(ENDPOINT) or not isinstance(recorded.asked, dict):
+        return [f"a call to {cut(recorded.path, 100)}, not to {ENDPOINT}"]
     changes = []
     for key in dict.fromkeys([*asked, *recorded.asked]):
         now, then = asked.get(key), recorded.asked.get(key)
@@ -251,7 +266,7 @@ def write(path: Path, exchanges: list[Exchange], secrets: Collection[str] = ()) 
     """Record calls, replacing the cassette at `path` as a whole.
 
     Raises `RecordingError`, and writes nothing, if the text holds a key of the session's `secrets` or something
-    that looks like an API key, or is too large to be read.
+    that looks like an API key, or if it is too large to be read.
     """
     write_text(path, as_text(exchanges), secrets)
 
@@ -268,11 +283,6 @@ def write_text(path: Path, text: str, secrets: Collection[str] = ()) -> None:
     if len(text) > LARGEST_BYTES // 4 and len(text.encode()) > LARGEST_BYTES:  # A character has at most 4 bytes.
         raise RecordingError(f"{shown(path)}: not written, because it would be larger than {LARGEST_BYTES // 2**20} MiB")
     write_whole(path, text)
-
-
-def named(exchange: Exchange, name: str | None) -> Exchange:
-    """Return a call with its name in a pack, or without a name."""
-    return replace(exchange, name=name)
 
 
 def without_identity(value: Any) -> Any:

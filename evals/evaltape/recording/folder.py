@@ -1,21 +1,25 @@
-"""Where recordings lie, and the answers of a suite's models in them."""
+"""The folder of a suite's recordings: the answers in it, free ways to missing ones, and the lock on it."""
 
+import contextlib
 import datetime
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError
-from evaltape.files import FETCH
+from evaltape.errors import NotFetched, NotRecorded, RecordedOtherwise, RecordingError, UserError
+from evaltape.files import FETCH, remove_unfinished
+from evaltape.git import repository_of, restored
 from evaltape.metrics.extraction import NoMatch, Step, extract
 from evaltape.names import shown
-from evaltape.recording.cassettes import Conflicted, Exchange, is_filtered
+from evaltape.recording.cassettes import Conflicted, Exchange, is_filtered, is_same, is_valid
 from evaltape.recording.model_calls import REPEAT, SUFFIX, ModelCalls, call_of
 from evaltape.recording.unfinished import Call, cassette_name, read_unfinished
+from evaltape.samples.frozen import check_owner
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
 from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.prediction import read_completion, read_refused_prompt
@@ -23,30 +27,28 @@ from evaltape.suite import prompt
 from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Model, Suite
 
-ENDPOINT = "/chat/completions"
+LOCK = ".recording.lock"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) ")
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """The folder `<cassettes>/<suite>` of a suite.
-
-    `served` gives the name a model is asked by, which for a tuned model its job knows; `how_to_record` the command that
-    records a model's missing calls.
-    """
+class Recordings(msgspec.Struct, frozen=True):
+    """The recordings of a suite's models."""
 
     folder: Path
+    """`<cassettes>/<suite>`."""
     suite: Suite
     served: Callable[[Model], str]
+    """Returns the name a model is asked by; for a tuned model its job knows it."""
     how_to_record: Callable[[Model], Advice]
+    """Returns the command that records a model's missing calls."""
     steps: Callable[[Model], tuple[Step, ...]] = lambda model: ()
-    """The steps of a model's `[answer]`."""
-    _files: dict[Path, PredictionsFile] = field(default_factory=dict, init=False)
-    _calls: dict[str, ModelCalls] = field(default_factory=dict, init=False)
+    """Returns the steps of a model's `[answer]`."""
+    _files: dict[Path, PredictionsFile] = {}
+    _calls: dict[str, ModelCalls] = {}
 
     def cassette(self, model: Model, sample: Sample, repeat: int = 1) -> Path:
-        """Return the file of one recorded call; asked again for noise, `repeat` counts from 2."""
+        """Return the file of a recorded call; asked again for noise, `repeat` counts from 2."""
         return self.folder / model.key / f"{cassette_name(sample, repeat)}.yaml"
 
     def of(self, model: Model) -> ModelCalls:
@@ -73,7 +75,7 @@ class Recordings:
         if model.predictions is not None:
             return extracted(self._from_file(model.predictions, sample), self.steps(model))
         name = cassette_name(sample, repeat)
-        exchange = self.of(model).replay(name, ENDPOINT, self.request(model, sample))
+        exchange = self.of(model).replay(name, self.request(model, sample))
         try:
             return extracted(answer_of(exchange), self.steps(model))
         except ValueError as error:
@@ -113,13 +115,13 @@ class Recordings:
             self._files[path] = read_predictions(path)
         return self._files[path].answer(sample)
 
-    # ------------------------------------------------------------ what is to be recorded
+    # ------------------------------------------------------------ calls to record
 
     def calls(self, model: Model, samples: Sequence[Sample], repeats: int, *, fresh: bool) -> list[Call]:
         """Return the calls of a recording: every sample `repeats` times if `fresh`, else the missing ones.
 
-        Missing are calls without a valid cassette, and calls that an unfinished recording lacks. Raises
-        `RecordingError` if it can't know: that file is damaged, or cassettes are only not fetched.
+        Missing are calls without a valid cassette, and calls that an unfinished recording lacks. Raises `RecordingError` if
+        that is unknown: its file is damaged, or cassettes aren't fetched or merged.
         """
         calls = [(sample, repeat) for repeat in range(1, repeats + 1) for sample in samples]
         if fresh:
@@ -129,27 +131,14 @@ class Recordings:
         further = sorted((name, repeat) for name, repeat in to_come if repeat > repeats)
         by_name = {sample.name: sample for sample in samples} if further else {}
         calls += [(by_name[name], repeat) for name, repeat in further if name in by_name]
-        return [call for call in calls if (call[0].name, call[1]) in to_come or not self._is_recorded(model, *call)]
-
-    def _is_recorded(self, model: Model, sample: Sample, repeat: int) -> bool:
-        try:
-            self.valid_answer(model, sample, repeat)
-        except NotFetched as error:
-            raise RecordingError(f"{error}. Fetch it first, recording it again would be paid: {FETCH}") from None
-        except Conflicted as error:
-            raise RecordingError(f"{error}. Take one side whole (or --theirs), which calls nothing: {error.command}") from None
-        except RecordingError:
-            return False
-        return True
+        read = partial(self.valid_answer, model)
+        return [call for call in calls if (call[0].name, call[1]) in to_come or not is_valid(partial(read, *call))]
 
     def orphans(self, samples: list[Sample]) -> list[str]:
-        """Return the recorded calls of no model of the suite any more, or of no sample, as messages name them."""
+        """Return the recorded calls of former models or samples of the suite, as messages name them."""
         names = {sample.name for sample in samples}
         found = []
-        for key in sorted(
-            {path.stem for path in self.folder.glob(f"*{SUFFIX}")}
-            | {path.parent.name for path in self.folder.glob(f"*/*{SUFFIX}")}
-        ):
+        for key in _keys(self.folder):
             calls = self._calls.get(key) or ModelCalls(self.folder, key)
             if key in self.suite.models:
                 found += [calls.place_of(name) for name in _recorded(calls) if call_of(name)[0] not in names]
@@ -180,6 +169,12 @@ def extracted(answer: Answer, steps: Sequence[Step]) -> Answer:
     return msgspec.structs.replace(answer, text=text, raw="" if text == answer.text else answer.text)
 
 
+def _keys(folder: Path) -> list[str]:
+    """Return the models with packs or cassettes in a suite's folder, sorted."""
+    packs, calls = folder.glob(f"*{SUFFIX}"), folder.glob(f"*/*{SUFFIX}")
+    return sorted({path.stem for path in packs} | {path.parent.name for path in calls})
+
+
 def _recorded(calls: ModelCalls) -> Iterable[str]:
     try:
         return calls.names()
@@ -208,3 +203,94 @@ def recorded_on(exchange: Exchange) -> str | None:
     if not isinstance(created, int) or not 0 < created < 2**32:
         return None
     return datetime.datetime.fromtimestamp(created, datetime.UTC).date().isoformat()
+
+
+# ---------------------------------------------------------------- ways to a recording that cost nothing
+
+Asked = Sequence[tuple[str, dict[str, Any]]]
+"""Calls by the names of their cassettes, with their requests."""
+
+
+def free_way(folder: Path, model: str, models: Collection[str], asked: Asked, sources: Sequence[Path]) -> str | None:
+    """Return the command that brings back missing recordings of a model in a suite's `folder`; None if no way is known.
+
+    Git has them, or they lie under another name.
+
+    `models` are the suite's, `asked` some of the missing calls, and `sources` the files that requests are made of:
+    the suite's and its data.
+    """
+    old = _other_name(folder, models, asked)
+    if old is not None:
+        return _moved(folder, old, model)
+    return restored([folder / model, folder / f"{model}{SUFFIX}", *sources])
+
+
+def _other_name(folder: Path, models: Collection[str], asked: Asked) -> str | None:
+    """Return the key of a former model that has just these calls: the model was renamed."""
+    for key in (key for key in _keys(folder) if key not in models):
+        calls = ModelCalls(folder, key)
+        try:
+            if asked and all(is_same(calls.read(name)[0].asked, body) for name, body in asked):
+                return key
+        except RecordingError:
+            continue
+    return None
+
+
+def _moved(folder: Path, old: str, new: str) -> str:
+    move = "mv" if repository_of(folder) is None else "git mv"
+    pack, calls = folder / f"{old}{SUFFIX}", folder / old
+    pairs = [(pack, folder / f"{new}{SUFFIX}")] if pack.exists() else []
+    pairs += [(calls, folder / new)] if calls.is_dir() else []
+    return " && ".join(f"{move} {shlex.quote(shown(one))} {shlex.quote(shown(other))}" for one, other in pairs)
+
+
+# ---------------------------------------------------------------- the lock
+
+
+@contextlib.contextmanager
+def locked(folder: Path, root: Path, models: Iterable[str], suite_file: Path) -> Iterator[None]:
+    """Hold the `folder` of a suite's recordings, which lies in `root`, while they are written: a session at a time does.
+
+    Raises `UserError` if it can't be held, is another suite file's, or leads out of `root`.
+    """
+    from filelock import FileLock, Timeout  # Only the recorder needs it, and every replay imports this module.
+
+    _refuse_links([folder, *(folder / key for key in models)], root)
+    check_owner(folder, suite_file)
+    lock = FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        remove_unfinished(folder)
+    except Timeout:
+        raise UserError(
+            f"{shown(folder)}: another session is recording this suite. Wait for its end, or give this one "
+            "another folder with --cassettes"
+        ) from None
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    try:
+        yield
+    finally:
+        # Removed while it is held: another session that opened this file then finds it gone, and makes its own.
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def unwritable(folder: Path, error: OSError) -> UserError:
+    """Return the error of a folder that can't be written."""
+    why = error.strerror or error
+    return UserError(f"{shown(folder)}: recordings can't be written here: {why}. Name another folder with --cassettes")
+
+
+def _refuse_links(folders: Iterable[Path], root: Path) -> None:
+    """Refuse links that lead out of `root`: a recording replaces and removes files, and a repository may bring links."""
+    inside = root.resolve()
+    for folder in folders:
+        if not folder.resolve().is_relative_to(inside):
+            raise UserError(
+                f"{shown(folder)} leads out of {shown(root)}, to {folder.resolve()}. Recordings are "
+                "written only inside it: remove the link, or name another folder with --cassettes"
+            )

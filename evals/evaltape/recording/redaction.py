@@ -1,18 +1,18 @@
-"""Secrets in texts: which are kept from the disk, and which are taken out of an API's error messages.
+"""Secrets in texts: they are kept from the disk, and taken out of an API's error messages.
 
-A key is looked for in two ways, because some are words. Servers on one's own machine take any key, so people set
-"ollama" or "EMPTY", and an answer's "fp_ollama" is no leak:
+Some keys are words. Servers on a user's own machine take any key, so people set "ollama" or "EMPTY", and an answer's
+"fp_ollama" is no leak. So a key is looked for in two ways:
 
-- A key that can't be a word (`is_random`) is a secret wherever it stands, inside another word too. With a digit in it, it
-  is one in disguise too: in other case, split by signs or line ends, in base64, hex or URL encoding, half of a long one.
+- A key that can't be a word (`is_random`) is a secret in any place, inside another word too. With a digit in it, it is also
+  found in disguise: in other case, split by signs or line ends, in base64, hex or URL encoding, half of a long key.
 - A key that can be a word is a secret in a cassette only if it stands as a whole word where keys stand: behind "Bearer",
-  "api_key", "token" and the like. Error messages, which quote keys, lose it wherever it stands as a whole word.
+  "api_key", "token" and the like. Error messages quote keys, so they lose it in any place where it is a whole word.
 
-So a real but short and simple password that a model repeats without saying what it is can be recorded: nothing tells it
-from the word. Whatever the key, it is never in a request's headers on disk, for no header of a request is recorded.
+So a real but short and simple password can be recorded, if a model repeats it without calling it a password: nothing tells it
+from the word. No header of a request is recorded, so the session's key never reaches the disk by that way.
 
-Beside the session's own key, what has the form of one is a secret: `sk-` or `Bearer`, then a run of characters with a digit
-among them. "Bearer responsibilities" and "sk-learn-compatible" are prose.
+Beside the session's own key, a text in the form of a key is a secret: `sk-` or `Bearer`, then a run of characters with a
+digit among them. "Bearer responsibilities" and "sk-learn-compatible" are prose.
 """
 
 import base64
@@ -33,7 +33,7 @@ _KEY_LIKE = re.compile(r"\bsk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}|\bBearer (?
 _WHERE_KEYS_STAND = r"(?i:bearer|key|token|secret|password|passwd|authorization|credential)s?"
 _BETWEEN = r"[\W_]{0,6}(?:(?i:is|was|provided|given)[\W_]{1,6})?"
 _BETWEEN_LETTERS = re.compile(r"\\[nrtbf]|[^a-z0-9]+")
-"""What splits a key: escapes of JSON, and every sign."""
+"""These split a key: escapes of JSON, and every sign."""
 _IN_ERRORS = re.compile(
     r"\bsk-[\w*.-]{4,}|\b(?:org|proj|req|user)[-_](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{8,}|\bBearer (?=\S*[0-9*])\S{8,}"
 )

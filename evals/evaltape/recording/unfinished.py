@@ -1,39 +1,44 @@
-"""`unfinished.json`: the calls that a fresh recording of a model still lacks, so that it can't pass as whole.
+"""Records of unfinished work: the calls that a fresh recording lacks, and the batches that aren't collected.
 
-It is written when `--record` begins, before the first call, and holds by the name of its cassette every call that was
-selected, with the SHA-256 of the cassette that was there before, or null:
+`unfinished.json` names the calls that a fresh recording of a model still lacks, so that it can't pass as whole. It is written
+when `--record` begins, before the first call, and holds by the name of its cassette every selected call, with the SHA-256 of
+the earlier cassette, or null:
 
     {"selected": 200, "to_come": {"13829853": "9f86...", "13829854": null}, "then_remove": {"gone": "60303a..."}}
 
-A call is still to come while its cassette is missing or has that digest. So nothing need be written when a call is answered,
-and a session that is killed leaves the truth behind. At an orderly end the file is written again with what is left; once
-nothing is left it is removed, and with it what the recording makes obsolete (`then_remove`: cassettes of samples that are
-gone, further answers of samples that were asked once). Until then `--record-missing` asks for the rest.
+A call is still to come while its cassette is missing or has that digest. So an answer needs no note in it, and a session
+that is killed leaves the truth behind. At an orderly end the file is written again with the calls that are left; once no call
+is left it is removed, and with it the obsolete recordings (`then_remove`: cassettes of former samples, further answers of
+samples that were asked once). Until then `--record-missing` asks for the rest.
+
+`batches.json` holds the submitted batches of a suite. An entry is written before the order is sent, so a session that is
+killed leaves the truth behind, and removed once every answer is in a cassette.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaltape.errors import RecordingError
-from evaltape.files import write_whole
+import msgspec
+
+from evaltape.errors import RecordingError, UserError
+from evaltape.files import conflict_in, write_whole
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.model_calls import JOB, REPEAT, ModelCalls, call_of
 from evaltape.samples.sample import Sample
 
-UNFINISHED = "unfinished.json"
+UNFINISHED, BATCHES = "unfinished.json", "batches.json"
 Call = tuple[Sample, int]
 """A sample, and how often it was asked before, counted from 1."""
 Digests = Mapping[str, str | None]
 """Calls by the names of their cassettes, without suffix: the SHA-256 of the recording, or None without a recording."""
 
 
-@dataclass(frozen=True)
-class Unfinished:
+class Unfinished(msgspec.Struct, frozen=True):
     """A fresh recording of a model that has begun and isn't complete."""
 
     folder: Path
@@ -47,8 +52,8 @@ class Unfinished:
     def begin(cls, folder: Path, model: str, calls: Sequence[Call], samples: Sequence[Sample]) -> "Unfinished":
         """Begin a fresh recording of `calls` to a model in a suite's `folder`; `samples` are all of the suite's.
 
-        What an earlier one that was cut short has still to ask for stays to come. Raises `RecordingError` if its file is
-        damaged, `OSError` if it can't be written.
+        The calls that an earlier, interrupted recording lacks stay to come. Raises `RecordingError` if its file is damaged,
+        `OSError` if it can't be written.
         """
         before = read_unfinished(folder, model) or cls(folder / model, 0, {}, {})
         repeats = {sample.name: 0 for sample in samples}
@@ -75,11 +80,11 @@ class Unfinished:
         self.to_come.pop(name, None)
 
     def forget(self, sample: Sample, repeat: int = 1) -> None:
-        """Note that there is nothing to ask: a judge's verdict on an answer that holds no text."""
+        """Note that a call isn't needed: a judge's verdict on an answer without text."""
         self.to_come.pop(cassette_name(sample, repeat), None)
 
     def finish(self, samples: Iterable[Sample]) -> None:
-        """End a session's work on it: keep what is left for `samples`, or remove the file and what it makes obsolete.
+        """End a session's work on it: keep the calls left for `samples`, or remove the file and obsolete recordings.
 
         Raises `OSError` if the folder can't be written.
         """
@@ -88,7 +93,7 @@ class Unfinished:
         if left:
             Unfinished(self.folder, self.selected, dict(left), self.then_remove)._write()
             return
-        # What was recorded since, or is a sample again, is no longer obsolete.
+        # A recording of this session, or of a sample that is back, is no longer obsolete.
         obsolete = {name: digest for name, digest in self.then_remove.items() if REPEAT in name or name not in names}
         self._calls.remove([name for name, digest in obsolete.items() if digest == self._calls.digest(name) and name != JOB])
         (self.folder / UNFINISHED).unlink(missing_ok=True)
@@ -136,7 +141,7 @@ def new_text(exchange: Exchange, unfinished: Unfinished | None, name: str) -> st
         unfinished.count(name)
         return text
     # The same answer in the same microseconds: a file that didn't change would count as not asked again.
-    return cassettes.as_text([replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
+    return cassettes.as_text([msgspec.structs.replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
 
 
 def cassette_name(sample: Sample, repeat: int = 1) -> str:
@@ -145,7 +150,7 @@ def cassette_name(sample: Sample, repeat: int = 1) -> str:
 
 
 def _is_due(name: str, repeats: Mapping[str, int]) -> bool:
-    """Return whether an earlier recording's call stays to come beside a new one that asks samples so often (0: not)."""
+    """Return whether an earlier recording's call stays to come; the new recording asks samples so often (0: not)."""
     sample_name, repeat = call_of(name)
     return sample_name in repeats and (not repeats[sample_name] or repeat <= repeats[sample_name])
 
@@ -167,3 +172,70 @@ def _obsolete(recorded: ModelCalls, repeats: Mapping[str, int]) -> Digests:
 def _is_plain(name: str) -> bool:
     """Whether a name stays inside its folder: it comes from a file that anyone can edit, and is removed by name."""
     return Path(name).name == name and "\\" not in name and name not in (".", "..")
+
+
+# ---------------------------------------------------------------- batches
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """A submitted batch."""
+
+    model: str
+    """The key of the model or judge."""
+    digest: str
+    """Of its requests; it stands in the batch's metadata, too."""
+    calls: int
+    sent_at: int
+    """When the order was sent, in seconds of Unix time."""
+    id: str | None = None
+    """The API's; None while the order has no answer."""
+
+
+class Submissions:
+    """The batches of a suite, in its folder of recordings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / BATCHES
+
+    def exist(self) -> bool:
+        """Return whether there are any."""
+        return self.path.exists()
+
+    def calls(self, model: str) -> int:
+        """Return how many calls to a model or judge are in batches; 0 for a file that can't be read."""
+        with contextlib.suppress(UserError):
+            return sum(one.calls for one in self.of(model)) if self.exist() else 0
+        return 0
+
+    def of(self, model: str) -> list[Submission]:
+        """Return the batches of a model or judge. Raises `UserError` for a file that can't be read."""
+        return [one for one in self._read() if one.model == model]
+
+    def write(self, submission: Submission) -> None:
+        """Add an entry, or replace that of the same requests. Raises `OSError`."""
+        self._write([*(one for one in self._read() if not _is_same(one, submission)), submission])
+
+    def remove(self, submission: Submission) -> None:
+        """Remove an entry, and the file with the last. Raises `OSError`."""
+        self._write(one for one in self._read() if not _is_same(one, submission))
+
+    def _read(self) -> list[Submission]:
+        try:
+            content = self.path.read_bytes()
+            return msgspec.json.decode(content, type=list[Submission])
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.MsgspecError) as error:
+            problem = conflict_in(self.path) or f"{shown(self.path)}: can't be read: {error}"
+            raise UserError(f"{problem}. Without the file --batch finds the batches by their metadata at the API") from None
+
+    def _write(self, submissions: Iterable[Submission]) -> None:
+        values = [msgspec.to_builtins(one) for one in submissions]
+        if values:
+            write_whole(self.path, json.dumps(values, indent=1) + "\n")
+        else:
+            self.path.unlink(missing_ok=True)
+
+
+def _is_same(one: Submission, other: Submission) -> bool:
+    return (one.model, one.digest) == (other.model, other.digest)

@@ -1,7 +1,7 @@
 """The text of a cassette: vcrpy's YAML, with a literal block for every body.
 
-The fast path: a cassette that stands as it was written here is read by one regular expression, which is faster by far
-and needs no import of vcrpy. Any other, written by vcrpy or edited by hand, is read by vcrpy's own safe reader.
+The fast path: a regular expression reads a cassette that this module wrote, which is faster by far and needs no import of
+vcrpy. A cassette that vcrpy wrote, or that was edited by hand, is read by vcrpy's own safe reader.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-# What a literal block of YAML can't hold; in JSON each has an escape.
+# A literal block of YAML can't hold these; in JSON each has an escape.
 _NOT_IN_YAML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 HEAD = "version: 1\ninteractions:\n"
 _REQUEST_INDENT, _RESPONSE_INDENT = " " * 6, " " * 8
@@ -137,7 +137,7 @@ def _written(asked: Asked, response: dict[str, Any]) -> str:
 
 
 def _block(text: str | None, indent: str) -> str:
-    """Return a literal block holding exactly `text`, or, if it can't stand in one, a JSON string, which is also YAML."""
+    """Return a literal block of exactly `text`, or, where a block can't hold it, a JSON string, which is also YAML."""
     if text is None:
         return " null\n"
     if _NOT_IN_YAML.search(text) or text != text.strip() or "\t" in text or not text:
@@ -146,5 +146,5 @@ def _block(text: str | None, indent: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return JSON in one line that is also YAML."""
+    """Return JSON in a line that is also YAML."""
     return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))

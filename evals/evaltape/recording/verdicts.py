@@ -1,4 +1,4 @@
-"""Recorded verdicts: the words of judges on a model's answers, and on the texts of their exams.
+"""Recorded verdicts: the words of judges on a model's answers, and on the texts of their exams; and the exams themselves.
 
 <suite>/<model>/<judge>/<sample>.yaml             the verdict on the model's answer
 <suite>/<model>/<judge>/<sample>.again-2.yaml     a second verdict on the same answer, to measure noise
@@ -9,22 +9,26 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
-from evaltape.errors import NotFetched, RecordedOtherwise, RecordingError
-from evaltape.files import FETCH
+from evaltape.errors import NotFetched, RecordedOtherwise, RecordingError, UserError
+from evaltape.judging.exam import Examined, Paper, Question, examine, questions_of, set_paper
+from evaltape.judging.ground import JudgeGround
+from evaltape.judging.labels import Label, read_labels
 from evaltape.judging.verdict import Unread, is_other_answer, judge_request, read_verdict
+from evaltape.mutation.operators import BUILT_IN, Operator, load_operators
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.model_calls import REPEAT
 from evaltape.samples.sample import Sample, Usage
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.definition import Judge
-from evaltape.text import visible
+from evaltape.text import counted, visible
 
-ENDPOINT = "/chat/completions"
 AGAIN = ".again-"
 EXAM, MUTANTS = "exam", "mutants"
 
@@ -62,7 +66,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class RecordedVerdict(msgspec.Struct, frozen=True):
-    """What a recorded call says of an answer."""
+    """A judge's recorded verdict on an answer."""
 
     score: float | None
     """In 0..1; None if the verdict can't be read."""
@@ -92,7 +96,7 @@ class Verdicts(msgspec.Struct, frozen=True):
         path = self.cassette(asked)
         try:
             body = judge_request(asked.judge, asked.sample, asked.answer)
-            exchange = cassettes.replay(path, ENDPOINT, body)
+            exchange = cassettes.replay(path, body)
         except RecordedOtherwise as error:
             raise self._stale(asked, path, error) from None
         except ValueError as error:
@@ -125,17 +129,8 @@ class Verdicts(msgspec.Struct, frozen=True):
         return numbers
 
     def is_recorded(self, asked: Asked) -> bool:
-        """Return whether there is a verdict of exactly this request.
-
-        Raises `RecordingError` if nobody can know, because Git LFS hasn't fetched it.
-        """
-        try:
-            self.read(asked)
-        except NotFetched as error:
-            raise RecordingError(f"{error}. Fetch it first, recording it again would be paid: {FETCH}") from None
-        except RecordingError:
-            return False
-        return True
+        """Return whether there is a verdict of exactly this request. Raises `RecordingError` as `cassettes.is_valid`."""
+        return cassettes.is_valid(lambda: self.read(asked))
 
     def _stale(self, asked: Asked, path: Path, error: RecordedOtherwise) -> RecordedOtherwise:
         """Name the change since: the answer, or how the judge is asked."""
@@ -144,3 +139,115 @@ class Verdicts(msgspec.Struct, frozen=True):
             return RecordedOtherwise(f"{shown(path)}: a verdict on another answer of {asked.model}", "another answer")
         told = str(error).partition(": ")[2]
         return RecordedOtherwise(f"{shown(path)}: the judge {asked.judge.key} is asked otherwise now: {told}", error.what)
+
+
+class JudgeExam:
+    """The exam of a judge. Its questions are read once, its verdicts on first use.
+
+    The questions depend on the suite's references and labels alone: a changed model under test changes no question.
+    """
+
+    def __init__(
+        self, judge: Judge, suite_file: Path, root: Path, samples: Sequence[Sample], verdicts: Verdicts, command: str
+    ) -> None:
+        """`command` records missing verdicts; messages show it."""
+        self.judge = judge
+        self.verdicts = verdicts
+        self.command = command
+        self._suite_file = suite_file
+        self._root = root
+        self._samples = samples
+
+    @property
+    def _place(self) -> str:
+        return f"{shown(self._suite_file)}: [judges.{self.judge.key}.exam]"
+
+    # ------------------------------------------------------------ questions
+
+    @cached_property
+    def labels(self) -> list[Label]:
+        """People's labels; empty if the exam names no file. Raises `UserError` for a file that can't be used."""
+        exam = self.judge.exam
+        if exam is None or exam.labels is None:
+            return []
+        return read_labels(exam.labels, self.judge.verdict.scale, [sample.id for sample in self._samples])
+
+    @cached_property
+    def paper(self) -> Paper | None:
+        """The references and their mutants; None without mutants in the exam. Raises `UserError` for operators of no use."""
+        exam = self.judge.exam
+        if exam is None or exam.mutants == ():
+            return None
+        paper = set_paper(self._operators(exam.mutants), self._samples, exam.samples)
+        for damage in paper.damages:
+            if not damage.pairs and damage.operator in (exam.mutants or ()):
+                references = counted(len(self._samples), "reference")
+                raise UserError(f"{self._place} mutants: {damage.operator!r} applies to none of the {references}; leave it out")
+        return paper
+
+    def _operators(self, names: Sequence[str] | None) -> list[Operator]:
+        """Return the harmful and the harmless operators: the suite's own, or all that are built in."""
+        place = f"{self._place} mutants"
+        asked = load_operators(names, self._suite_file, self._root, place) if names else []
+        harmful = [each for each in asked if each.harmful] or [each for each in BUILT_IN.values() if each.harmful]
+        harmless = [each for each in asked if not each.harmful] or [each for each in BUILT_IN.values() if not each.harmful]
+        return [*harmful, *harmless]
+
+    @property
+    def questions(self) -> list[Question]:
+        """Everything that the judge is asked."""
+        return questions_of(self.paper, self.labels)
+
+    def asked(self, question: Question) -> Asked:
+        """Return a question as a judge's call."""
+        return Asked(self.judge, self._by_id[question.sample], question.answer)
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Sample]:
+        return {sample.id: sample for sample in self._samples}
+
+    # ------------------------------------------------------------ verdicts
+
+    @cached_property
+    def _recorded(self) -> dict[Question, RecordedVerdict | RecordingError]:
+        return {question: self._read(question) for question in self.questions}
+
+    def _read(self, question: Question) -> RecordedVerdict | RecordingError:
+        try:
+            return self.verdicts.read(self.asked(question))
+        except RecordingError as error:
+            return error
+
+    @property
+    def missing(self) -> list[Question]:
+        """The questions without a valid verdict. Raises `RecordingError` as `cassettes.is_valid`."""
+        return [question for question in self.questions if not self.verdicts.is_recorded(self.asked(question))]
+
+    def verdict(self, question: Question) -> float | None:
+        """Return the recorded verdict on a question; None without a readable recording."""
+        found = self._recorded.get(question)
+        return found.score if isinstance(found, RecordedVerdict) else None
+
+    @cached_property
+    def examined(self) -> Examined:
+        """How the judge did. Raises `UserError` for an exam that can't be taken."""
+        if self.judge.exam is None:
+            return Examined(self.judge)
+        errors = [found for found in self._recorded.values() if isinstance(found, RecordingError)]
+        if errors:
+            return Examined(self.judge, asked=len(self._recorded), not_examined=self._missing(errors))
+        return examine(self.judge, self.paper, self.labels, self.verdict)
+
+    def _missing(self, errors: Sequence[RecordingError]) -> str:
+        """Return how much of the exam is missing, the first reason, and the remedy."""
+        not_fetched = next((error for error in errors if isinstance(error, NotFetched)), None)
+        if not_fetched is not None:
+            return str(not_fetched)
+        verb = "is" if len(errors) == 1 else "are"
+        lacking = f"{len(errors)} of {counted(len(self._recorded), 'verdict')} of its exam {verb} not recorded"
+        return f"{lacking} ({errors[0]}). Record what is missing, {counted(len(errors), 'call')}: {self.command}"
+
+    @cached_property
+    def ground(self) -> JudgeGround:
+        """The ground of bounds on the judge's metric."""
+        return JudgeGround(self.examined, self.labels, self.verdict)

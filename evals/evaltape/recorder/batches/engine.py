@@ -27,7 +27,7 @@ from evaltape.recorder.batches.ordering import Chunk, chunks, collect, submit
 from evaltape.recorder.budget import Hold, OverBudget
 from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recorder.loop import Recorder
-from evaltape.recording.submissions import Submission
+from evaltape.recording.unfinished import Submission
 from evaltape.samples.sample import Failure
 from evaltape.settings import Settings
 from evaltape.text import counted, duration

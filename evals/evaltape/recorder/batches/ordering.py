@@ -25,7 +25,7 @@ from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.tuning.ordering import processed
 from evaltape.recording.cassettes import BATCH
-from evaltape.recording.submissions import Submission
+from evaltape.recording.unfinished import Submission
 from evaltape.samples.sample import Failure
 from evaltape.suite.cost import most_usd
 from evaltape.text import counted
