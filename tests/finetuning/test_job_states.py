@@ -353,7 +353,7 @@ def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
     recorder, _ = recording(tuning, budget_usd=1.0)
     hold, calls = recorder.budget.hold(0.99), []
 
-    async def job(recorder: Recorder) -> None:
+    async def job() -> None:
         await asyncio.sleep(0.2)
         calls.append(api.calls)
         hold.release()
@@ -366,7 +366,7 @@ def test_calls_wait_while_a_job_may_need_the_money(tuning, api):
 def test_a_job_that_breaks_off_leaves_no_test_waiting(tuning):
     recorder, outcomes = recording(tuning)
 
-    async def job(recorder: Recorder) -> None:
+    async def job() -> None:
         raise LookupError("nobody thought of this")
 
     recorder.add_job(job)

@@ -177,7 +177,7 @@ def test_an_answer_that_arrived_while_the_process_was_stopped_is_read(tuning: Tu
     recording = Recording(tuning, number=4)
     recording.add(timeout_s=1.0)
 
-    async def be_stopped(recorder: object) -> None:
+    async def be_stopped() -> None:
         time.sleep(2.5)  # As with Ctrl-Z: the loop sees nothing of the answers and the timeout until it goes on.
 
     recording.recorder.add_question(be_stopped)

@@ -16,19 +16,20 @@ from pathlib import Path
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.finetuning.services import Service
+from evaltape.finetuning.services import SERVICES, Service
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.samples.dataset import Loaded, load_training_rows
 from evaltape.samples.frozen import owner_of, read_frozen
 from evaltape.samples.sample import Answer, Sample
 from evaltape.suite.commands import Advice, Commands
-from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Split, Suite
+from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Suite
 from evaltape.suite.reader import load_suite
 from evaltape.text import counted, listed
 
 BYTES_PER_TOKEN = 4
 NGRAM = 5
+OPENAI = SERVICES["openai"]
 NEAR = 0.5
 """The least share of the shorter text's word 5-grams that makes two texts near each other."""
 
@@ -167,14 +168,14 @@ class TrainingFile(msgspec.Struct, frozen=True):
 
 
 def build_training_file(
-    suite: Suite, job: Finetune, samples: list[Sample], cassettes: Path = Path(), service: Service | None = None
+    suite: Suite, job: Finetune, samples: list[Sample], cassettes: Path = Path(), service: Service = OPENAI
 ) -> TrainingFile:
     """Load the rows to train on and build their file. Raise `UserError`, naming the row, for a row that must not be trained on.
 
-    `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers; `service` has the limits.
+    `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers; `service` has the service.
     """
     if job.recorded is None:
-        rows, remarks = _training_samples(suite, job, job.train)
+        rows, remarks = load_training_rows(suite, job.base, job.train)
     else:
         rows, remarks = recorded_rows(suite, job, job.recorded, cassettes)
     leaking = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
@@ -189,30 +190,27 @@ def build_training_file(
         near=tuple(overlap for overlap in leaking if not overlap.exact),
         repeated=tuple(duplicates({row.id: row.input for row in kept})),
         remarks=tuple(remarks),
-        byte_order_mark=service is not None and service.byte_order_mark,
+        byte_order_mark=service.byte_order_mark,
     )
     _check(suite, job, file, kept, "training", service)
     return file
 
 
-def build_validation_file(suite: Suite, job: Finetune, service: Service | None = None) -> TrainingFile | None:
+def build_validation_file(suite: Suite, job: Finetune, service: Service = OPENAI) -> TrainingFile | None:
     """Build the file of the job's validation split, if any. Raises as `build_training_file`."""
     if job.validation is None:
         return None
-    rows, remarks = _training_samples(suite, job, job.validation)
-    mark = service is not None and service.byte_order_mark
-    file = TrainingFile("".join(_line(job, row) for row in rows), len(rows), remarks=tuple(remarks), byte_order_mark=mark)
+    rows, remarks = load_training_rows(suite, job.base, job.validation)
+    file = TrainingFile(
+        "".join(_line(job, row) for row in rows), len(rows), remarks=tuple(remarks), byte_order_mark=service.byte_order_mark
+    )
     _check(suite, job, file, rows, "validation", service)
     return file
 
 
-def _training_samples(suite: Suite, job: Finetune, split: Split) -> Loaded:
-    return load_training_rows(suite, job.base, split)
-
-
 def _evaluated(suite: Suite, job: Finetune, samples: list[Sample]) -> dict[str, str]:
     """Return the texts that must not be trained on, by the name that messages give their rows."""
-    validation = _training_samples(suite, job, job.validation)[0] if job.validation else []
+    validation = load_training_rows(suite, job.base, job.validation)[0] if job.validation else []
     named = {f"sample {sample.id}": sample.input for sample in samples}
     return {**named, **{f"validation row {row.id}": row.input for row in validation}}
 
@@ -235,23 +233,23 @@ def _place(suite: Suite, job: Finetune) -> str:
     return f"{shown(suite.file)}: [finetune.{job.key}]"
 
 
-def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str, service: Service | None) -> None:
+def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str, service: Service) -> None:
     """Check the lines that will be uploaded as the API will."""
-    place, limits = _place(suite, job), service or Service()
-    if kind == "training" and file.rows < limits.fewest_rows:
+    place = _place(suite, job)
+    if kind == "training" and file.rows < service.fewest_rows:
         left = f", with {len(file.dropped)} left out that are evaluated, too" if file.dropped else ""
         rows_left = f"{counted(file.rows, 'training row')}{left}"
-        raise UserError(f"{place} {rows_left}; the API asks for {limits.fewest_rows} or more")
-    if len(file.content) > limits.largest_bytes:
-        raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {limits.largest_bytes:,}")
+        raise UserError(f"{place} {rows_left}; the API asks for {service.fewest_rows} or more")
+    if len(file.content) > service.largest_bytes:
+        raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {service.largest_bytes:,}")
     for row, line in zip(rows, file.text.split("\n"), strict=False):
         roles = [turn["role"] for turn in job.base.prompt.render(row)] + ["assistant"]
-        problem = problem_of(line, roles, limits.longest_tokens)
+        problem = problem_of(line, roles, service.longest_tokens)
         if problem:
             raise UserError(f"{place} {kind} row {row.id}: {problem}")
 
 
-def problem_of(line: str, roles: list[str], longest_tokens: int = Service().longest_tokens) -> str | None:
+def problem_of(line: str, roles: list[str], longest_tokens: int = OPENAI.longest_tokens) -> str | None:
     """Return why the API would refuse a line of a training file: other `roles`, an empty turn, too many tokens."""
     turns: list[dict[str, str]] = json.loads(line)["messages"]
     by, size = [turn["role"] for turn in turns], len(line.encode())

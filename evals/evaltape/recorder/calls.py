@@ -36,18 +36,21 @@ class Calls:
     async def make(self, lane: Lane, call: Call, body: dict[str, Any], hold: Hold) -> None:
         """Make a call and account for its end: its test waits, and its money is held."""
         started = time.monotonic()
-        with hold:
-            try:
-                exchange, headers = await lane.endpoint.chat(body)
-                text = _text_of(lane, exchange)
-            except CallFailed as failure:
-                if not failure.may_be_billed:
-                    hold.release()
-                self._fail(lane, call, failure, started)
-                return
-            lane.note_answer(time.monotonic(), headers)
-            cost = self._count(lane, exchange, bool(text), hold)
-        await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
+        try:
+            with hold:
+                try:
+                    exchange, headers = await lane.endpoint.chat(body)
+                    text = _text_of(lane, exchange)
+                except CallFailed as failure:
+                    if not failure.may_be_billed:
+                        hold.release()
+                    self._fail(lane, call, failure, started)
+                    return
+                lane.note_answer(time.monotonic(), headers)
+                cost = self._count(lane, exchange, bool(text), hold)
+            await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
+        finally:
+            lane.tally.in_flight -= 1
 
     async def receive(self, lane: Lane, call: Call, exchange: Exchange) -> "Counted":
         """Record an answer of another engine, and end its call; return the cost. Raises `CallFailed` if it is no answer."""

@@ -17,7 +17,7 @@ from evaltape.errors import RecordingError
 from evaltape.names import shown
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
-from evaltape.recorder.budget import Budget, Hold
+from evaltape.recorder.budget import Budget
 from evaltape.recorder.calls import Calls
 from evaltape.recorder.lane import Ask, Call, Lane, failure_of
 from evaltape.recorder.throttle import FIRST_LIMIT, Throttle, most_in_flight
@@ -34,7 +34,7 @@ PUBLISH_EVERY_S = 0.02
 REPORT_EVERY_S = 0.1
 """How often the tally is reported if it has changed."""
 
-JobDriver = Callable[["Recorder"], Awaitable[None]]
+Work = Callable[[], Awaitable[None]]
 
 
 class Engine(Protocol):
@@ -69,9 +69,9 @@ class Recorder:
         self.engine: Engine | None = None
         """What answers the calls, if the loop doesn't call the API for each."""
         self._report = report
-        self.at_end: list[Callable[[], Awaitable[None]]] = []
+        self.at_end: list[Work] = []
         """Called after the last call."""
-        self._jobs: list[JobDriver] = []
+        self._jobs: list[Work] = []
         self._driving = 0
         self._throttles: dict[tuple[str, str, str], Throttle] = {}
         self._begun: list[tuple[Unfinished, Sequence[Sample]]] = []
@@ -130,33 +130,22 @@ class Recorder:
         """Return whether lanes beside these have calls left, or a job is under way."""
         return self._driving > 0 or any(lane.has_calls() for lane in self.lanes if lane not in lanes)
 
-    def add_job(self, drive: JobDriver) -> None:
+    def add_job(self, drive: Work) -> None:
         """Add a fine-tuning job, before the start or from within the loop."""
 
-        async def counted_drive(recorder: "Recorder") -> None:
+        async def counted_drive() -> None:
             self._driving += 1
             try:
-                await drive(recorder)
+                await drive()
             finally:
                 self._driving -= 1
 
         self.add_question(counted_drive)
 
-    def add_question(self, ask: JobDriver) -> None:
+    def add_question(self, ask: Work) -> None:
         """Add questions beside the calls that cost nothing, before the start or from within the loop."""
         self._jobs.append(ask)
         self._wake.set()
-
-    def show_job(self, key: str, status: str) -> None:
-        """Show a job's state."""
-        self.tally.statuses[f"job {key}"] = status
-
-    def show_batch(self, key: str, status: str | None) -> None:
-        """Show the state of a model's batches; None once all have ended."""
-        if status is None:
-            self.tally.statuses.pop(f"batch of {key}", None)
-        else:
-            self.tally.statuses[f"batch of {key}"] = status
 
     def add_unfinished(self, unfinished: Unfinished, samples: Sequence[Sample]) -> None:
         """Add a fresh recording that has begun, to be finished with the run; `samples` are all of its suite's."""
@@ -199,7 +188,7 @@ class Recorder:
         jobs: list[asyncio.Task[None]] = []
         try:
             while not self.outcomes.stopped:
-                jobs += [asyncio.create_task(self._drive(job)) for job in self._jobs[len(jobs) :]]
+                jobs += [asyncio.create_task(self._guarded(job())) for job in self._jobs[len(jobs) :]]
                 if not any(lane.has_calls() for lane in self.lanes) and all(job.done() for job in jobs):
                     break
                 pause = self._start_calls()
@@ -216,7 +205,8 @@ class Recorder:
             for end in self.at_end:
                 await end()
             reporting.cancel()
-            self._note_what_is_left()
+            if self.tally.stopped:
+                self.tally.left = {place_of(lane.model): [call.ask.sample for call in lane.left()] for lane in self.lanes}
             for endpoint in {id(lane.endpoint): lane.endpoint for lane in self.lanes}.values():
                 await endpoint.close()
 
@@ -228,10 +218,6 @@ class Recorder:
                 reported = now
             await asyncio.sleep(REPORT_EVERY_S)
 
-    def _note_what_is_left(self) -> None:
-        if self.tally.stopped:
-            self.tally.left = {place_of(lane.model): [call.ask.sample for call in lane.left()] for lane in self.lanes}
-
     def _finish(self) -> None:
         """Write the calls that fresh recordings still lack, or remove recordings that they make obsolete."""
         for unfinished, samples in self._begun:
@@ -240,9 +226,9 @@ class Recorder:
             except OSError as error:
                 self.tally.notes.append(f"{shown(unfinished.folder)} can't be written: {error.strerror}")
 
-    async def _drive(self, job: JobDriver) -> None:
+    async def _guarded(self, work: Awaitable[None]) -> None:
         try:
-            await job(self)
+            await work
         except Exception as error:  # No test may wait for ever.
             self.stop(f"the recording broke off: {error!r}")
         finally:
@@ -300,7 +286,7 @@ class Recorder:
             return False
         lane.tally.in_flight += 1
         lane.throttle.start(time.monotonic())
-        task = asyncio.create_task(self._make(lane, call, body, hold))
+        task = asyncio.create_task(self._guarded(self.calls.make(lane, call, body, hold)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
@@ -312,17 +298,6 @@ class Recorder:
             f"the budget of ${self.budget.limit_usd:g} doesn't cover another call ({usd(spend.usd)} spent{perhaps}); "
             "--record-missing with a larger --budget goes on"
         )
-
-    # ------------------------------------------------------------ calls that end
-
-    async def _make(self, lane: Lane, call: Call, body: dict[str, Any], hold: Hold) -> None:
-        try:
-            await self.calls.make(lane, call, body, hold)
-        except Exception as error:  # No test may wait for ever.
-            self.stop(f"the recording broke off: {error!r}")
-        finally:
-            lane.tally.in_flight -= 1
-            self._wake.set()
 
     def _publish(self) -> None:
         ended, self._ended = self._ended, []

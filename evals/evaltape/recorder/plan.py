@@ -233,7 +233,7 @@ class ModelPlan:
             asks = [self._ask(sample, repeat) for sample, repeat in sample_calls]
             self.recorder.add_lane(self.model, self._asked_by(), self._asked_at(), asks)
             if self.settings.asks_api:
-                self.recorder.add_question(lambda recorder: self._ask_end())
+                self.recorder.add_question(self._ask_end)
 
     def _why_no_job(self) -> Failure | None:
         """Return why a tuned model can't be asked, where no job is driven."""
@@ -294,14 +294,15 @@ class ModelPlan:
         self.recorder.tally.notices[place_of(self.model)] = await ask(self._asked_at(), served)
 
     def _add_job(self, prepared: PreparedJob) -> None:
-        async def drive(recorder: Recorder) -> None:
-            key = prepared.job.key
+        key, tally = prepared.job.key, self.recorder.tally
+
+        async def drive() -> None:
             assignment = Assignment(
                 prepared=prepared,
                 endpoint=self.endpoint,
-                budget=recorder.budget,
-                note=recorder.tally.notes.append,
-                show=lambda text: recorder.show_job(key, text),
+                budget=self.recorder.budget,
+                note=tally.notes.append,
+                show=lambda text: tally.statuses.update({f"job {key}": text}),
                 retrain=self.settings.retrain,
                 may_replace=len(self.samples) in (0, len(self.workspace.samples)),
             )

@@ -49,7 +49,6 @@ class RecorderProcess:
         """Start it, and wait until it holds the folders of the recordings. Raises `UserError` if it can't."""
         self.tally = Tally()
         self.started = time.monotonic()
-        self.has_begun = False
         self.is_running = False
         self._outcomes = outcomes
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `end`.
@@ -67,7 +66,6 @@ class RecorderProcess:
     def begin(self, selection: Selection) -> None:
         """Let it record these samples."""
         self.started = time.monotonic()
-        self.has_begun = True
         self._pipe.send(Begin(selection))
 
     def settle(self) -> None:

@@ -74,37 +74,39 @@ class Bench:
                 wanted += self._wanted(judge, model, sample, repeat)
             except RecordingError as error:
                 self._publish(model, sample, judge, failure_of(error))
+
+        def end(failed: list[tuple[Asked, Failure]]) -> None:
+            for asked, failure in failed:
+                if asked.again == asked.repeat == 1:
+                    self._publish(model, sample, asked.judge, failure)
+            then()
+
+        self._ask_all(wanted, end)
+
+    def judge_all(self, missing: Sequence[Asked], key: str) -> None:
+        """Ask for the verdicts that an exam, or a model's mutants, lack; publish under a key once all have ended."""
+
+        def end(failed: list[tuple[Asked, Failure]]) -> None:
+            self._planner.recorder.publish((self.workspace.name, key), "", failed[0][1] if failed else None)
+
+        self._ask_all(missing, end)
+
+    def _ask_all(self, wanted: Sequence[Asked], then: Callable[[list[tuple[Asked, Failure]]], None]) -> None:
+        """Ask for verdicts; `then` receives the failed ones once all have ended."""
+        failed: list[tuple[Asked, Failure]] = []
         left = len(wanted)
 
         def end(asked: Asked, failure: Failure | None) -> None:
             nonlocal left
             left -= 1
-            if failure is not None and asked.again == asked.repeat == 1:
-                self._publish(model, sample, asked.judge, failure)
+            failed.extend([(asked, failure)] if failure else [])
             if not left:
-                then()
+                then(failed)
 
         if not wanted:
-            then()
+            then(failed)
         for asked in wanted:
             self._ask(asked, partial(end, asked))
-
-    def judge_all(self, missing: Sequence[Asked], key: str) -> None:
-        """Ask for the verdicts that an exam, or a model's mutants, lack; publish under a key once all have ended."""
-        failures: list[Failure] = []
-        left = len(missing)
-
-        def end(failure: Failure | None) -> None:
-            nonlocal left
-            left -= 1
-            failures.extend([failure] if failure else [])
-            if not left:
-                self._publish_whole(key, failures[0] if failures else None)
-
-        if not missing:
-            self._publish_whole(key, None)
-        for asked in missing:
-            self._ask(asked, end)
 
     def _wanted(self, judge: Judge, model: Model, sample: Sample, repeat: int) -> list[Asked]:
         """Return the verdicts that a model's recorded answer lacks. Raises `RecordingError` if nobody can know."""
@@ -144,9 +146,6 @@ class Bench:
 
     def _publish(self, model: Model, sample: Sample, judge: Judge, failure: Failure) -> None:
         self._planner.recorder.publish((self.workspace.name, verdicts_key(model.key, judge.key)), sample.id, failure)
-
-    def _publish_whole(self, key: str, failure: Failure | None) -> None:
-        self._planner.recorder.publish((self.workspace.name, key), "", failure)
 
 
 class VerdictsPlan:

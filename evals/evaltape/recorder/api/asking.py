@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from evaltape.recording.cassettes import Exchange
 from evaltape.text import duration
 
 Send = Callable[[], Awaitable[Any]]
+T = TypeVar("T")
 GARBLED_ATTEMPTS = 3
 """So often an answer is asked for again that isn't JSON: a gateway's page may pass, a wrong address doesn't."""
 
@@ -191,23 +192,32 @@ class Asking:
 
     async def _patiently(self, ask: Callable[[], Awaitable[Exchange]], name: str) -> Exchange:
         """Ask until there is an answer, while failures are of a kind that passes."""
-        started, attempt, patience_s = time.monotonic(), 0, self._patience_s
+
+        def passes(failure: CallFailed, attempt: int) -> bool:
+            return failure.transient or (failure.status is None and attempt < GARBLED_ATTEMPTS)
+
+        return await self.retry(ask, name, self._patience_s, passes)
+
+    async def retry(
+        self, ask: Callable[[], Awaitable[T]], name: str, patience_s: float, passes: Callable[[CallFailed, int], bool]
+    ) -> T:
+        """Ask again for so long while failures pass; `passes` receives a failure and the number of the attempt."""
+        started, attempt = time.monotonic(), 0
         while True:
             try:
                 return await ask()
             except CallFailed as failure:
                 attempt += 1
                 left_s = patience_s - (time.monotonic() - started)
-                is_garbled = failure.status is None and attempt < GARBLED_ATTEMPTS
-                if not (failure.transient or is_garbled) or left_s <= 0:
+                if left_s <= 0 or not passes(failure, attempt):
                     raise
-                await self.pause(name, attempt, failure, left_s)
+                await self._pause(name, attempt, failure, left_s)
 
     async def _attempt(self, send: Send, timeout_s: float | None = None) -> Exchange:
         """Send a request once; its answer must come within the timeout as a whole."""
         return (await self.endpoint.call(send, timeout_s))[0]
 
-    async def pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
+    async def _pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
         """Wait before the next attempt, and show the reason and the time."""
         waits = self._patience
         retry_after_s = min(failure.retry_after_s or 0.0, waits.longest_retry_after_s)

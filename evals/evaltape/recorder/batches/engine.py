@@ -117,7 +117,7 @@ class BatchDrive:
 
     def show(self, text: str) -> None:
         """Show the batches that are waited for."""
-        self.recorder.show_batch(self.lane.model.key, text)
+        self.recorder.tally.statuses[f"batch of {self.lane.model.key}"] = text
 
     def _name(self, calls: Iterable[Call]) -> None:
         for call in calls:
@@ -291,7 +291,7 @@ class BatchEngine:
             self._waiting[id(lane)] = calls
             self.recorder.add_job(partial(self._drive, lane))
 
-    async def _drive(self, lane: Lane, recorder: Recorder) -> None:
+    async def _drive(self, lane: Lane) -> None:
         while calls := await self._settled(lane):
             drive = BatchDrive(self, lane)
             try:
@@ -301,7 +301,7 @@ class BatchEngine:
             except UserError as error:
                 drive.end_all(Failure("call", str(error)))
             finally:
-                recorder.show_batch(lane.model.key, None)
+                self.recorder.tally.statuses.pop(f"batch of {lane.model.key}", None)
         del self._waiting[id(lane)]
 
     async def _settled(self, lane: Lane) -> list[Call]:

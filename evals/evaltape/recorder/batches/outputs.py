@@ -153,27 +153,28 @@ class FromFiles:
         """Answer these calls."""
         self._recorder.add_question(partial(self._answer, lane, calls))
 
-    async def _answer(self, lane: Lane, calls: list[Call], recorder: Recorder) -> None:
+    async def _answer(self, lane: Lane, calls: list[Call]) -> None:
         for call in calls:
-            if recorder.outcomes.stopped:
+            if self._recorder.outcomes.stopped:
                 return
-            await self._answer_one(lane, call, recorder)
+            await self._answer_one(lane, call)
             await asyncio.sleep(0)  # Others, who publish and report, have their turn.
 
-    async def _answer_one(self, lane: Lane, call: Call, recorder: Recorder) -> None:
+    async def _answer_one(self, lane: Lane, call: Call) -> None:
+        calls = self._recorder.calls
         try:
             body = call.ask.body()
             name = custom_id(lane, call.ask, body)
             reply = self._outputs.find(name)
             if reply is None:
-                recorder.calls.end(lane, call, Failure("call", self._why_none(name)))
+                calls.end(lane, call, Failure("call", self._why_none(name)))
                 return
             self._used += 1
-            await recorder.calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, ANSWERS_FROM))
+            await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, ANSWERS_FROM))
         except RecordingError as error:
-            recorder.calls.end(lane, call, failure_of(error))
+            calls.end(lane, call, failure_of(error))
         except CallFailed as failure:
-            recorder.calls.end(lane, call, Failure("call", lane.endpoint.shown(failure.message)))
+            calls.end(lane, call, Failure("call", lane.endpoint.shown(failure.message)))
 
     def _why_none(self, name: str) -> str:
         other = self._outputs.place_of(name.rpartition("@")[0])

@@ -7,7 +7,8 @@ the digest in its metadata or by its training file.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
@@ -126,6 +127,14 @@ class Drive:
 # ---------------------------------------------------------------- from the first step to the end
 
 
+TAKE: dict[type[Step], Callable[[Drive, Any], Awaitable[Step]]] = {
+    Looking: look,
+    Ordering: place,
+    Sent: find_ordered,
+    Waiting: wait,
+    Succeeded: record,
+}
+"""The function that takes each step."""
 STOPPING = (CallFailed, OverBudget, RecordingError, UnreadableIntent, UserError, OSError)
 
 
@@ -173,7 +182,7 @@ async def drive_job(assignment: Assignment) -> End:
     try:
         while not isinstance(step, End):
             job = _job_of(step) or job
-            following = await _after(drive, step)
+            following = await TAKE[type(step)](drive, step)
             advance(step.state, following.state)
             step = following
         job = step.job or job
@@ -199,22 +208,6 @@ def _named(failure: Failure | None, key: str) -> Failure | None:
         return None
     reason, remedy = visible(f"[finetune.{key}] {failure.reason}"), visible(failure.remedy)
     return msgspec.structs.replace(failure, reason=reason, remedy=remedy)
-
-
-async def _after(drive: Drive, step: Step) -> Step:
-    match step:
-        case Looking():
-            return await look(drive, step)
-        case Ordering():
-            return await place(drive, step)
-        case Sent():
-            return await find_ordered(drive, step)
-        case Waiting():
-            return await wait(drive, step)
-        case Succeeded():
-            return await record(drive, step)
-        case End():
-            return step
 
 
 def _job_of(step: Step) -> RemoteJob | None:

@@ -154,16 +154,12 @@ def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> hosts
 
 async def _ordered(drive: "Drive", order: hosts.Order) -> RemoteJob:
     """Send the order; again only if the API surely refused it, for its pace. Raises `CallFailed`."""
-    started, attempt = time.monotonic(), 0
-    while True:
-        try:
-            return await drive.host.order(order)
-        except CallFailed as failure:
-            attempt += 1
-            left_s = drive.patience.order_s - (time.monotonic() - started)
-            if not surely_refused(failure) or not failure.transient or left_s <= 0:
-                raise
-            await drive.asking.pause("the order of the job", attempt, failure, left_s)
+    return await drive.asking.retry(
+        lambda: drive.host.order(order),
+        "the order of the job",
+        drive.patience.order_s,
+        lambda failure, _: surely_refused(failure) and failure.transient,
+    )
 
 
 # ---------------------------------------------------------------- its answer

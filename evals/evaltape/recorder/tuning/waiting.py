@@ -56,17 +56,11 @@ async def wait(drive: "Drive", step: Waiting) -> Step:
 
 async def _state_of(drive: "Drive", job_id: str) -> RemoteJob:
     """Ask for a job's state until there is an answer, through failures that pass."""
-    started, attempt = time.monotonic(), 0
-    while True:
-        try:
-            with drive.asking.patient(drive.patience.poll_s):
-                return await drive.host.look(job_id)
-        except CallFailed as failure:
-            attempt += 1
-            left_s = drive.patience.poll_s - (time.monotonic() - started)
-            if not failure.transient or left_s <= 0:
-                raise
-            await drive.asking.pause(f"the state of {job_id}", attempt, failure, left_s)
+    poll_s = drive.patience.poll_s
+    with drive.asking.patient(poll_s):
+        return await drive.asking.retry(
+            lambda: drive.host.look(job_id), f"the state of {job_id}", poll_s, lambda failure, _: failure.transient
+        )
 
 
 async def _miss(drive: "Drive", step: Waiting, failure: CallFailed) -> Step:
