@@ -135,9 +135,9 @@ def local_service(model: str, state: Path) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def transformers_serve(model: str, state: Path, scratch: Path) -> Iterator[tuple[str, str]]:
-    from evaltape.local.model import sources
+    from evaltape.local.model import find
 
-    folder = str(sources.find(model, state / "weights"))
+    folder = str(find(model, state / "weights"))
     # It answers with an error where the Hub's cache folder isn't there.
     (scratch / "hf" / "hub").mkdir(parents=True)
     with socket.socket() as free:

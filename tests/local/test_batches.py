@@ -79,8 +79,9 @@ def test_batches_are_listed_page_by_page_and_an_ended_one_cannot_be_cancelled(cl
         ([{**request("a"), "method": "GET"}], [("invalid_method", 1, "method")]),
         ([{**request("a"), "url": "/v1/responses"}], [("invalid_url", 1, "url")]),
         ([request("a"), request("b", model="other")], [("mismatched_model", 2, "body.model")]),
-        ([{"custom_id": 1, "method": "POST", "url": CHAT}], [("missing_required_parameter", 1, "custom_id")]),
-        ([request("\ud800")], [("missing_required_parameter", 1, "custom_id")]),
+        ([{"custom_id": "a", "method": "POST", "url": CHAT}], [("missing_required_parameter", 1, "body")]),
+        ([{**request("a"), "custom_id": 1}], [("invalid_value", 1, "custom_id")]),
+        ([request("\ud800")], [("invalid_json_line", 1, None)]),
         ([None] * 30, [("invalid_json_line", number, None) for number in range(1, 21)]),
     ],
 )
@@ -143,23 +144,28 @@ class World:
         self.folder, self.now_s = folder, 1_800_000_000.0
 
     def start(self, answers: Answers) -> None:
-        from evaltape.local.batches.batches import Batches
-        from evaltape.local.batches.runner import Runner
-        from evaltape.local.state.store import Store
+        from evaltape.local.batches import Batches
+        from evaltape.local.state import State
 
-        self.store = Store(self.folder, lambda: self.now_s)
-        self.batches = Batches(self.store, [CHAT])
-        self.runner = Runner(self.batches, {CHAT: answers}, in_flight=3)
+        self.state = State(self.folder, lambda: self.now_s)
+        self.batches = Batches(self.state, {CHAT: answers}, in_flight=3)
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.running = asyncio.run_coroutine_threadsafe(self.batches.run(), self.loop)
 
     def create(self, count: int) -> str:
-        from evaltape.local.requests.batch import BatchRequest
+        from evaltape.local.requests import BatchRequest
 
         rows = [request(f"r{number}", f"text {number}") for number in range(count)]
-        file = self.store.files.add("in.jsonl", "batch", [jsonl(rows)])["id"]
+        file = self.state.files.add("in.jsonl", "batch", [jsonl(rows)])["id"]
         body = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h"}
-        name: str = self.batches.create(BatchRequest.model_validate(body))["id"]
-        self.runner.submit(name)
-        return name
+
+        async def create() -> str:
+            name: str = self.batches.create(BatchRequest.model_validate(body))["id"]
+            return name
+
+        return asyncio.run_coroutine_threadsafe(create(), self.loop).result(PATIENCE_S)
 
     def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE_S
@@ -172,11 +178,15 @@ class World:
         return self.batches.get(name)
 
     def lines(self, file: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.store.files.path(file).read_text().splitlines()]
+        return [json.loads(line) for line in self.state.files.path(file).read_text().splitlines()]
 
     def stop(self) -> None:
-        self.runner.close()
-        self.store.close()
+        self.running.cancel()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), self.loop).result(PATIENCE_S)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(PATIENCE_S)
+        self.loop.close()
+        self.state.close()
 
 
 @pytest.fixture
@@ -184,7 +194,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "state")
     yield made
     made.stop()
-    assert not [thread for thread in threading.enumerate() if thread.name == "batches" and thread is made.runner._thread]
 
 
 def test_a_restart_asks_only_for_what_was_not_answered(world: World) -> None:
@@ -193,8 +202,6 @@ def test_a_restart_asks_only_for_what_was_not_answered(world: World) -> None:
     name = world.create(12)
     world.until(lambda: world.batches.get(name)["request_counts"]["completed"] == 5)
     world.stop()
-    with (world.folder / "batches" / name / "answers.jsonl").open("ab") as file:
-        file.write(b'{"id": "batch_req_half of a li')
     world.start(second)
     done = world.ended(name, "completed")
     assert done["request_counts"] == {"total": 12, "completed": 12, "failed": 0}
@@ -242,7 +249,7 @@ def test_an_input_that_is_deleted_before_it_is_read_fails_the_batch(world: World
     world.start(Answers(allowed=0))
     world.create(1)
     name = world.create(1)
-    world.store.files.delete(world.batches.get(name)["input_file_id"])
+    world.state.files.delete(world.batches.get(name)["input_file_id"])
     world.stop()
     world.start(Answers())
     assert world.ended(name, "failed")["errors"]["data"][0]["code"] == "file_not_found"

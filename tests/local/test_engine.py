@@ -5,7 +5,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +16,10 @@ pytestmark = NEEDS_EXTRA
 
 @pytest.fixture(scope="module", params=[None, 16], ids=["full attention", "sliding window"])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from evaltape.local.model import weights
+    from evaltape.local import model
 
     folder = make_model(tmp_path_factory.mktemp("model"), window=request.param)
-    return weights.load(folder, name="tiny")
+    return model.load(folder, name="tiny")
 
 
 @pytest.fixture
@@ -35,19 +34,18 @@ def engine(loaded: Any) -> Iterator[Any]:
 def generation(
     loaded: Any, prompt: list[int], most: int, progress: Callable[[], Any] = lambda: None
 ) -> tuple[Any, threading.Event]:
-    from evaltape.local.inference.answer import Answer
-    from evaltape.local.inference.engine import Generation
-    from evaltape.local.inference.sampling import Sampling
+    from evaltape.local.inference.generation import Generation
 
     done = threading.Event()
-    answer = Answer(loaded.tokenizer, frozenset([257]), most, [], streamed=False)
 
     def on_progress(error: BaseException | None) -> None:
         progress()
-        if error or answer.finish:
+        if error or made.finish:
             done.set()
 
-    return Generation(prompt, None, answer, most, Sampling(temperature=0), on_progress, streamed=True), done
+    about: Any = {"tokenizer": loaded.tokenizer, "ends": frozenset([257]), "most_tokens": most, "temperature": 0}
+    made = Generation(prompt=prompt, streamed=True, on_progress=on_progress, **about)
+    return made, done
 
 
 def expected(loaded: Any, prompt: list[int], most: int) -> list[int]:
@@ -69,7 +67,7 @@ def test_rows_that_come_and_go_each_get_what_generate_gives(loaded: Any, engine:
         engine.submit(one)
     for one, done in asked:
         assert done.wait(PATIENCE_S)
-        assert one.answer.tokens == expected(loaded, one.prompt, one.most_tokens)
+        assert one.tokens == expected(loaded, one.prompt, one.most_tokens)
 
 
 def test_the_model_is_called_in_no_way_that_transformers_gives_up(loaded: Any) -> None:
@@ -82,7 +80,7 @@ def test_the_model_is_called_in_no_way_that_transformers_gives_up(loaded: Any) -
         engine.submit(one)
         assert done.wait(PATIENCE_S)
         engine.close()
-    assert one.answer.tokens == expected(loaded, [1, 2, 3], 4)
+    assert one.tokens == expected(loaded, [1, 2, 3], 4)
 
 
 def test_one_failure_does_not_stop_the_others(loaded: Any, engine: Any) -> None:
@@ -106,20 +104,19 @@ def test_an_abandoned_request_leaves_the_batch(loaded: Any, engine: Any) -> None
     other, done = generation(loaded, [1, 2, 3], 400)
     engine.submit(other)
     assert done.wait(PATIENCE_S)
-    assert len(one.answer.tokens) < len(other.answer.tokens)
+    assert len(one.tokens) < len(other.tokens)
 
 
 def test_a_client_that_hangs_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     from evaltape.local.inference import chat
-    from evaltape.local.inference.answer import Answer
-    from evaltape.local.requests.chat import ChatRequest
+    from evaltape.local.inference.generation import Generation
+    from evaltape.local.requests import ChatRequest
 
     async def wait() -> bool:
         request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
-        reply = chat.Reply(request, Answer(None, frozenset(), 1, [], streamed=False), 1, "fp_1")
-        reply.generation = SimpleNamespace(cancelled=False)  # type: ignore[assignment]
-        pieces = [piece async for piece in reply.pieces(gone)]
-        return not pieces and reply.generation.cancelled
+        generation = Generation(prompt=[1], tokenizer=None, ends=frozenset(), most_tokens=1)
+        pieces = [piece async for piece in chat.Reply(request, generation, "fp_1").pieces(gone)]
+        return not pieces and generation.cancelled
 
     async def gone() -> bool:
         return True
@@ -142,13 +139,12 @@ def make_adapter(folder: Path, seed: int) -> Path:
 
 
 def test_tuned_models_share_a_batch_and_each_answers_as_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evaltape.local.inference import adapters
-    from evaltape.local.inference.engine import Engine
-    from evaltape.local.model import weights
+    from evaltape.local import model
+    from evaltape.local.inference import engine as module
 
-    monkeypatch.setattr(adapters, "MOST", 2)
+    monkeypatch.setattr(module, "MOST_ADAPTERS", 2)
     folders = [None, *(make_adapter(tmp_path / f"tuned{seed}", seed) for seed in range(3))]
-    engine = Engine(weights.load(make_model(tmp_path / "tiny"), name="tiny"), batch=16)
+    engine = module.Engine(model.load(make_model(tmp_path / "tiny"), name="tiny"), batch=16)
 
     def answers(wanted: list[Path | None], *, together: bool) -> list[list[int]]:
         asked = []
@@ -159,7 +155,7 @@ def test_tuned_models_share_a_batch_and_each_answers_as_alone(tmp_path: Path, mo
             engine.submit(one)
             assert together or done.wait(PATIENCE_S)
         assert all(done.wait(PATIENCE_S) for _, done in asked)
-        return [one.answer.tokens for one, _ in asked]
+        return [one.tokens for one, _ in asked]
 
     alone = answers(folders, together=False)
     assert len({tuple(tokens) for tokens in alone}) == 4
@@ -177,7 +173,7 @@ def test_rows_take_no_more_memory_than_is_counted(loaded: Any, engine: Any) -> N
         engine.submit(one)
     assert all(done.wait(PATIENCE_S) for _, done in asked)
     assert 0 < max(laid_out) <= 100
-    assert [one.answer.tokens for one, _ in asked] == [expected(loaded, [1] * 20, 30)] * 5
+    assert [one.tokens for one, _ in asked] == [expected(loaded, [1] * 20, 30)] * 5
 
 
 def cells(engine: Any) -> int:
@@ -187,10 +183,10 @@ def cells(engine: Any) -> int:
 
 
 def test_half_a_character_is_held_back() -> None:
-    from evaltape.local.inference.answer import Answer
+    from evaltape.local.inference.generation import Generation
 
     tokenizer = make_tokenizer()
-    answer = Answer(tokenizer, frozenset(), 99, ["stop!"], streamed=True)
+    answer = Generation(prompt=[1], tokenizer=tokenizer, ends=frozenset(), most_tokens=99, stops=["stop!"], streamed=True)
     shown = []
     for token in tokenizer("🍐 sto")["input_ids"]:
         answer.add(token)
@@ -201,10 +197,11 @@ def test_half_a_character_is_held_back() -> None:
 
 def test_top_p_keeps_the_likeliest_tokens_only() -> None:
     import torch
-    from evaltape.local.inference.sampling import Sampling, choose
+    from evaltape.local.inference.generation import Generation, choose
 
+    about: Any = {"prompt": [1], "tokenizer": None, "ends": frozenset(), "most_tokens": 1}
     drawn = set()
     for seed in range(200):
         logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]]))
-        drawn.add(int(choose(logits, [Sampling(temperature=1.0, top_p=0.7, seed=seed)]).argmax()))
+        drawn.add(int(choose(logits, [Generation(temperature=1.0, top_p=0.7, seed=seed, **about)]).argmax()))
     assert drawn == {0, 1}

@@ -64,7 +64,7 @@ def test_half_of_a_surrogate_pair_in_a_training_file_fails_its_job_and_all_jobs_
     job = client.fine_tuning.jobs.create(model=NAME, training_file=file)
     failed = wait_for(client, job.id, "failed")
     assert failed.error is not None
-    assert 'messages[0]: role is "\\ud800"; valid: system' in failed.error.message
+    assert "line 13: not valid JSON (unexpected end of hex escape" in failed.error.message
     assert job.id in [listed.id for listed in client.fine_tuning.jobs.list()]
 
 
@@ -179,7 +179,7 @@ def test_with_a_key_the_origin_does_not_matter(guarded: Service) -> None:
 
 @pytest.mark.parametrize(("sent", "status"), [("Bearer clé ✓", 200), ("Bearer clé", 401), ("Bearer \xff", 401), ("", 401)])
 def test_a_key_may_have_any_characters(sent: str, status: int) -> None:
-    from evaltape.local.api.guard import Guard
+    from evaltape.local.guard import Guard
 
     statuses = []
 

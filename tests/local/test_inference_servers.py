@@ -1,6 +1,8 @@
 """`--inference`: vLLM servers answer, tuned models included."""
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.support.local_service import NEEDS_EXTRA, InProcess, make_model, upload_batch, wait_for_batch
+from tests.support.local_service import NEEDS_EXTRA, ROOT, InProcess, Service, make_model, upload_batch, wait_for_batch
 from tests.support.vllm import FakeVLLM
 
 pytestmark = NEEDS_EXTRA
@@ -31,11 +33,11 @@ def before(tiny_model: Path, servers: list[FakeVLLM], tmp_path_factory: pytest.T
     """A service before both servers, with a tuned model in its state."""
     state = tmp_path_factory.mktemp("before")
     running = InProcess(tiny_model, state, inference=",".join(server.url for server in servers))
-    folder = running.store.model_folder("adapter")
+    folder = running.store.path("models", "adapter")
     folder.mkdir()
     (folder / "adapter_model.safetensors").write_bytes(b"")
     about = {"object": "model", "created": 1, "owned_by": "org-local", "folder": "adapter"}
-    running.store.database.add("models", {"id": TUNED, **about, "fingerprint": running.fingerprint})
+    running.store.add("models", {"id": TUNED, **about, "fingerprint": running.fingerprint})
     yield running
     running.stop()
 
@@ -88,7 +90,7 @@ def test_an_adapter_is_loaded_again_after_a_restart_and_unloaded_with_its_model(
     client: OpenAI, before: InProcess, servers: list[FakeVLLM]
 ) -> None:
     first = servers[0]
-    order = {"lora_name": TUNED, "lora_path": str(before.store.model_folder("adapter"))}
+    order = {"lora_name": TUNED, "lora_path": str(before.store.path("models", "adapter"))}
     assert ask(client, TUNED).model == TUNED
     assert ask(client, TUNED).model == TUNED
     assert first.asked("/v1/load_lora_adapter") == [order]
@@ -102,7 +104,7 @@ def test_an_adapter_is_loaded_again_after_a_restart_and_unloaded_with_its_model(
     with pytest.raises(openai.NotFoundError, match=f"The model '{TUNED}' does not exist"):
         ask(client, TUNED)
     row = {"id": TUNED, "object": "model", "created": 1, "owned_by": "org-local", "folder": "gone"}
-    before.store.database.add("models", {**row, "fingerprint": before.fingerprint})
+    before.store.add("models", {**row, "fingerprint": before.fingerprint})
     with pytest.raises(openai.InternalServerError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=True") as refused:
         ask(client, TUNED)
     assert (refused.value.status_code, refused.value.code) == (502, "adapter_not_loaded")
@@ -157,3 +159,38 @@ def test_a_server_that_cannot_serve_is_one_message(
     said = capsys.readouterr().err
     assert said.startswith(f"evaltape serve: --inference {url}: {words}")
     assert len(said.splitlines()) == 1
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program `vllm` on the path, and nothing else."""
+    program = tmp_path / "bin" / "vllm"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho $$ >> {tmp_path}/pids\nexec {sys.executable} {ROOT}/tests/support/vllm.py "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return tmp_path / "pids"
+
+
+def test_vllm_is_started_and_ended_with_the_service(tiny_model: Path, tmp_path: Path, installed: Path) -> None:
+    running = Service(tiny_model, tmp_path / "state", "--inference", "vllm")
+    assert ask(running.client(), logprobs=True, top_logprobs=2).choices[0].message.content
+    assert running.stop() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(installed.read_text()), 0)
+
+
+def test_a_vllm_that_does_not_start_is_one_message(
+    tmp_path: Path, installed: Path, capsys: pytest.CaptureFixture[str], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evaltape.cli.serve import main
+
+    monkeypatch.delenv("EVALTAPE_LOCAL_KEY", raising=False)
+    (installed.parent / "bin" / "vllm").write_text("#!/bin/sh\necho RuntimeError: no device; exit 3\n")
+    command = ["--model", str(tiny_model), "--port", "0", "--state", str(tmp_path / "state"), "--inference", "vllm"]
+    assert main(command) == 4
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("evaltape serve: --inference vllm: `vllm serve` ended with exit code 3: RuntimeError: no device")
+    (installed.parent / "bin" / "vllm").unlink()
+    assert main(command) == 4
+    assert "--inference vllm: no program 'vllm' is installed here. Valid: pip install vllm, or" in capsys.readouterr().err

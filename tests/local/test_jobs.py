@@ -192,8 +192,11 @@ def test_a_deleted_model_answers_no_more(client: OpenAI, jobs: list[Any]) -> Non
     ("rows", "words"),
     [
         (examples(9), "file has 9 example(s), but must have at least 10"),
-        ([*examples(11), "text"], "line 12: expected an object with the keys messages"),
-        ([*examples(3), {"messages": [{"role": "robot", "content": ""}]}], 'line 4, messages[0]: role is "robot"'),
+        ([*examples(11), "text"], "line 12: it is 'text': should be an object"),
+        (
+            [*examples(3), {"messages": [{"role": "robot", "content": ""}]}],
+            "line 4: messages[0].role is 'robot': should be 'system', 'developer', 'user' or 'assistant'",
+        ),
     ],
 )
 def test_a_bad_training_file_fails_the_job_naming_the_line(client: OpenAI, rows: list[Any], words: str) -> None:

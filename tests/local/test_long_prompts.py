@@ -32,14 +32,14 @@ class Tokenizer:
 
 
 def prompts(tokenizer: Tokenizer) -> Any:
-    from evaltape.local.inference.prompt import Prompts
-    from evaltape.local.model.weights import Loaded
+    from evaltape.local.inference.chat import Prompts
+    from evaltape.local.model import Loaded
 
     return Prompts(Loaded(None, tokenizer, None, "fp_1", CONTEXT, frozenset()))  # type: ignore[arg-type]
 
 
 def messages(*contents: str) -> Any:
-    from evaltape.local.requests.chat import Message
+    from evaltape.local.requests import Message
 
     return [Message(role="user", content=content) for content in contents]
 

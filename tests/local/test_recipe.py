@@ -6,7 +6,7 @@ pytestmark = NEEDS_EXTRA
 
 
 def test_auto_suits_the_number_of_examples() -> None:
-    from evaltape.local.training.recipe import resolve
+    from evaltape.local.training.jobs import resolve
 
     auto = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
     assert [resolve(auto, examples)["n_epochs"] for examples in (10, 300, 20_000)] == [10, 3, 1]

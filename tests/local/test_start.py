@@ -65,9 +65,9 @@ def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_state_folder_in_use_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path)
+    store = State(tmp_path)
     said = refused(capsys, "--model", "m", "--port", "0", "--state", str(tmp_path))
     assert "another service is using it" in said
     store.close()
@@ -82,9 +82,9 @@ def test_a_model_without_a_chat_template_is_refused(capsys: pytest.CaptureFixtur
 def test_a_model_that_does_not_fit_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evaltape.local.model import weights
+    from evaltape.local import model
 
-    monkeypatch.setattr(weights, "free_memory", lambda: 2**20)
+    monkeypatch.setattr(model, "free_memory", lambda: 2**20)
     said = refused(capsys, "--model", str(tiny_model), "--port", "0", "--state", str(tmp_path))
     assert "not enough memory for tiny-1.5: it needs about 0.3 GiB, 0.0 GiB are free" in said
 

@@ -30,12 +30,12 @@ def clock() -> Clock:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A state folder that has been in use."""
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path / "state")
+    store = State(tmp_path / "state")
     store.files.add("kept", "fine-tune", [b"{}"])
     for number in range(500):
-        store.database.add("events", {"id": f"ftevent-{number}", "message": "x" * 300}, "ftjob-1")
+        store.add("events", {"id": f"ftevent-{number}", "message": "x" * 300}, "ftjob-1")
     store.close()
     return store.folder
 
@@ -107,28 +107,28 @@ def test_a_folder_of_something_else_is_refused_and_nothing_in_it_is_removed(
 def test_a_second_service_on_the_folder_is_refused_and_the_first_is_not_disturbed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path)
+    store = State(tmp_path)
     for _ in range(2):
         assert serve("--state", str(tmp_path)) == 4
         assert "another service is using it" in message(capsys)
     store.close()
-    Store(tmp_path).close()
+    State(tmp_path).close()
 
 
 # ---------------------------------------------------------------- rows and files
 
 
 def test_what_no_row_names_is_removed_at_the_next_start(tmp_path: Path) -> None:
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path)
+    store = State(tmp_path)
     kept = store.files.add("kept", "fine-tune", [b"{}"])
     (tmp_path / "files" / "file-half.partial").write_bytes(b"{")
     (tmp_path / "models" / "unknown").mkdir()
     store.close()
-    store = Store(tmp_path)
+    store = State(tmp_path)
     assert [path.name for path in (tmp_path / "files").iterdir()] == [kept["id"]]
     assert not list((tmp_path / "models").iterdir())
     assert store.files.get(kept["id"]) == kept
@@ -137,40 +137,40 @@ def test_what_no_row_names_is_removed_at_the_next_start(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf"), {"deep": ["\udfff"]}])
 def test_what_no_answer_could_carry_is_not_stored(tmp_path: Path, value: Any) -> None:
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path)
+    store = State(tmp_path)
     with pytest.raises(ValueError):
-        store.database.add("jobs", {"id": "ftjob-1", "value": value})
-    store.database.add("jobs", {"id": "ftjob-2", "value": ""})
+        store.add("jobs", {"id": "ftjob-1", "value": value})
+    store.add("jobs", {"id": "ftjob-2", "status": "queued", "value": ""})
     with pytest.raises(ValueError):
-        store.database.update("jobs", "ftjob-2", lambda row: bool(row.update(value=value)) or True)
+        store.change("jobs", "ftjob-2", ["queued"], value=value)
     with pytest.raises(ValueError):
         store.files.add("\ud800", "fine-tune", [b"content"])
-    assert store.database.rows("jobs") == [{"id": "ftjob-2", "value": ""}]
+    assert store.rows("jobs") == [{"id": "ftjob-2", "status": "queued", "value": ""}]
     assert not list((tmp_path / "files").iterdir())
     store.close()
 
 
 def test_a_transaction_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path)
+    store = State(tmp_path)
 
     def half() -> None:
-        store.database.add("jobs", {"id": "ftjob-1"})
-        store.database.add("events", {"id": "ftevent-1", "loss": float("nan")})
+        store.add("jobs", {"id": "ftjob-1"})
+        store.add("events", {"id": "ftevent-1", "loss": float("nan")})
 
     with pytest.raises(ValueError):
-        store.database.write(half)
-    assert not store.database.rows("jobs")
+        store.write(half)
+    assert not store.rows("jobs")
     store.close()
 
 
 def test_a_file_is_gone_once_it_has_expired(tmp_path: Path, clock: Clock) -> None:
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path, clock)
+    store = State(tmp_path, clock)
     lasting = store.files.add("lasting", "fine-tune", [b"a"])
     expiring = store.files.add("expiring", "fine-tune", [b"b"], expires_after_s=HOUR_S)
     assert expiring["expires_at"] == expiring["created_at"] + HOUR_S
@@ -178,7 +178,6 @@ def test_a_file_is_gone_once_it_has_expired(tmp_path: Path, clock: Clock) -> Non
     assert store.files.get(expiring["id"]) == expiring
     clock.now_s += 1
     assert store.files.get(expiring["id"]) is None
-    assert store.files.open(expiring["id"]) is None
     assert not store.files.delete(expiring["id"])
     assert store.files.all() == [lasting]
     assert [path.name for path in (tmp_path / "files").iterdir()] == [lasting["id"]]
@@ -186,12 +185,12 @@ def test_a_file_is_gone_once_it_has_expired(tmp_path: Path, clock: Clock) -> Non
 
 
 def test_a_file_that_expires_while_no_service_runs_is_gone_at_the_next_start(tmp_path: Path, clock: Clock) -> None:
-    from evaltape.local.state.store import Store
+    from evaltape.local.state import State
 
-    store = Store(tmp_path, clock)
+    store = State(tmp_path, clock)
     store.files.add("expiring", "fine-tune", [b"b"], expires_after_s=HOUR_S)
     store.close()
     clock.now_s += 2 * HOUR_S
-    store = Store(tmp_path, clock)
+    store = State(tmp_path, clock)
     assert not list((tmp_path / "files").iterdir())
     store.close()

@@ -1,5 +1,6 @@
 """Trainings: resumed, of preferences, in two processes, and the ends that are no success."""
 
+import asyncio
 import copy
 import json
 import sys
@@ -111,17 +112,22 @@ TWO = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 
 def run(launcher: list[str], config: dict[str, Any], *, until: tuple[str, int] | None = None) -> list[dict[str, Any]]:
     """Train under a launcher as the service does; return the reports, up to the one at which it is killed."""
-    from evaltape.local.training.process import TrainerProcess
+    from evaltape.local.training.worker import run_trainer
 
     path = Path(config["out"]).parent / "config.json"
     path.write_text(json.dumps(config))
-    process, reports = TrainerProcess(path, launcher), []
-    for report in process.reports():
+    reports: list[dict[str, Any]] = []
+
+    def receive(report: dict[str, Any]) -> None:
         reports.append(report)
         if (report["type"], report.get("step")) == until:
-            process.kill()
-    reason = process.end()
-    assert until or reports[-1]["type"] == "done", reason
+            raise Killed
+
+    try:
+        reason = asyncio.run(run_trainer(path, launcher, receive))
+        assert reports[-1]["type"] == "done", reason
+    except Killed:
+        assert until
     return reports
 
 
@@ -150,11 +156,11 @@ def test_two_processes_see_the_data_of_one_and_go_on_after_a_kill(tmp_path: Path
     ],
 )
 def test_a_launcher_that_dies_is_named_with_its_last_words(tmp_path: Path, launcher: list[str], words: str) -> None:
-    from evaltape.local.training.process import TrainerProcess
+    from evaltape.local.training.worker import run_trainer
 
-    process = TrainerProcess(tmp_path / "config.json", launcher)
-    assert not list(process.reports())
-    assert words in process.end()
+    reports: list[Any] = []
+    assert words in asyncio.run(run_trainer(tmp_path / "config.json", launcher, reports.append))
+    assert not reports
 
 
 def test_a_launcher_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

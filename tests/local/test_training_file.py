@@ -62,11 +62,11 @@ def test_preferences_are_a_prompt_and_two_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"preferred_output": []}, "line 1: preferred_output is []; expected a list of messages"),
-        ({"preferred_output": [ASKED]}, "line 1: preferred_output must be one message from the assistant"),
+        ({"preferred_output": []}, "line 1: preferred_output is []: List should have at least 1 item"),
+        ({"preferred_output": [ASKED]}, "'content': 'a'}]: the last message must be from the assistant"),
         ({"input": {"messages": [ANSWERED]}}, "the first message must be from the system or the user"),
-        ({"input": "Hi"}, "line 1: input.messages is null; expected a list of messages"),
-        ({"other": 1}, "expected an object with the keys input, preferred_output, non_preferred_output"),
+        ({"input": "Hi"}, "line 1: input is 'Hi': should be an object"),
+        ({"other": 1}, "line 1: unknown key other"),
     ],
 )
 def test_what_is_wrong_with_preferences_is_said_with_its_line(tmp_path: Path, changes: Any, words: str) -> None:
@@ -79,15 +79,18 @@ def test_what_is_wrong_with_preferences_is_said_with_its_line(tmp_path: Path, ch
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({"messages": []}, "line 13: messages is []; expected a list of messages"),
-        ({"prompt": "a"}, "line 13: expected an object with the keys messages, not"),
-        ({"messages": [{"role": "user", "content": "a"}]}, "line 13: the last message must be from the assistant"),
-        ({"messages": [{"role": "user", "content": None}]}, "line 13, messages[0]: content is null; expected a string"),
-        ({"messages": [{"role": "user", "content": "", "weight": 1}]}, "weight is 1; valid: 0 or 1, for the assistant"),
+        ({"messages": []}, "line 13: messages is []: List should have at least 1 item"),
+        ({"prompt": "a"}, "line 13: messages is missing"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "'content': 'a'}]: the last message must be from the assistant"),
+        ({"messages": [{"role": "user", "content": None}]}, "line 13: messages[0].content is None: should be a valid string"),
+        ({"messages": [{"role": "user", "content": "", "weight": 1}]}, "only messages of the assistant have a weight"),
         ({"messages": [ASKED, {**ANSWERED, "weight": 0}]}, "line 13: no assistant message is to be learnt"),
-        ({"messages": [ASKED, {**ANSWERED, "content": "\ud83c"}]}, "messages[1]: content has half of a surrogate pair"),
-        ({"messages": [ANSWERED]}, "line 13: the first message must be from the system or the user"),
-        ({"messages": [ASKED, ANSWERED], "tools": []}, "line 13: expected an object with the keys messages, not"),
+        (
+            {"messages": [ASKED, {**ANSWERED, "content": "\ud83c"}]},
+            "line 13: not valid JSON (unexpected end of hex escape at line 1 column 89)",
+        ),
+        ({"messages": [ANSWERED]}, "'content': 'b'}]: the first message must be from the system or the user"),
+        ({"messages": [ASKED, ANSWERED], "tools": []}, "line 13: unknown key tools"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, row: Any, words: str) -> None:

@@ -163,11 +163,12 @@ class InProcess:
     def start(self) -> None:
         """Open the state folder and listen."""
         import uvicorn
+        from evaltape.local.model import find
         from evaltape.local.server import Service as Parts
-        from evaltape.local.state.store import Store
+        from evaltape.local.state import State
 
-        self.store = Store(self._settings.state_folder)
-        self._parts = Parts(self._settings, self.store)
+        self.store = State(self._settings.state)
+        self._parts = Parts(self._settings, self.store, find(self._settings.model, self.state / "weights"))
         self.inference: Any = self._parts.inference
         self.fingerprint: str = self._parts.fingerprint
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -184,7 +185,6 @@ class InProcess:
         """End the service."""
         self._server.should_exit = True
         self._thread.join(PATIENCE_S)
-        self._parts.close()
         self.store.close()
         self._listening.close()
 
@@ -216,6 +216,7 @@ def training_config(folder: Path, model: Path, *, n_epochs: int, validation: boo
         "method": "supervised",
         "plan": {"n_epochs": n_epochs, "batch_size": 4, "learning_rate_multiplier": 10},
         "train_length": 512,
+        "kept_epochs": 3,
     }
 
 

@@ -1,6 +1,11 @@
-"""A small inference server that speaks vLLM's routes for adapters, on a real socket, over a tiny model."""
+"""A small inference server that speaks vLLM's routes for adapters, on a real socket, over a tiny model.
+
+`python tests/support/vllm.py serve FOLDER --port N ...` runs it as `vllm serve` is run.
+"""
 
 import json
+import os
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,7 +15,7 @@ from typing import Any
 class FakeVLLM:
     """Answers with what it was asked; its first token's log probabilities are those of its model."""
 
-    def __init__(self, model: Path, name: str = "served-base") -> None:
+    def __init__(self, model: Path, name: str = "served-base", port: int = 0) -> None:
         self.name, self.model = name, model
         self.adapters: dict[str, str] = {}
         self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
@@ -18,7 +23,7 @@ class FakeVLLM:
         self.may_finish = threading.Event()
         self.may_finish.set()
         handler = type("Handler", (Handler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -59,6 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
+        if self.path == "/health":
+            return self.reply(200, "")
         assert self.path == "/v1/models"
         base = {"id": self.fake.name, "object": "model", "root": str(self.fake.model), "parent": None}
         tuned = [{"id": name, "object": "model", "parent": self.fake.name} for name in self.fake.adapters]
@@ -126,3 +133,17 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+
+def main(words: list[str]) -> None:
+    """Serve until the process is ended."""
+    if not Path(words[1], "config.json").is_file():
+        sys.exit(f"ValueError: no model in {words[1]}")
+    assert os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    assert "--enable-lora" in words
+    FakeVLLM(Path(words[1]), port=int(words[words.index("--port") + 1]))
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

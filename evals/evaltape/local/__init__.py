@@ -2,5 +2,5 @@
 
 `evaltape serve --model NAME_OR_PATH` starts it (extra `local`). Imports go one way:
 
-    server → api → training, inference, batches → requests, model, state → settings, errors
+    server → guard, routes → training, inference, batches → requests, model → state → settings, errors
 """

@@ -1,9 +1,9 @@
-"""OpenAI's error bodies, for requests that are refused or can't be answered."""
+"""OpenAI's error bodies for requests that are refused or fail."""
 
 from typing import Any
 
 MOST_CHARACTERS = 1000
-"""A longer message is cut: it may quote what the client sent."""
+"""A longer message is cut: it may quote the request."""
 
 SERVED = "/v1/models, /v1/chat/completions, /v1/files, /v1/batches and /v1/fine_tuning/jobs"
 NOT_SERVED = {
@@ -17,7 +17,7 @@ NOT_SERVED = {
 
 
 class ApiError(Exception):
-    """A request that isn't answered, with the status and the error body that OpenAI's API gives."""
+    """A refused or failed request: its status, and the fields of OpenAI's error body."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ def unknown_object(kind: str, name: str, param: str = "id") -> ApiError:
 
 
 def server_error() -> ApiError:
-    """Return the error for a failure of the service's own; the details are in its log."""
+    """Return the error for a failure of the service itself; its log has the details."""
     message = "The server had an error while processing your request: see the terminal of `evaltape serve`"
     return ApiError(message, status=500, kind="server_error")
 

@@ -7,24 +7,25 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evaltape.errors import UserError
 
 DEFAULT_KEY_ENV = "EVALTAPE_LOCAL_KEY"
+DEFAULT_STATE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "evaltape" / "local"
 REQUIRED = ("torch", "transformers", "peft", "gguf", "fastapi", "uvicorn", "python_multipart", "safetensors", "psutil")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of `evaltape serve`; after `check`, with name, state and key filled in. Lengths are in tokens."""
+    """The options of `evaltape serve`; `check` fills in name and key. Lengths are in tokens."""
 
     model: str
-    name: str | None = None
+    name: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
-    state: Path | None = None
+    state: Path = DEFAULT_STATE
     api_key_env: str | None = None
     batch: int = 16
     context: int | None = None
@@ -33,42 +34,34 @@ class Settings:
     inference: str | None = None
     max_upload_mb: int = 200
     dtype: str = "auto"
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
 
     @property
-    def served_name(self) -> str:
-        """The id that requests name."""
-        assert self.name is not None
-        return self.name
-
-    @property
-    def state_folder(self) -> Path:
-        """The folder that outlives the process."""
-        assert self.state is not None
-        return self.state
+    def starts_vllm(self) -> bool:
+        """Whether the service starts its own inference server."""
+        return self.inference == "vllm"
 
     @property
     def servers(self) -> list[str]:
         """The addresses of inference servers."""
         return [url.strip() for url in (self.inference or "").split(",") if url.strip()]
 
-    def __repr__(self) -> str:
-        return f"<settings for {self.model}>"
-
 
 def check(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Return the settings with their defaults filled in. Raise `UserError` for anything that can't be served."""
-    _check_numbers(settings)
+    for name, least in {"batch": 1, "context": 16, "train_length": 16, "max_upload_mb": 1}.items():
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
+    if not 0 <= settings.port <= 65535:
+        raise UserError(f"--port is {settings.port}: it must be from 0 to 65535")
     launcher(settings.train_command)
-    for url in settings.servers or ([settings.inference] if settings.inference is not None else []):
-        if not re.fullmatch(r"https?://[^/\s]+(/.*)?", url):
-            raise UserError(f"--inference {url}: not an address. Valid: http://HOST:PORT, several with commas between them")
-    _check_extra()
+    _check_inference(settings)
+    missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"not installed: {', '.join(missing)}. Install the extra: pip install 'evaltape[local]'")
     return replace(
-        settings,
-        name=_name(settings),
-        state=(settings.state or _default_state(environ)).expanduser().absolute(),
-        api_key=_key(settings, environ),
+        settings, name=_name(settings), state=settings.state.expanduser().absolute(), api_key=_key(settings, environ)
     )
 
 
@@ -78,16 +71,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _check_numbers(settings: Settings) -> None:
-    least = {"batch": 1, "context": 16, "train_length": 16, "max_upload_mb": 1}
-    for name, smallest in least.items():
-        value = getattr(settings, name)
-        if value is not None and value < smallest:
-            raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least {smallest}")
-    if not 0 <= settings.port <= 65535:
-        raise UserError(f"--port is {settings.port}: it must be from 0 to 65535")
 
 
 def launcher(command: str | None) -> list[str]:
@@ -105,10 +88,16 @@ def launcher(command: str | None) -> list[str]:
     return [os.path.abspath(program), *words[1:]]
 
 
-def _check_extra() -> None:
-    missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"not installed: {', '.join(missing)}. Install the extra: pip install 'evaltape[local]'")
+def _check_inference(settings: Settings) -> None:
+    if settings.starts_vllm:
+        if shutil.which("vllm") is None:
+            hint = "pip install vllm, or name the address of a server that runs elsewhere"
+            raise UserError(f"--inference vllm: no program 'vllm' is installed here. Valid: {hint}")
+        return
+    for url in settings.servers or ([settings.inference] if settings.inference is not None else []):
+        if not re.fullmatch(r"https?://[^/\s]+(/.*)?", url):
+            valid = "http://HOST:PORT, several with commas between them, or vllm to start one"
+            raise UserError(f"--inference {url}: not an address. Valid: {valid}")
 
 
 def _name(settings: Settings) -> str:
@@ -116,10 +105,6 @@ def _name(settings: Settings) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name):
         raise UserError(f"'{name}' can't be a model's id (letters, digits, '.', '_', '-'): choose one with --name")
     return name
-
-
-def _default_state(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("XDG_CACHE_HOME") or "~/.cache") / "evaltape" / "local"
 
 
 def _key(settings: Settings, environ: Mapping[str, str]) -> str | None:

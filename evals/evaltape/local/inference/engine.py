@@ -1,18 +1,17 @@
-"""The engine: one thread that answers all requests with transformers' `generate`, as many at once as `batch` allows.
+"""The engine: one thread that answers all requests with transformers' `generate`, up to `batch` of them at once.
 
 `generate` runs on the rows under way, padded on the left, until all are done or others may join. Their prompts are then read
-together, their cache is put beside that of the rows that are left, and `generate` goes on. Each row's numbers come from that
-row alone, so the other rows change them by rounding at most.
+together, their cache is put beside that of the remaining rows, and `generate` goes on. Each row's numbers come from that row
+alone, so other rows change them by rounding at most.
 """
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache, GenerationConfig, StoppingCriteriaList
@@ -21,10 +20,8 @@ from transformers.generation.logits_process import LogitsProcessorList
 
 from evaltape.errors import UserError
 from evaltape.local.errors import ApiError
-from evaltape.local.inference.adapters import Adapters, MissingAdapter
-from evaltape.local.inference.answer import Answer
-from evaltape.local.inference.sampling import Sampling, choose
-from evaltape.local.model.weights import Loaded, free_memory
+from evaltape.local.inference.generation import Generation, choose
+from evaltape.local.model import Loaded, free_memory, store_transposed
 
 LOG = logging.getLogger("evaltape.local")
 STEPS = 4
@@ -35,38 +32,52 @@ PADDED = 1.1
 """How much longer than the shortest of them the longest may be: padding takes as long to read as text."""
 MOST_WAITING = 1024
 """Requests that may wait for a row."""
+MOST_ADAPTERS = 8
+"""Adapters kept in memory; of the unused ones the one unused for longest is dropped."""
 
 
-class Generation(msgspec.Struct, eq=False):
-    """One request on its way through the engine."""
+class MissingAdapter(Exception):
+    """An adapter whose model was deleted."""
 
-    prompt: list[int]
-    """Its tokens."""
-    adapter: Path | None
-    """The adapter to answer with; None for the base model."""
-    answer: Answer
-    """Collects the tokens."""
-    most_tokens: int
-    """The longest that the answer can become."""
-    sampling: Sampling
-    """How its tokens are chosen."""
-    on_progress: Callable[[BaseException | None], None]
-    """Called from the engine's thread after every token of a streamed answer and after the last of any answer, or with
-    the exception that ended it."""
-    streamed: bool = False
-    """Whether the answer is sent while it is generated."""
-    cancelled: bool = False
-    """Set once nobody wants the answer any more; the engine then drops it."""
 
-    @property
-    def ids(self) -> list[int]:
-        """The tokens so far."""
-        return self.prompt + self.answer.tokens
+class Adapters:
+    """LoRA adapters over one copy of the base weights, read on first use, mixed in one batch by PEFT."""
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it needs no further token."""
-        return self.cancelled or self.answer.finish is not None
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._names: dict[Path, str] = {}  # the adapter used last is the last
+        self._read_count = 0
+
+    def load(self, folder: Path | None, in_use: Set[Path | None]) -> None:
+        """Read an adapter, if it isn't there. Raise `MissingAdapter`."""
+        if folder is None:
+            return
+        if folder not in self._names:
+            if not (folder / "adapter_model.safetensors").is_file():
+                raise MissingAdapter(str(folder))
+            unused = [other for other in self._names if other not in in_use]
+            if len(self._names) >= MOST_ADAPTERS and unused:
+                self.model.delete_adapter(self._names.pop(unused[0]))
+            self._names[folder] = self._read(folder)
+        self._names[folder] = self._names.pop(folder)
+
+    def names(self, folders: Sequence[Path | None]) -> dict[str, list[str]]:
+        """Return the argument that tells PEFT the adapter of each row; nothing while no adapter is loaded."""
+        if not self._read_count:
+            return {}
+        return {"adapter_names": [self._names[folder] if folder else "__base__" for folder in folders]}
+
+    def _read(self, folder: Path) -> str:
+        from peft import PeftModel
+
+        self._read_count += 1
+        name = f"tuned{self._read_count}"  # not the model's id: PyTorch takes no dot in a module's name
+        if isinstance(self.model, PeftModel):
+            self.model.load_adapter(folder, name)
+        else:
+            self.model = PeftModel.from_pretrained(self.model, folder, adapter_name=name)
+        store_transposed(self.model.eval())
+        return name
 
 
 class Engine:
@@ -82,8 +93,7 @@ class Engine:
         self._waiting: deque[Generation] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self._cell_bytes = self._measure()
-        self._memory = self._check_room()
+        self._cell_bytes, self._memory = self._measure()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -145,17 +155,14 @@ class Engine:
         if self._can_join and rows:
             self._cache = joined([part for part in parts if part[1]], max(len(row.ids) for row in rows) - 1)
 
-    def _fits(self, generation: Generation, joining: list[Generation]) -> bool:
+    def _fits(self, generation: Generation, joining: Sequence[Generation] = ()) -> bool:
         """Return whether there is a row for it, and memory if it and all others grow to their full length."""
-        rows = [row for row in self._rows if not row.is_over] + joining
-        if not rows:
+        rows = [*(row for row in self._rows if not row.is_over), *joining, generation]
+        if len(rows) == 1:
             return True
-        if len(rows) >= self.most_rows:
-            return False
-        rows.append(generation)
         # All rows end at the same cell, so the longest of them and the one with most to come decide together.
-        longest = max(len(row.ids) for row in rows) + max(row.most_tokens - len(row.answer.tokens) for row in rows)
-        return len(rows) * longest * self._cell_bytes <= self._memory
+        longest = max(len(row.ids) for row in rows) + max(row.most_tokens - len(row.tokens) for row in rows)
+        return len(rows) <= self.most_rows and len(rows) * longest * self._cell_bytes <= self._memory
 
     def _read(self, group: list[Generation], in_use: Set[Path | None]) -> Iterator[tuple[list[Generation], Any]]:
         """Read prompts together; if that fails, one by one. Yield the requests that were read, with their cache."""
@@ -164,8 +171,7 @@ class Engine:
             for generation in group:
                 self._adapters.load(generation.adapter, in_use)
             if self._can_join and len(group[-1].prompt) > 1:
-                ids = [row.prompt[:-1] for row in group]
-                self._call(self._forward, ids, group, cache=cache)
+                self._call(self._forward, [row.prompt[:-1] for row in group], group, cache=cache)
             yield group, cache
         except Exception as error:
             if len(group) > 1:
@@ -182,38 +188,33 @@ class Engine:
         if not rows:
             return
 
-        def choose_tokens(_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            return choose(scores, [row.sampling for row in rows])
-
         def done(ids: torch.Tensor, _scores: Any, **_others: Any) -> torch.Tensor:
             nonlocal steps
             steps += 1
             for row, token in zip(rows, ids[:, -1].tolist(), strict=True):
                 if not row.is_over:
-                    row.answer.add(token)
-                    if row.streamed or row.answer.finish:
+                    row.add(token)
+                    if row.streamed or row.finish:
                         row.on_progress(None)
             pause = self._closing or (self._can_join and steps % STEPS == 0 and self._may_join())
             return torch.tensor([pause or row.is_over for row in rows], device=ids.device)
 
-        settings = GenerationConfig(
-            max_new_tokens=max(row.most_tokens - len(row.answer.tokens) for row in rows), do_sample=False
-        )
+        most = max(row.most_tokens - len(row.tokens) for row in rows)
+        settings = GenerationConfig(max_new_tokens=most, do_sample=False)
         settings.pad_token_id = 0
-        given = {"cache": self._cache} if self._can_join else {}
         self._call(
             self._adapters.model.generate,
             [row.ids for row in rows],
             rows,
             generation_config=settings,
-            logits_processor=LogitsProcessorList([choose_tokens]),
+            logits_processor=LogitsProcessorList([lambda _ids, scores: choose(scores, rows)]),
             stopping_criteria=StoppingCriteriaList([done]),
-            **given,
+            **({"cache": self._cache} if self._can_join else {}),
         )
 
     def _may_join(self) -> bool:
         with self._wake:
-            return bool(self._waiting) and self._fits(self._waiting[0], [])
+            return bool(self._waiting) and self._fits(self._waiting[0])
 
     def _call(self, function: Callable[..., Any], ids: list[list[int]], rows: list[Generation], **given: Any) -> Any:
         """Call the model on rows of tokens, padded on the left, each with its adapter."""
@@ -228,23 +229,21 @@ class Engine:
         positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
         self._adapters.model(attention_mask=attention_mask, position_ids=positions, use_cache=True, logits_to_keep=1, **given)
 
-    # ------------------------------------------------------------ memory
+    def _measure(self) -> tuple[int, int]:
+        """Return the bytes that a token takes in the cache, and those that caches may take: half of the free memory.
 
-    def _measure(self) -> int:
-        """Return the bytes that a token takes in the cache; reading one also warms the model up."""
+        Raise `UserError` if one request needs more. Reading a token also warms the model up.
+        """
         with torch.inference_mode():
             ids = torch.tensor([[0]], device=self._loaded.model.device)
             cache = self._loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1).cache
         tensors = [part for layer in cache.layers for part in (getattr(layer, "keys", None), getattr(layer, "values", None))]
-        return sum(part.numel() * part.element_size() for part in tensors if part is not None)
-
-    def _check_room(self) -> int:
-        """Return the bytes that caches may take, half of what is free. Raise `UserError` if one request needs more."""
+        cell_bytes = sum(part.numel() * part.element_size() for part in tensors if part is not None)
         memory = free_memory() // 2
-        if self._loaded.context * self._cell_bytes > memory:
-            fits = memory // self._cell_bytes
+        if self._loaded.context * cell_bytes > memory:
+            fits = memory // cell_bytes
             raise UserError(f"not enough memory for requests of {self._loaded.context} tokens: --context {fits} fits")
-        return memory
+        return cell_bytes, memory
 
 
 def can_join(config: Any) -> bool:

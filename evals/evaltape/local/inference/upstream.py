@@ -1,4 +1,4 @@
-"""Inference servers that answer in place of our own engine: vLLM, or any that speaks its adapter routes.
+"""Inference servers that answer in place of this process: vLLM, or any that speaks its adapter routes.
 
 A request goes to the server with the fewest in flight. A tuned model's adapter is loaded there before its first answer, and
 again after the server has forgotten it. Only the body is passed on: no key, cookie or other header of a client's.
@@ -17,12 +17,19 @@ from starlette.responses import Response, StreamingResponse
 
 from evaltape.errors import UserError
 from evaltape.local.errors import ApiError
-from evaltape.local.inference.probe import Likeliest, agree
-from evaltape.local.requests.body import Fields, parse, read_json
+from evaltape.local.inference.chat import render
+from evaltape.local.model import Loaded
+from evaltape.local.requests import Fields, parse, read_json
 
-PATHS = ("/v1/chat/completions", "/v1/responses")
 TIMEOUT = httpx2.Timeout(None, connect=5)
 """Answers take their time; a server that is away is noticed at once."""
+PROBE = [{"role": "user", "content": "Name three colours."}]
+"""A prompt after which all servers must have the same likeliest tokens."""
+COUNT = 5
+MOST_DIFFERENCE = 0.25
+"""In nats, on average: bfloat16 against float32 is a tenth of that, other weights many times."""
+Likeliest = dict[str, float]
+"""The likeliest first tokens of an answer, with their log probabilities."""
 
 
 class Server(msgspec.Struct, eq=False):
@@ -40,14 +47,14 @@ class Server(msgspec.Struct, eq=False):
 class Upstream:
     """Hands requests to servers. `folder_of` returns the folder of a tuned model's adapter, None for the base model."""
 
-    endpoints = PATHS
+    endpoints = ("/v1/chat/completions", "/v1/responses")
     in_flight = 64
     """Requests of a batch that are asked at once."""
 
     def __init__(self, servers: Sequence[Server], folder_of: Callable[[str], Path | None]) -> None:
         self._servers, self._folder_of = servers, folder_of
-        # A client belongs to its event loop: that of the service, or that of batches.
-        self._clients: dict[asyncio.AbstractEventLoop, httpx2.AsyncClient] = {}
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+        self._client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
 
     async def respond(self, path: str, request: Request) -> Response:
         """Answer a client's request, as a stream where it asks for one."""
@@ -65,13 +72,12 @@ class Upstream:
             if body.get("stream"):
                 raise ApiError("A batch's answers can't be streamed.", param="stream", code="unsupported_value")
             server, answer = await self._ask(path, body)
-            content = json.loads(await self._whole(server, answer, body["model"]))
+            return answer.status_code, json.loads(await self._whole(server, answer, body["model"]))
         except ApiError as error:
             return error.status, error.body()
         except ValueError as error:
             unread = ApiError(f"The inference server's answer can't be read: {error}", status=500, kind="server_error")
             return 500, unread.body()
-        return answer.status_code, content
 
     async def forget(self, model: str) -> None:
         """Unload a tuned model that was deleted; a server that is away forgets it by itself."""
@@ -83,17 +89,9 @@ class Upstream:
                 continue
 
     def close(self) -> None:
-        """Nothing to let go of: connections end with the process."""
+        """Do nothing: connections end with the process."""
 
     # ------------------------------------------------------------ asking
-
-    @property
-    def _client(self) -> httpx2.AsyncClient:
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
-            self._clients[loop] = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
-        return self._clients[loop]
 
     async def _ask(self, path: str, body: dict[str, Any]) -> tuple[Server, httpx2.Response]:
         """Return the answer of the first server that is there, yet to be read."""
@@ -163,7 +161,7 @@ class Upstream:
 
 
 def _renamed(content: bytes, model: str) -> bytes:
-    """Return an answer with the id that the client asked by in place of the server's own."""
+    """Return an answer with the id by which the client asked, in place of the server's own."""
     try:
         body = json.loads(content)
     except ValueError:
@@ -185,19 +183,47 @@ def find(urls: Sequence[str], folder: Path, expected: Likeliest | None) -> list[
     return [_find(url.rstrip("/").removesuffix("/v1"), folder, expected) for url in urls]
 
 
+def likeliest(loaded: Loaded) -> Likeliest:
+    """Return the likeliest tokens of a loaded model after the probe's prompt."""
+    import torch
+
+    with torch.inference_mode():
+        ids = torch.tensor([render(loaded.tokenizer, PROBE)], device=loaded.model.device)
+        odds = torch.log_softmax(loaded.model(input_ids=ids, logits_to_keep=1).logits[0, -1].float(), dim=-1)
+    values, tokens = odds.topk(COUNT)
+    return {loaded.tokenizer.decode([token]): value for token, value in zip(tokens.tolist(), values.tolist(), strict=True)}
+
+
 def _find(url: str, folder: Path, expected: Likeliest | None) -> Server:
     try:
         with httpx2.Client(timeout=60, trust_env=False) as client:
             models = client.get(f"{url}/v1/models").raise_for_status().json()["data"]
             server = Server(url, next(model["id"] for model in models if not model.get("parent")))
-            found = expected and Likeliest.asked(client, url, server.base)
+            found = expected and _asked(client, server)
     except (httpx2.HTTPError, ValueError, KeyError, IndexError, TypeError, StopIteration) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = f"Start one: vllm serve {folder} --enable-lora"
         raise UserError(f"--inference {url}: no inference server answers there ({reason}). {hint}") from None
-    if expected and found and not agree(expected, found):
+    if expected and found and not _agree(expected, found):
         raise UserError(
-            f"--inference {url}: serves other weights than --model: after the same prompt its likeliest tokens are {found}, "
-            f"those of {folder} are {expected}. Start it on the same weights: vllm serve {folder} --enable-lora"
+            f"--inference {url}: serves other weights than --model: after the same prompt its likeliest tokens are "
+            f"{_listed(found)}, those of {folder} are {_listed(expected)}. Start it on the same weights: "
+            f"vllm serve {folder} --enable-lora"
         )
     return server
+
+
+def _asked(client: httpx2.Client, server: Server) -> Likeliest:
+    body = {"model": server.base, "messages": PROBE, "temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": COUNT}
+    answer = client.post(f"{server.url}/v1/chat/completions", json=body).raise_for_status().json()
+    return {entry["token"]: entry["logprob"] for entry in answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
+
+
+def _agree(one: Likeliest, other: Likeliest) -> bool:
+    """Return whether two models give most of their likeliest tokens the same probabilities."""
+    both = one.keys() & other.keys()
+    return len(both) * 2 > COUNT and sum(abs(one[token] - other[token]) for token in both) / len(both) <= MOST_DIFFERENCE
+
+
+def _listed(tokens: Likeliest) -> str:
+    return ", ".join(f"{token!r} ({value:.2f})" for token, value in tokens.items())

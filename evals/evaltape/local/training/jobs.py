@@ -5,23 +5,23 @@ import secrets
 from typing import Any, Literal
 
 from evaltape.local.errors import ApiError, unknown_object
-from evaltape.local.ids import new_id, now
-from evaltape.local.requests.job import JobRequest
-from evaltape.local.state.database import Row
-from evaltape.local.state.store import Store
+from evaltape.local.requests import JobRequest
+from evaltape.local.state import Row, State, new_id, public
 
-Level = Literal["info", "warn", "error"]
-ENDED = ("succeeded", "failed", "cancelled")
 UNFINISHED = ("validating_files", "queued", "running")
 NO_ROOM = "insufficient_storage"
 """The code of a job that found no room on the disk, and may go on once there is some."""
+CHOSEN = {"batch_size": 8, "learning_rate_multiplier": 1.0, "beta": 0.1}
+"""What "auto" means, where the file doesn't matter."""
+# OpenAI's rule for "auto" (from their cookbook): three epochs, more for small files, one for huge ones.
+EPOCHS, LEAST_SEEN, MOST_SEEN, MOST_EPOCHS = 3, 100, 25_000, 25
 
 
 class Jobs:
-    """The jobs of a state folder, with their events and checkpoints. A key that begins with "_" isn't shown."""
+    """The jobs of a state folder, with their events and checkpoints. `fingerprint` names the weights that they tune."""
 
-    def __init__(self, store: Store, fingerprint: str) -> None:
-        self._store, self._database, self._fingerprint = store, store.database, fingerprint
+    def __init__(self, state: State, fingerprint: str) -> None:
+        self._state, self._fingerprint = state, fingerprint
 
     # ------------------------------------------------------------ the API
 
@@ -34,7 +34,7 @@ class Jobs:
         self._check_file(request.training_file, "training_file")
         if request.validation_file is not None:
             self._check_file(request.validation_file, "validation_file")
-        row: Row = {"id": new_id("ftjob-"), "object": "fine_tuning.job", "created_at": now(), "finished_at": None}
+        row: Row = {"id": new_id("ftjob-"), "object": "fine_tuning.job", "created_at": self._state.now(), "finished_at": None}
         row |= {"model": request.model, "fine_tuned_model": None, "organization_id": "org-local", "result_files": []}
         row |= {"status": "validating_files", "training_file": request.training_file, "trained_tokens": None}
         row |= {"validation_file": request.validation_file, "error": None, "user_provided_suffix": request.suffix}
@@ -43,34 +43,39 @@ class Jobs:
         row |= _method(method, hyperparameters.model_dump())
 
         def store() -> None:
-            self._database.add("jobs", row)
+            self._state.add("jobs", row)
             self.event(row["id"], f"Created fine-tuning job: {row['id']}")
             self.event(row["id"], f"Validating training file: {request.training_file}")
             if request.validation_file:
                 self.event(row["id"], f"Validating validation file: {request.validation_file}")
 
-        self._database.write(store)
+        self._state.write(store)
         return public(row)
 
     def get(self, name: str) -> Row:
         """Return the whole row of a job. Raise `ApiError` if there is none."""
-        row = self._database.get("jobs", name)
+        row = self._state.get("jobs", name)
         if row is None:
             raise unknown_object("FineTuningJob", name, "fine_tuning_job_id")
         return row
 
     def all(self, metadata: dict[str, str] | Literal["null"] | None = None) -> list[Row]:
         """Return all jobs, the newest first, or those with this metadata ("null": those without any)."""
-        rows = [public(row) for row in self._database.rows("jobs", newest_first=True)]
+        rows = [public(row) for row in self._state.rows("jobs", newest_first=True)]
         if metadata == "null":
             return [row for row in rows if row["metadata"] is None]
         wanted = (metadata or {}).items()
         return [row for row in rows if wanted <= (row["metadata"] or {}).items()]
 
+    def unfinished(self) -> list[Row]:
+        """Return the rows of all jobs under way, the one that trains first."""
+        rows = [row for row in self._state.rows("jobs") if row["status"] in UNFINISHED]
+        return sorted(rows, key=lambda row: bool(row["status"] != "running"))
+
     def parts(self, table: Literal["events", "checkpoints"], name: str) -> list[Row]:
         """Return a job's events or checkpoints, the newest first."""
         self.get(name)
-        return self._database.rows(table, name, newest_first=True)
+        return self._state.rows(table, name, newest_first=True)
 
     def cancel(self, name: str) -> Row:
         """End a job, on a full disk too. Raise `ApiError` if it has ended."""
@@ -84,37 +89,36 @@ class Jobs:
     def resume(self, name: str) -> Row:
         """Queue a job again that failed because the disk was full. Raise `ApiError` for any other."""
         row = self.get(name)
-        if (row["error"] or {}).get("code") != NO_ROOM:
+        if not found_no_room(row):
             message = f"Job {name} can't be resumed: it is {row['status']}. Jobs that failed because the disk was full can be."
             raise ApiError(message, param="fine_tuning_job_id", code="job_not_resumable")
         self.event(name, "The job was resumed")
-        return public(self.move(name, "queued", since=("failed",), error=None, _resumed=True) or self.get(name))
+        resumed = self.move(name, "queued", since=("failed",), finished_at=None, error=None, _resumed=True)
+        return public(resumed or self.get(name))
 
     def _check_file(self, name: str, param: str) -> None:
-        row = self._store.files.get(name)
+        row = self._state.files.get(name)
         if row is None or row["purpose"] != "fine-tune":
             reason = "no such file" if row is None else f"its purpose is '{row['purpose']}', not 'fine-tune'"
             raise ApiError(f"invalid {param}: {name}: {reason}", param=param, code="invalid_file")
 
     # ------------------------------------------------------------ on the way
 
-    def event(self, job: str, message: str, level: Level = "info", data: Row | None = None) -> None:
+    def event(self, job: str, message: str, level: Literal["info", "warn", "error"] = "info", data: Row | None = None) -> None:
         """Add an event; one with data is a metric."""
-        row: Row = {"id": new_id("ftevent-"), "object": "fine_tuning.job.event", "created_at": now(), "level": level}
-        row |= {"message": message, "type": "metrics" if data else "message", "data": data or {}}
-        self._database.add("events", row, job)
+        row: Row = {"id": new_id("ftevent-"), "object": "fine_tuning.job.event", "created_at": self._state.now()}
+        row |= {"level": level, "message": message, "type": "metrics" if data else "message", "data": data or {}}
+        self._state.add("events", row, job)
+
+    def checkpoint(self, job: str, model: str, step: int, metrics: Row) -> None:
+        """Add a checkpoint."""
+        row: Row = {"id": new_id("ftckpt_"), "object": "fine_tuning.job.checkpoint", "created_at": self._state.now()}
+        row |= {"fine_tuned_model_checkpoint": model, "fine_tuning_job_id": job, "step_number": step}
+        self._state.add("checkpoints", {**row, "metrics": {"step": step, **metrics}}, job)
 
     def move(self, name: str, status: str, *, since: tuple[str, ...], **changes: Any) -> Row | None:
         """Move a job to a status if it is in one of `since`; return it, or None if it isn't."""
-
-        def change(row: Row) -> bool:
-            if row["status"] not in since:
-                return False
-            row.update({"status": status, "finished_at": now() if status in ENDED else None, "estimated_finish": None})
-            row.update(changes)
-            return True
-
-        return self._database.update("jobs", name, change)
+        return self._state.change("jobs", name, since, status=status, **{"estimated_finish": None, **changes})
 
     def queue(self, name: str, plan: Row, tokens: int) -> bool:
         """Queue a job whose files are valid, with a number in place of each "auto"; return whether it still wants that."""
@@ -128,26 +132,31 @@ class Jobs:
         """End a job that can't go on, on a full disk too."""
         self._end(name, "failed", message, "error", error={"code": code, "message": message, "param": param})
 
-    def checkpoint(self, job: str, model: str, step: int, metrics: Row) -> None:
-        """Add a checkpoint."""
-        row: Row = {"id": new_id("ftckpt_"), "object": "fine_tuning.job.checkpoint", "created_at": now()}
-        row |= {"fine_tuned_model_checkpoint": model, "fine_tuning_job_id": job, "step_number": step}
-        self._database.add("checkpoints", {**row, "metrics": {"step": step, **metrics}}, job)
-
-    def _end(self, name: str, status: str, message: str, level: Level, **changes: Any) -> Row | None:
+    def _end(self, name: str, status: str, message: str, level: Literal["warn", "error"], **changes: Any) -> Row | None:
         def end() -> Row | None:
-            row = self.move(name, status, since=UNFINISHED, **changes)
+            row = self.move(name, status, since=UNFINISHED, finished_at=self._state.now(), **changes)
             if row is not None:
                 self.event(name, message, level)
             return row
 
-        return self._database.write(end, essential=True)
+        return self._state.write(end, essential=True)
+
+
+def resolve(hyperparameters: Row, examples: int) -> Row:
+    """Replace "auto" by a number that suits so many examples."""
+    epochs = EPOCHS
+    if examples * EPOCHS < LEAST_SEEN:
+        epochs = min(MOST_EPOCHS, LEAST_SEEN // examples)
+    elif examples * EPOCHS > MOST_SEEN:
+        epochs = max(1, MOST_SEEN // examples)
+    chosen = {**CHOSEN, "n_epochs": epochs}
+    return {name: chosen[name] if value == "auto" else value for name, value in hyperparameters.items()}
+
+
+def found_no_room(job: Row) -> bool:
+    """Return whether a job failed because the disk was full, and so may be resumed."""
+    return bool(job["status"] == "failed" and job["error"]["code"] == NO_ROOM)
 
 
 def _method(method: str, hyperparameters: Row) -> Row:
     return {"hyperparameters": hyperparameters, "method": {"type": method, method: {"hyperparameters": hyperparameters}}}
-
-
-def public(row: Row) -> Row:
-    """Return a job as the API shows it."""
-    return {key: value for key, value in row.items() if not key.startswith("_")}

@@ -21,11 +21,20 @@ import transformers
 from peft import LoraConfig
 from transformers import AutoTokenizer, TrainerCallback
 
-from evaltape.local.model.weights import computes_fast_in_bfloat16, load_model
-from evaltape.local.state.disk import is_full, remove
-from evaltape.local.training import recipe
+from evaltape.local.model import load_model
+from evaltape.local.state import is_full, remove
 
 Report = Callable[[dict[str, Any]], None]
+# Measured on SmolLM2-135M-Instruct with 300 dialogues: ROUGE-1 from 24.5 to 37.0 in one epoch; no other rate was tried.
+LEARNING_RATES = {"supervised": 5e-4, "dpo": 5e-5}
+LORA: dict[str, Any] = {
+    "r": 16,
+    "lora_alpha": 32,
+    "lora_dropout": 0.0,
+    "target_modules": "all-linear",
+    "task_type": "CAUSAL_LM",
+}
+WARM_UP = 0.1
 SAVES = 10
 """Checkpoints of a training beside those at the ends of its epochs."""
 COMPLETE = "complete"
@@ -48,11 +57,12 @@ class Stop(Exception):
 class Reporter(TrainerCallback):  # type: ignore[misc]  # mypy doesn't read transformers
     """Reports each step and each checkpoint, and removes the checkpoints that are no longer needed."""
 
-    def __init__(self, report: Report, out: Path, epochs: int) -> None:
-        self._report, self._out, self._epochs = report, out, epochs
+    def __init__(self, report: Report, config: dict[str, Any]) -> None:
+        self._report, self._out, self._kept_epochs = report, Path(config["out"]), config["kept_epochs"]
+        self._epochs = config["plan"]["n_epochs"]
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_others: Any) -> None:
-        """Report where the training begins, and what an earlier start has done."""
+        """Report where the training begins, and the steps and checkpoints of an earlier start."""
         self._tell(state, type="start", step=state.global_step, history=history(state.log_history))
         for step, folder in checkpoints(self._out):
             if self._ends_epoch(state, step):
@@ -77,7 +87,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # mypy doesn't read tran
             return
         (self._out / f"checkpoint-{state.global_step}" / COMPLETE).touch()
         done = checkpoints(self._out)
-        epochs = [step for step, _ in done if self._ends_epoch(state, step)][-recipe.KEPT_EPOCHS :]
+        epochs = [step for step, _ in done if self._ends_epoch(state, step)][-self._kept_epochs :]
         for step, folder in done[:-1]:
             if step not in epochs:
                 remove(folder)
@@ -109,7 +119,7 @@ def train(config: dict[str, Any], report: Report) -> None:
     out.mkdir(exist_ok=True)
     torch.use_deterministic_algorithms(True, warn_only=True)
     trainer = make_trainer(config)
-    trainer.add_callback(Reporter(report, out, config["plan"]["n_epochs"]))
+    trainer.add_callback(Reporter(report, config))
     weights = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
     # Of each weight a checkpoint has the value and two moments, four bytes each.
     check_disk(out, 12 * weights * 2)
@@ -135,50 +145,47 @@ def make_trainer(config: dict[str, Any]) -> Any:
     from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
     is_dpo = config["method"] == "dpo"
-    plan, model = config["plan"], load_model(Path(config["weights"]), "float32")
+    model = load_model(Path(config["weights"]), "float32")
+    files = [Path(config[name]) if config[name] else None for name in ("examples", "validation")]
     rows: list[Any] = [
-        datasets.Dataset.from_list(read(Path(path))) if path else None for path in (config["examples"], config["validation"])
+        datasets.Dataset.from_list(list(map(json.loads, path.open(encoding="utf-8")))) if path else None for path in files
     ]
     settings = arguments(config, model.device.type, len(rows[0]))
-    settings |= {"beta": plan["beta"], "max_length": config["train_length"]} if is_dpo else {"max_length": None}
-    lora = LoraConfig(
-        r=recipe.RANK, lora_alpha=recipe.ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+    settings |= {"beta": config["plan"]["beta"], "max_length": config["train_length"]} if is_dpo else {"max_length": None}
     return (DPOTrainer if is_dpo else SFTTrainer)(
         model=model,
         args=(DPOConfig if is_dpo else SFTConfig)(**settings),
         train_dataset=rows[0],
         eval_dataset=rows[1],
         processing_class=AutoTokenizer.from_pretrained(config["weights"], local_files_only=True),
-        peft_config=lora,
+        peft_config=LoraConfig(**LORA),
     )
 
 
 def arguments(config: dict[str, Any], device: str, rows: int) -> dict[str, Any]:
     """Return the arguments of TRL's trainers."""
-    plan, processes = config["plan"], int(os.environ.get("WORLD_SIZE", "1"))
-    share = math.ceil(plan["batch_size"] / processes)
+    plan, is_cpu = config["plan"], device == "cpu"
+    share = math.ceil(plan["batch_size"] / int(os.environ.get("WORLD_SIZE", "1")))
     # On a CPU one row at a time is as fast, and takes less memory.
-    at_once = 1 if device == "cpu" else max(size for size in range(1, 9) if share % size == 0)
-    rate = recipe.DPO_LEARNING_RATE if config["method"] == "dpo" else recipe.LEARNING_RATE
+    at_once = 1 if is_cpu else max(size for size in range(1, 9) if share % size == 0)
     return {
         "output_dir": config["out"],
         "num_train_epochs": plan["n_epochs"],
         "per_device_train_batch_size": at_once,
         "per_device_eval_batch_size": at_once,
         "gradient_accumulation_steps": share // at_once,
-        "learning_rate": rate * plan["learning_rate_multiplier"],
+        "learning_rate": LEARNING_RATES[config["method"]] * plan["learning_rate_multiplier"],
         "lr_scheduler_type": "linear",
         # The first step of a warm-up has the rate 0, so a training of a few steps has none.
-        "warmup_steps": int(recipe.WARM_UP * plan["n_epochs"] * math.ceil(rows / plan["batch_size"])),
-        "max_grad_norm": recipe.CLIP_NORM,
+        "warmup_steps": int(WARM_UP * plan["n_epochs"] * math.ceil(rows / plan["batch_size"])),
+        "max_grad_norm": 1.0,
         "weight_decay": 0.0,
         "seed": config["seed"],
         "data_seed": config["seed"],
         "bf16": computes_fast_in_bfloat16(device),
-        "use_cpu": device == "cpu",
-        "gradient_checkpointing": device != "cpu",
-        "dataloader_pin_memory": device != "cpu",
+        "use_cpu": is_cpu,
+        "gradient_checkpointing": not is_cpu,
+        "dataloader_pin_memory": not is_cpu,
         "include_num_input_tokens_seen": "all",
         "eval_strategy": "epoch" if config["validation"] else "no",
         "save_strategy": "epoch",
@@ -189,9 +196,12 @@ def arguments(config: dict[str, Any], device: str, rows: int) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the rows that the service has made of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def computes_fast_in_bfloat16(kind: str) -> bool:
+    """Return whether a kind of device does; a CPU that doesn't is three times slower in it than in float32."""
+    if kind == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return kind == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def main(path: Path) -> None:

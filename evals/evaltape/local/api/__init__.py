@@ -1,1 +1,0 @@
-"""The HTTP side: routes, and what every request passes through."""

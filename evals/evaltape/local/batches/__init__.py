@@ -1,1 +1,0 @@
-"""Batches: files of requests that are answered in the background."""

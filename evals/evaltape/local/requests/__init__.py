@@ -1,1 +1,0 @@
-"""What clients send: bodies and uploads, checked, with OpenAI's words for what is wrong."""

@@ -1,1 +1,0 @@
-"""What outlives the process: rows in a database, and files beside it."""
