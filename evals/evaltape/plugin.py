@@ -31,8 +31,7 @@ from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
 from evaltape.options import OUTPUTS, add_options, as_usage_error, read_settings, runs_nothing
 from evaltape.recorder.wire import RecordingStopped
-from evaltape.reporting.verdicts import NOT_CHECKED
-from evaltape.scoring.bounds import GATE
+from evaltape.scoring.bounds import GATE, NOT_CHECKED
 from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores

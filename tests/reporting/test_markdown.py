@@ -5,7 +5,6 @@ import json
 
 import pytest
 from evaltape.reporting.markdown import LONGEST_COMMENT, comment, summary
-from evaltape.reporting.pair_results import AgainstModel
 from evaltape.reporting.results import Cause, LeftOver, Spend
 from evaltape.suite.prompt import prompt_change
 from evaltape.text import markdown
@@ -130,7 +129,7 @@ def test_both_prompts_stand_in_the_comment_where_the_prompt_changed_since_anothe
     change = prompt_change("s1", then, now)
     made = with_against(facts())
     against = suite_of(made).against
-    models = {key: replace(model, prompt=change) for key, model in against.models.items()}
+    models = {key: replace(it, scores=replace(it.scores, prompt=change)) for key, it in against.models.items()}
     text = comment(changed(made, against=replace(against, models=models)), {})
     assert text.count("as recorded and as it is now") == 1
     assert "\n    -Sum up:\n    +system: Be brief\n    +user: Sum up:\n" in text
@@ -139,7 +138,10 @@ def test_both_prompts_stand_in_the_comment_where_the_prompt_changed_since_anothe
 def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_no_failure():
     made = with_against(facts())
     against = suite_of(made).against
-    models = {key: replace(model, is_unchanged=True) for key, model in against.models.items()}
+    models = {
+        key: replace(it, scores=replace(it.scores, baseline=it.scores.candidate), metrics={})
+        for key, it in against.models.items()
+    }
     text = comment(changed(made, against=replace(against, models=models, notes=("base: nothing changed",))), {})
     assert "change to main" not in text
     assert "\nbase: nothing changed\n" in html.unescape(text)
@@ -225,15 +227,10 @@ def test_a_summary_fits_github_too():
 
 def test_no_text_from_anywhere_becomes_markup():
     made = with_against(with_slices(facts()))
-    suite = suite_of(made)
-    against = replace(
-        suite.against,  # type: ignore[type-var]
-        ref=EVIL,
-        notes=(EVIL,),
-        models={"base": AgainstModel(suite.against.models["base"].metrics)},  # type: ignore[union-attr]
-    )
-    made = with_text(changed(made, against=None), EVIL)
-    made = changed(made, against=replace(against, pairs=()), notes=(EVIL,), causes=(Cause(EVIL, None, ()),))
+    against = suite_of(made).against
+    assert against is not None
+    against = replace(against, side=replace(against.side, ref=EVIL), notes=(EVIL,))
+    made = changed(with_text(made, EVIL), against=against, notes=(EVIL,), causes=(Cause(EVIL, None, ()),))
     made = replace(made, stopped=EVIL, spend=Spend(1.0, 0.1, EVIL))
     page = rendered(comment(made, {}))
     for tag in ("<script", "<a ", "<img", "<h1>K", "</td>\n# K"):

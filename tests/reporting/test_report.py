@@ -131,7 +131,7 @@ def test_a_diverged_loss_is_no_number():
         {"step": 1, "train_loss": math.nan, "valid_loss": math.inf},
         {"step": None, "train_loss": 1.0, "valid_loss": None},
     )
-    (data,) = suite_data(changed(facts(), jobs={"tuned": replace(job, metrics=rows)}))["jobs"]
+    (data,) = suite_data(changed(facts(), jobs={"tuned": replace(job, job=replace(job.job, metrics=rows))}))["jobs"]
     assert data["metrics"] == [{"step": 1, "train_loss": None, "valid_loss": None}]
 
 

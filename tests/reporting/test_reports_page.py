@@ -3,9 +3,9 @@
 import re
 from typing import get_args
 
-from evaltape.reporting.facts import Accepted, Unfinished
 from evaltape.reporting.results_json import results_json
 from evaltape.reporting.scoreboard import COLUMNS
+from evaltape.reporting.subjects import Accepted, Unfinished
 from evaltape.scoring.bounds import Verdict
 from evaltape.scoring.noise import Noise
 from msgspec.structs import replace

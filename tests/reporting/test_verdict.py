@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from evaltape.reporting.facts import Accepted, MetricFacts, Unfinished
 from evaltape.reporting.results import OwnGate, Results
+from evaltape.reporting.subjects import Accepted, Unfinished
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import MIN_GAIN, Decision
 from evaltape.scoring.statistics import Interval
@@ -38,7 +38,7 @@ def reasons(results: Results) -> list[str]:
 def session(*passed: bool | None, is_red: bool = False, failed: int = 0, **changes: Any) -> Results:
     """A session of one model with gates that passed, failed or weren't checked."""
     made = without(facts(samples=9, models=("base",), failed=failed), "gates")
-    metrics = {f"rouge{n}": MetricFacts(f"rouge{n}") for n in range(len(passed))}
+    metrics = {f"rouge{n}": decisions.metric(f"rouge{n}") for n in range(len(passed))}
     made = changed(made, metrics={**suite_of(made).metrics, **metrics})
     made = with_model(made, "base", gates={name: gate(name, 0.3, each) for name, each in zip(metrics, passed, strict=True)})
     return replace(changed(made, **changes), is_red=is_red)

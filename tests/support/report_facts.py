@@ -1,39 +1,43 @@
 """Made results for a report: as many models and samples as asked for, with scores that follow a plain rule."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from evaltape.against.commit import Commit
 from evaltape.against.history import Fall, Moment
+from evaltape.finetuning.recorded_job import Identity, Job
 from evaltape.judging.agreement import agree, share
 from evaltape.judging.exam import Examined, MutantMarks, Noticed
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
 from evaltape.mutation.study import OperatorStudy, Study
-from evaltape.reporting.facts import MetricFacts, Slice
 from evaltape.reporting.html import page
-from evaltape.reporting.judge_results import Flips, JudgeResults
-from evaltape.reporting.model_results import Computed, JobResults, ModelResults
-from evaltape.reporting.pair_results import (
-    AgainstModel,
-    AgainstPair,
-    AgainstResults,
-    ComparisonResults,
-    SliceDifference,
-)
 from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.subjects import (
+    AgainstModel,
+    AgainstResults,
+    ComparisonResults,
+    Computed,
+    Flips,
+    JobResults,
+    JudgeResults,
+    ModelResults,
+    Slice,
+    SliceDifference,
+)
 from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Fragility
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import Outvoted
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
-from evaltape.suite.definition import Judge, Model
+from evaltape.suite.definition import Comparison, Finetune, Judge, Model, Split
 from evaltape.suite.file.tables import Exam, Verdict
 from evaltape.suite.prompt import Prompt
 from msgspec.structs import replace
@@ -42,7 +46,7 @@ from tests.support import decisions
 from tests.support.decisions import compared, difference, gate, mean_gate, paired
 from tests.support.metrics import metrics
 
-METRICS = ("rouge1", "rougeL")
+METRICS = metrics({"rouge1": {}, "rougeL": {}})
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'><b>bold</b>&amp;<!--"
 ESCAPES = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00"
 WORDS = ["we", "meet", "at", "noon", "on", "friday", "by", "the", "old", "bridge", "with", "bread", "for", "everyone"]
@@ -61,14 +65,14 @@ def facts(
     suite = SuiteResults(
         name,
         "replay",
-        {metric: MetricFacts(metric, {"package": "rouge_score 0.1.2", "tokenizer": "rouge"}) for metric in METRICS},
+        METRICS,
         {key: _model(key, [each for each in predictions if each.model.key == key]) for key in models},
         {row.id: row for row in rows},
         tuple(predictions),
         commands(),
         computed=(Computed("first three lines", samples, dict.fromkeys(METRICS, mean(0.2))),),
         jobs={"tuned": _job()} if "tuned" in models else {},
-        comparisons={"gain": _comparison(models)} if len(models) > 1 else {},
+        comparisons={"gain": _comparison(predictions, models)} if len(models) > 1 else {},
     )
     return Results({name: suite}, is_red=True)
 
@@ -143,8 +147,12 @@ def with_text(results: Results, text: str) -> Results:
         )
         for each in suite.predictions
     ]
-    jobs = {key: replace(job, events=tuple({**it, "message": text} for it in job.events)) for key, job in suite.jobs.items()}
+    jobs = {key: replace(it, job=replace(it.job, events=_said(it.job, text))) for key, it in suite.jobs.items()}
     return changed(results, samples=samples, predictions=tuple(predictions), jobs=jobs)
+
+
+def _said(job: Job, text: str) -> tuple[dict[str, Any], ...]:
+    return tuple({**event, "message": text} for event in job.events)
 
 
 def write_page(folder: Path, results: Results) -> Path:
@@ -170,7 +178,7 @@ def mean(value: float, scored: int = 12) -> Interval:
 def with_lengths(results: Results) -> Results:
     """The results with a metric without an upper bound of which less is better: words, each model's gate at most 20."""
     suite = suite_of(results)
-    words = MetricFacts("words", {"tokenizer": "unicode"}, False, (0.0, None), "words", 1)
+    words = metrics({"words": {}})["words"]
     models = {
         key: replace(
             model,
@@ -254,20 +262,27 @@ def with_against(results: Results) -> Results:
     suite = suite_of(results)
     first = next(iter(suite.models))
     answered = [each for each in suite.predictions if each.model.key == first and each.answered]
-    pairs = tuple(
-        AgainstPair(first, each.sample.id, f"They met {each.sample.id}", each.text, _lost(each.scores, n / 100))
+    before = [
+        replace(
+            each,
+            answer=replace(each.answer, text=f"They met {each.sample.id}"),
+            scores={name: value + n / 100 for name, value in each.scores.items()},
+        )
         for n, each in enumerate(answered)
+    ]
+    side, model = Side("main", "0123456789abcdef0123"), answered[0].model
+    scores = AgainstScores(
+        comparison=against_comparison(model, side),
+        metrics={"rouge1": METRICS["rouge1"]},
+        baseline=ModelScores(model, METRICS, before),
+        candidate=ModelScores(model, METRICS, answered),
+        max_drop={"rouge1": 0.02},
+        side=side,
+        samples=SampleChanges(added=("s98", "s99")),
     )
-    worse = compared(paired(AGAINST, "rouge1", 0.02, first), "failed", difference(-0.05, -0.06, -0.04, len(pairs)))
-    models = {first: AgainstModel({"rouge1": worse}, added=2)}
-    against = AgainstResults(
-        "main", "0123456789abcdef0123", "90%", models, pairs, ("third is new: there is nothing to compare",)
-    )
-    return changed(results, against=against)
-
-
-def _lost(scores: Mapping[str, float], loss: float) -> dict[str, tuple[float, float]]:
-    return {name: (value + loss, value) for name, value in scores.items()}
+    worse = compared(paired(AGAINST, "rouge1", 0.02, first), "failed", difference(-0.05, -0.06, -0.04, len(answered)))
+    models = {first: AgainstModel(scores, {"rouge1": worse})}
+    return changed(results, against=AgainstResults(side, models, ("third is new: there is nothing to compare",)))
 
 
 def with_mutants(results: Results) -> Results:
@@ -343,13 +358,20 @@ def _model(key: str, predictions: list[Prediction]) -> ModelResults:
     )
 
 
-def _comparison(models: tuple[str, ...]) -> ComparisonResults:
+def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> ComparisonResults:
+    sides = [[each for each in predictions if each.model.key == key] for key in models[:2]]
+    baseline, candidate = (ModelScores(side[0].model, METRICS, side) for side in sides)
+    comparison = Comparison(name="gain", suite="made", baseline=models[0], candidate=models[1])
+    metrics = {"rougeL": METRICS["rougeL"]}
+    scores = PairedScores(comparison=comparison, metrics=metrics, baseline=baseline, candidate=candidate)
     found = difference(0.1, 0.02, 0.18, 11)
     decided = compared(paired(MIN_GAIN, "rougeL", 0.05), "inconclusive", found, "the interval straddles the bound")
-    return ComparisonResults("gain", models[0], models[1], 0.95, "90%", {"rougeL": decided})
+    return ComparisonResults(scores, {"rougeL": decided})
 
 
 def _job() -> JobResults:
-    metrics = [{"step": step, "train_loss": 3 / step, "valid_loss": 2.5 if step % 4 else None} for step in range(1, 21)]
+    order = Finetune(key="tuned", suite="made", base=Model("base", "made", "base"), train=Split("train"))
+    job = Job("ftjob-1", "succeeded", "base", "ft:base:x", 21_000, 21_000, Identity("", "", "", ""))
+    rows = [{"step": step, "train_loss": 3 / step, "valid_loss": 2.5 if step % 4 else None} for step in range(1, 21)]
     events = [{"created_at": 1_700_000_000 + 70 * n, "level": "info", "message": f"step {n}"} for n in range(3)]
-    return JobResults("tuned", "ftjob-1", "succeeded", "base", "ft:base:x", 21_000, None, (), tuple(metrics), tuple(events))
+    return JobResults(order, replace(job, metrics=tuple(rows), events=tuple(events)))

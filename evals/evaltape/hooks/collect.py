@@ -11,11 +11,12 @@ import msgspec
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
-from evaltape.hooks.collect_models import SuiteView, computed, job_results, metric_facts, model_results
+from evaltape.hooks.collect_models import SuiteView, computed, job_results, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results, judge_results
 from evaltape.recorder.wire import Notice, Tally, place_of
 from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend, SuiteResults
 from evaltape.reporting.retirement import retirements
+from evaltape.reporting.subjects import JudgeResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import outvoted
@@ -28,7 +29,6 @@ from evaltape.workspace import Workspace
 if TYPE_CHECKING:
     from evaltape.against.history import Moment
     from evaltape.recorder.process import RecorderProcess
-    from evaltape.reporting.judge_results import JudgeResults
 
 
 def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: bool) -> Results:
@@ -58,11 +58,12 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
     return SuiteResults(
         workspace.name,
         mode,
-        metrics={name: metric_facts(view, metric) for name, metric in view.shown_metrics.items()},
+        metrics=view.shown_metrics,
         models={key: model_results(view, scores) for key, scores in view.looked_at.items()},
         samples={sample.id: sample for sample in view.samples},
         predictions=tuple(each for scores in view.looked_at.values() for each in scores.predictions),
         commands=workspace.commands,
+        shown_beside=tuple(name for name in view.shown_metrics if name not in workspace.metrics),
         slices=workspace.suite.dataset.slices,
         test_ids={(key[1], key[2]): test for key, test in findings.test_ids.items() if key[0] == workspace.name},
         unseen_gates=sum(
@@ -206,7 +207,7 @@ def _same(words: str, command: str | None = None) -> Group:
     return Group("sample", words, words, command)
 
 
-def _verdict_causes(view: SuiteView, judges: "Iterable[JudgeResults]") -> Iterator[Cause]:
+def _verdict_causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:
     """Yield which verdicts are missing, with the command that asks for them."""
     for judge in judges:
         lacking = len(judge.missing)

@@ -11,8 +11,7 @@ from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
 from evaltape.reporting.accepted import changes
-from evaltape.reporting.facts import Accepted, MetricFacts, Slice, Unfinished
-from evaltape.reporting.model_results import Computed, JobResults, ModelResults
+from evaltape.reporting.subjects import Accepted, Computed, JobResults, ModelResults, Slice, Unfinished
 from evaltape.samples.sample import Answer, Sample, Usage
 from evaltape.scoring.bounds import (
     FAILED,
@@ -30,7 +29,7 @@ from evaltape.scoring.fragility import Removable, fragility
 from evaltape.scoring.prediction import Prediction, recording_dates
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.cost import batch_price, call_usd, training_usd
+from evaltape.suite.cost import batch_price, call_usd
 from evaltape.suite.definition import CORRECTED, MetricSpec, Model
 from evaltape.workspace import Workspace
 
@@ -93,19 +92,6 @@ class SuiteView:
             return prediction
         words = float(len(unicode_words(prediction.text)))
         return msgspec.structs.replace(prediction, scores={**prediction.scores, WORDS: words})
-
-
-def metric_facts(view: SuiteView, metric: Metric) -> MetricFacts:
-    """Return a metric as readers of its scores need it."""
-    return MetricFacts(
-        metric.name,
-        metric.describe(view.samples),
-        metric.higher_is_better,
-        metric.bounds,
-        metric.unit,
-        metric.decimals,
-        is_named=metric.name in view.workspace.metrics,
-    )
 
 
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
@@ -225,19 +211,5 @@ def computed(view: SuiteView) -> Iterator[Computed]:
 def job_results(view: SuiteView) -> dict[str, JobResults]:
     """Return the recorded jobs of the tuned models that were looked at; perhaps by workers alone, so they are read here."""
     jobs = [scores.model.job for scores in view.looked_at.values() if scores.model.job]
-    recorded = [(job, view.workspace.jobs.job(job.key)) for job in jobs if view.workspace.jobs.is_recorded(job.key)]
-    return {
-        job.key: JobResults(
-            job.key,
-            known.id,
-            known.status,
-            job.base.key,
-            known.tuned_model,
-            known.trained_tokens,
-            None if known.trained_tokens is None else training_usd(job.price, known.trained_tokens),
-            known.differences,
-            tuple(known.metrics),
-            tuple(known.events),
-        )
-        for job, known in recorded
-    }
+    known = view.workspace.jobs
+    return {job.key: JobResults(job, known.job(job.key)) for job in jobs if known.is_recorded(job.key)}

@@ -5,10 +5,16 @@ from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
-from evaltape.reporting.judge_results import Flips, JudgeResults
-from evaltape.reporting.pair_results import AgainstModel, AgainstPair, AgainstResults, ComparisonResults, SliceDifference
-from evaltape.scoring.bounds import AGAINST, CONFIDENCE, comparison_bounds, model_bounds
-from evaltape.scoring.paired import Difference, two_sided
+from evaltape.reporting.subjects import (
+    AgainstModel,
+    AgainstResults,
+    ComparisonResults,
+    Flips,
+    JudgeResults,
+    SliceDifference,
+)
+from evaltape.scoring.bounds import AGAINST, comparison_bounds, model_bounds
+from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import UNCHANGED, AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
@@ -29,16 +35,7 @@ def comparison_results(view: SuiteView) -> dict[str, ComparisonResults]:
 def _comparison(view: SuiteView, comparison: Comparison) -> ComparisonResults:
     pair = _pair(view, comparison, view.looked_at[comparison.baseline], view.looked_at[comparison.candidate])
     metrics = {bound.metric: view.decided(bound, pair) for bound in comparison_bounds(comparison)}
-    return ComparisonResults(
-        comparison.name,
-        comparison.baseline,
-        comparison.candidate,
-        comparison.confidence,
-        two_sided(comparison.confidence),
-        metrics,
-        {name: found for name, found in pair.differences.items() if name not in metrics},
-        _slices(view, comparison),
-    )
+    return ComparisonResults(pair, metrics, _slices(view, comparison))
 
 
 def comparison_notes(view: SuiteView) -> Iterator[str]:
@@ -63,41 +60,17 @@ def against_results(view: SuiteView) -> AgainstResults | None:
     if not models or other_side is None:
         return None
     side = other_side.side
-    return AgainstResults(
-        side.ref,
-        side.commit or "",
-        two_sided(CONFIDENCE),
-        {key: _against(view, model) for key, model in models.items()},
-        tuple(pair for model in models.values() for pair in _pairs(model)),
-        (
-            f"Compared with {side.title}.",
-            *_unchanged(models.values()),
-            *(note for it in models.values() for note in _notes(it)),
-        ),
+    notes = (
+        f"Compared with {side.title}.",
+        *_unchanged(models.values()),
+        *(note for it in models.values() for note in _notes(it)),
     )
+    return AgainstResults(side, {key: _against(view, model) for key, model in models.items()}, notes)
 
 
 def _against(view: SuiteView, found: AgainstScores) -> AgainstModel:
     bounds = [bound for bound in model_bounds(found.model, view.workspace.suite) if bound.kind == AGAINST]
-    metrics = {bound.metric: view.decided(bound, found) for bound in bounds}
-    return AgainstModel(
-        metrics,
-        {name: difference for name, difference in found.differences.items() if name not in metrics},
-        len(found.samples.added),
-        len(found.samples.dropped),
-        len(found.samples.changed),
-        found.not_compared,
-        found.is_the_same and all(each.passed for each in metrics.values()),
-        found.prompt,
-    )
-
-
-def _pairs(found: AgainstScores) -> Iterator[AgainstPair]:
-    """Yield the samples that both sides answered."""
-    for pair in found.pairs:
-        both = [name for name in pair.before.scores if name in pair.after.scores]
-        scores = {name: (pair.before.scores[name], pair.after.scores[name]) for name in both}
-        yield AgainstPair(found.model.key, pair.sample, pair.before.text, pair.after.text, scores)
+    return AgainstModel(found, {bound.metric: view.decided(bound, found) for bound in bounds})
 
 
 def _unchanged(models: Iterable[AgainstScores]) -> Iterator[str]:

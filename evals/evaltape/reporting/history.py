@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from evaltape.against.history import Moment
 from evaltape.metrics.metric import Metric
-from evaltape.reporting.facts import MetricFacts
 from evaltape.reporting.tables import row, widths_of
 from evaltape.scoring.bounds import interval_text
 from evaltape.scoring.scores import ModelScores
@@ -13,12 +12,12 @@ from evaltape.text import counted
 TITLES, LEAST_WIDTHS, LEAST_METRIC = ("commit", "day", "samples"), (10, 10, 7), 8
 
 
-def suite_lines(history: Mapping[str, Sequence[Moment]], metrics: Sequence[Metric | MetricFacts]) -> list[str]:
+def suite_lines(history: Mapping[str, Sequence[Moment]], metrics: Sequence[Metric]) -> list[str]:
     """Return the lines of all models of a suite, by key."""
     return [line for key, moments in history.items() for line in history_lines(key, moments, metrics)]
 
 
-def history_lines(model: str, moments: Sequence[Moment], metrics: Sequence[Metric | MetricFacts]) -> Iterator[str]:
+def history_lines(model: str, moments: Sequence[Moment], metrics: Sequence[Metric]) -> Iterator[str]:
     """Yield a heading, the table, and a line for each metric of each fall; `moments` are oldest first."""
     yield f"{model}: {counted(len(moments), 'commit')} with recordings of the suite"
     titles = (*TITLES, *(metric.name for metric in metrics))
@@ -38,7 +37,7 @@ def _not_fallen(moments: Sequence[Moment]) -> str:
     )
 
 
-def _cells(moment: Moment, metrics: Sequence[Metric | MetricFacts]) -> tuple[str, ...]:
+def _cells(moment: Moment, metrics: Sequence[Metric]) -> tuple[str, ...]:
     """Return a row of the table; one of three cells for a commit that can't be read."""
     scores, commit = moment.scores, moment.commit
     if scores is None:
@@ -46,11 +45,11 @@ def _cells(moment: Moment, metrics: Sequence[Metric | MetricFacts]) -> tuple[str
     return commit.ref, commit.day, f"{len(scores.answered):,}", *(_mean(scores, metric) for metric in metrics)
 
 
-def _mean(scores: ModelScores, metric: Metric | MetricFacts) -> str:
+def _mean(scores: ModelScores, metric: Metric) -> str:
     return f"{scores.mean(metric.name):.{metric.decimals}f}" if scores.scored(metric.name) else "-"
 
 
-def _falls(moment: Moment, metrics: Sequence[Metric | MetricFacts]) -> Iterator[str]:
+def _falls(moment: Moment, metrics: Sequence[Metric]) -> Iterator[str]:
     for metric in (metric for metric in metrics if metric.name in moment.falls):
         fall = moment.falls[metric.name]
         ground = interval_text(fall.found, metric.decimals)

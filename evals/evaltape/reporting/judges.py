@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from evaltape.reporting.judge_results import JudgeResults
 from evaltape.reporting.results import SuiteResults
+from evaltape.reporting.subjects import JudgeResults
 from evaltape.scoring.bounds import Decision
 
 
@@ -27,7 +27,7 @@ def correction_lines(suite: SuiteResults) -> Iterator[str]:
         yield from (f"{key} {name}: {note}" for name, gate in model.gates.items() for note in corrections_in(gate))
     for comparison in suite.comparisons.values():
         for name, pair in comparison.metrics.items():
-            yield from (f"{comparison.name} {name}: {note}" for note in corrections_in(pair))
+            yield from (f"{pair.bound.subject} {name}: {note}" for note in corrections_in(pair))
 
 
 def corrections_in(decision: Decision) -> list[str]:

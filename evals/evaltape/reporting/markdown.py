@@ -139,7 +139,7 @@ def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str
 def _changed_prompts(suite: SuiteResults) -> Iterator[PromptChange]:
     """Yield both prompts of a sample for each way in which a prompt changed, once."""
     changes = [cause.prompt for cause in suite.causes]
-    changes += [model.prompt for model in suite.against.models.values()] if suite.against else []
+    changes += [model.scores.prompt for model in suite.against.models.values()] if suite.against else []
     yield from dict.fromkeys(change for change in changes if change is not None)
 
 

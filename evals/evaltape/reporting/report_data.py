@@ -6,30 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from evaltape.metrics.metric import Metric
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
 from evaltape.mutation.study import OperatorStudy
-from evaltape.reporting.facts import MetricFacts
-from evaltape.reporting.model_results import JobResults, ModelResults
-from evaltape.reporting.pair_results import (
-    AgainstModel,
-    AgainstPair,
-    AgainstResults,
-    ComparisonResults,
-)
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.results_json import compared, difference, written
 from evaltape.reporting.scoreboard import exam_part
+from evaltape.reporting.subjects import AgainstModel, AgainstResults, ComparisonResults, JobResults, JudgeResults, ModelResults
 from evaltape.reporting.verdict import failed_first, verdict_of
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
+from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.prompt import PromptChange
 
 if TYPE_CHECKING:  # Only a suite with judges needs them.
     from evaltape.judging.agreement import Agreement, Kappa
-    from evaltape.reporting.judge_results import JudgeResults
 
 Data = dict[str, Any]
 MOST_WHOLE = 2_000
@@ -55,7 +49,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
             "parts": [[part.text, part.state] for part in verdict.parts],
             "reasons": [{"text": it.text, "place": it.place, "model": it.model, "metric": it.metric} for it in verdict.reasons],
         },
-        "metrics": [_metric(metric) for metric in suite.metrics.values()],
+        "metrics": [_metric(metric, suite) for metric in suite.metrics.values()],
         "models": [_model(model) for model in suite.models.values()],
         "computed": [{"name": each.name, **written(each)} for each in suite.computed],
         "comparisons": [_comparison(each) for each in suite.comparisons.values()],
@@ -80,15 +74,15 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
     }
 
 
-def _metric(metric: MetricFacts) -> Data:
+def _metric(metric: Metric, suite: SuiteResults) -> Data:
     return {
         "name": metric.name,
         "higher": metric.higher_is_better,
         "bounds": list(metric.bounds),
         "unit": metric.unit,
         "decimals": metric.decimals,
-        "named": metric.is_named,
-        "description": dict(metric.description),
+        "named": metric.name not in suite.shown_beside,
+        "description": suite.descriptions[metric.name],
     }
 
 
@@ -135,14 +129,14 @@ def _accepted(model: ModelResults) -> Data | None:
 
 def _job(job: JobResults) -> Data:
     """Return a job with the metrics of known steps; a loss that isn't finite, as of a run that diverged, is None."""
-    rows = [{key: _finite(value) for key, value in row.items()} for row in job.metrics]
+    rows = [{key: _finite(value) for key, value in row.items()} for row in job.job.metrics]
     metrics = [row for row in rows if row.get("step") is not None]
     return {
-        "key": job.key,
+        "key": job.order.key,
         **written(job),
-        "base": job.base,
+        "base": job.order.base.key,
         "metrics": metrics,
-        "events": [dict(each) for each in job.events],
+        "events": [dict(each) for each in job.job.events],
     }
 
 
@@ -155,9 +149,9 @@ def _finite(value: Any) -> Any:
 
 def _comparison(comparison: ComparisonResults) -> Data:
     return {
-        "name": comparison.name,
-        "baseline": comparison.baseline,
-        "candidate": comparison.candidate,
+        "name": comparison.comparison.name,
+        "baseline": comparison.comparison.baseline,
+        "candidate": comparison.comparison.candidate,
         "label": comparison.label,
         "metrics": [_compared(name, each) for name, each in comparison.metrics.items()],
         "beside": [_difference(name, each) for name, each in comparison.beside.items()],
@@ -192,7 +186,6 @@ def _against_metrics(suite: SuiteResults, model: AgainstModel) -> list[Data]:
 def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]) -> Data:
     models = {key: place for place, key in enumerate(suite.models)}
     samples = {key: place for place, key in enumerate(suite.samples)}
-    answers = {(each.model.key, each.sample.id): each.text for each in suite.predictions}
     return {
         "ref": against.ref,
         "commit": against.commit,
@@ -201,18 +194,16 @@ def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]
         "models": [
             {
                 "key": key,
-                "added": model.added,
-                "dropped": model.dropped,
-                "changed": model.changed,
-                "metrics": [] if model.why or model.is_unchanged else _against_metrics(suite, model),
-                "prompt": _prompt(model.prompt),
+                **model.counts,
+                "metrics": [] if model.is_told_in_notes else _against_metrics(suite, model),
+                "prompt": _prompt(model.scores.prompt),
             }
             for key, model in against.models.items()
         ],
         "pairs": [
-            _pair(pair, models[pair.model], samples[pair.sample], answers.get((pair.model, pair.sample)))
+            _pair(pair, models[pair.after.model.key], samples[pair.sample])
             for pair in against.pairs
-            if pair.model in models and pair.sample in samples and pair.sample in kept
+            if pair.after.model.key in models and pair.sample in samples and pair.sample in kept
         ],
     }
 
@@ -221,11 +212,11 @@ def _prompt(change: PromptChange | None) -> Data | None:
     return None if change is None else msgspec.structs.asdict(change)
 
 
-def _pair(pair: AgainstPair, model: int, sample: int, answer: str | None) -> Data:
-    """Return both answers to a sample; the present one only if it isn't the prediction that the page has already."""
-    after = {} if pair.after == answer else {"after": pair.after}
-    scores = {name: list(both) for name, both in pair.scores.items()}
-    return {"model": model, "at": sample, "before": pair.before, **after, "scores": scores}
+def _pair(pair: Pair, model: int, sample: int) -> Data:
+    """Return the earlier answer to a sample, with both scores; the page has the present answer as a prediction."""
+    before, after = pair.before.scores, pair.after.scores
+    scores = {name: [before[name], after[name]] for name in before if name in after}
+    return {"model": model, "at": sample, "before": pair.before.text, "scores": scores}
 
 
 def _mutants(key: str, result: ModelMutants) -> Data:
@@ -257,7 +248,7 @@ def _operator(study: OperatorStudy, noticed_at: float, example: Mutant | None) -
 # ---------------------------------------------------------------- judges
 
 
-def _judge(judge: "JudgeResults") -> Data:
+def _judge(judge: JudgeResults) -> Data:
     """Return a judge with its exam: its bounds, the pairs it got wrong, and the table of labels and verdicts."""
     found = judge.examined
     exam = found.judge.exam
@@ -328,7 +319,7 @@ def _with_texts(suite: SuiteResults) -> Collection[str]:
     return kept
 
 
-def _goodness(prediction: Prediction, metric: MetricFacts | None) -> float:
+def _goodness(prediction: Prediction, metric: Metric | None) -> float:
     score = prediction.scores.get(metric.name) if metric else None
     if score is None or metric is None:
         return -math.inf if not prediction.answered else math.inf

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evaltape.reporting.facts import MetricFacts
-from evaltape.reporting.model_results import Computed, JobResults, ModelResults
-from evaltape.reporting.pair_results import AgainstResults, ComparisonResults
-from evaltape.reporting.verdicts import Verdict, verdict_on
+from evaltape.metrics.metric import Metric
+from evaltape.reporting.subjects import (
+    AgainstResults,
+    ComparisonResults,
+    Computed,
+    JobResults,
+    JudgeResults,
+    ModelResults,
+    verdict_on,
+)
 from evaltape.samples.sample import Sample
+from evaltape.scoring.bounds import Verdict
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import Outvoted
 from evaltape.suite.commands import Commands
@@ -22,7 +29,6 @@ from evaltape.suite.prompt import PromptChange
 if TYPE_CHECKING:  # Only some runs need them.
     from evaltape.against.history import Moment
     from evaltape.mutation.model_mutants import ModelMutants
-    from evaltape.reporting.judge_results import JudgeResults
 
 
 class OwnGate(msgspec.Struct, frozen=True):
@@ -83,7 +89,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """The suite's name."""
     mode: str
     """`replay`, `record` or `record-missing`."""
-    metrics: Mapping[str, MetricFacts]
+    metrics: Mapping[str, Metric]
     """By name, in the order of the suite; `words` last if the suite doesn't name it."""
     models: Mapping[str, ModelResults]
     """The models that were looked at, by key, in the order of the suite."""
@@ -93,6 +99,8 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """What was looked at, by model and sample."""
     commands: Commands
     """Writes the commands that messages end with."""
+    shown_beside: tuple[str, ...] = ()
+    """The metrics that the suite doesn't name: `words`, and corrected means of judges."""
     slices: tuple[str, ...] = ()
     """The columns that samples are scored apart by."""
     test_ids: Mapping[tuple[str, str], str] = {}
@@ -103,7 +111,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """What costs nothing, on the same samples."""
     jobs: Mapping[str, JobResults] = {}
     """The recorded jobs of the tuned models that were looked at, by key."""
-    judges: "Mapping[str, JudgeResults]" = {}
+    judges: Mapping[str, JudgeResults] = {}
     """The suite's judges, by key."""
     comparisons: Mapping[str, ComparisonResults] = {}
     """The comparisons of which the run looked at both models, by name."""
@@ -133,9 +141,9 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """Notes for the user of the suite's data."""
 
     @property
-    def named_metrics(self) -> list[MetricFacts]:
+    def named_metrics(self) -> list[Metric]:
         """The metrics that the suite names."""
-        return [metric for metric in self.metrics.values() if metric.is_named]
+        return [metric for name, metric in self.metrics.items() if name not in self.shown_beside]
 
     @property
     def acceptance(self) -> str | None:
@@ -144,11 +152,17 @@ class SuiteResults(msgspec.Struct, frozen=True):
         return self.commands.accept(tests) if tests else None
 
     @property
+    def descriptions(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the scores of each metric depend on: package, tokenizer, settings."""
+        samples = list(self.samples.values())
+        return {name: metric.describe(samples) for name, metric in self.metrics.items()}
+
+    @property
     def described(self) -> Mapping[str, Mapping[str, Any]]:
         """What the scores of each metric depend on, and how a judge's numbers have to be taken that hasn't passed its exam."""
         standings = {name: it.examined.standing for it in reversed(list(self.judges.values())) for name in it.metrics}
         standing = {name: {"standing": told} for name, told in standings.items() if told}
-        return {name: {**metric.description, **standing.get(name, {})} for name, metric in self.metrics.items()}
+        return {name: {**described, **standing.get(name, {})} for name, described in self.descriptions.items()}
 
     @property
     def mutant_tables(self) -> Mapping[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.files import write_output
-from evaltape.reporting.pair_results import AgainstModel, ComparisonResults
 from evaltape.reporting.results import Results
+from evaltape.reporting.subjects import AgainstModel, ComparisonResults
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
@@ -30,7 +30,7 @@ FIELDS: Mapping[str, str] = {
     "Unfinished": "to_come selected",
     "Usage": "prompt_tokens completion_tokens",
     "Computed": "samples scores",
-    "JobResults": "id status tuned_model trained_tokens cost_usd",
+    "JobResults": "id=job.id status=job.status tuned_model=job.tuned_model trained_tokens=job.trained_tokens cost_usd",
     "JudgeResults": "asked unread unexamined=examined.judge.unexamined flips? exam? cost_usd",
     "Moment": "commit=commit.id day=commit.day samples=answered scores=means falls? unread?=reason",
     "Fall": "difference=found.mean low=found.low high=found.high smallest_drop?",
@@ -97,11 +97,10 @@ def _fields(value: Any, fields: str) -> Iterator[tuple[str, Any]]:
 
 
 def _against(model: AgainstModel) -> Json:
-    counts = {"added": model.added, "dropped": model.dropped, "changed": model.changed}
     unbounded = {"verdict": NOT_CHECKED, "fragility": None, "passed": None}
     rows = {metric: compared(each) for metric, each in model.metrics.items()}
     rows |= {metric: {**difference(each), **unbounded} for metric, each in model.beside.items()}
-    return {metric: {**row, **counts} for metric, row in rows.items()}
+    return {metric: {**row, **model.counts} for metric, row in rows.items()}
 
 
 def _prediction(prediction: Prediction) -> Json:

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from evaltape.reporting.facts import MetricFacts, Slice
-from evaltape.reporting.model_results import ModelResults
+from evaltape.metrics.metric import Metric
 from evaltape.reporting.numbers import bound_text, difference_beside, gate_text, interval, mean_beside
-from evaltape.reporting.pair_results import ComparisonResults
 from evaltape.reporting.results import OwnGate, SuiteResults
-from evaltape.reporting.verdicts import NOT_CHECKED, Verdict, verdict_on
-from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, Decision
+from evaltape.reporting.subjects import ComparisonResults, ModelResults, Slice
+from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, NOT_CHECKED, Decision, Verdict
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval, has_few
 from evaltape.suite.definition import CORRECTED
@@ -86,7 +84,7 @@ def _model_lines(suite: SuiteResults, model: ModelResults) -> Iterator[Line]:
             yield _mean_line(metric, score, gate)
 
 
-def _mean_line(metric: MetricFacts, score: Interval | None, gate: Decision | None = None) -> Line:
+def _mean_line(metric: Metric, score: Interval | None, gate: Decision | None = None) -> Line:
     ends = interval(score, metric)
     if gate is None:
         return Line(metric.name, mean_beside(score, None, metric), ends)
@@ -95,7 +93,7 @@ def _mean_line(metric: MetricFacts, score: Interval | None, gate: Decision | Non
 
 
 def _test_line(test: OwnGate) -> Line:
-    return Line(test.id, verdict=verdict_on(test.passed))
+    return Line(test.id, verdict=test.verdict)
 
 
 def _facts(model: ModelResults) -> Iterator[str]:
@@ -142,7 +140,7 @@ def slice_groups(suite: SuiteResults, everything: bool = False) -> Iterator[Grou
                 yield _slice_group(suite.metrics[name], model, column, slices, everything)
 
 
-def _slice_group(metric: MetricFacts, model: ModelResults, column: str, slices: list[Slice], everything: bool) -> Group:
+def _slice_group(metric: Metric, model: ModelResults, column: str, slices: list[Slice], everything: bool) -> Group:
     gate = model.slice_gates.get(metric.name)
     ordered = sorted(slices, key=lambda each: _badness(each, metric))
     shown = ordered if everything else ordered[:MOST_SLICES]
@@ -154,14 +152,14 @@ def _slice_group(metric: MetricFacts, model: ModelResults, column: str, slices: 
     return Group(f"{model.key} {metric.name} by {column}", tuple(facts), lines)
 
 
-def _badness(each: Slice, metric: MetricFacts) -> float:
+def _badness(each: Slice, metric: Metric) -> float:
     score = each.scores.get(metric.name)
     if score is None:
         return float("-inf")
     return score.mean if metric.higher_is_better else -score.mean
 
 
-def _slice_line(each: Slice, metric: MetricFacts, gate: Decision | None) -> Line:
+def _slice_line(each: Slice, metric: Metric, gate: Decision | None) -> Line:
     score = each.scores.get(metric.name)
     ends = interval(score, metric)
     name = f"{each.value} ({each.samples:,})"
@@ -178,7 +176,8 @@ def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
     """Yield each comparison of two models that were looked at; the answers' length stands beside the scores."""
     for comparison in suite.comparisons.values():
         words = {name: each for name, each in comparison.beside.items() if name == "words"}
-        title = f"{comparison.name}: {comparison.candidate} less {comparison.baseline}"
+        asked = comparison.comparison
+        title = f"{asked.name}: {asked.candidate} less {asked.baseline}"
         lines = _pair_lines(suite, comparison.metrics, words)
         samples = _samples(comparison.metrics, {})
         alarming = (*_unpaired(samples), *unproven(suite, comparison.metrics))
@@ -190,11 +189,10 @@ def against_groups(suite: SuiteResults) -> Iterator[Group]:
     if suite.against is None:
         return
     for key, model in suite.against.models.items():
-        if model.why or model.is_unchanged:  # The notes say it.
+        if model.is_told_in_notes:
             continue
         samples = _samples(model.metrics, model.beside)
-        counts = {"added": model.added, "dropped": model.dropped, "changed": model.changed}
-        facts = [counted(samples, "sample"), *(f"{count:,} {word}" for word, count in counts.items() if count)]
+        facts = [counted(samples, "sample"), *(f"{count:,} {word}" for word, count in model.counts.items() if count)]
         facts.append(f"{suite.against.label} interval")
         title = f"{key} against {suite.against.ref}"
         alarming = (*_unpaired(samples), *unproven(suite, {**model.metrics, **model.beside}))
@@ -220,13 +218,13 @@ def _pair_lines(suite: SuiteResults, bounded: Mapping[str, Decision], beside: Ma
     return tuple(lines[name] for name in suite.metrics if name in lines)
 
 
-def _decided_line(metric: MetricFacts, each: Decision) -> Line:
+def _decided_line(metric: Metric, each: Decision) -> Line:
     required = each.required_difference
     value = difference_beside(each.difference, required, metric)
     return Line(metric.name, value, interval(each.difference, metric, required), bound_text(each), each.verdict)
 
 
-def _difference_line(metric: MetricFacts, each: Difference) -> Line:
+def _difference_line(metric: Metric, each: Difference) -> Line:
     return Line(metric.name, difference_beside(each, None, metric), interval(each, metric))
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import pytest
 
 from evaltape.reporting.judges import judge_lines
-from evaltape.reporting.model_results import JobResults
 from evaltape.reporting.numbers import shown
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.retirement import retirement_lines
@@ -24,10 +23,11 @@ from evaltape.reporting.scoreboard import (
     slice_groups,
 )
 from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
+from evaltape.reporting.subjects import JobResults
 from evaltape.reporting.tables import aligned, row, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
-from evaltape.reporting.verdicts import FAILED, PASSED
 from evaltape.reporting.worst import Case, Worst, worst_samples
+from evaltape.scoring.bounds import FAILED, PASSED
 from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES, Noise
 from evaltape.text import columns, counted, cut, listed, visible, wrapped
 
@@ -165,7 +165,8 @@ def _more(suite: SuiteResults) -> Iterator[str]:
             yield from (f"{key} {sample}: not scored by {metric}: {reason}" for sample, reason in reasons.items())
 
 
-def _job(job: JobResults) -> str:
+def _job(results: JobResults) -> str:
+    job = results.job
     tokens = "trained tokens not told" if job.trained_tokens is None else counted(job.trained_tokens, "trained token")
     otherwise = f", trained otherwise than asked: {'; '.join(job.differences)}" if job.differences else ""
     return f"{job.id}, {job.status}, {tokens}, {job.tuned_model}{otherwise}"
@@ -200,7 +201,7 @@ def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
     for comparison in suite.comparisons.values():
         for name, pair in comparison.metrics.items():
             if pair.remark:
-                yield f"{comparison.name} {name} is {pair.verdict}: {pair.remark}"
+                yield f"{pair.bound.subject} {name} is {pair.verdict}: {pair.remark}"
     if suite.against is not None:
         yield from suite.against.notes
         for key, model in suite.against.models.items():

@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from evaltape.reporting.facts import MetricFacts
-from evaltape.reporting.model_results import ModelResults
+from evaltape.metrics.metric import Metric
 from evaltape.reporting.numbers import bound_text, difference_beside, distance, gate_text, interval, mean_beside, misses
 from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.subjects import ModelResults
 from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
 from evaltape.scoring.statistics import Interval
 from evaltape.text import counted, listed
@@ -223,7 +223,7 @@ def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
         yield Reason(f"{model.key} {held}", "scores", model.key, names[0])
 
 
-def _missed(score: Interval, gate: Decision, metric: MetricFacts) -> str:
+def _missed(score: Interval, gate: Decision, metric: Metric) -> str:
     limit, side = gate.bound.limit, "under" if metric.higher_is_better else "over"
     mean, by = mean_beside(score, limit, metric), distance(score.mean, limit, metric)
     return f"mean {mean} is {by} {side} its gate {limit:g} (95% interval {interval(score, metric)})"
@@ -259,8 +259,8 @@ def _pair_reasons(suite: SuiteResults) -> Iterator[Reason]:
     for comparison in suite.comparisons.values():
         for name, each in comparison.metrics.items():
             if each.verdict in (FAILED, INCONCLUSIVE):
-                text = _difference(f"{comparison.name} {name}", each, suite.metrics[name], comparison.label)
-                yield Reason(text, "comparisons", comparison.candidate, name, each.outcome is False)
+                text = _difference(f"{each.bound.subject} {name}", each, suite.metrics[name], comparison.label)
+                yield Reason(text, "comparisons", comparison.comparison.candidate, name, each.outcome is False)
     if suite.against is None:
         return
     for key, model in suite.against.models.items():
@@ -270,7 +270,7 @@ def _pair_reasons(suite: SuiteResults) -> Iterator[Reason]:
                 yield Reason(text, "against", key, name, each.outcome is False)
 
 
-def _difference(title: str, each: Decision, metric: MetricFacts, label: str) -> str:
+def _difference(title: str, each: Decision, metric: Metric, label: str) -> str:
     if each.difference is None:
         return f"{title}: {each.reason or 'no sample was scored on both sides'}"
     required = each.required_difference

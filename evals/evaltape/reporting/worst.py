@@ -1,14 +1,15 @@
 """The samples that hurt a failed gate or comparison most: what a person looks at first."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from evaltape.reporting.facts import MetricFacts
-from evaltape.reporting.model_results import ModelResults
+from evaltape.metrics.metric import Metric
 from evaltape.reporting.numbers import misses, shown
-from evaltape.reporting.pair_results import AgainstPair, AgainstResults
 from evaltape.reporting.results import SuiteResults
+from evaltape.reporting.subjects import ModelResults
+from evaltape.scoring.bounds import Decision
+from evaltape.scoring.paired_scores import Pair, PairedScores
 from evaltape.scoring.prediction import Prediction
 
 MOST = 5
@@ -41,13 +42,12 @@ def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
     for model in suite.models.values():
         yield from _of_gates(suite, model)
         yield from _failed(suite, model)
-    for comparison in suite.comparisons.values():
-        for name, pair in comparison.metrics.items():
-            title = f"{comparison.name} {name}: where {comparison.candidate} lost most"
-            if pair.outcome is False:
-                before, after = (_answered(suite, key) for key in (comparison.baseline, comparison.candidate))
-                yield from _of_pair(suite, title, suite.metrics[name], before, after)
-    yield from _of_against(suite)
+    for it in suite.comparisons.values():
+        about = f"where {it.comparison.candidate} lost most"
+        yield from _of_pairs(suite, it.scores, it.metrics, it.comparison.name, about, ("baseline", "candidate"))
+    for key, past in suite.against.models.items() if suite.against else ():
+        about = f"what {past.scores.side.ref} answered better"
+        yield from _of_pairs(suite, past.scores, past.metrics, key, about, ("before", "after"))
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -68,16 +68,13 @@ def lost_most(suite: SuiteResults, most: int) -> list[Loss]:
     if suite.against is None or not suite.named_metrics:
         return []
     metric = suite.named_metrics[0]
-    pairs = [pair for pair in suite.against.pairs if metric.name in pair.scores]
-    gains = [(_gain(metric, *pair.scores[metric.name]), pair) for pair in pairs]
-    lost = sorted((each for each in gains if each[0] < 0), key=lambda each: each[0])[:most]
-    return [_loss(suite, metric, pair) for _, pair in lost]
+    return [_loss(metric, pair) for pair in _lost(suite.against.pairs, metric)[:most]]
 
 
-def _loss(suite: SuiteResults, metric: MetricFacts, pair: AgainstPair) -> Loss:
-    reference = next(iter(suite.samples[pair.sample].references), "")
-    score = f"{metric.name} {_change(metric, *pair.scores[metric.name])}"
-    return Loss(pair.model, pair.sample, score, (reference, pair.before, pair.after))
+def _loss(metric: Metric, pair: Pair) -> Loss:
+    reference = next(iter(pair.after.sample.references), "")
+    texts = (reference, pair.before.text, pair.after.text)
+    return Loss(pair.after.model.key, pair.sample, f"{metric.name} {_change(metric, pair)}", texts)
 
 
 # ---------------------------------------------------------------- gates
@@ -124,53 +121,39 @@ def _references(references: tuple[str, ...]) -> dict[str, str]:
 # ---------------------------------------------------------------- pairs
 
 
-def _of_pair(
-    suite: SuiteResults, title: str, metric: MetricFacts, before: Iterable[Prediction], after: Iterable[Prediction]
+def _of_pairs(
+    suite: SuiteResults,
+    scores: PairedScores,
+    decisions: Mapping[str, Decision],
+    subject: str,
+    about: str,
+    sides: tuple[str, str],
 ) -> Iterator[Worst]:
-    earlier = {each.sample.id: each for each in before if metric.name in each.scores}
-    pairs = [(earlier[each.sample.id], each) for each in after if each.sample.id in earlier and metric.name in each.scores]
-    gains = [(_gain(metric, *(each.scores[metric.name] for each in pair)), pair) for pair in pairs]
-    lost = [pair for _, pair in sorted((each for each in gains if each[0] < 0), key=lambda each: each[0])][:MOST]
-    if lost:
-        yield Worst(title, tuple(_paired_case(metric, *pair) for pair in lost))
+    for name, decision in decisions.items():
+        lost = _lost(scores.pairs, suite.metrics[name])[:MOST] if decision.outcome is False else []
+        if lost:
+            yield Worst(f"{subject} {name}: {about}", tuple(_paired_case(suite.metrics[name], pair, sides) for pair in lost))
 
 
-def _gain(metric: MetricFacts, before: float, after: float) -> float:
-    return after - before if metric.higher_is_better else before - after
+def _lost(pairs: Iterable[Pair], metric: Metric) -> list[Pair]:
+    """Return the pairs that became worse, the greatest loss first."""
+    losses = [(_loss_of(pair, metric), pair) for pair in pairs]
+    return [pair for _, pair in sorted((each for each in losses if each[0] > 0), key=lambda each: -each[0])]
 
 
-def _paired_case(metric: MetricFacts, before: Prediction, after: Prediction) -> Case:
-    texts = {**_references(after.sample.references), "baseline": before.text, "candidate": after.text}
-    return Case(after.sample.id, _change(metric, before.scores[metric.name], after.scores[metric.name]), texts)
+def _loss_of(pair: Pair, metric: Metric) -> float:
+    change = pair.change(metric.name) or 0.0
+    return -change if metric.higher_is_better else change
 
 
-def _change(metric: MetricFacts, before: float, after: float) -> str:
+def _paired_case(metric: Metric, pair: Pair, sides: tuple[str, str]) -> Case:
+    answers = dict(zip(sides, (pair.before.text, pair.after.text), strict=True))
+    return Case(pair.sample, _change(metric, pair), {**_references(pair.after.sample.references), **answers})
+
+
+def _change(metric: Metric, pair: Pair) -> str:
+    before, after = (each.scores[metric.name] for each in (pair.before, pair.after))
     return f"{shown(after - before, metric, signed=True)} ({shown(before, metric)} to {shown(after, metric)})"
-
-
-def _of_against(suite: SuiteResults) -> Iterator[Worst]:
-    if suite.against is None:
-        return
-    for key, model in suite.against.models.items():
-        for name, pair in model.metrics.items():
-            if pair.outcome is False:
-                yield from _of_past(suite, suite.against, key, suite.metrics[name])
-
-
-def _of_past(suite: SuiteResults, against: AgainstResults, model: str, metric: MetricFacts) -> Iterator[Worst]:
-    scored = [pair for pair in against.pairs if pair.model == model and metric.name in pair.scores]
-    pairs = [pair for pair in scored if _gain(metric, *pair.scores[metric.name]) < 0]
-    pairs.sort(key=lambda pair: _gain(metric, *pair.scores[metric.name]))
-    cases = tuple(
-        Case(
-            pair.sample,
-            _change(metric, *pair.scores[metric.name]),
-            {**_references(suite.samples[pair.sample].references), "before": pair.before, "after": pair.after},
-        )
-        for pair in pairs[:MOST]
-    )
-    if cases:
-        yield Worst(f"{model} {metric.name}: what {against.ref} answered better", cases)
 
 
 def _rerun(suite: SuiteResults, predictions: Iterable[Prediction]) -> str | None:

@@ -100,7 +100,7 @@ function pairItem(pair, metric, openSample) {
 }
 
 function pairTexts(pair, sample, openSample) {
-  const after = pair.after === undefined ? sample.predictions[pair.model].text : pair.after;
+  const after = sample.predictions[pair.model].text;
   const scores = (side) =>
     h(
       "p",

@@ -1,0 +1,404 @@
+"""What a session found out about the subjects of its tests: models, fine-tuning jobs, comparisons, judges.
+
+Each holds the frozen values of scoring that its tests rest on. The table `FIELDS` of `results_json` lists the written parts.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from evaltape.finetuning.recorded_job import Job
+from evaltape.samples.sample import Usage
+from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Decision, Verdict
+from evaltape.scoring.noise import Noise
+from evaltape.scoring.paired import Difference, two_sided
+from evaltape.scoring.paired_scores import AgainstScores, Pair, PairedScores, Side
+from evaltape.scoring.statistics import Interval
+from evaltape.suite.cost import training_usd
+from evaltape.suite.definition import Comparison, Finetune
+
+if TYPE_CHECKING:  # Only a suite with judges needs it.
+    from evaltape.judging.exam import Examined
+
+
+def verdict_on(passed: bool | None) -> Verdict:
+    """Return the verdict on an assertion that passed or failed; None: no test of this session decided it."""
+    if passed is None:
+        return NOT_CHECKED
+    return PASSED if passed else FAILED
+
+
+# ---------------------------------------------------------------- models
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """The samples that share a column's value."""
+
+    column: str
+    """The column."""
+    value: str
+    """The value, as text."""
+    samples: int
+    """How many samples have it, failed ones included."""
+    failed: int
+    """How many of them failed."""
+    scores: Mapping[str, Interval]
+    """Per metric that scored any of them."""
+    is_gated: bool
+    """Whether there are as many as `slice_min`; smaller slices are shown only."""
+    verdicts: Mapping[str, Verdict] = {}
+    """Per metric of `slice_gates` its decision; empty for a slice that isn't gated."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A model's scores beside the accepted scores of its snapshot."""
+
+    passed: bool | None
+    """What the test of the snapshot said; None if it didn't run to its end."""
+    changes: Mapping[str, tuple[float | None, float | None]] = {}
+    """What differs, as (accepted, now); None for anything that isn't there."""
+    exists: bool = True
+    """Whether scores were accepted before."""
+    test: str = ""
+    """The test's id."""
+    is_update: bool = False
+    """Whether this session accepted its own."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """`passed`, `failed` or `not checked`."""
+        return verdict_on(self.passed)
+
+    @property
+    def both(self) -> Mapping[str, Mapping[str, float | None]]:
+        """The changes by name, each side under its own."""
+        return {name: {"accepted": before, "now": now} for name, (before, now) in self.changes.items()}
+
+
+class Unfinished(msgspec.Struct, frozen=True):
+    """A fresh recording of a model that isn't complete."""
+
+    to_come: int
+    """How many of its calls are still to be made."""
+    selected: int
+    """How many calls it consists of."""
+
+
+class ModelResults(msgspec.Struct, frozen=True):
+    """One model under test."""
+
+    key: str
+    """Its key in the suite."""
+    served: str
+    """The name that the API says it served: of most answers if they differ."""
+    kind: str
+    """`baseline`, or `finetuned` for a tuned model."""
+    samples: int
+    """How many samples the session looked at, failed ones included."""
+    of: int
+    """How many samples the suite has."""
+    failures: Mapping[str, str]
+    """The failed samples with their reasons."""
+    truncated: int
+    """How many answers were cut at the length limit."""
+    scores: Mapping[str, Interval]
+    """Per metric that scored a sample."""
+    gates: Mapping[str, Decision]
+    """Per metric of `gates`."""
+    usage: Usage
+    """Over all recorded answers."""
+    cost_usd: float | None
+    """Their cost by the suite's prices; None without prices."""
+    allow_failed: int = 0
+    """How many failed samples its gates put up with."""
+    versions: Mapping[str, int] = {}
+    """Every name that the API says it served, with the number of answers. Several: it changed while it was recorded."""
+    recorded: tuple[str, str] | None = None
+    """The days of its first and its last recorded call, such as `2026-11-24`; None if the recordings don't say."""
+    unscored: Mapping[str, Mapping[str, str]] = {}
+    """Per metric the answered samples that it couldn't score, with the reasons."""
+    slices: tuple[Slice, ...] = ()
+    """By column, in the order of the samples."""
+    slice_gates: Mapping[str, Decision] = {}
+    """Per metric of `slice_gates`."""
+    accepted: Accepted | None = None
+    """Its scores beside the accepted ones; None if no test looked at them."""
+    noise: Mapping[str, Noise] = {}
+    """Per metric, if samples were asked repeatedly."""
+    unfinished: Unfinished | None = None
+    """A fresh recording that isn't complete; its gates fail until it is."""
+
+    @property
+    def failed(self) -> int:
+        """How many samples failed."""
+        return len(self.failures)
+
+    @property
+    def too_many_failed(self) -> bool:
+        """Whether its gates fail for its failed samples alone."""
+        return self.failed > self.allow_failed
+
+    @property
+    def can_be_accepted(self) -> bool:
+        """Whether its scores differ from the accepted ones, and are of answers that are as they should be."""
+        differs = self.accepted is not None and self.accepted.passed is False
+        return differs and bool(self.scores) and not self.too_many_failed and self.unfinished is None
+
+    @property
+    def all_gates(self) -> Iterator[Decision]:
+        """Yield its gates and its slice gates."""
+        yield from self.gates.values()
+        yield from self.slice_gates.values()
+
+    @property
+    def several_versions(self) -> Mapping[str, int]:
+        """The served versions if there are several; empty for a single version."""
+        return self.versions if len(self.versions) > 1 else {}
+
+    @property
+    def slices_by_column(self) -> Mapping[str, Mapping[str, Slice]]:
+        """The slices by column and value."""
+        columns: dict[str, dict[str, Slice]] = {}
+        for each in self.slices:
+            columns.setdefault(each.column, {})[each.value] = each
+        return columns
+
+    @property
+    def noise_beside_gates(self) -> Mapping[str, Mapping[str, object]]:
+        """The noise by metric, and its effect on the suite's gate, if any."""
+        limits = {metric: gate.bound.limit for metric, gate in self.gates.items()}
+        return {metric: noise_facts(noise, limits.get(metric)) for metric, noise in self.noise.items()}
+
+
+def noise_facts(noise: Noise, gate: float | None) -> Mapping[str, object]:
+    """Return the noise of a mean by the results file's names; `gate` is the suite's, if any."""
+    names = ("runs", "samples", "of", "mean", "sd", "smallest_drop")
+    facts = {**{name: getattr(noise, name) for name in names}, "gate_1_in_100": noise.gate}
+    if gate is None:
+        return facts
+    return {**facts, "chance_to_fail_gate": noise.chance_to_fail(gate), "gate_inside_noise": noise.holds_inside(gate)}
+
+
+class Computed(msgspec.Struct, frozen=True):
+    """Scores of an answer that costs nothing, on the samples of this run: a model has to beat them."""
+
+    name: str
+    """`first three lines`."""
+    samples: int
+    """How many samples."""
+    scores: Mapping[str, Interval]
+    """Per metric of the text alone."""
+
+
+class JobResults(msgspec.Struct, frozen=True):
+    """A recorded fine-tuning job."""
+
+    order: Finetune
+    """The job as the suite asks for it."""
+    job: Job
+    """The job as it was recorded."""
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Its cost by the suite's price; None without a price for training, or if the API tells no number of tokens."""
+        tokens = self.job.trained_tokens
+        return None if tokens is None else training_usd(self.order.price, tokens)
+
+
+# ---------------------------------------------------------------- pairs
+
+
+class SliceDifference(msgspec.Struct, frozen=True):
+    """A comparison on the samples that share a column's value: shown, never asserted."""
+
+    column: str
+    """The column."""
+    value: str
+    """The value, as text."""
+    metrics: Mapping[str, Difference]
+    """Per metric that the comparison bounds, if there is a pair."""
+
+
+class ComparisonResults(msgspec.Struct, frozen=True):
+    """A comparison of two models that the session looked at."""
+
+    scores: PairedScores
+    """Both models on the samples that both answered."""
+    metrics: Mapping[str, Decision]
+    """Per metric that it bounds."""
+    slices: tuple[SliceDifference, ...] = ()
+    """The same by slice, if the suite names slices."""
+
+    @property
+    def comparison(self) -> Comparison:
+        """The comparison, as the suite states it."""
+        return self.scores.comparison
+
+    @property
+    def label(self) -> str:
+        """The two-sided confidence of its intervals, such as `90%`."""
+        return two_sided(self.comparison.confidence)
+
+    @property
+    def beside(self) -> Mapping[str, Difference]:
+        """The suite's other metrics, shown beside them."""
+        return _unbounded(self.scores, self.metrics)
+
+
+class AgainstModel(msgspec.Struct, frozen=True):
+    """A model beside its recording at another commit."""
+
+    scores: AgainstScores
+    """The model then and now, on the samples that both have."""
+    metrics: Mapping[str, Decision]
+    """Per metric that the suite bounds the difference, now less then."""
+
+    @property
+    def beside(self) -> Mapping[str, Difference]:
+        """The suite's other metrics, if both sides have scores."""
+        return _unbounded(self.scores, self.metrics)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many samples can't be compared: added, dropped, changed."""
+        samples = self.scores.samples
+        return {"added": len(samples.added), "dropped": len(samples.dropped), "changed": len(samples.changed)}
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether every common sample was asked and answered alike, and every bound passed: a line says it all."""
+        return self.scores.is_the_same and all(each.passed for each in self.metrics.values())
+
+    @property
+    def is_told_in_notes(self) -> bool:
+        """Whether the notes say everything: nothing is compared, or nothing changed."""
+        return bool(self.scores.not_compared) or self.is_unchanged
+
+
+class AgainstResults(msgspec.Struct, frozen=True):
+    """The suite's models beside their recordings at another commit."""
+
+    side: Side
+    """The other side: the commit or the folder that `--against` names."""
+    models: Mapping[str, AgainstModel]
+    """By key."""
+    notes: tuple[str, ...] = ()
+    """Notes for a reader: models that are new or gone, samples that changed."""
+
+    @property
+    def ref(self) -> str:
+        """The value of `--against`."""
+        return self.side.ref
+
+    @property
+    def commit(self) -> str:
+        """The commit that was read; empty for a folder."""
+        return self.side.commit or ""
+
+    @property
+    def label(self) -> str:
+        """The two-sided confidence of its intervals, such as `90%`."""
+        return two_sided(CONFIDENCE)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """Every sample that both sides answered, by model."""
+        return [pair for model in self.models.values() for pair in model.scores.pairs]
+
+
+def _unbounded(scores: PairedScores, bounded: Mapping[str, Decision]) -> Mapping[str, Difference]:
+    return {name: found for name, found in scores.differences.items() if name not in bounded}
+
+
+# ---------------------------------------------------------------- judges
+
+
+class Flips(msgspec.Struct, frozen=True):
+    """How often a judge contradicts itself on an answer."""
+
+    share: float
+    """The differing pairs of verdicts on the same answer."""
+    answers: int
+    """How many answers have several verdicts."""
+    verdicts: int
+    """The most verdicts on an answer."""
+
+
+class JudgeResults(msgspec.Struct, frozen=True):
+    """One judge."""
+
+    key: str
+    """Its key in the suite."""
+    asked: int
+    """How many answers that the session looked at have a recorded verdict."""
+    unread: int
+    """How many of these verdicts can't be read."""
+    examined: "Examined"
+    """How it did in its exam."""
+    metrics: tuple[str, ...] = ()
+    """The metrics that it scores."""
+    missing: tuple[tuple[str, str], ...] = ()
+    """The answers without a valid verdict, as (model, sample)."""
+    flips: Flips | None = None
+    """None unless answers were judged repeatedly."""
+    cost_usd: float | None = None
+    """The cost of the verdicts by the suite's price; None without a price."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it passed its exam; `not checked` for a judge without an exam."""
+        return verdict_on(self.examined.passed if self.examined.decisions else None)
+
+    @property
+    def facts(self) -> Iterator[str]:
+        """Yield the remarks beside its name, a few words each."""
+        yield f"{self.asked:,} verdicts"
+        if self.flips is not None:
+            yield f"{self.flips.share:.1%} of repeated verdicts flip"
+
+    @property
+    def alarming(self) -> Iterator[str]:
+        """Yield its warnings."""
+        if self.unread:
+            yield f"{self.unread:,} can't be read"
+        if self.examined.judge.exam is None:
+            yield "took no exam"
+        elif self.examined.not_examined:
+            yield "exam not recorded"
+        elif not self.examined.passed:
+            yield "failed its exam"
+
+    @property
+    def exam(self) -> Mapping[str, Any] | None:
+        """How it did in its exam, by the results file's names; None without an exam."""
+        return None if self.examined.judge.exam is None else self._exam()
+
+    def _exam(self) -> dict[str, Any]:
+        found, passed = self.examined, self.examined.passed if self.examined.decisions else None
+        facts: dict[str, Any] = {"asked": found.asked, "verdict": self.verdict, "passed": passed}
+        if found.not_examined:
+            return {**facts, "not_examined": found.not_examined}
+        if found.marks is not None:
+            marks = found.marks
+            facts |= {
+                "unread": found.unread,
+                "noticed": {name: share.mean for name, share in marks.noticed.items()},
+                "alarms": marks.alarms.mean if marks.alarms else None,
+                "alarms_harmless": marks.harmless.mean if marks.harmless else None,
+            }
+        if found.agreement is not None:
+            agreement = found.agreement
+            facts |= {
+                "labels": agreement.labels,
+                "kappa": agreement.kappa.value,
+                "low": agreement.kappa.low,
+                "high": agreement.kappa.high,
+                "sensitivity": agreement.sensitivity.mean if agreement.sensitivity else None,
+                "specificity": agreement.specificity.mean if agreement.specificity else None,
+                "agreed": agreement.agreed,
+                "commonest": agreement.commonest,
+                "people_kappa": agreement.people.value if agreement.people else None,
+                "second_kappa": found.oneself.value if found.oneself else None,
+            }
+        return facts
