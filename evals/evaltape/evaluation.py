@@ -1,6 +1,6 @@
-"""An evaluation, as one process of a pytest session knows it: its suites, what it has found out, and which calls have ended.
+"""An evaluation, as a process of a pytest session knows it: its suites, its findings, and the calls that have ended.
 
-Each process that runs tests has one: the controller, which gets the findings of all and starts the recorder, and
+Each process that runs tests has its own: the controller, which gets the findings of all and starts the recorder, and
 xdist's workers. The same `prediction` serves tests and gates, in recording and in replay.
 """
 
@@ -50,9 +50,9 @@ class Evaluation:
         self.workspaces: dict[str, Workspace] = {}
         """The suites of the session, by name."""
         self.other_side: OtherSide | None = None
-        """What `--against` names, in the controller alone."""
+        """The other side that `--against` names, in the controller alone."""
         self.histories: Histories | None = None
-        """What `--history` reads, in the controller alone."""
+        """The commits that `--history` reads, in the controller alone."""
         self._awaited: set[CallKey] | None = None if settings.records and not is_controller else set()
 
     def open_suites(self) -> None:
@@ -246,7 +246,7 @@ class Evaluation:
         return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
 
     def looked_at_against(self, suite: str) -> dict[str, AgainstScores]:
-        """Return a suite's models that were looked at beside the other side, by key; none without `--against`.
+        """Return a suite's models that were looked at beside the other side, by key; empty without `--against`.
 
         A model of which only some samples were looked at isn't compared.
         """

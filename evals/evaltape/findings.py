@@ -1,7 +1,7 @@
-"""What a session has found out so far: predictions, and the outcomes of gates, comparisons and other tests.
+"""The findings of a session so far: predictions, and the outcomes of gates, comparisons and other tests.
 
-In the controller it is fed by test reports, its own and those of workers, so it needs nothing that is shared between
-processes. What a gate asks for and no report has brought is read from the recordings.
+Test reports, also of workers, bring them to the controller, so processes share nothing else. A gate that needs further
+predictions reads them from the recordings.
 """
 
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evaltape.mutation.model_mutants import ModelMutants
 
 
-# ---------------------------------------------------------------- what a report carries
+# ---------------------------------------------------------------- in a report
 
 
 class Answered(msgspec.Struct, frozen=True, tag=True):
@@ -56,12 +56,12 @@ class Asserted(msgspec.Struct, frozen=True, tag=True):
 
     @property
     def key(self) -> BoundKey:
-        """What its outcome is kept by."""
+        """The key of its outcome."""
         return self.kind, self.suite, self.subject, self.metric
 
 
 class Compared(msgspec.Struct, frozen=True, tag=True):
-    """A test compared a model's scores with the accepted ones."""
+    """A test compared a model's scores with its accepted scores."""
 
     suite: str
     model: str
@@ -85,7 +85,7 @@ class Ran(msgspec.Struct, frozen=True, tag=True):
 
 
 Finding = Answered | Unasked | Asserted | Compared | AssertedOtherwise | Ran
-"""What a test has found out, as its report carries it to the controller."""
+"""A test's finding, as its report carries it to the controller."""
 
 
 def packed(finding: Finding | None) -> str:
@@ -98,7 +98,7 @@ def unpacked(text: str) -> Finding | None:
     return msgspec.convert(json.loads(text), Finding) if text else None
 
 
-# ---------------------------------------------------------------- what a session knows
+# ---------------------------------------------------------------- in a session
 
 
 class GateTest(msgspec.Struct, frozen=True):
@@ -111,14 +111,14 @@ class GateTest(msgspec.Struct, frozen=True):
 
 
 class AcceptedTest(msgspec.Struct, frozen=True):
-    """A test of a model's scores against the accepted ones."""
+    """A test of a model's scores against its accepted scores."""
 
     id: str
     """The test's id."""
     passed: bool | None
     """None if it was skipped."""
     values: Mapping[str, float] | None
-    """What was accepted before this session; None if nothing was."""
+    """The accepted scores before this session; None without any."""
     is_update: bool
     """Whether the session accepts its own scores."""
 
@@ -140,7 +140,7 @@ class Findings(msgspec.Struct):
     test_ids: dict[CallKey, str] = {}
     """By prediction the id of the first test of it that was collected."""
     lost: set[CallKey] = set()
-    """Samples that a test failed for because it had no answer: there is none, or the test ended before it asked."""
+    """Samples that a test failed for because it had no answer, or ended before it asked."""
     failures: dict[str, str] = {}
     """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of no suite."""
     mutants: dict[tuple[str, str], "ModelMutants"] = {}
@@ -178,6 +178,6 @@ class Findings(msgspec.Struct):
 
 
 def _note(outcomes: dict[BoundKey, bool | None], key: BoundKey, passed: bool | None) -> None:
-    """Several tests may assert on one bound: it holds if all that decide it pass."""
+    """A bound holds if all tests that decide it pass."""
     before = outcomes.get(key)
     outcomes[key] = before if passed is None else passed and before is not False

@@ -1,1 +1,1 @@
-"""What the plugin does in pytest's hooks, by the process that does it."""
+"""The plugin's hooks, by the process that runs them."""

@@ -1,6 +1,6 @@
 """Which tests are Evaltape's, and the subject of each.
 
-A test is ours if our fixture function is among those it reaches: a fixture of the user's with the same name isn't, unless
+A test is ours if it reaches our fixture function: a fixture of the user's with the same name isn't, unless
 it asks for ours itself. Each such test is parametrized with a `Case`.
 """
 
@@ -24,8 +24,8 @@ AGAINST, MUTANTS, JUDGE, JOB_KEY = "against", "mutants", "judge", "job_key"
 SUBJECTS = (PREDICTION, SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JUDGE, JOB_KEY)
 """The fixtures that a test is parametrized by."""
 GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JUDGE}
-"""What makes a test a gate: it asserts on all samples of a model, or on a judge's exam, so it runs in the controller, after all
-sample tests."""
+"""The subjects of gates: such a test asserts on all samples of a model, or on a judge's exam, so it runs in the controller,
+after all sample tests."""
 PLUGIN = "evaltape.plugin"
 NO_REF = "not checked: no --against REF to compare with"
 PARTIAL = "--samples {} looks at a part of the samples"
@@ -105,8 +105,8 @@ def sample_tests(items: Iterable[pytest.Item]) -> dict[tuple[str, str, str], str
 def reaches(name: str, fixture_definitions: Any) -> bool:
     """Return whether a test that asks for `name` reaches our fixture function of that name.
 
-    `fixture_definitions` are those of the name, the one that pytest uses last. It reaches the one before it only if it asks
-    for a fixture of its own name.
+    `fixture_definitions` are the definitions of that name, the last of them in use. A definition reaches the previous
+    definition only by asking for its own name.
     """
     for definition in reversed(fixture_definitions or ()):
         if definition.func.__module__ == PLUGIN:
@@ -244,7 +244,7 @@ def _is_wanted(metafunc: pytest.Metafunc, case: Case, evaluation: Evaluation) ->
 
 
 def _suites_of(definition: pytest.Item, evaluation: Evaluation) -> set[str]:
-    """Return the suites that a test's `suite` marks allow: all without one.
+    """Return the suites that a test's `suite` marks allow: all suites without a mark.
 
     Raises `UserError` for a name that no suite has, if all that are configured are there to tell.
     """

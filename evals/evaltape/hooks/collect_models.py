@@ -35,13 +35,13 @@ from evaltape.workspace import Workspace
 
 LEAD = "first three lines"
 WHOLE = "whole input"
-"""Where no input has more lines: they are no lead of it."""
+"""Its name where no input has more lines."""
 WORDS = "words"
-"""A metric that is shown beside the suite's whether the suite names it or not: scores move with an answer's length."""
+"""A metric that is always shown, for scores move with an answer's length."""
 
 
 class SuiteView:
-    """One suite of a session: its workspace, with the session's findings about it."""
+    """A suite of a session: its workspace, with the session's findings about it."""
 
     def __init__(self, evaluation: Evaluation, workspace: Workspace) -> None:
         self.evaluation = evaluation
@@ -95,7 +95,7 @@ class SuiteView:
 
 
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
-    """Return the session's findings about one model."""
+    """Return the session's findings about a model."""
     model = scores.model
     slices = SliceScores(scores, view.workspace.suite.dataset.slice_min)
     slice_gates = _gates(view, model, SLICE_GATE, slices)
@@ -127,7 +127,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
 
 
 def _gates(view: SuiteView, model: Model, kind: Kind, scores: Removable) -> dict[str, Decision]:
-    """Decide a model's bounds of one kind in this session, by metric."""
+    """Decide a model's bounds of a kind in this session, by metric."""
     bounds = (bound for bound in model_bounds(model, view.workspace.suite) if bound.kind == kind)
     return {bound.metric: view.decided(bound, scores) for bound in bounds}
 
@@ -192,7 +192,7 @@ def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
 
 
 def computed(view: SuiteView) -> Iterator[Computed]:
-    """Yield the scores of each input's first three lines: computed, not recorded. Inputs of one line are scored whole."""
+    """Yield the scores of each input's first three lines: computed, not recorded. A single line is scored whole."""
     rows = [view.evaluation.lead(view.workspace.name, sample) for sample in view.samples]
     names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
     if not names:

@@ -74,7 +74,7 @@ def _against(view: SuiteView, found: AgainstScores) -> AgainstModel:
 
 
 def _unchanged(models: Iterable[AgainstScores]) -> Iterator[str]:
-    """Yield the models of which nothing at all changed, in one line."""
+    """Yield the models of which nothing at all changed, in a single line."""
     keys = [found.model.key for found in models if found.unchanged and not found.notes]
     if keys:
         yield f"{', '.join(keys)}: {UNCHANGED}"
@@ -144,7 +144,7 @@ def _verdict(workspace: Workspace, judge: Judge, of: Prediction, again: int = 1)
 
 
 def _flips(workspace: Workspace, judge: Judge, first: list[tuple[Prediction, float | None]]) -> Flips | None:
-    """Return how often verdicts on one answer differ; None if no answer has several that can be read."""
+    """Return how often verdicts on the same answer differ; None if no answer has several that can be read."""
     from evaltape.judging.agreement import flips
 
     repeated = [[score, *_further(workspace, judge, each)] for each, score in first if score is not None]

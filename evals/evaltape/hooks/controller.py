@@ -40,7 +40,7 @@ class Controller:
         """With `--mutate`."""
         self.recorder: RecorderProcess | None = None
         self.results: Results | None = None
-        """What the session found out, once it has ended."""
+        """The session's results, once it has ended."""
         self._cases: dict[str, Case] = {}
         """By test id, for reports that carry nothing."""
         self._is_collected = False
@@ -111,7 +111,7 @@ class Controller:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Record ahead of the tests, and after them wait for anything that no test waits for."""
+        """Record ahead of the tests, and after them wait for calls that no test waits for."""
         if not self._is_collected:  # Under xdist it is: before the workers start.
             self.record(session)
         if self.recording is not None:
@@ -152,7 +152,7 @@ class Controller:
         try:
             progress.announce_wait(session.config, self.recording)
             self.wait("the session has ended")
-        except KeyboardInterrupt:  # A second one: nothing is waited for any more.
+        except KeyboardInterrupt:  # The second: nothing is waited for any more.
             self.end_recording()
         if self.recorder is not None:
             self.evaluation.discard_samples()

@@ -30,7 +30,7 @@ ANSWERS = (
 
 
 def start_no_workers(config: pytest.Config) -> None:
-    """Let xdist start no worker, whatever asks for some."""
+    """Let xdist start no worker, even if options ask for some."""
     option: Any = config.option
     option.numprocesses, option.distload, option.dist, option.tx = None, False, "no", []
 
@@ -148,7 +148,7 @@ def _print(config: pytest.Config, title: str, lines: Iterable[str], in_one_piece
 
 
 def suggested(evaluation: Evaluation, model: Model) -> "Suggestion | str":
-    """Return the gates that a model's recordings speak for, or why they speak for none.
+    """Return the gates that a model's recordings speak for, or why there is no such gate.
 
     Raises `UserError` for an operator of the user's that can't be loaded, or that fails.
     """

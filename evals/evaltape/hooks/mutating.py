@@ -1,6 +1,6 @@
-"""`--mutate`: recorded answers are damaged, and whatever is asserted of their scores is decided again.
+"""`--mutate`: recorded answers are damaged, and every assertion on their scores is decided again.
 
-1. xdist starts no workers, and of the selected tests the ones that ask for `mutants` stay. The models of all that were selected
+1. xdist starts no workers, and only tests that ask for `mutants` stay selected. The models of all that were selected
    are looked at, so `-m` and `-k` choose models also where no test asks for `mutants`.
 2. Before the first test every model's answers are damaged and scored. Tests and reports take its findings.
 3. A table per model takes the place of the score table.
@@ -51,7 +51,7 @@ class Mutating:
                 self.evaluation.mutants(model)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A table was asked for, so that no test ran is no failure."""
+        """A run for the table alone may run no test; exit 0."""
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 

@@ -1,9 +1,9 @@
-"""The report of a test: what it carries to the controller, and how a failed one reads.
+"""The report of a test: its finding for the controller, and its text if the test failed.
 
-pytest prints a section and a line of its short summary for each failed test. The terminal shows one section and one line for
-all samples of a test that failed for one cause, for all other samples that a test failed on, and for all gates of a test. The
-short summary shows a test by its function alone where the id leaves no room for the number. With -vv, or a style of traceback
-that was asked for, everything stays as pytest has it.
+pytest prints a section and a line of its short summary for each failed test. The terminal shows a single section and line for
+all samples of a test that failed for the same cause, for all other samples that a test failed on, and for all gates of a test.
+The short summary shows a test by its function alone where the id leaves no room for the number. With -vv, or a style of
+traceback that was asked for, pytest's own output stays.
 """
 
 import copy
@@ -148,7 +148,7 @@ class FailuresByCause:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
-        """Show one failure per group; leave the counts unchanged."""
+        """Show a failure per group; leave the counts unchanged."""
         results = self._controller.results
         if results is None or not is_short(terminalreporter.config):
             return (yield)
@@ -248,7 +248,7 @@ def _lines_of_gates(group: list[Any], width: int) -> Iterator[str]:
     messages = [_message(report) for report in group]
     heads = list(dict.fromkeys(message.split(": ")[0] for message in messages))
     yield cut(f"{len(group):,} tests: {'; '.join(heads)}", width)
-    if len(heads) == 1:  # One reason, and no number that differs.
+    if len(heads) == 1:  # They share a reason, and no number differs.
         yield from wrapped(f"  {', '.join(map(_parameters, group))}", width, "  ")
         return
     for report, message in zip(group, messages, strict=True):

@@ -1,4 +1,4 @@
-"""What the selected tests need of the API: calls, and fine-tuning jobs."""
+"""The needs of the selected tests: calls of the API, and fine-tuning jobs."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ from evaltape.suite.definition import Judge, Model
 
 
 def selected_calls(items: Iterable[pytest.Item]) -> Selected:
-    """Return the (model, sample) of each call that selected tests rest on, each once; none of skipped tests."""
+    """Return the (model, sample) of each call that selected tests rest on, each once, skipped tests left out."""
     calls = {(case.suite, case.model.key, case.sample.id): (case.model, case.sample) for case in _samples(items)}  # type: ignore[union-attr]
     return list(calls.values())  # type: ignore[arg-type]
 
@@ -25,7 +25,7 @@ def selected_models(items: Iterable[pytest.Item], suite: str) -> list[str]:
 
 
 def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection:
-    """Return what the recorder has to do for selected tests: calls by model, and jobs although no call rests on them.
+    """Return the recorder's work for selected tests: calls by model, and jobs although no call rests on them.
 
     With them come answers from files that a judge scores, and the exams of judges that selected bounds rest on.
     """
@@ -42,7 +42,7 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
 
 
 def mutant_models(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Model]:
-    """Return the models that `--mutate` looks at: those of selected tests, of a comparison the candidate; else all."""
+    """Return the models that `--mutate` looks at: of selected tests, of a comparison the candidate; without any, all."""
     cases = [case for item in items if (case := case_of(item)) is not None and case.judge is None]
     looked_at = {(case.suite, case.comparison.candidate if case.comparison else case.model.key) for case in cases}  # type: ignore[union-attr]
     models = evaluation.models()
@@ -50,7 +50,7 @@ def mutant_models(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[
 
 
 def mutant_selection(models: Iterable[Model], evaluation: Evaluation) -> Selection:
-    """Return what the recorder has to do for `--mutate --record`: the verdicts on the mutants of judged models."""
+    """Return the recorder's work for `--mutate --record`: the verdicts on the mutants of judged models."""
     return [
         (model.suite, verdicts_key(model.key, judge.key), [])
         for model in models
@@ -59,7 +59,7 @@ def mutant_selection(models: Iterable[Model], evaluation: Evaluation) -> Selecti
 
 
 def _judged_only(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selected:
-    """Return the samples of selected tests whose answers come from a file, and are scored by a judge."""
+    """Return the samples of selected tests with answers from a file that a judge scores."""
     cases = [case for item in items if (case := case_of(item)) is not None and case.subject == PREDICTION]
     found = [case for case in cases if not _is_called(case) and evaluation.workspaces[case.suite].judges]
     calls = {(case.suite, case.model.key, case.sample.id): (case.model, case.sample) for case in found}  # type: ignore[union-attr]
@@ -67,7 +67,7 @@ def _judged_only(items: Iterable[pytest.Item], evaluation: Evaluation) -> Select
 
 
 def _examined(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Judge]:
-    """Return the judges whose exams selected tests are about, or rest on."""
+    """Return the judges with exams that selected tests are about, or rest on."""
     cases = [case for item in items if (case := case_of(item)) is not None]
     about = [case.judge for case in cases if case.judge is not None]
     bounds = [case.bound for case in cases if case.bound is not None and evaluation.settings.samples is None]
@@ -76,7 +76,7 @@ def _examined(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Judg
 
 
 def jobs_of(item: pytest.Item, evaluation: Evaluation) -> list[Model]:
-    """Return the tuned models whose jobs a test rests on."""
+    """Return the tuned models with jobs that a test rests on."""
     case = case_of(item)
     if case is not None:
         return [model for model in case.models(evaluation) if model.job]
@@ -101,7 +101,7 @@ def is_skipped(item: pytest.Item) -> bool:
 
 
 def _is_called(case: Case) -> bool:
-    """Return whether a model is asked at all: answers of some come from a file."""
+    """Return whether a model is asked at all, and doesn't answer from a file."""
     return case.model is not None and case.model.predictions is None
 
 

@@ -1,6 +1,6 @@
 """Accepted scores, kept by syrupy: `__snapshots__/<suite>/<model>.scores` beside the tests, as JSON.
 
-A run sees one suite of many, and perhaps no gate, so an accepted score that nobody looked at isn't unused. The files have
+A run may see a single suite, or no gate, so a score that it didn't compare isn't unused. The files have
 a suffix of their own, which syrupy's search for unused snapshots leaves out; snapshots of the user's are not touched by it.
 """
 
@@ -30,7 +30,7 @@ SCORES = "evaltape_scores"
 
 
 def leave_to_us(config: pytest.Config) -> None:
-    """Keep accepted scores out of syrupy's search for unused snapshots, if it is loaded."""
+    """Keep accepted scores out of syrupy's search for unused snapshots, if syrupy is loaded."""
     if hasattr(config.option, "ignore_file_extensions"):
         config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or []), SUFFIX]
 
@@ -77,7 +77,7 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
 
 
 def explain(right: object) -> Iterator[str]:
-    """Yield how scores differ from the accepted ones that they were compared with; nothing for other comparisons."""
+    """Yield how scores differ from the accepted scores that they were compared with; nothing for other comparisons."""
     if SCORES in getattr(right, "__dict__", {}):
         scores, values, command = getattr(right, SCORES)
         decimals = {name: metric.decimals for name, metric in scores.metrics.items()}

@@ -112,7 +112,7 @@ class Distribution(Sending):
         if self.evaluation.settings.records:
             channel = node.gateway.newchannel()
             node.workerinput[CHANNEL] = channel
-            # execnet drops what is sent before the worker has the channel, so it gets everything once it reports.
+            # execnet drops messages that are sent before the worker has the channel, so it gets all of them once it reports.
             channel.setcallback(lambda _: self.evaluation.outcomes.attach(ToWorker(channel)))
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)

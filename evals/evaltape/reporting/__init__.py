@@ -1,1 +1,1 @@
-"""What people and scripts see of a run."""
+"""Everything that people and scripts see of a run."""

@@ -1,4 +1,4 @@
-"""Accepted scores beside those of a session: the differences, and how a failed test says them."""
+"""Accepted scores beside a session's: the differences, and the text of a failed test."""
 
 from collections.abc import Iterator, Mapping
 
@@ -23,7 +23,7 @@ def changes(accepted: Mapping[str, float] | None, now: Mapping[str, float]) -> d
 def difference_lines(model: str, different: Changes, exists: bool, command: str, decimals: Mapping[str, int]) -> Iterator[str]:
     """Yield a heading with the number first, a small table of accepted, now and change, and the command that accepts.
 
-    `decimals` are the metrics'; further ones are shown if it takes them to tell two values apart.
+    `decimals` are the metrics'; further decimals are shown if it takes them to tell two values apart.
     """
     if exists:
         yield f"{counted(len(different), 'accepted score')} of {model} changed. Accept: {command}"

@@ -1,4 +1,4 @@
-"""What comparisons can decide with the samples there are, before any of them is paid for."""
+"""How much comparisons can decide with the samples there are, before any call is paid for."""
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Decidable(msgspec.Struct, frozen=True):
-    """One bound on a difference, and how many samples decide it."""
+    """A bound on a difference, and how many samples decide it."""
 
     bound: Bound
     samples: int
@@ -78,7 +78,7 @@ class Decidable(msgspec.Struct, frozen=True):
 
 
 def decidable_lines(workspace: Workspace, models: Collection[str], other_side: OtherSide | None) -> Iterator[str]:
-    """Yield what each comparison and each bound of [against] can decide, of those that look at some of `models`.
+    """Yield how much each comparison and each bound of [against] can decide, if it looks at any of `models`.
 
     `other_side` is the other side of --against, if it is given.
     """

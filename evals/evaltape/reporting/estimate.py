@@ -51,7 +51,7 @@ class ModelEstimate:
 
 @dataclass(frozen=True)
 class JobEstimate:
-    """One fine-tuning job, with the most tokens it trains on, or the reason why that is unknown."""
+    """A fine-tuning job, with the most tokens it trains on, or the reason why that is unknown."""
 
     job: Finetune
     rows: int = 0
@@ -78,7 +78,7 @@ def estimate(
     """Yield lines on the calls and cost of recording the selected samples, and on the differences that comparisons can decide.
 
     `looked_at` are the models of all selected sample tests, also models with answers from a file; with `--mutate` the models
-    whose answers are damaged.
+    with damaged answers.
     """
     if workspace.settings.mutate:
         yield from _mutants(workspace, looked_at)

@@ -38,7 +38,7 @@ def _not_fallen(moments: Sequence[Moment]) -> str:
 
 
 def _cells(moment: Moment, metrics: Sequence[Metric]) -> tuple[str, ...]:
-    """Return a row of the table; one of three cells for a commit that can't be read."""
+    """Return a row of the table; only three cells for a commit that can't be read."""
     scores, commit = moment.scores, moment.commit
     if scores is None:
         return commit.ref, commit.day, f"not read: {moment.reason}"

@@ -1,4 +1,4 @@
-"""The report: one HTML file that opens from an e-mail and asks nothing of any network.
+"""The report: a single HTML file that opens from an e-mail and asks nothing of any network.
 
 `report_data` gathers the content of the page, as builtins; `page` inlines styles and scripts of `assets` and the
 data as JSON. Texts of samples and predictions are never markup: they travel as JSON, the page makes text nodes of them,
@@ -48,7 +48,7 @@ POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 _UNSAFE = re.compile("[<>&\u007f-\u009f\u2028\u2029\ud800-\udfff]")
-"""What could end the script element or the line, speak to a terminal, or not be written as UTF-8."""
+"""Characters that could end the script element or the line, speak to a terminal, or not be written as UTF-8."""
 
 
 def write_report(results: Results, path: Path) -> None:
@@ -72,7 +72,7 @@ def page(data: Mapping[str, Any]) -> str:
 
 
 def embedded(data: Any) -> str:
-    """Return JSON that can stand inside a script element whatever its texts hold, and reads back as it was."""
+    """Return JSON that can stand inside a script element with any text in it, and reads back unchanged."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

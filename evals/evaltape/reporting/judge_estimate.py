@@ -1,4 +1,4 @@
-"""What judges would be asked by a recording, at most, and how many labels their bounds take."""
+"""The most questions that a recording asks judges, and how many labels their bounds take."""
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ Estimate = tuple[Model, int, int, int, bool, bool]
 
 
 def judge_estimates(workspace: Workspace, asked: Mapping[str, list[Sample]], looked_at: Collection[str]) -> Iterator[Estimate]:
-    """Yield the calls to each judge: verdicts on answers that are there or still to come, and the missing ones of its exam."""
+    """Yield the calls to each judge: verdicts on answers, there or still to come, and the missing verdicts of its exam."""
     for judge in workspace.judges:
         yield _estimate(judge, _calls(workspace, judge, asked, looked_at))
 

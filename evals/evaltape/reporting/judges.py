@@ -1,4 +1,4 @@
-"""What is said of judges beneath the tables: how their numbers have to be taken, and how they agree with people."""
+"""Remarks on judges beneath the tables: how to take their numbers, and how they agree with people."""
 
 from collections.abc import Iterator
 

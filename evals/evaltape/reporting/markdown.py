@@ -1,6 +1,6 @@
-"""Results in Markdown: the summary of a GitHub Actions step, and one comment on a pull request that is updated in place.
+"""Results in Markdown: the summary of a GitHub Actions step, and a comment on a pull request that is updated in place.
 
-One renderer makes both: the verdict first, then why, then numbers, samples and money. It fits its limit for any number of
+The same renderer makes both: the verdict first, then why, then numbers, samples and money. It fits its limit for any number of
 suites and models, leaving out the least important parts; the texts of models and data are shown as texts.
 """
 
@@ -163,7 +163,7 @@ def _scores(suite: SuiteResults) -> Iterator[str]:
 
 
 def _model_rows(group: Group, changes: Mapping[str, Mapping[str, Line]] | None) -> Iterator[list[str]]:
-    """Yield a row a line, and one for each change of a metric that scored nothing today."""
+    """Yield a row a line, and a row for each change of a metric that scored nothing today."""
     title, of_model = _title(group), (changes or {}).get(group.model, {})
     shown = {line.name for line in group.lines}
     lines = [*group.lines, *(Line(name) for name in of_model if name not in shown), *group.tests] or [Line("")]

@@ -21,8 +21,8 @@ LONGEST_GROUP = 20
 def table_lines(mutants: ModelMutants, width: int = 80) -> Iterator[str]:
     """Yield a heading with the mutation score, and per gate the smallest share of each damage that it notices.
 
-    What no gate notices comes first, harmful operators before harmless ones. Gates that don't fit beside each other within
-    `width` columns follow in a further block.
+    Damage that no gate notices comes first, and harmful before harmless operators. Gates that don't fit beside each other
+    within `width` columns follow in a further block.
     """
     study = mutants.study
     yield cut(f"{mutants.model}: {_score(study)}", width)
@@ -33,7 +33,7 @@ def table_lines(mutants: ModelMutants, width: int = 80) -> Iterator[str]:
 
 
 def detail_lines(mutants: ModelMutants) -> Iterator[str]:
-    """Yield a paragraph for each harmful operator that is missed, for each harmless one that is noticed, and for each gate
+    """Yield a paragraph for each missed harmful operator, for each noticed harmless operator, and for each gate
     that was left out."""
     study = mutants.study
     for operator in study.missed if study.bounds else ():

@@ -77,7 +77,7 @@ class Progress:
             self.screen.close()
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):  # The terminal is gone; the recording needs none.
+        with contextlib.suppress(OSError):  # The terminal is gone; the recording goes on without it.
             while not self._over.wait(LIVE_EVERY_S):
                 now = time.monotonic()
                 self._rate.note(now, self.recorder.tally.done)
@@ -137,7 +137,7 @@ def log_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
 
 
 def last_line(tally: Tally, took_s: float) -> str:
-    """What was recorded, and how long it took."""
+    """The number of recorded calls, and how long they took."""
     failures = [f"{tally.failed:,} failed"] if tally.failed else []
     recorded = f"recorded {tally.done - tally.failed:,} of {tally.total:,} calls"
     return ", ".join([recorded, *failures, *_spent(tally), f"in {duration(took_s)}"])

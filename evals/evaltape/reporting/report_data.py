@@ -1,4 +1,4 @@
-"""What the report's page shows, as builtins: every text once, every number exact."""
+"""The content of the report's page, as builtins: every text once, every number exact."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping

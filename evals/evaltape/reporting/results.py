@@ -57,7 +57,7 @@ class Cause(msgspec.Struct, frozen=True):
     predictions: tuple[tuple[str, str], ...]
     """The samples, as (model, sample)."""
     cost: str = ""
-    """What the command costs, and the free way, as `costs 6 calls`; empty for a command that calls nothing."""
+    """The cost of the command, and the free way, as `costs 6 calls`; empty for a command that calls nothing."""
     prompt: PromptChange | None = None
     """Both prompts of a sample, where the prompts differ."""
 
@@ -68,22 +68,22 @@ class Retirement(msgspec.Struct, frozen=True):
     text: str
     """Which model, when, and how much of it is not recorded."""
     command: str | None = None
-    """What records the rest; None if all of it is recorded."""
+    """The command that records the rest; None if all of it is recorded."""
 
 
 class LeftOver(msgspec.Struct, frozen=True):
-    """What a recording that stopped early has not asked for."""
+    """Calls that a recording left out, for it stopped early."""
 
     calls: int
     """How many calls."""
     most_usd: float
     """An upper bound of their cost; 0 if it can't be given."""
     command: str
-    """What asks for them."""
+    """The command that makes them."""
 
 
 class SuiteResults(msgspec.Struct, frozen=True):
-    """One suite: the session's findings about its models."""
+    """A suite: the session's findings about its models."""
 
     name: str
     """The suite's name."""
@@ -96,7 +96,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     samples: Mapping[str, Sample]
     """The samples that were looked at, by id, in their order."""
     predictions: tuple[Prediction, ...]
-    """What was looked at, by model and sample."""
+    """The predictions that were looked at, by model and sample."""
     commands: Commands
     """Writes the commands that messages end with."""
     shown_beside: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     unseen_gates: int = 0
     """How many gates models have that the session didn't look at."""
     computed: tuple[Computed, ...] = ()
-    """What costs nothing, on the same samples."""
+    """Scores that cost nothing, on the same samples."""
     jobs: Mapping[str, JobResults] = {}
     """The recorded jobs of the tuned models that were looked at, by key."""
     judges: Mapping[str, JudgeResults] = {}
@@ -126,7 +126,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     tests: tuple[OwnGate, ...] = ()
     """The gates that users wrote."""
     lost: int = 0
-    """How many samples a test failed for because it had no answer: there is none, or the test ended before it asked."""
+    """How many samples a test failed for because it had no answer, or ended before it asked."""
     other_failures: int = 0
     """Failed tests of the suite that nothing else here stands for: on single samples that were answered, on jobs."""
     causes: tuple[Cause, ...] = ()
@@ -136,7 +136,7 @@ class SuiteResults(msgspec.Struct, frozen=True):
     retirements: tuple[Retirement, ...] = ()
     """Models that were recorded and end soon."""
     left: tuple[LeftOver, ...] = ()
-    """What a recording that stopped early has not asked for, by kind of model."""
+    """Calls that a recording left out, by kind of model."""
     notes: tuple[str, ...] = ()
     """Notes for the user of the suite's data."""
 
@@ -153,13 +153,13 @@ class SuiteResults(msgspec.Struct, frozen=True):
 
     @property
     def descriptions(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the scores of each metric depend on: package, tokenizer, settings."""
+        """The grounds of each metric's scores: package, tokenizer, settings."""
         samples = list(self.samples.values())
         return {name: metric.describe(samples) for name, metric in self.metrics.items()}
 
     @property
     def described(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the scores of each metric depend on, and how a judge's numbers have to be taken that hasn't passed its exam."""
+        """The same, and how to take the numbers of a judge that hasn't passed its exam."""
         standings = {name: it.examined.standing for it in reversed(list(self.judges.values())) for name in it.metrics}
         standing = {name: {"standing": told} for name, told in standings.items() if told}
         return {name: {**described, **standing.get(name, {})} for name, described in self.descriptions.items()}
@@ -181,16 +181,16 @@ class SuiteResults(msgspec.Struct, frozen=True):
 
 
 class Spend(msgspec.Struct, frozen=True):
-    """What the session's own calls cost."""
+    """The cost of the session's own calls."""
 
     usd: float = 0.0
     """By the API's counts and the suites' prices."""
     perhaps_usd: float = 0.0
-    """What may have been billed beyond that."""
+    """The most that may have been billed beyond that."""
     doubt: str = ""
     """Why that is in doubt: `3 calls broke off`."""
     budget_usd: float | None = None
-    """What `--budget` allowed."""
+    """The value of `--budget`."""
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -203,11 +203,11 @@ class Results(msgspec.Struct, frozen=True):
     other_failures: int = 0
     """Failed tests that are no suite's."""
     spend: Spend = msgspec.field(default_factory=Spend)
-    """What the session's own calls cost."""
+    """The cost of the session's own calls."""
     stopped: str | None = None
     """Why a recording ended early; None if it didn't, or if nothing was recorded."""
     notes: tuple[str, ...] = ()
-    """What the recorder noted."""
+    """The recorder's notes."""
 
     def __iter__(self) -> Iterator[SuiteResults]:
         """Yield each suite's results."""

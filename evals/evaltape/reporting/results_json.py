@@ -1,4 +1,4 @@
-"""The results file's names: one table of what it holds of each type, and the function that writes by it."""
+"""The results file's names: a table of the fields of each type, and the function that writes by it."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from evaltape.scoring.prediction import Prediction
 Json = dict[str, Any]
 VERSION = 2
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half a character, which JSON can hold and UTF-8 can't: some model will write one."""
+"""Half a character, which JSON can hold and UTF-8 can't: models write it."""
 FIELDS: Mapping[str, str] = {
     "SuiteResults": "mode metrics=described models computed=computed_by_name jobs judges? comparisons against? "
     "history? references? mutants?=mutant_tables tests=tests_by_id predictions",
@@ -43,7 +43,7 @@ FIELDS: Mapping[str, str] = {
 """By type its keys, each with the attribute that it holds where that has another name; `?`: left out where it holds nothing."""
 GATE = "threshold=bound.limit verdict fragility passed=outcome"
 COMPARED = "verdict fragility passed=outcome confidence=bound.confidence"
-"""Of a decision on a mean, and, beside the difference, of one on a difference."""
+"""Of a decision on a mean, and on a difference beside the difference itself."""
 
 
 def write_results(results: Results, path: Path) -> None:

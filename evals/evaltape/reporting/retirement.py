@@ -1,4 +1,4 @@
-"""Models that the API will shut down: when, and what of them is not recorded while it still can be."""
+"""Models that the API will shut down: when, and how much of them still has to be recorded."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -36,7 +36,7 @@ def _missing(workspace: Workspace, model: Model) -> tuple[int, int]:
 
 
 def retirement_lines(retirements: Iterable[Retirement]) -> list[str]:
-    """Return a line for each model, then the commands that record what is missing, each once."""
+    """Return a line for each model, then the commands that record the missing calls, each once."""
     models = list(retirements)
     commands = dict.fromkeys(model.command for model in models if model.command)
     return [model.text for model in models] + [f"Record what is missing: {command}" for command in commands]

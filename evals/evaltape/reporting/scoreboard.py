@@ -29,10 +29,10 @@ COLUMNS: Mapping[str, tuple[str, str, str, str]] = {
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One metric: a mean or a difference with its interval and, if there is one, its bound and the verdict."""
+    """A metric: a mean or a difference with its interval and, if it has any, its bound and the verdict."""
 
     name: str
-    """The metric; in a group of slices the slice, in one of tests the test."""
+    """The metric; in a group of slices the slice, among tests the test."""
     value: str = ""
     interval: str = ""
     bound: str = ""
@@ -44,7 +44,7 @@ class Group(msgspec.Struct, frozen=True):
     """A model, a comparison, or the slices of a model."""
 
     title: str
-    """What it is, in a few words."""
+    """Its name, in a few words."""
     facts: tuple[str, ...]
     """Counts and dates, a few words each."""
     lines: tuple[Line, ...]
@@ -54,14 +54,14 @@ class Group(msgspec.Struct, frozen=True):
     tests: tuple[Line, ...] = ()
     """Gates that users wrote; their names are too long for a column."""
     model: str = ""
-    """The model's key, of a group that is about one."""
+    """The key of the model that it is about, if any."""
 
 
 # ---------------------------------------------------------------- models
 
 
 def model_groups(suite: SuiteResults) -> Iterator[Group]:
-    """Yield what costs nothing, then each model that was looked at."""
+    """Yield scores that cost nothing, then each model that was looked at."""
     for computed in suite.computed:
         lines = tuple(_mean_line(suite.metrics[name], score) for name, score in computed.scores.items())
         yield Group(f"{computed.name} (computed, not recorded)", ("what a model has to beat",), lines)
@@ -266,6 +266,6 @@ def _exam_line(decision: Decision) -> Line:
 
 
 def exam_part(decision: Decision) -> str:
-    """Return what a bound of an exam is on, in a word or two."""
+    """Return the subject of an exam's bound, in a word or two."""
     kind, name = decision.bound.kind, decision.bound.metric
     return {MIN_NOTICED: f"notices {name}", MAX_ALARMS: f"alarms, {name}"}.get(kind, f"kappa, {name}")

@@ -26,7 +26,7 @@ ERASE_BELOW = "\x1b[J"
 
 
 class Screen:
-    """What pytest's terminal writer writes, and what stands beneath it."""
+    """The output of pytest's terminal writer, and the lines beneath it."""
 
     def __init__(self, writer: Any, descriptor: int, encoding: str, live: bool) -> None:
         self.live = live
@@ -50,7 +50,7 @@ class Screen:
             self._draw()
 
     def say(self, line: str) -> None:
-        """Write a line of its own; what pytest was writing goes on under it."""
+        """Write a line of its own; pytest's line goes on under it."""
         with self._lock:
             self._put(("\n" if self._column else "") + cut(line, 500) + "\n")
             self._column = 0

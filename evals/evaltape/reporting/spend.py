@@ -1,4 +1,4 @@
-"""What a session has spent, what the recordings it looked at have cost, and what a recording that stopped has left.
+"""The cost of a session, of the recordings that it looked at, and of calls that a stopped recording left out.
 
 Costs are shown only if prices and tokens are known.
 """
@@ -12,7 +12,7 @@ from evaltape.text import counted, usd
 
 
 def spent_lines(results: Results) -> Iterator[str]:
-    """Yield what the session's own calls cost, and what may have been billed beyond that."""
+    """Yield the cost of the session's own calls, and the most that may have been billed beyond."""
     spend = results.spend
     if not spend.usd and not spend.perhaps_usd:
         return
@@ -22,7 +22,7 @@ def spent_lines(results: Results) -> Iterator[str]:
 
 
 def recording_lines(suite: SuiteResults) -> Iterator[str]:
-    """Yield what the whole recording cost, unless all of it was recorded just now."""
+    """Yield the cost of the whole recording, unless all of it was recorded just now."""
     costs = dict(recording_costs(suite))
     if costs and suite.mode != RECORD:
         parts = f": {', '.join(f'{name} {usd(cost)}' for name, cost in costs.items())}" if len(costs) > 1 else ""
@@ -30,14 +30,14 @@ def recording_lines(suite: SuiteResults) -> Iterator[str]:
 
 
 def recording_costs(suite: SuiteResults) -> Iterator[tuple[str, float]]:
-    """Yield what each model's recorded calls and each recorded job have cost in USD, by today's prices of the suite."""
+    """Yield the cost in USD of each model's recorded calls and of each recorded job, by today's prices of the suite."""
     costs = [(key, model.cost_usd) for key, model in suite.models.items()]
     costs += [(f"the job {key}", job.cost_usd) for key, job in suite.jobs.items()]
     yield from ((name, cost) for name, cost in costs if cost)
 
 
 def left_lines(results: Results) -> Iterator[str]:
-    """Yield why a recording ended early, what is left of it, what that can cost, and how to go on."""
+    """Yield why a recording ended early, how many calls are left, their most cost, and how to go on."""
     if results.stopped is None:
         return
     yield f"The recording stopped: {results.stopped}. What was answered before is recorded."

@@ -1,4 +1,4 @@
-"""What a session found out about the subjects of its tests: models, fine-tuning jobs, comparisons, judges.
+"""The findings of a session about the subjects of its tests: models, fine-tuning jobs, comparisons, judges.
 
 Each holds the frozen values of scoring that its tests rest on. The table `FIELDS` of `results_json` lists the written parts.
 """
@@ -40,7 +40,7 @@ class Slice(msgspec.Struct, frozen=True):
     value: str
     """The value, as text."""
     samples: int
-    """How many samples have it, failed ones included."""
+    """How many samples have it, failed samples included."""
     failed: int
     """How many of them failed."""
     scores: Mapping[str, Interval]
@@ -55,9 +55,9 @@ class Accepted(msgspec.Struct, frozen=True):
     """A model's scores beside the accepted scores of its snapshot."""
 
     passed: bool | None
-    """What the test of the snapshot said; None if it didn't run to its end."""
+    """The outcome of the snapshot's test; None if it didn't run to its end."""
     changes: Mapping[str, tuple[float | None, float | None]] = {}
-    """What differs, as (accepted, now); None for anything that isn't there."""
+    """The differences, as (accepted, now); None for a missing value."""
     exists: bool = True
     """Whether scores were accepted before."""
     test: str = ""
@@ -86,7 +86,7 @@ class Unfinished(msgspec.Struct, frozen=True):
 
 
 class ModelResults(msgspec.Struct, frozen=True):
-    """One model under test."""
+    """A model under test."""
 
     key: str
     """Its key in the suite."""
@@ -95,7 +95,7 @@ class ModelResults(msgspec.Struct, frozen=True):
     kind: str
     """`baseline`, or `finetuned` for a tuned model."""
     samples: int
-    """How many samples the session looked at, failed ones included."""
+    """How many samples the session looked at, failed samples included."""
     of: int
     """How many samples the suite has."""
     failures: Mapping[str, str]
@@ -123,7 +123,7 @@ class ModelResults(msgspec.Struct, frozen=True):
     slice_gates: Mapping[str, Decision] = {}
     """Per metric of `slice_gates`."""
     accepted: Accepted | None = None
-    """Its scores beside the accepted ones; None if no test looked at them."""
+    """Its scores beside its accepted scores; None if no test looked at them."""
     noise: Mapping[str, Noise] = {}
     """Per metric, if samples were asked repeatedly."""
     unfinished: Unfinished | None = None
@@ -141,7 +141,7 @@ class ModelResults(msgspec.Struct, frozen=True):
 
     @property
     def can_be_accepted(self) -> bool:
-        """Whether its scores differ from the accepted ones, and are of answers that are as they should be."""
+        """Whether its scores differ from the accepted scores, and its recording is complete and answered."""
         differs = self.accepted is not None and self.accepted.passed is False
         return differs and bool(self.scores) and not self.too_many_failed and self.unfinished is None
 
@@ -326,7 +326,7 @@ class Flips(msgspec.Struct, frozen=True):
 
 
 class JudgeResults(msgspec.Struct, frozen=True):
-    """One judge."""
+    """A judge."""
 
     key: str
     """Its key in the suite."""

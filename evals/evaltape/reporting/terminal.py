@@ -1,4 +1,4 @@
-"""What the terminal shows at the end of a run: per suite the verdict, the score table, and the samples behind what fails.
+"""The end of a run in the terminal: per suite the verdict, the score table, and the samples behind its failures.
 
 It is right in 80 columns and without colour. `-q` leaves the tables, `-qq` nothing; `-v` cuts no text and says more.
 """
@@ -55,7 +55,7 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
             _print_suite(reporter, suite, results)
         if suite.history and reporter.verbosity >= 0:
             _print_history(reporter, suite)
-    # Also with -q: what was spent, and what goes on at an API and costs more.
+    # Also with -q: the money spent, and work that goes on at an API and costs more.
     for line in _session_lines(results):
         print_wrapped(reporter, line)
 
@@ -142,7 +142,7 @@ def _print_row(reporter: pytest.TerminalReporter, text: str, line: Line) -> None
 
 
 def _remarks(suite: SuiteResults, verbose: bool) -> Iterator[str]:
-    """Yield what is said beneath the tables, a paragraph each."""
+    """Yield the remarks beneath the tables, a paragraph each."""
     yield from _more(suite) if verbose else ()
     yield from (f"job {key}: {_job(job)}" for key, job in suite.jobs.items())
     yield from _noise(suite)
@@ -211,7 +211,7 @@ def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
 
 
 def _changes(suite: SuiteResults) -> Iterator[str]:
-    """Yield the command that accepts all scores that differ from the accepted ones; the tests' failures show which."""
+    """Yield the command that accepts all scores that differ from the accepted scores; the tests' failures show which."""
     if suite.acceptance:
         keys = [model.key for model in suite.models.values() if model.can_be_accepted]
         models = f"{counted(len(keys), 'model')} with scores that are not accepted: {', '.join(keys)}"
@@ -243,11 +243,11 @@ def _session_lines(results: Results) -> Iterator[str]:
     yield from left_lines(results)
 
 
-# ---------------------------------------------------------------- what hurt most
+# ---------------------------------------------------------------- the worst samples
 
 
 def _print_worst_samples(reporter: pytest.TerminalReporter, found: list[Worst]) -> None:
-    """Print the samples behind one failure; of several, a few behind the first, and all with -v."""
+    """Print the samples behind a failure; of several failures, a few samples of the first, and all with -v."""
     if reporter.verbosity > 0 or len(found) < 2:
         for worst in found:
             _print_worst(reporter, worst, worst.cases)
@@ -274,7 +274,7 @@ def _texts(case: Case, width: int, uncut: bool) -> Iterable[str]:
 
 
 def print_wrapped(reporter: pytest.TerminalReporter, text: str, red: bool = False) -> None:
-    """Print a text within the width, except for what is to be copied in one piece: a command behind a colon."""
+    """Print a text within the width, but a command behind a colon in a single line, to be copied."""
     before, colon, command = text.rpartition(": pytest ")
     if columns(visible(text)) <= _width(reporter):
         before, colon = text, ""

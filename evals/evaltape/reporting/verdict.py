@@ -22,7 +22,7 @@ OPEN: Final = "open"
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One thing that is said first, as `All 4 gates hold`."""
+    """A part of the headline, as `All 4 gates hold`."""
 
     text: str
     state: State
@@ -47,9 +47,9 @@ class SuiteVerdict(msgspec.Struct, frozen=True):
     """The verdict on a suite."""
 
     parts: tuple[Part, ...]
-    """What is said first: of gates, comparisons, accepted scores, samples and other tests."""
+    """The headline: of gates, comparisons, accepted scores, samples and other tests."""
     reasons: tuple[Reason, ...]
-    """What fails, for everything that isn't said by `causes` of the results."""
+    """The failures beyond the `causes` of the results."""
 
     @property
     def text(self) -> str:
@@ -79,7 +79,7 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
 
 
 def failed_first(results: Results) -> list[SuiteResults]:
-    """Return the suites that the run looked at, failed ones first."""
+    """Return the suites that the run looked at, failed suites first."""
     suites = [suite for suite in results if suite.predictions]
     return sorted(suites, key=lambda suite: verdict_of(suite, results).state != "failed")
 
@@ -98,7 +98,7 @@ def mutation_line(suite: SuiteResults) -> str | None:
     return f"Kinds of damage that the gates notice at {studies[0][1].noticed_at:.0%} of the answers: {', '.join(scores)}."
 
 
-# ---------------------------------------------------------------- what is said first
+# ---------------------------------------------------------------- the headline
 
 
 def _gates(suite: SuiteResults, is_red: bool) -> Part:
@@ -191,7 +191,7 @@ def _failed_tests(failed: int, one: str, several: str) -> Iterator[Part]:
         yield Part(f"{failed:,} {one if failed == 1 else several} failed", FAILED)
 
 
-# ---------------------------------------------------------------- why
+# ---------------------------------------------------------------- the reasons
 
 
 def open_lines(suite: SuiteResults) -> Iterator[str]:
@@ -208,7 +208,7 @@ def _reasons(suite: SuiteResults) -> Iterator[Reason]:
 
 
 def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
-    """Yield a line for each gate whose mean misses it, and a line for all that fail for the same other reason."""
+    """Yield a line for each gate that its mean misses, and a line for all gates that fail for the same other reason."""
     others: dict[str, list[str]] = {}
     for name, gate in model.gates.items():
         if gate.outcome is not False:

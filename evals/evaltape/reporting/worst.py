@@ -1,4 +1,4 @@
-"""The samples that hurt a failed gate or comparison most: what a person looks at first."""
+"""The samples that hurt a failed gate or comparison most, for a person to look at first."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -16,29 +16,29 @@ MOST = 5
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One sample."""
+    """A sample."""
 
     sample: str
     """Its id."""
     score: str
-    """What it scored, in a few words."""
+    """Its score, in a few words."""
     texts: dict[str, str]
-    """Reference and answers by what they are, as they are."""
+    """References and answers, unchanged, by their names."""
 
 
 class Worst(msgspec.Struct, frozen=True):
-    """The samples behind something that doesn't hold."""
+    """The samples behind a failure."""
 
     title: str
-    """What doesn't hold."""
+    """The failed gate, comparison or model."""
     cases: tuple[Case, ...]
     """Worst first."""
     command: str | None = None
-    """What runs their tests again; None for tests that passed, and where none was collected."""
+    """The command that runs their tests again; None for tests that passed or weren't collected."""
 
 
 def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
-    """Yield the worst samples of each failed gate and comparison, and what failed of models that fail for it."""
+    """Yield the worst samples of each failed gate and comparison, and the failed samples of models that fail for them."""
     for model in suite.models.values():
         yield from _of_gates(suite, model)
         yield from _failed(suite, model)
@@ -92,7 +92,7 @@ def _of_gates(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
 
 
 def _failed(suite: SuiteResults, model: ModelResults) -> Iterator[Worst]:
-    """Yield failed samples that only their answers explain: what a command mends is said in one line elsewhere."""
+    """Yield failed samples that only their answers explain; causes with a remedy are told elsewhere."""
     mended = {key for cause in suite.causes if cause.command for key in cause.predictions}
     failed = [each for each in suite.predictions if each.model.key == model.key and not each.answered]
     failed = [each for each in failed if (each.model.key, each.sample.id) not in mended][:MOST]
