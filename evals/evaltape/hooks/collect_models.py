@@ -10,8 +10,8 @@ from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
-from evaltape.reporting.accepted import changes
 from evaltape.reporting.subjects import Accepted, Computed, JobResults, ModelResults, Slice, Unfinished
+from evaltape.reporting.tables import changes
 from evaltape.samples.sample import Answer, Sample, Usage
 from evaltape.scoring.bounds import (
     FAILED,

@@ -13,7 +13,7 @@ from evaltape.names import shown
 from evaltape.options import as_usage_error
 from evaltape.recorder.api.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
-from evaltape.reporting.retirement import retirement_lines, retirements
+from evaltape.reporting.remarks import retirement_lines, retirements
 from evaltape.reporting.terminal import print_wrapped
 from evaltape.suite.definition import Model
 
@@ -113,7 +113,7 @@ class Listing:
             yield "answers", [ANSWERS]
 
     def _suggestions(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
-        from evaltape.reporting.suggestion import suggestion_lines
+        from evaltape.reporting.mutants import suggestion_lines
 
         models = mutant_models(items, self.evaluation)
         for workspace in self.evaluation.workspaces.values():

@@ -18,7 +18,7 @@ from evaltape.files import conflict_in
 from evaltape.findings import Compared
 from evaltape.hooks.reports import ACCEPTED
 from evaltape.names import shown
-from evaltape.reporting.accepted import changes, difference_lines
+from evaltape.reporting.tables import changes, difference_lines
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands
 

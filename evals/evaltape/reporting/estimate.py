@@ -1,11 +1,15 @@
 """The calls of a recording and their most cost, before anything is called."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from evaltape.against.other_side import OtherSide
 from evaltape.errors import UserError
+from evaltape.judging.exam import Examined, labels_advice
+from evaltape.judging.verdict import as_model, judge_request
+from evaltape.recording.verdicts import Asked
 from evaltape.reporting.decidable import decidable_lines
 from evaltape.reporting.tables import aligned
 from evaltape.samples.sample import Sample
@@ -22,26 +26,25 @@ from evaltape.suite.cost import (
     training_tokens,
     training_usd,
 )
-from evaltape.suite.definition import Finetune, Model
+from evaltape.suite.definition import Finetune, Judge, Model
 from evaltape.text import counted, cut, usd
-
-if TYPE_CHECKING:
-    from evaltape.workspace import Workspace
+from evaltape.workspace import Workspace, unjudged_mutants
 
 TITLES = ("calls", "prompt tokens", "answer tokens", "at most")
 SIDES, LEAST_WIDTHS, LONGEST_NAME = "<>>>>", (24, 5, 13, 13, 11), 23
 
 
-@dataclass(frozen=True)
-class ModelEstimate:
-    """The calls to a model, with the most tokens they can take."""
+class ModelEstimate(msgspec.Struct, frozen=True):
+    """The calls to a model, or to a judge as a model, with the most tokens they can take."""
 
     model: Model
     calls: int
     prompt_tokens: int
     answer_tokens: int
     is_counted: bool
+    """Whether prompt tokens are counted by tiktoken, and not by bytes."""
     is_limited: bool
+    """Whether requests limit the answer."""
 
     @property
     def usd(self) -> float | None:
@@ -49,8 +52,7 @@ class ModelEstimate:
         return call_usd(self.model.price, self.prompt_tokens, self.answer_tokens) if self.model.price else None
 
 
-@dataclass(frozen=True)
-class JobEstimate:
+class JobEstimate(msgspec.Struct, frozen=True):
     """A fine-tuning job, with the most tokens it trains on, or the reason why that is unknown."""
 
     job: Finetune
@@ -70,7 +72,7 @@ class JobEstimate:
 
 
 def estimate(
-    workspace: "Workspace",
+    workspace: Workspace,
     selected: Iterable[tuple[Model, Sample]],
     looked_at: Collection[str],
     other_side: OtherSide | None = None,
@@ -87,55 +89,25 @@ def estimate(
     for model, sample in selected:
         asked.setdefault(model.key, []).append(sample)
     models = [_of_model(workspace, workspace.suite.models[key], samples) for key, samples in asked.items()]
-    models += _of_judges(workspace, asked, looked_at)
+    models += judge_estimates(workspace, asked, looked_at) if looked_at else ()
     models = [one for one in models if one.calls]
     jobs = [_of_job(workspace, job) for key in asked if (job := workspace.suite.models[key].job) and _is_due(workspace, job)]
     option = "--record-missing" if workspace.settings.mode == RECORD_MISSING else "--record"
     option += " --batch" if workspace.settings.batch else ""
-    if not models and not jobs:
-        yield f"{option} would call nothing: {'nothing is missing' if looked_at else 'no sample test is selected'}."
-        yield from decidable_lines(workspace, looked_at, other_side)
-        yield from _labels(workspace, looked_at)
-        return
-    yield from _table(option, models)
-    for one_job in jobs:
-        yield _job_line(one_job)
-    yield from _total(models, jobs)
-    yield from _basis(workspace, models, jobs)
+    nothing = "nothing is missing" if looked_at else "no sample test is selected"
+    yield from _bill(workspace, option, models, jobs) if models or jobs else [f"{option} would call nothing: {nothing}."]
     yield from decidable_lines(workspace, looked_at, other_side)
-    yield from _labels(workspace, looked_at)
+    yield from label_lines(workspace) if looked_at else ()
 
 
-def _mutants(workspace: "Workspace", looked_at: Collection[str]) -> Iterator[str]:
+def _mutants(workspace: Workspace, looked_at: Collection[str]) -> Iterator[str]:
     """Yield the questions of `--mutate --record` to judges about some models' answers."""
-    from evaltape.reporting.judge_estimate import mutant_estimates
-
-    judges = [one for one in (ModelEstimate(*each) for each in mutant_estimates(workspace, looked_at)) if one.calls]
-    if not judges:
-        yield "--mutate --record would call nothing: no verdict on a mutant is missing."
-        return
-    yield from _table("--mutate --record", judges)
-    yield from _total(judges, [])
-    yield from _basis(workspace, judges, [])
+    judges, option = [one for one in mutant_estimates(workspace, looked_at) if one.calls], "--mutate --record"
+    nothing = f"{option} would call nothing: no verdict on a mutant is missing."
+    yield from _bill(workspace, option, judges, []) if judges else [nothing]
 
 
-def _of_judges(workspace: "Workspace", asked: Mapping[str, list[Sample]], looked_at: Collection[str]) -> list[ModelEstimate]:
-    """Return the calls for verdicts; empty if the judges of a suite score nothing in this run."""
-    if not workspace.judges or not looked_at:
-        return []
-    from evaltape.reporting.judge_estimate import judge_estimates
-
-    return [ModelEstimate(*each) for each in judge_estimates(workspace, asked, looked_at)]
-
-
-def _labels(workspace: "Workspace", looked_at: Collection[str]) -> Iterator[str]:
-    if workspace.judges and looked_at:
-        from evaltape.reporting.judge_estimate import label_lines
-
-        yield from label_lines(workspace)
-
-
-def _of_model(workspace: "Workspace", model: Model, samples: list[Sample]) -> ModelEstimate:
+def _of_model(workspace: Workspace, model: Model, samples: list[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
     count = counter_of(served)
     calls = workspace.calls_of(model, samples)
@@ -146,11 +118,11 @@ def _of_model(workspace: "Workspace", model: Model, samples: list[Sample]) -> Mo
     return ModelEstimate(workspace.priced(model), len(calls), prompts, answers, count is not None, is_limited)
 
 
-def _is_due(workspace: "Workspace", job: Finetune) -> bool:
+def _is_due(workspace: Workspace, job: Finetune) -> bool:
     return workspace.settings.mode != RECORD_MISSING or not workspace.jobs.is_recorded(job.key)
 
 
-def _of_job(workspace: "Workspace", job: Finetune) -> JobEstimate:
+def _of_job(workspace: Workspace, job: Finetune) -> JobEstimate:
     try:
         training = workspace.jobs.prepare(job.key).training
     except (UserError, ImportError) as error:
@@ -159,8 +131,11 @@ def _of_job(workspace: "Workspace", job: Finetune) -> JobEstimate:
     return JobEstimate(job, training.rows, tokens)
 
 
-def _table(title: str, models: Iterable[ModelEstimate]) -> Iterator[str]:
-    return aligned([(title, *TITLES), *map(_cells, models)], SIDES, LEAST_WIDTHS, LONGEST_NAME)
+def _bill(workspace: Workspace, option: str, models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+    yield from aligned([(option, *TITLES), *map(_cells, models)], SIDES, LEAST_WIDTHS, LONGEST_NAME)
+    yield from map(_job_line, jobs)
+    yield from _total(models, jobs)
+    yield from _basis(workspace, models, jobs)
 
 
 def _cells(one: ModelEstimate) -> tuple[str, ...]:
@@ -187,7 +162,7 @@ def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str
         yield "No price: the suite states none, as in price = { input = 0.15, output = 0.60 } (USD per million tokens)."
 
 
-def _basis(workspace: "Workspace", models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+def _basis(workspace: Workspace, models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
     bounded = [one.model.key for one in models if not one.is_counted]
     unlimited = [one.model.key for one in models if not one.is_limited]
     if len(bounded) < len(models):
@@ -212,3 +187,91 @@ def _epochs(one: JobEstimate) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
+
+
+# ---------------------------------------------------------------- judges
+
+
+def judge_estimates(
+    workspace: Workspace, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
+) -> Iterator[ModelEstimate]:
+    """Yield the calls to each judge: verdicts on answers, there or still to come, and the missing verdicts of its exam."""
+    for judge in workspace.judges:
+        yield _estimate(judge, _calls(workspace, judge, asked, looked_at))
+
+
+def mutant_estimates(workspace: Workspace, looked_at: Iterable[str]) -> Iterator[ModelEstimate]:
+    """Yield the calls to each judge for verdicts on the mutants of some models' answers."""
+    for judge in workspace.judges:
+        models = [workspace.suite.models[key] for key in looked_at]
+        yield _estimate(judge, ((it, 0) for model in models for it in unjudged_mutants(workspace, judge, model)))
+
+
+def _estimate(judge: Judge, calls: Iterable[tuple[Asked, int]]) -> ModelEstimate:
+    count = counter_of(judge.served)
+    tokens = [
+        (most[0] + more, most[1])
+        for it, more in calls
+        for most in [most_tokens(judge_request(judge, it.sample, it.answer), count or bytes_of)]
+    ]
+    prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
+    is_limited = answer_limit(judge.request) is not None
+    return ModelEstimate(as_model(judge), len(tokens), prompts, answers, count is not None, is_limited)
+
+
+def _calls(
+    workspace: Workspace, judge: Judge, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
+) -> Iterator[tuple[Asked, int]]:
+    """Yield each call, with the tokens of an answer that isn't there yet."""
+    for key in looked_at:
+        model = workspace.suite.models[key]
+        samples = workspace.selected_samples if model.predictions else asked.get(key, [])
+        due = set() if model.predictions else {(it.id, repeat) for it, repeat in workspace.calls_of(model, samples)}
+        for sample in samples:
+            for repeat in range(1, 2 if model.predictions else workspace.settings.repeat + 1):
+                yield from _of_answer(workspace, judge, model, sample, repeat, is_due=(sample.id, repeat) in due)
+    exam = workspace.exams[judge.key]
+    yield from ((exam.asked(question), 0) for question in exam.missing)
+
+
+def _of_answer(
+    workspace: Workspace, judge: Judge, model: Model, sample: Sample, repeat: int, *, is_due: bool
+) -> Iterator[tuple[Asked, int]]:
+    times = workspace.settings.repeat if repeat == 1 else 1
+    if is_due:
+        limit = answer_limit(model.request)
+        more = DEFAULT_ANSWER_TOKENS if limit is None else limit
+        yield from ((Asked(judge, sample, "", model.key, repeat, again), more) for again in range(1, times + 1))
+        return
+    answer = workspace.recordings.answer(model, sample, repeat)
+    if answer.failure is not None:
+        return
+    for again in range(1, times + 1):
+        one = Asked(judge, sample, answer.text, model.key, repeat, again)
+        if workspace.settings.mode != RECORD_MISSING or not workspace.verdicts.is_recorded(one):
+            yield one, 0
+
+
+def label_lines(workspace: Workspace) -> Iterator[str]:
+    """Yield how many labels each judge has, and how many a bound on it takes."""
+    for judge in workspace.judges:
+        if judge.exam is None or judge.exam.labels is None:
+            continue
+        exam = workspace.exams[judge.key]
+        labels = [label for label in exam.labels if label.examines]
+        there = f"{judge.key}: {counted(len(labels), 'label')}"
+        if judge.verdict.scale is None:
+            there += f", {sum(label.score == 1 for label in labels)} of them true; {labels_advice()}"
+        yield f"{there}{_kappa_needs(exam.examined)}"
+
+
+def _kappa_needs(examined: Examined) -> str:
+    """Return how many labels would prove that kappa reaches its bound, if they show it; empty if no number would."""
+    found, exam = examined.agreement, examined.judge.exam
+    if found is None or exam is None or found.kappa.value is None or found.kappa.low is None:
+        return ""
+    above = found.kappa.value - exam.min_kappa
+    if above <= 0 or found.kappa.low >= exam.min_kappa:
+        return ""
+    needed = math.ceil(found.labels * ((found.kappa.value - found.kappa.low) / above) ** 2)
+    return f"; kappa is {found.kappa.value:.2f}, and about {needed} labels would prove that it is over {exam.min_kappa:g}"

@@ -10,11 +10,8 @@ from difflib import unified_diff
 from pathlib import Path
 
 from evaltape.files import write_output
-from evaltape.reporting.accepted import FEW_DECIMALS
-from evaltape.reporting.accepted import cells as accepted_cells
-from evaltape.reporting.judges import standing_line
+from evaltape.reporting.remarks import left_lines, recording_lines, retirement_lines, spent_lines, standing_line
 from evaltape.reporting.results import Results, SuiteResults
-from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.scoreboard import (
     Group,
     Line,
@@ -24,8 +21,7 @@ from evaltape.reporting.scoreboard import (
     model_groups,
     slice_groups,
 )
-from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
-from evaltape.reporting.tables import LONGEST_TEXT, cells, code, folded, table
+from evaltape.reporting.tables import FEW_DECIMALS, LONGEST_TEXT, accepted_cells, cells, code, folded, table
 from evaltape.reporting.verdict import State, failed_first, failures_elsewhere, mutation_line, open_lines, verdict_of
 from evaltape.reporting.worst import Worst, lost_most, worst_samples
 from evaltape.suite.prompt import PromptChange

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.reporting.numbers import bound_text, difference_beside, gate_text, interval, mean_beside
 from evaltape.reporting.results import OwnGate, SuiteResults
 from evaltape.reporting.subjects import ComparisonResults, ModelResults, Slice
+from evaltape.reporting.tables import bound_text, difference_beside, gate_text, interval, mean_beside
 from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, NOT_CHECKED, Decision, Verdict
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval, has_few

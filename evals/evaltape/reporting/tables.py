@@ -1,8 +1,75 @@
-"""Tables: of a terminal, in aligned columns, and of GitHub's Markdown, with folded parts and texts that stay texts."""
+"""Tables of terminal and Markdown, and the numbers in their cells.
 
-from collections.abc import Iterable, Iterator, Sequence
+Numbers are rounded here, and nowhere before."""
 
-from evaltape.text import columns, markdown, visible
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from evaltape.metrics.metric import Metric
+from evaltape.metrics.scorers import decimals_apart
+from evaltape.metrics.scorers import misses as is_beyond
+from evaltape.scoring.bounds import Decision, ends_of
+from evaltape.scoring.paired import Difference
+from evaltape.scoring.statistics import Interval
+from evaltape.text import columns, counted, markdown, visible
+
+# ---------------------------------------------------------------- numbers
+
+
+NONE = "-"
+"""Stands for a number that there isn't."""
+
+
+def shown(value: float | None, metric: Metric, signed: bool = False) -> str:
+    """Return a score or, signed, a difference of scores with the metric's decimals."""
+    return NONE if value is None else _rounded(value, metric.decimals, signed)
+
+
+def interval(estimate: Interval | Difference | None, metric: Metric, beside: float | None = None) -> str:
+    """Return both ends of an interval: `0.35 to 0.40`; the known part where equal scores give no end."""
+    return NONE if estimate is None else ends_of(estimate, metric.decimals, beside)
+
+
+def mean_beside(score: Interval | None, bound: float | None, metric: Metric) -> str:
+    """Return a mean with as many decimals as it takes to differ from a bound that it misses."""
+    return NONE if score is None else _apart(score.mean, bound, metric, signed=False)
+
+
+def difference_beside(found: Difference | None, required: float | None, metric: Metric) -> str:
+    """Return a mean difference, likewise."""
+    return NONE if found is None else _apart(found.mean, required, metric, signed=True)
+
+
+def gate_text(threshold: float, metric: Metric) -> str:
+    """Return a gate as the suite file states it; `at most 20` if lower is better."""
+    return f"{threshold:g}" if metric.higher_is_better else f"at most {threshold:g}"
+
+
+def bound_text(decision: Decision) -> str:
+    """Return a bound on a difference as the suite file states it: `min_gain 0.05`."""
+    return f"{decision.bound.suite_key} {decision.bound.limit:g}"
+
+
+def misses(value: float, bound: float, metric: Metric) -> bool:
+    """Return whether a value is beyond a bound, on the worse side."""
+    return is_beyond(value, bound, metric.higher_is_better)
+
+
+def distance(value: float, bound: float, metric: Metric) -> str:
+    """Return how far a value is from a bound that it misses: never 0."""
+    return _rounded(abs(value - bound), _digits(value, bound, metric), signed=False)
+
+
+def _apart(value: float, bound: float | None, metric: Metric, signed: bool) -> str:
+    return _rounded(value, _digits(value, bound, metric), signed)
+
+
+def _digits(value: float, bound: float | None, metric: Metric) -> int:
+    return metric.decimals if bound is None else decimals_apart(value, bound, metric.decimals, metric.higher_is_better)
+
+
+def _rounded(value: float, digits: int, signed: bool) -> str:
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+
 
 GAP = "  "
 """Before each column of a terminal's table."""
@@ -77,3 +144,52 @@ def cells(texts: Iterable[str]) -> list[str]:
 def code(command: str, indent: str = "") -> str:
     """Return a command as a block that is shown unchanged and easily copied; indented by two, it belongs to a list's item."""
     return f"\n{indent}    {command}\n"
+
+
+# ---------------------------------------------------------------- accepted scores
+
+
+Changes = Mapping[str, tuple[float | None, float | None]]
+"""By metric or count: (accepted, now); None for anything that isn't there."""
+
+MOST_ROWS = 5
+"""With a heading and a command, pytest shows no more lines of an assertion unless it is asked for all."""
+FEW_DECIMALS = 4
+
+
+def changes(accepted: Mapping[str, float] | None, now: Mapping[str, float]) -> dict[str, tuple[float | None, float | None]]:
+    """Return the differences of accepted scores and today's; everything without accepted scores."""
+    before = accepted or {}
+    pairs = {name: (before.get(name), now.get(name)) for name in {**now, **before}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def difference_lines(model: str, different: Changes, exists: bool, command: str, decimals: Mapping[str, int]) -> Iterator[str]:
+    """Yield a heading with the number first, a small table of accepted, now and change, and the command that accepts.
+
+    `decimals` are the metrics'; further decimals are shown if it takes them to tell two values apart.
+    """
+    if exists:
+        yield f"{counted(len(different), 'accepted score')} of {model} changed. Accept: {command}"
+    else:
+        yield f"0 scores of {model} are accepted yet. Accept: {command}"
+    shown = list(different.items())[:MOST_ROWS]
+    rows = [(name, *accepted_cells(before, now, decimals.get(name, FEW_DECIMALS))) for name, (before, now) in shown]
+    yield from aligned([("", "accepted", "now", "change"), *rows], "<>>>")
+    if len(different) > MOST_ROWS:
+        yield f"  and {len(different) - MOST_ROWS} more"
+
+
+def accepted_cells(before: float | None, now: float | None, decimals: int) -> tuple[str, str, str]:
+    """Return accepted, now and change as they are shown: counts whole, scores with as many decimals as tell them apart."""
+    if isinstance(before, int) and isinstance(now, int):
+        return str(before), str(now), f"{now - before:+d}"
+    while before is not None and now is not None and decimals < 15 and round(before, decimals) == round(now, decimals):
+        decimals += 1
+    texts = ["none" if value is None else _number(value, decimals) for value in (before, now)]
+    change = "" if before is None or now is None else f"{now - before:+.{decimals}f}"
+    return texts[0], texts[1], change
+
+
+def _number(value: float, decimals: int) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.{decimals}f}"

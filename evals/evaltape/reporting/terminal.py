@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
-from evaltape.reporting.judges import judge_lines
-from evaltape.reporting.numbers import shown
+from evaltape.reporting.remarks import judge_lines, left_lines, recording_lines, retirement_lines, spent_lines
 from evaltape.reporting.results import Results, SuiteResults
-from evaltape.reporting.retirement import retirement_lines
 from evaltape.reporting.scoreboard import (
     COLUMNS,
     Group,
@@ -22,9 +20,8 @@ from evaltape.reporting.scoreboard import (
     model_groups,
     slice_groups,
 )
-from evaltape.reporting.spend import left_lines, recording_lines, spent_lines
 from evaltape.reporting.subjects import JobResults
-from evaltape.reporting.tables import aligned, row, widths_of
+from evaltape.reporting.tables import aligned, row, shown, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.worst import Case, Worst, worst_samples
 from evaltape.scoring.bounds import FAILED, PASSED

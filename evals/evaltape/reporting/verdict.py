@@ -9,9 +9,9 @@ from typing import Final, Literal
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.reporting.numbers import bound_text, difference_beside, distance, gate_text, interval, mean_beside, misses
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.subjects import ModelResults
+from evaltape.reporting.tables import bound_text, difference_beside, distance, gate_text, interval, mean_beside, misses
 from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
 from evaltape.scoring.statistics import Interval
 from evaltape.text import counted, listed

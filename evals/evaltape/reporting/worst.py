@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.reporting.numbers import misses, shown
 from evaltape.reporting.results import SuiteResults
 from evaltape.reporting.subjects import ModelResults
+from evaltape.reporting.tables import misses, shown
 from evaltape.scoring.bounds import Decision
 from evaltape.scoring.paired_scores import Pair, PairedScores
 from evaltape.scoring.prediction import Prediction

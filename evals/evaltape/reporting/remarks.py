@@ -1,0 +1,153 @@
+"""Remarks beneath the tables, for terminal and Markdown alike: judges, costs, calls that are left, models that end."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+from evaltape.errors import UserError
+from evaltape.recorder.wire import Notice
+from evaltape.reporting.results import LeftOver, Results, Retirement, SuiteResults
+from evaltape.reporting.subjects import JudgeResults
+from evaltape.scoring.bounds import Decision
+from evaltape.settings import RECORD
+from evaltape.suite.commands import Advice
+from evaltape.suite.definition import Model
+from evaltape.text import counted, usd, visible
+from evaltape.workspace import Workspace
+
+# ---------------------------------------------------------------- judges
+
+
+def judge_lines(suite: SuiteResults) -> Iterator[str]:
+    """Yield a line for each judge that its numbers can't be shown without, and a line for its agreement with people."""
+    yield from correction_lines(suite) if suite.judges else ()
+    for judge in suite.judges.values():
+        yield from standing_line(judge)
+        yield from _agreement(judge)
+        if judge.flips is not None:
+            flips = judge.flips
+            yield (
+                f"{judge.key} was asked up to {flips.verdicts} times about each of {flips.answers:,} answers: two verdicts on "
+                f"one answer differ in {flips.share:.1%} of cases"
+            )
+
+
+def correction_lines(suite: SuiteResults) -> Iterator[str]:
+    """Yield the ground of each corrected mean and difference."""
+    for key, model in suite.models.items():
+        yield from (f"{key} {name}: {note}" for name, gate in model.gates.items() for note in corrections_in(gate))
+    for comparison in suite.comparisons.values():
+        for name, pair in comparison.metrics.items():
+            yield from (f"{pair.bound.subject} {name}: {note}" for note in corrections_in(pair))
+
+
+def corrections_in(decision: Decision) -> list[str]:
+    """Return the ground of a decision's corrected number; nothing for other numbers."""
+    return [note for note in decision.notes if note.startswith("corrected by ")]
+
+
+def standing_line(judge: JudgeResults) -> Iterator[str]:
+    """Yield how its numbers have to be taken; nothing for a judge that passed its exam."""
+    examined = judge.examined
+    if examined.passed or not judge.metrics:
+        return
+    rests = "gates may rest on it all the same (unexamined = true)" if examined.judge.unexamined else "no gate may rest on it"
+    yield f"{', '.join(judge.metrics)}: {examined.standing}; {rests}. {examined.in_short()}"
+
+
+def _agreement(judge: JudgeResults) -> Iterator[str]:
+    found = judge.examined.agreement
+    if found is None:
+        return
+    parts = [
+        f"{judge.key} agrees with {found.agreed:.0%} of {found.labels:,} labels; always the commonest: {found.commonest:.0%}"
+    ]
+    for name, share in (("sensitivity", found.sensitivity), ("specificity", found.specificity)):
+        if share is not None:
+            parts.append(f"{name} {share.mean:.2f}")
+    if found.people is not None and found.people.value is not None:
+        parts.append(f"people agree with each other by kappa {found.people.value:.2f}")
+    if judge.examined.oneself is not None and judge.examined.oneself.value is not None:
+        parts.append(f"and with themselves by {judge.examined.oneself.value:.2f}")
+    yield "; ".join(parts)
+
+
+# ---------------------------------------------------------------- costs
+
+
+def spent_lines(results: Results) -> Iterator[str]:
+    """Yield the cost of the session's own calls, and the most that may have been billed beyond."""
+    spend = results.spend
+    if not spend.usd and not spend.perhaps_usd:
+        return
+    perhaps = f", perhaps {usd(spend.perhaps_usd)} more: {spend.doubt}" if spend.perhaps_usd else ""
+    budget = f" of a budget of ${spend.budget_usd:g}" if spend.budget_usd else ""
+    yield f"Spent in this session: {usd(spend.usd)}{budget}{perhaps}."
+
+
+def recording_lines(suite: SuiteResults) -> Iterator[str]:
+    """Yield the cost of the whole recording, unless all of it was recorded just now."""
+    costs = dict(recording_costs(suite))
+    if costs and suite.mode != RECORD:
+        parts = f": {', '.join(f'{name} {usd(cost)}' for name, cost in costs.items())}" if len(costs) > 1 else ""
+        yield f"The recording cost {usd(sum(costs.values()))}{parts}."
+
+
+def recording_costs(suite: SuiteResults) -> Iterator[tuple[str, float]]:
+    """Yield the cost in USD of each model's recorded calls and of each recorded job, by today's prices of the suite."""
+    costs = [(key, model.cost_usd) for key, model in suite.models.items()]
+    costs += [(f"the job {key}", job.cost_usd) for key, job in suite.jobs.items()]
+    yield from ((name, cost) for name, cost in costs if cost)
+
+
+def left_lines(results: Results) -> Iterator[str]:
+    """Yield why a recording ended early, how many calls are left, their most cost, and how to go on."""
+    if results.stopped is None:
+        return
+    yield f"The recording stopped: {results.stopped}. What was answered before is recorded."
+    for suite in results:
+        yield from (_left(left, bool(results.spend.budget_usd)) for left in suite.left)
+
+
+def _left(left: LeftOver, has_budget: bool) -> str:
+    cost = f", which can cost up to {usd(left.most_usd)}" if left.most_usd else ""
+    budget = f" --budget {_rounded_up(left.most_usd):g}" if left.most_usd and has_budget else ""
+    return f"{counted(left.calls, 'call')} left{cost}. Go on: {left.command}{budget}"
+
+
+def _rounded_up(amount: float) -> float:
+    unit = 10.0 ** (math.floor(math.log10(amount)) - 1)
+    return math.ceil(amount / unit) * unit
+
+
+# ---------------------------------------------------------------- models that end
+
+
+def retirements(workspace: Workspace, notices: Mapping[str, Notice]) -> Iterator[Retirement]:
+    """Yield each model of which the API said when it ends, with how much of it is not recorded."""
+    for key, notice in notices.items():
+        model = workspace.suite.models[key]
+        missing, total = _missing(workspace, model)
+        samples = counted(total, "sample") if total else "samples"
+        recorded = f"all {samples} recorded" if not missing else f"{missing:,} of {samples} not recorded"
+        name = key if notice.served in ("", key) else f"{key} ({visible(notice.served)})"
+        text = f"{name}: {notice.in_short()}; {recorded if total else 'nothing of it is recorded'}"
+        command = str(workspace.to_record(model.kind)) if missing else None
+        if not total:
+            command = str(Advice(workspace.commands.record_missing(model.kind)))
+        yield Retirement(text, command)
+
+
+def _missing(workspace: Workspace, model: Model) -> tuple[int, int]:
+    """Return how many samples are not recorded, of how many; of 0 if nothing of the suite is."""
+    try:
+        samples = workspace.samples
+        return sum(not workspace.is_recorded(model, sample) for sample in samples), len(samples)
+    except UserError:
+        return 0, 0
+
+
+def retirement_lines(retirements: Iterable[Retirement]) -> list[str]:
+    """Return a line for each model, then the commands that record the missing calls, each once."""
+    models = list(retirements)
+    commands = dict.fromkeys(model.command for model in models if model.command)
+    return [model.text for model in models] + [f"Record what is missing: {command}" for command in commands]
