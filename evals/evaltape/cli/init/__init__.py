@@ -12,7 +12,8 @@ from evaltape.cli import Parser
 from evaltape.cli.init import messages
 from evaltape.cli.init.place import Place, find_place
 from evaltape.cli.init.plan import Plan, example_plan, imported_plan, own_plan
-from evaltape.cli.init.suite_text import ChosenModel, chosen_model
+from evaltape.cli.init.promptfoo import Model
+from evaltape.cli.init.suite_text import chosen_model
 from evaltape.errors import UserError
 
 DESCRIPTION = """\
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _plan(place: Place, data: str | None, config: str | None, model: ChosenModel | None) -> Plan:
+def _plan(place: Place, data: str | None, config: str | None, model: Model | None) -> Plan:
     if config is None:
         return own_plan(place, data, model) if data else example_plan(place, model)
     if data or model:

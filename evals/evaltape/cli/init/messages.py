@@ -9,7 +9,8 @@ from typing import Any
 
 from evaltape.cli.init.place import Place, relative
 from evaltape.cli.init.plan import KEPT, Plan
-from evaltape.cli.init.suite_text import SAMPLES, ChosenModel, asked
+from evaltape.cli.init.promptfoo import Model
+from evaltape.cli.init.suite_text import SAMPLES, asked
 from evaltape.cli.init.templates import TESTS
 from evaltape.text import counted, cut, visible, wrapped
 
@@ -81,7 +82,7 @@ def _to_replay(pytest: str) -> Iterator[tuple[str, str]]:
     yield "evaltape init --data FILE --model NAME", "a suite for rows and a model of your own"
 
 
-def _to_record(plan: Plan, pytest: str, model: ChosenModel) -> Iterator[tuple[str, str]]:
+def _to_record(plan: Plan, pytest: str, model: Model) -> Iterator[tuple[str, str]]:
     """The commands that estimate and record the suite, and replay it from then on."""
     if not model.base_url:
         yield "export OPENAI_API_KEY=...", "your key; it is never written to a file"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from evaltape.cli.init.data import Guess, Source, guess, read_source
 from evaltape.cli.init.place import EVALS, SUITES, Place, relative, with_suites
-from evaltape.cli.init.promptfoo import read_config
-from evaltape.cli.init.suite_text import DEFAULT_MODEL, ChosenModel, imported, model_table, suite_name, suite_text
+from evaltape.cli.init.promptfoo import Model, read_config
+from evaltape.cli.init.suite_text import DEFAULT_MODEL, imported, model_table, suite_name, suite_text, toml_key
 from evaltape.cli.init.templates import JUDGES, TESTS, template
 from evaltape.errors import UserError
 from evaltape.files import write_whole
@@ -107,7 +107,7 @@ def suite_file(place: Place) -> Path:
     return place.evals / "suites" / f"{SUITE}.toml"
 
 
-def example(place: Place, model: ChosenModel | None) -> list[Change]:
+def example(place: Place, model: Model | None) -> list[Change]:
     """Return the changes that create the example, with a model to record if it is given."""
     module, metrics = place.metrics_file()
     text = template(f"{SUITE}.toml", metrics=module)
@@ -176,7 +176,7 @@ class Plan:
     """In the order in which they are shown."""
     suite: Path | None
     """The suite that this run is about; None if the repository has suites of its own and the run named no other."""
-    model: ChosenModel | None
+    model: Model | None
     """The model that is called; None for an example without a model."""
     source: Source | None = None
     """The user's own rows."""
@@ -190,7 +190,7 @@ class Plan:
     """The parts of another tool's configuration that were not taken over."""
 
 
-def example_plan(place: Place, model: ChosenModel | None) -> Plan:
+def example_plan(place: Place, model: Model | None) -> Plan:
     """Return the plan for a repository that starts with the example."""
     wanted = is_wanted(place)
     suite = suite_file(place) if wanted else None
@@ -201,7 +201,7 @@ def example_plan(place: Place, model: ChosenModel | None) -> Plan:
     return Plan(changes, suite, model, is_new=is_new)
 
 
-def own_plan(place: Place, data: str, model: ChosenModel | None) -> Plan:
+def own_plan(place: Place, data: str, model: Model | None) -> Plan:
     """Return the plan for a repository that starts with the user's own rows."""
     source = read_source(data, place.here)
     guessed = guess(f"--data {data}", source.rows)
@@ -213,7 +213,7 @@ def own_plan(place: Place, data: str, model: ChosenModel | None) -> Plan:
         raise UserError(_by_hand(place, model, suite))
     changes = [*_tests(place), written, *_around(place)]
     is_new = written.kind == WROTE
-    return Plan(changes, suite, model or ChosenModel(DEFAULT_MODEL), source, guessed, len(source.rows), is_new)
+    return Plan(changes, suite, model or DEFAULT_MODEL, source, guessed, len(source.rows), is_new)
 
 
 def imported_plan(place: Place, config_file: str) -> Plan:
@@ -230,8 +230,7 @@ def imported_plan(place: Place, config_file: str) -> Plan:
         *([new_file(metrics, found.metrics, "its assertions on the text, as a metric")] if found.metrics else []),
         *_around(place),
     ]
-    first = config.providers[0] if config.providers else None
-    model = ChosenModel(first.model, first.base_url) if first else ChosenModel(DEFAULT_MODEL)
+    model = config.models[0] if config.models else DEFAULT_MODEL
     return Plan(changes, suite, model, rows=found.count, left=found.notes)
 
 
@@ -277,13 +276,13 @@ def _as_spelt(path: Path, folder: Path) -> str:
         return str(path).replace(os.sep, "/")
 
 
-def _takes(suite: Path | None, model: ChosenModel) -> bool:
+def _takes(suite: Path | None, model: Model) -> bool:
     """Return whether a suite is still to be written, or has the model already."""
     text = read(suite) if suite else ""
-    return text is None or f"[models.{model.toml_key}]" in text.splitlines()
+    return text is None or f"[models.{toml_key(model.key)}]" in text.splitlines()
 
 
-def _by_hand(place: Place, model: ChosenModel, suite: Path) -> str:
+def _by_hand(place: Place, model: Model, suite: Path) -> str:
     return (
         f"--model {model.name}: {relative(suite, place.here)} is yours, so nothing is added to it. "
         f"Name rows in a file of another name with --data FILE for a new suite, or add this to it:\n\n{model_table(model)}"

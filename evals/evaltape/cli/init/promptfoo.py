@@ -8,7 +8,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,15 @@ _PLACEHOLDER = re.compile(r"\{\{-?\s*([\w.-]+)\s*-?\}\}")
 _LOGIC = re.compile(r"\{%|\{\{[^}]*[^\w\s.}-][^}]*\}\}")
 
 
-class Provider(msgspec.Struct, frozen=True):
+class Model(msgspec.Struct, frozen=True):
     """A model that is asked by OpenAI's chat API."""
 
     key: str
-    model: str
+    """Its key in the suite."""
+    name: str
+    """The name that its API knows it by."""
     base_url: str | None = None
+    """None: OpenAI's."""
     api_key_env: str | None = None
     request: Mapping[str, Json] = {}
 
@@ -84,10 +87,11 @@ class Config(msgspec.Struct, frozen=True):
     """All that was read."""
 
     file: Path
-    providers: tuple[Provider, ...]
+    models: tuple[Model, ...]
+    """The providers that a suite can ask."""
     prompts: tuple[Prompt, ...]
     cases: tuple[Case, ...]
-    grader: Provider | None
+    grader: Model | None
     """The provider that grades rubrics, if the file names it."""
     notes: tuple[str, ...]
     """The parts that were left, a sentence each."""
@@ -121,9 +125,9 @@ class _Reader:
         prompts = tuple(self._prompts(data.get("prompts")))
         if not cases or not prompts:
             raise self._error(f"there is no {'test with variables' if not cases else 'prompt'} in it that could be taken over")
-        providers = tuple(self._providers(data.get("providers", data.get("targets"))))
-        grader = self._grader()
-        return Config(self.file, providers, prompts, cases, grader, tuple(self._notes))
+        models = tuple(self._models(data.get("providers", data.get("targets"))))
+        grader = self._model(self._grading) if self._grading else None
+        return Config(self.file, models, prompts, cases, grader, tuple(self._notes))
 
     def _note(self, text: str) -> None:
         self._notes[visible(text)] = None
@@ -133,15 +137,14 @@ class _Reader:
 
     # ------------------------------------------------------------ providers
 
-    def _providers(self, value: Json) -> Iterator[Provider]:
-        seen: set[str] = set()
-        for entry in _list(value):
-            provider = self._provider(entry)
-            if provider is not None and provider.key not in seen:
-                seen.add(provider.key)
-                yield provider
+    def _models(self, value: Json) -> Iterable[Model]:
+        """Return the models; of several with a key the first."""
+        models: dict[str, Model] = {}
+        for model in filter(None, map(self._model, _list(value))):
+            models.setdefault(model.key, model)
+        return models.values()
 
-    def _provider(self, entry: Json) -> Provider | None:
+    def _model(self, entry: Json) -> Model | None:
         if isinstance(entry, dict) and "id" not in entry and len(entry) == 1:
             name, options = next(iter(entry.items()))
             entry = {"id": name, **(options if isinstance(options, dict) else {})}
@@ -156,7 +159,7 @@ class _Reader:
             self._note(f"provider {name}: {key} not taken over")
         if config.get("apiKey"):
             self._note(f"provider {name}: its apiKey is not taken over. Put the key into a variable and name it by api_key_env")
-        return Provider(as_key(str(options.get("label") or model)), model, base_url, config.get("apiKeyEnvar"), request)
+        return Model(as_key(str(options.get("label") or model)), model, base_url, config.get("apiKeyEnvar"), request)
 
     def _address(self, name: str, config: Mapping[str, Json]) -> tuple[str | None, str | None]:
         base = config.get("apiBaseUrl") or (f"https://{config['apiHost']}/v1" if config.get("apiHost") else None)
@@ -166,9 +169,6 @@ class _Reader:
         if kind in LOCAL and rest:
             return rest.removeprefix("chat:"), base or LOCAL[kind]
         return (rest.removeprefix("chat:"), base) if base and rest else (None, None)
-
-    def _grader(self) -> Provider | None:
-        return self._provider(self._grading) if self._grading else None
 
     # ------------------------------------------------------------ prompts
 

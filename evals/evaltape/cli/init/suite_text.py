@@ -3,50 +3,24 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from evaltape.cli.init.data import Guess
-from evaltape.cli.init.promptfoo import RUBRIC, Case, Check, Config, Prompt, Provider, as_key
+from evaltape.cli.init.promptfoo import RUBRIC, Case, Check, Config, Model, Prompt, as_key
 from evaltape.cli.init.templates import template
 from evaltape.errors import UserError
 from evaltape.suite.endpoint import address_problem, is_local
 
-DEFAULT_MODEL = "gpt-6-luna"
-DEFAULT_REQUEST = 'request = { reasoning_effort = "none" }    # answers at once; leave it out to let it reason'
+DEFAULT_MODEL = Model("gpt-6-luna", "gpt-6-luna")
+DEFAULT_REQUEST = 'request = { reasoning_effort = "none" }    # answers at once; leave it out to let it reason\n'
 SAMPLES = 200
 """Rows evaluated of a larger data set, until the user says otherwise."""
 SUMMARIZE = "Summarize the following text in one or two sentences.\n\n{input}"
 
 
-@dataclass(frozen=True)
-class ChosenModel:
-    """The model that `--model` and `--base-url` name."""
-
-    name: str
-    """The name the API knows it by."""
-    base_url: str | None = None
-    """The address of its API; None for OpenAI's."""
-
-    @property
-    def key(self) -> str:
-        """Its key in the suite."""
-        return as_key(self.name)
-
-    @property
-    def toml_key(self) -> str:
-        """The key as TOML spells it."""
-        return toml_key(self.key)
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is served on this machine, where a call costs nothing and needs no key."""
-        return is_local(self.base_url or "")
-
-
-def chosen_model(name: str | None, base_url: str | None) -> ChosenModel | None:
+def chosen_model(name: str | None, base_url: str | None) -> Model | None:
     """Return the model that the command line names. Raises `UserError` for a name or an address that can't be asked."""
     if base_url is not None and name is None:
         raise UserError("--base-url says where a model is served: add --model NAME")
@@ -55,24 +29,27 @@ def chosen_model(name: str | None, base_url: str | None) -> ChosenModel | None:
         raise UserError(f"--base-url {problem}")
     if name is not None and not (name.strip() and name.isprintable()):
         raise UserError(f"--model {name!r}: it takes the name that the API knows the model by")
-    return ChosenModel(name, base_url) if name else None
+    return Model(as_key(name), name, base_url) if name else None
 
 
-def model_table(model: ChosenModel | None, metric: str = "rougeL") -> str:
+def model_table(model: Model | None, metric: str = "rougeL") -> str:
     """Return the `[models.KEY]` table of a model that is called, with a gate on *metric* to fill in."""
-    chosen = model or ChosenModel(DEFAULT_MODEL)
-    lines = [f"[models.{chosen.toml_key}]", f"model = {toml_text(chosen.name)}"]
-    if chosen.base_url:
-        lines.append(f"base_url = {toml_text(chosen.base_url)}")
-    if model is None:
-        lines.append(DEFAULT_REQUEST)
-    if not chosen.is_here:
-        lines.append("# price = { input = 0.00, output = 0.00 }   # USD per million tokens: --estimate and --budget need it")
-    lines.append(f"# gates = {{ {metric} = 0.30 }}   # the least mean that passes: set it once you have seen the scores")
-    return "\n".join(lines) + "\n"
+    chosen = model or DEFAULT_MODEL
+    price = "# price = { input = 0.00, output = 0.00 }   # USD per million tokens: --estimate and --budget need it\n"
+    gate = f"# gates = {{ {metric} = 0.30 }}   # the least mean that passes: set it once you have seen the scores\n"
+    return _declared(chosen) + ("" if model else DEFAULT_REQUEST) + ("" if is_local(chosen.base_url or "") else price) + gate
 
 
-def suite_text(path: str, split: str | None, rows: int, guess: Guess, model: ChosenModel | None) -> str:
+def _declared(model: Model) -> str:
+    return f"[models.{toml_key(model.key)}]\nmodel = {toml_text(model.name)}\n{_address(model)}"
+
+
+def _address(model: Model) -> str:
+    url = f"base_url = {toml_text(model.base_url)}\n" if model.base_url else ""
+    return url + (f"api_key_env = {toml_text(model.api_key_env)}\n" if model.api_key_env else "")
+
+
+def suite_text(path: str, split: str | None, rows: int, guess: Guess, model: Model | None) -> str:
     """Return the suite for a data set of so many rows; *path* is as the suite spells it."""
     dataset = [f"path = {toml_text(path)}"]
     if split:
@@ -179,7 +156,7 @@ def imported(config: Config, data: str, module: str) -> Imported:
         *_prompt_tables(config.prompts, column),
         "[metrics]\n" + "".join(f"{line}\n" for line in _metric_lines(module, has_checks, has_rubrics, has_equals, has_rouge)),
         *([_judge_table(config)] if has_rubrics else []),
-        *_model_tables(config.providers, [name for name, there in gates.items() if there]),
+        *_model_tables(config.models, [name for name, there in gates.items() if there]),
     ]
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(config, column))
     return Imported(
@@ -258,37 +235,30 @@ def _metric_lines(module: str, checks: bool, rubrics: bool, equals: bool, rouge:
 
 
 def _judge_table(config: Config) -> str:
-    grader = config.grader or Provider(JUDGE, DEFAULT_MODEL)
+    grader = config.grader or DEFAULT_MODEL
     prompt = (
         "Decide whether the answer fulfils what is asked of it.\\n\\nThe input:\\n{input}\\n\\nThe answer:\\n{answer}\\n\\n"
         f'What is asked of it:\\n{{{RUBRICS}}}\\n\\nReply with JSON: {{{{"pass": true}}}} or {{{{"pass": false}}}}.'
     )
     quoted = prompt.replace('"', '\\"')
     return (
-        f"[judges.{JUDGE}]\nmodel = {toml_text(grader.model)}\n{_address(grader)}"
+        f"[judges.{JUDGE}]\nmodel = {toml_text(grader.name)}\n{_address(grader)}"
         f'prompt = "{quoted}"\nverdict = {{ json = "pass" }}\n'
         "unexamined = true    # its verdicts are believed as they come: docs/judges.md says how to examine it\n"
     )
 
 
-def _model_tables(providers: tuple[Provider, ...], gated: list[str]) -> Iterator[str]:
+def _model_tables(models: tuple[Model, ...], gated: list[str]) -> list[str]:
     bounds = ", ".join(f"{name} = 1.0" for name in gated)
     gates = f"gates = {{ {bounds} }}    # every test passes, as promptfoo asks\n" if gated else ""
-    if not providers:
-        yield f"[models.{toml_key(DEFAULT_MODEL)}]\nmodel = {toml_text(DEFAULT_MODEL)}\n{DEFAULT_REQUEST}\n{gates}"
-    for provider in providers:
-        head = f"[models.{toml_key(provider.key)}]\nmodel = {toml_text(provider.model)}\n"
-        yield f"{head}{_address(provider)}{_request(provider)}{gates}"
+    return [_declared(model) + _request(model) + gates for model in models or (DEFAULT_MODEL,)]
 
 
-def _request(provider: Provider) -> str:
-    keys = [f"{name} = {json.dumps(value)}" for name, value in provider.request.items() if not isinstance(value, dict)]
+def _request(model: Model) -> str:
+    if model is DEFAULT_MODEL:
+        return DEFAULT_REQUEST
+    keys = [f"{name} = {json.dumps(value)}" for name, value in model.request.items() if not isinstance(value, dict)]
     return f"request = {{ {', '.join(keys)} }}\n" if keys else ""
-
-
-def _address(provider: Provider) -> str:
-    url = f"base_url = {toml_text(provider.base_url)}\n" if provider.base_url else ""
-    return url + (f"api_key_env = {toml_text(provider.api_key_env)}\n" if provider.api_key_env else "")
 
 
 def suite_name(file: Path) -> str:
