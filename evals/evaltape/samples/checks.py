@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -24,57 +24,73 @@ FEWEST_NUMBERS = 5
 """From how many samples on numbers that never repeat are no labels."""
 
 
-def check_fields(suite: Suite, there: Collection[str], what: str) -> None:
-    """Raise `UserError` for a column under `fields` that isn't `there`; `what` names the owner of these columns."""
-    fields = suite.dataset.fields
-    for key, columns in {"id": (fields.id,), "input": (fields.input,), "reference": fields.reference}.items():
-        for column in columns:
-            if column is not None and column not in there:
-                hint = ". Or leave id out of fields: ids are then made of the inputs" if key == "id" else ""
-                raise _missing(suite, f"[dataset.fields] {key} = {column!r}", column, there, what, hint)
+class Header(msgspec.Struct, frozen=True):
+    """The columns of a data set or a recording. Each check raises `UserError` for a missing column of the suite."""
+
+    suite: Suite
+    columns: Collection[str]
+    owner: str
+    """Their owner, for messages: `Recorded columns`."""
+    hint: str = ""
+    """The end of messages."""
+
+    def check_fields(self) -> None:
+        """Check the columns under `fields`."""
+        fields = self.suite.dataset.fields
+        for key, columns in {"id": (fields.id,), "input": (fields.input,), "reference": fields.reference}.items():
+            for column in columns:
+                if column is not None and column not in self.columns:
+                    hint = ". Or leave id out of fields: ids are then made of the inputs" if key == "id" else ""
+                    raise self._missing(f"[dataset.fields] {key} = {column!r}", column, hint)
+
+    def check_kept(self) -> None:
+        """Check the columns that samples carry: slices, cluster, keep and the columns of prompts."""
+        data = self.suite.dataset
+        cluster = (data.cluster,) if data.cluster else ()
+        for key, columns in {"slices": data.slices, "cluster": cluster, "keep": data.keep}.items():
+            for column in columns:
+                if column not in self.columns:
+                    raise self._missing(f"[dataset] {key} names {column!r}", column)
+        for model in self.suite.models.values():
+            self.check_prompt(model)
+        for judge in self.suite.judges.values():
+            self._check_names(judge.prompt, f"[judges.{judge.key}] prompt", [INPUT, ANSWER, REFERENCE, *self.columns])
+
+    def check_prompt(self, model: Model) -> None:
+        """Check the columns that a model's prompt names."""
+        self._check_names(model.prompt, model.prompt_place, [INPUT, *self.columns])
+
+    def _check_names(self, prompt: Prompt, place: str, valid: list[str]) -> None:
+        for column in sorted(prompt.columns.difference(valid)):
+            if column == prompt.conversation:
+                raise self._missing(f"{place} conversation = {column!r}", column)
+            near = nearest(column, valid).replace("'", "{", 1).replace("'", "}", 1)
+            raise self._error(f"{place} names {{{column}}}, which is no column.{near}", valid)
+
+    def _missing(self, place: str, column: str, hint: str = "") -> UserError:
+        return self._error(f"{place}: no such column.{nearest(column, self.columns)}", self.columns, hint)
+
+    def _error(self, what: str, valid: Collection[str], hint: str = "") -> UserError:
+        listed = cut(", ".join(valid) or "none", LONGEST_LIST)
+        return UserError(f"{shown(self.suite.file)}: {what} {self.owner}: {listed}{hint or self.hint}")
 
 
-def check_columns(suite: Suite, there: Collection[str], what: str, hint: str = "") -> None:
-    """Like `check_fields`, for the columns that samples carry: slices, cluster, keep and the columns of prompts."""
-    data = suite.dataset
-    cluster = (data.cluster,) if data.cluster else ()
-    for key, columns in {"slices": data.slices, "cluster": cluster, "keep": data.keep}.items():
-        for column in columns:
-            if column not in there:
-                raise _missing(suite, f"[dataset] {key} names {column!r}", column, there, what, hint)
-    for model in suite.models.values():
-        check_prompt(suite, model, there, what, hint)
-    for judge in suite.judges.values():
-        for column in sorted(judge.columns - set(there)):
-            place, named = f"[judges.{judge.key}] prompt", [ANSWER, REFERENCE, *there]
-            raise _missing_in_prompt(suite, judge.prompt, place, column, named, what, hint)
+# ---------------------------------------------------------------- values
 
 
-def check_prompt(suite: Suite, model: Model, there: Collection[str], what: str, hint: str = "") -> None:
-    """Like `check_fields`, for the columns that a model's prompt names."""
-    for column in sorted(model.prompt.columns - {INPUT}):
-        if column not in there:
-            raise _missing_in_prompt(suite, model.prompt, model.prompt_place, column, there, what, hint)
-
-
-def check_all(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
-    """Check everything of a suite's samples, once their columns are there. Raises `UserError`."""
-    refuse_equal_ids(suite, samples)
-    refuse_shared_files(suite, samples)
-    check_values(suite, samples, is_text)
-
-
-def check_values(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
-    """Raise `UserError`, naming the sample, for a value that can't have the role that the suite gives it.
+def check_samples(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
+    """Raise `UserError` for ids that aren't distinct, and for a value that can't have the role that the suite gives it.
 
     `is_text` says that numbers, too, came as texts.
     """
+    _refuse_equal_ids(suite, samples)
+    _refuse_shared_files(suite, samples)
     for prompt in {model.prompt_place: model.prompt for model in suite.models.values()}.values():
         check_prompt_columns(suite, samples, prompt.columns - {INPUT}, prompt.conversation)
     for judge in suite.judges.values():
         check_prompt_columns(suite, samples, judge.columns)
-    for sample in samples if suite.dataset.cluster else ():
-        _check_value(suite, sample, suite.dataset.cluster or "", as_text)
+    if suite.dataset.cluster:
+        check_prompt_columns(suite, samples, [suite.dataset.cluster])
     for column in suite.dataset.slices:
         _check_slices(suite, samples, column, is_text)
 
@@ -84,22 +100,17 @@ def check_prompt_columns(
 ) -> None:
     """Raise `UserError`, naming the sample, for a value of these columns that can't stand in a prompt."""
     for column in sorted(columns):
-        read = messages_of if column == conversation else as_text
+        read: Callable[[Any], object] = messages_of if column == conversation else as_text
         for sample in samples:
-            _check_value(suite, sample, column, read)
-
-
-def _check_value(suite: Suite, sample: Sample, column: str, read: Any) -> None:
-    try:
-        read(sample.columns[column])
-    except ValueError as error:
-        raise UserError(f"{shown(suite.file)}: sample {sample.id!r}: column {column!r} {error}") from None
+            try:
+                read(sample.columns[column])
+            except ValueError as error:
+                raise UserError(f"{shown(suite.file)}: sample {sample.id!r}: column {column!r} {error}") from None
 
 
 def _check_slices(suite: Suite, samples: Sequence[Sample], column: str, is_text: bool) -> None:
     there = [sample for sample in samples if sample.columns[column] is not None]
-    for sample in there:
-        _check_value(suite, sample, column, as_text)
+    check_prompt_columns(suite, there, [column])
     numbers = _numbers([sample.columns[column] for sample in there], is_text)
     if numbers and is_continuous(numbers):
         raise UserError(
@@ -132,7 +143,7 @@ def repeated_id(samples: Sequence[Sample]) -> str | None:
     return next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
 
 
-def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
+def _refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
     """Raise `UserError` for two samples with the same id, and for an empty list of samples."""
     if not samples:
         raise UserError(f"{shown(suite.file)}: there are no samples")
@@ -147,7 +158,7 @@ def refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
         raise UserError(f"{shown(suite.file)}: two samples have the id {twice!r}; ids name cassettes and must differ")
 
 
-def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
+def _refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
     """Raise `UserError` for two samples that would share a cassette on a system that ignores case."""
     seen: dict[str, str] = {}
     for sample in samples:
@@ -157,24 +168,6 @@ def refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
                 f"{shown(suite.file)}: the ids {other!r} and {sample.id!r} differ by case alone, and would name one file on "
                 "macOS and Windows. Rename one, or leave id out of fields: ids are then made of the inputs"
             )
-
-
-# ---------------------------------------------------------------- messages
-
-
-def _missing(suite: Suite, place: str, column: str, there: Collection[str], what: str, hint: str = "") -> UserError:
-    columns = cut(", ".join(there) or "none", LONGEST_LIST)
-    return UserError(f"{shown(suite.file)}: {place}: no such column.{nearest(column, there)} {what}: {columns}{hint}")
-
-
-def _missing_in_prompt(
-    suite: Suite, prompt: Prompt, place: str, column: str, there: Collection[str], what: str, hint: str
-) -> UserError:
-    if column == prompt.conversation:
-        return _missing(suite, f"{place} conversation = {column!r}", column, there, what, hint)
-    near = nearest(column, [INPUT, *there]).replace("'", "{", 1).replace("'", "}", 1)
-    columns = cut(", ".join([INPUT, *there]), LONGEST_LIST)
-    return UserError(f"{shown(suite.file)}: {place} names {{{column}}}, which is no column.{near} {what}: {columns}{hint}")
 
 
 # ---------------------------------------------------------------- test ids

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING
 from evaltape.errors import UserError
 from evaltape.files import lfs_digest
 from evaltape.names import shown
-from evaltape.samples.checks import (
-    check_all,
-    check_columns,
-    check_fields,
-    check_prompt,
-    check_prompt_columns,
-    repeated_id,
-)
+from evaltape.samples.checks import Header, check_prompt_columns, check_samples, repeated_id
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model, Split, Suite
 from evaltape.suite.prompt import INPUT
@@ -41,10 +34,9 @@ def load_samples(suite: Suite) -> Loaded:
     Raises `UserError` if the data set, its split or a column is missing, or a row can't be a sample.
     """
     rows = _rows(suite, suite.dataset.split)
-    check_fields(suite, rows.columns, _whose(suite))
-    check_columns(suite, rows.columns, _whose(suite))
+    _header(suite, rows).check_kept()
     samples = _samples(suite, suite.columns, rows, suite.dataset.split)
-    check_all(suite, samples, rows.is_text)
+    check_samples(suite, samples, rows.is_text)
     return samples, fewer_rows(suite, suite.dataset.split, rows.count)
 
 
@@ -55,8 +47,7 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
     Raises `UserError` as `load_samples` does.
     """
     rows = _rows(suite, split)
-    check_fields(suite, rows.columns, _whose(suite))
-    check_prompt(suite, model, rows.columns, _whose(suite))
+    _header(suite, rows).check_prompt(model)
     samples = _samples(suite, model.prompt.columns - {INPUT}, rows, split)
     samples = samples if suite.dataset.fields.id else _numbered(samples)
     twice = repeated_id(samples)
@@ -115,8 +106,11 @@ def _samples(suite: Suite, kept: Iterable[str], rows: "Rows", split: Split) -> l
     return [as_sample(suite, columns, row, number + 1) for row, number in zip(picked, numbers, strict=True)]
 
 
-def _whose(suite: Suite) -> str:
-    return f"Columns of {suite.dataset.path!r}"
+def _header(suite: Suite, rows: "Rows") -> Header:
+    """Return the columns of rows, once it is sure that the columns under `fields` are there."""
+    header = Header(suite, rows.columns, f"Columns of {suite.dataset.path!r}")
+    header.check_fields()
+    return header
 
 
 def _selected(count: int, split: Split) -> Sequence[int]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from evaltape.errors import UserError
 from evaltape.git import restored
 from evaltape.names import shown
-from evaltape.samples.checks import check_all, check_columns
+from evaltape.samples.checks import Header, check_samples
 from evaltape.samples.dataset import Loaded, fewer_rows, load_samples, split_file
 from evaltape.samples.frozen import SAMPLES, Frozen, NotFrozen, Origin, discard, is_staged, promote, read_frozen, stage
 from evaltape.samples.sample import Sample
@@ -34,7 +34,7 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
     asked, frozen = Origin.asked_by(suite), _frozen(folder)
     if frozen is not None and _is_same(frozen, suite, asked, fresh):
         samples, notes = frozen.samples, _notes(suite, frozen.samples)
-        check_all(suite, samples)
+        check_samples(suite, samples)
         if frozen.origin.dataset == asked.dataset:
             return samples, notes
         asked = replace(asked, columns=frozen.origin.columns, sources=asked.sources or frozen.origin.sources)
@@ -55,7 +55,7 @@ def preview_samples(suite: Suite, folder: Path) -> Loaded:
     """Return the samples that a recording would have; nothing is written."""
     frozen = _frozen(folder)
     if frozen is not None and _is_same(frozen, suite, Origin.asked_by(suite), fresh=False):
-        check_all(suite, frozen.samples)
+        check_samples(suite, frozen.samples)
         return frozen.samples, _notes(suite, frozen.samples)
     return load_samples(suite)
 
@@ -151,8 +151,9 @@ def _check_frozen(suite: Suite, folder: Path, frozen: Frozen, command: str) -> N
     difference = frozen.origin.difference(asked)
     if difference is not None:
         raise UserError(f"{shown(suite.file)}: [dataset] {difference}. Record what changed: {Advice(command)}")
-    check_columns(suite, frozen.origin.columns, "Recorded columns", f". Add it to the recording, without a call: {command}")
-    check_all(suite, frozen.samples)
+    add = f". Add it to the recording, without a call: {command}"
+    Header(suite, frozen.origin.columns, "Recorded columns", add).check_kept()
+    check_samples(suite, frozen.samples)
     if asked.is_local and not frozen.origin.has_bytes_of(asked):
         _refuse_changed_rows(suite, folder, frozen.samples, command)
 
