@@ -206,8 +206,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
             partial = evaluation.recorded_in_part(model)
             if partial:
                 pytest.skip(f"{NOT_CHECKED}: {partial}")
-        _fail_what_rests_on_nothing(case, evaluation)
-        _skip_what_is_not_decided(case, evaluation)
+        _fail_without_exam(case, evaluation)
+        _skip_undecided(case, evaluation)
 
 
 # ---------------------------------------------------------------- fixtures
@@ -216,11 +216,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 @pytest.fixture
 def prediction(request: pytest.FixtureRequest) -> Prediction:
     """A model's prediction for a sample, or the reason why it failed."""
-    case: Case = request.param
-    model, sample = case.model, case.sample
-    assert model is not None and sample is not None
-    if model.job:
-        request.getfixturevalue("job")
+    model, sample = _model(request), request.param.sample
     found = _unless_stopped(request, lambda evaluation: evaluation.prediction(model, sample))
     request.node.user_properties.extend(found.scores.items())
     return found
@@ -229,7 +225,8 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
 @pytest.fixture
 def scores(request: pytest.FixtureRequest) -> ModelScores:
     """A model's predictions for every sample of its suite."""
-    model = _model_of_gate(request)
+    _skip_unless_all(request)
+    model = _model(request)
     found = _unless_stopped(request, lambda evaluation: evaluation.scores(model))
     request.node.user_properties.extend(found.properties(request.param.bound))
     return found
@@ -238,22 +235,19 @@ def scores(request: pytest.FixtureRequest) -> ModelScores:
 @pytest.fixture
 def slices(request: pytest.FixtureRequest) -> SliceScores:
     """A model's scores by the values of the suite's slice columns."""
-    model = _model_of_gate(request)
+    _skip_unless_all(request)
+    model = _model(request)
     return _unless_stopped(request, lambda evaluation: evaluation.slices(model))
 
 
 @pytest.fixture
 def against(request: pytest.FixtureRequest) -> AgainstScores:
     """A model beside its recording at the commit or in the folder that `--against` names, sample by sample."""
-    case: Case = request.param
-    model = case.model
-    assert model is not None
-    if model.job:
-        request.getfixturevalue("job")
+    model = _model(request)
     found = _unless_stopped(request, lambda evaluation: evaluation.against(model))
     if found.not_compared:
         pytest.skip(f"{NOT_CHECKED}: {found.not_compared}")
-    request.node.user_properties.extend(found.properties(case.bound))
+    request.node.user_properties.extend(found.properties(request.param.bound))
     return found
 
 
@@ -268,23 +262,17 @@ def mutants(request: pytest.FixtureRequest) -> "TestedMutants":
 @pytest.fixture
 def comparison(request: pytest.FixtureRequest) -> PairedScores:
     """Two models' predictions for every sample of their suite, paired."""
-    case: Case = request.param
-    comparison = case.comparison
-    assert comparison is not None and case.bound is not None
     _skip_unless_all(request)
-    found = _unless_stopped(request, lambda evaluation: evaluation.paired_scores(comparison))
-    request.node.user_properties.extend(found.properties(case.bound))
+    found = _unless_stopped(request, lambda evaluation: evaluation.paired_scores(request.param.comparison))
+    request.node.user_properties.extend(found.properties(request.param.bound))
     return found
 
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> "Examined":
     """A judge's exam: the damage it noticed, its alarms, and its agreement with people."""
-    case: Case = request.param
-    judge = case.judge
-    assert judge is not None
     _skip_unless_all(request)
-    found = _unless_stopped(request, lambda evaluation: evaluation.examined(judge))
+    found = _unless_stopped(request, lambda evaluation: evaluation.examined(request.param.judge))
     request.node.user_properties.extend((it.bound.metric, it.value) for it in found.decisions)
     return found
 
@@ -292,9 +280,8 @@ def judge(request: pytest.FixtureRequest) -> "Examined":
 @pytest.fixture
 def job_key(request: pytest.FixtureRequest) -> str:
     """The key of a fine-tuning job of the suite."""
-    case: Case = request.param
-    assert case.model is not None
-    return case.model.key
+    key: str = request.param.model.key
+    return key
 
 
 @pytest.fixture(scope="session")
@@ -336,14 +323,12 @@ def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Evaluation], 
         pytest.skip(f"not asked: {reason}")
 
 
-def _model_of_gate(request: pytest.FixtureRequest) -> Model:
-    """Return the model that a gate is about, once its job is waited for; skip a gate that this run can't decide."""
-    case: Case = request.param
-    assert case.model is not None
-    _skip_unless_all(request)
-    if case.model.job:
+def _model(request: pytest.FixtureRequest) -> Model:
+    """Return the model under test, once its job is waited for."""
+    model: Model = request.param.model
+    if model.job:
         request.getfixturevalue("job")
-    return case.model
+    return model
 
 
 def _skip_unless_all(request: pytest.FixtureRequest) -> None:
@@ -353,7 +338,7 @@ def _skip_unless_all(request: pytest.FixtureRequest) -> None:
         pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(evaluation.settings.samples)}")
 
 
-def _fail_what_rests_on_nothing(case: Case, evaluation: Evaluation) -> None:
+def _fail_without_exam(case: Case, evaluation: Evaluation) -> None:
     """Fail every test on a judge's metric until the judge has passed its exam."""
     if case.bound is not None and evaluation.settings.samples is None:
         refusal = evaluation.refusal(case.bound)
@@ -361,8 +346,8 @@ def _fail_what_rests_on_nothing(case: Case, evaluation: Evaluation) -> None:
             pytest.fail(f"{case.bound.subject} {case.bound.metric}: {refusal}", pytrace=False)
 
 
-def _skip_what_is_not_decided(case: Case, evaluation: Evaluation) -> None:
-    """Skip a test on a bound that nothing decides, or that may stay open by the suite (`inconclusive = "skip"`)."""
+def _skip_undecided(case: Case, evaluation: Evaluation) -> None:
+    """Skip a test on a bound that can't be decided, or that may stay open by the suite (`inconclusive = "skip"`)."""
     if case.bound is not None and case.bound.kind != GATE:
         decision = evaluation.decide(case.bound)
         if not decision.passed and not decision.fails:
