@@ -47,7 +47,7 @@ class FileState(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """An order for one job."""
+    """An order for a job."""
 
     base: str
     training_file: str
@@ -152,7 +152,7 @@ class Event(msgspec.Struct, frozen=True):
 class Api(Protocol):
     """How a host's class asks its API: with the suite's address and key, within the time limit, every failure classified.
 
-    A path that begins with `/` stands under the base URL, one like `https://...` alone. Answers are JSON. Each method raises
+    A path that begins with `/` stands under the base URL; `https://...` stands alone. Answers are JSON. Each method raises
     `CallFailed` (`evaltape.recorder.api.failures`), with the `status` of the answer.
     """
 
@@ -201,7 +201,7 @@ class Host(Protocol):
         """Cancel a job."""
 
     async def events(self, job_id: str, newest: bool = False) -> list[Event]:
-        """Return a job's messages, oldest first; with `newest`, the last one is enough."""
+        """Return a job's messages, oldest first; with `newest`, the last message is enough."""
 
     async def files(self) -> list[FileState]:
         """Return the uploaded files. They tell which jobs train on a file of ours where metadata isn't kept."""

@@ -23,7 +23,7 @@ class UnreadableIntent(Exception):
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """An order for one job."""
+    """An order for a job."""
 
     order: str
     """A random text that the job carries in its metadata as `evaltape_order`."""

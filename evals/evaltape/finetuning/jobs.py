@@ -68,7 +68,7 @@ class PreparedJob(msgspec.Struct, frozen=True):
         return Intents(self.cassette.with_name(NAME))
 
     def recorded(self) -> Recorded:
-        """Read its recording as it is now."""
+        """Read its recording."""
         return read_recorded(self.cassette, self.identity)
 
     def of_others(self) -> set[str]:
@@ -84,7 +84,7 @@ def epochs_of(hyperparameters: Mapping[str, Any]) -> float | None:
 
 
 class Jobs:
-    """The jobs of one suite by key, each read and checked once."""
+    """The jobs of a suite by key, each read and checked once."""
 
     def __init__(self, suite: Suite, folder: Path, samples: Callable[[], list[Sample]], commands: Commands) -> None:
         self.suite = suite
@@ -180,7 +180,7 @@ class Jobs:
         raise RecordingError(f"{path}: the recording is of other training data: {changed} changed since")
 
     def _compare_files(self, job: Finetune, recorded: Job, changed: str) -> None:
-        """Build the training file again: only the file itself shows whether what `changed` matters."""
+        """Build the training file again: only the file itself shows whether the change matters."""
         path = shown(self.cassette(job.key))
         try:
             now = self._training_file(job).sha256

@@ -1,6 +1,6 @@
 """A fine-tuning job as `job.yaml` records it: the upload, the order and the last state as the API had them, and our summary.
 
-The summary is one more interaction of the cassette, at `evaltape:///fine_tuning/jobs/ID`, written by `write_job` alone. Replay
+The summary is a further interaction of the cassette, at `evaltape:///fine_tuning/jobs/ID`, written by `write_job` alone. Replay
 reads nothing else, so it is the same for every service. The summary holds the job's `Identity`: training file, base and
 settings.
 """
@@ -43,7 +43,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """One SHA-256 over training file, base and settings, by which a job is recognised."""
+        """The SHA-256 over training file, base and settings, by which a job is recognised."""
         return _sha256([self.training, self.settings])
 
     def metadata(self) -> dict[str, str]:
@@ -53,7 +53,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def settings_of(job: Finetune) -> str:
-    """Return base, hyperparameters, seed and further keys of the order as one line of JSON, to be compared and read."""
+    """Return base, hyperparameters, seed and further keys of the order as a line of JSON, to be compared and read."""
     extra = {"extra": job.extra} if job.extra else {}
     return canonical({"base": job.base.served, "hyperparameters": job.hyperparameters, "seed": job.seed, **extra})
 
@@ -125,7 +125,7 @@ class Job(msgspec.Struct, frozen=True):
     most_tokens: int
     """The most it can have trained."""
     identity: Identity
-    """What makes two jobs the same: training file, base and settings."""
+    """Two jobs with the same training file, base and settings are the same."""
     base_url: str | None = None
     """Where the tuned model is asked; None: where its base is."""
     trained: Mapping[str, Any] = {}

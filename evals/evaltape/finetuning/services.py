@@ -2,7 +2,7 @@
 
 `openai` is the default and lenient: answers that differ in case, spelling or missing keys are read for every service. A
 service is named for the things that its answers can't tell. Services have some fifty words for a job's state; each belongs to
-one of seven phases, by its meaning, in any case and spelling: `FAILED_VALIDATION`, `user_error` and `expired` are failures. A
+a phase, by its meaning, in any case and spelling: `FAILED_VALIDATION`, `user_error` and `expired` are failures. A
 word without a known meaning is `UNDOCUMENTED`: such a job is waited for as long as it lives, and shown in the service's word.
 """
 
@@ -33,7 +33,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """Files begin with U+FEFF."""
     fewest_rows: int = 10
     longest_tokens: int = 65_536
-    """Of one example, by the service's documentation."""
+    """Of an example, by the service's documentation."""
     largest_bytes: int = 512 * 2**20
     """Of a file."""
     suffix_without: str = ""

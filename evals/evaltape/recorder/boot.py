@@ -1,6 +1,6 @@
 """The script that Python runs as the recorder: it sets up imports, then lets `main` do its work.
 
-Modules of the standard library come first, then installed packages, then the folders of PYTHONPATH and those that the
+Modules of the standard library come first, then installed packages, then PYTHONPATH and the folders that the
 controller imports from: a file of the user's named `queue.py` or `openai.py` takes no module's place. Python is started with
 `-P`, which keeps the folder that it starts in out. This very package is imported from where this file lies, installed or not.
 """

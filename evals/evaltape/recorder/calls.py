@@ -26,7 +26,7 @@ MARGIN = 1.25
 
 
 class Calls:
-    """The calls of one recorder."""
+    """The calls of a recorder."""
 
     def __init__(self, recorder: "Recorder") -> None:
         self._recorder = recorder
@@ -172,7 +172,7 @@ class Calls:
 
 
 class Counted(NamedTuple):
-    """What an answer cost by its own counts."""
+    """The cost of an answer by its own counts."""
 
     usd: float
     is_whole: bool

@@ -1,6 +1,6 @@
 """A lane: the calls to a model in the order of their tests, at the pace that the model's API can take.
 
-A call's `Ask` says what is asked, and where the answer goes. A judge has a lane like a model; its calls are added as soon as
+A call's `Ask` holds the request, and the place of the answer. A judge has a lane like a model; its calls are added as soon as
 there is an answer, and share concurrency and budget. Calls that another engine answers leave `waiting` for `away`.
 """
 
@@ -29,7 +29,7 @@ from evaltape.text import duration
 
 @dataclass(frozen=True)
 class Ask:
-    """What a call asks, and where its answer goes: a sample's answer, or a judge's verdict on one."""
+    """The request of a call, and the place of its answer: a sample's answer, or a judge's verdict."""
 
     sample: str
     """The id of the sample that it is about."""
@@ -38,7 +38,7 @@ class Ask:
     cassette: Path
     """The recording that it makes."""
     asked: Callable[[], dict[str, Any]]
-    """Makes the JSON body; raises `RecordingError` if there is none."""
+    """Makes the JSON body; raises `RecordingError` if it can't."""
     secret: str
     """The key that it is asked with; empty without a key."""
     end: Callable[[Failure | None], None]
@@ -109,7 +109,7 @@ class Streak:
 
 @dataclass(eq=False)
 class Lane:
-    """The calls to one model. Lanes to the same model of the same API, under one key, share a throttle."""
+    """The calls to a model. Lanes to the same model of the same API, under the same key, share a throttle."""
 
     model: Model
     endpoint: Endpoint
@@ -118,7 +118,7 @@ class Lane:
     waiting: deque[Call] = field(default_factory=deque)
     delayed: list[Call] = field(default_factory=list)
     away: dict[Call, None] = field(default_factory=dict)
-    """Those that another engine answers, or shall."""
+    """The calls that another engine answers, or shall."""
     given_up: Failure | None = None
     """Why no further call is made."""
     has_asked_too_long: bool = False

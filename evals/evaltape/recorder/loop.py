@@ -1,6 +1,6 @@
 """Makes the calls of a recording, in a process of its own, ahead of the tests that assert on each.
 
-One event loop holds every request of the session in flight, for any number of workers: requests in flight are cheap,
+An event loop holds every request of the session in flight, for any number of workers: requests in flight are cheap,
 processes are dear, and limits on calls, pace and money are kept exactly in a single place. A call's
 cassette is written the moment it is answered; its outcome is then published to the process that runs the sample's test.
 """
@@ -67,7 +67,7 @@ class Recorder:
                 "open no more files (ulimit -n)"
             )
         self.engine: Engine | None = None
-        """What answers the calls, if the loop doesn't call the API for each."""
+        """Answers the calls, if the loop doesn't call the API for each."""
         self._report = report
         self.at_end: list[Work] = []
         """Called after the last call."""
@@ -81,7 +81,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    # ------------------------------------------------------------ what is to be done
+    # ------------------------------------------------------------ work to do
 
     def add_lane(self, model: Model, asked_by: str, endpoint: Endpoint, asks: Iterable[Ask] = ()) -> Lane:
         """Add a lane with a model's first calls, before the start or from within the loop.
@@ -109,7 +109,7 @@ class Recorder:
         self._wake.set()
 
     def _throttle(self, endpoint: Endpoint, model: Model, asked_by: str) -> Throttle:
-        """Return the throttle of a model of an API under one key: APIs count their limits so.
+        """Return the throttle of a model of an API under a key: APIs count their limits so.
 
         Under a budget its first call is alone: an API that bills more than a request allows is known after its first answer.
         """

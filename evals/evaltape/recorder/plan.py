@@ -109,7 +109,7 @@ class Planner:
             raise UserError(f"{place} request sets no bound on the length of an answer, {budget}; {advice}")
 
     def unfinished(self, workspace: Workspace, key: str, calls: Sequence[tuple[Sample, int]]) -> Unfinished | None:
-        """Note on disk that a fresh recording begins, or read the calls that an unfinished one lacks; None for neither.
+        """Note on disk that a fresh recording begins, or read the rest of an unfinished recording; None for neither.
 
         `key` names its folder in the suite's.
         """
@@ -182,7 +182,7 @@ class ModelPlan:
             raise UserError(str(error)) from None
 
     def _refuse_unfetched_job(self) -> None:
-        """Refuse to look for, and perhaps pay for, a job whose recording Git LFS keeps elsewhere."""
+        """Refuse to look for, and perhaps pay for, a job when Git LFS keeps its recording elsewhere."""
         if self.model.job is None or self.settings.mode == RECORD:
             return
         try:
@@ -210,13 +210,13 @@ class ModelPlan:
     # ------------------------------------------------------------ before anything is asked
 
     def begin(self) -> None:
-        """Note on disk that a fresh recording begins, or read the calls that an unfinished one lacks."""
+        """Note on disk that a fresh recording begins, or read the rest of an unfinished recording."""
         if self.model.predictions is None:
             calls = (self.calls or self._calls()) if self.samples else []
             self.unfinished = self.planner.unfinished(self.workspace, self.model.key, calls)
         self.bench.begin(self.model, self.samples)
 
-    # ------------------------------------------------------------ what is asked
+    # ------------------------------------------------------------ calls and jobs
 
     def add(self) -> None:
         """Add the model's calls; a tuned model's once its job has ended, unless the job is recorded."""

@@ -1,7 +1,7 @@
 """The recorder's process as the controller knows it: started, given its work, listened to, and waited for.
 
 A process of its own for three reasons: its imports are done while the controller loads the samples, its calls and the
-tests that score their answers don't take turns on one interpreter lock, and killing the controller doesn't lose answers
+tests that score their answers don't share an interpreter lock, and killing the controller doesn't lose answers
 that are paid for. It is Python running `boot.py` on every platform; `wire` has their messages.
 """
 
@@ -90,7 +90,7 @@ class RecorderProcess:
         self._outcomes.stop(reason)
 
     def join(self) -> None:
-        """Wait for its end. One that was stopped waits a minute for calls in flight, for they are paid for.
+        """Wait for its end. Once stopped, it waits a minute for calls in flight, for they are paid for.
 
         An interrupt ends the wait alone: whether the recorder goes on is for the caller to decide.
         """

@@ -1,11 +1,11 @@
 """How many requests may be in flight, and how fast they may start: as many as the API takes.
 
 The number in flight starts slowly, is cut once per episode of refusals and grows again, as TCP's window does (Chiu & Jain
-1989). The pace, in starts per second, follows what the API took in the second before an episode: it starts well under that,
-stays a little under it, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438). Timeouts lower the
-number for the rest of the session: an API that works on more calls than it can finish in time finishes no call. While an API
-can't be reached, one call at a time tries it. A throttle holds no clock: times are seconds from any origin, given by the
-caller.
+1989). The pace, in starts per second, follows the starts that the API took in the second before an episode: it begins well
+under that number, stays a little under it, and then looks for more, ever more patiently (the curve of CUBIC: RFC 9438).
+Timeouts lower the number in flight for the rest of the session: an API that works on more calls than it can finish in time
+finishes no call. While an API can't be reached, a single call at a time tries it. A throttle holds no clock: times are seconds
+from any origin, given by the caller.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ SPACING_S = 0.002
 CUT = 0.7
 CUT_BY_TIMEOUTS = 0.5
 PACE_PLATEAU = 0.95
-"""Where the pace stays, of what the API took: right at the limit, two calls that arrive close together are too many."""
+"""The share of the taken starts where the pace stays: right at the limit, two calls close together are too many."""
 PACE_DIP = 0.05
-"""How far under that it starts, of what the API took."""
+"""How far under that share it starts."""
 PACE_CURVE = 0.05
 """Starts per second by which it passes the plateau, a second after it reached it; after each episode half as much."""
 MOST_HALVINGS = 4
@@ -46,7 +46,7 @@ class Throttle:
     taken: float = 0.0
     """Starts that the API took in the second before the last episode."""
     paused_by: str = ""
-    """What the API said when it last asked for a pause."""
+    """The API's words when it last asked for a pause."""
     answered: int = 0
     timeouts_alone: int = 0
     """How many timeouts in a row met a call that was alone in flight."""
@@ -94,7 +94,7 @@ class Throttle:
             self._starts.popleft()
 
     def succeed(self, now: float, headers: Mapping[str, str]) -> None:
-        """Note an answer: the limit grows by one per call up to where it was cut, and from there by one per round."""
+        """Note an answer: the limit grows by 1 per call up to where it was cut, and from there by 1 per round."""
         self.in_flight -= 1
         self.answered += 1
         self.timeouts_alone = 0

@@ -64,7 +64,7 @@ class Bench:
             if begun is not None:
                 self._unfinished[model.key, judge.key] = begun
 
-    # ------------------------------------------------------------ what is asked
+    # ------------------------------------------------------------ verdicts to ask for
 
     def judge(self, model: Model, sample: Sample, repeat: int, then: Callable[[], None]) -> None:
         """Ask for the verdicts that an answer lacks; `then` is called once all have ended."""

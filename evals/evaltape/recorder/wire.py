@@ -29,7 +29,7 @@ WITHIN_DAYS = 90
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What the API says of a model's end."""
+    """The API's word on a model's end."""
 
     served: str
     """The name that was asked for; empty for a tuned model that no job has made yet."""
@@ -68,12 +68,12 @@ def place_of(model: Model | Judge) -> str:
 
 
 class Spend(msgspec.Struct):
-    """What a session has cost. The recorder counts it, the controller shows it."""
+    """The cost of a session. The recorder counts it, the controller shows it."""
 
     usd: float = 0.0
     """By the API's own counts and the suite's prices."""
     perhaps_usd: float = 0.0
-    """What the API may have billed beyond that."""
+    """The sum that the API may have billed beyond that."""
     broke_off: int = 0
     """Calls and jobs that ended in doubt."""
     uncounted: int = 0
@@ -105,7 +105,7 @@ class Tally(msgspec.Struct):
     lanes: list[LaneTally] = []
     spend: Spend = msgspec.field(default_factory=Spend)
     statuses: dict[str, str] = {}
-    """What each fine-tuning job and batch is doing, by `job KEY` and `batch of KEY`."""
+    """The state of each fine-tuning job and batch, by `job KEY` and `batch of KEY`."""
     waits: dict[str, str] = {}
     """Why each model that isn't asked for a while is waited for, by its key."""
     notes: list[str] = []
@@ -145,7 +145,7 @@ class Tally(msgspec.Struct):
 
 
 Selection = Sequence[tuple[str, str, Sequence[str]]]
-"""What to record: suite, model and samples; the job of a tuned model is recorded with it."""
+"""The calls to record: suite, model and samples; the job of a tuned model is recorded with it."""
 CallEnd = tuple[str, str, str, Failure | None]
 """A call that has ended: suite, model, sample, and None if it was recorded, else why not. A job has no sample."""
 

@@ -1,12 +1,13 @@
 """How a host's class asks its API: questions until they are answered, an order once, each call kept for the recording.
 
-Every wait has a deadline, in `Patience`. The service's own work has none: training, processing, registering.
+Every wait has a deadline, in `Patience`. The service's own work may take any time: training, processing, registering.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import IO, Any, TypeVar
 
 import msgspec
@@ -17,14 +18,14 @@ from evaltape.recorder.api.failures import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, C
 from evaltape.recording.cassettes import Exchange
 from evaltape.text import duration
 
-Send = Callable[[], Awaitable[Any]]
+Send = Callable[..., Awaitable[Any]]
 T = TypeVar("T")
 GARBLED_ATTEMPTS = 3
 """So often an answer is asked for again that isn't JSON: a gateway's page may pass, a wrong address doesn't."""
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """The waits of one drive."""
+    """The waits of a drive."""
 
     read_s: float = 60.0
     """How long a question that costs nothing is asked again while the API fails to answer it."""
@@ -55,11 +56,11 @@ class Patience(msgspec.Struct, frozen=True):
     upload_bytes_per_s: float = 100_000.0
     """The slowest upload that isn't given up."""
     download_s: float = 1800.0
-    """How long a file of answers may take beyond what an answer may."""
+    """How much longer a file of answers may take than an answer."""
 
 
 class Asking:
-    """The `Api` of one drive; `show` receives the reason of each wait.
+    """The `Api` of a drive; `show` receives the reason of each wait.
 
     `shared` are keys that go with every call: in the query of a GET, in the body of a POST, in an upload's form.
     """
@@ -101,7 +102,7 @@ class Asking:
             self._patience_s = before
 
     def taken(self, method: str = "POST") -> tuple[Exchange, ...]:
-        """Return the calls of one method that were answered since the last time, and forget all of them."""
+        """Return the calls of a method that were answered since the last time, and forget all calls."""
         calls, self.calls = self.calls, []
         return tuple(call for call in calls if call.method == method)
 
@@ -109,31 +110,28 @@ class Asking:
 
     async def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """Ask until there is an answer; return its JSON."""
-
-        async def ask() -> Exchange:
-            return _of_json(await self._attempt(lambda: self._send("get", path, query=query)))
-
-        exchange = await self._patiently(ask, f"GET {path}")
-        self.calls.append(exchange)
-        return exchange.answered
+        options = {"params": {**self._shared, **(query or {})}}
+        return await self._kept(
+            self._patiently(lambda: self._sent(self.endpoint.client.get, path, options=options), f"GET {path}")
+        )
 
     async def post(self, path: str, body: Any = None, *, again: bool = False) -> Any:
         """Send once, or with `again` until there is an answer; return its JSON."""
-
-        async def send() -> Exchange:
-            return await self._attempt(lambda: self._send("post", path, body=body))
-
-        exchange = await self._patiently(send, f"POST {path}") if again else await send()
-        self.calls.append(exchange)
-        return exchange.answered
+        body = {**self._shared, **(body or {})} if self._shared else body
+        send = partial(self._sent, self.endpoint.client.post, path, is_json=False, body=body)
+        return await self._kept(self._patiently(send, f"POST {path}") if again else send())
 
     async def upload(self, path: str, file: Upload, fields: Mapping[str, str]) -> Any:
         """Send a file until there is an answer. The call that is kept holds its digest and size, not its bytes."""
         limit_s = self.endpoint.timeout_s + len(file.content) / self._patience.upload_bytes_per_s
+        form: dict[str, Any] = {
+            "body": {**self._shared, **fields},
+            "options": {"headers": {"Content-Type": "multipart/form-data"}},
+        }
 
         async def send() -> Exchange:
-            form = [("file", (file.name, file.content))]
-            return _of_json(await self._attempt(lambda: self._send("post", path, body=dict(fields), files=form), limit_s))
+            files = [("file", (file.name, file.content))]
+            return await self._sent(self.endpoint.client.post, path, timeout_s=limit_s, files=files, **form)
 
         answered = (await self._patiently(send, "the upload")).answered
         stored = {"filename": file.name, "sha256": file.sha256, "bytes": len(file.content)}
@@ -142,8 +140,9 @@ class Asking:
 
     async def content(self, path: str) -> str:
         """Return a file's content as text."""
-        exchange = await self._patiently(lambda: self._attempt(lambda: self._send("get", path)), f"GET {path}")
-        return str(exchange.answered)
+        options = {"params": self._shared}
+        get = partial(self._sent, self.endpoint.client.get, path, is_json=False, options=options)
+        return str((await self._patiently(get, f"GET {path}")).answered)
 
     async def download(self, file_id: str, into: IO[bytes]) -> None:
         """Write a file's content, which may be larger than an answer, to the start of another file."""
@@ -160,13 +159,11 @@ class Asking:
                 return httpx2.Response(200, json={}, request=response.http_request)
 
         limit_s = self.endpoint.timeout_s + self._patience.download_s
-        await self._patiently(lambda: self._attempt(send, limit_s), f"the file {file_id}")
+        await self._patiently(lambda: self.endpoint.call(send, limit_s), f"the file {file_id}")
 
     async def delete(self, path: str) -> None:
-        """Delete what is at a path; one attempt."""
-        import httpx2
-
-        await self._attempt(lambda: self.endpoint.client.delete(path, cast_to=httpx2.Response))
+        """Delete a file, or another object, in a single attempt."""
+        await self._sent(self.endpoint.client.delete, path, is_json=False)
 
     async def wait(self, what: str, seconds: float) -> None:
         """Sleep, and show the reason."""
@@ -175,22 +172,23 @@ class Asking:
 
     # ------------------------------------------------------------ asking
 
-    def _send(self, method: str, path: str, *, query: Any = None, body: Any = None, files: Any = None) -> Awaitable[Any]:
+    async def _kept(self, answering: Awaitable[Exchange]) -> Any:
+        exchange = await answering
+        self.calls.append(exchange)
+        return exchange.answered
+
+    async def _sent(
+        self, send: Send, path: str, *, is_json: bool = True, timeout_s: float | None = None, **parts: Any
+    ) -> Exchange:
+        """Send a request once by a method of the client; its answer must come within the timeout as a whole."""
         import httpx2
 
-        client = self.endpoint.client
-        options: dict[str, Any] = {}
-        if method == "get":
-            options["params"] = {**self._shared, **(query or {})}
-            return client.get(path, cast_to=httpx2.Response, options=options)  # type: ignore[no-any-return]
-        if files is not None:
-            options["headers"] = {"Content-Type": "multipart/form-data"}
-            body = {**self._shared, **body}
-        elif self._shared:
-            body = {**self._shared, **(body or {})}
-        return client.post(path, cast_to=httpx2.Response, body=body, files=files, options=options)  # type: ignore[no-any-return]
+        exchange, _ = await self.endpoint.call(lambda: send(path, cast_to=httpx2.Response, **parts), timeout_s)
+        if is_json and "json" not in exchange.content_type:
+            raise CallFailed("the answer is not JSON of this API", "model")
+        return exchange
 
-    async def _patiently(self, ask: Callable[[], Awaitable[Exchange]], name: str) -> Exchange:
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], name: str) -> T:
         """Ask until there is an answer, while failures are of a kind that passes."""
 
         def passes(failure: CallFailed, attempt: int) -> bool:
@@ -213,10 +211,6 @@ class Asking:
                     raise
                 await self._pause(name, attempt, failure, left_s)
 
-    async def _attempt(self, send: Send, timeout_s: float | None = None) -> Exchange:
-        """Send a request once; its answer must come within the timeout as a whole."""
-        return (await self.endpoint.call(send, timeout_s))[0]
-
     async def _pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
         """Wait before the next attempt, and show the reason and the time."""
         waits = self._patience
@@ -227,12 +221,6 @@ class Asking:
         asked = f" (the API asks for {duration(asked_s)})" if asked_s > pause_s else ""
         self._show(f"waiting {duration(pause_s)} for {what}{asked}: {failure.message}")
         await asyncio.sleep(pause_s)
-
-
-def _of_json(exchange: Exchange) -> Exchange:
-    if "json" not in exchange.content_type:
-        raise CallFailed("the answer is not JSON of this API", "model")
-    return exchange
 
 
 def surely_refused(failure: CallFailed) -> bool:

@@ -1,6 +1,6 @@
-"""An API that speaks OpenAI's protocol, through the official client: its address and key, one attempt per call.
+"""An API that speaks OpenAI's protocol, through the official client: its address and key, an attempt per call.
 
-Retrying is the recorder's: the client's own retries are off, so that there is one layer of it.
+Retrying is the recorder's: the client's own retries are off.
 """
 
 import asyncio
@@ -100,11 +100,11 @@ Answered = tuple[Exchange, Mapping[str, str]]
 LATE_S = 1.0
 """A deadline that is noticed so much too late was missed by this process, which was stopped or asleep."""
 SECOND_CHANCE_S = 5.0
-"""What a call is given then: an answer that arrived meanwhile is still to be read."""
+"""The time that such a call is given: an answer that arrived meanwhile is still to be read."""
 
 
 class Endpoint:
-    """The client for one address and key, and the two ways to ask it."""
+    """The client for an address and key, and the two ways to ask it."""
 
     def __init__(self, base_url: str, key: str, timeout_s: float) -> None:
         """`key` is empty if no key is sent; `timeout_s` holds for a whole call, from its start to its answer's last byte."""
@@ -116,7 +116,7 @@ class Endpoint:
     def open(self) -> Any:
         """Return the official asynchronous client, made when it is first asked for.
 
-        Raises `UserError` if the environment doesn't let one be made: a file of certificates, a proxy, an identity.
+        Raises `UserError` if the environment doesn't let it be made: a file of certificates, a proxy, an identity.
         """
         if self._client is None:
             self._client = self._made()
@@ -154,11 +154,11 @@ class Endpoint:
 
     @property
     def _connect_s(self) -> float:
-        # Shorter than the whole call's limit, or it would never be the one that is reached.
+        # Shorter than the whole call's limit, which would be reached first otherwise.
         return min(0.9 * self.timeout_s, LONGEST_CONNECT_S)
 
     async def chat(self, body: dict[str, Any]) -> Answered:
-        """Make one chat completion call; return the timed exchange and the answer's headers. Raises `CallFailed`.
+        """Make a chat completion call; return the timed exchange and the answer's headers. Raises `CallFailed`.
 
         The answer is JSON, also under another content type. A prompt that the API's content filter refuses is answered:
         with HTTP status 400.
@@ -224,7 +224,7 @@ class Endpoint:
         if self._client is not None:
             await self._client.close()
 
-    # ------------------------------------------------------------ what went wrong
+    # ------------------------------------------------------------ failures
 
     def _refusal(self, error: Any) -> CallFailed:
         status, headers, body = error.status_code, headers_of(error.response), error.body

@@ -3,7 +3,7 @@
 A call that the API failed is tried `ATTEMPTS` times, with growing pauses, behind all that wait; a call without an answer in
 time, `TIMEOUTS` times, for each may be billed. A call refused for its pace is tried again as long as others are refused
 too: `REFUSALS` in a row while others are answered are about this call. A call that never left this machine costs nothing and
-waits for the network. A lane whose API answers nothing any more is given up as a whole: 2,000 calls needn't each find out.
+waits for the network. If the API answers nothing any more, the whole lane is given up: 2,000 calls needn't each find out.
 """
 
 import datetime
@@ -26,7 +26,7 @@ PATIENCE_S = 600.0
 UNREACHED_S = 15.0
 """How long an API is tried that was never reached in this session."""
 HOPELESS = 5
-"""So many calls of a lane in a row with one cause that no wait mends, and the rest isn't asked."""
+"""So many calls of a lane in a row with the same cause that no wait mends, and the rest isn't asked."""
 TIMEOUTS_ALONE = 2
 """So many timeouts in a row with a single call in flight, and the rest isn't asked."""
 WRITE_PATIENCE_S = 10.0
@@ -39,7 +39,7 @@ WORTH_SAYING_S = 5.0
 LONGEST_WAIT_S = 120.0
 """The most that an API is granted that asks to be left alone for a while."""
 Mend = Literal["attempt", "pace", "network", "time", "call", "model", "account"]
-"""What could mend a failure.
+"""The remedy of a failure.
 
 `attempt`: the same call again, a little later. `pace`: fewer calls a second. `network`: waiting until the API can be reached;
 the call never left this machine. `time`: a longer timeout, or fewer calls at once. `call`: only another call; this one fails
@@ -70,7 +70,7 @@ class CallFailed(Exception):
     message: str
     """The API's own words, fit for a terminal, without keys and identities."""
     mend: Mend = "call"
-    """What could mend it."""
+    """Its remedy."""
     status: int | None = None
     code: str | None = None
     retry_after_s: float | None = None
@@ -80,7 +80,7 @@ class CallFailed(Exception):
     may_be_billed: bool = True
     """The API may charge for it; a refusal, or a request that never left this machine, surely costs nothing."""
     command: str | None = None
-    """The command that helps, if one does."""
+    """The command that helps, if any."""
     remedy: str = ""
     """The words before it."""
 
@@ -115,7 +115,7 @@ def _mend(status: int, words: str, code: str | None) -> Mend:
 
 
 def _is_too_large(words: str) -> bool:
-    """Whether a refusal for the pace is about the size of this one request, which no wait makes smaller."""
+    """Whether a refusal for the pace is about the size of this request, which no wait makes smaller."""
     if _TOO_LARGE.search(words):
         return True
     found = _ASKED_OF_LIMIT.search(words)
@@ -171,7 +171,7 @@ def backoff_s(
     return max(min(longest_s or LONGEST_BACKOFF_S, doubled) * random.uniform(0.5, 1.0), retry_after_s or 0.0)
 
 
-# ---------------------------------------------------------------- what an API says
+# ---------------------------------------------------------------- an API's words
 
 
 def words_of(body: Any, otherwise: str = "") -> str:

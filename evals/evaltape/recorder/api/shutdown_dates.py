@@ -43,7 +43,7 @@ def ask_all(workspace: Workspace) -> dict[str, Notice]:
     asked = [(_served(workspace, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
     for _, endpoint in asked:
         endpoint.open()
-    # In a thread of its own: a notebook that runs pytest has a loop in this one.
+    # In a thread of its own: a notebook that runs pytest has a loop in this thread.
     with ThreadPoolExecutor(1) as thread:
         notices = thread.submit(asyncio.run, _ask_each(asked)).result()
     return dict(zip(models, notices, strict=True))

@@ -26,7 +26,7 @@ LARGEST_HEADER_BYTES = 2**20
 
 
 class Sending:
-    """One call on its way: whether it has begun to leave this machine. Before, it surely costs nothing."""
+    """A call on its way. Until it begins to leave this machine, it surely costs nothing."""
 
     def __init__(self) -> None:
         self.has_left = False
@@ -154,7 +154,7 @@ class NoCookies(CookieJar):
 
 def http_client(base_url: str, key: str, connect_s: float) -> BoundedClient:
     """Return the HTTP client for an address and key. Raises `UserError` for unusable certificates or proxies."""
-    # A proxy of the environment is for other machines: this one would be asked for an address of its own.
+    # A proxy of the environment is for other machines. Asked for an address of this machine, it would ask itself.
     is_direct = is_local(base_url)
     direct = {f"all://{urlsplit(base_url).netloc.rpartition('@')[2]}": None} if is_direct else None
     try:

@@ -56,7 +56,7 @@ class Awaited(msgspec.Struct):
 
 
 class BatchDrive:
-    """Takes the calls of one lane through the Batch API."""
+    """Takes the calls of a lane through the Batch API."""
 
     def __init__(self, engine: "BatchEngine", lane: Lane) -> None:
         workspace = engine.workspaces[lane.model.suite]
@@ -72,7 +72,7 @@ class BatchDrive:
         self._workspace = workspace
         self._asked: tuple[str, ...] = ()
         self._command = workspace.commands.record_missing(model.kind if model else None)
-        """Collects what goes on at the API."""
+        """Collects batches that go on at the API."""
         self._calls: dict[str, Call] = {}
         """The calls that are in no batch yet."""
         self._awaited: list[Awaited] = []
@@ -190,7 +190,7 @@ class BatchDrive:
         requests = await names_in(self.asking, batch.input_file)
         names: set[str] | None = requests
         if submission is None and not batch.is_under_way:
-            # One whose requests are gone has been collected. What the other failed to answer is asked anew.
+            # Without its requests it has been collected. Requests that it failed to answer are asked anew.
             names = set() if requests is None else await names_in(self.asking, batch.output_file) or set()
         elif requests is None and not batch.is_under_way:
             names = (await names_in(self.asking, batch.output_file) or set()) | (

@@ -54,7 +54,7 @@ class RemoteBatch(msgspec.Struct, frozen=True):
 
     @property
     def age(self) -> tuple[float, str]:
-        """What batches are sorted by, the oldest first."""
+        """Sorts the oldest batch first."""
         return (self.created_at, self.id)
 
 
@@ -65,7 +65,7 @@ class BatchHost(OpenAIHost):
         super().__init__(api, Service(purpose="batch"))
 
     async def create(self, input_file: str, metadata: dict[str, str]) -> RemoteBatch:
-        """Submit a batch: one attempt."""
+        """Submit a batch, in a single attempt."""
         order = {"input_file_id": input_file, "endpoint": URL, "completion_window": "24h", "metadata": metadata}
         return _read_batch(await self._api.post(BATCHES, order))
 
@@ -118,7 +118,7 @@ def _number(value: Any) -> int:
 
 
 async def names_in(asking: Asking, file_id: str | None) -> set[str] | None:
-    """Return the `custom_id`s of a batch's file; None if the API doesn't have it any more, or there is none."""
+    """Return the `custom_id`s of a batch's file; None if there is no file, or the API doesn't have it any more."""
     if file_id is None:
         return None
     with TemporaryFile() as file:
@@ -180,7 +180,7 @@ def still_of_use(workspace: Workspace, names: Iterable[str], asked: Iterable[str
 
 
 class _Recorded:
-    """The recordings of one folder of a suite, that count today."""
+    """The recordings in a folder of a suite that count today."""
 
     def __init__(self, workspace: Workspace, folder: str) -> None:
         self._calls = ModelCalls(workspace.folder, folder)
@@ -191,7 +191,7 @@ class _Recorded:
         self._to_come = set(unfinished.still_to_come()) if unfinished else set()
 
     def has(self, name: str, digest: str) -> bool:
-        """Return whether there is one of a call, with a request of this digest."""
+        """Return whether a call is recorded with a request of this digest."""
         if call_of(name) in self._to_come:
             return False
         try:

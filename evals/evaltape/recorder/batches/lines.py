@@ -100,7 +100,7 @@ def read_reply(line: bytes | str) -> Reply:
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What became of the requests to a model or judge."""
+    """The requests to a model or judge: how many were written, and why others weren't."""
 
     suite: str
     path: Path

@@ -40,7 +40,7 @@ FILE_POLL_S = 2.0
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """The requests of one batch."""
+    """The requests of a batch."""
 
     names: tuple[str, ...]
     """Their `custom_id`s."""
@@ -155,7 +155,7 @@ async def collect(drive: "BatchDrive", awaited: "Awaited") -> None:
     if awaited.submission is not None:
         drive.submissions.remove(awaited.submission)
     if batch.input_file is not None:
-        # A batch whose requests are gone has been collected: no fresh recording takes its answers again.
+        # A batch without its requests counts as collected: no fresh recording takes its answers again.
         with contextlib.suppress(CallFailed):
             await drive.asking.delete(f"/files/{batch.input_file}")
 

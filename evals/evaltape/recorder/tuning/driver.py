@@ -64,7 +64,7 @@ class Assignment(msgspec.Struct, frozen=True):
 
 
 class Drive:
-    """The tools and the state that all steps of one job share."""
+    """The tools and the state that all steps of a job share."""
 
     def __init__(self, assignment: Assignment) -> None:
         prepared = assignment.prepared
@@ -139,7 +139,7 @@ STOPPING = (CallFailed, OverBudget, RecordingError, UnreadableIntent, UserError,
 
 
 class Drives:
-    """One drive for one identity and endpoint, however many tables and suites of a session name it."""
+    """A single drive for each identity and endpoint, for all tables and suites of a session."""
 
     def __init__(self) -> None:
         self._locks: dict[tuple[str, str, str], asyncio.Lock] = {}

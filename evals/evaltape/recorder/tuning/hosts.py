@@ -24,7 +24,7 @@ from evaltape.text import cut, visible
 JOBS = "/fine_tuning/jobs"
 PAGE = 100
 MOST_PAGES = 200
-"""Pages of one listing: 20,000 jobs, files or events."""
+"""Pages of a listing: 20,000 jobs, files or events."""
 NO_FILTER = (400, 404, 405, 422, 501)
 """Statuses of an API that can't filter its jobs, or has no jobs."""
 NO_FILE = (400, 403, 404, 405, 410, 501)

@@ -118,8 +118,8 @@ async def _state_of(drive: "Drive", job_id: str, patience_s: float) -> tuple[Rem
 async def _listed_job_of(drive: "Drive", intent: Intent) -> tuple[Found, RemoteJob | None, str]:
     """Return all that is found, the job of an order, and the reason if the listing can't tell.
 
-    Any job on our own upload that wasn't there before the order counts, however it is described. A user who knows already
-    waits for one look only.
+    Any job on our own upload that wasn't there before the order counts, however it is described. For a user who knows already
+    it looks once.
     """
     started, found = time.monotonic(), Found()
     patience_s = 0.0 if intent.reported else drive.patience.look_s

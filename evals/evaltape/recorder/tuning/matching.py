@@ -29,7 +29,7 @@ from evaltape.suite.definition import Finetune
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One thing that a host states otherwise than it was asked for."""
+    """A value that a host states otherwise than it was asked for."""
 
     key: str
     asked: Any
@@ -141,7 +141,7 @@ class Found(msgspec.Struct, frozen=True):
         return [job for job in self.jobs if job.id not in known]
 
     def on_files_beside(self, files: Collection[str], known: Collection[str]) -> list[RemoteJob]:
-        """Return the unknown jobs that are the same or train on one of these files, the oldest first."""
+        """Return the unknown jobs that are the same or train on these files, the oldest first."""
         jobs = [*self.jobs, *(job for job, _ in self.perhaps if job.training_file in files)]
         return sorted((job for job in jobs if job.id not in known), key=lambda job: job.age)
 
@@ -247,7 +247,7 @@ def preferred(jobs: Collection[RemoteJob]) -> RemoteJob | None:
     """
     usable = sorted((job for job in jobs if not job.phase.has_ended), key=lambda job: job.age)
     latest = [job for job in usable if job.run == max(one.run for one in usable)]
-    succeeded = [job for job in latest if job.phase.value == "succeeded" and not job.run]
+    succeeded = [job for job in latest if job.phase is Phase.SUCCEEDED and not job.run]
     return succeeded[-1] if succeeded else latest[0] if latest else None
 
 

@@ -1,8 +1,8 @@
 """The states that a session takes a fine-tuning job through, the steps between them, and the messages at the end.
 
-`TABLE` alone decides what is known in each state, what may be paid, and which state may follow. The driver takes every step
-through `advance` and orders a job only after `check_payable`, so a step or a payment outside the table is an error. A step is a
-record with everything that the next function needs: `Looking`, `Ordering`, `Sent`, `Waiting`, `Succeeded`, or an `End`.
+`TABLE` alone decides the payment that a state allows, and the states that may follow. The driver takes every step through
+`advance` and orders a job only after `check_payable`, so a step or a payment outside the table is an error. A step is a record
+with everything that the next function needs: `Looking`, `Ordering`, `Sent`, `Waiting`, `Succeeded`, or an `End`.
 """
 
 import enum
@@ -51,7 +51,7 @@ class State(enum.Enum):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One state of the table."""
+    """A state of the table."""
 
     known: str
     may_pay: bool
@@ -156,7 +156,7 @@ class Looking(msgspec.Struct, frozen=True):
 
     state: ClassVar[State] = State.LOOKING
     seen: tuple[RemoteJob, ...] = ()
-    """Jobs of the same data that were looked at one by one, listed or not."""
+    """Jobs of the same data that were looked at singly, listed or not."""
 
 
 class Ordering(msgspec.Struct, frozen=True):
