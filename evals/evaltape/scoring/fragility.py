@@ -9,6 +9,7 @@ gate and a corrected mean it is an upper bound: fewer may do, as an end also mov
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -51,6 +52,7 @@ def fragility(decision: Decision, scores: Removable) -> Fragility | None:
 def _fewest(bound: Bound, scores: Removable, order: Sequence[str], verdicts: Collection[Verdict]) -> Fragility | None:
     """Return how many of the first samples have to go for one of these verdicts; tried in steps that double, then halved."""
 
+    @cache
     def without(number: int) -> Verdict:
         return scores.without(set(order[:number])).decide(bound).verdict
 
