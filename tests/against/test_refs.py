@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from evaltape.against.commit import Commit, find_commit
-from evaltape.against.tree import find_tree
+from evaltape.against.tree import Commit, find_commit, find_tree
 from evaltape.errors import UserError
 from evaltape.git import find_repository
 

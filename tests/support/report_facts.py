@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from evaltape.against.commit import Commit
 from evaltape.against.history import Fall, Moment
+from evaltape.against.tree import Commit
 from evaltape.finetuning.recorded_job import Identity, Job
 from evaltape.judging.agreement import agree, share
 from evaltape.judging.exam import Examined, MutantMarks, Noticed

@@ -1,1 +1,1 @@
-"""`--against`: every model compared with what was recorded of it at another git ref, or in another folder."""
+"""`--against`: every model compared with its recording at another git ref, or in another folder; and `--history`."""

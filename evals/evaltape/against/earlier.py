@@ -1,18 +1,19 @@
-"""What was recorded on the other side: a suite's samples, and its models' answers.
+"""A suite on the other side: where it lies, its samples, and its models' recorded answers.
 
-It is not checked against today's suite: a changed prompt is why the two are compared.
+It is not checked against today's suite: a changed prompt is a reason to compare.
 """
 
 import posixpath
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evaltape.against.places import New, Places
-from evaltape.against.tree import Unreadable
+import msgspec
+
+from evaltape.against.tree import Tree, Unreadable
 from evaltape.errors import NotFetched, NotRecorded, RecordingError, UserError
 from evaltape.names import shown
 from evaltape.recording.cassettes import ENDPOINT, Exchange, differences, is_same
@@ -27,10 +28,110 @@ from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.suite.definition import Model
 from evaltape.suite.prompt import PromptChange, prompt_change
 from evaltape.suite.reader import load_suite
+from evaltape.text import visible
 from evaltape.workspace import Workspace
 
+
+class New(Unreadable):
+    """The suite or the model isn't on the other side at all."""
+
+
+class Places(msgspec.Struct, frozen=True, dict=True):
+    """The files of a suite on the other side."""
+
+    tree: Tree
+    recordings: str | None
+    """The folder of its recordings."""
+    suite: str | None
+    """Its file."""
+    files: tuple[str, ...]
+    """Its recordings, and its file."""
+
+    @cached_property
+    def models(self) -> Mapping[str, str | None]:
+        """The models that the suite had: by key, each with its file of predictions or None.
+
+        Nothing else of the suite file counts, so that files of earlier versions can be read. Without a file the models are the
+        folders of its recordings. Raises `Unreadable` if the file isn't a suite's.
+        """
+        if self.suite is None:
+            return dict.fromkeys(model for model, path in self._recorded if path.endswith(SUFFIX))
+        try:
+            models = {key: table.get("predictions") for key, table in self._tables["models"].items()} | self._prompted
+            jobs = dict.fromkeys(self._tables.get("finetune", {}))
+            return {**{key: None if path is None else self.beside(path) for key, path in models.items()}, **jobs}
+        except (KeyError, TypeError, AttributeError):
+            raise self._not_a_suite("models") from None
+
+    @property
+    def _prompted(self) -> dict[str, None]:
+        """The models with a further prompt: `MODEL-KEY` for each model without a prompt of its own, and each of `[prompts]`."""
+        asked = [key for key, table in self._tables["models"].items() if not {"prompt", "predictions"} & set(table)]
+        return dict.fromkeys(f"{key}-{prompt}" for key in asked for prompt in self._tables.get("prompts", {}))
+
+    @cached_property
+    def data(self) -> str:
+        """Where its data set lies, if it is local. Raises `Unreadable` if the file isn't a suite's."""
+        try:
+            return self.beside(self._tables["dataset"]["path"])
+        except (KeyError, TypeError):
+            raise self._not_a_suite("dataset") from None
+
+    def cassettes(self, model: str) -> list[str]:
+        """Return the files of a model's recordings: a cassette for each call, and perhaps a pack."""
+        return [path for recorded, path in self._recorded if recorded == model]
+
+    def beside(self, path: str) -> str:
+        """Return where a path lies that the suite file names relative to itself. Raises `Unreadable` if that is outside."""
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(self.suite or ""), path))
+        if place.startswith(("/", "..")):
+            raise Unreadable(f"{self.tree.name_of(self.suite or '')} names {visible(path)}, which leads out of {self.tree.ref}")
+        return place
+
+    @cached_property
+    def _recorded(self) -> list[tuple[str, str]]:
+        """The recordings, as (model, path): packs, and the files in the models' folders."""
+        prefix = f"{self.recordings}/"
+        inside = [(file.removeprefix(prefix).split("/"), file) for file in self.files if file.startswith(prefix)]
+        packs = [(parts[0].removesuffix(SUFFIX), file) for parts, file in inside if len(parts) == 1 and file.endswith(SUFFIX)]
+        return [*packs, *((parts[0], file) for parts, file in inside if len(parts) == 2)]
+
+    @cached_property
+    def _tables(self) -> Mapping[str, Any]:
+        assert self.suite is not None
+        try:
+            with self.tree.copied([self.suite]) as root:
+                return tomllib.loads((root / self.suite).read_bytes().decode("utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise Unreadable(f"{self.tree.name_of(self.suite)} is not a readable TOML file: {visible(str(error))}") from None
+
+    def _not_a_suite(self, table: str) -> Unreadable:
+        return Unreadable(f"{self.tree.name_of(self.suite or '')} has no [{table}] that can be read")
+
+
+def find_places(tree: Tree, workspace: Workspace) -> Places:
+    """Return where a suite lies on the other side.
+
+    Its file and its recordings are looked for where they lie today; in a folder also right inside it, as `chats.toml` and
+    `chats/`. Raises `New` if neither is there, and `Unreadable`.
+    """
+    name, settings = workspace.name, workspace.settings
+    is_folder = tree.commit is None
+    folders = [tree.place_of(workspace.folder), tree.place_of(settings.default_cassettes / name), name if is_folder else None]
+    suites = [tree.place_of(workspace.suite.file), f"{name}.toml" if is_folder else None]
+    wanted = [place for place in (*folders, *suites) if place is not None]
+    files = tuple(tree.files(*wanted))
+    recordings = next((place for place in folders if any(file.startswith(f"{place}/") for file in files)), None)
+    suite = next((place for place in suites if place in files), None)
+    if not wanted:
+        raise Unreadable(f"neither {shown(workspace.suite.file)} nor {shown(workspace.folder)} lies in this git repository")
+    if recordings is None and suite is None:
+        raise New(f"{tree.ref} has no suite {name}")
+    return Places(tree, recordings, suite, files)
+
+
 Content = tuple[str, tuple[str, ...]]
-"""What makes a sample the same on both sides: its input and its references."""
+"""The parts by which a sample is the same on both sides: its input and its references."""
 
 
 def content_of(sample: Sample) -> Content:
@@ -38,18 +139,17 @@ def content_of(sample: Sample) -> Content:
     return sample.input, tuple(sample.references)
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What was recorded of a model."""
+class Answers(msgspec.Struct, frozen=True):
+    """The recorded answers of a model."""
 
     answers: Mapping[str, Answer]
-    """By sample, for each that was asked for."""
+    """By the id of each sample that was asked for."""
     requests: Mapping[str, Any]
     """By sample the JSON body that the model was asked with; empty for answers from a file."""
 
 
 class Earlier:
-    """One suite on the other side."""
+    """A suite on the other side."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -167,15 +267,15 @@ class Earlier:
         return message.replace(f"{shown(root)}/", self._tree.prefix)
 
 
-def refuse_unfinished(folder: Path, model: str, whose: str) -> None:
+def refuse_unfinished(folder: Path, model: str, told: str) -> None:
     """Raise `Unreadable` if a suite's `folder` holds a fresh recording of a model that isn't complete.
 
-    Raises `RecordingError` if that is unknown.
+    `told` names the recording. Raises `RecordingError` if that is unknown.
     """
     unfinished = read_unfinished(folder, model)
     left = len(unfinished.still_to_come()) if unfinished is not None else 0
     if unfinished is not None and left:
-        raise Unreadable(f"{whose} is unfinished: {unfinished.selected - left} of {unfinished.selected}")
+        raise Unreadable(f"{told} is unfinished: {unfinished.selected - left} of {unfinished.selected}")
 
 
 def _answered(calls: ModelCalls, name: str) -> Exchange:
@@ -189,7 +289,7 @@ def _answered(calls: ModelCalls, name: str) -> Exchange:
 def changed_prompt(
     workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]
 ) -> PromptChange | None:
-    """Return both prompts of the first sample whose prompt differs; None if all are the same."""
+    """Return both prompts of the first sample with a changed prompt; None if all are the same."""
     for sample in samples if model.predictions is None else ():
         with suppress(RecordingError):
             change = prompt_change(sample.id, requests.get(sample.id), workspace.recordings.request(model, sample))
@@ -199,17 +299,12 @@ def changed_prompt(
 
 
 def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]) -> str:
-    """Return how the model is asked today otherwise than it was, in the words of the suite; empty if likewise."""
+    """Return how today's request differs from the recorded one, in the words of the suite; empty if it doesn't."""
     if model.predictions is not None:
         return "answers from a file in place of calls" if requests else ""
-    for sample in samples:
-        if sample.id not in requests:
-            continue
-        try:
-            asked = workspace.recordings.request(model, sample)
-        except RecordingError:
-            return ""
-        recorded = requests[sample.id]
-        if not is_same(asked, recorded):
-            return "; ".join(differences(asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
+    with suppress(RecordingError):
+        for sample in (sample for sample in samples if sample.id in requests):
+            asked, recorded = workspace.recordings.request(model, sample), requests[sample.id]
+            if not is_same(asked, recorded):
+                return "; ".join(differences(asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
     return ""

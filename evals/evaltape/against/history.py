@@ -9,12 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from evaltape.against.commit import SHORT, Commit
-from evaltape.against.earlier import Earlier, content_of
-from evaltape.against.other_side import past_predictions
-from evaltape.against.places import find_places
-from evaltape.against.recorded import NOT_RECORDED
-from evaltape.against.tree import CommitTree, Unreadable
+from evaltape.against.earlier import Earlier, content_of, find_places
+from evaltape.against.other_side import NOT_RECORDED, past_predictions
+from evaltape.against.tree import SHORT, UNSHALLOW, Commit, CommitTree, Unreadable, is_shallow
 from evaltape.errors import RecordingError, UserError
 from evaltape.git import GitError, Repository, repository_of
 from evaltape.metrics.metric import Metric
@@ -71,11 +68,8 @@ class Histories:
         repository = repository_of(root)
         if repository is None:
             raise UserError(f"--history reads recordings from git, and {shown(root)} is in no git repository that can be read")
-        if repository.line("rev-parse", "--is-shallow-repository") == "true":
-            raise UserError(
-                "--history: this clone is shallow and lacks earlier commits. Fetch them: git fetch --unshallow "
-                "(actions/checkout: fetch-depth: 0)"
-            )
+        if is_shallow(repository):
+            raise UserError(f"--history: this clone is shallow and lacks earlier commits. Fetch them: {UNSHALLOW}")
         self._repository = repository
         self._trees: dict[str, CommitTree] = {}
 

@@ -1,25 +1,38 @@
-"""The other side of a session: every model beside what was recorded of it there, each compared once."""
+"""The other side of a session: every model beside its recording there, each compared once.
+
+Beside it, the recorded answers of today that the suite may have left behind: they show the spread of a next recording.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from evaltape.against.earlier import Answers, Content, Earlier, changed_prompt, changed_request, content_of, refuse_unfinished
-from evaltape.against.places import find_places
-from evaltape.against.tree import Tree, Unreadable
+from evaltape.against.earlier import (
+    Answers,
+    Content,
+    Earlier,
+    changed_prompt,
+    changed_request,
+    content_of,
+    find_places,
+    refuse_unfinished,
+)
+from evaltape.against.tree import FolderTree, Tree, Unreadable
 from evaltape.errors import RecordingError
 from evaltape.recording.folder import extracted
 from evaltape.recording.verdicts import Asked, RecordedVerdict
-from evaltape.samples.sample import Answer, Sample
+from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.workspace import Verdict, Workspace
 
+NOT_RECORDED = Answer(failure=Failure("not recorded", "not recorded"))
+
 
 class OtherSide:
-    """What `--against` names. It reads a suite or a model when the first comparison asks for it."""
+    """The commit or folder that `--against` names. It reads a suite or a model when the first comparison asks for it."""
 
     def __init__(self, tree: Tree) -> None:
         self.side = Side(tree.ref, tree.commit, tree.title)
@@ -86,7 +99,7 @@ class OtherSide:
 
 
 def _split(today: list[Sample], earlier: Mapping[str, Content]) -> tuple[list[Sample], SampleChanges]:
-    """Return the samples that both sides have alike, and what became of the others."""
+    """Return the samples that both sides have alike, and the changes of the others."""
     common = [sample for sample in today if earlier.get(sample.id) == content_of(sample)]
     alike, ids = {sample.id for sample in common}, {sample.id for sample in today}
     return common, SampleChanges(
@@ -100,30 +113,43 @@ def past_predictions(workspace: Workspace, answers: Answers, today: Sequence[Pre
     """Return the answers of the other side by today's metrics: equal answers have the scores of `today`."""
     if not today:
         return []
-    scores_calls = any(metric.is_of_call for metric in workspace.metrics.values())
-    model = today[0].model
+    model, by_call = today[0].model, any(metric.is_of_call for metric in workspace.metrics.values())
     steps = workspace.steps(model)
-    before = [extracted(answers.answers[after.sample.id], steps) for after in today]
-    changed = [scores_calls or answer.text != after.text for answer, after in zip(before, today, strict=True)]
-    asked = [(after.sample, answer) for answer, after, is_changed in zip(before, today, changed, strict=True) if is_changed]
-    verdicts = _verdicts(workspace, model, asked, earlier)
-    past = []
-    for answer, after, is_changed in zip(before, today, changed, strict=True):
-        if answer.failure is None and after.answered and not is_changed:
-            past.append(Prediction(after.model, after.sample, answer, after.scores, after.unscored))
-        else:
-            past.append(workspace.scored(after.model, after.sample, answer, _recalled(verdicts, after.sample.id)))
-    return past
-
-
-def _verdicts(
-    workspace: Workspace, model: Model, answers: list[tuple[Sample, Answer]], earlier: Earlier
-) -> Mapping[tuple[str, str], RecordedVerdict]:
-    """Return what the suite's judges said of answers there, by judge and sample."""
-    judges = {judge.key: judge for judge in workspace.judged_by.values()}.values()
-    answered = [(sample, answer.text) for sample, answer in answers if answer.failure is None]
-    return earlier.verdicts([Asked(judge, sample, text, model.key) for judge in judges for sample, text in answered])
+    pairs = [(after, extracted(answers.answers[after.sample.id], steps)) for after in today]
+    changed = {after.sample.id for after, answer in pairs if by_call or answer.text != after.text}
+    asked = [(after.sample, answer.text) for after, answer in pairs if after.sample.id in changed and answer.failure is None]
+    verdicts = earlier.verdicts([Asked(judge, sample, text, model.key) for judge in workspace.judges for sample, text in asked])
+    return [
+        Prediction(model, after.sample, answer, after.scores, after.unscored)
+        if answer.failure is None and after.answered and after.sample.id not in changed
+        else workspace.scored(model, after.sample, answer, _recalled(verdicts, after.sample.id))
+        for after, answer in pairs
+    ]
 
 
 def _recalled(verdicts: Mapping[tuple[str, str], RecordedVerdict], sample: str) -> Verdict:
     return lambda judge: verdicts[judge.key, sample]
+
+
+# ---------------------------------------------------------------- recorded answers of today
+
+
+def scores_recorded(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> ModelScores:
+    """Return a model's scores by its recorded answers to samples of the same input and references; the others are failed."""
+    answers, steps = _answers(workspace, model, samples), workspace.steps(model)
+    predictions = [
+        workspace.scored(model, sample, extracted(answers.get(sample.id, NOT_RECORDED), steps)) for sample in samples
+    ]
+    return ModelScores(model, workspace.metrics, predictions, workspace.clusters)
+
+
+def _answers(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> dict[str, Answer]:
+    if model.predictions is not None:
+        return {sample.id: workspace.recordings.answer(model, sample) for sample in samples}
+    cassettes = workspace.settings.cassettes
+    try:
+        earlier = Earlier(find_places(FolderTree(cassettes, str(cassettes), cassettes), workspace))
+        same = [sample for sample in samples if earlier.samples.get(sample.id) == content_of(sample)]
+        return dict(earlier.answers(model, same).answers)
+    except Unreadable:
+        return {}

@@ -1,25 +1,167 @@
-"""Where the other side lies: the files of a commit, or of a folder. Paths in it are relative, with `/`."""
+"""The other side of `--against`: the commit that a ref means, and the files of a commit, or of a folder.
+
+A branch means its merge base with HEAD, any other ref itself. Paths are relative, with `/`.
+"""
 
 import os
+import re
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 
-from evaltape.against.commit import Commit, find_commit
+import msgspec
+
 from evaltape.errors import UserError
 from evaltape.files import is_lfs_pointer
 from evaltape.git import GitError, Repository, UnknownRef, find_repository
-from evaltape.names import shown
+from evaltape.names import nearest, shown
 from evaltape.samples.frozen import SAMPLES
-from evaltape.text import visible
+from evaltape.text import cut, listed, visible
 
+BRANCHES = ("refs/heads/", "refs/remotes/", "FETCH_HEAD")
+"""Beginnings of full names of refs that move on; FETCH_HEAD is usually a branch, too."""
+REFS = ("refs/heads", "refs/remotes", "refs/tags")
+MOST_NAMES = 8
+SHORT = 10
+"""Digits of a commit's id in messages."""
+UNSHALLOW = "git fetch --unshallow (actions/checkout: fetch-depth: 0)"
 REFETCH = "git fetch --refetch --no-filter"
+_COMMIT = re.compile("[0-9a-f]{7,64}")
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """A commit that recordings are read from."""
+
+    ref: str
+    """As it was given."""
+    id: str
+    day: str
+    """When it was committed, as `2026-11-24`."""
+    is_merge_base: bool
+    """Whether it is the point where `ref` and HEAD went apart, and not `ref` itself."""
+
+    @property
+    def name(self) -> str:
+        """A short name that git knows it by."""
+        return self.id[:SHORT] if self.is_merge_base else self.ref
+
+    @property
+    def title(self) -> str:
+        """`main (merge base 1a2b3c4 of 2026-11-24)`."""
+        kind = "merge base " if self.is_merge_base else ""
+        return f"{self.ref} ({kind}{self.id[:SHORT]} of {self.day})"
+
+
+def find_commit(repository: Repository, ref: str) -> Commit:
+    """Return the commit that a ref means.
+
+    A branch that exists on a remote alone may be named as `git switch` takes it: `main` for `origin/main`. Raises
+    `UnknownRef` for a ref that isn't known, `UserError` for one that isn't a commit or has no merge base with HEAD here.
+    """
+    head = _commit_of(repository, "HEAD")
+    if head is None:
+        raise UnknownRef(f"--against {ref}: there is no commit yet to compare with")
+    name = _known(repository, ref)
+    tip = _commit_of(repository, name)
+    if tip is None and repository.line("cat-file", "-t", name) is None:  # A full id is a name, there or not.
+        raise UnknownRef(_unknown(repository, ref, _names(repository)))
+    if tip is None:
+        raise UserError(f"--against {ref}: it names no commit. It takes a branch, a tag or a commit")
+    if not _is_branch(repository, name):
+        return _described(repository, ref, tip, tip)
+    base = repository.line("merge-base", head, tip)
+    if base is None:
+        raise UserError(_without_base(repository, ref))
+    return _described(repository, ref, base, tip)
+
+
+def _commit_of(repository: Repository, name: str) -> str | None:
+    return repository.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+
+
+def _is_branch(repository: Repository, name: str) -> bool:
+    full = repository.line("rev-parse", "--symbolic-full-name", "--verify", "--quiet", name) or ""
+    return full.startswith(BRANCHES)
+
+
+def _described(repository: Repository, ref: str, commit: str, tip: str) -> Commit:
+    day = repository.line("show", "--no-patch", "--no-show-signature", "--format=%cs", commit)
+    return Commit(ref, commit, day or "an unknown day", is_merge_base=commit != tip)
+
+
+# ---------------------------------------------------------------- refs that aren't there
+
+
+def _known(repository: Repository, ref: str) -> str:
+    """Return the name by which git knows a ref."""
+    if repository.line("rev-parse", "--verify", "--quiet", "--end-of-options", ref) is not None:
+        return ref
+    names = _names(repository)
+    remote = [f"{remote}/{ref}" for remote in _remotes(repository) if f"{remote}/{ref}" in names]
+    if remote:
+        return remote[0]
+    raise UnknownRef(_unknown(repository, ref, names))
+
+
+def _names(repository: Repository) -> list[str]:
+    try:
+        names = repository.run("for-each-ref", "--format=%(refname:short)", *REFS).decode(errors="replace").splitlines()
+    except GitError:
+        return []
+    return [name for name in names if name not in _remotes(repository)]  # `origin` names origin/HEAD.
+
+
+def _remotes(repository: Repository) -> list[str]:
+    """Return the remotes' names, `origin` first."""
+    try:
+        remotes = repository.run("remote").decode(errors="replace").splitlines()
+    except GitError:
+        return []
+    return sorted(remotes, key=lambda remote: (remote != "origin", remote))
+
+
+def _unknown(repository: Repository, ref: str, names: list[str]) -> str:
+    refs = listed([cut(name, 60) for name in names], MOST_NAMES)
+    message = f"--against {cut(ref, 100)}: no such git ref or folder.{nearest(ref, names)} Refs here: {refs or 'none'}"
+    fetch = _fetch(repository, ref)
+    if fetch is None:
+        return message
+    shallow = "This clone is shallow and may lack it" if is_shallow(repository) else "If it is on the remote alone"
+    return f"{message}. {shallow}: {fetch}"
+
+
+def _without_base(repository: Repository, ref: str) -> str:
+    if not is_shallow(repository):
+        return f"--against {ref}: it has no commit in common with HEAD, so there is no merge base. Name a commit instead"
+    lacks = f"this clone is shallow and lacks the commit where {ref} and HEAD went apart"
+    return f"--against {ref}: {lacks}. Fetch it: {UNSHALLOW}"
+
+
+def is_shallow(repository: Repository) -> bool:
+    """Return whether a clone lacks earlier commits."""
+    return repository.line("rev-parse", "--is-shallow-repository") == "true"
+
+
+def _fetch(repository: Repository, ref: str) -> str | None:
+    """Return the command that fetches a ref with the commits down to its merge base; None if no command would."""
+    remote = next(iter(_remotes(repository)), None)
+    lacks_commits = is_shallow(repository)
+    is_branch = repository.line("check-ref-format", "--branch", ref) == ref and not _COMMIT.fullmatch(ref)
+    if remote is None or not (is_branch or lacks_commits):
+        return None
+    if not is_branch:
+        return "git fetch --unshallow"
+    name = ref.removeprefix(f"{remote}/")
+    return f"git fetch {'--unshallow ' if lacks_commits else ''}{remote} {name}:refs/remotes/{remote}/{name}"
+
+
+# ---------------------------------------------------------------- files
 
 
 class Unreadable(Exception):
-    """The other side, or one model's part of it, can't be read; the message is the reason, fit to be shown."""
+    """The other side, or a model's part of it, can't be read; the message shows the reason."""
 
 
 class Tree(ABC):
@@ -29,15 +171,15 @@ class Tree(ABC):
         self.ref = ref
         """The git ref or the folder, as it was given."""
         self.title = title
-        """What messages call it."""
+        """Its name in messages."""
         self.commit = commit
         """The commit's id; None for a folder."""
         self.prefix = visible(prefix)
-        """What stands before its paths in messages."""
+        """The prefix of its paths in messages."""
         self._root = root
 
     def place_of(self, path: Path) -> str | None:
-        """Return where one of today's files would lie in it; None if that is outside."""
+        """Return where a file of today would lie in it; None if that is outside."""
         try:
             return Path(os.path.realpath(path)).relative_to(os.path.realpath(self._root)).as_posix()
         except ValueError:
@@ -49,10 +191,10 @@ class Tree(ABC):
 
     @abstractmethod
     def copied(self, paths: Sequence[str]) -> AbstractContextManager[Path]:
-        """Return a context whose value is a folder that holds these files, to be read. Raises `Unreadable`."""
+        """Return a context that gives a folder with these files, to be read. Raises `Unreadable`."""
 
     def name_of(self, path: str) -> str:
-        """Return the name in messages of one of its files: `main:cassettes/chats/samples.jsonl`, as git has it."""
+        """Return the name of a file in messages, as git has it: `main:cassettes/chats/samples.jsonl`."""
         return self.prefix + visible(path)
 
 
@@ -77,7 +219,7 @@ class CommitTree(Tree):
 
     @contextmanager
     def copied(self, paths: Sequence[str]) -> Iterator[Path]:
-        """Return a context whose value is a folder that holds these files, which `files` has listed."""
+        """Return a context that gives a folder with these files, which `files` has listed."""
         with tempfile.TemporaryDirectory(prefix="evaltape-") as name:
             folder = Path(name)
             for parent in {(folder / path).parent for path in paths}:
@@ -125,7 +267,7 @@ class FolderTree(Tree):
         return sorted(found)
 
     def copied(self, paths: Sequence[str]) -> AbstractContextManager[Path]:
-        """Return a context whose value is the folder itself."""
+        """Return a context that gives the folder itself."""
         return nullcontext(self._folder)
 
 

@@ -5,8 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from evaltape.against.other_side import OtherSide
-from evaltape.against.recorded import scores_recorded
+from evaltape.against.other_side import OtherSide, scores_recorded
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import span_of
 from evaltape.reporting.tables import aligned
