@@ -31,8 +31,11 @@ function historyArticle(key, moments, metric) {
   );
 }
 
+/** The axis also holds today's interval: a drift that is small beside it looks small. */
 function historyFigure(key, moments, known, falls, metric) {
-  const up = axisOver(known.map(([, mean]) => mean), 4);
+  const today = data.models[modelAt.get(key)].scores[metric.name];
+  const ends = today ? [today.low, today.high].filter(isNumber) : [];
+  const up = axisOver([...known.map(([, mean]) => mean), ...ends], 4);
   const across = { at: (i) => percent(moments.length > 1 ? i / (moments.length - 1) : 0.5) };
   const dots = known.map(([i, mean]) => s("circle", { class: "curve-dot c1", cx: across.at(i), cy: up.up(mean), r: 3 }));
   const rings = falls.map(([i]) =>
@@ -43,12 +46,12 @@ function historyFigure(key, moments, known, falls, metric) {
   const way = first === last ? at(first, from) : `${at(first, from)} to ${at(last, to)}`;
   const fell = falls.map(([i]) => `fell at ${nameOf(moments[i])}`);
   const words = [`${metric.name} of ${key} over ${counted(moments.length, "commit")}: ${way}`, ...fell].join("; ");
-  const ends = [...new Set([moments[0].day, moments[moments.length - 1].day])].map((day) => h("span", {}, day));
+  const days = [...new Set([moments[0].day, moments[moments.length - 1].day])].map((day) => h("span", {}, day));
   return h(
     "figure",
     { class: "curve" },
     curvePlot(words, up, [curveThrough(known, "c1", across, up), dots, rings]),
-    h("p", { class: "axis-title ends" }, ends),
+    h("p", { class: "axis-title ends" }, days),
   );
 }
 
