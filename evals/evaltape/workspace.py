@@ -27,6 +27,7 @@ from evaltape.samples.dataset import Loaded, refuse_links, split_file
 from evaltape.samples.frozen import discard, is_staged
 from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
+from evaltape.scoring.bounds import AGAINST, Bound, bounds_of
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import Ground, ModelScores
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
@@ -47,7 +48,7 @@ CALL_KINDS = ("latency_s", "cost_usd")
 
 
 class Workspace:
-    """One suite with all that lies on disk for it."""
+    """A suite with all that lies on disk for it."""
 
     def __init__(self, suite: Suite, settings: Settings) -> None:
         self.suite = suite
@@ -162,7 +163,7 @@ class Workspace:
 
     @cached_property
     def text_metrics(self) -> dict[str, Metric]:
-        """Those that need nothing but a text, and cost nothing."""
+        """The metrics that need nothing but a text, and cost nothing."""
         kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
         return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "function", "judge")}
 
@@ -184,7 +185,7 @@ class Workspace:
 
     @cached_property
     def operators(self) -> "list[Operator]":
-        """How recorded answers can be damaged. Raises `UserError` for an operator that can't be loaded."""
+        """The operators that damage recorded answers. Raises `UserError` for an operator that can't be loaded."""
         from evaltape.mutation.operators import load_operators
 
         asked = self.suite.mutants
@@ -267,7 +268,7 @@ class Workspace:
         return Recordings(self.folder, self.suite, self.jobs.served, lambda model: self.to_record(model.kind), self.steps)
 
     def to_record(self, kind: str | None = None) -> Advice:
-        """Return how to record what is missing of the models of a kind, or of all: the command, its cost, and the free way."""
+        """Return how to record the missing calls of the models of a kind, or of all: command, cost, and the free way."""
         if kind not in self._advice:
             self._advice[kind] = self._to_record(kind)
         return self._advice[kind]
@@ -281,7 +282,7 @@ class Workspace:
                 continue
             with contextlib.suppress(RecordingError):  # Not fetched, say: a recording is refused.
                 calls = self.recordings.calls(model, self.samples, 1, fresh=False)
-                if self.submissions.calls(model.key) < len(calls):  # What is submitted is collected without a call.
+                if self.submissions.calls(model.key) < len(calls):  # Submitted calls are collected, not made again.
                     asked = self.priced(model)
                     missing += [(asked, sample) for sample, _ in calls]
         advice = advise(command, missing, self._free_way(missing))
@@ -326,7 +327,7 @@ class Workspace:
 
     @cached_property
     def grounds(self) -> dict[str, Ground]:
-        """What bounds rest on, by judge's metric."""
+        """The ground of bounds, by judge's metric."""
         return {metric: self.exams[judge.key].ground for metric, judge in self.judged_by.items()}
 
     def arrange(self, key: str) -> None:
@@ -348,9 +349,15 @@ class Workspace:
         return True
 
     def still_to_come(self, model: Model) -> int:
-        """Return how many samples a fresh recording of a model that was cut short has still to ask for."""
+        """Return how many samples an interrupted fresh recording of a model has still to ask for."""
         begun = [read_unfinished(self.folder, key) for key in (model.key, *(f"{model.key}/{it.key}" for it in self.judges))]
         return len({name for unfinished in begun if unfinished for name, _ in unfinished.still_to_come()})
+
+    def unjudged_mutants(self, judge: Judge, model: Model) -> "Iterator[Asked]":
+        """Return the mutants of a model's recorded answers without a judge's recorded verdict."""
+        answers = [(sample, self.recordings.answer(model, sample)) for sample in self.samples]
+        answered = [(sample, answer.text) for sample, answer in answers if answer.failure is None]
+        return self.verdicts.unjudged(judge, model.key, self.operators, answered)
 
     def calls_of(self, model: Model, samples: Iterable[Sample]) -> list[tuple[Sample, int]]:
         """Return the calls of a recording, as (sample, repeat): all of them, or all without a valid recording."""
@@ -363,26 +370,8 @@ class Workspace:
         return scores
 
 
-def unjudged_mutants(workspace: Workspace, judge: Judge, model: Model) -> "Iterator[Asked]":
-    """Yield the mutants of a model's recorded answers that a judge's verdict on is not recorded; each text once."""
-    from evaltape.mutation.model_mutants import texts_of
-    from evaltape.recording.verdicts import Asked
-
-    recorded = [Prediction(model, sample, workspace.recordings.answer(model, sample)) for sample in workspace.samples]
-    answered = [one for one in recorded if one.answered]
-    seen: set[tuple[str, str]] = set()
-    for operator in workspace.operators:
-        for one, text in zip(answered, texts_of(operator, answered), strict=True):
-            if text is None or (one.sample.id, text) in seen:
-                continue
-            seen.add((one.sample.id, text))
-            asked = Asked(judge, one.sample, text, model.key, is_mutant=True)
-            if not workspace.verdicts.is_recorded(asked):
-                yield asked
-
-
 def read_suites(files: Iterable[Path]) -> list[Suite]:
-    """Read the suites of one session. Raises `UserError`, also for two of one name: they would share recordings."""
+    """Read the suites of a session. Raises `UserError`, also for two of the same name: they would share recordings."""
     suites = [load_suite(file) for file in files]
     refuse_equal_names(suites)
     return suites
@@ -390,16 +379,14 @@ def read_suites(files: Iterable[Path]) -> list[Suite]:
 
 def refuse_bounds(suite: Suite, metrics: Mapping[str, Metric]) -> None:
     """Raise `UserError` for a gate or a bound that its metric can't reach."""
-    against = {"against": suite.against.max_drop} if suite.against else {}
-    models = {model.place: model for model in suite.models.values()}.items()
-    gates = {f"{place}] gates": model.gates for place, model in models}
-    gates |= {f"{place}] slice_gates": model.slice_gates for place, model in models}
-    differences = {f"compare.{it.name}] min_gain": it.min_gain for it in suite.comparisons.values()}
-    differences |= {f"compare.{it.name}] max_drop": it.max_drop for it in suite.comparisons.values()}
-    differences |= {f"{name}] max_drop": bounds for name, bounds in against.items()}
-    for tables, is_difference in ((gates, False), (differences, True)):
-        for place, bounds in tables.items():
-            for name, bound in bounds.items():
-                problem = check_bound(metrics[suite.metric_of(name).name], bound, difference=is_difference)
-                if problem:
-                    raise UserError(f"{shown(suite.file)}: [{place}.{name} {problem}")
+    for bound in bounds_of(suite):
+        problem = check_bound(metrics[suite.metric_of(bound.metric).name], bound.limit, difference=bound.is_paired)
+        if problem:
+            raise UserError(f"{shown(suite.file)}: [{_place(bound, suite)}] {bound.suite_key}.{bound.metric} {problem}")
+
+
+def _place(bound: Bound, suite: Suite) -> str:
+    """Return the table of the suite file that states a bound."""
+    if bound.kind == AGAINST:
+        return "against"
+    return f"compare.{bound.subject}" if bound.is_paired else suite.models[bound.subject].place

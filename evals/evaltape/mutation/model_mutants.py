@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from evaltape.metrics.metric import Metric, score_answer
 from evaltape.metrics.scorers import CallFacts
-from evaltape.mutation.operators import Answers, Mutant, Operator
+from evaltape.mutation.operators import Mutant, Operator
 from evaltape.mutation.study import (
     MOST_DECIMALS,
     NOT_JUDGED,
@@ -128,12 +128,6 @@ def mutate_model(
     return ModelMutants(scores.model.key, found, examples)
 
 
-def texts_of(operator: Operator, answered: Sequence[Prediction]) -> list[str | None]:
-    """Return each answer as an operator damages it; None where it doesn't apply."""
-    answers: Answers = [(one.sample, one.text) for one in answered]
-    return [operator.apply(sample, text, answers) for sample, text in answers]
-
-
 def _judge(damaged: Sequence[Damaged], metric: str, verdict: Judged) -> tuple[list[Damaged], str]:
     """Return the mutants with a judge's verdicts, and how many lack a verdict; empty if all are there."""
     made = [one for each in damaged for one in each.predictions if one is not None]
@@ -158,7 +152,7 @@ def _with_verdict(prediction: Prediction, metric: str, found: Mapping[tuple[str,
 
 def _mutants(operator: Operator, answered: Sequence[Prediction], metrics: Mapping[str, Metric]) -> list[Prediction | None]:
     """Return each answer damaged and scored; None where the operator doesn't apply."""
-    texts = texts_of(operator, answered)
+    texts = operator.texts([(one.sample, one.text) for one in answered])
     return [None if text is None else _scored(one, text, metrics) for one, text in zip(answered, texts, strict=True)]
 
 

@@ -86,6 +86,10 @@ class Operator(msgspec.Struct, frozen=True):
         mutant = self.function(sample, answer, random, *more)
         return None if mutant == answer else mutant
 
+    def texts(self, answers: Answers) -> list[str | None]:
+        """Return the mutant of each answer; None where the operator doesn't apply."""
+        return [self.apply(sample, answer, answers) for sample, answer in answers]
+
 
 # ---------------------------------------------------------------- harmful operators
 

@@ -17,7 +17,7 @@ from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Failure, Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite.definition import Judge, Model
-from evaltape.workspace import Workspace, unjudged_mutants
+from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
     from evaltape.recorder.plan import Planner
@@ -186,7 +186,7 @@ def mutants_plan(bench: Bench, key: str) -> VerdictsPlan:
     """Return the plan of the mutants of `MODEL/JUDGE`."""
     suite = bench.workspace.suite
     model, judge = suite.models[key.partition("/")[0]], suite.judges[key.partition("/")[2]]
-    return VerdictsPlan(bench, judge, key, lambda: unjudged_mutants(bench.workspace, judge, model))
+    return VerdictsPlan(bench, judge, key, lambda: bench.workspace.unjudged_mutants(judge, model))
 
 
 def _body(asked: Asked) -> dict[str, Any]:

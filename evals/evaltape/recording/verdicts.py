@@ -9,7 +9,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from evaltape.judging.exam import Examined, Paper, Question, examine, questions_
 from evaltape.judging.ground import JudgeGround
 from evaltape.judging.labels import Label, read_labels
 from evaltape.judging.verdict import Unread, is_other_answer, judge_request, read_verdict
-from evaltape.mutation.operators import BUILT_IN, Operator, load_operators
+from evaltape.mutation.operators import BUILT_IN, Answers, Operator, load_operators
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.model_calls import REPEAT
@@ -131,6 +131,21 @@ class Verdicts(msgspec.Struct, frozen=True):
     def is_recorded(self, asked: Asked) -> bool:
         """Return whether there is a verdict of exactly this request. Raises `RecordingError` as `cassettes.is_valid`."""
         return cassettes.is_valid(lambda: self.read(asked))
+
+    def unjudged(self, judge: Judge, model: str, operators: Iterable[Operator], answered: Answers) -> Iterator[Asked]:
+        """Yield the mutants of a model's answers without a recorded verdict of a judge, each text once.
+
+        Raises `RecordingError` as `cassettes.is_valid`.
+        """
+        seen: set[tuple[str, str]] = set()
+        for operator in operators:
+            for (sample, _), text in zip(answered, operator.texts(answered), strict=True):
+                if text is None or (sample.id, text) in seen:
+                    continue
+                seen.add((sample.id, text))
+                asked = Asked(judge, sample, text, model, is_mutant=True)
+                if not self.is_recorded(asked):
+                    yield asked
 
     def _stale(self, asked: Asked, path: Path, error: RecordedOtherwise) -> RecordedOtherwise:
         """Name the change since: the answer, or how the judge is asked."""

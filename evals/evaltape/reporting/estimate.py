@@ -28,7 +28,7 @@ from evaltape.suite.cost import (
 )
 from evaltape.suite.definition import Finetune, Judge, Model
 from evaltape.text import counted, cut, usd
-from evaltape.workspace import Workspace, unjudged_mutants
+from evaltape.workspace import Workspace
 
 TITLES = ("calls", "prompt tokens", "answer tokens", "at most")
 SIDES, LEAST_WIDTHS, LONGEST_NAME = "<>>>>", (24, 5, 13, 13, 11), 23
@@ -204,7 +204,7 @@ def mutant_estimates(workspace: Workspace, looked_at: Iterable[str]) -> Iterator
     """Yield the calls to each judge for verdicts on the mutants of some models' answers."""
     for judge in workspace.judges:
         models = [workspace.suite.models[key] for key in looked_at]
-        yield _estimate(judge, ((it, 0) for model in models for it in unjudged_mutants(workspace, judge, model)))
+        yield _estimate(judge, ((it, 0) for model in models for it in workspace.unjudged_mutants(judge, model)))
 
 
 def _estimate(judge: Judge, calls: Iterable[tuple[Asked, int]]) -> ModelEstimate:
