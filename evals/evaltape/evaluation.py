@@ -214,14 +214,14 @@ class Evaluation:
         Until it is finished, old and new answers lie side by side, and no gate may judge them together.
         """
         workspace = self.workspaces[model.suite]
-        left = workspace.still_to_come(model)
-        if not left:
+        left = workspace.to_come(model)
+        if left is None:
             return None
         job_failed = self.outcomes.failure_of((model.suite, model.key, "")) if model.job else None
         if job_failed is not None:  # Its samples can't come before another job is paid for, as the reason says.
             return f"{model.key}: {job_failed}"
         return (
-            f"{model.key}: recording unfinished: {left} of {counted(len(workspace.samples), 'sample')} still to come. "
+            f"{model.key}: recording unfinished: {left.to_come} of {counted(left.selected, 'sample')} still to come. "
             f"Finish it: {workspace.to_record(model.kind)}"
         )
 

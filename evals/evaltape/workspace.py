@@ -22,7 +22,7 @@ from evaltape.metrics.reference_check import check_references
 from evaltape.metrics.scorers import CallFacts
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings, free_way, locked, unwritable
-from evaltape.recording.unfinished import Submissions, read_unfinished
+from evaltape.recording.unfinished import Submissions, ToCome, read_unfinished
 from evaltape.samples.dataset import Loaded, refuse_links, split_file
 from evaltape.samples.frozen import discard, is_staged
 from evaltape.samples.sample import Answer, Sample
@@ -348,10 +348,11 @@ class Workspace:
             return False
         return True
 
-    def still_to_come(self, model: Model) -> int:
-        """Return how many samples an interrupted fresh recording of a model has still to ask for."""
+    def to_come(self, model: Model) -> ToCome | None:
+        """Return how many samples an interrupted fresh recording of a model has still to ask for; None for a whole one."""
         begun = [read_unfinished(self.folder, key) for key in (model.key, *(f"{model.key}/{it.key}" for it in self.judges))]
-        return len({name for unfinished in begun if unfinished for name, _ in unfinished.still_to_come()})
+        left = {name for unfinished in begun if unfinished for name, _ in unfinished.still_to_come()}
+        return ToCome(len(left), len(self.samples)) if left else None
 
     def unjudged_mutants(self, judge: Judge, model: Model) -> "Iterator[Asked]":
         """Return the mutants of a model's recorded answers without a judge's recorded verdict."""

@@ -3,9 +3,10 @@
 import re
 from typing import get_args
 
+from evaltape.recording.unfinished import ToCome
 from evaltape.reporting.results_json import results_json
 from evaltape.reporting.scoreboard import COLUMNS
-from evaltape.reporting.subjects import Accepted, Unfinished
+from evaltape.reporting.subjects import Accepted
 from evaltape.scoring.bounds import Verdict
 from evaltape.scoring.noise import Noise
 from msgspec.structs import replace
@@ -42,7 +43,7 @@ def test_the_page_names_every_key_of_the_results_file():
         unscored={"rouge1": {"s1": "no words"}},
         accepted=Accepted(False, {"rouge1": (0.1, 0.2)}),
         noise={"rouge1": noise},
-        unfinished=Unfinished(1, 12),
+        unfinished=ToCome(1, 12),
     )
     suite = results_json(replace(made))["suites"]["made"]
     assert keys_of("Of a suite:") == set(suite)

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from evaltape.recording.unfinished import ToCome
 from evaltape.reporting.results import OwnGate, Results
-from evaltape.reporting.subjects import Accepted, Unfinished
+from evaltape.reporting.subjects import Accepted
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import MIN_GAIN, Decision
 from evaltape.scoring.statistics import Interval
@@ -153,7 +154,7 @@ def test_failed_predictions_that_no_test_failed_for_leave_the_suite_open_also_wh
 
 
 def test_an_unfinished_recording_is_told():
-    made = with_model(session(False), "base", unfinished=Unfinished(83, 200))
+    made = with_model(session(False), "base", unfinished=ToCome(83, 200))
     assert parts(made)[1] == ("recording of base unfinished: 83 of 200 to come", "failed")
 
 
@@ -183,7 +184,7 @@ def test_a_gate_that_its_mean_holds_tells_of_failed_samples_and_unscored_answers
     assert reasons(with_model(made, "base", gates=two)) == [
         "base rouge1, rougeL: means hold their gates, but 2 of 12 samples failed"
     ]
-    made = with_model(made, "base", unfinished=Unfinished(2, 12))
+    made = with_model(made, "base", unfinished=ToCome(2, 12))
     assert reasons(made) == ["base rouge1: mean 0.4000 holds its gate 0.3, but the recording is unfinished"]
 
 

@@ -273,8 +273,7 @@ def refuse_unfinished(folder: Path, model: str, told: str) -> None:
     `told` names the recording. Raises `RecordingError` if that is unknown.
     """
     unfinished = read_unfinished(folder, model)
-    left = len(unfinished.still_to_come()) if unfinished is not None else 0
-    if unfinished is not None and left:
+    if unfinished is not None and (left := len(unfinished.still_to_come())):
         raise Unreadable(f"{told} is unfinished: {unfinished.selected - left} of {unfinished.selected}")
 
 

@@ -10,7 +10,8 @@ from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
-from evaltape.reporting.subjects import Accepted, Computed, JobResults, ModelResults, Slice, Unfinished
+from evaltape.recording.unfinished import ToCome
+from evaltape.reporting.subjects import Accepted, Computed, JobResults, ModelResults, Slice
 from evaltape.reporting.tables import changes
 from evaltape.samples.sample import Answer, Sample, Usage
 from evaltape.scoring.bounds import (
@@ -151,11 +152,10 @@ def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:
     return {each.sample.id: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
 
 
-def _unfinished(workspace: Workspace, model: Model) -> Unfinished | None:
-    """Return the calls that an unfinished recording still lacks; None also if its file is damaged."""
+def _unfinished(workspace: Workspace, model: Model) -> ToCome | None:
+    """Return how much of a recording is still to come; None also if its file is damaged."""
     with contextlib.suppress(RecordingError):
-        to_come = workspace.still_to_come(model)
-        return Unfinished(to_come, len(workspace.samples)) if to_come else None
+        return workspace.to_come(model)
     return None
 
 

@@ -38,6 +38,18 @@ Digests = Mapping[str, str | None]
 """Calls by the names of their cassettes, without suffix: the SHA-256 of the recording, or None without a recording."""
 
 
+class ToCome(msgspec.Struct, frozen=True):
+    """Why a recording isn't whole: calls, or samples, are still to come."""
+
+    to_come: int
+    """How many are still to come."""
+    selected: int
+    """How many there are in all."""
+
+    def __str__(self) -> str:
+        return f"{self.to_come:,} of {self.selected:,} to come"
+
+
 class Unfinished(msgspec.Struct, frozen=True):
     """A fresh recording of a model that has begun and isn't complete."""
 

@@ -27,7 +27,7 @@ FIELDS: Mapping[str, str] = {
     "Difference": "difference=mean low high samples clusters?",
     "Slice": "samples failed gated=is_gated scores",
     "Accepted": "verdict passed changes=both",
-    "Unfinished": "to_come selected",
+    "ToCome": "to_come selected",
     "Usage": "prompt_tokens completion_tokens",
     "Computed": "samples scores",
     "JobResults": "id=job.id status=job.status tuned_model=job.tuned_model trained_tokens=job.trained_tokens cost_usd",

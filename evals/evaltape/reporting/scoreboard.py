@@ -117,7 +117,7 @@ def _alarming(model: ModelResults) -> Iterator[str]:
         if reasons:
             yield f"{len(reasons):,} not scored by {metric}"
     if model.unfinished:
-        yield f"recording unfinished: {model.unfinished.to_come:,} of {model.unfinished.selected:,} to come"
+        yield f"recording unfinished: {model.unfinished}"
     if len(model.versions) > 1:
         yield f"served by {len(model.versions)} versions: {', '.join(model.versions)}"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evaltape.finetuning.recorded_job import Job
+from evaltape.recording.unfinished import ToCome
 from evaltape.samples.sample import Usage
 from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Decision, Verdict
 from evaltape.scoring.noise import Noise
@@ -76,15 +77,6 @@ class Accepted(msgspec.Struct, frozen=True):
         return {name: {"accepted": before, "now": now} for name, (before, now) in self.changes.items()}
 
 
-class Unfinished(msgspec.Struct, frozen=True):
-    """A fresh recording of a model that isn't complete."""
-
-    to_come: int
-    """How many of its calls are still to be made."""
-    selected: int
-    """How many calls it consists of."""
-
-
 class ModelResults(msgspec.Struct, frozen=True):
     """A model under test."""
 
@@ -126,7 +118,7 @@ class ModelResults(msgspec.Struct, frozen=True):
     """Its scores beside its accepted scores; None if no test looked at them."""
     noise: Mapping[str, Noise] = {}
     """Per metric, if samples were asked repeatedly."""
-    unfinished: Unfinished | None = None
+    unfinished: ToCome | None = None
     """A fresh recording that isn't complete; its gates fail until it is."""
 
     @property

@@ -180,10 +180,7 @@ def _failed_samples(suite: SuiteResults) -> Iterator[Part]:
         yield Part(f"tests of {counted(suite.lost, 'sample')} failed before they had an answer", FAILED)
     for model in models:
         if model.unfinished:
-            unfinished = model.unfinished
-            yield Part(
-                f"recording of {model.key} unfinished: {unfinished.to_come:,} of {unfinished.selected:,} to come", FAILED
-            )
+            yield Part(f"recording of {model.key} unfinished: {model.unfinished}", FAILED)
 
 
 def _failed_tests(failed: int, one: str, several: str) -> Iterator[Part]:
