@@ -4,8 +4,9 @@ import os
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.files import lfs_digest
@@ -29,8 +30,7 @@ class UnknownRef(UserError):
     """Nothing here has the name: no git ref, and perhaps no repository."""
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     """A git repository, by the top folder of its work tree."""
 
     top: Path

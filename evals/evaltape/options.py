@@ -3,7 +3,7 @@
 import contextlib
 import glob
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -185,44 +185,38 @@ def _check(option: Any) -> None:
 
 def _check_engines(option: Any) -> None:
     """Refuse a way to other engines without a recording, or beside another way."""
-    ways = {"--batch": option.batch, "--requests-to": option.requests_to, "--answers-from": option.answers_from}
-    given = [name for name, value in ways.items() if value]
-    if given and not (option.record or option.record_missing or (option.batch and option.estimate)):
-        raise UserError(f"{given[0]} is a way to record: add --record, or --record-missing for what has no recording")
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} are different ways to the same answers: use one of them")
-    if given and option.retiring:
-        raise UserError(f"{given[0]} is about a recording, --retiring lists which models end: use one of them")
-    if given and not option.batch:
-        others = {"--estimate": option.estimate, "--retrain": option.retrain, "--budget": option.budget is not None}
-        for name in (name for name, value in others.items() if value):
-            raise UserError(f"{given[0]} calls nothing, and costs nothing: leave out {name}")
+    ways = _given({"--batch": option.batch, "--requests-to": option.requests_to, "--answers-from": option.answers_from})
+    if not ways:
+        return
+    if not (option.record or option.record_missing or (option.batch and option.estimate)):
+        raise UserError(f"{ways[0]} is a way to record: add --record, or --record-missing for what has no recording")
+    if len(ways) > 1:
+        raise UserError(f"{' and '.join(ways)} are different ways to the same answers: use one of them")
+    if option.retiring:
+        raise UserError(f"{ways[0]} is about a recording, --retiring lists which models end: use one of them")
+    paid = {"--estimate": option.estimate, "--retrain": option.retrain, "--budget": option.budget is not None}
+    for name in () if option.batch else _given(paid):
+        raise UserError(f"{ways[0]} calls nothing, and costs nothing: leave out {name}")
 
 
 def _check_mutate(option: Any) -> None:
-    """Refuse options beside `--mutate` that can't be combined with it: it damages recorded answers, and accepts nothing.
+    """Refuse options that can't be combined with `--mutate`: it damages recorded answers, and accepts nothing.
 
     With `--record` it asks judges about mutants, and models nothing.
     """
     others = {
-        "--record-missing": (option.record_missing, "calls models"),
-        "--estimate": (option.estimate and not option.record, "lists what a recording costs"),
-        "--retiring": (option.retiring, "lists which models end"),
-        f"--samples {option.samples}": (option.samples is not None, "looks at a part of the samples, which decides no gate"),
-        "--snapshot-update": (getattr(option, "update_snapshots", False), "accepts the scores of a run"),
+        "--record-missing calls models": option.record_missing,
+        "--estimate lists what a recording costs": option.estimate and not option.record,
+        "--retiring lists which models end": option.retiring,
+        f"--samples {option.samples} looks at a part of the samples, which decides no gate": option.samples is not None,
+        "--snapshot-update accepts the scores of a run": getattr(option, "update_snapshots", False),
     }
-    for name, (is_given, what) in others.items():
-        if is_given:
-            raise UserError(f"--mutate damages recorded answers to see which gate notices, {name} {what}: use one of them")
+    for other in _given(others):
+        raise UserError(f"--mutate damages recorded answers to see which gate notices, {other}: use one of them")
 
 
 def _check_lists(option: Any) -> None:
-    """Refuse options beside `--suggest` and `--history` that can't be combined with them: these two read recordings."""
-    alone = "" if option.results or option.report or option.comment else ", and runs no test"
-    does = {
-        "--suggest": (option.suggest, "prints gates from what is recorded of all samples, and runs no test"),
-        "--history": (option.history is not None, f"lists the scores of earlier commits{alone}"),
-    }
+    """Refuse options that can't be combined with `--suggest` or `--history`: these two read recordings."""
     others = {
         "--record": option.record,
         "--record-missing": option.record_missing,
@@ -234,9 +228,17 @@ def _check_lists(option: Any) -> None:
         f"--samples {option.samples}": option.samples is not None,
         "--history": option.history is not None,
     }
-    for mine, what in ((name, what) for name, (is_given, what) in does.items() if is_given):
-        for name in (name for name, is_given in others.items() if is_given and name != mine):
-            raise UserError(f"{mine} {what}: leave out {name}")
+    if option.suggest:
+        for name in _given(others):
+            raise UserError(f"--suggest prints gates from what is recorded of all samples, and runs no test: leave out {name}")
+    if option.history is not None:
+        alone = "" if option.results or option.report or option.comment else ", and runs no test"
+        for name in _given(others)[:-1]:
+            raise UserError(f"--history lists the scores of earlier commits{alone}: leave out {name}")
+
+
+def _given(options: Mapping[str, object]) -> list[str]:
+    return [name for name, is_given in options.items() if is_given]
 
 
 def _check_files(option: Any) -> None:

@@ -64,10 +64,6 @@ class Metric(msgspec.Struct, frozen=True):
         """Whether the text alone decides a score: not of a metric of the call, nor of a judge's recorded verdict."""
         return not self.is_of_call and not isinstance(self.scorer, Judged)
 
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> float:
-        """Return the score of an answer. Raises `Unscored`. For all metrics of a suite, `score_answer` is faster."""
-        return self.scorer.score(sample, answer, call)[self.name]
-
     def describe(self, samples: Sequence[Sample] = ()) -> dict[str, Any]:
         """Return the grounds of its scores, for results and snapshots; of `samples` only the number of references counts."""
         described = self.scorer.describe(self.name, samples)

@@ -6,8 +6,9 @@ ROUGE's own tokenizer keeps a-z and 0-9 only: an answer in Japanese that repeats
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.metrics.metric import Metric
@@ -54,8 +55,7 @@ def check_references(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -
     return list(map(visible, notes + _unspaced_bleu(metrics, samples)))
 
 
-@dataclass
-class _Reading:
+class _Reading(msgspec.Struct):
     """How a tokenizer reads the references of all samples."""
 
     tokenizer: str

@@ -43,9 +43,9 @@ class PredictionsFile(msgspec.Struct, frozen=True):
         """
         line, other = self.by_id.get(sample.id), self.by_input.get(sample.input)
         if line is not None and line.input not in (None, sample.input):
-            raise self._error(line, f"the prediction for {sample.id!r} is of another input than the sample's")
+            raise _error(self.path, line.number, f"the prediction for {sample.id!r} is of another input than the sample's")
         if line is not None and other is not None:
-            raise self._error(other, f"a second prediction for {sample.id!r}, beside line {line.number}")
+            raise _error(self.path, other.number, f"a second prediction for {sample.id!r}, beside line {line.number}")
         line = line or other
         if line is None:
             return Answer(failure=Failure("no prediction", f"{shown(self.path)} has no prediction for it"))
@@ -66,8 +66,9 @@ class PredictionsFile(msgspec.Struct, frozen=True):
         named = listed([cut(repr(name), 40) for name in surplus])
         return [f"{shown(self.path)}: {counted(len(surplus), 'prediction')} of no sample of the suite: {named}"]
 
-    def _error(self, line: Line, what: str) -> UserError:
-        return UserError(f"{shown(self.path)}, line {line.number}: {what}")
+
+def _error(path: Path, number: int, what: str) -> UserError:
+    return UserError(f"{shown(path)}, line {number}: {what}")
 
 
 def read_predictions(path: Path) -> PredictionsFile:
@@ -79,8 +80,7 @@ def read_predictions(path: Path) -> PredictionsFile:
         place, name = (by_id, key) if key is not None else (by_input, line.input or "")
         first = place.setdefault(name, line)
         if first is not line:
-            what = f"a second prediction for {cut(repr(name), 40)}, after line {first.number}"
-            raise UserError(f"{shown(path)}, line {number}: {what}")
+            raise _error(path, number, f"a second prediction for {cut(repr(name), 40)}, after line {first.number}")
     return PredictionsFile(path, by_id, by_input)
 
 
@@ -99,7 +99,6 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
     """Return a prediction with the id it names."""
-    place = f"{shown(path)}, line {number}"
     try:
         row: Any = json.loads(text, parse_float=Literal)
         key = as_written(row["id"]) if row.get("id") is not None else None
@@ -107,8 +106,8 @@ def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
         if not isinstance(source, str | None) or not isinstance(prediction, str | None) or key is source is None:
             raise TypeError
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f'{place}: it takes {{"id": ..., "prediction": ...}}, or "input" in place of "id"') from None
+        raise _error(path, number, 'it takes {"id": ..., "prediction": ...}, or "input" in place of "id"') from None
     except (ValueError, RecursionError) as error:
         takes = 'the file takes JSON Lines, {"id": ..., "prediction": ...} a line'
-        raise UserError(f"{place}: not a prediction: {error}; {takes}") from None
+        raise _error(path, number, f"not a prediction: {error}; {takes}") from None
     return key, Line(number, prediction or "", source)
