@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -170,10 +170,8 @@ class Pack:
 
     def names(self) -> Collection[str]:
         """Return the names of its calls, in their order. Raises `RecordingError` if it can't be read."""
-        file = self._open()
-        if file is not None:
-            file.close()
-        return self._named if file is not None else ()
+        with self._opened():
+            return self._named
 
     def read(self, name: str) -> list[Exchange] | None:
         """Return a call; None without a call of that name. Raises `RecordingError` if it can't be read."""
@@ -182,10 +180,9 @@ class Pack:
 
     def find(self, asked: dict[str, Any], number: int) -> Exchange | None:
         """Return the call with this request, the `number`th from 1, of the calls without a name."""
-        file = self._open()
-        if file is None or not self._unnamed:
-            return None
-        with file:
+        with self._opened() as file:
+            if file is None or not self._unnamed:
+                return None
             if self._by_request is None:
                 self._by_request = {}
                 for place in self._unnamed:
@@ -196,11 +193,8 @@ class Pack:
 
     def text(self, name: str) -> bytes | None:
         """Return the bytes of a call, without the cassette's head; None without a call of that name."""
-        file = self._open()
-        if file is None or name not in self._named:
-            return None
-        with file:
-            return _part(file, self._named[name])
+        with self._opened() as file:
+            return _part(file, self._named[name]) if file is not None and name in self._named else None
 
     def place_of(self, name: str) -> str:
         """Return the name in messages of a call."""
@@ -223,36 +217,39 @@ class Pack:
 
     def write(self, calls: Mapping[str, bytes]) -> None:
         """Replace the named calls as a whole by these, in this order; calls without a name stay behind them."""
-        file, unnamed = self._open(), b""
-        if file is not None:
-            with file:
-                unnamed = b"".join(_part(file, place) for place in self._unnamed)
+        with self._opened() as file:
+            unnamed = b"" if file is None else b"".join(_part(file, place) for place in self._unnamed)
         write_whole(self.path, (HEAD.encode() + b"".join(calls.values()) + unnamed).decode())
 
     # ------------------------------------------------------------ the index
 
-    def _open(self) -> BinaryIO | None:
-        """Open the file once its index is known; None without a file."""
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[BinaryIO | None]:
+        """Give the file once its index is known; None without a file."""
+        file = self._file()
+        if file is None:
+            self._look_through(())
+            yield None
+            return
+        with file:
+            status = os.fstat(file.fileno())
+            version = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if version != self._version:
+                self._look_through(_places(file, self.path))
+                self._version = version
+            yield file
+
+    def _file(self) -> BinaryIO | None:
         try:
-            file = self.path.open("rb")
+            return self.path.open("rb")
         except FileNotFoundError:
             return None
         except OSError as error:
             raise RecordingError(f"{shown(self.path)}: can't be read: {error.strerror or error}") from None
-        status = os.fstat(file.fileno())
-        version = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if version != self._version:
-            try:
-                self._look_through(file)
-            except BaseException:
-                file.close()
-                raise
-            self._version = version
-        return file
 
-    def _look_through(self, file: BinaryIO) -> None:
+    def _look_through(self, places: Iterable[tuple[str | None, Place]]) -> None:
         self._version, self._named, self._unnamed, self._by_request = None, {}, [], None
-        for name, place in _places(file, self.path):
+        for name, place in places:
             if name is None:
                 self._unnamed.append(place)
             else:
