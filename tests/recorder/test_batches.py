@@ -72,6 +72,16 @@ def test_a_recording_by_batch_costs_its_price_and_replays(batched: Project, api:
     assert len(api.batches.made) == 2
 
 
+@pytest.mark.parametrize(("path", "why"), [("/files", "HTTP 400: "), ("/batches", "the API refused the batch: HTTP 400: ")])
+def test_a_refused_upload_or_order_says_why_and_costs_nothing(batched: Project, api: ApiServer, path: str, why: str) -> None:
+    api.fault("400", path=path, method="POST")
+    run = batched.run(*BASELINE, "--record", "--batch", "--budget", "1")
+    assert run.exit_code == 1, run.output
+    assert f"not in a batch: {why}" in " ".join(run.output.split())
+    assert (api.batches.made, entries(batched)) == ({}, [])
+    assert "Spent" not in run.output
+
+
 @pytest.mark.parametrize("mode", ["--record", "--record-missing"])
 def test_a_batch_that_takes_longer_than_the_wait_is_collected_later(batched: Project, api: ApiServer, mode: str) -> None:
     api.batches.states = ("validating", "in_progress")

@@ -314,7 +314,7 @@ class Stage:
         for retrains in range(4):
             result = await self._session(Session(machine, "retrain" if retrains else "record"), folder)
             assert result is not None
-            if result.state.is_usable:
+            if result.state in (State.RECORDED, State.KEPT):
                 self._assert_recorded(machine, folder)
                 return
             assert result.state in (State.UNCLEAR, State.GONE, State.ENDED), result
@@ -368,7 +368,7 @@ class Stage:
         """A session ends with a recorded job or with a message that says what to do."""
         self.tally.states[result.state.value] += 1
         assert all(note.startswith("tuned: ") and note.isprintable() for note in notes), notes
-        if result.state.is_usable:
+        if result.state in (State.RECORDED, State.KEPT):
             assert result.failure is None
             assert prepared.recorded().job is not None
             return

@@ -39,16 +39,6 @@ class State(enum.Enum):
     UNCLEAR = "unclear"
     STOPPED = "stopped"
 
-    @property
-    def ends(self) -> bool:
-        """Whether the driver is done."""
-        return not TABLE[self].next
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether there is a recorded job with a tuned model that can be asked."""
-        return self in (State.RECORDED, State.KEPT)
-
 
 class Row(msgspec.Struct, frozen=True):
     """A state of the table."""
@@ -58,11 +48,6 @@ class Row(msgspec.Struct, frozen=True):
     next: frozenset[State]
     then: str
     """The next step, in words; of a state that ends the drive, the user's choices."""
-
-    @property
-    def payment(self) -> str:
-        """The payment that the state allows, in words."""
-        return "one job" if self.may_pay else "nothing"
 
 
 class ForbiddenStep(Exception):
@@ -140,12 +125,6 @@ def check_payable(state: State) -> None:
     """Raise `ForbiddenStep` unless a job may be paid for in this state."""
     if not TABLE[state].may_pay:
         raise ForbiddenStep(f"nothing may be paid in the state {state.value}")
-
-
-def as_markdown() -> str:
-    """Return the table for the documentation."""
-    rows = [f"| {state.value} | {row.known} | {row.payment} | {row.then} |" for state, row in TABLE.items()]
-    return "\n".join(["| state | what is known | may be paid | what comes next |", "| --- | --- | --- | --- |", *rows])
 
 
 # ---------------------------------------------------------------- steps
