@@ -46,7 +46,7 @@ WIDTHS = (320, 390, 768, 1280)
 def with_losses(*rows: Any) -> Results:
     """Results whose job has these rows of training metrics, and no event."""
     job = suite_of(facts()).jobs["tuned"]
-    return changed(facts(), jobs={"tuned": replace(job, metrics=rows, events=())})
+    return changed(facts(), jobs={"tuned": replace(job, job=replace(job.job, metrics=rows, events=()))})
 
 
 @pytest.fixture(scope="module")
