@@ -8,14 +8,15 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from evaltape.errors import UserError
 from evaltape.files import refuse_conflict, refuse_lfs_pointer
 from evaltape.names import shown
-from evaltape.samples.rows import Literal
+from evaltape.samples.rows import Literal, Row
 from evaltape.text import cut
 
 LONGEST_CELL = 2**31 - 1
@@ -24,11 +25,8 @@ LARGEST_TABLE = 2**30
 """Bytes that the rows of a Parquet file may take in memory."""
 MOST_ROWS_AT_ONCE = 1024
 
-Row = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """The rows of a split, made when they are picked."""
 
     columns: tuple[str, ...]
@@ -53,7 +51,7 @@ def read_rows(path: Path) -> Rows:
         with _reading(path):
             return rows.pick(numbers, wanted)
 
-    return replace(rows, pick=pick)
+    return msgspec.structs.replace(rows, pick=pick)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from evaltape.errors import UserError
 from evaltape.names import nearest, shown
 from evaltape.samples.dataset import SUFFIXES
+from evaltape.samples.rows import Row
 from evaltape.samples.sources import Rows, hub_rows, read_rows
 from evaltape.text import visible
 
@@ -24,7 +25,7 @@ class Source:
 
     name: str
     """As the user typed it."""
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     """All rows of the split."""
     path: Path | None
     """The file or folder; None for a data set of the Hub."""
@@ -72,17 +73,17 @@ def _rank(split: str) -> int:
     return SPLITS.index(split) if split in SPLITS else len(SPLITS)
 
 
-def _from_file(file: Path) -> list[dict[str, Any]]:
+def _from_file(file: Path) -> list[Row]:
     if file.suffix not in SUFFIXES:
         raise UserError(f"--data {shown(file)}: it takes a {', '.join(SUFFIXES)} file, a folder of them, or a Hub data set")
     return _all(read_rows(file))
 
 
-def _all(rows: Rows) -> list[dict[str, Any]]:
+def _all(rows: Rows) -> list[Row]:
     return rows.pick(range(rows.count), rows.columns)
 
 
-def _from_hub(name: str) -> tuple[str, list[dict[str, Any]]]:
+def _from_hub(name: str) -> tuple[str, list[Row]]:
     import datasets
 
     try:
@@ -96,8 +97,6 @@ def _from_hub(name: str) -> tuple[str, list[dict[str, Any]]]:
 
 # ---------------------------------------------------------------- columns
 
-
-Row = dict[str, Any]
 
 IDS = ("id", "_id", "uid", "uuid", "guid", "key", "idx", "index")
 INPUTS = (

@@ -56,15 +56,15 @@ class Change:
             raise UserError(f"{shown(self.path)}: can't be written: {error.strerror}") from None
 
 
-def new_file(path: Path, text: str, purpose: str) -> Change:
+def _new_file(path: Path, text: str, purpose: str) -> Change:
     """Return the change that creates a file; an existing file stays unchanged."""
-    before = read(path)
+    before = _read(path)
     return Change(path, before, text if before is None else before, purpose, before not in (None, text))
 
 
-def with_lines(path: Path, lines: Iterable[str]) -> Change:
+def _with_lines(path: Path, lines: Iterable[str]) -> Change:
     """Return the change that appends the lines that a file doesn't have yet."""
-    before = read(path)
+    before = _read(path)
     text = before or ""
     newline = "\r\n" if "\r\n" in text else "\n"
     missing = [line for line in lines if line not in text.splitlines()]
@@ -72,7 +72,7 @@ def with_lines(path: Path, lines: Iterable[str]) -> Change:
     return Change(path, before, ended + "".join(line + newline for line in missing), ", ".join(missing))
 
 
-def read(path: Path) -> str | None:
+def _read(path: Path) -> str | None:
     """Return a file's text with its own line ends; None if there is no such file.
 
     Raises `UserError` for anything that isn't a readable text file.
@@ -95,35 +95,31 @@ DATA = {
     "careful.jsonl": "the answers of a careful summariser",
     "hasty.jsonl": "the answers of a hasty one",
 }
+ACCEPTED = {f"{model}.scores": f"the accepted scores of {model}" for model in ("careful", "hasty")}
 
 
-def is_wanted(place: Place) -> bool:
+def _wants_example(place: Place) -> bool:
     """Return whether the example is written: no suite is there yet, or the example's, which is completed."""
-    return not place.suites() or suite_file(place) in place.suites()
+    return not place.suites() or _example_file(place) in place.suites()
 
 
-def suite_file(place: Place) -> Path:
+def _example_file(place: Place) -> Path:
     """Return the path of the example's suite."""
     return place.evals / "suites" / f"{SUITE}.toml"
 
 
-def example(place: Place, model: Model | None) -> list[Change]:
+def _example(place: Place, model: Model | None) -> list[Change]:
     """Return the changes that create the example, with a model to record if it is given."""
     module, metrics = place.metrics_file()
     text = template(f"{SUITE}.toml", metrics=module)
     if model is not None:
         text += f"\n{model_table(model)}"
     return [
-        new_file(suite_file(place), text, "the suite: data, prompt, metrics, models, gates"),
-        new_file(metrics, template("example_metrics.py"), "a metric of your own: a function of sample and answer"),
-        *(new_file(place.evals / "data" / SUITE / name, template(name), text) for name, text in DATA.items()),
-        *(_accepted(place, model) for model in ("careful", "hasty")),
+        _new_file(_example_file(place), text, "the suite: data, prompt, metrics, models, gates"),
+        _new_file(metrics, template("example_metrics.py"), "a metric of your own: a function of sample and answer"),
+        *(_new_file(place.evals / "data" / SUITE / name, template(name), text) for name, text in DATA.items()),
+        *(_new_file(place.snapshots / SUITE / name, template(name), purpose) for name, purpose in ACCEPTED.items()),
     ]
-
-
-def _accepted(place: Place, model: str) -> Change:
-    text = template(f"{model}.scores")
-    return new_file(place.snapshots / SUITE / f"{model}.scores", text, f"the accepted scores of {model}")
 
 
 # ---------------------------------------------------------------- the workflow
@@ -132,7 +128,7 @@ def _accepted(place: Place, model: str) -> Change:
 FILE = ".github/workflows/evals.yml"
 
 
-def workflow(place: Place) -> Change:
+def _workflow(place: Place) -> Change:
     """Return the change that creates the workflow at the top of the repository."""
     below = relative(place.here, place.top)
     values = {
@@ -140,14 +136,14 @@ def workflow(place: Place) -> Change:
         "defaults": "" if below == "." else f"\ndefaults:\n  run:\n    working-directory: {below}\n",
         "cassettes": relative(place.cassettes, place.top),
         "snapshots": relative(place.snapshots, place.top),
-        "requirement": shlex.quote(requirement()),
+        "requirement": shlex.quote(_requirement()),
         "marker": MARKER,
     }
     text = template("evals.yml", **values)
-    return new_file(place.top / FILE, text, "replays every pull request; records when you start it by hand")
+    return _new_file(place.top / FILE, text, "replays every pull request; records when you start it by hand")
 
 
-def requirement() -> str:
+def _requirement() -> str:
     """Return the requirement by which pip installs this package again: the commit of a repository if it came from there.
 
     Source: PEP 610, the file `direct_url.json` of an installed distribution.
@@ -192,12 +188,12 @@ class Plan:
 
 def example_plan(place: Place, model: Model | None) -> Plan:
     """Return the plan for a repository that starts with the example."""
-    wanted = is_wanted(place)
-    suite = suite_file(place) if wanted else None
+    wanted = _wants_example(place)
+    suite = _example_file(place) if wanted else None
     if model is not None and not _takes(suite, model):
         raise UserError(_by_hand(place, model, suite if suite and suite.is_file() else place.suites()[0]))
     is_new = suite is not None and not suite.exists()
-    changes = [*_tests(place), *(example(place, model) if wanted else []), *_around(place)]
+    changes = [*_tests(place), *(_example(place, model) if wanted else []), *_around(place)]
     return Plan(changes, suite, model, is_new=is_new)
 
 
@@ -208,7 +204,7 @@ def own_plan(place: Place, data: str, model: Model | None) -> Plan:
     suite = place.evals / "suites" / f"{source.key}.toml"
     path = _as_spelt(source.path, suite.parent) if source.path else source.name
     text = suite_text(path, source.split, len(source.rows), guessed, model)
-    written = new_file(suite, text, "the suite: your rows, the prompt, the model")
+    written = _new_file(suite, text, "the suite: your rows, the prompt, the model")
     if model is not None and not _takes(suite, model):
         raise UserError(_by_hand(place, model, suite))
     changes = [*_tests(place), written, *_around(place)]
@@ -225,9 +221,9 @@ def imported_plan(place: Place, config_file: str) -> Plan:
     suite = place.evals / "suites" / f"{name}.toml"
     changes = [
         *_tests(place),
-        new_file(suite, found.suite, f"{config.file.name} as a suite"),
-        new_file(place.evals / "data" / f"{name}.jsonl", found.rows, "its tests: a row each, with their assertions"),
-        *([new_file(metrics, found.metrics, "its assertions on the text, as a metric")] if found.metrics else []),
+        _new_file(suite, found.suite, f"{config.file.name} as a suite"),
+        _new_file(place.evals / "data" / f"{name}.jsonl", found.rows, "its tests: a row each, with their assertions"),
+        *([_new_file(metrics, found.metrics, "its assertions on the text, as a metric")] if found.metrics else []),
         *_around(place),
     ]
     model = config.models[0] if config.models else DEFAULT_MODEL
@@ -236,7 +232,7 @@ def imported_plan(place: Place, config_file: str) -> Plan:
 
 def _tests(place: Place) -> list[Change]:
     wanted = {**TESTS, **(JUDGES if any(map(_has_judges, place.suites())) else {})}
-    return [new_file(place.evals / name, template(name), purpose) for name, purpose in wanted.items()]
+    return [_new_file(place.evals / name, template(name), purpose) for name, purpose in wanted.items()]
 
 
 def _has_judges(suite: Path) -> bool:
@@ -252,16 +248,16 @@ def _around(place: Place) -> list[Change]:
     recordings = f"{relative(place.cassettes, place.root)}/** linguist-generated text eol=lf"
     return [
         _configuration(place),
-        with_lines(place.root / ".gitignore", [*IGNORED, *outputs]),
-        with_lines(place.root / ".gitattributes", [recordings]),
-        workflow(place),
+        _with_lines(place.root / ".gitignore", [*IGNORED, *outputs]),
+        _with_lines(place.root / ".gitattributes", [recordings]),
+        _workflow(place),
     ]
 
 
 def _configuration(place: Place) -> Change:
     """Return the change that sets `eval_suite` in pytest's configfile; a value that is there already stays."""
     file = place.config or place.root / "pytest.ini"
-    before = read(file)
+    before = _read(file)
     if place.patterns:
         return Change(file, before, before or "", f"eval_suite = {' '.join(place.patterns)}")
     after, line = with_suites(file, before, relative(place.here / EVALS / SUITES, place.root))
@@ -278,7 +274,7 @@ def _as_spelt(path: Path, folder: Path) -> str:
 
 def _takes(suite: Path | None, model: Model) -> bool:
     """Return whether a suite is still to be written, or has the model already."""
-    text = read(suite) if suite else ""
+    text = _read(suite) if suite else ""
     return text is None or f"[models.{toml_key(model.key)}]" in text.splitlines()
 
 
