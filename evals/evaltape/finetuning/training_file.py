@@ -172,7 +172,7 @@ def build_training_file(
 ) -> TrainingFile:
     """Load the rows to train on and build their file. Raise `UserError`, naming the row, for a row that must not be trained on.
 
-    `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers; `service` has the service.
+    `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers; `service` has the limits.
     """
     if job.recorded is None:
         rows, remarks = load_training_rows(suite, job.base, job.train)

@@ -23,7 +23,7 @@ from evaltape.recorder.batches.host import DIGEST, MODEL, SUITE, RemoteBatch
 from evaltape.recorder.batches.lines import Reply, read_reply, request_line
 from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
-from evaltape.recorder.tuning.ordering import processed
+from evaltape.recorder.tuning.hosts import processed
 from evaltape.recording.cassettes import BATCH
 from evaltape.recording.unfinished import Submission
 from evaltape.samples.sample import Failure

@@ -5,6 +5,7 @@ import functools
 import importlib
 import math
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from evaltape.finetuning.services import SERVICES, FilePhase, Phase, Service, ph
 from evaltape.recorder.api.asking import Asking
 from evaltape.recorder.api.failures import CallFailed, message_in, words_of
 from evaltape.suite.definition import Finetune
-from evaltape.text import cut, visible
+from evaltape.text import cut, duration, visible
 
 JOBS = "/fine_tuning/jobs"
 PAGE = 100
@@ -29,6 +30,7 @@ NO_FILTER = (400, 404, 405, 422, 501)
 """Statuses of an API that can't filter its jobs, or has no jobs."""
 NO_FILE = (400, 403, 404, 405, 410, 501)
 REGISTERED_EVERY_S = 5.0
+LATEST_FILE_POLL_S = 10.0
 MILLISECONDS = 1e11
 """A time over this is in milliseconds: as seconds it would be the year 5138."""
 
@@ -189,6 +191,20 @@ def _page(answered: Any) -> tuple[list[dict[str, Any]], bool]:
     if not isinstance(items, list) or not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in items):
         raise CallFailed("the answer is no listing of the fine-tuning API")
     return items, bool(answered.get("has_more"))
+
+
+async def processed(host: Host, asking: Asking, state: FileState, patience_s: float, poll_s: float) -> FileState:
+    """Wait until the service has processed a file. Raises `CallFailed` if it refuses it, or takes longer than `patience_s`."""
+    started = time.monotonic()
+    while state.phase is FilePhase.PROCESSING:
+        waited_s = time.monotonic() - started
+        if waited_s > patience_s:
+            raise CallFailed(f"{state.id} is still {state.status!r} after {duration(waited_s)}")
+        await asking.wait(f"{state.id} is {state.status}, {duration(waited_s)}", min(poll_s, LATEST_FILE_POLL_S))
+        state = await host.file(state.id)
+    if state.phase is FilePhase.FAILED:
+        raise CallFailed(f"the service refused the file {state.id}: its status is {state.status!r}")
+    return state
 
 
 # ---------------------------------------------------------------- reading

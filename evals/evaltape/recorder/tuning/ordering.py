@@ -1,32 +1,28 @@
 """The step that pays: files are uploaded, the order is written to disk and sent, once, and its answer is compared with it."""
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from evaltape.finetuning import host as hosts
-from evaltape.finetuning.host import FileState, RemoteJob, Upload
+from evaltape.finetuning.host import FileState, Order, RemoteJob, Upload
 from evaltape.finetuning.intent import Intent, new_intent
 from evaltape.finetuning.jobs import epochs_of
-from evaltape.finetuning.services import FilePhase
 from evaltape.finetuning.training_file import TrainingFile
-from evaltape.recorder.api.asking import Asking, surely_refused
+from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.budget import Hold, OverBudget
+from evaltape.recorder.tuning.hosts import processed
 from evaltape.recorder.tuning.matching import Difference, cancel_untrained, differences
 from evaltape.recorder.tuning.states import End, ForbiddenStep, Ordering, Sent, State, Step, check_payable
 from evaltape.recording.cassettes import Exchange
 from evaltape.suite.cost import training_usd
 from evaltape.suite.endpoint import is_local
-from evaltape.text import counted, duration, usd
+from evaltape.text import counted, usd
 
 if TYPE_CHECKING:
     from evaltape.recorder.tuning.driver import Drive
-
-LATEST_FILE_POLL_S = 10.0
 
 
 class OwnOrder(msgspec.Struct):
@@ -120,27 +116,13 @@ async def _uploaded(drive: "Drive", file: TrainingFile) -> FileState:
     return await processed(drive.host, drive.asking, state, drive.patience.file_s, drive.job.poll_seconds)
 
 
-async def processed(host: hosts.Host, asking: Asking, state: FileState, patience_s: float, poll_s: float) -> FileState:
-    """Wait until the service has processed a file. Raises `CallFailed` if it refuses it, or takes longer than `patience_s`."""
-    started = time.monotonic()
-    while state.phase is FilePhase.PROCESSING:
-        waited_s = time.monotonic() - started
-        if waited_s > patience_s:
-            raise CallFailed(f"{state.id} is still {state.status!r} after {duration(waited_s)}")
-        await asking.wait(f"{state.id} is {state.status}, {duration(waited_s)}", min(poll_s, LATEST_FILE_POLL_S))
-        state = await host.file(state.id)
-    if state.phase is FilePhase.FAILED:
-        raise CallFailed(f"the service refused the file {state.id}: its status is {state.status!r}")
-    return state
-
-
 # ---------------------------------------------------------------- the order
 
 
-def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> hosts.Order:
+def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> Order:
     job = drive.job
     marks = {"evaltape_order": intent.order, "evaltape_run": str(intent.run)}
-    return hosts.Order(
+    return Order(
         base=job.base.served,
         training_file=files["training"].id,
         validation_file=files["validation"].id if "validation" in files else None,
@@ -152,7 +134,7 @@ def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> hosts
     )
 
 
-async def _ordered(drive: "Drive", order: hosts.Order) -> RemoteJob:
+async def _ordered(drive: "Drive", order: Order) -> RemoteJob:
     """Send the order; again only if the API surely refused it, for its pace. Raises `CallFailed`."""
     return await drive.asking.retry(
         lambda: drive.host.order(order),
