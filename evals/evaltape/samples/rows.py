@@ -18,7 +18,7 @@ from evaltape.text import cut, visible
 
 
 class Literal(float):
-    """A number with a fraction or an exponent, as it is written in JSON: an id of 1.10 is `1.10`."""
+    """A number with a fraction or an exponent, as written in JSON: an id of 1.10 is `1.10`."""
 
     def __new__(cls, text: str) -> "Literal":
         """Keep the text beside the number."""
@@ -37,7 +37,7 @@ def is_missing(value: Any) -> bool:
 
 
 def as_written(value: Any) -> str:
-    """Return an id, an input or a reference as text: numbers as they are written.
+    """Return an id, an input or a reference as text: numbers as written.
 
     Raises `ValueError`, naming the type, for a value that is neither a text nor a number.
     """

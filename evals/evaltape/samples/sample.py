@@ -124,9 +124,9 @@ class Answer(msgspec.Struct, frozen=True):
     latency_s: float | None = None
     """Seconds from sending the request to the whole answer; None if the recording doesn't say."""
     cost_usd: float | None = None
-    """The price of the recorded call, in USD; None likewise."""
+    """The price of the recorded call, in USD; None if the recording or the suite doesn't say."""
     recorded: str | None = None
-    """The day of the call, as `2026-11-24`; None likewise."""
+    """The day of the call, as `2026-11-24`; None if the recording doesn't say."""
     came: str = ""
     """How it came: `batch`, `answers-from`, or empty for a live call."""
     raw: str = ""

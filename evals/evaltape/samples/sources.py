@@ -1,6 +1,6 @@
 """Reads the rows of a data set: local files of JSON, CSV and Parquet, or the Hugging Face Hub.
 
-Of local files no type is inferred: texts stay as they are written, and every cell of a CSV file is a text.
+Types of local files are never inferred: texts stay as written, and every cell of a CSV file is a text.
 """
 
 import csv
@@ -106,7 +106,7 @@ def _parsed(text: str) -> Any:
 
 
 def _read_csv(content: bytes) -> Rows:
-    """Read a table whose first line names the columns. An empty cell is null."""
+    """Read a table with the columns' names in its first line. An empty cell is null."""
     limit = csv.field_size_limit(LONGEST_CELL)
     try:
         reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)

@@ -112,7 +112,7 @@ def called_models(suite: Suite, kind: str | None = None) -> list[Model]:
     return [it for it in suite.models.values() if it.predictions is None and kind in (None, it.kind)]
 
 
-def advise(command: str, calls: Iterable[tuple[Model, Promptable]], free: str | None = None) -> Advice:
+def advise(command: str, calls: Iterable[tuple[Model, Promptable]], free: str | None) -> Advice:
     """Return a command with the most that these calls cost; without it if some model lacks a price."""
     calls = list(calls)
     bodies = ((model, chat_request(model.served, model.prompt.render(sample), model.request)) for model, sample in calls)

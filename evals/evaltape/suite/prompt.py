@@ -92,7 +92,7 @@ def _value(column: str, sample: Promptable) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a column's value as it stands in a prompt: texts as they are, numbers and truth values as in JSON.
+    """Return a column's value as it stands in a prompt: texts unchanged, numbers and truth values as in JSON.
 
     Raises `ValueError`, naming the kind of value, for anything else.
     """

@@ -165,7 +165,7 @@ def _base(table: FinetuneTable, place: Place, models: Mapping[str, Model]) -> Mo
 
 
 def _hyperparameters(table: FinetuneTable, place: Place) -> dict[str, bool | int | float | str]:
-    """Return them as they are written; OpenAI's own are checked by name and value."""
+    """Return the hyperparameters as written in the suite; OpenAI's are checked by name and value."""
     if table.service == "openai":
         known = read_table(OpenAiHyperparameters, table.hyperparameters, place.inside("hyperparameters"))
         return {name: value for name, value in msgspec.structs.asdict(known).items() if value is not None}

@@ -39,11 +39,11 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """`wrote`, `changed`, or `kept` for a file that stays as it is."""
+        """`wrote`, `changed`, or `kept` for an unchanged file."""
         return WROTE if self.before is None else KEPT if self.before == self.after else CHANGED
 
     def apply(self) -> None:
-        """Write the file unless it stays as it is; links are followed, and an existing file keeps its permissions."""
+        """Write the file if it changed; links are followed, and an existing file keeps its permissions."""
         if self.kind == KEPT:
             return
         target = self.path.resolve()

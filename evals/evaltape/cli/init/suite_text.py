@@ -147,12 +147,12 @@ def imported(config: Config, data: str, module: str) -> Imported:
     has_rouge = all(_values(case, "rouge-n") for case in config.cases)
     if not has_rouge and any(_values(case, "rouge-n") for case in config.cases):
         notes.append("rouge-n: only some tests have it, so it isn't a metric of the suite")
-    gates = {PASSES: has_checks, JUDGE: has_rubrics}
+    kept, gates = {CHECKS: has_checks, RUBRICS: has_rubrics}, {PASSES: has_checks, JUDGE: has_rubrics}
     parts = [
         f"# Taken over from {config.file.name}. Paths are relative to this file. Every key: evaltape schema\n",
         f"[dataset]\npath = {toml_text(data)}\n"
         f'fields = {{ id = "{ID}", input = {toml_text(column)}, reference = "{REFERENCE}" }}\n'
-        f"keep = [{', '.join(toml_text(name) for name in _kept(has_checks, has_rubrics))}]\n",
+        f"keep = [{', '.join(toml_text(name) for name, there in kept.items() if there)}]\n",
         *_prompt_tables(config.prompts, column),
         "[metrics]\n" + "".join(f"{line}\n" for line in _metric_lines(module, has_checks, has_rubrics, has_equals, has_rouge)),
         *([_judge_table(config)] if has_rubrics else []),
@@ -202,10 +202,6 @@ def _rubrics(case: Case) -> list[str]:
 
 def _values(case: Case, kind: str) -> list[object]:
     return [check.value for check in case.checks if check.kind == kind]
-
-
-def _kept(has_checks: bool, has_rubrics: bool) -> list[str]:
-    return [name for name, there in ((CHECKS, has_checks), (RUBRICS, has_rubrics)) if there]
 
 
 def _prompt_tables(prompts: tuple[Prompt, ...], column: str) -> Iterator[str]:

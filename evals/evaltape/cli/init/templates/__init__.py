@@ -1,4 +1,4 @@
-"""The files that `evaltape init` writes, as they are shipped with the package.
+"""The files that `evaltape init` writes, shipped with the package.
 
 They end in `.tmpl`, so that no tool takes them for tests of this repository.
 """
@@ -11,9 +11,9 @@ TESTS = {
     "test_comparisons.py": "one model against another, or against its past",
     "test_mutants.py": "whether the gates would notice damaged answers",
 }
+"""The test files, with the purpose of each."""
 JUDGES = {"test_judges.py": "whether each judge passes its exam"}
 """The file that only a repository with judges needs."""
-"""The test files, with the purpose of each."""
 
 
 def template(name: str, **values: str) -> str:
