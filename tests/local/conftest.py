@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
-from tests.support.local_service import MISSING, Service, make_model
+from tests.support.local_service import MISSING, InProcess, Service, make_model
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,12 +33,11 @@ def service(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="session")
-def guarded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def guarded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     """A service that asks for a key and takes small files only."""
-    options = ("--max-upload-mb", "1", "--name", "guarded")
-    running = Service(tiny_model, tmp_path_factory.mktemp("guarded"), *options, key="a secret")
+    running = InProcess(tiny_model, tmp_path_factory.mktemp("guarded"), key="a secret", max_upload_mb=1, name="guarded")
     yield running
-    assert running.stop() == 0
+    running.stop()
 
 
 @pytest.fixture

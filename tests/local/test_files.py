@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.support.local_service import NEEDS_EXTRA, Service, examples, jsonl, upload
+from tests.support.local_service import NEEDS_EXTRA, InProcess, Service, examples, jsonl, upload
 
 pytestmark = NEEDS_EXTRA
 
@@ -86,7 +86,7 @@ def test_a_file_id_is_never_a_path(service: Service, name: str) -> None:
         assert httpx2.get(f"{service.base_url}/{path}").status_code == 404
 
 
-def test_an_upload_that_is_too_large_is_refused(guarded: Service) -> None:
+def test_an_upload_that_is_too_large_is_refused(guarded: InProcess) -> None:
     client = guarded.client()
     with pytest.raises(openai.APIStatusError, match="at most 1 MB") as refused:
         client.files.create(file=("train.jsonl", b"x" * (3 * 2**20)), purpose="fine-tune")
@@ -95,7 +95,7 @@ def test_an_upload_that_is_too_large_is_refused(guarded: Service) -> None:
     assert not list((guarded.state / "files").iterdir())
 
 
-def test_an_upload_without_a_declared_length_is_measured(guarded: Service) -> None:
+def test_an_upload_without_a_declared_length_is_measured(guarded: InProcess) -> None:
     boundary = b'--b\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\n'
     headers = {"authorization": f"Bearer {guarded.key}", "content-type": "multipart/form-data; boundary=b"}
     pieces = iter([boundary, *[b"x" * 2**16] * 40, b"\r\n--b--\r\n"])
@@ -103,14 +103,14 @@ def test_an_upload_without_a_declared_length_is_measured(guarded: Service) -> No
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
 
 
-def test_a_chat_that_is_too_large_is_refused(guarded: Service) -> None:
+def test_a_chat_that_is_too_large_is_refused(guarded: InProcess) -> None:
     body = json.dumps({"model": "guarded", "messages": [{"role": "user", "content": "x" * (9 * 2**20)}]})
     headers = {"authorization": f"Bearer {guarded.key}", "content-type": "application/json"}
     answer = httpx2.post(f"{guarded.base_url}/chat/completions", content=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
 
 
-def test_without_its_key_nothing_is_served(guarded: Service) -> None:
+def test_without_its_key_nothing_is_served(guarded: InProcess) -> None:
     with pytest.raises(openai.AuthenticationError) as refused:
         guarded.client("a wrong key").models.list()
     assert refused.value.code == "invalid_api_key"

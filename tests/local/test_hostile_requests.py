@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from openai import OpenAI
 
 from tests.support.hostile import Hostile, requests
-from tests.support.local_service import NEEDS_EXTRA, Service, examples, upload
+from tests.support.local_service import NEEDS_EXTRA, InProcess, Service, examples, upload
 
 pytestmark = NEEDS_EXTRA
 NAME = "tiny-1.5"
@@ -171,7 +171,7 @@ def test_a_page_of_this_machine_can_use_the_service(service: Service, origin: st
     assert service.send("GET", "models", headers=[("origin", origin)]).status == 200
 
 
-def test_with_a_key_the_origin_does_not_matter(guarded: Service) -> None:
+def test_with_a_key_the_origin_does_not_matter(guarded: InProcess) -> None:
     key = ("authorization", f"Bearer {guarded.key}")
     assert guarded.send("GET", "models", headers=[("origin", "null"), key]).status == 200
     assert guarded.send("GET", "models", headers=[("origin", "null")]).status == 401

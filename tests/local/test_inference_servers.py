@@ -11,7 +11,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.support.local_service import NEEDS_EXTRA, ROOT, InProcess, Service, make_model, upload_batch, wait_for_batch
+from tests.support.local_service import NEEDS_EXTRA, ROOT, InProcess, make_model, upload_batch, wait_for_batch
 from tests.support.vllm import FakeVLLM
 
 pytestmark = NEEDS_EXTRA
@@ -172,10 +172,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pids"
 
 
-def test_vllm_is_started_and_ended_with_the_service(tiny_model: Path, tmp_path: Path, installed: Path) -> None:
-    running = Service(tiny_model, tmp_path / "state", "--inference", "vllm")
-    assert ask(running.client(), logprobs=True, top_logprobs=2).choices[0].message.content
-    assert running.stop() == 0
+def test_vllm_is_started_and_ended(tiny_model: Path, tmp_path: Path, installed: Path) -> None:
+    from evaltape.local.inference.vllm import started
+    from evaltape.local.settings import Settings, check
+
+    settings = check(Settings(model=str(tiny_model), state=tmp_path, inference="vllm", context=64), {})
+    with started(settings, tiny_model) as found:
+        client = OpenAI(base_url=f"{found.servers[0]}/v1", api_key="none", max_retries=0)
+        assert ask(client, "served-base").choices[0].message.content
+        os.kill(int(installed.read_text()), 0)
     with pytest.raises(ProcessLookupError):
         os.kill(int(installed.read_text()), 0)
 

@@ -88,34 +88,11 @@ class Answer:
         return error
 
 
-class Service:
-    """`evaltape serve` on a free port; `log` is what it writes to standard error."""
+class Asked:
+    """A service at `base_url` that asks for `key`, or for none."""
 
-    def __init__(self, model: Path, state: Path, *options: str, key: str | None = None) -> None:
-        self.model, self.state, self.options, self.key = model, state, options, key
-        self.log = model.parent / f"{state.name}.log"
-        self.start()
-
-    def start(self) -> None:
-        """Start the process and wait until it listens."""
-        command = [sys.executable, "-m", "evaltape", "serve", "--model", str(self.model), "--port", "0"]
-        command += ["--state", str(self.state), *self.options]
-        environ = {name: value for name, value in os.environ.items() if name != "EVALTAPE_LOCAL_KEY"}
-        # A tiny model needs no second thread, and many services run at once in the tests.
-        environ["OMP_NUM_THREADS"] = "1"
-        if self.key:
-            environ["EVALTAPE_LOCAL_KEY"] = self.key
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=environ, text=True)
-        self.base_url = self._listening().split()[2]
-
-    def _listening(self) -> str:
-        assert self.process.stdout is not None
-        lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=lambda: lines.put(self.process.stdout.readline()), daemon=True).start()  # type: ignore[union-attr]
-        line = lines.get(timeout=PATIENCE_S)
-        assert line.startswith("Listening on http://127.0.0.1:"), (line, self.log.read_text())
-        return line
+    base_url: str
+    key: str | None = None
 
     def client(self, key: str | None = None) -> OpenAI:
         """Return the official client, with nothing but its base URL (and a key) changed."""
@@ -144,20 +121,51 @@ class Service:
         """Send a body as JSON, whatever it is."""
         return self.send("POST", path, body, [("content-type", "application/json")])
 
+
+class Service(Asked):
+    """`evaltape serve` on a free port; `log` is what it writes to standard error."""
+
+    def __init__(self, model: Path, state: Path, *options: str, key: str | None = None) -> None:
+        self.model, self.state, self.options, self.key = model, state, options, key
+        self.log = model.parent / f"{state.name}.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait until it listens."""
+        command = [sys.executable, "-m", "evaltape", "serve", "--model", str(self.model), "--port", "0"]
+        command += ["--state", str(self.state), *self.options]
+        environ = {name: value for name, value in os.environ.items() if name != "EVALTAPE_LOCAL_KEY"}
+        # A tiny model needs no second thread, and many services run at once in the tests.
+        environ["OMP_NUM_THREADS"] = "1"
+        if self.key:
+            environ["EVALTAPE_LOCAL_KEY"] = self.key
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=environ, text=True)
+        self.base_url = self._listening().split()[2]
+
+    def _listening(self) -> str:
+        assert self.process.stdout is not None
+        lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=lambda: lines.put(self.process.stdout.readline()), daemon=True).start()  # type: ignore[union-attr]
+        line = lines.get(timeout=PATIENCE_S)
+        assert line.startswith("Listening on http://127.0.0.1:"), (line, self.log.read_text())
+        return line
+
     def stop(self) -> int:
         """End the process as Ctrl-C does; return its exit code."""
         self.process.terminate()
         return self.process.wait(timeout=30)
 
 
-class InProcess:
+class InProcess(Asked):
     """A service in a thread of this process: its state can be looked at, and nothing has to be imported again."""
 
-    def __init__(self, model: Path, state: Path, **settings: Any) -> None:
+    def __init__(self, model: Path, state: Path, *, key: str | None = None, **settings: Any) -> None:
         from evaltape.local.settings import Settings, check
 
-        self.state = state
-        self._settings = check(Settings(model=str(model), state=state, port=0, **settings), {})
+        self.state, self.key = state, key
+        environ = {"EVALTAPE_LOCAL_KEY": key} if key else {}
+        self._settings = check(Settings(model=str(model), state=state, port=0, **settings), environ)
         self.start()
 
     def start(self) -> None:
@@ -176,10 +184,6 @@ class InProcess:
         self._thread = threading.Thread(target=self._server.run, args=([self._listening],), daemon=True)
         self._thread.start()
         self.base_url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
-
-    def client(self, key: str = "none") -> OpenAI:
-        """Return the official client."""
-        return OpenAI(base_url=self.base_url, api_key=key, max_retries=0, timeout=PATIENCE_S)
 
     def stop(self) -> None:
         """End the service."""

@@ -1,4 +1,4 @@
-"""Batches: files of requests that are answered in the background, one batch after another."""
+"""Batches: files of requests that are answered in the background, batch by batch."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ class Batches:
         return self.get(row["id"])
 
     def get(self, name: str) -> Row:
-        """Return a batch with its counts of this moment. Raise `ApiError` if there is none."""
+        """Return a batch with its counts of this moment. Raise `ApiError` for an unknown id."""
         return self._public(self._row(name))
 
     def all(self) -> list[Row]:
@@ -115,7 +115,8 @@ class Batches:
         except Exception as error:  # the other batches go on
             LOG.exception("batch %s failed", name)
             with suppress(sqlite3.Error):
-                self._fail(name, [{"code": "server_error", "line": None, "message": f"The service failed: {error!r}"}])
+                message = f"The service failed: {error!r}"
+                self._fail(name, [{"code": "server_error", "line": None, "message": message, "param": None}])
         remove(self._state.path("batches", name))
 
     def _validate(self, name: str) -> None:
@@ -199,7 +200,7 @@ class Batches:
         self._state.write(store)
 
     def _file(self, batch: Row, table: Any, kind: str) -> Row | None:
-        """Store one kind of lines; return the file's row, or None where there is no such line."""
+        """Store the lines of a table as a file; return its row, or None if there are no lines."""
         lines = [encoded(row).encode() + b"\n" for row in self._state.rows(table, batch["id"])]
         filename = f"{batch['id']}_{kind}.jsonl"
         store = self._state.files.store_content
@@ -220,7 +221,7 @@ class Batches:
         return {row["custom_id"] for table in ("outputs", "errors") for row in self._state.rows(table, name)}
 
     def _lines(self, name: str) -> Iterator[bytes]:
-        """Yield a batch's requests; a batch that was cancelled before it was read has none."""
+        """Yield the lines of a batch's input; nothing if it was cancelled before it was read."""
         path = self._state.path("batches", name)
         if path.exists():
             with path.open("rb") as file:

@@ -13,7 +13,7 @@ NOT_SERVED = {
     "/v1/moderations": "the model served here answers chats only",
     "/v1/uploads": "upload the file to /v1/files in one piece",
 }
-"""Routes of OpenAI's that a client may look for, and what to do instead."""
+"""Routes of OpenAI's that a client may look for, and their replacements."""
 
 
 class ApiError(Exception):
@@ -41,7 +41,7 @@ class ApiError(Exception):
 
 
 def unknown_url(method: str, path: str) -> ApiError:
-    """Return the error for a path that isn't served; it says what to use instead of a route of OpenAI's."""
+    """Return the error for an unknown path; for a route of OpenAI's it names the replacement."""
     route = next((route for route in NOT_SERVED if path == route or path.startswith(f"{route}/")), None)
     if route:
         message = f"Invalid URL ({method} {path}): the local service has no {route}, {NOT_SERVED[route]}. It has {SERVED}"
@@ -73,7 +73,7 @@ def server_error() -> ApiError:
 
 
 def disk_full() -> ApiError:
-    """Return the error for a request that needs room on a disk that has none."""
+    """Return the error for a request that needs room on a full disk."""
     message = "The disk of the local service is full, so nothing was stored. Free some space, or delete files and models"
     return ApiError(message, status=507, kind="server_error", code="insufficient_storage")
 

@@ -33,7 +33,7 @@ class Guard:
         self._app, self._key, self._max_upload_bytes = app, api_key, max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
+        """Handle a request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         is_upload = (scope["method"], scope["path"]) == ("POST", "/v1/files")

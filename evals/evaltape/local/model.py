@@ -36,7 +36,7 @@ class Loaded(msgspec.Struct, frozen=True, eq=False):
     folder: Path
     """Where both were read from."""
     fingerprint: str
-    """Tells one set of weights from another."""
+    """A digest of the weights."""
     context: int
     """The most tokens of a prompt and its answer together."""
     ends: frozenset[int]
@@ -44,7 +44,7 @@ class Loaded(msgspec.Struct, frozen=True, eq=False):
 
 
 class Models:
-    """The models by the id that requests name: the base model, and those tuned from its weights."""
+    """The models by the id that requests name: the base model, and the models tuned from its weights."""
 
     def __init__(self, state: State, loaded: Loaded, name: str) -> None:
         self._state, self._fingerprint = state, loaded.fingerprint
@@ -57,7 +57,7 @@ class Models:
         return [self.base, *(_public(row) for row in rows if row["fingerprint"] == self._fingerprint)]
 
     def get(self, name: str) -> Row:
-        """Return one model. Raise `ApiError` if there is none of this id."""
+        """Return a model. Raise `ApiError` for an unknown id."""
         return self.base if name == self.base["id"] else _public(self._tuned(name))
 
     def adapter(self, name: str) -> Path | None:
@@ -88,7 +88,7 @@ def _public(row: Row) -> Row:
 
 
 def find(name: str, cache: Path) -> Path:
-    """Return the folder with the weights of a Hub id, a folder or a `.gguf` file. Raise `UserError` if there is none."""
+    """Return the folder with the weights of a Hub id, a folder or a `.gguf` file. Raise `UserError` without such weights."""
     path = Path(name).expanduser()
     if path.is_file() and path.suffix == ".gguf":
         return _converted(path.resolve(), cache)
@@ -219,7 +219,7 @@ def load_model(folder: Path, dtype: str) -> Any:
 
 
 def device() -> "torch.device":
-    """Return the accelerator, or the CPU if there is none."""
+    """Return the accelerator, or else the CPU."""
     import torch
 
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -268,7 +268,7 @@ def check_room(weights: int, name: str) -> None:
 
 
 def free_memory() -> int:
-    """Return the free bytes: of the accelerator if there is one, else of the machine or its container."""
+    """Return the free bytes: of the accelerator, or else of the machine or its container."""
     import psutil  # type: ignore[import-untyped]  # it has no annotations
     import torch
 

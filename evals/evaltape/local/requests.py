@@ -80,7 +80,7 @@ REASONS = {
 
 
 class Message(Open):
-    """One message of a chat, its content as one text."""
+    """A message of a chat, its content as a text."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str
@@ -297,14 +297,14 @@ class JobRequest(Strict):
 
 
 async def read_json(request: Request, kind: type[Body]) -> Body:
-    """Return a request's body. Raise `ApiError` if it isn't one of this kind."""
+    """Return a request's body. Raise `ApiError` if it isn't of this kind."""
     raw = await request.body()
     _check_type(request, r"application/(json|[^;,\s]*\+json)", "application/json")
     return parse(raw, kind) if len(raw) <= SMALL_BYTES else await run_in_threadpool(parse, raw, kind)
 
 
 async def read_upload(request: Request) -> Upload:
-    """Return the upload that a request holds. Raise `ApiError` if its form isn't one."""
+    """Return the upload that a request holds. Raise `ApiError` for any other form."""
     _check_type(request, "multipart/form-data", "multipart/form-data")
     # Python knows encodings that decode to something other than text, or fail.
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", request.headers["content-type"], re.IGNORECASE)
@@ -315,7 +315,7 @@ async def read_upload(request: Request) -> Upload:
 
 
 def parse(raw: bytes, kind: type[Body]) -> Body:
-    """Return JSON text as a model of pydantic's. Raise `ApiError` if it isn't one."""
+    """Return JSON text as a model of pydantic's. Raise `ApiError` if it is invalid."""
     if not raw.strip():
         raise ApiError("The request has no body. The API expects a JSON object.")
     return _valid(kind.model_validate_json, raw)

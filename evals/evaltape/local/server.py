@@ -111,7 +111,7 @@ def _prepare(settings: Settings, folder: Path) -> "tuple[Loaded, Callable[[Model
 
 
 def _likeliest(load: "Callable[[], Loaded]") -> "Likeliest | None":
-    """Return the tokens that inference servers must agree with; None, with a word about it, if the model doesn't fit here."""
+    """Return the tokens that inference servers must agree with; say so and return None if the model doesn't fit here."""
     from evaltape.local.inference.upstream import likeliest
 
     try:

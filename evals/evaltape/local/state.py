@@ -1,4 +1,4 @@
-"""The state folder: what outlives the process. Rows of JSON in SQLite, and the content of files and models beside them."""
+"""The state folder, which outlives the process. Rows of JSON in SQLite, and the content of files and models beside them."""
 
 import contextlib
 import errno
@@ -88,7 +88,7 @@ class State:
         return next(iter(self._read(f"SELECT body FROM {table} WHERE id = ?", name)), None)
 
     def rows(self, table: Table, of: str | None = None, *, newest_first: bool = False) -> list[Row]:
-        """Return all rows, or those that belong to another."""
+        """Return all rows, or the rows that belong to another."""
         order = f"ORDER BY seq {'DESC' if newest_first else 'ASC'}"
         if of is None:
             return self._read(f"SELECT body FROM {table} {order}")
@@ -119,7 +119,7 @@ class State:
         return self.write(changed)
 
     def delete(self, table: Table, name: str) -> bool:
-        """Remove a row, on a full disk too; return whether there was one."""
+        """Remove a row, on a full disk too; return whether it was there."""
         delete = f"DELETE FROM {table} WHERE id = ?"
         return self.write(lambda: self._db.execute(delete, (name,)).rowcount > 0, essential=True)
 
@@ -128,7 +128,7 @@ class State:
         self.write(lambda: self._db.execute(f"DELETE FROM {table} WHERE job = ?", (of,)), essential=True)
 
     def write(self, action: Callable[[], T], *, essential: bool = False) -> T:
-        """Run `action` as one transaction: all of its changes are stored, or none. Transactions may be nested.
+        """Run `action` as one transaction: all of its changes are stored together, or nothing. Transactions may be nested.
 
         An `essential` write frees space in the end, so it may use the reserve on a full disk.
         """
@@ -235,7 +235,7 @@ class State:
 
 
 class Files:
-    """Files that clients upload or that jobs and batches produce. An expired one is gone, and is removed by the next listing.
+    """Files that clients upload or that jobs and batches produce. Expired files are gone; the next listing removes them.
 
     A row is written after its content and removed before it. A kill in between leaves content without a row, which the
     next start removes. Ids are made here: a name from outside is never part of a path.
@@ -287,7 +287,7 @@ class Files:
         return self._state.path("files", name)
 
     def delete(self, name: str) -> bool:
-        """Remove a file, on a full disk too; return whether there was one."""
+        """Remove a file, on a full disk too; return whether it was there."""
         return self.get(name) is not None and self._remove(name)
 
     def _remove(self, name: str) -> bool:

@@ -1,1 +1,1 @@
-"""Answering chats: one engine that generates for all requests at once."""
+"""Answering chats: by an engine of this process, or by inference servers."""

@@ -27,7 +27,7 @@ CHECK_S = 0.5
 
 
 class Chat:
-    """Answers chat requests with an engine. `folder_of` returns the folder of a tuned model's adapter, None for the base."""
+    """Answers chat requests with an engine. `folder_of` returns the folder of a tuned model's adapter, or None."""
 
     endpoints = ("/v1/chat/completions",)
 

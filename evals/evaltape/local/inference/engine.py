@@ -1,4 +1,4 @@
-"""The engine: one thread that answers all requests with transformers' `generate`, up to `batch` of them at once.
+"""The engine: a thread that answers all requests with transformers' `generate`, up to `batch` of them at once.
 
 `generate` runs on the rows under way, padded on the left, until all are done or others may join. Their prompts are then read
 together, their cache is put beside that of the remaining rows, and `generate` goes on. Each row's numbers come from that row
@@ -33,15 +33,15 @@ PADDED = 1.1
 MOST_WAITING = 1024
 """Requests that may wait for a row."""
 MOST_ADAPTERS = 8
-"""Adapters kept in memory; of the unused ones the one unused for longest is dropped."""
+"""Adapters kept in memory; the longest unused is dropped first."""
 
 
 class MissingAdapter(Exception):
-    """An adapter whose model was deleted."""
+    """The model of an adapter was deleted."""
 
 
 class Adapters:
-    """LoRA adapters over one copy of the base weights, read on first use, mixed in one batch by PEFT."""
+    """LoRA adapters over a single copy of the base weights, read on first use. PEFT mixes them in a batch."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -165,7 +165,7 @@ class Engine:
         return len(rows) <= self.most_rows and len(rows) * longest * self._cell_bytes <= self._memory
 
     def _read(self, group: list[Generation], in_use: Set[Path | None]) -> Iterator[tuple[list[Generation], Any]]:
-        """Read prompts together; if that fails, one by one. Yield the requests that were read, with their cache."""
+        """Read prompts together, or singly if that fails. Yield the requests that were read, with their cache."""
         try:
             cache = DynamicCache()
             for generation in group:
@@ -230,9 +230,9 @@ class Engine:
         self._adapters.model(attention_mask=attention_mask, position_ids=positions, use_cache=True, logits_to_keep=1, **given)
 
     def _measure(self) -> tuple[int, int]:
-        """Return the bytes that a token takes in the cache, and those that caches may take: half of the free memory.
+        """Return the bytes of a token in the cache, and the bytes that all caches may take: half of the free memory.
 
-        Raise `UserError` if one request needs more. Reading a token also warms the model up.
+        Raise `UserError` if a single request needs more. Reading a token also warms the model up.
         """
         with torch.inference_mode():
             ids = torch.tensor([[0]], device=self._loaded.model.device)
@@ -267,7 +267,7 @@ def grouped(joining: list[Generation]) -> list[list[Generation]]:
 
 
 def joined(parts: list[tuple[Any, list[int]]], length: int) -> Any:
-    """Return one cache of `length` tokens with the given rows of each; rows end at the same token."""
+    """Join the given rows of several caches into a cache of `length` tokens; all rows end at the last."""
     cache = DynamicCache()
     for index, layers in enumerate(zip(*(part.layers for part, _ in parts), strict=True)):
         if layers[0].is_initialized:  # a layer that shares another's tokens has none of its own

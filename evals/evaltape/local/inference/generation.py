@@ -1,4 +1,4 @@
-"""One request on its way through the engine: how its tokens are chosen, the text they make, and where it ends."""
+"""A request on its way through the engine: how its tokens are chosen, the text they make, and where it ends."""
 
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
@@ -8,7 +8,7 @@ import msgspec
 import torch
 
 COLDEST = 1e-5
-"""Below this temperature a division would overflow; the choice is the greedy one long before."""
+"""Below this temperature a division would overflow; the choice is greedy long before."""
 
 
 class Generation(msgspec.Struct, eq=False, kw_only=True):

@@ -33,7 +33,7 @@ Likeliest = dict[str, float]
 
 
 class Server(msgspec.Struct, eq=False):
-    """One inference server."""
+    """An inference server."""
 
     url: str
     """Its address, without `/v1`."""
@@ -57,7 +57,7 @@ class Upstream:
         self._client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
 
     async def respond(self, path: str, request: Request) -> Response:
-        """Answer a client's request, as a stream where it asks for one."""
+        """Answer a client's request, streamed if it asks for that."""
         body = (await read_json(request, Fields)).model_dump()
         server, answer = await self._ask(path, body)
         media_type = answer.headers.get("content-type", "application/json")
@@ -176,7 +176,7 @@ def _renamed(content: bytes, model: str) -> bytes:
 
 
 def find(urls: Sequence[str], folder: Path, expected: Likeliest | None) -> list[Server]:
-    """Return the servers at these addresses. Raise `UserError` for one that isn't there, or that has other weights.
+    """Return the servers at these addresses. Raise `UserError` for a server that is away, or that has other weights.
 
     `expected` are the likeliest tokens after the probe's prompt; without them weights aren't checked.
     """

@@ -12,7 +12,7 @@ UNFINISHED = ("validating_files", "queued", "running")
 NO_ROOM = "insufficient_storage"
 """The code of a job that found no room on the disk, and may go on once there is some."""
 CHOSEN = {"batch_size": 8, "learning_rate_multiplier": 1.0, "beta": 0.1}
-"""What "auto" means, where the file doesn't matter."""
+"""The meaning of "auto", where the file doesn't matter."""
 # OpenAI's rule for "auto" (from their cookbook): three epochs, more for small files, one for huge ones.
 EPOCHS, LEAST_SEEN, MOST_SEEN, MOST_EPOCHS = 3, 100, 25_000, 25
 
@@ -26,7 +26,7 @@ class Jobs:
     # ------------------------------------------------------------ the API
 
     def create(self, request: JobRequest) -> Row:
-        """Store a new job, whose files are yet to be validated. Raise `ApiError` if they don't exist."""
+        """Store a new job; its files are yet to be validated. Raise `ApiError` if they don't exist."""
         method, hyperparameters = request.chosen()
         if importlib.util.find_spec("trl") is None:
             message = "Fine-tuning needs the extra: pip install 'evaltape[train]', then start the service again"
@@ -53,14 +53,14 @@ class Jobs:
         return public(row)
 
     def get(self, name: str) -> Row:
-        """Return the whole row of a job. Raise `ApiError` if there is none."""
+        """Return the whole row of a job. Raise `ApiError` for an unknown id."""
         row = self._state.get("jobs", name)
         if row is None:
             raise unknown_object("FineTuningJob", name, "fine_tuning_job_id")
         return row
 
     def all(self, metadata: dict[str, str] | Literal["null"] | None = None) -> list[Row]:
-        """Return all jobs, the newest first, or those with this metadata ("null": those without any)."""
+        """Return all jobs, the newest first, or the jobs with this metadata ("null": without any)."""
         rows = [public(row) for row in self._state.rows("jobs", newest_first=True)]
         if metadata == "null":
             return [row for row in rows if row["metadata"] is None]
@@ -68,7 +68,7 @@ class Jobs:
         return [row for row in rows if wanted <= (row["metadata"] or {}).items()]
 
     def unfinished(self) -> list[Row]:
-        """Return the rows of all jobs under way, the one that trains first."""
+        """Return the rows of all jobs under way, the training job first."""
         rows = [row for row in self._state.rows("jobs") if row["status"] in UNFINISHED]
         return sorted(rows, key=lambda row: bool(row["status"] != "running"))
 
@@ -105,7 +105,7 @@ class Jobs:
     # ------------------------------------------------------------ on the way
 
     def event(self, job: str, message: str, level: Literal["info", "warn", "error"] = "info", data: Row | None = None) -> None:
-        """Add an event; one with data is a metric."""
+        """Add an event; with data it is a metric."""
         row: Row = {"id": new_id("ftevent-"), "object": "fine_tuning.job.event", "created_at": self._state.now()}
         row |= {"level": level, "message": message, "type": "metrics" if data else "message", "data": data or {}}
         self._state.add("events", row, job)
@@ -121,7 +121,7 @@ class Jobs:
         return self._state.change("jobs", name, since, status=status, **{"estimated_finish": None, **changes})
 
     def queue(self, name: str, plan: Row, tokens: int) -> bool:
-        """Queue a job whose files are valid, with a number in place of each "auto"; return whether it still wants that."""
+        """Queue a validated job, with a number in place of each "auto"; return False if it was cancelled."""
         method = self.get(name)["method"]["type"]
         if not self.move(name, "queued", since=("validating_files",), _tokens=tokens, **_method(method, plan)):
             return False

@@ -1,8 +1,8 @@
-"""The script that trains: `python -m evaltape.local.training.trainer CONFIG.json`, for one job, in one or many processes.
+"""The script that trains: `python -m evaltape.local.training.trainer CONFIG.json`, for a single job, in one or many processes.
 
 TRL's SFTTrainer or DPOTrainer trains a LoRA adapter of PEFT's. Started by accelerate, torchrun or srun, each process takes its
 share of every batch, and the first of them reports on standard output, a JSON object a line. A process ends as soon as its
-standard input does, so none outlives the service. Started again, it continues after its last checkpoint.
+standard input does, so it never outlives the service. Started again, it continues after its last checkpoint.
 """
 
 import json
@@ -36,7 +36,7 @@ LORA: dict[str, Any] = {
 }
 WARM_UP = 0.1
 SAVES = 10
-"""Checkpoints of a training beside those at the ends of its epochs."""
+"""Checkpoints of a training, besides the ends of its epochs."""
 COMPLETE = "complete"
 """A file that says that its checkpoint is whole."""
 LOGGED = {
@@ -47,7 +47,7 @@ LOGGED = {
     "eval_mean_token_accuracy": "valid_mean_token_accuracy",
     "eval_rewards/accuracies": "valid_mean_token_accuracy",
 }
-"""Names of TRL's metrics, and those of the API's result file; of preferences the accuracy is that of the rewards."""
+"""Names of TRL's metrics, and of the API's result file; for preferences the accuracy is that of the rewards."""
 
 
 class Stop(Exception):

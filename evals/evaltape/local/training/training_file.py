@@ -21,7 +21,7 @@ MOST_CHARACTERS = 500
 
 
 class Turn(Message):
-    """One message of a training chat; `weight: 0` leaves an answer out of the learning."""
+    """A message of a training chat; `weight: 0` leaves an answer out of the learning."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     name: str | None = None
@@ -85,20 +85,20 @@ class InvalidFile(Exception):
 
 
 class Encoder(msgspec.Struct):
-    """Makes rows of a file for one model."""
+    """Makes rows of a file for a model."""
 
     tokenizer: Any
     ends: Set[int]
     """The tokens that end an answer."""
     longest: int
-    """The tokens of a row; the beginning of a longer one is cut off."""
+    """The tokens of a row; a longer row loses its beginning."""
     cut: int = 0
     """Rows that were too long."""
     tokens: int = 0
     """The tokens of all rows; of preferences, of both answers."""
 
     def write(self, source: Path, target: Path, method: str, *, least: int = LEAST_EXAMPLES) -> int:
-        """Write the rows of a file; return their number. Raise `InvalidFile` for an invalid one, or too few rows."""
+        """Write the rows of a file; return their number. Raise `InvalidFile` for invalid lines, or too few."""
         row_of = self._preference if method == "dpo" else self._supervised
         count = 0
         with source.open("rb") as lines, target.open("w", encoding="utf-8") as rows:
@@ -114,7 +114,7 @@ class Encoder(msgspec.Struct):
         return count
 
     def _supervised(self, line: bytes) -> dict[str, Any]:
-        """Return tokens and labels: those of the assistant, and -100 elsewhere."""
+        """Return tokens and labels: the token where the assistant speaks, else -100."""
         ids, labels = self._tokens_of(_parsed(line, Chat).messages)
         self.tokens += len(ids[-self.longest :])
         self.cut += len(ids) > self.longest

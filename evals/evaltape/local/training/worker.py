@@ -1,4 +1,4 @@
-"""The work of jobs: files are validated at once, one job trains at a time, in processes of its own.
+"""The work of jobs: files are validated at once, jobs train in turn, in processes of their own.
 
 The reports of these processes become events, checkpoints, a result file and tuned models.
 """
@@ -212,7 +212,7 @@ async def run_trainer(config: Path, launcher: Sequence[str], receive: Callable[[
 
 
 class Run:
-    """One training under way."""
+    """A training under way."""
 
     def __init__(self, job: Row, state: State, jobs: Jobs, *, was_running: bool) -> None:
         self._job, self._state, self._jobs, self._was_running = job, state, jobs, was_running
@@ -223,7 +223,7 @@ class Run:
         self.failure: str | None = None
 
     def receive(self, report: Row) -> None:
-        """Handle one report of the trainer."""
+        """Handle a report of the trainer."""
         kind = report.pop("type")
         if kind == "start":
             self._receive_start(report)
