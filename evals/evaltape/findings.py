@@ -12,7 +12,7 @@ import msgspec
 
 from evaltape.recorder.wire import CallKey
 from evaltape.samples.sample import Answer
-from evaltape.scoring.bounds import BoundKey, Decision, Kind
+from evaltape.scoring.bounds import FAILED, NOT_CHECKED, PASSED, BoundKey, Decision, Kind, Verdict
 from evaltape.scoring.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -67,8 +67,6 @@ class Compared(msgspec.Struct, frozen=True, tag=True):
     model: str
     values: dict[str, int | float] | None = None
     """The accepted scores before this session; None without a snapshot."""
-    is_update: bool = False
-    """Whether the session accepts its own scores."""
 
 
 class AssertedOtherwise(msgspec.Struct, frozen=True, tag=True):
@@ -101,6 +99,13 @@ def unpacked(text: str) -> Finding | None:
 # ---------------------------------------------------------------- in a session
 
 
+def verdict_on(passed: bool | None) -> Verdict:
+    """Return the verdict on an assertion that passed or failed; None: no test of this session decided it."""
+    if passed is None:
+        return NOT_CHECKED
+    return PASSED if passed else FAILED
+
+
 class GateTest(msgspec.Struct, frozen=True):
     """A test of the user's own that asserts on all samples of a model."""
 
@@ -108,6 +113,11 @@ class GateTest(msgspec.Struct, frozen=True):
     model: str
     passed: bool | None
     """None if it was skipped."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """`passed`, `failed` or `not checked`."""
+        return verdict_on(self.passed)
 
 
 class AcceptedTest(msgspec.Struct, frozen=True):
@@ -119,8 +129,6 @@ class AcceptedTest(msgspec.Struct, frozen=True):
     """None if it was skipped."""
     values: Mapping[str, float] | None
     """The accepted scores before this session; None without any."""
-    is_update: bool
-    """Whether the session accepts its own scores."""
 
 
 class Findings(msgspec.Struct):
@@ -155,8 +163,8 @@ class Findings(msgspec.Struct):
         match finding:
             case Asserted(key=key):
                 _note(self.bounds, key, passed)
-            case Compared(values=values, is_update=is_update):
-                self.accepted[finding.suite, finding.model] = AcceptedTest(test_id, passed, values, is_update)
+            case Compared(values=values):
+                self.accepted[finding.suite, finding.model] = AcceptedTest(test_id, passed, values)
             case AssertedOtherwise(suite=suite, model=model):
                 self.tests[test_id] = GateTest(suite, model, passed)
             case Unasked(reason=reason):

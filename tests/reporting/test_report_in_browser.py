@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from evaltape.reporting.results import Cause, OwnGate, Results
+from evaltape.findings import GateTest
+from evaltape.reporting.results import Cause, Results
 from evaltape.suite.prompt import PromptChange
 from msgspec.structs import replace
 
@@ -276,7 +277,7 @@ def test_an_answer_that_could_not_be_scored_has_its_reason_and_can_be_filtered(s
 
 
 def test_gates_that_users_wrote_stand_in_the_table(show):
-    page = show(changed(facts(), tests=(OwnGate("evals/test_own.py::test_gate[made-base]", "base", False),)))
+    page = show(changed(facts(), tests={"evals/test_own.py::test_gate[made-base]": GateTest("made", "base", False)}))
     assert page.texts("#scores tr.test :is(th, td)") == ["evals/test_own.py::test_gate[made-base]", "✗\u00a0fails"]
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from evaltape.findings import GateTest
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.results import OwnGate, Results
+from evaltape.reporting.results import Results
 from evaltape.reporting.subjects import Accepted
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import MIN_GAIN, Decision
@@ -61,11 +62,8 @@ def test_the_verdict_counts_gates(passed, text, state):
 
 
 def test_gates_that_users_wrote_count_as_others_do():
-    own = (
-        OwnGate("evals/test_own.py::test_gate[made-base]", "base", False),
-        OwnGate("b", "base", True),
-        OwnGate("c", "base", None),
-    )
+    ids = ("evals/test_own.py::test_gate[made-base]", "b", "c")
+    own = {it: GateTest("made", "base", passed) for it, passed in zip(ids, (False, True, None), strict=True)}
     made = session(True, True, is_red=True, tests=own)
     assert parts(made) == [("3 of 4 gates hold, 1 more not checked in this run", "failed")]
     assert reasons(made) == ["evals/test_own.py::test_gate[made-base] failed"]

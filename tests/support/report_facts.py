@@ -20,12 +20,12 @@ from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.subjects import (
     AgainstModel,
     AgainstResults,
-    ComparisonResults,
     Computed,
     Flips,
     JobResults,
     JudgeResults,
     ModelResults,
+    PairResults,
     Slice,
     SliceDifference,
 )
@@ -70,7 +70,7 @@ def facts(
         {row.id: row for row in rows},
         tuple(predictions),
         commands(),
-        computed=(Computed("first three lines", samples, dict.fromkeys(METRICS, mean(0.2))),),
+        computed={"first three lines": Computed(samples, dict.fromkeys(METRICS, mean(0.2)))},
         jobs={"tuned": _job()} if "tuned" in models else {},
         comparisons={"gain": _comparison(predictions, models)} if len(models) > 1 else {},
     )
@@ -124,7 +124,7 @@ def only(results: Results, predictions: Iterable[Prediction]) -> Results:
 
 def without(results: Results, *names: str) -> Results:
     """The results of a suite that has no gates, comparisons, jobs or computed scores."""
-    empty: dict[str, Any] = {"comparisons": {}, "jobs": {}, "computed": ()}
+    empty: dict[str, Any] = {"comparisons": {}, "jobs": {}, "computed": {}}
     changes = {name: empty[name] for name in names if name != "gates"}
     if "gates" in names:
         changes["models"] = {key: replace(model, gates={}) for key, model in suite_of(results).models.items()}
@@ -236,18 +236,18 @@ def with_slices(results: Results) -> Results:
     suite = suite_of(results)
     topics = {key: ("travel", "small talk", "law")[number % 3] for number, key in enumerate(suite.samples)}
     samples = {key: replace(sample, columns={"topic": topics[key]}) for key, sample in suite.samples.items()}
-    slices = tuple(
-        Slice("topic", topic, count, 0, dict.fromkeys(METRICS, mean(value, count)), count >= 20, verdicts)
+    slices = {
+        topic: Slice(count, 0, dict.fromkeys(METRICS, mean(value, count)), count >= 20, verdicts)
         for topic, count, value, verdicts in (
             ("travel", 31, 0.5, {"rougeL": "passed"}),
             ("small talk", 24, 0.2, {"rougeL": "failed"}),
             ("law", 3, 0.1, {}),
         )
-    )
+    }
     first = next(iter(suite.models))
     models = {
         **suite.models,
-        first: replace(suite.models[first], slices=slices, slice_gates={"rougeL": gate("rougeL", 0.3, False)}),
+        first: replace(suite.models[first], slices={"topic": slices}, slice_gates={"rougeL": gate("rougeL", 0.3, False)}),
     }
     by_slice = tuple(
         SliceDifference("topic", topic, {"rougeL": difference(value, value - 0.1, value + 0.1, 20)})
@@ -358,7 +358,7 @@ def _model(key: str, predictions: list[Prediction]) -> ModelResults:
     )
 
 
-def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> ComparisonResults:
+def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> PairResults:
     sides = [[each for each in predictions if each.model.key == key] for key in models[:2]]
     baseline, candidate = (ModelScores(side[0].model, METRICS, side) for side in sides)
     comparison = Comparison(name="gain", suite="made", baseline=models[0], candidate=models[1])
@@ -366,7 +366,7 @@ def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> Compa
     scores = PairedScores(comparison=comparison, metrics=metrics, baseline=baseline, candidate=candidate)
     found = difference(0.1, 0.02, 0.18, 11)
     decided = compared(paired(MIN_GAIN, "rougeL", 0.05), "inconclusive", found, "the interval straddles the bound")
-    return ComparisonResults(scores, {"rougeL": decided})
+    return PairResults(scores, {"rougeL": decided})
 
 
 def _job() -> JobResults:

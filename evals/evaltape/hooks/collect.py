@@ -15,7 +15,7 @@ from evaltape.hooks.collect_models import SuiteView, computed, job_results, mode
 from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results, judge_results
 from evaltape.recorder.wire import Notice, Tally, place_of
 from evaltape.reporting.remarks import retirements
-from evaltape.reporting.results import Cause, LeftOver, OwnGate, Results, Spend, SuiteResults
+from evaltape.reporting.results import Cause, LeftOver, Results, Spend, SuiteResults
 from evaltape.reporting.subjects import JudgeResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
@@ -71,7 +71,7 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
             for model in workspace.suite.models.values()
             if model.key not in view.looked_at
         ),
-        computed=tuple(computed(view)),
+        computed=computed(view),
         jobs=job_results(view),
         judges=judges,
         comparisons=comparison_results(view),
@@ -79,11 +79,7 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         history=_history(view),
         references=outvoted(list(view.looked_at.values())) if view.evaluation.settings.writes_files else (),
         mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
-        tests=tuple(
-            OwnGate(test_id, test.model, test.passed)
-            for test_id, test in findings.tests.items()
-            if test.suite == workspace.name
-        ),
+        tests={test_id: test for test_id, test in findings.tests.items() if test.suite == workspace.name},
         lost=sum(suite == workspace.name for suite, _, _ in findings.lost),
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
         causes=(*_causes(view), *_verdict_causes(view, judges.values())),

@@ -1,7 +1,7 @@
 """Builds the results of single models and of jobs."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
 import msgspec
@@ -119,7 +119,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         versions=served,
         recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
         unscored={metric: reasons for metric in view.workspace.metrics if (reasons := _unscored(scores, metric))},
-        slices=tuple(_slices(view, slices, slice_gates)) if slices.columns else (),
+        slices=_slices(slices, slice_gates),
         slice_gates=slice_gates,
         accepted=_accepted(view, scores),
         noise=view.workspace.noise(scores),
@@ -159,18 +159,14 @@ def _unfinished(workspace: Workspace, model: Model) -> ToCome | None:
     return None
 
 
-def _slices(view: SuiteView, slices: SliceScores, gates: Mapping[str, Decision]) -> Iterator[Slice]:
+def _slices(slices: SliceScores, gates: Mapping[str, Decision]) -> dict[str, dict[str, Slice]]:
     verdicts = {metric: _slice_verdicts(slices, gate) for metric, gate in gates.items()}
+    found: dict[str, dict[str, Slice]] = {}
     for column, value, each in slices:
-        yield Slice(
-            column,
-            value,
-            len(each.predictions),
-            len(each.failures),
-            each.intervals,
-            is_gated=slices.is_gated(each),
-            verdicts={metric: known[column, value] for metric, known in verdicts.items() if (column, value) in known},
-        )
+        decided = {metric: known[column, value] for metric, known in verdicts.items() if (column, value) in known}
+        counts = len(each.predictions), len(each.failures)
+        found.setdefault(column, {})[value] = Slice(*counts, each.intervals, slices.is_gated(each), decided)
+    return found
 
 
 def _slice_verdicts(slices: SliceScores, gate: Decision) -> dict[tuple[str, str], Verdict]:
@@ -185,18 +181,18 @@ def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
     if test is None:
         return None
     now = ModelScores(scores.model, view.workspace.metrics, scores.predictions).accepted
-    return Accepted(test.passed, changes(test.values, now), test.values is not None, test.id, test.is_update)
+    return Accepted(test.passed, changes(test.values, now), test.values is not None, test.id)
 
 
 # ---------------------------------------------------------------- what isn't a model
 
 
-def computed(view: SuiteView) -> Iterator[Computed]:
-    """Yield the scores of each input's first three lines: computed, not recorded. A single line is scored whole."""
+def computed(view: SuiteView) -> dict[str, Computed]:
+    """Return the scores of each input's first three lines: computed, not recorded. A single line is scored whole."""
     rows = [view.evaluation.lead(view.workspace.name, sample) for sample in view.samples]
     names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
     if not names:
-        return
+        return {}
     nobody = Model("", view.workspace.name, "")
     predictions = [
         Prediction(nobody, sample, Answer(), {name: row[name] for name in names})
@@ -205,7 +201,7 @@ def computed(view: SuiteView) -> Iterator[Computed]:
     metrics = {name: view.metrics[name] for name in names}
     scores = ModelScores(nobody, metrics, predictions, view.workspace.clusters)
     whole = all(len(sample.input.splitlines()) == 1 for sample in view.samples)
-    yield Computed(WHOLE if whole else LEAD, len(rows), scores.intervals)
+    return {WHOLE if whole else LEAD: Computed(len(rows), scores.intervals)}
 
 
 def job_results(view: SuiteView) -> dict[str, JobResults]:

@@ -8,9 +8,9 @@ from evaltape.hooks.collect_models import SuiteView
 from evaltape.reporting.subjects import (
     AgainstModel,
     AgainstResults,
-    ComparisonResults,
     Flips,
     JudgeResults,
+    PairResults,
     SliceDifference,
 )
 from evaltape.scoring.bounds import AGAINST, comparison_bounds, model_bounds
@@ -25,17 +25,17 @@ if TYPE_CHECKING:  # Only a suite with judges needs them.
     from evaltape.recording.verdicts import RecordedVerdict
 
 
-def comparison_results(view: SuiteView) -> dict[str, ComparisonResults]:
+def comparison_results(view: SuiteView) -> dict[str, PairResults]:
     """Return the comparisons of which the run looked at both models, by name."""
     comparisons = view.workspace.suite.comparisons.values()
     known = [each for each in comparisons if {each.baseline, each.candidate} <= set(view.looked_at)]
     return {each.name: _comparison(view, each) for each in known}
 
 
-def _comparison(view: SuiteView, comparison: Comparison) -> ComparisonResults:
+def _comparison(view: SuiteView, comparison: Comparison) -> PairResults:
     pair = _pair(view, comparison, view.looked_at[comparison.baseline], view.looked_at[comparison.candidate])
     metrics = {bound.metric: view.decided(bound, pair) for bound in comparison_bounds(comparison)}
-    return ComparisonResults(pair, metrics, _slices(view, comparison))
+    return PairResults(pair, metrics, _slices(view, comparison))
 
 
 def comparison_notes(view: SuiteView) -> Iterator[str]:

@@ -69,9 +69,8 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
 
     snapshot = request.getfixturevalue("snapshot").use_extension(AcceptedScores)
     path = Path(AcceptedScores.get_location(test_location=snapshot.test_location, index=0))
-    is_update = bool(request.config.getoption("update_snapshots"))
-    values = _read(path, is_update)
-    request.node.stash[ACCEPTED] = Compared(scores.model.suite, scores.model.key, values, is_update)
+    values = _read(path, bool(request.config.getoption("update_snapshots")))
+    request.node.stash[ACCEPTED] = Compared(scores.model.suite, scores.model.key, values)
     setattr(snapshot, SCORES, (scores, values, commands.accept([request.node.nodeid])))
     return snapshot
 

@@ -13,7 +13,7 @@ from evaltape.mutation.study import OperatorStudy
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.results_json import compared, difference, written
 from evaltape.reporting.scoreboard import exam_part
-from evaltape.reporting.subjects import AgainstModel, AgainstResults, ComparisonResults, JobResults, JudgeResults, ModelResults
+from evaltape.reporting.subjects import AgainstModel, AgainstResults, JobResults, JudgeResults, ModelResults, PairResults
 from evaltape.reporting.verdict import failed_first, verdict_of
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
@@ -51,14 +51,14 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         },
         "metrics": [_metric(metric, suite) for metric in suite.metrics.values()],
         "models": [_model(model) for model in suite.models.values()],
-        "computed": [{"name": each.name, **written(each)} for each in suite.computed],
+        "computed": [{"name": name, **written(each)} for name, each in suite.computed.items()],
         "comparisons": [_comparison(each) for each in suite.comparisons.values()],
         "against": None if suite.against is None else _against(suite, suite.against, kept),
         "history": written(suite.history),
         "references": written(suite.references),
         "judges": [_judge(each) for each in suite.judges.values()],
         "mutants": [_mutants(key, each) for key, each in suite.mutants.items()],
-        "tests": [{"id": test.id, "model": test.model, "passed": test.passed} for test in suite.tests],
+        "tests": [{"id": name, "model": it.model, "passed": it.passed} for name, it in suite.tests.items()],
         "jobs": [_job(job) for job in suite.jobs.values()],
         "causes": [
             {
@@ -106,8 +106,9 @@ def _model(model: ModelResults) -> Data:
         "gates": _gates(model.gates),
         "slice_gates": _gates(model.slice_gates),
         "slices": [
-            {"column": each.column, "value": each.value, "verdicts": dict(each.verdicts), **written(each)}
-            for each in model.slices
+            {"column": column, "value": value, "verdicts": dict(each.verdicts), **written(each)}
+            for column, values in model.slices.items()
+            for value, each in values.items()
         ],
         "accepted": _accepted(model),
         "noise": written(model.noise_beside_gates),
@@ -147,7 +148,7 @@ def _finite(value: Any) -> Any:
 # ---------------------------------------------------------------- pairs
 
 
-def _comparison(comparison: ComparisonResults) -> Data:
+def _comparison(comparison: PairResults) -> Data:
     return {
         "name": comparison.comparison.name,
         "baseline": comparison.comparison.baseline,

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from evaltape.findings import GateTest
 from evaltape.metrics.metric import Metric
 from evaltape.reporting.subjects import (
     AgainstResults,
-    ComparisonResults,
     Computed,
     JobResults,
     JudgeResults,
     ModelResults,
-    verdict_on,
+    PairResults,
 )
 from evaltape.samples.sample import Sample
-from evaltape.scoring.bounds import Verdict
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import Outvoted
 from evaltape.suite.commands import Commands
@@ -29,22 +28,6 @@ from evaltape.suite.prompt import PromptChange
 if TYPE_CHECKING:  # Only some runs need them.
     from evaltape.against.history import Moment
     from evaltape.mutation.model_mutants import ModelMutants
-
-
-class OwnGate(msgspec.Struct, frozen=True):
-    """A test of the user's own that asserts on all samples of a model."""
-
-    id: str
-    """The test's id."""
-    model: str
-    """The model's key."""
-    passed: bool | None
-    """None if it was skipped."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """`passed`, `failed` or `not checked`."""
-        return verdict_on(self.passed)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -107,13 +90,13 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """By model and sample the id of a test of it, to run again, where a test was collected."""
     unseen_gates: int = 0
     """How many gates models have that the session didn't look at."""
-    computed: tuple[Computed, ...] = ()
-    """Scores that cost nothing, on the same samples."""
+    computed: Mapping[str, Computed] = {}
+    """Scores that cost nothing, on the same samples, by name: `first three lines`."""
     jobs: Mapping[str, JobResults] = {}
     """The recorded jobs of the tuned models that were looked at, by key."""
     judges: Mapping[str, JudgeResults] = {}
     """The suite's judges, by key."""
-    comparisons: Mapping[str, ComparisonResults] = {}
+    comparisons: Mapping[str, PairResults] = {}
     """The comparisons of which the run looked at both models, by name."""
     against: AgainstResults | None = None
     """The models beside another commit's, with `--against`."""
@@ -123,8 +106,8 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """The references that models agree against, for the files that show them."""
     mutants: Mapping[str, "ModelMutants"] = {}
     """By model, with `--mutate`."""
-    tests: tuple[OwnGate, ...] = ()
-    """The gates that users wrote."""
+    tests: Mapping[str, GateTest] = {}
+    """The gates that users wrote, by test id."""
     lost: int = 0
     """How many samples a test failed for because it had no answer, or ended before it asked."""
     other_failures: int = 0
@@ -144,6 +127,11 @@ class SuiteResults(msgspec.Struct, frozen=True):
     def named_metrics(self) -> list[Metric]:
         """The metrics that the suite names."""
         return [metric for name, metric in self.metrics.items() if name not in self.shown_beside]
+
+    @property
+    def pairs(self) -> list[PairResults]:
+        """The comparisons, then the models beside another commit's."""
+        return [*self.comparisons.values(), *(self.against.models.values() if self.against else ())]
 
     @property
     def acceptance(self) -> str | None:
@@ -168,16 +156,6 @@ class SuiteResults(msgspec.Struct, frozen=True):
     def mutant_tables(self) -> Mapping[str, Any]:
         """By model and operator the smallest share of damage that each gate notices."""
         return {key: each.study.as_result() for key, each in self.mutants.items()}
-
-    @property
-    def computed_by_name(self) -> Mapping[str, Computed]:
-        """The computed scores by name."""
-        return {each.name: each for each in self.computed}
-
-    @property
-    def tests_by_id(self) -> Mapping[str, OwnGate]:
-        """The gates that users wrote by test id."""
-        return {test.id: test for test in self.tests}
 
 
 class Spend(msgspec.Struct, frozen=True):

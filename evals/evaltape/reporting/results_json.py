@@ -9,7 +9,7 @@ from typing import Any
 
 from evaltape.files import write_output
 from evaltape.reporting.results import Results
-from evaltape.reporting.subjects import AgainstModel, ComparisonResults
+from evaltape.reporting.subjects import AgainstModel, PairResults
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
@@ -19,10 +19,10 @@ VERSION = 2
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character, which JSON can hold and UTF-8 can't: models write it."""
 FIELDS: Mapping[str, str] = {
-    "SuiteResults": "mode metrics=described models computed=computed_by_name jobs judges? comparisons against? "
-    "history? references? mutants?=mutant_tables tests=tests_by_id predictions",
+    "SuiteResults": "mode metrics=described models computed jobs judges? comparisons against? "
+    "history? references? mutants?=mutant_tables tests predictions",
     "ModelResults": "served kind samples failed failures truncated recorded scores gates versions?=several_versions unscored? "
-    "slices?=slices_by_column slice_gates? accepted? noise?=noise_beside_gates unfinished? usage cost_usd",
+    "slices? slice_gates? accepted? noise?=noise_beside_gates unfinished? usage cost_usd",
     "Interval": "mean low high scored=samples clusters?",
     "Difference": "difference=mean low high samples clusters?",
     "Slice": "samples failed gated=is_gated scores",
@@ -38,7 +38,7 @@ FIELDS: Mapping[str, str] = {
     "Fragility": "samples ids becomes",
     "Flips": "share answers verdicts",
     "AgainstResults": "ref commit models",
-    "OwnGate": "model verdict passed",
+    "GateTest": "model verdict passed",
 }
 """By type its keys, each with the attribute that it holds where that has another name; `?`: left out where it holds nothing."""
 GATE = "threshold=bound.limit verdict fragility passed=outcome"
@@ -69,10 +69,10 @@ def written(value: Any) -> Any:
         return compared(value) if value.bound.is_paired else dict(_fields(value, GATE))
     if isinstance(value, Prediction):
         return _prediction(value)
-    if isinstance(value, ComparisonResults):
-        return written(value.metrics)
     if isinstance(value, AgainstModel):
         return _against(value)
+    if isinstance(value, PairResults):
+        return written(value.metrics)
     return dict(_fields(value, FIELDS[type(value).__name__]))
 
 

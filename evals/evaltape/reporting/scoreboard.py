@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.reporting.results import OwnGate, SuiteResults
-from evaltape.reporting.subjects import ComparisonResults, ModelResults, Slice
+from evaltape.reporting.results import SuiteResults
+from evaltape.reporting.subjects import ModelResults, PairResults, Slice
 from evaltape.reporting.tables import bound_text, difference_beside, gate_text, interval, mean_beside
 from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, NOT_CHECKED, Decision, Verdict
 from evaltape.scoring.paired import Difference
@@ -62,11 +62,11 @@ class Group(msgspec.Struct, frozen=True):
 
 def model_groups(suite: SuiteResults) -> Iterator[Group]:
     """Yield scores that cost nothing, then each model that was looked at."""
-    for computed in suite.computed:
+    for computed_as, computed in suite.computed.items():
         lines = tuple(_mean_line(suite.metrics[name], score) for name, score in computed.scores.items())
-        yield Group(f"{computed.name} (computed, not recorded)", ("what a model has to beat",), lines)
+        yield Group(f"{computed_as} (computed, not recorded)", ("what a model has to beat",), lines)
     for model in suite.models.values():
-        tests = tuple(_test_line(test) for test in suite.tests if test.model == model.key)
+        tests = tuple(Line(test_id, verdict=test.verdict) for test_id, test in suite.tests.items() if test.model == model.key)
         yield Group(
             model.key,
             tuple(_facts(model)),
@@ -90,10 +90,6 @@ def _mean_line(metric: Metric, score: Interval | None, gate: Decision | None = N
         return Line(metric.name, mean_beside(score, None, metric), ends)
     limit = gate.bound.limit
     return Line(metric.name, mean_beside(score, limit, metric), ends, gate_text(limit, metric), gate.verdict)
-
-
-def _test_line(test: OwnGate) -> Line:
-    return Line(test.id, verdict=test.verdict)
 
 
 def _facts(model: ModelResults) -> Iterator[str]:
@@ -131,24 +127,21 @@ def slice_groups(suite: SuiteResults, everything: bool = False) -> Iterator[Grou
     With `everything`, of all metrics that the suite names, and however many slices there are.
     """
     for model in suite.models.values():
-        columns: dict[str, list[Slice]] = {}
-        for each in model.slices:
-            columns.setdefault(each.column, []).append(each)
         named = [metric.name for metric in suite.named_metrics]
         for name in named if everything else list(model.slice_gates) or named[:1]:
-            for column, slices in columns.items():
+            for column, slices in model.slices.items():
                 yield _slice_group(suite.metrics[name], model, column, slices, everything)
 
 
-def _slice_group(metric: Metric, model: ModelResults, column: str, slices: list[Slice], everything: bool) -> Group:
+def _slice_group(metric: Metric, model: ModelResults, column: str, slices: Mapping[str, Slice], everything: bool) -> Group:
     gate = model.slice_gates.get(metric.name)
-    ordered = sorted(slices, key=lambda each: _badness(each, metric))
+    ordered = sorted(slices, key=lambda value: _badness(slices[value], metric))
     shown = ordered if everything else ordered[:MOST_SLICES]
-    small = sum(not each.is_gated for each in slices)
+    small = sum(not each.is_gated for each in slices.values())
     facts = [counted(len(slices), "slice")]
     facts += [f"the {len(shown)} worst are shown"] if len(shown) < len(slices) else []
     facts += [f"{small} too small for a gate"] if gate and small else []
-    lines = tuple(_slice_line(each, metric, gate) for each in shown)
+    lines = tuple(_slice_line(value, slices[value], metric, gate) for value in shown)
     return Group(f"{model.key} {metric.name} by {column}", tuple(facts), lines)
 
 
@@ -159,10 +152,10 @@ def _badness(each: Slice, metric: Metric) -> float:
     return score.mean if metric.higher_is_better else -score.mean
 
 
-def _slice_line(each: Slice, metric: Metric, gate: Decision | None) -> Line:
+def _slice_line(value: str, each: Slice, metric: Metric, gate: Decision | None) -> Line:
     score = each.scores.get(metric.name)
     ends = interval(score, metric)
-    name = f"{each.value} ({each.samples:,})"
+    name = f"{value} ({each.samples:,})"
     if gate is None or not each.is_gated:
         return Line(name, mean_beside(score, None, metric), ends)
     limit, verdict = gate.bound.limit, each.verdicts.get(metric.name, NOT_CHECKED)
@@ -199,7 +192,7 @@ def against_groups(suite: SuiteResults) -> Iterator[Group]:
         yield Group(title, tuple(facts), _pair_lines(suite, model.metrics, model.beside), alarming, model=key)
 
 
-def _pair_facts(comparison: ComparisonResults) -> Iterable[str]:
+def _pair_facts(comparison: PairResults) -> Iterable[str]:
     found = [each.difference for each in comparison.metrics.values()]
     clusters = {each.clusters for each in found if each is not None and each.clusters is not None}
     if clusters:

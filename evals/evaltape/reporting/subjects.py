@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from evaltape.findings import verdict_on
 from evaltape.finetuning.recorded_job import Job
 from evaltape.recording.unfinished import ToCome
 from evaltape.samples.sample import Usage
-from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Decision, Verdict
+from evaltape.scoring.bounds import CONFIDENCE, Decision, Verdict
 from evaltape.scoring.noise import Noise
 from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.paired_scores import AgainstScores, Pair, PairedScores, Side
@@ -23,23 +24,12 @@ if TYPE_CHECKING:  # Only a suite with judges needs it.
     from evaltape.judging.exam import Examined
 
 
-def verdict_on(passed: bool | None) -> Verdict:
-    """Return the verdict on an assertion that passed or failed; None: no test of this session decided it."""
-    if passed is None:
-        return NOT_CHECKED
-    return PASSED if passed else FAILED
-
-
 # ---------------------------------------------------------------- models
 
 
 class Slice(msgspec.Struct, frozen=True):
     """The samples that share a column's value."""
 
-    column: str
-    """The column."""
-    value: str
-    """The value, as text."""
     samples: int
     """How many samples have it, failed samples included."""
     failed: int
@@ -63,8 +53,6 @@ class Accepted(msgspec.Struct, frozen=True):
     """Whether scores were accepted before."""
     test: str = ""
     """The test's id."""
-    is_update: bool = False
-    """Whether this session accepted its own."""
 
     @property
     def verdict(self) -> Verdict:
@@ -110,8 +98,8 @@ class ModelResults(msgspec.Struct, frozen=True):
     """The days of its first and its last recorded call, such as `2026-11-24`; None if the recordings don't say."""
     unscored: Mapping[str, Mapping[str, str]] = {}
     """Per metric the answered samples that it couldn't score, with the reasons."""
-    slices: tuple[Slice, ...] = ()
-    """By column, in the order of the samples."""
+    slices: Mapping[str, Mapping[str, Slice]] = {}
+    """By column and value, in the order of the samples."""
     slice_gates: Mapping[str, Decision] = {}
     """Per metric of `slice_gates`."""
     accepted: Accepted | None = None
@@ -149,14 +137,6 @@ class ModelResults(msgspec.Struct, frozen=True):
         return self.versions if len(self.versions) > 1 else {}
 
     @property
-    def slices_by_column(self) -> Mapping[str, Mapping[str, Slice]]:
-        """The slices by column and value."""
-        columns: dict[str, dict[str, Slice]] = {}
-        for each in self.slices:
-            columns.setdefault(each.column, {})[each.value] = each
-        return columns
-
-    @property
     def noise_beside_gates(self) -> Mapping[str, Mapping[str, object]]:
         """The noise by metric, and its effect on the suite's gate, if any."""
         limits = {metric: gate.bound.limit for metric, gate in self.gates.items()}
@@ -175,8 +155,6 @@ def noise_facts(noise: Noise, gate: float | None) -> Mapping[str, object]:
 class Computed(msgspec.Struct, frozen=True):
     """Scores of an answer that costs nothing, on the samples of this run: a model has to beat them."""
 
-    name: str
-    """`first three lines`."""
     samples: int
     """How many samples."""
     scores: Mapping[str, Interval]
@@ -212,13 +190,13 @@ class SliceDifference(msgspec.Struct, frozen=True):
     """Per metric that the comparison bounds, if there is a pair."""
 
 
-class ComparisonResults(msgspec.Struct, frozen=True):
-    """A comparison of two models that the session looked at."""
+class PairResults(msgspec.Struct, frozen=True):
+    """A comparison of two models, or of a model with its past, that the session looked at."""
 
     scores: PairedScores
-    """Both models on the samples that both answered."""
+    """Both sides on the samples that both answered."""
     metrics: Mapping[str, Decision]
-    """Per metric that it bounds."""
+    """Per metric that the suite bounds the difference."""
     slices: tuple[SliceDifference, ...] = ()
     """The same by slice, if the suite names slices."""
 
@@ -234,22 +212,23 @@ class ComparisonResults(msgspec.Struct, frozen=True):
 
     @property
     def beside(self) -> Mapping[str, Difference]:
-        """The suite's other metrics, shown beside them."""
-        return _unbounded(self.scores, self.metrics)
+        """The differences of the suite's other metrics, if both sides have scores."""
+        return {name: found for name, found in self.scores.differences.items() if name not in self.metrics}
+
+    def named(self, metric: str) -> str:
+        """Return the name of a difference in sentences: `tuning-helps rouge1`."""
+        return f"{self.comparison.name} {metric}"
 
 
-class AgainstModel(msgspec.Struct, frozen=True):
+class AgainstModel(PairResults, frozen=True):
     """A model beside its recording at another commit."""
 
     scores: AgainstScores
     """The model then and now, on the samples that both have."""
-    metrics: Mapping[str, Decision]
-    """Per metric that the suite bounds the difference, now less then."""
 
-    @property
-    def beside(self) -> Mapping[str, Difference]:
-        """The suite's other metrics, if both sides have scores."""
-        return _unbounded(self.scores, self.metrics)
+    def named(self, metric: str) -> str:
+        """Return the name of a difference in sentences: `gpt-4o-mini rouge1 against main`."""
+        return f"{self.scores.model.key} {metric} against {self.scores.side.ref}"
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -297,10 +276,6 @@ class AgainstResults(msgspec.Struct, frozen=True):
     def pairs(self) -> list[Pair]:
         """Every sample that both sides answered, by model."""
         return [pair for model in self.models.values() for pair in model.scores.pairs]
-
-
-def _unbounded(scores: PairedScores, bounded: Mapping[str, Decision]) -> Mapping[str, Difference]:
-    return {name: found for name, found in scores.differences.items() if name not in bounded}
 
 
 # ---------------------------------------------------------------- judges

@@ -20,7 +20,7 @@ from evaltape.reporting.scoreboard import (
     model_groups,
     slice_groups,
 )
-from evaltape.reporting.subjects import JobResults
+from evaltape.reporting.subjects import JobResults, PairResults
 from evaltape.reporting.tables import aligned, row, shown, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.worst import Case, Worst, worst_samples
@@ -196,15 +196,15 @@ def _inside(key: str, name: str, noise: Noise, gate: float) -> str:
 
 def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
     for comparison in suite.comparisons.values():
-        for name, pair in comparison.metrics.items():
-            if pair.remark:
-                yield f"{pair.bound.subject} {name} is {pair.verdict}: {pair.remark}"
+        yield from _remarks_on(comparison)
     if suite.against is not None:
         yield from suite.against.notes
-        for key, model in suite.against.models.items():
-            for name, pair in model.metrics.items():
-                if pair.remark and not model.is_unchanged:
-                    yield f"{key} {name} against {suite.against.ref} is {pair.verdict}: {pair.remark}"
+        for model in suite.against.models.values():
+            yield from _remarks_on(model) if not model.is_unchanged else ()
+
+
+def _remarks_on(pair: PairResults) -> Iterator[str]:
+    yield from (f"{pair.named(name)} is {it.verdict}: {it.remark}" for name, it in pair.metrics.items() if it.remark)
 
 
 def _changes(suite: SuiteResults) -> Iterator[str]:

@@ -12,11 +12,12 @@ from evaltape.metrics.metric import Metric
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.subjects import ModelResults
 from evaltape.reporting.tables import bound_text, difference_beside, distance, gate_text, interval, mean_beside, misses
-from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
+from evaltape.scoring.bounds import AGAINST, FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
 from evaltape.scoring.statistics import Interval
 from evaltape.text import counted, listed
 
 State = Literal["passed", "failed", "open"]
+Place = Literal["scores", "slices", "comparisons", "against"]
 OPEN: Final = "open"
 """Nothing was asserted, or nothing of it was decided."""
 
@@ -33,7 +34,7 @@ class Reason(msgspec.Struct, frozen=True):
 
     text: str
     """The line that says so."""
-    place: Literal["scores", "slices", "comparisons", "against"]
+    place: Place
     """The section of the report that has its numbers."""
     model: str = ""
     """The key of the model that it is about."""
@@ -103,7 +104,7 @@ def mutation_line(suite: SuiteResults) -> str | None:
 
 def _gates(suite: SuiteResults, is_red: bool) -> Part:
     passed = [gate.outcome for model in suite.models.values() for gate in model.all_gates]
-    passed += [test.passed for test in suite.tests]
+    passed += [test.passed for test in suite.tests.values()]
     if not passed:
         unseen = suite.unseen_gates
         return Part(f"{counted(unseen, 'gate')}, not checked in this run" if unseen else "No gates are set", OPEN)
@@ -200,7 +201,7 @@ def _reasons(suite: SuiteResults) -> Iterator[Reason]:
     for model in suite.models.values():
         yield from _gate_reasons(suite, model)
         yield from _slice_reasons(suite, model)
-    yield from (Reason(f"{test.id} failed", "scores", test.model) for test in suite.tests if test.passed is False)
+    yield from (Reason(f"{it} failed", "scores", test.model) for it, test in suite.tests.items() if test.passed is False)
     yield from (reason for reason in _pair_reasons(suite) if reason.is_failure)
 
 
@@ -243,28 +244,22 @@ def _held(suite: SuiteResults, model: ModelResults, names: list[str]) -> str:
 def _slice_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
     for name, gate in model.slice_gates.items():
         if gate.outcome is False:
-            missed = [each for each in model.slices if each.verdicts.get(name) in (FAILED, INCONCLUSIVE)]
-            named = listed([f"{each.column} {each.value}" for each in missed])
+            slices = {f"{column} {value}": each for column, of in model.slices.items() for value, each in of.items()}
+            missed = [named for named, each in slices.items() if each.verdicts.get(name) in (FAILED, INCONCLUSIVE)]
             side = "under" if suite.metrics[name].higher_is_better else "over"
-            slices = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.bound.limit:g}: {named}"
-            why = slices if missed else gate.reason or "the test of its slices failed"
+            told = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.bound.limit:g}: {listed(missed)}"
+            why = told if missed else gate.reason or "the test of its slices failed"
             yield Reason(f"{model.key} {name}: {why}", "slices", model.key, name)
 
 
 def _pair_reasons(suite: SuiteResults) -> Iterator[Reason]:
     """Yield a line for each difference that misses its bound, or that doesn't decide it."""
-    for comparison in suite.comparisons.values():
-        for name, each in comparison.metrics.items():
+    for pair in suite.pairs:
+        for name, each in pair.metrics.items():
             if each.verdict in (FAILED, INCONCLUSIVE):
-                text = _difference(f"{each.bound.subject} {name}", each, suite.metrics[name], comparison.label)
-                yield Reason(text, "comparisons", comparison.comparison.candidate, name, each.outcome is False)
-    if suite.against is None:
-        return
-    for key, model in suite.against.models.items():
-        for name, each in model.metrics.items():
-            if each.verdict in (FAILED, INCONCLUSIVE):
-                text = _difference(f"{key} {name} against {suite.against.ref}", each, suite.metrics[name], suite.against.label)
-                yield Reason(text, "against", key, name, each.outcome is False)
+                text = _difference(pair.named(name), each, suite.metrics[name], pair.label)
+                place: Place = "against" if each.bound.kind == AGAINST else "comparisons"
+                yield Reason(text, place, pair.comparison.candidate, name, each.outcome is False)
 
 
 def _difference(title: str, each: Decision, metric: Metric, label: str) -> str:

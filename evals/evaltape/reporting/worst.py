@@ -1,15 +1,14 @@
 """The samples that hurt a failed gate or comparison most, for a person to look at first."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from evaltape.metrics.metric import Metric
 from evaltape.reporting.results import SuiteResults
-from evaltape.reporting.subjects import ModelResults
+from evaltape.reporting.subjects import ModelResults, PairResults
 from evaltape.reporting.tables import misses, shown
-from evaltape.scoring.bounds import Decision
-from evaltape.scoring.paired_scores import Pair, PairedScores
+from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.prediction import Prediction
 
 MOST = 5
@@ -44,10 +43,10 @@ def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
         yield from _failed(suite, model)
     for it in suite.comparisons.values():
         about = f"where {it.comparison.candidate} lost most"
-        yield from _of_pairs(suite, it.scores, it.metrics, it.comparison.name, about, ("baseline", "candidate"))
-    for key, past in suite.against.models.items() if suite.against else ():
+        yield from _of_pairs(suite, it, about, ("baseline", "candidate"))
+    for past in suite.against.models.values() if suite.against else ():
         about = f"what {past.scores.side.ref} answered better"
-        yield from _of_pairs(suite, past.scores, past.metrics, key, about, ("before", "after"))
+        yield from _of_pairs(suite, past, about, ("before", "after"))
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -121,18 +120,13 @@ def _references(references: tuple[str, ...]) -> dict[str, str]:
 # ---------------------------------------------------------------- pairs
 
 
-def _of_pairs(
-    suite: SuiteResults,
-    scores: PairedScores,
-    decisions: Mapping[str, Decision],
-    subject: str,
-    about: str,
-    sides: tuple[str, str],
-) -> Iterator[Worst]:
-    for name, decision in decisions.items():
-        lost = _lost(scores.pairs, suite.metrics[name])[:MOST] if decision.outcome is False else []
+def _of_pairs(suite: SuiteResults, results: PairResults, about: str, sides: tuple[str, str]) -> Iterator[Worst]:
+    for name, decision in results.metrics.items():
+        metric = suite.metrics[name]
+        lost = _lost(results.scores.pairs, metric)[:MOST] if decision.outcome is False else []
         if lost:
-            yield Worst(f"{subject} {name}: {about}", tuple(_paired_case(suite.metrics[name], pair, sides) for pair in lost))
+            title = f"{decision.bound.subject} {name}: {about}"
+            yield Worst(title, tuple(_paired_case(metric, pair, sides) for pair in lost))
 
 
 def _lost(pairs: Iterable[Pair], metric: Metric) -> list[Pair]:
