@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from evaltape.errors import UserError
 from evaltape.mutation.suggestion import Proposal, Suggested, Suggestion, Unsuggested, propose, smallest_set
-from evaltape.reporting.mutants import suggestion_lines
+from evaltape.reporting.listings import suggestion_lines
 from evaltape.scoring.bounds import GATE, Bound
 from evaltape.scoring.noise import noise_of
 from evaltape.scoring.scores import ModelScores

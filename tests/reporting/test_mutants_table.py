@@ -3,7 +3,7 @@
 import pytest
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.study import LeftOut, Noticing, OperatorStudy, Study
-from evaltape.reporting.mutants import detail_lines, table_lines
+from evaltape.reporting.listings import detail_lines, table_lines
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Bound
 from evaltape.text import columns
 

@@ -4,7 +4,7 @@ import re
 from typing import get_args
 
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.results_json import results_json
+from evaltape.reporting.results import results_json
 from evaltape.reporting.scoreboard import COLUMNS
 from evaltape.reporting.subjects import Accepted
 from evaltape.scoring.bounds import Verdict

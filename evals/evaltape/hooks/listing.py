@@ -113,7 +113,7 @@ class Listing:
             yield "answers", [ANSWERS]
 
     def _suggestions(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
-        from evaltape.reporting.mutants import suggestion_lines
+        from evaltape.reporting.listings import suggestion_lines
 
         models = mutant_models(items, self.evaluation)
         for workspace in self.evaluation.workspaces.values():
@@ -122,7 +122,7 @@ class Listing:
                 yield f"suggested gates: {workspace.name}", suggestion_lines(found, workspace.suite.models)
 
     def _histories(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
-        from evaltape.reporting.history import suite_lines
+        from evaltape.reporting.listings import suite_lines
 
         histories, workspaces = self.evaluation.histories, self.evaluation.workspaces
         assert histories is not None

@@ -13,7 +13,7 @@ from evaltape.hooks.cases import MUTANTS, Case, case_of
 from evaltape.hooks.selection import mutant_models
 from evaltape.mutation.model_mutants import ModelMutants, TestedMutants
 from evaltape.options import as_usage_error
-from evaltape.reporting.mutants import detail_lines, table_lines
+from evaltape.reporting.listings import detail_lines, table_lines
 from evaltape.reporting.terminal import print_wrapped
 from evaltape.suite.definition import Model
 

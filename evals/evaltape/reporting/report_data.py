@@ -1,17 +1,17 @@
 """The content of the report's page, as builtins: every text once, every number exact."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from evaltape.metrics.metric import Metric
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
 from evaltape.mutation.study import OperatorStudy
-from evaltape.reporting.results import Results, SuiteResults
-from evaltape.reporting.results_json import compared, difference, written
+from evaltape.reporting.results import Results, SuiteResults, compared, difference, fields, written
 from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.subjects import AgainstModel, AgainstResults, JobResults, JudgeResults, ModelResults, PairResults
 from evaltape.reporting.verdict import failed_first, verdict_of
@@ -20,7 +20,6 @@ from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval
-from evaltape.suite.prompt import PromptChange
 
 if TYPE_CHECKING:  # Only a suite with judges needs them.
     from evaltape.judging.agreement import Agreement, Kappa
@@ -47,7 +46,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "verdict": {
             "text": verdict.text,
             "parts": [[part.text, part.state] for part in verdict.parts],
-            "reasons": [{"text": it.text, "place": it.place, "model": it.model, "metric": it.metric} for it in verdict.reasons],
+            "reasons": [fields(reason, "text place model metric") for reason in verdict.reasons],
         },
         "metrics": [_metric(metric, suite) for metric in suite.metrics.values()],
         "models": [_model(model) for model in suite.models.values()],
@@ -58,13 +57,13 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "references": written(suite.references),
         "judges": [_judge(each) for each in suite.judges.values()],
         "mutants": [_mutants(key, each) for key, each in suite.mutants.items()],
-        "tests": [{"id": name, "model": it.model, "passed": it.passed} for name, it in suite.tests.items()],
+        "tests": [{"id": name, **fields(test, "model passed")} for name, test in suite.tests.items()],
         "jobs": [_job(job) for job in suite.jobs.values()],
         "causes": [
             {
                 "text": f"{cause.text} ({cause.cost})" if cause.cost else cause.text,
                 "command": cause.command,
-                "prompt": _prompt(cause.prompt),
+                "prompt": _whole(cause.prompt),
             }
             for cause in suite.causes
         ],
@@ -76,14 +75,14 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
 
 def _metric(metric: Metric, suite: SuiteResults) -> Data:
     return {
-        "name": metric.name,
-        "higher": metric.higher_is_better,
-        "bounds": list(metric.bounds),
-        "unit": metric.unit,
-        "decimals": metric.decimals,
+        **fields(metric, "name higher=higher_is_better bounds unit decimals"),
         "named": metric.name not in suite.shown_beside,
         "description": suite.descriptions[metric.name],
     }
+
+
+def _whole(record: msgspec.Struct | None) -> Data | None:
+    return None if record is None else asdict(record)
 
 
 # ---------------------------------------------------------------- models
@@ -91,41 +90,26 @@ def _metric(metric: Metric, suite: SuiteResults) -> Data:
 
 def _model(model: ModelResults) -> Data:
     return {
-        "key": model.key,
-        "served": model.served,
-        "kind": model.kind,
-        "samples": model.samples,
-        "of": model.of,
-        "failed": model.failed,
-        "allow_failed": model.allow_failed,
-        "truncated": model.truncated,
-        "recorded": None if model.recorded is None else list(model.recorded),
+        **fields(model, "key served kind samples of failed allow_failed truncated recorded"),
         "versions": list(model.versions),
         "scores": written(model.scores),
         "unscored": {name: len(reasons) for name, reasons in model.unscored.items()},
-        "gates": _gates(model.gates),
-        "slice_gates": _gates(model.slice_gates),
+        **fields(model, "gates slice_gates"),
         "slices": [
             {"column": column, "value": value, "verdicts": dict(each.verdicts), **written(each)}
             for column, values in model.slices.items()
             for value, each in values.items()
         ],
         "accepted": _accepted(model),
-        "noise": written(model.noise_beside_gates),
-        "usage": msgspec.structs.asdict(model.usage),
-        "cost_usd": model.cost_usd,
+        **fields(model, "noise=noise_beside_gates usage cost_usd"),
     }
-
-
-def _gates(gates: Mapping[str, Decision]) -> Data:
-    return dict(written(gates))
 
 
 def _accepted(model: ModelResults) -> Data | None:
     if model.accepted is None or not model.accepted.changes:
         return None
     rows = [[name, before, now] for name, (before, now) in model.accepted.changes.items()]
-    return {"exists": model.accepted.exists, "verdict": model.accepted.verdict, "changes": rows}
+    return {**fields(model.accepted, "exists verdict"), "changes": rows}
 
 
 def _job(job: JobResults) -> Data:
@@ -150,18 +134,12 @@ def _finite(value: Any) -> Any:
 
 def _comparison(comparison: PairResults) -> Data:
     return {
-        "name": comparison.comparison.name,
-        "baseline": comparison.comparison.baseline,
-        "candidate": comparison.comparison.candidate,
+        **fields(comparison.comparison, "name baseline candidate"),
         "label": comparison.label,
         "metrics": [_compared(name, each) for name, each in comparison.metrics.items()],
         "beside": [_difference(name, each) for name, each in comparison.beside.items()],
         "slices": [
-            {
-                "column": each.column,
-                "value": each.value,
-                "metrics": [_difference(name, pair) for name, pair in each.metrics.items()],
-            }
+            {**fields(each, "column value"), "metrics": [_difference(name, pair) for name, pair in each.metrics.items()]}
             for each in comparison.slices
         ],
     }
@@ -188,16 +166,13 @@ def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]
     models = {key: place for place, key in enumerate(suite.models)}
     samples = {key: place for place, key in enumerate(suite.samples)}
     return {
-        "ref": against.ref,
-        "commit": against.commit,
-        "label": against.label,
-        "notes": list(against.notes),
+        **fields(against, "ref commit label notes"),
         "models": [
             {
                 "key": key,
                 **model.counts,
                 "metrics": [] if model.is_told_in_notes else _against_metrics(suite, model),
-                "prompt": _prompt(model.scores.prompt),
+                "prompt": _whole(model.scores.prompt),
             }
             for key, model in against.models.items()
         ],
@@ -207,10 +182,6 @@ def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]
             if pair.after.model.key in models and pair.sample in samples and pair.sample in kept
         ],
     }
-
-
-def _prompt(change: PromptChange | None) -> Data | None:
-    return None if change is None else msgspec.structs.asdict(change)
 
 
 def _pair(pair: Pair, model: int, sample: int) -> Data:
@@ -234,12 +205,9 @@ def _mutants(key: str, result: ModelMutants) -> Data:
 
 
 def _operator(study: OperatorStudy, noticed_at: float, example: Mutant | None) -> Data:
-    shown = {} if example is None else {"example": msgspec.structs.asdict(example)}
+    shown = {"example": _whole(example)} if example else {}
     return {
-        "name": study.operator,
-        "harmful": study.harmful,
-        "applies_to": study.applies_to,
-        "answers": study.answers,
+        **fields(study, "name=operator harmful applies_to answers"),
         "noticed": study.is_noticed(noticed_at),
         "shares": [each.share for each in study.noticing],
         **shown,
@@ -256,21 +224,12 @@ def _judge(judge: JudgeResults) -> Data:
     marks, agreement = found.marks, found.agreement
     harmful = [it for it in marks.operators if it.harmful] if marks else []
     return {
-        "key": judge.key,
-        "metrics": list(judge.metrics),
-        "asked": judge.asked,
-        "unread": judge.unread,
-        "verdict": judge.verdict,
-        "standing": found.standing,
-        "not_examined": found.not_examined,
-        "unexamined": found.judge.unexamined,
-        "flips": None if judge.flips is None else msgspec.structs.asdict(judge.flips),
-        "scale": found.judge.verdict.scale,
+        **fields(judge, "key metrics asked unread verdict"),
+        **fields(found, "standing not_examined unexamined=judge.unexamined"),
+        **fields(judge, "flips scale=examined.judge.verdict.scale"),
         "labels": None if exam is None or exam.labels is None else exam.labels.name,
         "parts": [_exam_part(decision) for decision in found.decisions],
-        "missed": [
-            {"operator": it.operator, **msgspec.structs.asdict(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]
-        ],
+        "missed": [{"operator": it.operator, **asdict(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]],
         "alarming": [{"sample": it.sample, "text": it.answer} for it in (marks.alarming[:MOST_MISSED] if marks else ())],
         "agreement": None if agreement is None else _agreement(agreement, found.oneself),
     }
@@ -278,20 +237,16 @@ def _judge(judge: JudgeResults) -> Data:
 
 def _exam_part(decision: Decision) -> Data:
     assert isinstance(decision.estimate, Interval)
-    low, high = decision.estimate.low, decision.estimate.high
-    limit = {"at_least": decision.at_least, "limit": decision.bound.limit, "verdict": decision.verdict}
-    return {"name": exam_part(decision), "value": decision.value, "low": low, "high": high, **limit}
+    held = "value low=estimate.low high=estimate.high at_least limit=bound.limit verdict"
+    return {"name": exam_part(decision), **fields(decision, held)}
 
 
 def _agreement(agreement: "Agreement", oneself: "Kappa | None") -> Data:
     shares = {"sensitivity": agreement.sensitivity, "specificity": agreement.specificity}
     return {
-        "labels": agreement.labels,
-        "answers": agreement.answers,
-        "agreed": agreement.agreed,
-        "commonest": agreement.commonest,
-        "kappa": msgspec.structs.asdict(agreement.kappa),
-        **{name: None if it is None else {"mean": it.mean, "low": it.low, "high": it.high} for name, it in shares.items()},
+        **fields(agreement, "labels answers agreed commonest"),
+        "kappa": _whole(agreement.kappa),
+        **{name: it and fields(it, "mean low high") for name, it in shares.items()},
         "people": agreement.people.value if agreement.people else None,
         "oneself": oneself.value if oneself else None,
         "confusion": [[label, verdict, count] for (label, verdict), count in agreement.confusion.items()],

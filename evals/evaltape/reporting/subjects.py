@@ -1,6 +1,6 @@
 """The findings of a session about the subjects of its tests: models, fine-tuning jobs, comparisons, judges.
 
-Each holds the frozen values of scoring that its tests rest on. The table `FIELDS` of `results_json` lists the written parts.
+Each holds the frozen values of scoring that its tests rest on. The table `FIELDS` of `results` lists the written parts.
 """
 
 from collections.abc import Iterator, Mapping

@@ -78,7 +78,7 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
 
 
 def _print_history(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
-    from evaltape.reporting.history import suite_lines
+    from evaltape.reporting.listings import suite_lines
 
     reporter.write_sep("=", f"history: {suite.name}")
     for line in suite_lines(suite.history, suite.named_metrics):
