@@ -29,13 +29,11 @@ class Mutating:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the models of the selected tests, and the tests of mutants."""
-        cases = [case_of(item) for item in items]
         self.models = mutant_models(items, self.evaluation)
-        is_kept = [case is not None and case.subject == MUTANTS for case in cases]
-        others = [item for item, kept in zip(items, is_kept, strict=True) if not kept]
+        others = [item for item in items if not _is_of_mutants(item)]
         if others:
             config.hook.pytest_deselected(items=others)
-            items[:] = [item for item, kept in zip(items, is_kept, strict=True) if kept]
+            items[:] = [item for item in items if _is_of_mutants(item)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -64,6 +62,11 @@ class Mutating:
                 terminalreporter.write_sep("=", f"mutants: {workspace.name}")
             for each in mutants:
                 _print(terminalreporter, each)
+
+
+def _is_of_mutants(item: pytest.Item) -> bool:
+    case = case_of(item)
+    return case is not None and case.subject == MUTANTS
 
 
 def _print(reporter: pytest.TerminalReporter, mutants: ModelMutants) -> None:

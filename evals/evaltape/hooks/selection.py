@@ -8,20 +8,18 @@ from _pytest.skipping import evaluate_skip_marks
 from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
 from evaltape.recorder.wire import Selection, verdicts_key
+from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Judge, Model
 
 
 def selected_calls(items: Iterable[pytest.Item]) -> Selected:
     """Return the (model, sample) of each call that selected tests rest on, each once, skipped tests left out."""
-    calls = {(case.suite, case.model.key, case.sample.id): (case.model, case.sample) for case in _samples(items)}  # type: ignore[union-attr]
-    return list(calls.values())  # type: ignore[arg-type]
+    return _each_once((model, sample) for model, sample in _asked(items) if model.predictions is None)
 
 
 def selected_models(items: Iterable[pytest.Item], suite: str) -> list[str]:
     """Return the keys of a suite's models that selected sample tests look at, whether they are called or not."""
-    cases = [case for item in items if not is_skipped(item) and (case := case_of(item)) is not None]
-    found = (case.model.key for case in cases if case.suite == suite and case.subject == PREDICTION and case.model)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(model.key for model, _ in _asked(items) if model.suite == suite))
 
 
 def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection:
@@ -34,8 +32,9 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
     for item in chosen:
         for model in jobs_of(item, evaluation):
             wanted.setdefault((model.suite, model.key), [])
-    for model, sample in [*selected_calls(chosen), *_judged_only(chosen, evaluation)]:
-        wanted.setdefault((model.suite, model.key), []).append(sample.id)
+    for model, sample in _each_once(_asked(chosen)):
+        if model.predictions is None or evaluation.workspaces[model.suite].judges:
+            wanted.setdefault((model.suite, model.key), []).append(sample.id)
     for judge in _examined(chosen, evaluation):
         wanted.setdefault((judge.suite, judge.key), [])
     return [(suite, model, samples) for (suite, model), samples in wanted.items()]
@@ -43,7 +42,7 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
 
 def mutant_models(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Model]:
     """Return the models that `--mutate` looks at: of selected tests, of a comparison the candidate; without any, all."""
-    cases = [case for item in items if (case := case_of(item)) is not None and case.judge is None]
+    cases = [case for case in _cases(items) if case.judge is None]
     looked_at = {(case.suite, case.comparison.candidate if case.comparison else case.model.key) for case in cases}  # type: ignore[union-attr]
     models = evaluation.models()
     return [model for model in models if (model.suite, model.key) in looked_at] or models
@@ -58,17 +57,9 @@ def mutant_selection(models: Iterable[Model], evaluation: Evaluation) -> Selecti
     ]
 
 
-def _judged_only(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selected:
-    """Return the samples of selected tests with answers from a file that a judge scores."""
-    cases = [case for item in items if (case := case_of(item)) is not None and case.subject == PREDICTION]
-    found = [case for case in cases if not _is_called(case) and evaluation.workspaces[case.suite].judges]
-    calls = {(case.suite, case.model.key, case.sample.id): (case.model, case.sample) for case in found}  # type: ignore[union-attr]
-    return list(calls.values())  # type: ignore[arg-type]
-
-
 def _examined(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Judge]:
     """Return the judges with exams that selected tests are about, or rest on."""
-    cases = [case for item in items if (case := case_of(item)) is not None]
+    cases = _cases(items)
     about = [case.judge for case in cases if case.judge is not None]
     bounds = [case.bound for case in cases if case.bound is not None and evaluation.settings.samples is None]
     resting = [judge for bound in bounds if (judge := evaluation.judge_of(bound)) is not None and judge.exam is not None]
@@ -100,13 +91,16 @@ def is_skipped(item: pytest.Item) -> bool:
         return True
 
 
-def _is_called(case: Case) -> bool:
-    """Return whether a model is asked at all, and doesn't answer from a file."""
-    return case.model is not None and case.model.predictions is None
+def _cases(items: Iterable[pytest.Item]) -> list[Case]:
+    return [case for item in items if (case := case_of(item)) is not None]
 
 
-def _samples(items: Iterable[pytest.Item]) -> Iterator[Case]:
-    for item in items:
-        case = case_of(item)
-        if case is not None and case.subject == PREDICTION and _is_called(case) and not is_skipped(item):
-            yield case
+def _asked(items: Iterable[pytest.Item]) -> Iterator[tuple[Model, Sample]]:
+    """Yield model and sample of each sample test that no mark skips."""
+    for case in _cases(item for item in items if not is_skipped(item)):
+        if case.subject == PREDICTION and case.model is not None and case.sample is not None:
+            yield case.model, case.sample
+
+
+def _each_once(pairs: Iterable[tuple[Model, Sample]]) -> Selected:
+    return list({(model.suite, model.key, sample.id): (model, sample) for model, sample in pairs}.values())

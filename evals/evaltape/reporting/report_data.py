@@ -247,7 +247,7 @@ def _agreement(agreement: "Agreement", oneself: "Kappa | None") -> Data:
         **fields(agreement, "labels answers agreed commonest"),
         "kappa": _whole(agreement.kappa),
         **{name: it and fields(it, "mean low high") for name, it in shares.items()},
-        "people": agreement.people.value if agreement.people else None,
+        **fields(agreement, "people=people.value"),
         "oneself": oneself.value if oneself else None,
         "confusion": [[label, verdict, count] for (label, verdict), count in agreement.confusion.items()],
     }

@@ -6,7 +6,7 @@ nothing here knows a session. Numbers are exact; they are rounded only when show
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +224,6 @@ FIELDS: Mapping[str, str] = {
     "Usage": "prompt_tokens completion_tokens",
     "Computed": "samples scores",
     "JobResults": "id=job.id status=job.status tuned_model=job.tuned_model trained_tokens=job.trained_tokens cost_usd",
-    "JudgeResults": "asked unread unexamined=examined.judge.unexamined flips? exam? cost_usd",
     "Moment": "commit=commit.id day=commit.day samples=answered scores=means falls? unread?=reason",
     "Fall": "difference=found.mean low=found.low high=found.high smallest_drop?",
     "Outvoted": "sample models agreement to_reference",
@@ -233,10 +232,17 @@ FIELDS: Mapping[str, str] = {
     "AgainstResults": "ref commit models",
     "GateTest": "model verdict passed",
 }
-"""By type its keys, each with the attribute that it holds where that has another name; `?`: left out where it holds nothing."""
+"""By type its keys, each with its attribute if that has another name. Nothing is held at `a.b` where `a` is None; a key with
+`?` is left out where nothing is held."""
 GATE = "threshold=bound.limit verdict fragility passed=outcome"
 COMPARED = "verdict fragility passed=outcome confidence=bound.confidence"
 """Of a decision on a mean, and on a difference beside the difference itself."""
+ALARMS = "alarms=alarms.mean alarms_harmless=harmless.mean"
+AGREEMENT = (
+    "labels kappa=kappa.value low=kappa.low high=kappa.high sensitivity=sensitivity.mean specificity=specificity.mean "
+    "agreed commonest people_kappa=people.value"
+)
+"""Of a judge's exam."""
 
 
 def write_results(results: Results, path: Path) -> None:
@@ -262,6 +268,8 @@ def written(value: Any) -> Any:
         return compared(value) if value.bound.is_paired else fields(value, GATE)
     if isinstance(value, Prediction):
         return _prediction(value)
+    if isinstance(value, JudgeResults):
+        return _judge(value)
     if isinstance(value, AgainstModel):
         return _against(value)
     if isinstance(value, PairResults):
@@ -289,9 +297,31 @@ def _fields(value: Any, names: str) -> Iterator[tuple[str, Any]]:
     for field in names.split():
         key, _, attribute = field.partition("=")
         name = key.rstrip("?")
-        held = attrgetter(attribute or name)(value)
+        held = reduce(_held, (attribute or name).split("."), value)
         if not key.endswith("?") or (held is not None and held not in ({}, (), "")):
             yield name, written(held)
+
+
+def _held(value: Any, attribute: str) -> Any:
+    return None if value is None else getattr(value, attribute)
+
+
+def _judge(judge: JudgeResults) -> Json:
+    told = fields(judge, "asked unread unexamined=examined.judge.unexamined flips?")
+    exam = {} if judge.examined.judge.exam is None else {"exam": _exam(judge)}
+    return {**told, **exam, **fields(judge, "cost_usd")}
+
+
+def _exam(judge: JudgeResults) -> Json:
+    found, facts = judge.examined, fields(judge, "asked=examined.asked verdict passed")
+    if found.not_examined:
+        return {**facts, **fields(found, "not_examined")}
+    if found.marks is not None:
+        noticed = {name: share.mean for name, share in found.marks.noticed.items()}
+        facts |= {**fields(found, "unread"), "noticed": noticed, **fields(found.marks, ALARMS)}
+    if found.agreement is not None:
+        facts |= {**fields(found.agreement, AGREEMENT), **fields(found, "second_kappa=oneself.value")}
+    return facts
 
 
 def _against(model: AgainstModel) -> Json:

@@ -4,7 +4,7 @@ Each holds the frozen values of scoring that its tests rest on. The table `FIELD
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -313,9 +313,14 @@ class JudgeResults(msgspec.Struct, frozen=True):
     """The cost of the verdicts by the suite's price; None without a price."""
 
     @property
+    def passed(self) -> bool | None:
+        """Whether it passed its exam; None for a judge without an exam."""
+        return self.examined.passed if self.examined.decisions else None
+
+    @property
     def verdict(self) -> Verdict:
-        """Whether it passed its exam; `not checked` for a judge without an exam."""
-        return verdict_on(self.examined.passed if self.examined.decisions else None)
+        """`passed`, `failed` or `not checked`."""
+        return verdict_on(self.passed)
 
     @property
     def facts(self) -> Iterator[str]:
@@ -335,37 +340,3 @@ class JudgeResults(msgspec.Struct, frozen=True):
             yield "exam not recorded"
         elif not self.examined.passed:
             yield "failed its exam"
-
-    @property
-    def exam(self) -> Mapping[str, Any] | None:
-        """How it did in its exam, by the results file's names; None without an exam."""
-        return None if self.examined.judge.exam is None else self._exam()
-
-    def _exam(self) -> dict[str, Any]:
-        found, passed = self.examined, self.examined.passed if self.examined.decisions else None
-        facts: dict[str, Any] = {"asked": found.asked, "verdict": self.verdict, "passed": passed}
-        if found.not_examined:
-            return {**facts, "not_examined": found.not_examined}
-        if found.marks is not None:
-            marks = found.marks
-            facts |= {
-                "unread": found.unread,
-                "noticed": {name: share.mean for name, share in marks.noticed.items()},
-                "alarms": marks.alarms.mean if marks.alarms else None,
-                "alarms_harmless": marks.harmless.mean if marks.harmless else None,
-            }
-        if found.agreement is not None:
-            agreement = found.agreement
-            facts |= {
-                "labels": agreement.labels,
-                "kappa": agreement.kappa.value,
-                "low": agreement.kappa.low,
-                "high": agreement.kappa.high,
-                "sensitivity": agreement.sensitivity.mean if agreement.sensitivity else None,
-                "specificity": agreement.specificity.mean if agreement.specificity else None,
-                "agreed": agreement.agreed,
-                "commonest": agreement.commonest,
-                "people_kappa": agreement.people.value if agreement.people else None,
-                "second_kappa": found.oneself.value if found.oneself else None,
-            }
-        return facts
