@@ -169,7 +169,7 @@ def test_what_the_page_does_with_ray_makes_answers(project: Project) -> None:
     names: dict[str, Any] = {"__name__": "page"}
     exec(code, names)
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 50")
-    requests = requests_of(project).values()
+    requests = list(requests_of(project).values())
     asked = [names["ask"](request) for request in requests]
     assert asked[0]["sampling_params"] == {"max_tokens": 50, "temperature": 0}
     told = {"generated_text": "Ben: the red car won", "num_input_tokens": 12, "num_generated_tokens": 5}
@@ -178,3 +178,5 @@ def test_what_the_page_does_with_ray_makes_answers(project: Project) -> None:
     replies = [outputs.find(name) for name in (request["custom_id"] for request in requests)]
     answers = [read_completion(reply.body) for reply in replies if reply is not None and reply.is_answer]
     assert [(answer.text, answer.usage.completion_tokens) for answer in answers] == [("Ben: the red car won", 5)] * 6
+    rows = [{**requests[0], **told, "num_generated_tokens": tokens} for tokens in (49, 50)]
+    assert [names["reply"](row)["response"]["body"]["choices"][0]["finish_reason"] for row in rows] == ["stop", "length"]
