@@ -81,7 +81,6 @@ def test_a_verdict_that_cant_be_read_counts_against_the_judge() -> None:
     assert marks.alarms is not None
     assert marks.harmless is not None
     assert (marks.alarms.mean, marks.harmless.mean) == (1, 1)
-    assert marks.operators[0].unread == 10
 
 
 def test_on_a_scale_a_mutant_has_to_stand_under_its_reference() -> None:

@@ -145,6 +145,18 @@ def test_a_recording_of_an_error_is_no_answer_whatever_its_body(path: Path, stat
     assert refusal(path) == f"t1.yaml: recorded with HTTP status {status}, which is no answer"
 
 
+def test_nothing_is_asked_for_again_that_is_only_not_fetched_or_not_merged(path: Path) -> None:
+    assert not cassettes.is_valid(lambda: cassettes.read(path))
+    cassettes.write(path, [Exchange("POST", URL, ASKED, 200, ANSWERED)])
+    assert cassettes.is_valid(lambda: cassettes.read(path))
+    path.write_text(f"<<<<<<< ours\n{path.read_text()}=======\n{path.read_text()}>>>>>>> theirs\n")
+    with pytest.raises(RecordingError, match=r"Take one side whole .* which calls nothing: git checkout --ours"):
+        cassettes.is_valid(lambda: cassettes.read(path))
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(RecordingError, match="Fetch it first, recording it again would be paid: git lfs pull"):
+        cassettes.is_valid(lambda: cassettes.read(path))
+
+
 def test_a_pointer_of_git_lfs_is_told_for_what_it_is(path: Path) -> None:
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     assert refusal(path) == "t1.yaml: a Git LFS pointer, which stands for a recording that isn't on this machine"

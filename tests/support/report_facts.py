@@ -311,7 +311,7 @@ def with_judges(results: Results) -> Results:
     """The results with a judge of the first metric, which missed 15 of 20 swapped names and agrees with most labels."""
     first = next(iter(suite_of(results).metrics))
     pairs = tuple(Mutant(f"s{number}", f"Ann calls Bob {number}", f"Bob calls Ann {number}") for number in range(15))
-    marks = MutantMarks((Noticed("swap_names", True, share(5, 20), 0, pairs),), share(0, 20), None, ())
+    marks = MutantMarks((Noticed("swap_names", True, share(5, 20), pairs),), share(0, 20), None, ())
     labels = [(f"s{number}", float(number % 2), [float(number % 2 or number < 4)]) for number in range(40)]
     exam = Exam(mutants=("swap_names",), labels=Path("labels.jsonl"))
     verdict = Verdict(json="faithful")

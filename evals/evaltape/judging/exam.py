@@ -128,7 +128,6 @@ class Noticed(msgspec.Struct, frozen=True):
     harmful: bool
     share: Interval
     """Of the damage that it noticed; of a harmless operator, of the alarms."""
-    unread: int
     missed: tuple[Mutant, ...]
     """The pairs that it got wrong."""
 
@@ -170,7 +169,7 @@ def _noticed(damage: Damage, verdict: Verdict, is_scale: bool) -> Noticed:
     wrong = tuple(pair for pair, found in zip(damage.pairs, faulted, strict=True) if found is not damage.harmful)
     right = len(damage.pairs) - len(wrong)
     shown = share(right if damage.harmful else len(wrong), len(damage.pairs))
-    return Noticed(damage.operator, damage.harmful, shown, read.count(None), wrong)
+    return Noticed(damage.operator, damage.harmful, shown, wrong)
 
 
 def _is_faulted(reference: float | None, mutant: float | None, is_scale: bool) -> bool | None:
@@ -311,7 +310,10 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
 def examine(judge: Judge, paper: Paper | None, labels: Sequence[Label], verdict: Verdict) -> Examined:
     """Return how a judge did on the mutants and labels of its exam."""
     labelled = by_answer(label for label in labels if label.examines)
-    rated = [(it.sample, _against_it(verdict(Question(it.sample, it.answer)), it.score), it.labels) for it in labelled]
+    said = [verdict(Question(it.sample, it.answer)) for it in labelled]
+    # An unreadable verdict counts as wrong.
+    found = [float(it.score < MIDDLE) if one is None else one for it, one in zip(labelled, said, strict=True)]
+    rated = [(it.sample, one, it.labels) for it, one in zip(labelled, found, strict=True)]
     questions = questions_of(paper, labels)
     is_scale = judge.verdict.scale is not None
     second = second_pairs(labels)
@@ -329,11 +331,6 @@ def labels_advice() -> str:
     """Return how many labels it takes to know how often a judge is right."""
     needed = labels_needed(SURE, OBSERVED)
     return f"about {needed} labels of a class prove that a judge is right on {SURE:.0%}, if it is on {OBSERVED:.0%} of them"
-
-
-def _against_it(verdict: float | None, label: float) -> float:
-    """Return a verdict; an unreadable verdict counts as wrong."""
-    return verdict if verdict is not None else float(label < MIDDLE)
 
 
 def _lines(decisions: Iterable[Decision]) -> str:
