@@ -21,7 +21,7 @@ def test_both_exams_replay_whole(judged: Workspace) -> None:
         assert found.not_examined == "", key
         assert found.marks is not None
         assert [it.operator for it in found.marks.operators if it.harmful] == MUTANTS
-        assert {it.asked for it in found.marks.operators} == {10}
+        assert {it.share.samples for it in found.marks.operators} == {10}
         assert len(found.decisions) == len(MUTANTS) + 2
 
 
