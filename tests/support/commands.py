@@ -29,6 +29,7 @@ def evaltape(folder: Path, *words: str) -> Command:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file under a folder but git's own."""
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and ".git" not in path.parts]
+    """Every file under a folder but git's own and Python's caches."""
+    left_out = {".git", "__pycache__"}
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not left_out & set(path.parts)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
