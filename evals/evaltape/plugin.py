@@ -25,6 +25,7 @@ from evaltape.hooks.cases import (
     sample_tests,
     subject_of,
 )
+from evaltape.hooks.first_lines import recall
 from evaltape.hooks.output import named_in, remove_earlier
 from evaltape.hooks.reports import FailuresByCause, attach, finding_of, shorten
 from evaltape.hooks.selection import waits_for_jobs
@@ -147,6 +148,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         if not stash[EVALUATION].workspaces:
             stash[PROCESS].open()
+            recall(metafunc.config, stash[EVALUATION])
         if subject is not None:
             parametrize(metafunc, stash[EVALUATION], subject)
     except UserError as error:

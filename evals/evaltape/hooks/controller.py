@@ -19,6 +19,7 @@ from evaltape.evaluation import Evaluation
 from evaltape.findings import Unasked
 from evaltape.hooks.cases import Case, case_of, is_gate
 from evaltape.hooks.collect import collect
+from evaltape.hooks.first_lines import keep
 from evaltape.hooks.output import write_all, write_step_summary
 from evaltape.hooks.reports import finding_in, is_ours
 from evaltape.options import as_usage_error
@@ -158,6 +159,7 @@ class Controller:
             self.evaluation.discard_samples()
         is_red = session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         self.report(is_red)
+        keep(session.config, self.evaluation)
         if self._unwritten and self.results is not None:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
             self.results = replace(self.results, is_red=True)
