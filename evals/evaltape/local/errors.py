@@ -7,7 +7,7 @@ MOST_CHARACTERS = 1000
 
 SERVED = "/v1/models, /v1/chat/completions, /v1/files, /v1/batches and /v1/fine_tuning/jobs"
 NOT_SERVED = {
-    "/v1/responses": "use /v1/chat/completions (inspect_ai: -M responses_api=false), or serve with --inference",
+    "/v1/responses": "use /v1/chat/completions (inspect_ai: --model openai-api/local/MODEL), or serve with --inference",
     "/v1/completions": "use /v1/chat/completions",
     "/v1/embeddings": "the model served here answers chats only",
     "/v1/moderations": "the model served here answers chats only",
