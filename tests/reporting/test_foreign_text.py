@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from evaltape.recorder.wire import Spend
 from evaltape.reporting.markdown import comment
-from evaltape.reporting.results import Cause, Spend
+from evaltape.reporting.results import Cause
 from evaltape.text import cut, markdown, one_line, visible, without_commands, wrapped
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ def hostile_results():
     """Results with commands and mentions in every place that a model, a file or an API writes."""
     made = with_against(with_text(with_slices(facts(samples=4)), EVERYTHING))
     made = changed(made, notes=(EVERYTHING,), causes=(Cause(EVERYTHING, None, ()),), orphans=(EVERYTHING,))
-    return replace(made, stopped=EVERYTHING, spend=Spend(1.0, 0.1, EVERYTHING), notes=(EVERYTHING,))
+    return replace(made, stopped=EVERYTHING, spend=Spend(1.0, 0.1, 1), notes=(EVERYTHING,))
 
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("-q",)], ids=str)

@@ -4,8 +4,9 @@ import html
 import json
 
 import pytest
+from evaltape.recorder.wire import Spend
 from evaltape.reporting.markdown import LONGEST_COMMENT, comment, summary
-from evaltape.reporting.results import Cause, LeftOver, Spend
+from evaltape.reporting.results import Cause, LeftOver
 from evaltape.suite.prompt import prompt_change
 from evaltape.text import markdown
 from markdown_it import MarkdownIt
@@ -161,7 +162,7 @@ def test_a_bound_on_the_change_of_a_metric_that_scored_nothing_today_stands_besi
 
 def test_spend_what_is_left_and_the_mutation_score_are_lines():
     made = changed(with_mutants(facts()), left=(LeftOver(3, 0.031, "pytest evals -m baseline --record-missing"),))
-    made = replace(made, spend=Spend(1.2, 0.4, "3 calls broke off", 2.0), stopped="the budget is spent")
+    made = replace(made, spend=Spend(1.2, 0.4, broke_off=3), budget_usd=2.0, stopped="the budget is spent")
     text = html.unescape(comment(made, {}))
     for line in (
         "Spent in this session: $1.2000 of a budget of $2, perhaps $0.4000 more: 3 calls broke off.",
@@ -231,7 +232,7 @@ def test_no_text_from_anywhere_becomes_markup():
     assert against is not None
     against = replace(against, side=replace(against.side, ref=EVIL), notes=(EVIL,))
     made = changed(with_text(made, EVIL), against=against, notes=(EVIL,), causes=(Cause(EVIL, None, ()),))
-    made = replace(made, stopped=EVIL, spend=Spend(1.0, 0.1, EVIL))
+    made = replace(made, stopped=EVIL, spend=Spend(1.0, 0.1, 1))
     page = rendered(comment(made, {}))
     for tag in ("<script", "<a ", "<img", "<h1>K", "</td>\n# K"):
         assert tag not in page

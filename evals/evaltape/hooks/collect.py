@@ -12,10 +12,10 @@ import msgspec
 from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, model_results
-from evaltape.hooks.collect_pairs import against_results, comparison_notes, comparison_results, judge_results
+from evaltape.hooks.collect_pairs import against_results, comparison_results, judge_results
 from evaltape.recorder.wire import Notice, Tally, place_of
 from evaltape.reporting.remarks import retirements
-from evaltape.reporting.results import Cause, LeftOver, Results, Spend, SuiteResults
+from evaltape.reporting.results import Cause, LeftOver, Results, SuiteResults
 from evaltape.reporting.subjects import JudgeResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
@@ -42,7 +42,8 @@ def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: 
         {suite.name: suite for suite in suites},
         is_red,
         other_failures=sum(not suite for suite in evaluation.findings.failures.values()),
-        spend=Spend(tally.spend.usd, tally.spend.perhaps_usd, tally.spend.doubts, evaluation.settings.budget_usd),
+        spend=tally.spend,
+        budget_usd=evaluation.settings.budget_usd,
         stopped=tally.stopped,
         notes=(*tally.notes, *_unasked(evaluation, recorder)),
     )
@@ -55,6 +56,8 @@ def _unasked(evaluation: Evaluation, recorder: "RecorderProcess | None") -> Iter
 
 def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
     workspace, findings, judges = view.workspace, view.evaluation.findings, judge_results(view)
+    comparisons = comparison_results(view)
+    ways = [f"{name}: {it.scores.ways}" for name, it in comparisons.items() if it.scores.ways]
     return SuiteResults(
         workspace.name,
         mode,
@@ -74,7 +77,7 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         computed=computed(view),
         jobs=job_results(view),
         judges=judges,
-        comparisons=comparison_results(view),
+        comparisons=comparisons,
         against=against_results(view),
         history=_history(view),
         references=outvoted(list(view.looked_at.values())) if view.evaluation.settings.writes_files else (),
@@ -86,7 +89,7 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
         retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
-        notes=(*workspace.notes, *comparison_notes(view)),
+        notes=(*workspace.notes, *ways),
     )
 
 

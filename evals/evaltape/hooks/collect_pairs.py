@@ -38,15 +38,6 @@ def _comparison(view: SuiteView, comparison: Comparison) -> PairResults:
     return PairResults(pair, metrics, _slices(view, comparison))
 
 
-def comparison_notes(view: SuiteView) -> Iterator[str]:
-    """Yield of which comparisons the two models were answered in different ways."""
-    for each in view.workspace.suite.comparisons.values():
-        if {each.baseline, each.candidate} <= set(view.looked_at):
-            ways = _pair(view, each, view.looked_at[each.baseline], view.looked_at[each.candidate]).ways
-            if ways:
-                yield f"{each.name}: {ways}"
-
-
 def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candidate: ModelScores) -> PairedScores:
     return PairedScores(comparison=comparison, metrics=view.metrics, baseline=baseline, candidate=candidate)
 

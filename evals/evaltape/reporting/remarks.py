@@ -79,8 +79,8 @@ def spent_lines(results: Results) -> Iterator[str]:
     spend = results.spend
     if not spend.usd and not spend.perhaps_usd:
         return
-    perhaps = f", perhaps {usd(spend.perhaps_usd)} more: {spend.doubt}" if spend.perhaps_usd else ""
-    budget = f" of a budget of ${spend.budget_usd:g}" if spend.budget_usd else ""
+    perhaps = f", perhaps {usd(spend.perhaps_usd)} more: {spend.doubts}" if spend.perhaps_usd else ""
+    budget = f" of a budget of ${results.budget_usd:g}" if results.budget_usd else ""
     yield f"Spent in this session: {usd(spend.usd)}{budget}{perhaps}."
 
 
@@ -105,7 +105,7 @@ def left_lines(results: Results) -> Iterator[str]:
         return
     yield f"The recording stopped: {results.stopped}. What was answered before is recorded."
     for suite in results:
-        yield from (_left(left, bool(results.spend.budget_usd)) for left in suite.left)
+        yield from (_left(left, bool(results.budget_usd)) for left in suite.left)
 
 
 def _left(left: LeftOver, has_budget: bool) -> str:

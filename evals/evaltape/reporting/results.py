@@ -15,6 +15,7 @@ import msgspec
 from evaltape.files import write_output
 from evaltape.findings import GateTest
 from evaltape.metrics.metric import Metric
+from evaltape.recorder.wire import Spend
 from evaltape.reporting.subjects import (
     AgainstModel,
     AgainstResults,
@@ -165,19 +166,6 @@ class SuiteResults(msgspec.Struct, frozen=True):
         return {key: each.study.as_result() for key, each in self.mutants.items()}
 
 
-class Spend(msgspec.Struct, frozen=True):
-    """The cost of the session's own calls."""
-
-    usd: float = 0.0
-    """By the API's counts and the suites' prices."""
-    perhaps_usd: float = 0.0
-    """The most that may have been billed beyond that."""
-    doubt: str = ""
-    """Why that is in doubt: `3 calls broke off`."""
-    budget_usd: float | None = None
-    """The value of `--budget`."""
-
-
 class Results(msgspec.Struct, frozen=True):
     """The results of a session."""
 
@@ -189,6 +177,8 @@ class Results(msgspec.Struct, frozen=True):
     """Failed tests that are no suite's."""
     spend: Spend = msgspec.field(default_factory=Spend)
     """The cost of the session's own calls."""
+    budget_usd: float | None = None
+    """The value of `--budget`."""
     stopped: str | None = None
     """Why a recording ended early; None if it didn't, or if nothing was recorded."""
     notes: tuple[str, ...] = ()

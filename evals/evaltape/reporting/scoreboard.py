@@ -7,7 +7,7 @@ import msgspec
 from evaltape.metrics.metric import Metric
 from evaltape.reporting.results import SuiteResults
 from evaltape.reporting.subjects import ModelResults, PairResults, Slice
-from evaltape.reporting.tables import bound_text, difference_beside, gate_text, interval, mean_beside
+from evaltape.reporting.tables import bound_text, gate_text, interval, mean_beside
 from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, NOT_CHECKED, Decision, Verdict
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval, has_few
@@ -213,12 +213,12 @@ def _pair_lines(suite: SuiteResults, bounded: Mapping[str, Decision], beside: Ma
 
 def _decided_line(metric: Metric, each: Decision) -> Line:
     required = each.required_difference
-    value = difference_beside(each.difference, required, metric)
+    value = mean_beside(each.difference, required, metric)
     return Line(metric.name, value, interval(each.difference, metric, required), bound_text(each), each.verdict)
 
 
 def _difference_line(metric: Metric, each: Difference) -> Line:
-    return Line(metric.name, difference_beside(each, None, metric), interval(each, metric))
+    return Line(metric.name, mean_beside(each, None, metric), interval(each, metric))
 
 
 def _samples(bounded: Mapping[str, Decision], beside: Mapping[str, Difference]) -> int:

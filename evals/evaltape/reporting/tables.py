@@ -29,14 +29,11 @@ def interval(estimate: Interval | Difference | None, metric: Metric, beside: flo
     return NONE if estimate is None else ends_of(estimate, metric.decimals, beside)
 
 
-def mean_beside(score: Interval | None, bound: float | None, metric: Metric) -> str:
-    """Return a mean with as many decimals as it takes to differ from a bound that it misses."""
-    return NONE if score is None else _apart(score.mean, bound, metric, signed=False)
-
-
-def difference_beside(found: Difference | None, required: float | None, metric: Metric) -> str:
-    """Return a mean difference, likewise."""
-    return NONE if found is None else _apart(found.mean, required, metric, signed=True)
+def mean_beside(found: Interval | Difference | None, bound: float | None, metric: Metric) -> str:
+    """Return a mean, or a mean difference, with as many decimals as it takes to differ from a bound that it misses."""
+    if found is None:
+        return NONE
+    return _rounded(found.mean, _digits(found.mean, bound, metric), signed=isinstance(found, Difference))
 
 
 def gate_text(threshold: float, metric: Metric) -> str:
@@ -57,10 +54,6 @@ def misses(value: float, bound: float, metric: Metric) -> bool:
 def distance(value: float, bound: float, metric: Metric) -> str:
     """Return how far a value is from a bound that it misses: never 0."""
     return _rounded(abs(value - bound), _digits(value, bound, metric), signed=False)
-
-
-def _apart(value: float, bound: float | None, metric: Metric, signed: bool) -> str:
-    return _rounded(value, _digits(value, bound, metric), signed)
 
 
 def _digits(value: float, bound: float | None, metric: Metric) -> int:

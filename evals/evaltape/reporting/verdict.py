@@ -11,7 +11,7 @@ import msgspec
 from evaltape.metrics.metric import Metric
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.subjects import ModelResults
-from evaltape.reporting.tables import bound_text, difference_beside, distance, gate_text, interval, mean_beside, misses
+from evaltape.reporting.tables import bound_text, distance, gate_text, interval, mean_beside, misses
 from evaltape.scoring.bounds import AGAINST, FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
 from evaltape.scoring.statistics import Interval
 from evaltape.text import counted, listed
@@ -268,5 +268,5 @@ def _difference(title: str, each: Decision, metric: Metric, label: str) -> str:
     required = each.required_difference
     ends = f"{label} interval {interval(each.difference, metric, required)}"
     remark = f": {each.remark}" if each.verdict == INCONCLUSIVE else ""
-    change = difference_beside(each.difference, required, metric)
+    change = mean_beside(each.difference, required, metric)
     return f"{title}: {change} ({ends}), {bound_text(each)}, {each.verdict}{remark}"
