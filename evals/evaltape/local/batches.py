@@ -110,8 +110,9 @@ class Batches:
     async def _process(self, name: str) -> None:
         try:
             await self._patiently(partial(self._validate, name))
-            await self._answer_all(name)
-            await self._patiently(partial(self._end, name))
+            if self._row(name)["status"] in UNFINISHED:
+                await self._answer_all(name)
+                await self._patiently(partial(self._end, name))
         except Exception as error:  # the other batches go on
             LOG.exception("batch %s failed", name)
             with suppress(sqlite3.Error):
@@ -180,8 +181,6 @@ class Batches:
     def _end(self, name: str) -> None:
         """Make the output and the error file, and call the batch done: all of it or nothing."""
         row = self._move(name, "finalizing", since=("in_progress",)) or self._row(name)
-        if row["status"] not in UNFINISHED:
-            return
         status, answered = "cancelled" if row["status"] == "cancelling" else "completed", self._answered(name)
         if status == "completed" and len(answered) < row["request_counts"]["total"]:
             status = "expired"
