@@ -1,11 +1,10 @@
 """How a recording gets on, shown while it does: calls and jobs, failures, tokens, money, and the time that is left.
 
-The place beneath pytest's own output where a recording shows how it gets on.
-
 In a terminal that is a few live lines under the line that pytest is writing: they are erased before pytest writes and
-drawn again after, with the cursor put back, so that its dots stay as they are. Elsewhere, as in the log of a CI job, it
-is whole lines now and then. Both go out by a descriptor of their own, for pytest captures the standard one while a test
-waits; neither is ever written by a worker."""
+drawn again after, with the cursor put back, so that its dots stay in place. Elsewhere, as in the log of a CI job, it is whole
+lines now and then. Both go out by a descriptor of their own, for pytest captures the standard output while a test waits. A
+worker writes neither.
+"""
 
 import contextlib
 import os

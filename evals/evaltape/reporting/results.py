@@ -1,7 +1,8 @@
 """The results of a session: the findings of its tests, as records and as the results file's JSON.
 
 Everything that terminal, Markdown and report show is made of these, and so is the results file. `hooks.collect` builds them;
-nothing here knows a session. Numbers are exact; they are rounded only when shown."""
+nothing here knows a session. Numbers are exact; they are rounded only when shown.
+"""
 
 import json
 import re

@@ -1,6 +1,7 @@
 """Tables of terminal and Markdown, and the numbers in their cells.
 
-Numbers are rounded here, and nowhere before."""
+Numbers are rounded here, and nowhere before.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -12,11 +13,12 @@ from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
 from evaltape.text import columns, counted, markdown, visible
 
-# ---------------------------------------------------------------- numbers
-
-
 NONE = "-"
-"""Stands for a number that there isn't."""
+"""Stands for a missing number."""
+GAP = "  "
+"""Before each column of a terminal's table."""
+LONGEST_TEXT = 400
+"""Of a cell of Markdown, in characters."""
 
 
 def shown(value: float | None, metric: Metric, signed: bool = False) -> str:
@@ -64,13 +66,7 @@ def _rounded(value: float, digits: int, signed: bool) -> str:
     return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
 
 
-GAP = "  "
-"""Before each column of a terminal's table."""
-LONGEST_TEXT = 400
-"""Of a cell of Markdown, in characters."""
-
-
-# ---------------------------------------------------------------- of a terminal
+# ---------------------------------------------------------------- tables of a terminal
 
 
 def aligned(rows: Iterable[Sequence[str]], sides: str, least: Sequence[int] = (), longest: int | None = None) -> Iterator[str]:
@@ -111,7 +107,7 @@ def _columns(text: str) -> int:
     return columns(visible(text))
 
 
-# ---------------------------------------------------------------- of Markdown
+# ---------------------------------------------------------------- tables of Markdown
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
