@@ -71,10 +71,11 @@ class Batches:
 
     def cancel(self, name: str) -> Row:
         """Stop a batch; it ends with the answers that it has. Raise `ApiError` if it has ended."""
-        row = self.get(name)
-        if row["status"] != "cancelling" and not self._move(name, "cancelling", since=("validating", "in_progress")):
+        row = self._row(name)
+        moved = self._move(name, "cancelling", since=("validating", "in_progress"))
+        if moved is None and row["status"] != "cancelling":
             raise ApiError(f"Cannot cancel a batch with status '{row['status']}'.", status=409, code="batch_already_ended")
-        return self.get(name)
+        return self._public(moved or row)
 
     def _public(self, row: Row) -> Row:
         if row["status"] in UNFINISHED:
