@@ -25,11 +25,10 @@ from evaltape.hooks.cases import (
     sample_tests,
     subject_of,
 )
-from evaltape.hooks.first_lines import recall
 from evaltape.hooks.output import named_in, remove_earlier
 from evaltape.hooks.reports import FailuresByCause, attach, finding_of, shorten
 from evaltape.hooks.selection import waits_for_jobs
-from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us
+from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us, recall
 from evaltape.options import OUTPUTS, add_options, as_usage_error, read_settings, runs_nothing
 from evaltape.recorder.wire import RecordingStopped
 from evaltape.scoring.bounds import GATE, NOT_CHECKED

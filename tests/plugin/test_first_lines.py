@@ -10,7 +10,7 @@ from tests.support.project import Project
 @pytest.fixture
 def kept(recorded: Project) -> Project:
     """A recorded project, in which six samples are many."""
-    recorded.set_waits("hooks.first_lines", KEPT_FROM=6)
+    recorded.set_waits("hooks.snapshots", KEPT_FROM=6)
     return recorded
 
 

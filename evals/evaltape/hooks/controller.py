@@ -19,9 +19,9 @@ from evaltape.evaluation import Evaluation
 from evaltape.findings import Unasked
 from evaltape.hooks.cases import Case, case_of, is_gate
 from evaltape.hooks.collect import collect
-from evaltape.hooks.first_lines import keep
 from evaltape.hooks.output import write_all, write_step_summary
 from evaltape.hooks.reports import finding_in, is_ours
+from evaltape.hooks.snapshots import keep
 from evaltape.options import as_usage_error
 from evaltape.recorder.wire import Selection
 from evaltape.reporting import progress, terminal

@@ -1,9 +1,14 @@
-"""Accepted scores, kept by syrupy: `__snapshots__/<suite>/<model>.scores` beside the tests, as JSON.
+"""Scores that are kept from run to run: accepted scores by syrupy, the scores of first lines by pytest's cache.
 
-A run may see a single suite, or no gate, so a score that it didn't compare isn't unused. The files have
-a suffix of their own, which syrupy's search for unused snapshots leaves out; snapshots of the user's are not touched by it.
+Accepted scores stand in `__snapshots__/<suite>/<model>.scores` beside the tests, as JSON. A run may see a single suite, or no
+gate, so a score that it didn't compare isn't unused. The files have a suffix of their own, which syrupy's search for unused
+snapshots leaves out; snapshots of the user's are not touched by it.
+
+The first lines of each input are half of all ROUGE time of many samples, and their scores rest on samples, metrics and packages
+alone. `--cache-clear` forgets them; with `-p no:cacheprovider` they are computed each time.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -14,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from evaltape.evaluation import Evaluation
 from evaltape.files import conflict_in
 from evaltape.findings import Compared
 from evaltape.hooks.reports import ACCEPTED
@@ -21,6 +27,10 @@ from evaltape.names import shown
 from evaltape.reporting.tables import changes, difference_lines
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands
+from evaltape.workspace import Workspace
+
+# ---------------------------------------------------------------- accepted scores
+
 
 SUFFIX = "scores"
 METRICS = "metrics"
@@ -95,7 +105,7 @@ def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
 
 
 def _read(path: Path, is_update: bool) -> dict[str, float] | None:
-    """Return the numbers in a file of accepted scores; None without a file. Fail a test whose scores can't be accepted."""
+    """Return the numbers in a file of accepted scores; None without a file. Fail a test with scores that can't be accepted."""
     nearest = next(place for place in (path, *path.parents) if place.exists())
     problem = conflict_in(path)
     if problem is None and is_update and (path.is_dir() or not os.access(nearest, os.W_OK)):
@@ -118,3 +128,45 @@ def _numbers(text: str) -> dict[str, float] | None:
     if not isinstance(values, dict):
         return None
     return {name: value for name, value in values.items() if isinstance(value, int | float) and math.isfinite(value)}
+
+
+# ---------------------------------------------------------------- first lines
+
+
+KEPT_FROM = 1_000
+"""Fewer samples are scored in less time than a person notices."""
+KEY = "evaltape/first-lines/"
+
+
+def recall(config: pytest.Config, evaluation: Evaluation) -> None:
+    """Take the scores that an earlier run has kept, where samples and metrics are the same."""
+    for workspace in _many(config, evaluation):
+        kept = config.cache.get(KEY + workspace.name, None)
+        if isinstance(kept, dict) and kept.get("of") == _digest(workspace):
+            for sample, row in zip(workspace.samples, kept["scores"], strict=True):
+                scores = dict(zip(workspace.text_metrics, row, strict=True))
+                evaluation.findings.leads[workspace.name, sample.id] = scores
+
+
+def keep(config: pytest.Config, evaluation: Evaluation) -> None:
+    """Keep the scores of suites where all samples have them."""
+    for workspace in _many(config, evaluation) if evaluation.findings.leads else ():
+        rows = [evaluation.findings.leads.get((workspace.name, sample.id), {}) for sample in workspace.samples]
+        if all(row.keys() == workspace.text_metrics.keys() for row in rows):
+            scores = [[row[name] for name in workspace.text_metrics] for row in rows]
+            config.cache.set(KEY + workspace.name, {"of": _digest(workspace), "scores": scores})
+
+
+def _many(config: pytest.Config, evaluation: Evaluation) -> list[Workspace]:
+    """Return the suites of many samples, without a tokenizer of the user's, which may change."""
+    if not hasattr(config, "cache"):
+        return []
+    many = [each for each in evaluation.workspaces.values() if len(each.samples) >= KEPT_FROM]
+    return [each for each in many if not any(":" in str(spec.options.get("tokenizer")) for spec in each.suite.metrics.values())]
+
+
+def _digest(workspace: Workspace) -> str:
+    """Return the digest of everything that the scores depend on."""
+    metrics = {name: metric.describe() for name, metric in workspace.text_metrics.items()}
+    texts = [(sample.input, sample.references) for sample in workspace.samples]
+    return hashlib.sha256(repr((metrics, texts)).encode("utf-8", "surrogatepass")).hexdigest()
