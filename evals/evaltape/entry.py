@@ -14,12 +14,12 @@ import pytest
 
 PLUGIN = "evaltape.plugin"
 INI_KEYS = {
-    "eval_suite": ("the suite files: what is evaluated; one a line, globs allowed", "linelist"),
+    "eval_suite": ("the suite files, one a line; globs allowed", "linelist"),
     "eval_cassettes": ("folder of the recordings, relative to rootdir (default: cassettes)", "string"),
     "eval_snapshots": ("folder of the accepted scores, relative to rootdir (default: beside the tests)", "string"),
-    "eval_pack": ("from so many samples on a model's calls are kept in one cassette (default: 1000)", "string"),
+    "eval_pack": ("number of samples from which a model's calls share a single cassette (default: 1000)", "string"),
     "eval_batch_wait": ("how long --batch waits for its answers, as 90 s, 30 min or 12 h (default: 1 h)", "string"),
-    "eval_timeout_s": ("seconds an API call may take as a whole before it is tried again (default: 180)", "string"),
+    "eval_timeout_s": ("seconds that an API call may take before it is tried again (default: 180)", "string"),
 }
 
 

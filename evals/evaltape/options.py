@@ -22,19 +22,17 @@ OUTPUTS = ("results", "report", "comment")
 """The options that name a file to write."""
 FILES = ("requests_to", *OUTPUTS)
 AS_THEY_ARE = (
-    *(
-        "concurrency",
-        "retrain",
-        "batch",
-        "estimate",
-        "retiring",
-        "suggest",
-        "history",
-        "repeat",
-        "samples",
-        "against",
-        "mutate",
-    ),
+    "concurrency",
+    "retrain",
+    "batch",
+    "estimate",
+    "retiring",
+    "suggest",
+    "history",
+    "repeat",
+    "samples",
+    "against",
+    "mutate",
 )
 """The options that settings hold by the same name, unchanged."""
 
@@ -48,30 +46,39 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH",
         action="append",
         default=[],
-        help="a suite file: what is evaluated; repeatable, globs allowed (default: ini eval_suite)",
+        help="a suite file; repeatable, globs allowed (default: ini eval_suite)",
     )
     add("--cassettes", metavar="DIR", help="where recordings live (default: ini eval_cassettes, or cassettes)")
     add("--samples", metavar="N", type=int, help="use the first N of each suite's samples; gates are not checked")
     add("--record", action="store_true", help="call the API for every selected sample and replace its recording")
-    add("--record-missing", action="store_true", help="call the API only for what has no valid recording")
+    add("--record-missing", action="store_true", help="call the API only for samples without a valid recording")
     add("--retrain", action="store_true", help="with --record: pay for a new fine-tuning job although one exists")
     add("--batch", action="store_true", help="with --record or --record-missing: ask through the Batch API")
-    add("--requests-to", metavar="DIR", help="with the same: call nothing, write what would be asked as Batch JSONL")
+    add("--requests-to", metavar="DIR", help="when recording: call nothing, write the requests as Batch JSONL")
     add(
         "--answers-from",
         metavar="PATH",
         nargs="+",
         action="extend",
         default=[],
-        help="with the same: take answers from an engine's output files, or folders of these, in place of calling",
+        help="when recording: take answers from an engine's output files, or folders of these, in place of calling",
     )
     add("--concurrency", metavar="N", type=int, default=16, help="requests in flight, over all workers (default: 16)")
     add("--estimate", action="store_true", help="call nothing: print calls, tokens and an upper bound of their cost")
-    add("--budget", metavar="USD", type=float, help="stop recording before the session's spend would pass this")
+    add(
+        "--budget",
+        metavar="USD",
+        type=float,
+        help="stop recording before the session costs more than this; needs a price in the suite",
+    )
     add("--repeat", metavar="N", type=int, default=1, help="with --record: ask each sample N times, to measure noise")
     add("--retiring", action="store_true", help="list which of the suites' models the API retires, and when")
-    add("--mutate", action="store_true", help="damage recorded answers in known ways, show how much of it each gate notices")
-    add("--suggest", action="store_true", help="print gates to paste: what recordings speak for, and the damage each notices")
+    add("--mutate", action="store_true", help="damage recorded answers in known ways, and show how much each gate notices")
+    add(
+        "--suggest",
+        action="store_true",
+        help="print gates to paste into the suite, by the recorded scores, and the damage each notices",
+    )
     add(
         "--history",
         metavar="N",
@@ -82,7 +89,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add("--against", metavar="REF", help="compare each model with its recording at a git ref, or in a folder")
     add("--results", metavar="PATH", help="write the results as JSON")
-    add("--report", metavar="PATH", help="write the report: one self-contained HTML file")
+    add("--report", metavar="PATH", help="write the report: a single HTML file that loads nothing")
     add("--comment", metavar="PATH", help="write Markdown for a comment on a pull request, to be updated in place")
 
 

@@ -144,9 +144,9 @@ def test_what_was_guessed_is_said_and_one_row_is_shown_as_it_will_be_asked(tmp_p
         "  reference  Bob says no to 0.\n"
         "\n"
         "Next:\n"
-        "  pytest evals --estimate                  calls nothing: how many calls and tokens, and their most cost\n"
-        "  pytest evals --record --snapshot-update  asks 200 rows, keeps every answer, accepts the scores\n"
-        "  pytest evals                             from then on: the same answers, offline; set gates by the scores that you see\n"
+        "  pytest evals --estimate                  calls nothing: prints the calls, their tokens and their highest cost\n"
+        "  pytest evals --record --snapshot-update  asks the model about 200 rows, keeps every answer, accepts the scores\n"
+        "  pytest evals                             replays the same answers offline; set your gates by its scores\n"
     )
     assert (tmp_path / "evals/suites/talks.toml").read_text() == (
         "# What is evaluated. Paths are relative to this file. Every key: evaltape schema\n"
@@ -252,7 +252,7 @@ def test_a_mistyped_file_gets_the_nearest(tmp_path: Path) -> None:
 def test_a_suite_that_is_there_already_is_not_described_as_new_nor_recorded_again(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     words = ("init", "--data", "rows.jsonl", "--model", "m", "--base-url", "http://127.0.0.1:1/v1")
-    assert "pytest evals --record --snapshot-update  asks 3 rows" in evaltape(tmp_path, *words).output
+    assert "pytest evals --record --snapshot-update  asks the model about 3 rows" in evaltape(tmp_path, *words).output
     again = evaltape(tmp_path, *words).output
     assert "Guessed" not in again and "--record " not in again
     assert "pytest evals --record-missing  asks only for the rows that have no valid recording; replaces none" in again

@@ -69,7 +69,7 @@ def test_tests_of_the_same_names_are_said_and_not_touched(tmp_path: Path) -> Non
     (tmp_path / "evals/test_baseline.py").write_text("def test_own():\n    pass\n")
     run = evaltape(tmp_path, "init")
     assert (tmp_path / "evals/test_baseline.py").read_text() == "def test_own():\n    pass\n"
-    assert re.search(r"^kept     evals/test_baseline.py +yours, with something else in it: not touched$", run.output, re.M)
+    assert re.search(r"^kept     evals/test_baseline.py +yours, with other content: not touched$", run.output, re.M)
     assert "wrote    evals/test_finetuned.py " in run.output
 
 

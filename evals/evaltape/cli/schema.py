@@ -6,8 +6,8 @@ from evaltape.cli import Parser
 from evaltape.suite.file.schema import schema_text
 
 DESCRIPTION = """\
-Print the JSON Schema of suite files. Write it to a file beside your suites, and let each begin with
-`#:schema ./suite.schema.json`: editors of TOML then complete and check its keys."""
+Prints the JSON Schema of suite files. Save it as suite.schema.json beside your suites, and begin each suite with the line
+`#:schema ./suite.schema.json`: editors of TOML then complete and check the keys."""
 
 
 def main(argv: Sequence[str]) -> int:

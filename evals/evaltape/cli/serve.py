@@ -26,21 +26,31 @@ def parser() -> Parser:
     serve = Parser("serve", DESCRIPTION, EPILOG)
     add = serve.add_argument
     add("--model", required=True, metavar="NAME_OR_PATH", help="a Hub id, a local folder or a .gguf file")
-    add("--name", default="", help="the id requests name (default: the last part of NAME_OR_PATH)")
+    add("--name", default="", help="the model's name in requests (default: the last part of NAME_OR_PATH)")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1); beyond loopback a key is needed")
     add("--port", type=int, default=8000, help="port to listen on (default 8000); 0 takes a free one")
-    state_help = "folder of files, jobs and tuned models (default: in the user's cache)"
+    state_help = "folder for files, jobs and tuned models (default: in your cache folder)"
     add("--state", type=Path, default=DEFAULT_STATE, metavar="DIR", help=state_help)
     add("--api-key-env", metavar="NAME", help=f"variable with the key that clients must send (default {DEFAULT_KEY_ENV})")
     add("--batch", type=int, default=16, metavar="N", help="answers generated at once (default 16)")
     add("--context", type=int, metavar="TOKENS", help="longest prompt and answer (default: the model's, at most 4096)")
-    add("--train-length", type=int, default=512, metavar="TOKENS", help="longest training row; cut beyond (default 512)")
+    add(
+        "--train-length",
+        type=int,
+        default=512,
+        metavar="TOKENS",
+        help="longer training rows are cut to this length (default 512)",
+    )
     add(
         "--train-command",
         metavar="CMD",
-        help="starts trainings in place of python: 'accelerate launch --num_processes 2', 'torchrun ...', 'srun python'",
+        help="starts a training in place of python, as 'accelerate launch --num_processes 2', 'torchrun ...' or 'srun python'",
     )
-    add("--inference", metavar="URL[,URL...]", help="vLLM servers that answer in place of this process; vllm starts one")
+    add(
+        "--inference",
+        metavar="URL[,URL...]",
+        help="vLLM servers that answer in place of this process; the word vllm starts one here",
+    )
     add("--max-upload-mb", type=int, default=200, metavar="MB", help="largest file taken (default 200)")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
     return serve

@@ -1,4 +1,4 @@
-"""The calls of a recording and their most cost, before anything is called."""
+"""The calls of a recording and their highest cost, before anything is called."""
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping

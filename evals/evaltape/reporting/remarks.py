@@ -100,7 +100,7 @@ def recording_costs(suite: SuiteResults) -> Iterator[tuple[str, float]]:
 
 
 def left_lines(results: Results) -> Iterator[str]:
-    """Yield why a recording ended early, how many calls are left, their most cost, and how to go on."""
+    """Yield why a recording ended early, how many calls are left, their highest cost, and how to go on."""
     if results.stopped is None:
         return
     yield f"The recording stopped: {results.stopped}. What was answered before is recorded."

@@ -39,7 +39,7 @@ def _written(place: Place, plan: Plan) -> Iterator[str]:
         if change.kind != KEPT:
             yield f"{change.kind:<9}{names[change.path]:<{width}}  {cut(change.purpose, WIDTH)}"
         elif change.is_users:
-            yield f"{change.kind:<9}{names[change.path]:<{width}}  yours, with something else in it: not touched"
+            yield f"{change.kind:<9}{names[change.path]:<{width}}  yours, with other content: not touched"
     kept = [change for change in plan.changes if change.kind == KEPT and not change.is_users]
     if kept:
         nothing = "" if any(change.kind != KEPT for change in plan.changes) else "Nothing to write: "
@@ -83,16 +83,19 @@ def _to_replay(pytest: str) -> Iterator[tuple[str, str]]:
 
 
 def _to_record(plan: Plan, pytest: str, model: Model) -> Iterator[tuple[str, str]]:
-    """The commands that estimate and record the suite, and replay it from then on."""
+    """The commands that estimate, record and replay the suite."""
     if not model.base_url:
         yield "export OPENAI_API_KEY=...", "your key; it is never written to a file"
     rows = min(plan.rows, SAMPLES)
-    yield f"{pytest} --estimate", "calls nothing: how many calls and tokens, and their most cost"
+    yield f"{pytest} --estimate", "calls nothing: prints the calls, their tokens and their highest cost"
     if plan.is_new:
-        yield f"{pytest} --record --snapshot-update", f"asks {counted(rows, 'row')}, keeps every answer, accepts the scores"
+        yield (
+            f"{pytest} --record --snapshot-update",
+            f"asks the model about {counted(rows, 'row')}, keeps every answer, accepts the scores",
+        )
     else:
         yield f"{pytest} --record-missing", "asks only for the rows that have no valid recording; replaces none"
-    yield pytest, "from then on: the same answers, offline; set gates by the scores that you see"
+    yield pytest, "replays the same answers offline; set your gates by its scores"
 
 
 # ---------------------------------------------------------------- notes
