@@ -96,7 +96,7 @@ def test_unchanged_answers_pass_and_equal_scores_of_other_answers_do_not() -> No
 def test_equal_answers_to_another_request_are_no_unchanged_model() -> None:
     found = against([0.5] * 3, [0.5] * 3, now="then", request="another prompt (line 1 differs)")
     assert found.verdict("exact") == "inconclusive"
-    assert "recorded with another prompt (line 1 differs)" in str(found.decision("exact"))
+    assert "was recorded with another prompt (line 1 differs)" in str(found.decision("exact"))
 
 
 def test_one_unchanged_pair_says_nothing_of_the_samples_that_changed() -> None:

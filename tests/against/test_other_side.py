@@ -126,7 +126,7 @@ def test_an_answer_by_another_model_of_the_same_key_is_told(changed: Project) ->
         path.write_text(path.read_text().replace("small-2026-01-01", "small-2025-07-01"))
     come_back(changed)
     run = changed.run("evals", "--against", "then", "-m", "gate", "-p", "no:xdist")
-    assert "small: recorded with another model ('small-2025-07-01'; the suite names 'small-2026-01-01')" in said(run)
+    assert "small: then was recorded with another model ('small-2025-07-01'; the suite names 'small-2026-01-01')" in said(run)
 
 
 # ---------------------------------------------------------------- models and suites that aren't there
@@ -367,7 +367,7 @@ def test_a_tuned_model_is_compared_by_its_key(tuned: TuningProject) -> None:
     run = tuned.run("evals", "-m", "finetuned", "--against", then, "--results", "results.json", "-p", "no:xdist")
     found = found_in(tuned, "tuned")["rouge1"]
     assert (found["samples"], found["difference"]) == (6, pytest.approx(-1 / 6)), run.output
-    assert "tuned: recorded with another model" in said(run)
+    assert f"tuned: {then} was recorded with another model" in said(run)
 
 
 def test_without_the_option_a_bound_on_a_tuned_model_starts_no_job(tuning: TuningProject, api: ApiServer) -> None:

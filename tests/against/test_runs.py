@@ -100,7 +100,7 @@ def test_a_failed_bound_says_what_happened_in_a_line(repository: Project) -> Non
     run = on(repository, "worse").run("evals", "--against", "main", "-k", "test_against and rougeL", "-p", "no:xdist")
     message = next(line for line in run.output.splitlines() if line.startswith("-0."))
     assert message.startswith("-0.3174 failed: small rougeL against main (merge base ")
-    assert message.endswith(" 40 samples), max_drop 0.02; recorded with another prompt (line 1 differs)")
+    assert message.endswith(" 40 samples), max_drop 0.02; main was recorded with another prompt (line 1 differs)")
     assert "FAILED evals/test_comparisons.py::test_against[chats-small-rougeL] - -0.3174" in run.output
 
 
@@ -110,7 +110,7 @@ def test_an_inconclusive_verdict_says_how_many_samples_would_settle_it(repositor
     run = repository.run("evals", "--against", "HEAD", "-p", "no:xdist", "-k", "test_against and rouge1")
     assert " inconclusive: small rouge1 against HEAD (" in run.output
     assert "max_drop 0.02: the interval straddles the bound; about " in run.output
-    assert "samples would settle it (40 decide what is 0." in run.output
+    assert "samples would settle it (40 decide a change that is 0." in run.output
 
 
 # ---------------------------------------------------------------- what isn't checked

@@ -333,7 +333,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         lost = [sample for sample, answered in today.items() if past.get(sample) and not answered]
         gained = [sample for sample, answered in today.items() if answered and past.get(sample) is False]
         notes = (
-            f"recorded with {self.request}" if self.request else "",
+            f"{self.side.ref} was recorded with {self.request}" if self.request else "",
             self.ways,
             f"{counted(len(lost), 'sample')} answered then and not now ({listed(lost, NAMED)})" if lost else "",
             f"{counted(len(gained), 'sample')} answered now and not then ({listed(gained, NAMED)})" if gained else "",
