@@ -103,7 +103,7 @@ def test_numbers_of_charts_stand_in_tables(show):
         *("+0.100", "+0.020 to +0.180", "≥ +0.050", "~\u00a0inconclusive")
     ]
     assert page.texts("#comparisons tr.remark") == [
-        "rougeL: the interval straddles the bound; about 29 samples would settle it (11 decide what is 0.0897 off the bound)"
+        "rougeL: the interval straddles the bound; about 29 samples would settle it (11 decide a change that is 0.0897 off the bound)"
     ]
     assert "tuned less base, 11 samples, 90% interval" in page.one("#comparisons").text
     better = sum(score(number, 1) > score(number, 0) for number in range(11))

@@ -164,7 +164,7 @@ def test_each_gate_and_comparison_that_does_not_hold_is_named():
         "base rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
         "tuned rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
         "gain rougeL: +0.1000 (90% interval +0.0200 to +0.1800), min_gain 0.05, inconclusive: the interval straddles the bound; "
-        "about 29 samples would settle it (11 decide what is 0.0897 off the bound)",
+        "about 29 samples would settle it (11 decide a change that is 0.0897 off the bound)",
     ]
 
 

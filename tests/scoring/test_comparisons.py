@@ -64,7 +64,7 @@ def test_an_inconclusive_comparison_says_how_many_samples_would_settle_it() -> N
     # 1.647 + 0.842 standard errors of 0.1005 / sqrt(n - 2) are the 0.0095 that the mean is off the bound.
     assert str(compared(LOW, HIGH, min_gain=0.0105).decision("rouge1")) == (
         "+0.0200 inconclusive: tuning-helps rouge1: tuned less small (90% interval +0.0033 to +0.0367, 100 samples), min_gain "
-        "0.0105: the interval straddles the bound; about 700 samples would settle it (100 decide what is 0.0254 off the bound)"
+        "0.0105: the interval straddles the bound; about 700 samples would settle it (100 decide a change that is 0.0254 off the bound)"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_bound_right_on_the_mean_is_settled_by_no_number() -> None:
     found = str(compared([0.5, 0.25] * 10, [0.75, 0.25] * 10, min_gain=0.125).decision("rouge1"))
     assert found.endswith(
         "min_gain 0.125: the interval straddles the bound; no number of samples would settle it "
-        "(20 decide what is 0.0783 off the bound)"
+        "(20 decide a change that is 0.0783 off the bound)"
     )
 
 

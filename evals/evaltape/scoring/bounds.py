@@ -153,7 +153,7 @@ class Decision(msgspec.Struct, frozen=True):
     """The fewest samples that turn the verdict by their removal; None if few don't, and without a report or results."""
 
     def __str__(self) -> str:
-        because = f": {self.remark}" if self.remark else ""
+        because = f": {self.remark}" if self.remark and self.remark not in self.line else ""
         return "; ".join(part for part in (f"{self.line}{because}", *self.notes) if part)
 
     def __repr__(self) -> str:
@@ -200,7 +200,7 @@ class Decision(msgspec.Struct, frozen=True):
         settled = f"{so_many(needed, found.samples)} would settle it"
         if smallest is None:
             return settled
-        return f"{settled} ({found.samples:,} decide what is {smallest:.{self.metric.decimals}f} off the bound)"
+        return f"{settled} ({found.samples:,} decide a change that is {smallest:.{self.metric.decimals}f} off the bound)"
 
     @property
     def remark(self) -> str:
