@@ -33,13 +33,18 @@ def before(tiny_model: Path, servers: list[FakeVLLM], tmp_path_factory: pytest.T
     """A service before both servers, with a tuned model in its state."""
     state = tmp_path_factory.mktemp("before")
     running = InProcess(tiny_model, state, inference=",".join(server.url for server in servers))
-    folder = running.store.path("models", "adapter")
-    folder.mkdir()
-    (folder / "adapter_model.safetensors").write_bytes(b"")
-    about = {"object": "model", "created": 1, "owned_by": "org-local", "folder": "adapter"}
-    running.store.add("models", {"id": TUNED, **about, "fingerprint": running.fingerprint})
+    _add(running, TUNED, "adapter")
     yield running
     running.stop()
+
+
+def _add(service: InProcess, model: str, folder: str) -> None:
+    """Add a tuned model to a service's state."""
+    path = service.store.path("models", folder)
+    path.mkdir()
+    (path / "adapter_model.safetensors").write_bytes(b"")
+    about = {"object": "model", "created": 1, "owned_by": "org-local", "folder": folder}
+    service.store.add("models", {"id": model, **about, "fingerprint": service.fingerprint})
 
 
 @pytest.fixture
@@ -108,6 +113,29 @@ def test_an_adapter_is_loaded_again_after_a_restart_and_unloaded_with_its_model(
     with pytest.raises(openai.InternalServerError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=True") as refused:
         ask(client, TUNED)
     assert (refused.value.status_code, refused.value.code) == (502, "adapter_not_loaded")
+
+
+def test_a_server_whose_base_model_changed_with_an_adapter_is_not_asked_for_it(
+    client: OpenAI, before: InProcess, servers: list[FakeVLLM]
+) -> None:
+    tuned = f"{TUNED}-other"
+    _add(before, tuned, "other")
+    for server in servers:
+        server.mixes = True
+    first = before.inference._servers[0]
+    assert ask(client, tuned).model == tuned and first.mixes
+    assert (
+        ask(client).model == NAME and servers[1].asked("/v1/chat/completions")[-1]["messages"] == HI
+    )  # The other one answers.
+    before.inference._servers[1].in_flight = -1
+    assert ask(client, tuned).model == tuned
+    before.inference._servers[1].in_flight = 0
+    with pytest.raises(openai.InternalServerError, match="start it anew, and ask the base model first") as refused:
+        ask(client)
+    assert refused.value.status_code == 502
+    for server in servers:
+        server.mixes = False  # They were started anew.
+    assert ask(client).model == NAME
 
 
 def test_a_batch_asks_the_servers(client: OpenAI) -> None:

@@ -20,6 +20,8 @@ class FakeVLLM:
         self.adapters: dict[str, str] = {}
         self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         self.is_closed = False
+        self.mixes = False
+        """Whether an adapter changes the base model's answers, as on a CPU."""
         self.may_finish = threading.Event()
         self.may_finish.set()
         handler = type("Handler", (Handler,), {"fake": self})
@@ -50,7 +52,8 @@ class FakeVLLM:
         with torch.inference_mode():
             ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
             values, tokens = torch.log_softmax(model(ids).logits[0, -1], -1).topk(5)
-        pairs = zip(tokens.tolist(), values.tolist(), strict=True)
+        shift = 1.0 if self.mixes and self.adapters else 0.0
+        pairs = zip(tokens.tolist(), (values - shift).tolist(), strict=True)
         return [{"token": tokenizer.decode([token]), "logprob": value, "bytes": None} for token, value in pairs]
 
 

@@ -101,8 +101,9 @@ def _prepare(settings: Settings, folder: Path) -> "tuple[Loaded, Callable[[Model
     if settings.servers:
         from evaltape.local.inference.upstream import Upstream, find
 
-        servers = find(settings.servers, folder, _likeliest(load))
-        return model.describe(folder, settings.name), lambda models: Upstream(servers, models.adapter)
+        expected = _likeliest(load)
+        servers = find(settings.servers, folder, expected)
+        return model.describe(folder, settings.name), lambda models: Upstream(servers, expected, models.adapter)
     from evaltape.local.inference.chat import Chat
     from evaltape.local.inference.engine import Engine
 

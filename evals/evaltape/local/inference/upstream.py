@@ -26,6 +26,7 @@ TIMEOUT = httpx2.Timeout(None, connect=5)
 PROBE = [{"role": "user", "content": "Name three colours."}]
 """A prompt after which all servers must have the same likeliest tokens."""
 COUNT = 5
+CHAT = "/v1/chat/completions"
 MOST_DIFFERENCE = 0.25
 """In nats, on average: bfloat16 against float32 is a tenth of that, other weights many times."""
 Likeliest = dict[str, float]
@@ -42,17 +43,27 @@ class Server(msgspec.Struct, eq=False):
     in_flight: int = 0
     loaded: set[str] = msgspec.field(default_factory=set)
     """The tuned models that it is known to have."""
+    mixes: bool = False
+    """Whether the base model's answers changed when it loaded a tuned model."""
+
+
+class Unfit(Exception):
+    """A server that answers, but not as its model would."""
 
 
 class Upstream:
-    """Hands requests to servers. `folder_of` returns the folder of a tuned model's adapter, None for the base model."""
+    """Hands requests to servers.
 
-    endpoints = ("/v1/chat/completions", "/v1/responses")
+    `folder_of` returns the folder of a tuned model's adapter, None for the base model. `expected` are its likeliest
+    tokens after the probe's prompt; None leaves them unchecked.
+    """
+
+    endpoints = (CHAT, "/v1/responses")
     in_flight = 64
     """Requests of a batch that are asked at once."""
 
-    def __init__(self, servers: Sequence[Server], folder_of: Callable[[str], Path | None]) -> None:
-        self._servers, self._folder_of = servers, folder_of
+    def __init__(self, servers: Sequence[Server], expected: Likeliest | None, folder_of: Callable[[str], Path | None]) -> None:
+        self._servers, self._expected, self._folder_of = servers, expected, folder_of
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
         self._client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
 
@@ -101,8 +112,8 @@ class Upstream:
             server.in_flight += 1
             try:
                 return server, await self._ask_one(server, path, body, folder)
-            except httpx2.TransportError as error:
-                reasons.append(f"{server.url} ({error or type(error).__name__})")
+            except (httpx2.TransportError, Unfit) as error:
+                reasons.append(f"{server.url} ({str(error) or type(error).__name__})")
                 server.in_flight -= 1
             except BaseException:
                 server.in_flight -= 1
@@ -111,6 +122,8 @@ class Upstream:
 
     async def _ask_one(self, server: Server, path: str, body: dict[str, Any], folder: Path | None) -> httpx2.Response:
         if folder is None:
+            if server.mixes and await self._changed(server):
+                raise Unfit("it answers for the base model with a tuned model; start it anew, and ask the base model first")
             return await self._post(server, path, {**body, "model": server.base})
         if body["model"] in server.loaded:
             answer = await self._post(server, path, body)
@@ -137,6 +150,17 @@ class Upstream:
             message = f"{server.url} can't load {folder} (status {answer.status_code}: {answer.text[:200]}): {hint}"
             raise ApiError(message, status=502, kind="server_error", code="adapter_not_loaded")
         server.loaded.add(model)
+        await self._changed(server)
+
+    async def _changed(self, server: Server) -> bool:
+        """Ask for the base model's likeliest tokens anew: vLLM on a CPU adds a tuned model's adapter to all answers."""
+        if self._expected is not None:
+            answer = await self._client.post(f"{server.url}{CHAT}", json=_probe(server))
+            try:
+                server.mixes = not _agree(self._expected, _tokens(answer.raise_for_status()))
+            except (httpx2.HTTPStatusError, ValueError, KeyError, IndexError, TypeError):
+                server.mixes = True  # Unknown is never fine.
+        return server.mixes
 
     # ------------------------------------------------------------ answers
 
@@ -199,7 +223,7 @@ def _find(url: str, folder: Path, expected: Likeliest | None) -> Server:
         with httpx2.Client(timeout=60, trust_env=False) as client:
             models = client.get(f"{url}/v1/models").raise_for_status().json()["data"]
             server = Server(url, next(model["id"] for model in models if not model.get("parent")))
-            found = expected and _asked(client, server)
+            found = expected and _tokens(client.post(f"{url}{CHAT}", json=_probe(server)).raise_for_status())
     except (httpx2.HTTPError, ValueError, KeyError, IndexError, TypeError, StopIteration) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = f"Start one: vllm serve {folder} --enable-lora"
@@ -213,10 +237,15 @@ def _find(url: str, folder: Path, expected: Likeliest | None) -> Server:
     return server
 
 
-def _asked(client: httpx2.Client, server: Server) -> Likeliest:
-    body = {"model": server.base, "messages": PROBE, "temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": COUNT}
-    answer = client.post(f"{server.url}/v1/chat/completions", json=body).raise_for_status().json()
-    return {entry["token"]: entry["logprob"] for entry in answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
+def _probe(server: Server) -> dict[str, Any]:
+    """Return the request for the base model's likeliest tokens."""
+    return {"model": server.base, "messages": PROBE, "temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": COUNT}
+
+
+def _tokens(answer: httpx2.Response) -> Likeliest:
+    """Return the likeliest tokens of an answer to the probe."""
+    first = answer.json()["choices"][0]["logprobs"]["content"][0]
+    return {entry["token"]: entry["logprob"] for entry in first["top_logprobs"]}
 
 
 def _agree(one: Likeliest, other: Likeliest) -> bool:
