@@ -248,7 +248,7 @@ def _lines_of_gates(group: list[Any], width: int) -> Iterator[str]:
     messages = [_message(report) for report in group]
     heads = list(dict.fromkeys(message.split(": ")[0] for message in messages))
     yield cut(f"{len(group):,} tests: {'; '.join(heads)}", width)
-    if len(heads) == 1:  # They share a reason, and no number differs.
+    if len(heads) == 1 and not heads[0].startswith(("+", "-")):  # A difference alone doesn't say which bound it missed.
         yield from wrapped(f"  {', '.join(map(_parameters, group))}", width, "  ")
         return
     for report, message in zip(group, messages, strict=True):
