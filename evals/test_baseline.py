@@ -1,4 +1,4 @@
-"""What is asserted of every model under [models]: it answers, and its means hold."""
+"""Assertions on each model under [models]: it answers, and its means hold."""
 
 import evaltape
 import pytest
@@ -15,9 +15,9 @@ def test_sample(prediction: evaltape.Prediction) -> None:
 @pytest.mark.gate
 def test_gate(scores: evaltape.ModelScores, metric: str) -> None:
     mean, gate = scores.mean(metric), scores.model.gates[metric]
-    told = str(scores.decision(metric))
-    assert not scores.unusable(metric), told
-    assert mean >= gate if scores.higher_is_better(metric) else mean <= gate, told
+    reason = str(scores.decision(metric))
+    assert not scores.unusable(metric), reason
+    assert mean >= gate if scores.higher_is_better(metric) else mean <= gate, reason
 
 
 @pytest.mark.gate

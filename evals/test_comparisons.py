@@ -1,4 +1,4 @@
-"""What is asserted of pairs: a candidate beside a baseline, a model beside its past."""
+"""Assertions on pairs: a candidate beside a baseline, a model beside its own past."""
 
 import evaltape
 import pytest

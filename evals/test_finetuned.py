@@ -1,4 +1,4 @@
-"""What is asserted of every tuned model: its job succeeded, and then as of others."""
+"""Assertions on each tuned model: its job succeeded, and it meets its own gates."""
 
 from collections.abc import Callable
 
@@ -21,9 +21,9 @@ def test_sample(prediction: evaltape.Prediction) -> None:
 @pytest.mark.gate
 def test_gate(scores: evaltape.ModelScores, metric: str) -> None:
     mean, gate = scores.mean(metric), scores.model.gates[metric]
-    told = str(scores.decision(metric))
-    assert not scores.unusable(metric), told
-    assert mean >= gate if scores.higher_is_better(metric) else mean <= gate, told
+    reason = str(scores.decision(metric))
+    assert not scores.unusable(metric), reason
+    assert mean >= gate if scores.higher_is_better(metric) else mean <= gate, reason
 
 
 @pytest.mark.gate

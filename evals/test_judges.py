@@ -1,4 +1,4 @@
-"""What is asserted of every judge: it passes the exam that the suite sets it."""
+"""The assertion on each judge: it passes the exam that the suite sets."""
 
 import evaltape
 
