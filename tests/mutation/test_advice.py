@@ -36,7 +36,7 @@ def test_damage_that_hardly_moves_a_gate_takes_a_metric_of_ones_own() -> None:
     barely = noticing(mean_gate("rouge1", 0.22), 0.2359, 0.2359, 0.2357, 0.2350, 0.2340, 0.2330)
     assert advice(barely) == (
         "Nearest is rouge1, from 0.2359 to 0.2350, 6% of the way to its bound 0.22: gates = { rouge1 = 0.2351 } would notice it, "
-        "but so near the mean chance fails it too; it takes a metric of your own that sees it"
+        "but lies so near the mean that chance fails it too; write a metric that sees it"
     )
 
 
@@ -46,7 +46,7 @@ def test_numbers_that_differ_late_are_shown_apart() -> None:
 
 
 def test_where_nothing_moves_or_all_gates_rise_no_gate_is_proposed() -> None:
-    words = "No gate moves towards its bound: it takes a metric of your own that sees it"
+    words = "No gate moves towards its bound: write a metric that sees it"
     assert advice(noticing(mean_gate("rouge1", 0.2), 0.3, *[0.3] * 5)) == words
     assert advice(noticing(mean_gate("rouge1", 0.2), 0.3, *[0.4] * 5)) == words
 

@@ -136,7 +136,7 @@ def test_a_refusal_for_want_of_a_key_says_that_none_was_sent_and_how_to_name_one
 @pytest.mark.parametrize("value", ["", "  "])
 def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", value)
-    with pytest.raises(UserError, match="small: its API is asked with a key, and OPENAI_API_KEY is not set"):
+    with pytest.raises(UserError, match="small: its API takes a key, and OPENAI_API_KEY is not set"):
         key_of(model(), "https://api.openai.com/v1")
 
 

@@ -64,7 +64,7 @@ def test_a_process_that_inherits_nothing_records_too(project: Project, api: ApiS
 def test_a_mistake_of_the_plan_is_told_once(project: Project, api: ApiServer, workers: str) -> None:
     project.edit_suite(f'base_url = "{api.base_url}"', 'base_url = "http://api.example.org/v1"')
     run = project.run("evals", "-m", "baseline", "--record", workers)
-    run.assert_refused("small: its API is asked with a key, and OPENAI_API_KEY is not set.")
+    run.assert_refused("small: its API takes a key, and OPENAI_API_KEY is not set.")
     assert run.output.count("OPENAI_API_KEY") == 1
     assert not list(project.cassettes.glob(".recording.lock"))
 

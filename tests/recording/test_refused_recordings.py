@@ -35,7 +35,7 @@ def test_a_key_is_asked_for_only_where_there_is_a_call_and_a_refused_recording_c
     for rows in (MORE, MORE[1:]):
         recorded.write_rows(rows)
         refused = recorded.run("evals", "--record-missing")
-        refused.assert_refused("small: its API is asked with a key, and OPENAI_API_KEY is not set")
+        refused.assert_refused("small: its API takes a key, and OPENAI_API_KEY is not set")
         assert files(recorded) == before
     recorded.write_rows(MORE[1:-1])
     recorded.extend_suite(f'\n[models.other]\nmodel = "x"\nbase_url = "{REMOTE}"\nprice = {{ input = 1, output = 1 }}\n')

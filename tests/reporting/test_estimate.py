@@ -59,7 +59,7 @@ def test_the_bound_holds(project, api):
 def test_without_a_price_it_says_so(project):
     lines = estimate(project)
     assert lines[1].endswith("no price")
-    assert "No price: the suite states none, as in price = { input = 0.15, output = 0.60 }" in "\n".join(lines)
+    assert "No price: set price = { input = ..., output = ... } under the model" in "\n".join(lines)
     assert "4,096 answer tokens are assumed for small: no max_completion_tokens is set." in lines
 
 
@@ -108,7 +108,7 @@ def test_epochs_that_the_api_chooses_are_assumed_and_that_is_said(tuning):
 def test_training_data_that_is_not_at_hand_leaves_the_rest(tuning):
     (tuning.splits / "train.jsonl").unlink()
     shown = "\n".join(estimate(tuning))
-    assert "job tuned: can't be told: " in shown
+    assert "job tuned: not estimated: " in shown
     assert "small                         6" in shown
 
 

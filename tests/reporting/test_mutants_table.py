@@ -65,7 +65,7 @@ def test_what_follows_is_said_below() -> None:
         left_out=left,
     )
     assert list(detail_lines(found)) == [
-        "swap_names: No gate moves towards its bound: it takes a metric of your own that sees it",
+        "swap_names: No gate moves towards its bound: write a metric that sees it",
         "Brittle: preamble does no harm, but is noticed by tuning-helps rougeL (100%)",
         "Left out: rouge1, rougeL: 2 of 6 samples failed",
     ]

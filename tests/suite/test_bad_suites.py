@@ -374,8 +374,8 @@ def read_suites_of(*args: Any) -> None:
 def test_recording_without_a_key_is_refused_before_any_call(project: Project) -> None:
     project.edit_suite(f'base_url = "{project.base_url}"\n', "")
     run = project.run("evals", "-m", "baseline", "--record")
-    run.assert_refused("small: its API is asked with a key, and OPENAI_API_KEY is not set.")
-    assert re.search(r"what is recorded replays without one", run.output)
+    run.assert_refused("small: its API takes a key, and OPENAI_API_KEY is not set.")
+    assert re.search(r"a replay needs no key", run.output)
 
 
 def test_replay_without_a_recording_says_how_to_record(project: Project) -> None:

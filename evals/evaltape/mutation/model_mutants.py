@@ -47,7 +47,7 @@ UNDAMAGED = Side("the undamaged answers", None, "the undamaged answers")
 DECIMALS = 4
 LEAST_WAY = 0.1
 """Of the way from the undamaged value to the bound: damage that moves a gate less asks for a bound that chance fails, too."""
-OWN_METRIC = "it takes a metric of your own that sees it"
+OWN_METRIC = "write a metric that sees it"
 
 
 def assertions_of(slices: SliceScores, pairs: Iterable[PairedScores], suite: Suite) -> Iterator[Assertion]:
@@ -218,7 +218,8 @@ def _remedy(nearest: Noticing, share: float) -> str:
     if bound is None:
         return OWN_METRIC
     if nearest.nearness(share) < LEAST_WAY:
-        return f"{_stated(nearest.bound, bound)} would notice it, but so near the mean chance fails it too; {OWN_METRIC}"
+        by_chance = "but lies so near the mean that chance fails it too"
+        return f"{_stated(nearest.bound, bound)} would notice it, {by_chance}; {OWN_METRIC}"
     return f"{_stated(nearest.bound, bound)} would notice it, or a metric of your own"
 
 

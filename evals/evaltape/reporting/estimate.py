@@ -145,7 +145,7 @@ def _cells(one: ModelEstimate) -> tuple[str, ...]:
 
 def _job_line(one: JobEstimate) -> str:
     if one.problem:
-        return f"  job {one.job.key}: can't be told: {cut(one.problem, 400)}"
+        return f"  job {one.job.key}: not estimated: {cut(one.problem, 400)}"
     tokens = f"{one.tokens_per_epoch * one.epochs:,} tokens"
     cost = "no price for training" if one.usd is None else usd(one.usd)
     return f"  job {one.job.key}: {counted(one.rows, 'row')} x {_epochs(one)}, {tokens}, {cost}"
@@ -159,7 +159,7 @@ def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str
     if known:
         yield f"At most {usd(sum(known))}{f', without {_listed(unpriced)}' if unpriced else ''}."
     if any(one.usd is None for one in models):
-        yield "No price: the suite states none, as in price = { input = 0.15, output = 0.60 } (USD per million tokens)."
+        yield "No price: set price = { input = ..., output = ... } under the model, in USD per million tokens."
 
 
 def _basis(workspace: Workspace, models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:

@@ -169,7 +169,7 @@ def suggestion_lines(found: Mapping[str, Suggestion | str], models: Mapping[str,
         if isinstance(suggestion, str):
             yield from _comment(f"{key}: no gate is suggested: {suggestion}")
             continue
-        yield from _comment(f"{key}: {_summary(suggestion)}")
+        yield from _comment(f"{key}: {_summary(suggestion, models[key])}")
         if is_shared:
             yield from _comment(f"It shares [{place}] with a model above, so its gates are comments")
         elif suggestion.gates:
@@ -189,7 +189,7 @@ def _could_be_measured(model: Model, suggestion: Suggestion | str) -> bool:
     return not all(gate.proposal.is_measured for gate in suggestion.gates)
 
 
-def _summary(suggestion: Suggestion) -> str:
+def _summary(suggestion: Suggestion, model: Model) -> str:
     if not suggestion.gates:
         return "no metric has a gate that these recordings speak for"
     noticed = {operator for gate in suggestion.gates for operator in gate.noticed}
@@ -198,7 +198,8 @@ def _summary(suggestion: Suggestion) -> str:
     counts = f"its gates notice {len(noticed)} of {len(suggestion.operators)} harmful operators at {share}"
     by = f", by {' and '.join(suggestion.smallest)}; the other gates notice no more" if suggestion.smallest else ""
     unnoticed = f". No gate notices {', '.join(missed)}" if missed else ""
-    return f"{counts}{by}{unnoticed}. To paste in place of the gates that it has"
+    place = "in place of its present gates" if model.gates else "into the suite"
+    return f"{counts}{by}{unnoticed}. Paste these {place}"
 
 
 def _gates(suggestion: Suggestion, is_shared: bool) -> Iterator[str]:

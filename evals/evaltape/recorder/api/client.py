@@ -69,9 +69,7 @@ def key_of(model: Model, url: str) -> str:
     variable = model.api_key_env or KEY_VARIABLE
     key = os.environ.get(variable, "").strip()
     if not key:
-        raise UserError(
-            f"{model.key}: its API is asked with a key, and {variable} is not set. Set it; what is recorded replays without one"
-        )
+        raise UserError(f"{model.key}: its API takes a key, and {variable} is not set. Set it; a replay needs no key")
     if not key.isascii() or not key.isprintable():
         raise UserError(f"{model.key}: {variable} holds characters that no key has, and that can't be sent")
     return key
