@@ -43,7 +43,7 @@ def names_a_suite(config: Any) -> bool:
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Import without collecting garbage meanwhile: there is next to nothing to find, in a fiftieth of a replay's time."""
+    """Import without garbage collection: it would find next to nothing, and take a fiftieth of a replay's time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

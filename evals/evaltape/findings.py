@@ -32,6 +32,7 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
     scores: dict[str, float]
     unscored: dict[str, str]
     unread: tuple[str, ...]
+    """The unscored metrics with an unreadable verdict of their judge."""
     lead: dict[str, float]
     """The scores of the first lines of the sample's input."""
 
@@ -140,17 +141,17 @@ class Findings(msgspec.Struct):
     unasked: dict[CallKey, str] = {}
     """Why a sample's test ended before it asked for its prediction."""
     bounds: dict[BoundKey, bool | None] = {}
-    """Whether the tests on a bound passed; None: all of them were skipped once they had looked at it."""
+    """Whether the tests on a bound passed; None: all of them looked at it and were skipped."""
     accepted: dict[tuple[str, str], AcceptedTest] = {}
     """By suite and model."""
     tests: dict[str, GateTest] = {}
     """Other gates, by test id."""
     test_ids: dict[CallKey, str] = {}
-    """By prediction the id of the first test of it that was collected."""
+    """The id of the first collected test of each prediction."""
     lost: set[CallKey] = set()
-    """Samples that a test failed for because it had no answer, or ended before it asked."""
+    """Samples without an answer: a test of theirs failed for that, or ended before it asked."""
     failures: dict[str, str] = {}
-    """Failed tests that nothing above stands for, by id: their suite, or nothing for a test of no suite."""
+    """The suites of all other failed tests, by test id; empty text for a test of no suite."""
     mutants: dict[tuple[str, str], "ModelMutants"] = {}
     """With `--mutate`, by suite and model; computed by the controller."""
 

@@ -1,4 +1,4 @@
-"""The order to a session, as every process of it knows it."""
+"""The settings of a session: the same in each of its processes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,12 +53,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def previews(self) -> bool:
-        """Whether the samples are the samples that a recording would have, although nothing is recorded."""
+        """Whether the session reads the samples as a recording would, although it records nothing."""
         return self.estimate or self.requests_to is not None or (self.runs_nothing and self.mode != REPLAY)
 
     @property
     def only_lists(self) -> bool:
-        """Whether the session prints a list, and runs no test. A history can also stand in the files of a run."""
+        """Whether the session prints a list and runs no test. With a file to write, a history goes there, and the tests run."""
         lists_history = self.history is not None and not self.writes_files
         return self.estimate or self.retiring or self.suggest or lists_history or self.requests_to is not None
 

@@ -102,7 +102,7 @@ def test_leaks_of_the_teachers_samples_are_refused(taught):
 
 def test_a_teacher_that_is_not_there_is_told(taught):
     shutil.rmtree(taught.cassettes.parent / "teach")
-    assert "holds no recording whose suite is at hand; record that suite first" in refused(taught)
+    assert "holds no recording of a suite of this project; record that suite first" in refused(taught)
 
 
 def test_a_model_that_the_teachers_suite_lacks_is_told(taught):

@@ -64,7 +64,7 @@ def duplicates(training: Mapping[str, str]) -> list[Overlap]:
 
 
 def leaks(training: Mapping[str, str], evaluated: Mapping[str, str]) -> list[Overlap]:
-    """Return for each training row that leaks the evaluated row that it is, or is nearest to. Both map ids to texts."""
+    """Return the training rows that leak, each with the equal or nearest evaluated row. Both arguments map ids to texts."""
     words = {row: _words(text) for row, text in evaluated.items()}
     same = {text: row for row, text in reversed(words.items())}
     grams = {row: set(_grams(text)) for row, text in words.items()}
@@ -275,7 +275,7 @@ def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassett
     folder = cassettes / teacher.suite
     file = owner_of(folder)
     if file is None:
-        raise UserError(f"{place}: {shown(folder)} holds no recording whose suite is at hand; record that suite first")
+        raise UserError(f"{place}: {shown(folder)} holds no recording of a suite of this project; record that suite first")
     of = load_suite(file)
     if teacher.model not in of.models:
         raise UserError(f"{place}: {shown(file)} has no such model. It has: {', '.join(of.models)}")

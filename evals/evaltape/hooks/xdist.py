@@ -39,7 +39,7 @@ def _receive(evaluation: Evaluation, text: str) -> None:
 
 
 class ToWorker:
-    """The way to a worker. execnet rejects lone surrogates, which models produce; JSON carries them."""
+    """Sends messages to a worker, as JSON: execnet rejects lone surrogates, which models produce."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
@@ -50,7 +50,7 @@ class ToWorker:
 
 
 class Sending:
-    """The hook of the sending end of a report's way."""
+    """The hook of a process that sends reports, so that execnet takes them."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
@@ -87,7 +87,7 @@ class Worker(Sending):
 
 
 class Distribution(Sending):
-    """The hooks of the controller; without xdist, or if it starts no worker, nobody calls xdist's."""
+    """The hooks of the controller. Those of xdist are called only if it starts workers."""
 
     def __init__(self, evaluation: Evaluation, controller: "Controller") -> None:
         self.evaluation = evaluation

@@ -13,7 +13,7 @@ Used as a context manager, a hold that nothing else has ended is in doubt. Calls
         answer = await ask()
         hold.settle(cost_usd)
 
-An order of a job waits for calls in flight, which hold more than they turn out to cost:
+An order of a job waits until the calls in flight, each of which holds its highest cost, leave room for it:
 
     hold = await budget.hold_in_turn(most_usd)     # raises OverBudget
     try:

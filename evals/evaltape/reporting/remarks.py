@@ -18,7 +18,7 @@ from evaltape.workspace import Workspace
 
 
 def judge_lines(suite: SuiteResults) -> Iterator[str]:
-    """Yield a line for each judge that its numbers can't be shown without, and a line for its agreement with people."""
+    """Yield the lines that belong beside judges' numbers: corrections, exams not passed, agreement with people, flips."""
     yield from correction_lines(suite) if suite.judges else ()
     for judge in suite.judges.values():
         yield from standing_line(judge)
@@ -32,7 +32,7 @@ def judge_lines(suite: SuiteResults) -> Iterator[str]:
 
 
 def correction_lines(suite: SuiteResults) -> Iterator[str]:
-    """Yield the ground of each corrected mean and difference."""
+    """Yield how each corrected mean and difference was corrected."""
     for key, model in suite.models.items():
         yield from (f"{key} {name}: {note}" for name, gate in model.gates.items() for note in corrections_in(gate))
     for comparison in suite.comparisons.values():
@@ -41,12 +41,12 @@ def correction_lines(suite: SuiteResults) -> Iterator[str]:
 
 
 def corrections_in(decision: Decision) -> list[str]:
-    """Return the ground of a decision's corrected number; nothing for other numbers."""
+    """Return how a decision's number was corrected; nothing for numbers as they were measured."""
     return [note for note in decision.notes if note.startswith("corrected by ")]
 
 
 def standing_line(judge: JudgeResults) -> Iterator[str]:
-    """Yield how its numbers have to be taken; nothing for a judge that passed its exam."""
+    """Yield the judge's standing, and whether a gate may rest on it; nothing for a judge that passed its exam."""
     examined = judge.examined
     if examined.passed or not judge.metrics:
         return
@@ -123,7 +123,7 @@ def _rounded_up(amount: float) -> float:
 
 
 def retirements(workspace: Workspace, notices: Mapping[str, Notice]) -> Iterator[Retirement]:
-    """Yield each model of which the API said when it ends, with how much of it is not recorded."""
+    """Yield each model with an end that the API announced, and the number of its samples without a recording."""
     for key, notice in notices.items():
         model = workspace.suite.models[key]
         missing, total = _missing(workspace, model)
@@ -138,7 +138,7 @@ def retirements(workspace: Workspace, notices: Mapping[str, Notice]) -> Iterator
 
 
 def _missing(workspace: Workspace, model: Model) -> tuple[int, int]:
-    """Return how many samples are not recorded, of how many; of 0 if nothing of the suite is."""
+    """Return the number of samples without a recording, and of all samples; two zeros if nothing of the suite is recorded."""
     try:
         samples = workspace.samples
         return sum(not workspace.is_recorded(model, sample) for sample in samples), len(samples)

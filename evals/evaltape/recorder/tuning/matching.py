@@ -46,12 +46,12 @@ def differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
 
 
 def settings_differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
-    """The same for base, hyperparameters and seed alone, which make two jobs the same beside their training file."""
+    """Return the differences in base, hyperparameters and seed: two jobs are the same if these and the training file are."""
     return tuple(_settings(job, told))
 
 
 def is_told_alike(one: RemoteJob, other: RemoteJob) -> bool:
-    """Return whether a host states the same base, hyperparameters and seed of two jobs."""
+    """Return whether a host states the same base, hyperparameters and seed for two jobs."""
     return (
         is_same_model(one.base, other.base)
         and dict(one.hyperparameters) == dict(other.hyperparameters)
@@ -123,7 +123,7 @@ def _is_more(asked: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
 
 
 Doubtful = tuple[RemoteJob, tuple[str, ...]]
-"""A job on our training file, and how it is stated otherwise than it would be ordered."""
+"""A job on our training file, and how the host's statement of it differs from our order."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -164,7 +164,7 @@ class Search:
     async def find(self, own_files: Collection[str] = (), ours: RemoteJob | None = None) -> Found:
         """Look once. `own_files` are ids of the training file as it was uploaded for this job. Raises `CallFailed`.
 
-        A job that is stated like `ours` is the same, though both be stated otherwise than they were ordered.
+        A job that the host states like `ours` is the same, even if both statements differ from the order.
         """
         listing = await self._host.find(self._prepared.identity.digest)
         same, perhaps = list[RemoteJob](), list[Doubtful]()
@@ -190,7 +190,7 @@ class Search:
     def _of_others(self) -> set[str]:
         try:
             return self._prepared.of_others()
-        except UnreadableIntent:  # Then nothing is known to be another's.
+        except UnreadableIntent:  # Nothing is then known to belong to others.
             return set()
 
     async def _is_on_our_file(self, job: RemoteJob, own_files: Collection[str]) -> bool | None:
@@ -228,7 +228,7 @@ class Search:
     async def _listed_files(self) -> list[FileState]:
         try:
             return await self._host.files()
-        except CallFailed:  # Then each file is asked for.
+        except CallFailed:  # Each file is then asked for by itself.
             return []
 
     async def _content(self, file_id: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The declared tables for others: the JSON Schema for editors of TOML, and tables of keys in Markdown for documentation."""
+"""The declared tables in two other forms: JSON Schema for editors of TOML, and Markdown tables for the documentation."""
 
 import json
 from collections.abc import Iterable, Iterator
