@@ -109,7 +109,7 @@ def test_without_a_run_of_github_actions_there_is_no_link(name):
 
 def test_changes_against_another_commit_stand_beside_the_means_and_what_lost_most():
     text = html.unescape(comment(with_against(facts()), {}))
-    assert "| model | metric | mean | 95% interval | change to main | gate | verdict |" in text
+    assert "| model | metric | mean | 95% interval | change against main | gate | verdict |" in text
     assert (
         "| **base**<br>12 samples, 1 truncated, 1 failed (0 allowed) | rouge1 | 0.4000 | 0.3500 to 0.4500 | "
         "-0.0500 (-0.0600 to -0.0400) ❌ failed | 0.3 | ✅ passed |"
@@ -144,7 +144,7 @@ def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_
         for key, it in against.models.items()
     }
     text = comment(changed(made, against=replace(against, models=models, notes=("base: nothing changed",))), {})
-    assert "change to main" not in text
+    assert "change against main" not in text
     assert "\nbase: nothing changed\n" in html.unescape(text)
     comparison = suite_of(made).comparisons["gain"]
     skipped = {name: replace(it, bound=replace(it.bound, inconclusive="skip")) for name, it in comparison.metrics.items()}

@@ -153,7 +153,7 @@ def _prompt_lines(change: PromptChange) -> Iterator[str]:
 
 def _scores(suite: SuiteResults) -> Iterator[str]:
     changes = {group.model: {line.name: line for line in group.lines} for group in against_groups(suite)}
-    change = [f"change to {markdown(suite.against.ref)}"] if suite.against and changes else []
+    change = [f"change against {markdown(suite.against.ref)}"] if suite.against and changes else []
     rows = [row for group in model_groups(suite) for row in _model_rows(group, changes or None)]
     yield from table(("model", "metric", "mean", "95% interval", *change, "gate", "verdict"), rows)
 

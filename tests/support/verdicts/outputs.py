@@ -170,6 +170,6 @@ def _read(suite: str, title: str, row: dict[str, str], said: Said, slices: Slice
         return
     if verdict and ("comparison" in row or row.get("gate")):
         said[_bound(suite, title, row["metric"])[0]] = verdict
-    change = next((cell for name, cell in row.items() if name.startswith("change to")), "")
+    change = next((cell for name, cell in row.items() if name.startswith("change against")), "")
     if SIGN.search(change):
         said[AGAINST, suite, title, row["metric"]] = SIGN.split(change)[-1]
