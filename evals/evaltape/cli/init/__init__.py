@@ -13,7 +13,7 @@ from evaltape.cli.init import messages
 from evaltape.cli.init.place import Place, find_place
 from evaltape.cli.init.plan import Plan, example_plan, imported_plan, own_plan
 from evaltape.cli.init.promptfoo import Model
-from evaltape.cli.init.suite_text import chosen_model
+from evaltape.cli.init.suite_text import DEFAULT_MODEL, chosen_model
 from evaltape.errors import UserError
 
 DESCRIPTION = """\
@@ -24,7 +24,7 @@ examples:
   evaltape init                                                an example that is green at once: pytest evals
   evaltape init --data tickets.jsonl --model gpt-6-luna        a suite for your own rows
   evaltape init --data owner/name --model llama --base-url http://127.0.0.1:8000/v1
-  evaltape init --from promptfooconfig.yaml                    a suite for what a promptfoo configuration asks"""
+  evaltape init --from promptfooconfig.yaml                    a suite that asks the same as a promptfoo configuration"""
 
 
 def parser() -> Parser:
@@ -33,7 +33,11 @@ def parser() -> Parser:
     add = made.add_argument
     add("--data", metavar="FILE", help="your rows: a .jsonl, .json, .csv or .parquet file, a folder of them, or a Hub data set")
     add("--from", dest="config", metavar="FILE", help="a promptfoo configuration: its providers, prompts, tests and assertions")
-    add("--model", metavar="NAME", help="the model to evaluate, as its API knows it")
+    add(
+        "--model",
+        metavar="NAME",
+        help=f"the model to evaluate, as its API knows it (default with --data: {DEFAULT_MODEL.name})",
+    )
     add("--base-url", metavar="URL", help="where it is served (default: OpenAI)")
     return made
 

@@ -10,7 +10,7 @@ from typing import Any
 from evaltape.cli.init.place import Place, relative
 from evaltape.cli.init.plan import KEPT, Plan
 from evaltape.cli.init.promptfoo import Model
-from evaltape.cli.init.suite_text import SAMPLES, asked
+from evaltape.cli.init.suite_text import DEFAULT_MODEL, SAMPLES, asked
 from evaltape.cli.init.templates import TESTS
 from evaltape.text import counted, cut, visible, wrapped
 
@@ -56,6 +56,8 @@ def _guessed(place: Place, plan: Plan) -> Iterator[str]:
     yield f"  input      {cut(guess.input or f'the messages in {guess.conversation}', 80)}"
     yield f"  reference  {cut(', '.join(guess.references), 80)}"
     yield f"Correct it in {relative(plan.suite, place.here)}, under [dataset] fields."
+    if plan.model is DEFAULT_MODEL:
+        yield f"No --model was given: the suite asks {DEFAULT_MODEL.name}. Name yours in it, under [models]."
     yield ""
     yield "The first row, as it will be asked:"
     row = source.rows[0]
