@@ -119,10 +119,6 @@ def test_a_short_or_odd_key_is_kept_out_too(keyed: Project, api: ApiServer) -> N
     api.fault(error(400, "no such key: hunter2+/=", "bad"), match="Ben:")
     api.fault(lambda asked: completion(asked, "Pass: hunter2+/="), match="Mia:")
     run = keyed.run("evals", "-m", "baseline", "--record", *LOUD, key="hunter2+/=")
-    told = [line for line in run.output.splitlines() if line.startswith(f"FAILED {SAMPLE}")]
-    assert len(told) == 2
-    assert all("Asking again ends the same: change the prompt, the data or the key" in line for line in told)
-    assert "--record" not in "".join(told)  # It would pay, and throw the answer away again.
     assert sorted(keyed.recorded()) == ["t3", "t4", "t5", "t6"]
     assert "hunter2" not in run.output
     assert not [name for name, content in keyed.files().items() if b"hunter2" in content]
