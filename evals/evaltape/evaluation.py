@@ -137,7 +137,7 @@ class Evaluation:
             failure = self.outcomes.failure_of((workspace.name, verdicts_key(model.key, judge.key), prediction.sample.id))
             if failure is not None and metric in prediction.unscored:
                 missing = Advice(workspace.commands.record_missing(model.kind), 1)
-                errors[metric] = f"the judge {judge.key} gave no verdict: {failure}. Not recorded; what is missing: {missing}"
+                errors[metric] = f"the judge {judge.key} gave no verdict: {failure}. Not recorded. Record the rest: {missing}"
         return msgspec.structs.replace(prediction, unscored={**prediction.unscored, **errors}) if errors else prediction
 
     def _with_command(self, failure: Failure, model: Model) -> Failure:
@@ -233,7 +233,7 @@ class Evaluation:
             return None
         return (
             f"this session asks {model.key} for {len(asked):,} of {counted(len(samples), 'sample')} anew, and a bound would "
-            "judge new and old answers together. A replay judges what is recorded then; --record without -k asks for all"
+            "judge new and old answers together. A replay then judges the recording; --record without -k asks for all"
         )
 
     def slices(self, model: Model) -> SliceScores:

@@ -191,6 +191,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
 def test_without_a_model_one_is_named_that_the_suite_can_change(tmp_path: Path) -> None:
     write(tmp_path / "talks.jsonl", columns("dialogue", "summary"))
     run = evaltape(tmp_path, "init", "--data", "talks.jsonl")
+    assert "\nNo --model was given: the suite asks gpt-6-luna. Name yours in it, under [models].\n" in run.output
     suite = tomllib.loads((tmp_path / "evals/suites/talks.toml").read_text())
     assert suite["models"] == {"gpt-6-luna": {"model": "gpt-6-luna", "request": {"reasoning_effort": "none"}}}
     assert "  export OPENAI_API_KEY=...  " in run.output

@@ -114,7 +114,7 @@ def test_a_judge_whose_prompt_changed(tmp_path: Path) -> None:
     said = " ".join(done.output.split())
     assert "60 verdicts of the judge faithful are missing, or of another request: pytest evals --record-missing" in said
     assert "140 of 140 verdicts of its exam are not recorded (" in done.output
-    assert "Record what is missing, 140 calls: pytest evals --record-missing" in done.output
+    assert "Record the rest, 140 calls: pytest evals --record-missing" in done.output
     assert results["judges"]["faithful"]["asked"] == 0
     assert results["judges"]["faithful"]["exam"]["passed"] is None
     assert results["models"]["old"]["gates"]["faithful"]["passed"] is False

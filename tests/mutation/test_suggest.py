@@ -72,7 +72,7 @@ def test_too_few_samples_and_nothing_recorded_are_said_in_place_of_a_number(reco
     assert "small: no metric has a gate that these recordings speak for" in words
     assert "rouge1: no gate is suggested: 6 samples have a score, and a gate takes 20" in words
     assert "other: no gate is suggested: 6 of 6 samples failed, 0 allowed" in words
-    assert "To record what is missing: pytest" in words and "6 calls" in words
+    assert "Record the rest: pytest" in words and "6 calls" in words
     only = suggested_in(recorded.run("evals", "--suggest", "-k", "other").output)
     assert "small:" not in only and "other:" in only
 

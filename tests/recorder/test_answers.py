@@ -180,7 +180,7 @@ def test_a_redirected_call_is_not_followed_and_says_where_to(api: ApiServer, sta
     api.fault(Reply("", status, {"location": location + "?token=sk-abcdefghijklmnop1234"}))
     failed = failure(api.base_url)
     assert failed.message == (
-        f"HTTP {status}: the API redirects the call to {location}; what is paid for isn't sent on. "
+        f"HTTP {status}: the API redirects the call to {location}; paid calls aren't sent on. "
         f"Name it in base_url: {api.base_url}/elsewhere"
     )
     assert (failed.transient, failed.may_be_billed) == (False, False)

@@ -266,4 +266,4 @@ def test_answers_that_can_not_be_written_for_a_while_are_kept_until_they_can(rec
 def test_while_answers_can_not_be_written_no_further_call_is_paid(recording: Recording, api: ApiServer) -> None:
     recorder = failing(recording, 10_000)().recorder
     assert api.calls <= 4
-    assert "can't be written: Too many open files. What was written before is whole" in (recorder.tally.stopped or "")
+    assert "can't be written: Too many open files. Files written earlier are whole" in (recorder.tally.stopped or "")

@@ -75,7 +75,7 @@ def test_lasting_faults_fail_their_sample_at_once_in_the_words_of_the_api(
     words = " ".join(run.output.split())
     for message in LASTING.values():
         assert message in words
-    assert "Not recorded; what is missing: pytest evals -m baseline --record-missing" in words
+    assert "Not recorded. Record the rest: pytest evals -m baseline --record-missing" in words
 
 
 def test_faults_that_do_not_pass_fail_their_sample_after_five_attempts(project: Project, api: ApiServer) -> None:

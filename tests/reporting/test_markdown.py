@@ -166,7 +166,7 @@ def test_spend_what_is_left_and_the_mutation_score_are_lines():
     text = html.unescape(comment(made, {}))
     for line in (
         "Spent in this session: $1.2000 of a budget of $2, perhaps $0.4000 more: 3 calls broke off.",
-        "The recording stopped: the budget is spent. What was answered before is recorded.",
+        "The recording stopped: the budget is spent. Earlier answers are recorded.",
         "3 calls left, which can cost up to $0.0310. Go on: pytest evals -m baseline --record-missing --budget 0.031",
         "Kinds of damage that the gates notice at 25% of the answers: 0 of 1 for base.",
         "The recording cost $0.0240: base $0.0120, tuned $0.0120.",

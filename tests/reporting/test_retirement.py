@@ -42,7 +42,7 @@ def test_all_models_are_listed_and_none_is_asked_to_chat(project, api):
     assert retiring(project, "-n 2") == [
         f"small ({SMALL}): shuts down on {in_days(53)}, in 53 days; nothing of it is recorded",
         "other (other-2026-01-01): not stated; nothing of it is recorded",
-        "Record what is missing: pytest evals -m baseline --record-missing (costs what --estimate says)",
+        "Record the rest: pytest evals -m baseline --record-missing (costs what --estimate says)",
     ]
     assert api.calls == 0
     assert not project.cassettes.exists()
@@ -138,10 +138,7 @@ def test_a_recording_warns_of_models_that_end_soon(project, api):
 def test_a_recording_says_what_is_missing_of_a_model_that_ends_soon(project, api):
     api.models = {SMALL: in_days(5)}
     shown = unwrapped(project.run("evals", "--record", "-k", "small-t1 or small-t2").output)
-    assert (
-        "in 5 days; 4 of 6 samples not recorded\nRecord what is missing: pytest evals -m baseline --record-missing (costs "
-        in shown
-    )
+    assert "in 5 days; 4 of 6 samples not recorded\nRecord the rest: pytest evals -m baseline --record-missing (costs " in shown
 
 
 def test_a_recording_keeps_quiet_about_models_that_stay(project, api):

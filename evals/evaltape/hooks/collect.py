@@ -51,7 +51,7 @@ def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: 
 
 def _unasked(evaluation: Evaluation, recorder: "RecorderProcess | None") -> Iterator[str]:
     if recorder is None and evaluation.settings.records:
-        yield "Nothing was recorded: no selected test asks a model for a sample. What is shown is a replay"
+        yield "Nothing was recorded: no selected test asks a model for a sample. The scores are a replay's"
 
 
 def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:

@@ -159,7 +159,7 @@ def suggested(evaluation: Evaluation, model: Model) -> "Suggestion | str":
     if unfinished is not None:
         return unfinished
     if len(scores.failures) > model.allow_failed:
-        way = "" if model.predictions else f". To record what is missing: {workspace.to_record(model.kind)}"
+        way = "" if model.predictions else f". Record the rest: {workspace.to_record(model.kind)}"
         return f"{scores.failed_in_short}{way}"
     noise = workspace.noise(scores)
     proposals = [propose(scores, name, noise.get(name)) for name in workspace.metrics]

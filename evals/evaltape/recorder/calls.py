@@ -97,7 +97,7 @@ class Calls:
         """End all lanes under the key of an account without money; the whole recording if there is nothing else to do."""
         same = [it for it in self._recorder.lanes if it.endpoint is lane.endpoint]
         if not self._recorder.has_other_work(same):
-            self._recorder.stop(f"{failure.message}. What was answered before is recorded; --record-missing goes on")
+            self._recorder.stop(f"{failure.message}. Earlier answers are recorded; --record-missing goes on")
             return
         for it in same:
             self._give_up(it, reason)
@@ -164,7 +164,7 @@ class Calls:
                 except OSError as error:
                     problem = f"{shown(call.ask.cassette)} can't be written: {error.strerror}"
                 if time.monotonic() >= until:
-                    self._recorder.stop(f"{problem}. What was written before is whole")
+                    self._recorder.stop(f"{problem}. Files written earlier are whole")
                     return Failure("call", problem)
                 await asyncio.sleep(failures.WRITE_PATIENCE_S / 40)
         finally:

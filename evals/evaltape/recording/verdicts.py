@@ -260,7 +260,7 @@ class JudgeExam:
             return str(not_fetched)
         verb = "is" if len(errors) == 1 else "are"
         lacking = f"{len(errors)} of {counted(len(self._recorded), 'verdict')} of its exam {verb} not recorded"
-        return f"{lacking} ({errors[0]}). Record what is missing, {counted(len(errors), 'call')}: {self.command}"
+        return f"{lacking} ({errors[0]}). Record the rest, {counted(len(errors), 'call')}: {self.command}"
 
     @cached_property
     def ground(self) -> JudgeGround:

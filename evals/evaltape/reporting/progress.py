@@ -55,7 +55,7 @@ def announce_wait(config: "pytest.Config", recorder: "RecorderProcess | None") -
         calls = counted(recorder.tally.in_flight, "call")
         if config.get_terminal_writer().width_of_current_line:
             reporter.line("")
-        reporter.write_line(f"Waiting for {calls} in flight, {GRACE_S:g} s at most: what is answered is paid for.")
+        reporter.write_line(f"Waiting for {calls} in flight, {GRACE_S:g} s at most: their answers are paid for.")
 
 
 class Progress:

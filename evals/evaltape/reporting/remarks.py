@@ -103,7 +103,7 @@ def left_lines(results: Results) -> Iterator[str]:
     """Yield why a recording ended early, how many calls are left, their highest cost, and how to go on."""
     if results.stopped is None:
         return
-    yield f"The recording stopped: {results.stopped}. What was answered before is recorded."
+    yield f"The recording stopped: {results.stopped}. Earlier answers are recorded."
     for suite in results:
         yield from (_left(left, bool(results.budget_usd)) for left in suite.left)
 
@@ -150,4 +150,4 @@ def retirement_lines(retirements: Iterable[Retirement]) -> list[str]:
     """Return a line for each model, then the commands that record the missing calls, each once."""
     models = list(retirements)
     commands = dict.fromkeys(model.command for model in models if model.command)
-    return [model.text for model in models] + [f"Record what is missing: {command}" for command in commands]
+    return [model.text for model in models] + [f"Record the rest: {command}" for command in commands]

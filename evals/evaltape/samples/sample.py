@@ -64,7 +64,7 @@ cassette elsewhere. `unreadable`: the cassette is damaged. `refused`, `filtered`
 prompt or the answer does, so no recording may hold it. `no prediction`: the file of
 predictions lacks the sample. `no match`: a step of `[answer]` finds nothing in the recorded text.
 """
-REMEDIES = {"not fetched": "Fetch it", "call": "Not recorded; what is missing"}
+REMEDIES = {"not fetched": "Fetch it", "call": "Not recorded. Record the rest"}
 """The words before a failure's command; `Record it` for all other kinds."""
 
 
@@ -78,7 +78,7 @@ class Failure(msgspec.Struct, frozen=True):
     kind: Kind
     """Such as `not recorded`, `recorded otherwise`, `refused`, `empty`, `call`."""
     reason: str
-    """What happened to this sample, without the place and the command."""
+    """The problem, without the place and the command."""
     place: str = ""
     """The file, or the line of a file, that it is about."""
     command: str | None = None

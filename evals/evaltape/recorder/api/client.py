@@ -237,7 +237,7 @@ class Endpoint:
         place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         base = place.removesuffix("/").removesuffix("/chat/completions")
         advice = f". Name it in base_url: {self.shown(base)}" if base != self.base_url.rstrip("/") else ""
-        return f"the API redirects the call to {self.shown(place)}; what is paid for isn't sent on{advice}"
+        return f"the API redirects the call to {self.shown(place)}; paid calls aren't sent on{advice}"
 
     def _refuse_error(self, exchange: Exchange, headers: Mapping[str, str]) -> None:
         """Raise `CallFailed` for an error that came with the status of an answer, as some gateways send it."""
