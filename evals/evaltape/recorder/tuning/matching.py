@@ -50,7 +50,7 @@ def settings_differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ..
     return tuple(_settings(job, told))
 
 
-def is_told_alike(one: RemoteJob, other: RemoteJob) -> bool:
+def are_stated_alike(one: RemoteJob, other: RemoteJob) -> bool:
     """Return whether a host states the same base, hyperparameters and seed for two jobs."""
     return (
         is_same_model(one.base, other.base)
@@ -170,22 +170,30 @@ class Search:
         same, perhaps = list[RemoteJob](), list[Doubtful]()
         others = self._of_others()
         for job in listing.jobs:
+            doubts: tuple[str, ...] | None
             if job.digest is not None:
-                if job.digest == self._prepared.identity.digest:
-                    same.append(job)
-            elif job.id not in others:
-                is_ours, differs = await self._is_on_our_file(job, own_files), settings_differences(self._prepared.job, job)
-                told_alike = ours is not None and is_told_alike(ours, job)
-                if is_ours and (not differs or told_alike):
-                    same.append(job)
-                elif is_ours and not job.phase.has_ended:
-                    perhaps.append((job, tuple(map(str, differs))))
-                elif is_ours is None and not differs and not job.phase.has_ended:
-                    perhaps.append((job, (f"{job.training_file}, a file of a name and content that the API doesn't tell",)))
+                doubts = () if job.digest == self._prepared.identity.digest else None
+            else:
+                doubts = None if job.id in others else await self._doubts(job, own_files, ours)
+            if doubts:
+                perhaps.append((job, doubts))
+            elif doubts is not None:
+                same.append(job)
         if self._is_stale:
             same = [await self._host.look(job.id) for job in same]
         by_age = sorted(same, key=lambda job: job.age)
         return Found(tuple(by_age), tuple(sorted(perhaps, key=lambda each: each[0].age)), listing.unfinished)
+
+    async def _doubts(self, job: RemoteJob, own_files: Collection[str], ours: RemoteJob | None) -> tuple[str, ...] | None:
+        """Return how a job without metadata differs from the order; empty for the same job, None for another job."""
+        is_ours, differs = await self._is_on_our_file(job, own_files), settings_differences(self._prepared.job, job)
+        if is_ours and (not differs or (ours is not None and are_stated_alike(ours, job))):
+            return ()
+        if is_ours is False or job.phase.has_ended:
+            return None
+        if is_ours:
+            return tuple(map(str, differs))
+        return None if differs else (f"{job.training_file}, a file of a name and content that the API doesn't tell",)
 
     def _of_others(self) -> set[str]:
         try:
@@ -267,7 +275,7 @@ class Rivals:
         self.may_cost = False
         """Whether a job of ours that isn't used goes on all the same."""
 
-    def matter_to(self, job: RemoteJob) -> bool:
+    def is_look_due(self, job: RemoteJob) -> bool:
         """Return whether a look at other sessions' jobs is due. The first is always: a job of ours may have to be cancelled.
 
         After a look that comes a while after the listing showed ours, no older job can show up any more.

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 async def wait(drive: "Drive", step: Waiting) -> Step:
     """Ask for the job's state once, after a look at the jobs of other sessions."""
-    if drive.rivals is not None and drive.rivals.matter_to(step.job):
+    if drive.rivals is not None and drive.rivals.is_look_due(step.job):
         winner = await drive.rivals.winner(step.job)
         if winner.id != step.job.id:
             return drive.wait_for(winner)
@@ -92,7 +92,7 @@ def _after(drive: "Drive", job: RemoteJob) -> Step | None:
 
 def _pause_s(drive: "Drive", job: RemoteJob) -> float:
     poll_s = drive.job.poll_seconds
-    looks = drive.rivals is not None and drive.rivals.matter_to(job)
+    looks = drive.rivals is not None and drive.rivals.is_look_due(job)
     return min(poll_s, drive.patience.look_every_s) if looks else poll_s
 
 
