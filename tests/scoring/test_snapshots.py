@@ -104,7 +104,10 @@ def test_the_scores_of_a_model_that_answered_nothing_are_never_accepted(recorded
     for options in ([], ["--snapshot-update"]):
         run = recorded.run("evals", "-k", "test_scores", *options)
         assert run.outcomes["failed"] == 1, run.output
-        assert "0 scores to accept: small: no sample was scored. 6 of 6 samples failed, 0 allowed: small: t1: " in run.output
+        assert (
+            "0 scores to compare or accept: small: no sample was scored. 6 of 6 samples failed, 0 allowed: small: t1: "
+            in run.output
+        )
         assert path.read_bytes() == before
     path.unlink()
     recorded.run("evals", "-k", "test_scores", "--snapshot-update")

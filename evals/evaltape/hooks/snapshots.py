@@ -101,7 +101,7 @@ def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
     if unusable or not scores.intervals:
         what = f"{', '.join(unusable)} is no number" if unusable else "no sample was scored"
         why = f". {scores.failed_in_short}" if scores.failures else ""
-        pytest.fail(f"0 scores to accept: {scores.model.key}: {what}{why}", pytrace=False)
+        pytest.fail(f"0 scores to compare or accept: {scores.model.key}: {what}{why}", pytrace=False)
 
 
 def _read(path: Path, is_update: bool) -> dict[str, float] | None:
