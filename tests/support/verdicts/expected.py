@@ -176,6 +176,8 @@ class Expected:
             return {FAILED}
         if kind == SLICES:
             return _together([_slice(suite, model, metric, each) for each in self.gated(suite, answers)])
+        if not column(answers, metric):
+            return {FAILED}
         gate, mean = model.gates[metric_name], exact_mean(column(answers, metric))
         return {PASSED if (mean >= gate if metric.higher else mean <= gate) else FAILED}
 
@@ -275,7 +277,7 @@ def _least(kind: str, limit: float, metric: Metric) -> float:
 def _is_unusable(model: Model, answers: Mapping[str, Answer], metric: Metric) -> bool:
     failed = sum(one.text is None for one in answers.values())
     unscored = sum(one.text is not None and metric.name not in one.scores for one in answers.values())
-    return failed > model.allow_failed or unscored > 0 or failed == len(answers)
+    return failed > model.allow_failed or unscored > 0
 
 
 def _threads(suite: Suite, names: Iterable[str]) -> list[str] | None:
