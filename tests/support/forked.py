@@ -1,5 +1,5 @@
 """Runs pytest in processes of their own that are forked from one where the slow imports are done: as separate as a
-subprocess, twenty times as fast to start. Its workers and its recorder are forked likewise; `Project.run_in_new_interpreter`
+subprocess, some five times as fast to start. Its workers and its recorder are forked likewise; `Project.run_in_new_interpreter`
 starts all of them from nothing. Where a test shortens the recorder's waits, this project's modules are imported anew: a
 constant is changed before any other module takes it."""
 

@@ -136,6 +136,8 @@ def _numbers(text: str) -> dict[str, float] | None:
 KEPT_FROM = 1_000
 """Fewer samples are scored in less time than a person notices."""
 KEY = "evaltape/first-lines/"
+RECALLED = pytest.StashKey[set[str]]()
+"""The suites whose scores an earlier run has kept: they aren't written again."""
 
 
 def recall(config: pytest.Config, evaluation: Evaluation) -> None:
@@ -146,11 +148,14 @@ def recall(config: pytest.Config, evaluation: Evaluation) -> None:
             for sample, row in zip(workspace.samples, kept["scores"], strict=True):
                 scores = dict(zip(workspace.text_metrics, row, strict=True))
                 evaluation.findings.leads[workspace.name, sample.id] = scores
+            config.stash.setdefault(RECALLED, set()).add(workspace.name)
 
 
 def keep(config: pytest.Config, evaluation: Evaluation) -> None:
     """Keep the scores of suites where all samples have them."""
     for workspace in _many(config, evaluation) if evaluation.findings.leads else ():
+        if workspace.name in config.stash.get(RECALLED, ()):
+            continue
         rows = [evaluation.findings.leads.get((workspace.name, sample.id), {}) for sample in workspace.samples]
         if all(row.keys() == workspace.text_metrics.keys() for row in rows):
             scores = [[row[name] for name in workspace.text_metrics] for row in rows]
