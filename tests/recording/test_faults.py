@@ -14,9 +14,9 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a di
 LATENCY_S = 0.5
 """So slow that a session is still recording when it is struck."""
 STRIKES = {
-    "calls": partial(api.strike, api.MIXED, (1,)),
-    "recorder killed": processes.recorder_killed,
-    "disk": disks.disk_read_only,
+    "calls": (partial(api.strike, api.MIXED, (1,)), 0.0),
+    "recorder killed": (processes.recorder_killed, LATENCY_S),
+    "disk": (disks.disk_read_only, LATENCY_S),
 }
 
 
@@ -29,8 +29,8 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def test_nothing_is_lost_corrupt_or_paid_again_but_what_was_in_flight(tmp_path: Path, wanted: Undisturbed, kind: str) -> None:
     with scene(tmp_path / "scene", wanted) as here:
         here.early, here.in_a_row = 0.0, 1
-        here.api.latency_s = LATENCY_S
-        STRIKES[kind](here, random.Random(1))
+        strike, here.api.latency_s = STRIKES[kind]
+        strike(here, random.Random(1))
     assert here.findings.problems == []
     assert here.findings.faults > 0
     assert here.findings.is_clean
@@ -38,6 +38,7 @@ def test_nothing_is_lost_corrupt_or_paid_again_but_what_was_in_flight(tmp_path: 
 
 def test_the_checks_find_what_is_lost_corrupt_and_paid_again(tmp_path: Path, wanted: Undisturbed) -> None:
     with scene(tmp_path / "scene", wanted) as here:
+        here.api.latency_s = 0.0
         here.end(here.start("-p no:xdist"))
         (here.project.cassettes / "small/p001.yaml").unlink()
         broken = here.project.cassettes / "small/p002.yaml"

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -23,9 +24,9 @@ def long(project: Project, api: ApiServer) -> Project:
     return project
 
 
-def start(project: Project, *args: str, forks: bool = True) -> Running:
+def start(project: Project, *args: str) -> Running:
     command = ("evals", "-m", "baseline", "-k", "test_sample", "--record", "--concurrency", str(IN_FLIGHT), *args)
-    return project.start(*command, forks=forks)
+    return project.start(*command)
 
 
 def finish(project: Project, api: ApiServer, *args: str) -> None:
@@ -138,13 +139,15 @@ def test_a_second_interrupt_ends_the_wait_without_a_traceback_and_leaves_whole_f
 
 
 def test_a_disk_that_fills_up_stops_the_run_and_leaves_whole_files(long: Project, api: ApiServer) -> None:
-    (long.root / "small_disk.py").write_text(
-        "import resource, signal\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+    long.set_waits("recorder.api.failures", WRITE_PATIENCE_S=0.2)
+    long.patch(
+        "recorder",
+        "    import resource, signal\n"
+        "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n",
     )
     api.answers["small-2026-01-01"] = lambda prompt: "x" * 300_000 if "number 12" in prompt else "Number."
-    run = start(long, "-p", "small_disk", "--concurrency", "1", forks=False).wait()  # Its recorder inherits the limit.
+    run = start(long, "--concurrency", "1").wait()
     assert run.exit_code != 0
     assert "cassettes/chats/small/p12.yaml can't be written: File too large" in run.output
     assert "Traceback" not in run.output
@@ -152,6 +155,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_leaves_whole_files(long: Project
     assert api.calls == 13
     assert not list(long.cassettes.rglob("*.part"))
     api.answers.clear()
+    shutil.rmtree(long.patches)
     finish(long, api)
 
 

@@ -1,13 +1,14 @@
 """Recording: which calls are made, which cassettes they leave, and that a replay of these needs nothing else."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.project import ROUGE1, ROUGE2, ROUGEL, ROWS, Project
+from tests.support.project import ROUGE1, ROUGE2, ROUGEL, ROWS, Project, wait_for
 from tests.support.server import ApiServer
 
 TESTS = Path(__file__).parents[1]
@@ -181,8 +182,12 @@ def test_recordings_of_no_sample_or_model_are_listed(recorded: Project) -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_no_more_calls_than_asked_for_are_in_flight_whatever_the_workers(project: Project, api: ApiServer, most: int) -> None:
-    api.latency_s = 0.5
-    project.record("-n 2", "--concurrency", str(most))
+    api.latency_s, api.held_after = 0.1, 0
+    running = project.start("evals", "-m", "baseline", "--record", "--snapshot-update", "-n 2", "--concurrency", str(most))
+    wait_for(lambda: api.in_flight == most)
+    api.held_after = math.inf
+    run = running.wait()
+    assert run.exit_code == 0, run.output
     assert api.peak_in_flight == most
     assert api.calls == 6
 

@@ -1,6 +1,7 @@
 """A fresh recording that is cut short: nothing is deleted before its replacement is whole, and what is left is known."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -111,16 +112,16 @@ def test_a_killed_recording_says_what_is_left_and_is_finished_for_exactly_that(
     recorded: Project, api: ApiServer, mode: str
 ) -> None:
     answer_anew(api)
-    api.latency_s = 0.3
+    api.held_after = 2
     running = recorded.start("evals", "-m", "baseline", "-k", "test_sample", "--record", "--concurrency", "1", mode)
-    wait_for(lambda: api.answered >= 2)
+    wait_for(lambda: api.answered == 2 and api.in_flight)
     running.kill()
     running.process.join()
     kept = replaced(recorded)
     assert 1 <= len(kept) < 6
     assert left(recorded) == sorted(set(IDS) - set(kept))
     answer_anew(api)
-    api.latency_s = 0
+    api.held_after = math.inf
     assert record(recorded, "--record-missing", "--report", "r.html").exit_code == 0
     assert api.calls == 6 - len(kept)
     assert replaced(recorded) == IDS
@@ -129,10 +130,12 @@ def test_a_killed_recording_says_what_is_left_and_is_finished_for_exactly_that(
 
 def test_an_interrupted_recording_writes_what_is_left(recorded: Project, api: ApiServer) -> None:
     answer_anew(api)
-    api.latency_s = 0.8
+    api.held_after = 2
     running = recorded.start("evals", "-m", "baseline", "-k", "test_sample", "--record", "--concurrency", "1", "-p no:xdist")
-    wait_for(lambda: api.answered >= 2)
+    wait_for(lambda: api.answered == 2 and api.in_flight and ".." in running.output)
     os.killpg(running.pid, signal.SIGINT)
+    wait_for(lambda: "Waiting for 1 call in flight" in running.output)
+    api.held_after = math.inf
     running.wait()
     told = json.loads((recorded.cassettes / "small/unfinished.json").read_text())
     assert told["selected"] == 6

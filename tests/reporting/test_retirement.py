@@ -148,7 +148,6 @@ def test_a_recording_keeps_quiet_about_models_that_stay(project, api):
 
 
 def test_a_recording_does_not_fail_for_it(project, api):
-    with (project.root / "conftest.py").open("a") as conftest:
-        conftest.write("\nimport evaltape.recorder.api.shutdown_dates\nevaltape.recorder.api.shutdown_dates.PATIENCE_S = 0.2\n")
+    project.set_waits("recorder.api.shutdown_dates", PATIENCE_S=0.2)
     api.fault(Reply({}, delay_s=60), path=SMALL, method="GET")
     project.record()

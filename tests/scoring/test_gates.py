@@ -1,5 +1,6 @@
 """Gates see every sample of their model, whatever is selected, how it is spread, and who dies."""
 
+import math
 import os
 import re
 import signal
@@ -128,10 +129,12 @@ def test_reports_may_hold_what_json_can_not(recorded: Project) -> None:
 
 
 def test_a_worker_killed_in_a_recording_costs_its_test_and_no_recording(project: Project, api: ApiServer) -> None:
-    api.latency_s = 1.5
+    api.held_after = 2
     running = project.start("evals", "-m", "baseline", "--record", "-n", "2", "--concurrency", "2")
-    wait_for(lambda: "2 workers [6 items]" in running.output)
+    wait_for(lambda: "2 workers [6 items]" in running.output and api.in_flight == 2)
     os.kill(running.workers()[0], signal.SIGKILL)
+    wait_for(lambda: "node down" in running.output)
+    api.held_after = math.inf
     run = running.wait()
     assert run.exit_code == 1, run.output
     assert "worker 'gw" in run.output

@@ -44,7 +44,7 @@ class Scene:
         self.allowed = 0
         """How many answers may be paid for again: those in flight when a session was struck."""
         self.project = Project(root / "project", api.base_url)
-        self.project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02, LONGEST_BACKOFF_S=0.2)
+        self.project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02, LONGEST_BACKOFF_S=0.2, WRITE_PATIENCE_S=1.0)
         names = [f"p{number:03d}" for number in range(SAMPLES)]
         self.project.write_rows(
             [{"id": name, "dialogue": f"Ann: I am {name}\nBob: ok", "summary": f"Ann: {name} is there."} for name in names]
@@ -153,6 +153,7 @@ def scene(root: Path, wanted: Undisturbed | None = None) -> Iterator[Scene]:
 def undisturbed(root: Path) -> Undisturbed:
     """Record once without any fault."""
     with scene(root) as here:
+        here.api.latency_s = 0.0
         path = here.project.root / "results.json"
         here.project.record("-p no:xdist", "--results", str(path))
         answers = here.answers()
