@@ -4,9 +4,9 @@ import re
 from typing import get_args
 
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.results import results_json
+from evaltape.reporting.model_results import Accepted
+from evaltape.reporting.results_file import results_json
 from evaltape.reporting.scoreboard import COLUMNS
-from evaltape.reporting.subjects import Accepted
 from evaltape.scoring.bounds import Verdict
 from evaltape.scoring.noise import Noise
 from msgspec.structs import replace

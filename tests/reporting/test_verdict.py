@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from evaltape.findings import GateTest
 from evaltape.recording.unfinished import ToCome
+from evaltape.reporting.model_results import Accepted
 from evaltape.reporting.results import Results
-from evaltape.reporting.subjects import Accepted
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import MIN_GAIN, Decision
 from evaltape.scoring.statistics import Interval

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.reporting.results import results_json
+from evaltape.reporting.results_file import results_json
 from evaltape.suite.file.basics import METRICS
 from evaltape.suite.read_metrics import TAKEN
 

@@ -35,7 +35,7 @@ class OtherSide:
     """The commit or folder that `--against` names. It reads a suite or a model when the first comparison asks for it."""
 
     def __init__(self, tree: Tree) -> None:
-        self.side = Side(tree.ref, tree.commit, tree.title)
+        self.side = Side(tree.ref, tree.commit or "", tree.title)
         self._tree = tree
         self._suites: dict[str, Earlier | Unreadable] = {}
         self._compared: dict[tuple[str, str], AgainstScores] = {}

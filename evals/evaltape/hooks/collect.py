@@ -14,9 +14,9 @@ from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_results, judge_results
 from evaltape.recorder.wire import Notice, Tally, place_of
+from evaltape.reporting.model_results import JudgeResults
 from evaltape.reporting.remarks import retirements
 from evaltape.reporting.results import Cause, LeftOver, Results, SuiteResults
-from evaltape.reporting.subjects import JudgeResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import outvoted

@@ -11,7 +11,7 @@ from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.subjects import Accepted, Computed, JobResults, ModelResults, Slice
+from evaltape.reporting.model_results import Accepted, Computed, JobResults, ModelResults, Slice
 from evaltape.reporting.tables import changes
 from evaltape.samples.sample import Answer, Sample, Usage
 from evaltape.scoring.bounds import (

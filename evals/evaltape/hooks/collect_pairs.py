@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
-from evaltape.reporting.subjects import (
+from evaltape.reporting.model_results import (
     AgainstModel,
     AgainstResults,
     Flips,

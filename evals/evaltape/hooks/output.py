@@ -64,7 +64,7 @@ def _message(error: OSError) -> str:
 
 def _write_results(results: Results, settings: Settings) -> None:
     if settings.results is not None:
-        from evaltape.reporting.results import write_results
+        from evaltape.reporting.results_file import write_results
 
         write_results(results, settings.results)
 

@@ -43,7 +43,7 @@ from evaltape.scoring.scores import ModelScores, with_reasons
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Model, Suite
 
-UNDAMAGED = Side("the undamaged answers", None, "the undamaged answers")
+UNDAMAGED = Side("the undamaged answers", title="the undamaged answers")
 DECIMALS = 4
 LEAST_WAY = 0.1
 """Of the way from the undamaged value to the bound: damage that moves a gate less asks for a bound that chance fails, too."""

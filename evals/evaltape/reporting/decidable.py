@@ -52,18 +52,16 @@ class Decidable(msgspec.Struct, frozen=True):
     @property
     def smallest(self) -> float | None:
         """How far off the bound a true difference has to be; None if that can't be said, or nothing is decided."""
-        if self.spread is None:
-            return None
-        sd, per_cluster = self.spread.sd, self.spread.pairs_per_cluster
-        return smallest_difference(sd, self.samples, confidence=self.bound.confidence, pairs_per_cluster=per_cluster)
+        return smallest_difference(self.spread.sd, self.samples, **self._how) if self.spread else None
 
     @property
     def needed(self) -> int | None:
         """How many samples decide a max_drop if nothing changes, and a min_gain if twice that is gained."""
-        if self.spread is None:
-            return None
-        sd, per_cluster = self.spread.sd, self.spread.pairs_per_cluster
-        return pairs_needed(sd, self.bound.limit, confidence=self.bound.confidence, pairs_per_cluster=per_cluster)
+        return pairs_needed(self.spread.sd, self.bound.limit, **self._how) if self.spread else None
+
+    @property
+    def _how(self) -> dict[str, float]:
+        return {"confidence": self.bound.confidence, "pairs_per_cluster": self.spread.pairs_per_cluster if self.spread else 1.0}
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -122,13 +120,9 @@ def _spreads(differences: Mapping[str, Difference]) -> dict[str, Spread]:
 def _decidable(workspace: Workspace, bounds: Iterable[Bound], spreads: Mapping[str, Spread]) -> Iterator[Decidable]:
     for bound in bounds:
         metric = workspace.metrics[bound.metric]
-        yield Decidable(bound, len(workspace.samples), metric, spreads.get(bound.metric) or _guess(metric))
-
-
-def _guess(metric: Metric) -> Spread | None:
-    span = span_of(metric.bounds)
-    guess = GUESSED_TWO_VALUED_SD if metric.is_two_valued else GUESSED_SD
-    return None if span is None else Spread(guess * span, GUESSED)
+        span, guess = span_of(metric.bounds), GUESSED_TWO_VALUED_SD if metric.is_two_valued else GUESSED_SD
+        guessed = None if span is None else Spread(guess * span, GUESSED)
+        yield Decidable(bound, len(workspace.samples), metric, spreads.get(bound.metric) or guessed)
 
 
 # ---------------------------------------------------------------- earlier recordings of the same model
@@ -140,14 +134,10 @@ def _of_against(workspace: Workspace, models: Collection[str], other_side: Other
         if not bounds:
             continue
         scores = scores_recorded(workspace, workspace.suite.models[key], workspace.samples)
-        spreads = _spreads_of_repeats(workspace, scores)
+        # The spread between two recordings of an unchanged model, if it was asked repeatedly.
+        noises = {name: noise for name, noise in workspace.noise(scores).items() if noise.sd > 0}
+        spreads = {name: Spread(math.sqrt(2 * noise.of) * noise.sd, RECORDED) for name, noise in noises.items()}
         if other_side is not None:
             found = other_side.compare(workspace, scores)
             spreads |= {} if found.is_the_same else _spreads(found.differences)
         yield from _decidable(workspace, bounds, spreads)
-
-
-def _spreads_of_repeats(workspace: Workspace, scores: ModelScores) -> dict[str, Spread]:
-    """Return the spread between two recordings of an unchanged model, by metric, if it was asked repeatedly."""
-    found = workspace.noise(scores)
-    return {name: Spread(math.sqrt(2 * noise.of) * noise.sd, RECORDED) for name, noise in found.items() if noise.sd > 0}

@@ -2,31 +2,24 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
 
 import msgspec
 
 from evaltape.against.other_side import OtherSide
 from evaltape.errors import UserError
-from evaltape.judging.exam import Examined, labels_advice
+from evaltape.judging.exam import labels_advice
 from evaltape.judging.verdict import as_model, judge_request
 from evaltape.recording.verdicts import Asked
 from evaltape.reporting.decidable import decidable_lines
 from evaltape.reporting.tables import aligned
 from evaltape.samples.sample import Sample
 from evaltape.settings import RECORD_MISSING
-from evaltape.suite import prompt
-from evaltape.suite.cost import (
-    DEFAULT_ANSWER_TOKENS,
-    answer_limit,
-    bytes_of,
-    call_usd,
-    counter_of,
-    most_epochs,
-    most_tokens,
-    training_tokens,
-    training_usd,
-)
+from evaltape.suite import cost
+from evaltape.suite.cost import DEFAULT_ANSWER_TOKENS, answer_limit, bytes_of, counter_of
 from evaltape.suite.definition import Finetune, Judge, Model
+from evaltape.suite.prompt import chat_request
 from evaltape.text import counted, cut, usd
 from evaltape.workspace import Workspace
 
@@ -49,7 +42,7 @@ class ModelEstimate(msgspec.Struct, frozen=True):
     @property
     def usd(self) -> float | None:
         """The most the calls can cost; None where the suite states no price."""
-        return call_usd(self.model.price, self.prompt_tokens, self.answer_tokens) if self.model.price else None
+        return cost.call_usd(self.model.price, self.prompt_tokens, self.answer_tokens) if self.model.price else None
 
 
 class JobEstimate(msgspec.Struct, frozen=True):
@@ -63,12 +56,12 @@ class JobEstimate(msgspec.Struct, frozen=True):
     @property
     def epochs(self) -> int:
         """How often the rows are trained on: the suite's number, or the most that a service chooses."""
-        return most_epochs(self.job.hyperparameters.get("n_epochs"), self.rows)
+        return cost.most_epochs(self.job.hyperparameters.get("n_epochs"), self.rows)
 
     @property
     def usd(self) -> float | None:
         """The most it can cost; None where the suite states no price for training, or the data is not at hand."""
-        return None if self.problem else training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
+        return None if self.problem else cost.training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
 
 
 def estimate(
@@ -82,44 +75,39 @@ def estimate(
     `looked_at` are the models of all selected sample tests, also models with answers from a file; with `--mutate` the models
     with damaged answers.
     """
-    if workspace.settings.mutate:
-        yield from _mutants(workspace, looked_at)
+    settings, models, jobs = workspace.settings, workspace.suite.models, []
+    if settings.mutate:
+        of_judges = [_of_mutants(workspace, judge, looked_at) for judge in workspace.judges]
+        yield from _bill(workspace, "--mutate --record", of_judges, [], "no verdict on a mutant is missing")
         return
     asked: dict[str, list[Sample]] = {}
     for model, sample in selected:
         asked.setdefault(model.key, []).append(sample)
-    models = [_of_model(workspace, workspace.suite.models[key], samples) for key, samples in asked.items()]
-    models += judge_estimates(workspace, asked, looked_at) if looked_at else ()
-    models = [one for one in models if one.calls]
-    jobs = [_of_job(workspace, job) for key in asked if (job := workspace.suite.models[key].job) and _is_due(workspace, job)]
-    option = "--record-missing" if workspace.settings.mode == RECORD_MISSING else "--record"
-    option += " --batch" if workspace.settings.batch else ""
-    nothing = "nothing is missing" if looked_at else "no sample test is selected"
-    yield from _bill(workspace, option, models, jobs) if models or jobs else [f"{option} would call nothing: {nothing}."]
+    calls = [_of_model(workspace, models[key], samples) for key, samples in asked.items()]
+    calls += [_of_judge(workspace, judge, asked, looked_at) for judge in workspace.judges if looked_at]
+    for job in (job for key in asked if (job := models[key].job)):
+        if settings.mode != RECORD_MISSING or not workspace.jobs.is_recorded(job.key):
+            jobs.append(_of_job(workspace, job))
+    option = "--record-missing" if settings.mode == RECORD_MISSING else "--record"
+    option += " --batch" if settings.batch else ""
+    yield from _bill(workspace, option, calls, jobs, "nothing is missing" if looked_at else "no sample test is selected")
     yield from decidable_lines(workspace, looked_at, other_side)
     yield from label_lines(workspace) if looked_at else ()
 
 
-def _mutants(workspace: Workspace, looked_at: Collection[str]) -> Iterator[str]:
-    """Yield the questions of `--mutate --record` to judges about some models' answers."""
-    judges, option = [one for one in mutant_estimates(workspace, looked_at) if one.calls], "--mutate --record"
-    nothing = f"{option} would call nothing: no verdict on a mutant is missing."
-    yield from _bill(workspace, option, judges, []) if judges else [nothing]
-
-
 def _of_model(workspace: Workspace, model: Model, samples: list[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
-    count = counter_of(served)
     calls = workspace.calls_of(model, samples)
-    bodies = (prompt.chat_request(served, model.prompt.render(sample), model.request) for sample, _ in calls)
-    tokens = [most_tokens(body, count or bytes_of) for body in bodies]
-    prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
-    is_limited = answer_limit(model.request) is not None
-    return ModelEstimate(workspace.priced(model), len(calls), prompts, answers, count is not None, is_limited)
+    bodies = ((chat_request(served, model.prompt.render(sample), model.request), 0) for sample, _ in calls)
+    return _estimate(workspace.priced(model), served, bodies)
 
 
-def _is_due(workspace: Workspace, job: Finetune) -> bool:
-    return workspace.settings.mode != RECORD_MISSING or not workspace.jobs.is_recorded(job.key)
+def _estimate(model: Model, served: str, bodies: Iterable[tuple[Mapping[str, Any], int]]) -> ModelEstimate:
+    """Return the estimate of calls: each is a request, and the tokens of an answer in it that isn't there yet."""
+    count = counter_of(served)
+    tokens = [(*cost.most_tokens(body, count or bytes_of), more) for body, more in bodies]
+    prompts, answers = sum(asked + more for asked, _, more in tokens), sum(answer for _, answer, _ in tokens)
+    return ModelEstimate(model, len(tokens), prompts, answers, count is not None, answer_limit(model.request) is not None)
 
 
 def _of_job(workspace: Workspace, job: Finetune) -> JobEstimate:
@@ -127,39 +115,42 @@ def _of_job(workspace: Workspace, job: Finetune) -> JobEstimate:
         training = workspace.jobs.prepare(job.key).training
     except (UserError, ImportError) as error:
         return JobEstimate(job, problem=str(error))
-    tokens = training_tokens(training.text, counter_of(job.base.served) or bytes_of)
+    tokens = cost.training_tokens(training.text, counter_of(job.base.served) or bytes_of)
     return JobEstimate(job, training.rows, tokens)
 
 
-def _bill(workspace: Workspace, option: str, models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
-    yield from aligned([(option, *TITLES), *map(_cells, models)], SIDES, LEAST_WIDTHS, LONGEST_NAME)
-    yield from map(_job_line, jobs)
+def _bill(
+    workspace: Workspace, option: str, calls: Iterable[ModelEstimate], jobs: list[JobEstimate], nothing: str
+) -> Iterator[str]:
+    models = [one for one in calls if one.calls]
+    if not models and not jobs:
+        yield f"{option} would call nothing: {nothing}."
+        return
+    cells = [
+        (one.model.key, *(f"{number:,}" for number in (one.calls, one.prompt_tokens, one.answer_tokens)), _usd(one, "no price"))
+        for one in models
+    ]
+    yield from aligned([(option, *TITLES), *cells], SIDES, LEAST_WIDTHS, LONGEST_NAME)
+    for job in jobs:
+        tokens = f"{job.tokens_per_epoch * job.epochs:,} tokens"
+        told = f"{counted(job.rows, 'row')} x {_epochs(job)}, {tokens}, {_usd(job, 'no price for training')}"
+        yield f"  job {job.job.key}: {f'not estimated: {cut(job.problem, 400)}' if job.problem else told}"
     yield from _total(models, jobs)
     yield from _basis(workspace, models, jobs)
 
 
-def _cells(one: ModelEstimate) -> tuple[str, ...]:
-    tokens = f"{one.prompt_tokens:,}", f"{one.answer_tokens:,}"
-    return one.model.key, f"{one.calls:,}", *tokens, "no price" if one.usd is None else usd(one.usd)
-
-
-def _job_line(one: JobEstimate) -> str:
-    if one.problem:
-        return f"  job {one.job.key}: not estimated: {cut(one.problem, 400)}"
-    tokens = f"{one.tokens_per_epoch * one.epochs:,} tokens"
-    cost = "no price for training" if one.usd is None else usd(one.usd)
-    return f"  job {one.job.key}: {counted(one.rows, 'row')} x {_epochs(one)}, {tokens}, {cost}"
-
-
 def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
-    costs = [one.usd for one in models] + [one.usd for one in jobs]
-    known = [cost for cost in costs if cost is not None]
+    known = [cost for cost in [*(one.usd for one in models), *(one.usd for one in jobs)] if cost is not None]
     unpriced = [one.model.key for one in models if one.usd is None]
     unpriced += [f"the job {one.job.key}" for one in jobs if one.usd is None]
     if known:
         yield f"At most {usd(sum(known))}{f', without {_listed(unpriced)}' if unpriced else ''}."
     if any(one.usd is None for one in models):
         yield "No price: set price = { input = ..., output = ... } under the model, in USD per million tokens."
+
+
+def _usd(one: ModelEstimate | JobEstimate, none: str) -> str:
+    return none if one.usd is None else usd(one.usd)
 
 
 def _basis(workspace: Workspace, models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
@@ -192,34 +183,27 @@ def _listed(names: list[str]) -> str:
 # ---------------------------------------------------------------- judges
 
 
-def judge_estimates(
-    workspace: Workspace, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
-) -> Iterator[ModelEstimate]:
-    """Yield the calls to each judge: verdicts on answers, there or still to come, and the missing verdicts of its exam."""
-    for judge in workspace.judges:
-        yield _estimate(judge, _calls(workspace, judge, asked, looked_at))
+def _of_mutants(workspace: Workspace, judge: Judge, looked_at: Iterable[str]) -> ModelEstimate:
+    """Estimate the verdicts on the mutants of some models' answers."""
+    models = [workspace.suite.models[key] for key in looked_at]
+    return _judged(judge, ((it, 0) for model in models for it in workspace.unjudged_mutants(judge, model)))
 
 
-def mutant_estimates(workspace: Workspace, looked_at: Iterable[str]) -> Iterator[ModelEstimate]:
-    """Yield the calls to each judge for verdicts on the mutants of some models' answers."""
-    for judge in workspace.judges:
-        models = [workspace.suite.models[key] for key in looked_at]
-        yield _estimate(judge, ((it, 0) for model in models for it in workspace.unjudged_mutants(judge, model)))
+def _of_judge(
+    workspace: Workspace, judge: Judge, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
+) -> ModelEstimate:
+    """Estimate a judge's verdicts on answers, there or still to come, and the missing verdicts of its exam."""
+    exam = workspace.exams[judge.key]
+    of_exam = ((exam.asked(question), 0) for question in exam.missing)
+    return _judged(judge, chain(_on_answers(workspace, judge, asked, looked_at), of_exam))
 
 
-def _estimate(judge: Judge, calls: Iterable[tuple[Asked, int]]) -> ModelEstimate:
-    count = counter_of(judge.served)
-    tokens = [
-        (most[0] + more, most[1])
-        for it, more in calls
-        for most in [most_tokens(judge_request(judge, it.sample, it.answer), count or bytes_of)]
-    ]
-    prompts, answers = sum(most for most, _ in tokens), sum(most for _, most in tokens)
-    is_limited = answer_limit(judge.request) is not None
-    return ModelEstimate(as_model(judge), len(tokens), prompts, answers, count is not None, is_limited)
+def _judged(judge: Judge, calls: Iterable[tuple[Asked, int]]) -> ModelEstimate:
+    bodies = ((judge_request(judge, it.sample, it.answer), more) for it, more in calls)
+    return _estimate(as_model(judge), judge.served, bodies)
 
 
-def _calls(
+def _on_answers(
     workspace: Workspace, judge: Judge, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
 ) -> Iterator[tuple[Asked, int]]:
     """Yield each call, with the tokens of an answer that isn't there yet."""
@@ -230,8 +214,6 @@ def _calls(
         for sample in samples:
             for repeat in range(1, 2 if model.predictions else workspace.settings.repeat + 1):
                 yield from _of_answer(workspace, judge, model, sample, repeat, is_due=(sample.id, repeat) in due)
-    exam = workspace.exams[judge.key]
-    yield from ((exam.asked(question), 0) for question in exam.missing)
 
 
 def _of_answer(
@@ -262,16 +244,9 @@ def label_lines(workspace: Workspace) -> Iterator[str]:
         there = f"{judge.key}: {counted(len(labels), 'label')}"
         if judge.verdict.scale is None:
             there += f", {sum(label.score == 1 for label in labels)} of them true; {labels_advice()}"
-        yield f"{there}{_kappa_needs(exam.examined)}"
-
-
-def _kappa_needs(examined: Examined) -> str:
-    """Return how many labels would prove that kappa reaches its bound, if they show it; empty if no number would."""
-    found, exam = examined.agreement, examined.judge.exam
-    if found is None or exam is None or found.kappa.value is None or found.kappa.low is None:
-        return ""
-    above = found.kappa.value - exam.min_kappa
-    if above <= 0 or found.kappa.low >= exam.min_kappa:
-        return ""
-    needed = math.ceil(found.labels * ((found.kappa.value - found.kappa.low) / above) ** 2)
-    return f"; kappa is {found.kappa.value:.2f}, and about {needed} labels would prove that it is over {exam.min_kappa:g}"
+        found, least = exam.examined.agreement, judge.exam.min_kappa
+        kappa, low = (found.kappa.value, found.kappa.low) if found else (None, None)
+        if found and kappa is not None and low is not None and low < least < kappa:
+            needed = math.ceil(found.labels * ((kappa - low) / (kappa - least)) ** 2)
+            there += f"; kappa is {kappa:.2f}, and about {needed} labels would prove that it is over {least:g}"
+        yield there

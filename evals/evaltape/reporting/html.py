@@ -22,25 +22,8 @@ from evaltape.text import one_line
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
-    "page.js",
-    "choices.js",
-    "words.js",
-    "scores.js",
-    "slices.js",
-    "comparisons.js",
-    "sides.js",
-    "against.js",
-    "history.js",
-    "judges.js",
-    "mutants.js",
-    "spread.js",
-    "references.js",
-    "training.js",
-    "cost.js",
-    "sample.js",
-    "selection.js",
-    "samples.js",
-    "report.js",
+    *("page", "choices", "words", "scores", "slices", "comparisons", "sides", "against", "history", "judges", "mutants"),
+    *("spread", "references", "training", "cost", "sample", "selection", "samples", "report"),
 )
 """In the order they are put together."""
 POLICY = (
@@ -58,7 +41,7 @@ def write_report(results: Results, path: Path) -> None:
 
 def page(data: Mapping[str, Any]) -> str:
     """Return the file's text. The same data give the same text."""
-    style, script = _asset("report.css"), "\n".join(_asset(name) for name in SCRIPTS)
+    style, script = _asset("report.css"), "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
     suites = data["suites"]
     return Template(_asset("report.html")).substitute(
         policy=POLICY.format(script=_digest(script), style=_digest(style)),
@@ -84,15 +67,12 @@ def _verdict(suite: Mapping[str, Any], place: int, named: bool) -> Iterator[str]
         yield f'<p class="suite-name">{_shown(suite["suite"])}</p>'
     parts = "".join(f'<li class="{_shown(state)}">{_shown(text)}</li>' for text, state in verdict["parts"])
     yield f'<ul class="verdict">{parts}</ul>'
-    lines = [*(_cause(cause) for cause in suite["causes"]), *(_reason(it, place) for it in verdict["reasons"])]
+    commands = [f": <code>{_shown(cause['command'])}</code>" if cause["command"] else "" for cause in suite["causes"]]
+    lines = [f"{_shown(cause['text'])}{command}" for cause, command in zip(suite["causes"], commands, strict=True)]
+    lines += [_reason(reason, place) for reason in verdict["reasons"]]
     yield f'<ul class="reasons">{"".join(f"<li>{line}</li>" for line in lines)}</ul>' if lines else ""
     changes = [it["prompt"] for it in (*suite["causes"], *(suite["against"] or {"models": ()})["models"]) if it["prompt"]]
     yield from (_prompts(change) for place, change in enumerate(changes) if change not in changes[:place])
-
-
-def _cause(cause: Mapping[str, Any]) -> str:
-    command = f": <code>{_shown(cause['command'])}</code>" if cause["command"] else ""
-    return f"{_shown(cause['text'])}{command}"
 
 
 def _reason(reason: Mapping[str, Any], suite: int) -> str:

@@ -6,11 +6,10 @@ from itertools import groupby
 from evaltape.against.history import Moment
 from evaltape.metrics.metric import Metric
 from evaltape.mutation.model_mutants import ModelMutants, what_would_notice
-from evaltape.mutation.study import Noticing, OperatorStudy, Study
-from evaltape.mutation.suggestion import Suggested, Suggestion
+from evaltape.mutation.study import Study
+from evaltape.mutation.suggestion import Suggestion
 from evaltape.reporting.tables import GAP, row, widths_of
 from evaltape.scoring.bounds import Bound, interval_text
-from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.text import columns, counted, cut, visible, wrapped
 
@@ -34,7 +33,10 @@ def table_lines(mutants: ModelMutants, width: int = 80) -> Iterator[str]:
     """
     study = mutants.study
     yield cut(f"{mutants.model}: {_score(study)}", width)
-    names = _names(study)
+    # Of `module:function` the function, if no other is called so.
+    short = {each.operator: each.operator.rpartition(":")[2] for each in study.operators}
+    several = [name for name in short.values() if list(short.values()).count(name) > 1]
+    names = {name: cut(name if last in several else last, LONGEST_OPERATOR) for name, last in short.items()}
     first = [max(map(columns, [*names.values(), "undamaged"])), ANSWERS]
     for gates in _blocks(study.bounds, width - len(row(["", ""], first, "<>"))):
         yield from (line.rstrip() for line in _block(study, gates, names, first))
@@ -60,13 +62,6 @@ def _score(study: Study) -> str:
         return "no gate that could notice damage"
     harmful = counted(len(study.applicable), "harmful operator")
     return f"{len(study.noticed)} of {harmful} noticed at {study.noticed_at:.0%} of the answers"
-
-
-def _names(study: Study) -> dict[str, str]:
-    """Return operators as the table names them: of `module:function` the function, if no other is called so."""
-    short = {each.operator: each.operator.rpartition(":")[2] for each in study.operators}
-    several = [name for name in short.values() if list(short.values()).count(name) > 1]
-    return {name: cut(name if last in several else last, LONGEST_OPERATOR) for name, last in short.items()}
 
 
 # ---------------------------------------------------------------- the table
@@ -111,34 +106,21 @@ def _block(study: Study, gates: Sequence[Bound], names: dict[str, str], first: l
     def line(name: str, answers: str, cells: Sequence[str]) -> str:
         return row([name, answers, *cells], [*first, *widths], "<>" + ">" * len(cells))
 
-    yield row(["", ""], first, "<>") + _group_headings(gates, widths)
+    by_group = groupby(zip(gates, widths, strict=True), lambda pair: pair[0].group)
+    together = [(group, _together([width for _, width in members])) for group, members in by_group]
+    headings = [cut(group, width) for group, width in together]
+    yield row(["", ""], first, "<>") + row(headings, [width for _, width in together], "<" * len(headings))
     yield line("", "answers", [gate.metric for gate in gates])
-    yield line("undamaged", "", _undamaged(study, places))
+    # Every operator that applies to some answer knows the values before any damage.
+    known = next((each.noticing for each in study.operators if each.noticing), None)
+    yield line("undamaged", "", [_number(study.bounds[it], known[it].undamaged) if known else "" for it in places])
     yield line("bound", "", [_number(gate, gate.required) for gate in gates])
     for is_harmful, operators in groupby(study.hardest_first, lambda each: each.harmful):
         yield "harmful" if is_harmful else "harmless"
-        yield from (line(names[each.operator], f"{each.applies_to:,}", _shares(each, places)) for each in operators)
-
-
-def _group_headings(gates: Sequence[Bound], widths: Sequence[int]) -> str:
-    """Return the groups of gates, each over its columns."""
-    groups = [(group, list(members)) for group, members in groupby(zip(gates, widths, strict=True), lambda pair: pair[0].group)]
-    together = [_together([width for _, width in members]) for _, members in groups]
-    named = [cut(group, width) for (group, _), width in zip(groups, together, strict=True)]
-    return row(named, together, "<" * len(named))
-
-
-def _undamaged(study: Study, places: Sequence[int]) -> list[str]:
-    """Return values of gates before any damage, which every operator that applies to some answer knows."""
-    noticing: Sequence[Noticing] = next((each.noticing for each in study.operators if each.noticing), ())
-    return [_number(study.bounds[place], noticing[place].undamaged) if noticing else "" for place in places]
-
-
-def _shares(operator: OperatorStudy, places: Sequence[int]) -> list[str]:
-    if not operator.noticing:
-        return [""] * len(places)
-    shares = [operator.noticing[place].share for place in places]
-    return [NEVER if share is None else f"{share:.0%}" for share in shares]
+        for each in operators:
+            shares = [each.noticing[place].share for place in places] if each.noticing else []
+            told = [NEVER if share is None else f"{share:.0%}" for share in shares]
+            yield line(names[each.operator], f"{each.applies_to:,}", told or [""] * len(places))
 
 
 def _number(bound: Bound, value: float | None) -> str:
@@ -174,19 +156,15 @@ def suggestion_lines(found: Mapping[str, Suggestion | str], models: Mapping[str,
             yield from _comment(f"It shares [{place}] with a model above, so its gates are comments")
         elif suggestion.gates:
             places.add(place)
-            yield _table(models[key])
+            kind, _, name = place.partition(".")
+            yield f"[{kind}.{_key(name)}.gates]"
         yield from _gates(suggestion, is_shared)
         for each in suggestion.unsuggested:
             yield from _comment(f"{each.metric}: no gate is suggested: {each.reason}")
-    if any(_could_be_measured(models[key], suggestion) for key, suggestion in found.items()):
+    # Answers from a file can't be asked for.
+    asked = [it for key, it in found.items() if not isinstance(it, str) and models[key].predictions is None]
+    if not all(gate.proposal.is_measured for suggestion in asked for gate in suggestion.gates):
         yield from _comment(MEASURE)
-
-
-def _could_be_measured(model: Model, suggestion: Suggestion | str) -> bool:
-    """Whether a recording would measure the noise that a gate of the model's lacks; answers from a file can't be asked for."""
-    if isinstance(suggestion, str) or model.predictions is not None:
-        return False
-    return not all(gate.proposal.is_measured for gate in suggestion.gates)
 
 
 def _summary(suggestion: Suggestion, model: Model) -> str:
@@ -205,21 +183,12 @@ def _summary(suggestion: Suggestion, model: Model) -> str:
 def _gates(suggestion: Suggestion, is_shared: bool) -> Iterator[str]:
     """Yield a line per gate after its grounds: as a key if it is of the smallest set, or if no set is."""
     for gate in suggestion.gates:
-        yield from _comment(f"{gate.metric}: {gate.proposal.ground}; {_notices(gate)}")
+        noticed = f"notices {', '.join(gate.noticed)}" if gate.noticed else "notices no damage"
+        noticed += f"; {gate.more}" if gate.more else ""
+        unknown = f"which damage it notices isn't known: {gate.unknown}"
+        yield from _comment(f"{gate.metric}: {gate.proposal.ground}; {unknown if gate.unknown else noticed}")
         is_key = not is_shared and (gate.metric in suggestion.smallest or not suggestion.smallest)
         yield f"{'' if is_key else '# '}{_key(gate.metric)} = {gate.proposal.bound.limit!r}"
-
-
-def _notices(gate: Suggested) -> str:
-    if gate.unknown:
-        return f"which damage it notices isn't known: {gate.unknown}"
-    noticed = f"notices {', '.join(gate.noticed)}" if gate.noticed else "notices no damage"
-    return f"{noticed}; {gate.more}" if gate.more else noticed
-
-
-def _table(model: Model) -> str:
-    kind, _, key = model.place.partition(".")
-    return f"[{kind}.{_key(key)}.gates]"
 
 
 def _key(name: str) -> str:
@@ -253,14 +222,10 @@ def history_lines(model: str, moments: Sequence[Moment], metrics: Sequence[Metri
     )
     yield from (row(cells, widths, "<<" + ">" * (len(titles) - 2)) for cells in [titles, *rows])
     fallen = [line for moment in reversed(moments) for line in _falls(moment, metrics)]
-    yield from fallen or [_not_fallen(moments)]
-
-
-def _not_fallen(moments: Sequence[Moment]) -> str:
-    read = sum(moment.scores is not None for moment in moments)
-    return (
-        "  At no commit is it known to have fallen by more than noise." if read > 1 else "  Not checked: it takes two commits."
-    )
+    if sum(moment.scores is not None for moment in moments) < 2:
+        yield "  Not checked: it takes two commits."
+    else:
+        yield from fallen or ["  At no commit is it known to have fallen by more than noise."]
 
 
 def _cells(moment: Moment, metrics: Sequence[Metric]) -> tuple[str, ...]:
@@ -268,11 +233,8 @@ def _cells(moment: Moment, metrics: Sequence[Metric]) -> tuple[str, ...]:
     scores, commit = moment.scores, moment.commit
     if scores is None:
         return commit.ref, commit.day, f"not read: {moment.reason}"
-    return commit.ref, commit.day, f"{len(scores.answered):,}", *(_mean(scores, metric) for metric in metrics)
-
-
-def _mean(scores: ModelScores, metric: Metric) -> str:
-    return f"{scores.mean(metric.name):.{metric.decimals}f}" if scores.scored(metric.name) else "-"
+    means = (f"{scores.mean(it.name):.{it.decimals}f}" if scores.scored(it.name) else "-" for it in metrics)
+    return commit.ref, commit.day, f"{len(scores.answered):,}", *means
 
 
 def _falls(moment: Moment, metrics: Sequence[Metric]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from evaltape.files import write_output
 from evaltape.reporting.remarks import left_lines, recording_lines, retirement_lines, spent_lines, standing_line
 from evaltape.reporting.results import Results, SuiteResults
@@ -23,7 +25,7 @@ from evaltape.reporting.scoreboard import (
 )
 from evaltape.reporting.tables import FEW_DECIMALS, LONGEST_TEXT, accepted_cells, cells, code, folded, table
 from evaltape.reporting.verdict import State, failed_first, failures_elsewhere, mutation_line, open_lines, verdict_of
-from evaltape.reporting.worst import Worst, lost_most, worst_samples
+from evaltape.reporting.worst import lost_most, worst_samples
 from evaltape.suite.prompt import PromptChange
 from evaltape.text import counted, cut, markdown
 
@@ -38,8 +40,6 @@ MOST_PROMPT_LINES = 20
 LOST_MOST = 3
 SIGNS: Mapping[str, str] = {"passed": "✅", "failed": "❌"}
 DOUBT = "❔"
-LOWER = "###"
-"""Of a suite's heading, under a heading for several."""
 
 Environment = Mapping[str, str]
 Render = Callable[[SuiteResults], Iterable[str]]
@@ -58,43 +58,26 @@ def append_summary(results: Results, path: str, environment: Environment) -> Non
 
 
 def comment(results: Results, environment: Environment) -> str:
-    """Return the comment: at most as long as GitHub takes."""
-    return _fitting(_Page(results, environment, MARKER), LONGEST_COMMENT, _characters)
+    """Return the comment: at most as long as GitHub takes, in characters as JavaScript counts them."""
+    return _fitting(results, environment, MARKER, LONGEST_COMMENT, lambda it: len(it.encode("utf-16-le", "surrogatepass")) // 2)
 
 
 def summary(results: Results, environment: Environment) -> str:
     """Return the summary of a step: at most as long as GitHub takes."""
-    return _fitting(_Page(results, environment), LONGEST_SUMMARY, lambda text: len(text.encode(errors="backslashreplace")))
+    return _fitting(results, environment, "", LONGEST_SUMMARY, lambda text: len(text.encode(errors="backslashreplace")))
 
 
-def _characters(text: str) -> int:
-    """Return how many characters JavaScript counts."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-class _Page:
-    """The parts of a page, each made once."""
-
-    def __init__(self, results: Results, environment: Environment, marker: str = "") -> None:
-        suites = failed_first(results)
-        self._top = [marker] if marker else []
-        self._top += _overall(results, suites) if len(suites) > 1 else []
-        level = LOWER if len(suites) > 1 else "##"
-        self._suites = [[list(_headline(suite, results, level)), *(list(part(suite)) for part in PARTS)] for suite in suites]
-        self._end = [f"\n{markdown(line)}" for line in (*spent_lines(results), *left_lines(results))]
-        self._end += [f"\n{link}" for link in _link(environment)]
-
-    def lines(self, parts: int) -> list[str]:
-        """Return the page with so many parts of each suite, beside its headline."""
-        suites = [line for suite in self._suites for part in suite[: parts + 1] for line in part]
-        return [*self._top, *suites, *self._end]
-
-
-def _fitting(page: _Page, longest: int, size: Callable[[str], int]) -> str:
+def _fitting(results: Results, environment: Environment, marker: str, longest: int, size: Callable[[str], int]) -> str:
     """Return the fullest page that fits; if even the shortest doesn't, its first lines."""
+    suites = failed_first(results)
+    several = len(suites) > 1
+    top = [*([marker] if marker else []), *(_overall(results, suites) if several else [])]
+    made = [[list(_headline(suite, results, several)), *(list(part(suite)) for part in PARTS)] for suite in suites]
+    end = [f"\n{markdown(line)}" for line in (*spent_lines(results), *left_lines(results))]
+    end += [f"\n{link}" for link in _link(environment)]
     for parts in range(len(PARTS), -1, -1):
-        lines = page.lines(parts)
-        text = "\n".join(lines) + "\n"
+        lines = [*top, *(line for suite in made for part in suite[: parts + 1] for line in part), *end]
+        text = "\n".join([*lines, ""])
         if size(text) <= longest:
             return text
     note = "\nThis is cut to what GitHub takes."
@@ -115,10 +98,11 @@ def _overall(results: Results, suites: list[SuiteResults]) -> Iterator[str]:
     yield f"## {SIGNS.get(state, DOUBT)} {text}{elsewhere}"
 
 
-def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str]:
+def _headline(suite: SuiteResults, results: Results, under_another: bool) -> Iterator[str]:
     verdict = verdict_of(suite, results)
-    yield from [""] if level == LOWER else []
-    yield f"{level} {SIGNS.get(verdict.state, DOUBT)} {markdown(suite.name)}: {markdown(verdict.text)}"
+    yield from [""] if under_another else []
+    level, sign = "###" if under_another else "##", SIGNS.get(verdict.state, DOUBT)
+    yield f"{level} {sign} {markdown(suite.name)}: {markdown(verdict.text)}"
     if verdict.reasons or suite.causes:
         yield ""
     for cause in suite.causes:
@@ -128,15 +112,10 @@ def _headline(suite: SuiteResults, results: Results, level: str) -> Iterator[str
     yield from (f"- {markdown(reason.text, 400)}" for reason in verdict.reasons[:MOST_REASONS])
     if len(verdict.reasons) > MOST_REASONS:
         yield f"- and {len(verdict.reasons) - MOST_REASONS:,} more"
-    for change in _changed_prompts(suite):
-        yield from folded(f"The prompt of {change.sample}, as recorded and as it is now", _prompt_lines(change))
-
-
-def _changed_prompts(suite: SuiteResults) -> Iterator[PromptChange]:
-    """Yield both prompts of a sample for each way in which a prompt changed, once."""
     changes = [cause.prompt for cause in suite.causes]
     changes += [model.scores.prompt for model in suite.against.models.values()] if suite.against else []
-    yield from dict.fromkeys(change for change in changes if change is not None)
+    for change in dict.fromkeys(change for change in changes if change is not None):  # Each way to change a prompt once.
+        yield from folded(f"The prompt of {change.sample}, as recorded and as it is now", _prompt_lines(change))
 
 
 def _prompt_lines(change: PromptChange) -> Iterator[str]:
@@ -153,24 +132,17 @@ def _prompt_lines(change: PromptChange) -> Iterator[str]:
 
 def _scores(suite: SuiteResults) -> Iterator[str]:
     changes = {group.model: {line.name: line for line in group.lines} for group in against_groups(suite)}
-    change = [f"change against {markdown(suite.against.ref)}"] if suite.against and changes else []
-    rows = [row for group in model_groups(suite) for row in _model_rows(group, changes or None)]
+    change = [f"change against {markdown(suite.against.side.ref)}"] if suite.against and changes else []
+    rows = []
+    for group in model_groups(suite):
+        of_model, shown = changes.get(group.model, {}), {line.name for line in group.lines}
+        # A metric that scored nothing today may have changed, too.
+        lines = [*group.lines, *(Line(name) for name in of_model if name not in shown), *group.tests] or [Line("")]
+        for row, line in zip(_rows(replace(group, lines=tuple(lines))), lines, strict=True):
+            was = of_model.get(line.name)
+            changed = f"{was.value} ({was.interval}) {_verdict(was)}".strip() if was else ""
+            rows.append([*row[:4], *([changed] if changes else []), *row[4:]])
     yield from table(("model", "metric", "mean", "95% interval", *change, "gate", "verdict"), rows)
-
-
-def _model_rows(group: Group, changes: Mapping[str, Mapping[str, Line]] | None) -> Iterator[list[str]]:
-    """Yield a row a line, and a row for each change of a metric that scored nothing today."""
-    title, of_model = _title(group), (changes or {}).get(group.model, {})
-    shown = {line.name for line in group.lines}
-    lines = [*group.lines, *(Line(name) for name in of_model if name not in shown), *group.tests] or [Line("")]
-    for line in lines:
-        change = [] if changes is None else [_change(of_model.get(line.name))]
-        yield [title, markdown(line.name), line.value, line.interval, *change, line.bound, _verdict(line)]
-        title = ""
-
-
-def _change(line: Line | None) -> str:
-    return f"{line.value} ({line.interval}) {_verdict(line)}".strip() if line else ""
 
 
 def _pairs(suite: SuiteResults) -> Iterator[str]:
@@ -190,15 +162,14 @@ def _judges(suite: SuiteResults) -> Iterator[str]:
 def _slices(suite: SuiteResults) -> Iterator[str]:
     rows = [row for group in slice_groups(suite) for row in _rows(group)]
     if rows:
-        lines = table(("slices", "slice", "mean", "95% interval", "gate", "verdict"), rows)
-        yield from folded("Slices", lines)
+        yield from folded("Slices", table(("slices", "slice", "mean", "95% interval", "gate", "verdict"), rows))
 
 
 def _rows(group: Group) -> Iterator[list[str]]:
-    title = _title(group)
-    for line in group.lines:
+    """Yield a row a line; the first has the title."""
+    for place, line in enumerate(group.lines):
+        title = "" if place else _title(group)
         yield [title, markdown(line.name), line.value, line.interval, line.bound, _verdict(line)]
-        title = ""
 
 
 def _title(group: Group) -> str:
@@ -226,24 +197,18 @@ def _accepted(suite: SuiteResults) -> Iterator[str]:
 
 
 def _lost(suite: SuiteResults) -> Iterator[str]:
-    lost = lost_most(suite, LOST_MOST)
-    if lost:
+    rows = list(map(cells, lost_most(suite, LOST_MOST)))
+    if rows:
         head = ("model", "sample", "score", "reference", "before", "after")
-        rows = [cells([each.model, each.sample, each.score, *each.texts]) for each in lost]
         yield from folded(f"The {counted(len(rows), 'sample')} that lost most", table(head, rows))
 
 
 def _worst(suite: SuiteResults) -> Iterator[str]:
     for worst in worst_samples(suite):
-        yield from folded(worst.title, _worst_lines(worst))
-
-
-def _worst_lines(worst: Worst) -> Iterator[str]:
-    names = list(dict.fromkeys(name for case in worst.cases for name in case.texts))
-    rows = [cells([case.sample, case.score, *(case.texts.get(name, "") for name in names)]) for case in worst.cases]
-    yield from table(("sample", "score", *names), rows)
-    if worst.command:
-        yield f"\nRun them again:\n{code(worst.command)}"
+        names = list(dict.fromkeys(name for case in worst.cases for name in case.texts))
+        rows = [cells([case.sample, case.score, *(case.texts.get(name, "") for name in names)]) for case in worst.cases]
+        command = [f"\nRun them again:\n{code(worst.command)}"] if worst.command else []
+        yield from folded(worst.title, [*table(("sample", "score", *names), rows), *command])
 
 
 def _remarks(suite: SuiteResults) -> Iterator[str]:

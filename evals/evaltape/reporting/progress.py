@@ -89,23 +89,16 @@ class Progress:
     def _run(self) -> None:
         with contextlib.suppress(OSError):  # The terminal is gone; the recording goes on without it.
             while not self._over.wait(LIVE_EVERY_S):
-                now = time.monotonic()
-                self._rate.note(now, self.recorder.tally.done)
+                now, recorder, tally = time.monotonic(), self.recorder, self.recorder.tally
+                self._rate.note(now, tally.done)
                 if self.screen.live:
-                    self.screen.show(live_lines(*self._state()) if self.recorder.is_running else [])
-                elif self.recorder.is_running:
-                    self._say(now)
-
-    def _state(self) -> "tuple[Tally, Rate, bool]":
-        return self.recorder.tally, self._rate, self.recorder.stopped
-
-    def _say(self, now: float) -> None:
-        self._say_notes()
-        done = self.recorder.tally.done
-        if now - self._said >= (SAY_EVERY_S if done != self._said_done else SAY_IDLE_EVERY_S):
-            self._said, self._said_done = now, done
-            for line in log_lines(*self._state()):
-                self.screen.say(line)
+                    self.screen.show(live_lines(tally, self._rate, recorder.stopped) if recorder.is_running else [])
+                elif recorder.is_running:
+                    self._say_notes()
+                    if now - self._said >= (SAY_EVERY_S if tally.done != self._said_done else SAY_IDLE_EVERY_S):
+                        self._said, self._said_done = now, tally.done
+                        for line in log_lines(tally, self._rate, recorder.stopped):
+                            self.screen.say(line)
 
     def _say_notes(self) -> None:
         notes = self.recorder.tally.notes[self._notes :]
@@ -161,14 +154,10 @@ def _summary(tally: Tally, rate: Rate, stopping: bool) -> str:
     left_s = rate.left_s(tally.total - tally.done)
     if stopping:
         parts.append("stopping")
-    elif left_s is not None and tally.total > tally.done:
-        parts.append(f"{_about(left_s)} left")
+    elif left_s is not None and tally.total > tally.done:  # As exact as a forecast can be.
+        left = duration(left_s if left_s < 60 else 60 * round(left_s / 60)).replace(" 00 s", "")
+        parts.append(f"{left} left")
     return ", ".join([*parts, *_spent(tally)])
-
-
-def _about(seconds: float) -> str:
-    """A duration as exact as a forecast can be."""
-    return duration(seconds if seconds < 60 else 60 * round(seconds / 60)).replace(" 00 s", "")
 
 
 def _asked(tally: Tally) -> list[LaneTally]:
@@ -250,16 +239,11 @@ class Screen:
                     write(message, flush=True, **markup)
                 finally:
                     self._inside = False
-                self._follow(message)
+                _, newline, last = _ESCAPES.sub("", message).replace("\r", "\n").rpartition("\n")
+                self._column = columns(last) if newline else self._column + columns(last)
                 self._draw()
 
         return written
-
-    def _follow(self, message: str) -> None:
-        """Know the cursor's column after `message`."""
-        text = _ESCAPES.sub("", message).replace("\r", "\n")
-        _, newline, last = text.rpartition("\n")
-        self._column = columns(last) if newline else self._column + columns(last)
 
     def _draw(self) -> None:
         size = os.get_terminal_size(self._descriptor) if self.live else os.terminal_size((80, 24))

@@ -2,47 +2,40 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
 from evaltape.recorder.wire import Notice
-from evaltape.reporting.results import LeftOver, Results, Retirement, SuiteResults
-from evaltape.reporting.subjects import JudgeResults
-from evaltape.scoring.bounds import Decision
+from evaltape.reporting.model_results import JudgeResults
+from evaltape.reporting.results import Results, Retirement, SuiteResults
 from evaltape.settings import RECORD
 from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Model
 from evaltape.text import counted, usd, visible
 from evaltape.workspace import Workspace
 
+if TYPE_CHECKING:  # Only a suite with judges needs it.
+    from evaltape.judging.agreement import Agreement
+
 # ---------------------------------------------------------------- judges
 
 
 def judge_lines(suite: SuiteResults) -> Iterator[str]:
     """Yield the lines that belong beside judges' numbers: corrections, exams not passed, agreement with people, flips."""
-    yield from correction_lines(suite) if suite.judges else ()
+    bounded = [(f"{key} {name}", gate) for key, model in suite.models.items() for name, gate in model.gates.items()]
+    bounded += [(f"{it.bound.subject} {name}", it) for of in suite.comparisons.values() for name, it in of.metrics.items()]
+    for about, decision in bounded if suite.judges else ():
+        yield from (f"{about}: {note}" for note in decision.notes if note.startswith("corrected by "))
     for judge in suite.judges.values():
         yield from standing_line(judge)
-        yield from _agreement(judge)
+        if judge.examined.agreement is not None:
+            yield _agreement(judge, judge.examined.agreement)
         if judge.flips is not None:
             flips = judge.flips
             yield (
                 f"{judge.key} was asked up to {flips.verdicts} times about each of {flips.answers:,} answers: two verdicts on "
                 f"one answer differ in {flips.share:.1%} of cases"
             )
-
-
-def correction_lines(suite: SuiteResults) -> Iterator[str]:
-    """Yield how each corrected mean and difference was corrected."""
-    for key, model in suite.models.items():
-        yield from (f"{key} {name}: {note}" for name, gate in model.gates.items() for note in corrections_in(gate))
-    for comparison in suite.comparisons.values():
-        for name, pair in comparison.metrics.items():
-            yield from (f"{pair.bound.subject} {name}: {note}" for note in corrections_in(pair))
-
-
-def corrections_in(decision: Decision) -> list[str]:
-    """Return how a decision's number was corrected; nothing for numbers as they were measured."""
-    return [note for note in decision.notes if note.startswith("corrected by ")]
 
 
 def standing_line(judge: JudgeResults) -> Iterator[str]:
@@ -54,21 +47,14 @@ def standing_line(judge: JudgeResults) -> Iterator[str]:
     yield f"{', '.join(judge.metrics)}: {examined.standing}; {rests}. {examined.in_short()}"
 
 
-def _agreement(judge: JudgeResults) -> Iterator[str]:
-    found = judge.examined.agreement
-    if found is None:
-        return
-    parts = [
-        f"{judge.key} agrees with {found.agreed:.0%} of {found.labels:,} labels; always the commonest: {found.commonest:.0%}"
-    ]
-    for name, share in (("sensitivity", found.sensitivity), ("specificity", found.specificity)):
-        if share is not None:
-            parts.append(f"{name} {share.mean:.2f}")
-    if found.people is not None and found.people.value is not None:
-        parts.append(f"people agree with each other by kappa {found.people.value:.2f}")
-    if judge.examined.oneself is not None and judge.examined.oneself.value is not None:
-        parts.append(f"and with themselves by {judge.examined.oneself.value:.2f}")
-    yield "; ".join(parts)
+def _agreement(judge: JudgeResults, found: "Agreement") -> str:
+    agrees = f"{judge.key} agrees with {found.agreed:.0%} of {found.labels:,} labels"
+    shares = {"sensitivity": found.sensitivity, "specificity": found.specificity}
+    parts = [agrees, f"always the commonest: {found.commonest:.0%}"]
+    parts += [f"{name} {share.mean:.2f}" for name, share in shares.items() if share is not None]
+    people = {"people agree with each other by kappa": found.people, "and with themselves by": judge.examined.oneself}
+    parts += [f"{words} {kappa.value:.2f}" for words, kappa in people.items() if kappa and kappa.value is not None]
+    return "; ".join(parts)
 
 
 # ---------------------------------------------------------------- costs
@@ -86,17 +72,11 @@ def spent_lines(results: Results) -> Iterator[str]:
 
 def recording_lines(suite: SuiteResults) -> Iterator[str]:
     """Yield the cost of the whole recording, unless all of it was recorded just now."""
-    costs = dict(recording_costs(suite))
+    costs = {key: model.cost_usd for key, model in suite.models.items() if model.cost_usd}
+    costs |= {f"the job {key}": job.cost_usd for key, job in suite.jobs.items() if job.cost_usd}
     if costs and suite.mode != RECORD:
         parts = f": {', '.join(f'{name} {usd(cost)}' for name, cost in costs.items())}" if len(costs) > 1 else ""
         yield f"The recording cost {usd(sum(costs.values()))}{parts}."
-
-
-def recording_costs(suite: SuiteResults) -> Iterator[tuple[str, float]]:
-    """Yield the cost in USD of each model's recorded calls and of each recorded job, by today's prices of the suite."""
-    costs = [(key, model.cost_usd) for key, model in suite.models.items()]
-    costs += [(f"the job {key}", job.cost_usd) for key, job in suite.jobs.items()]
-    yield from ((name, cost) for name, cost in costs if cost)
 
 
 def left_lines(results: Results) -> Iterator[str]:
@@ -104,19 +84,13 @@ def left_lines(results: Results) -> Iterator[str]:
     if results.stopped is None:
         return
     yield f"The recording stopped: {results.stopped}. Earlier answers are recorded."
-    for suite in results:
-        yield from (_left(left, bool(results.budget_usd)) for left in suite.left)
-
-
-def _left(left: LeftOver, has_budget: bool) -> str:
-    cost = f", which can cost up to {usd(left.most_usd)}" if left.most_usd else ""
-    budget = f" --budget {_rounded_up(left.most_usd):g}" if left.most_usd and has_budget else ""
-    return f"{counted(left.calls, 'call')} left{cost}. Go on: {left.command}{budget}"
-
-
-def _rounded_up(amount: float) -> float:
-    unit = 10.0 ** (math.floor(math.log10(amount)) - 1)
-    return math.ceil(amount / unit) * unit
+    for left in (left for suite in results for left in suite.left):
+        cost, budget = "", ""
+        if left.most_usd:
+            cost = f", which can cost up to {usd(left.most_usd)}"
+            unit = 10.0 ** (math.floor(math.log10(left.most_usd)) - 1)
+            budget = f" --budget {math.ceil(left.most_usd / unit) * unit:g}" if results.budget_usd else ""
+        yield f"{counted(left.calls, 'call')} left{cost}. Go on: {left.command}{budget}"
 
 
 # ---------------------------------------------------------------- models that end

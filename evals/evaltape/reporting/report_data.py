@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import asdict
 
-from evaltape.metrics.metric import Metric
 from evaltape.mutation.model_mutants import ModelMutants
-from evaltape.mutation.operators import Mutant
-from evaltape.mutation.study import OperatorStudy
-from evaltape.reporting.results import Results, SuiteResults, compared, difference, fields, written
+from evaltape.reporting.model_results import AgainstModel, AgainstResults, JobResults, JudgeResults, ModelResults, PairResults
+from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.results_file import compared, difference, fields, written
 from evaltape.reporting.scoreboard import exam_part
-from evaltape.reporting.subjects import AgainstModel, AgainstResults, JobResults, JudgeResults, ModelResults, PairResults
 from evaltape.reporting.verdict import failed_first, verdict_of
-from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
-from evaltape.scoring.paired import Difference
+from evaltape.scoring.bounds import AGAINST, CONFIDENCE, NOT_CHECKED, Decision
+from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.statistics import Interval
 
 if TYPE_CHECKING:  # Only a suite with judges needs them.
     from evaltape.judging.agreement import Agreement, Kappa
@@ -29,6 +26,7 @@ MOST_WHOLE = 2_000
 """So many samples of a suite have their texts on the page, however long they are."""
 MOST_TEXT = 2_000_000
 """Characters of texts on the page of a suite of more."""
+EXAM_PART = "value low=estimate.low high=estimate.high at_least limit=bound.limit verdict"
 MOST_MISSED = 2
 """Texts that a judge got wrong, of each operator."""
 
@@ -48,7 +46,14 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
             "parts": [[part.text, part.state] for part in verdict.parts],
             "reasons": [fields(reason, "text place model metric") for reason in verdict.reasons],
         },
-        "metrics": [_metric(metric, suite) for metric in suite.metrics.values()],
+        "metrics": [
+            {
+                **fields(metric, "name higher=higher_is_better bounds unit decimals"),
+                "named": metric.name not in suite.shown_beside,
+                "description": suite.descriptions[metric.name],
+            }
+            for metric in suite.metrics.values()
+        ],
         "models": [_model(model) for model in suite.models.values()],
         "computed": [{"name": name, **written(each)} for name, each in suite.computed.items()],
         "comparisons": [_comparison(each) for each in suite.comparisons.values()],
@@ -73,14 +78,6 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
     }
 
 
-def _metric(metric: Metric, suite: SuiteResults) -> Data:
-    return {
-        **fields(metric, "name higher=higher_is_better bounds unit decimals"),
-        "named": metric.name not in suite.shown_beside,
-        "description": suite.descriptions[metric.name],
-    }
-
-
 def _whole(record: msgspec.Struct | None) -> Data | None:
     return None if record is None else asdict(record)
 
@@ -89,6 +86,8 @@ def _whole(record: msgspec.Struct | None) -> Data | None:
 
 
 def _model(model: ModelResults) -> Data:
+    accepted = model.accepted
+    changes = [[name, before, now] for name, (before, now) in accepted.changes.items()] if accepted else []
     return {
         **fields(model, "key served kind samples of failed allow_failed truncated recorded"),
         "versions": list(model.versions),
@@ -100,33 +99,20 @@ def _model(model: ModelResults) -> Data:
             for column, values in model.slices.items()
             for value, each in values.items()
         ],
-        "accepted": _accepted(model),
+        "accepted": {**fields(accepted, "exists verdict"), "changes": changes} if accepted and changes else None,
         **fields(model, "noise=noise_beside_gates usage cost_usd"),
     }
 
 
-def _accepted(model: ModelResults) -> Data | None:
-    if model.accepted is None or not model.accepted.changes:
-        return None
-    rows = [[name, before, now] for name, (before, now) in model.accepted.changes.items()]
-    return {**fields(model.accepted, "exists verdict"), "changes": rows}
-
-
 def _job(job: JobResults) -> Data:
     """Return a job with the metrics of known steps; a loss that isn't finite, as of a run that diverged, is None."""
-    rows = [{key: _finite(value) for key, value in row.items()} for row in job.job.metrics]
-    metrics = [row for row in rows if row.get("step") is not None]
-    return {
-        "key": job.order.key,
-        **written(job),
-        "base": job.order.base.key,
-        "metrics": metrics,
-        "events": [dict(each) for each in job.job.events],
-    }
 
+    def finite(value: Any) -> Any:
+        return None if isinstance(value, float) and not math.isfinite(value) else value
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    rows = [{key: finite(value) for key, value in row.items()} for row in job.job.metrics]
+    metrics, events = [row for row in rows if row.get("step") is not None], [dict(each) for each in job.job.events]
+    return {"key": job.order.key, **written(job), "base": job.order.base.key, "metrics": metrics, "events": events}
 
 
 # ---------------------------------------------------------------- pairs
@@ -156,32 +142,29 @@ def _difference(name: str, found: Difference) -> Data:
     return {"metric": name, **difference(found), **unbounded}
 
 
-def _against_metrics(suite: SuiteResults, model: AgainstModel) -> list[Data]:
-    rows = {name: _compared(name, each) for name, each in model.metrics.items()}
-    rows |= {name: _difference(name, each) for name, each in model.beside.items()}
-    return [rows[name] for name in suite.metrics if name in rows]
-
-
 def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]) -> Data:
     models = {key: place for place, key in enumerate(suite.models)}
     samples = {key: place for place, key in enumerate(suite.samples)}
     return {
-        **fields(against, "ref commit label notes"),
-        "models": [
-            {
-                "key": key,
-                **model.counts,
-                "metrics": [] if model.is_told_in_notes else _against_metrics(suite, model),
-                "prompt": _whole(model.scores.prompt),
-            }
-            for key, model in against.models.items()
-        ],
+        **fields(against, "ref=side.ref commit=side.commit"),
+        "label": two_sided(CONFIDENCE),
+        "notes": list(against.notes),
+        "models": [_against_model(suite, key, model) for key, model in against.models.items()],
         "pairs": [
             _pair(pair, models[pair.after.model.key], samples[pair.sample])
             for pair in against.pairs
             if pair.after.model.key in models and pair.sample in samples and pair.sample in kept
         ],
     }
+
+
+def _against_model(suite: SuiteResults, key: str, model: AgainstModel) -> Data:
+    rows: dict[str, Data] = {}
+    if not model.is_told_in_notes:
+        rows = {name: _compared(name, each) for name, each in model.metrics.items()}
+        rows |= {name: _difference(name, each) for name, each in model.beside.items()}
+    metrics = [rows[name] for name in suite.metrics if name in rows]
+    return {"key": key, **model.counts, "metrics": metrics, "prompt": _whole(model.scores.prompt)}
 
 
 def _pair(pair: Pair, model: int, sample: int) -> Data:
@@ -199,18 +182,16 @@ def _mutants(key: str, result: ModelMutants) -> Data:
         "noticed": len(study.noticed),
         "applicable": len(study.applicable),
         "gates": [bound.title for bound in study.bounds],
-        "operators": [_operator(each, study.noticed_at, result.examples.get(each.operator)) for each in study.hardest_first],
+        "operators": [
+            {
+                **fields(each, "name=operator harmful applies_to answers"),
+                "noticed": each.is_noticed(study.noticed_at),
+                "shares": [gate.share for gate in each.noticing],
+                **({"example": asdict(result.examples[each.operator])} if each.operator in result.examples else {}),
+            }
+            for each in study.hardest_first
+        ],
         "left_out": [f"{each.bound.title}: {each.reason}" for each in study.left_out],
-    }
-
-
-def _operator(study: OperatorStudy, noticed_at: float, example: Mutant | None) -> Data:
-    shown = {"example": _whole(example)} if example else {}
-    return {
-        **fields(study, "name=operator harmful applies_to answers"),
-        "noticed": study.is_noticed(noticed_at),
-        "shares": [each.share for each in study.noticing],
-        **shown,
     }
 
 
@@ -228,17 +209,11 @@ def _judge(judge: JudgeResults) -> Data:
         **fields(found, "standing not_examined unexamined=judge.unexamined"),
         **fields(judge, "flips scale=examined.judge.verdict.scale"),
         "labels": None if exam is None or exam.labels is None else exam.labels.name,
-        "parts": [_exam_part(decision) for decision in found.decisions],
+        "parts": [{"name": exam_part(decision), **fields(decision, EXAM_PART)} for decision in found.decisions],
         "missed": [{"operator": it.operator, **asdict(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]],
         "alarming": [{"sample": it.sample, "text": it.answer} for it in (marks.alarming[:MOST_MISSED] if marks else ())],
         "agreement": None if agreement is None else _agreement(agreement, found.oneself),
     }
-
-
-def _exam_part(decision: Decision) -> Data:
-    assert isinstance(decision.estimate, Interval)
-    held = "value low=estimate.low high=estimate.high at_least limit=bound.limit verdict"
-    return {"name": exam_part(decision), **fields(decision, held)}
 
 
 def _agreement(agreement: "Agreement", oneself: "Kappa | None") -> Data:
@@ -265,7 +240,12 @@ def _with_texts(suite: SuiteResults) -> Collection[str]:
     metric = next(iter(suite.named_metrics), None)
     for each in suite.predictions:
         sizes[each.sample.id] += len(each.text) + len(each.answer.raw)
-        worst[each.sample.id] = min(worst.get(each.sample.id, math.inf), _goodness(each, metric))
+        score = each.scores.get(metric.name) if metric else None
+        if score is None or metric is None:
+            goodness = math.inf if each.answered else -math.inf
+        else:
+            goodness = score if metric.higher_is_better else -score
+        worst[each.sample.id] = min(worst.get(each.sample.id, math.inf), goodness)
     kept, room = set(), MOST_TEXT
     for name in sorted(worst, key=lambda name: worst[name]):
         room -= sizes[name]
@@ -273,13 +253,6 @@ def _with_texts(suite: SuiteResults) -> Collection[str]:
             break
         kept.add(name)
     return kept
-
-
-def _goodness(prediction: Prediction, metric: Metric | None) -> float:
-    score = prediction.scores.get(metric.name) if metric else None
-    if score is None or metric is None:
-        return -math.inf if not prediction.answered else math.inf
-    return score if metric.higher_is_better else -score
 
 
 def _samples(suite: SuiteResults, kept: Collection[str]) -> Iterator[Data]:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.metric import Metric
+from evaltape.reporting.model_results import ModelResults, PairResults, Slice
 from evaltape.reporting.results import SuiteResults
-from evaltape.reporting.subjects import ModelResults, PairResults, Slice
-from evaltape.reporting.tables import bound_text, gate_text, interval, mean_beside
+from evaltape.reporting.tables import bound_text, interval, mean_beside
 from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, NOT_CHECKED, Decision, Verdict
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval, has_few
@@ -16,8 +16,6 @@ from evaltape.text import counted
 
 MOST_SLICES = 20
 """As many slices of a column are shown, the worst first."""
-
-
 COLUMNS: Mapping[str, tuple[str, str, str, str]] = {
     "models": ("", "mean", "95% interval", "gate"),
     "slices": ("", "mean", "95% interval", "slice gate"),
@@ -44,11 +42,9 @@ class Group(msgspec.Struct, frozen=True):
     """A model, a comparison, or the slices of a model."""
 
     title: str
-    """Its name, in a few words."""
     facts: tuple[str, ...]
     """Counts and dates, a few words each."""
     lines: tuple[Line, ...]
-    """A line each."""
     alarming: tuple[str, ...] = ()
     """Facts that want to be seen."""
     tests: tuple[Line, ...] = ()
@@ -57,50 +53,40 @@ class Group(msgspec.Struct, frozen=True):
     """The key of the model that it is about, if any."""
 
 
+def _line(name: str, metric: Metric, found: Interval | Difference | None, decision: Decision | None = None) -> Line:
+    """Return a mean or a difference, beside the bound on it if there is one."""
+    if decision is None:
+        return Line(name, mean_beside(found, None, metric), interval(found, metric))
+    is_paired = decision.bound.is_paired
+    required = decision.required_difference if is_paired else decision.bound.limit
+    ends = interval(found, metric, required if is_paired else None)
+    return Line(name, mean_beside(found, required, metric), ends, bound_text(decision), decision.verdict)
+
+
 # ---------------------------------------------------------------- models
 
 
 def model_groups(suite: SuiteResults) -> Iterator[Group]:
     """Yield scores that cost nothing, then each model that was looked at."""
     for computed_as, computed in suite.computed.items():
-        lines = tuple(_mean_line(suite.metrics[name], score) for name, score in computed.scores.items())
+        lines = tuple(_line(name, suite.metrics[name], score) for name, score in computed.scores.items())
         yield Group(f"{computed_as} (computed, not recorded)", ("what a model has to beat",), lines)
-    for model in suite.models.values():
-        tests = tuple(Line(test_id, verdict=test.verdict) for test_id, test in suite.tests.items() if test.model == model.key)
-        yield Group(
-            model.key,
-            tuple(_facts(model)),
-            tuple(_model_lines(suite, model)),
-            (*_alarming(model), *unproven(suite)),
-            tests,
-            model.key,
+    for key, model in suite.models.items():
+        lines = tuple(
+            _line(name, metric, model.scores.get(name), model.gates.get(name))
+            for name, metric in suite.metrics.items()
+            if name in model.scores or name in model.gates
         )
-
-
-def _model_lines(suite: SuiteResults, model: ModelResults) -> Iterator[Line]:
-    for name, metric in suite.metrics.items():
-        score, gate = model.scores.get(name), model.gates.get(name)
-        if score is not None or gate is not None:
-            yield _mean_line(metric, score, gate)
-
-
-def _mean_line(metric: Metric, score: Interval | None, gate: Decision | None = None) -> Line:
-    ends = interval(score, metric)
-    if gate is None:
-        return Line(metric.name, mean_beside(score, None, metric), ends)
-    limit = gate.bound.limit
-    return Line(metric.name, mean_beside(score, limit, metric), ends, gate_text(limit, metric), gate.verdict)
+        tests = tuple(Line(test_id, verdict=test.verdict) for test_id, test in suite.tests.items() if test.model == key)
+        yield Group(key, tuple(_facts(model)), lines, (*_alarming(model), *unproven(suite)), tests, key)
 
 
 def _facts(model: ModelResults) -> Iterator[str]:
-    yield (
-        counted(model.samples, "sample") if model.samples == model.of else f"{model.samples:,} of {counted(model.of, 'sample')}"
-    )
+    all_of = counted(model.of, "sample")
+    yield all_of if model.samples == model.of else f"{model.samples:,} of {all_of}"
     if model.truncated:
         yield f"{model.truncated:,} truncated"
-    clusters = {score.clusters for score in model.scores.values() if score.clusters is not None}
-    if clusters:
-        yield _clusters(max(clusters))
+    yield from _clusters(model.scores.values())
     if model.recorded is not None:
         first, last = model.recorded
         yield f"recorded {first}" if first == last else f"recorded {first} to {last}"
@@ -109,13 +95,18 @@ def _facts(model: ModelResults) -> Iterator[str]:
 def _alarming(model: ModelResults) -> Iterator[str]:
     if model.failed:
         yield f"{model.failed:,} failed ({model.allow_failed:,} allowed)"
-    for metric, reasons in model.unscored.items():
-        if reasons:
-            yield f"{len(reasons):,} not scored by {metric}"
+    yield from (f"{len(reasons):,} not scored by {metric}" for metric, reasons in model.unscored.items() if reasons)
     if model.unfinished:
         yield f"recording unfinished: {model.unfinished}"
     if len(model.versions) > 1:
         yield f"served by {len(model.versions)} versions: {', '.join(model.versions)}"
+
+
+def _clusters(found: Iterable[Interval | Difference | None]) -> Iterator[str]:
+    clusters = [each.clusters for each in found if each is not None and each.clusters is not None]
+    if clusters:
+        few = ": few, so intervals are not exact" if has_few(max(clusters)) else ""
+        yield f"{counted(max(clusters), 'cluster')}{few}"
 
 
 # ---------------------------------------------------------------- slices
@@ -134,9 +125,14 @@ def slice_groups(suite: SuiteResults, everything: bool = False) -> Iterator[Grou
 
 
 def _slice_group(metric: Metric, model: ModelResults, column: str, slices: Mapping[str, Slice], everything: bool) -> Group:
+    def badness(value: str) -> float:
+        score = slices[value].scores.get(metric.name)
+        if score is None:
+            return float("-inf")
+        return score.mean if metric.higher_is_better else -score.mean
+
     gate = model.slice_gates.get(metric.name)
-    ordered = sorted(slices, key=lambda value: _badness(slices[value], metric))
-    shown = ordered if everything else ordered[:MOST_SLICES]
+    shown = sorted(slices, key=badness)[: None if everything else MOST_SLICES]
     small = sum(not each.is_gated for each in slices.values())
     facts = [counted(len(slices), "slice")]
     facts += [f"the {len(shown)} worst are shown"] if len(shown) < len(slices) else []
@@ -145,21 +141,9 @@ def _slice_group(metric: Metric, model: ModelResults, column: str, slices: Mappi
     return Group(f"{model.key} {metric.name} by {column}", tuple(facts), lines)
 
 
-def _badness(each: Slice, metric: Metric) -> float:
-    score = each.scores.get(metric.name)
-    if score is None:
-        return float("-inf")
-    return score.mean if metric.higher_is_better else -score.mean
-
-
 def _slice_line(value: str, each: Slice, metric: Metric, gate: Decision | None) -> Line:
-    score = each.scores.get(metric.name)
-    ends = interval(score, metric)
-    name = f"{value} ({each.samples:,})"
-    if gate is None or not each.is_gated:
-        return Line(name, mean_beside(score, None, metric), ends)
-    limit, verdict = gate.bound.limit, each.verdicts.get(metric.name, NOT_CHECKED)
-    return Line(name, mean_beside(score, limit, metric), ends, gate_text(limit, metric), verdict)
+    decided = gate and msgspec.structs.replace(gate, verdict=each.verdicts.get(metric.name, NOT_CHECKED))
+    return _line(f"{value} ({each.samples:,})", metric, each.scores.get(metric.name), decided if each.is_gated else None)
 
 
 # ---------------------------------------------------------------- pairs
@@ -169,60 +153,34 @@ def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
     """Yield each comparison of two models that were looked at; the answers' length stands beside the scores."""
     for comparison in suite.comparisons.values():
         words = {name: each for name, each in comparison.beside.items() if name == "words"}
-        asked = comparison.comparison
-        title = f"{asked.name}: {asked.candidate} less {asked.baseline}"
-        lines = _pair_lines(suite, comparison.metrics, words)
-        samples = _samples(comparison.metrics, {})
+        found = [each.difference for each in comparison.metrics.values()]
+        asked, samples = comparison.comparison, _samples(found)
+        facts = (counted(samples, "sample"), *_clusters(found), f"{comparison.label} interval")
         alarming = (*_unpaired(samples), *unproven(suite, comparison.metrics))
-        yield Group(title, (counted(samples, "sample"), *_pair_facts(comparison)), lines, alarming)
+        title = f"{asked.name}: {asked.candidate} less {asked.baseline}"
+        yield Group(title, facts, _pair_lines(suite, comparison, words), alarming)
 
 
 def against_groups(suite: SuiteResults) -> Iterator[Group]:
     """Yield each model beside its recording at another commit."""
-    if suite.against is None:
-        return
-    for key, model in suite.against.models.items():
+    for key, model in suite.against.models.items() if suite.against else ():
         if model.is_told_in_notes:
             continue
-        samples = _samples(model.metrics, model.beside)
-        facts = [counted(samples, "sample"), *(f"{count:,} {word}" for word, count in model.counts.items() if count)]
-        facts.append(f"{suite.against.label} interval")
-        title = f"{key} against {suite.against.ref}"
+        samples = _samples([*(each.difference for each in model.metrics.values()), *model.beside.values()])
+        counts = [f"{count:,} {word}" for word, count in model.counts.items() if count]
+        facts = (counted(samples, "sample"), *counts, f"{model.label} interval")
         alarming = (*_unpaired(samples), *unproven(suite, {**model.metrics, **model.beside}))
-        yield Group(title, tuple(facts), _pair_lines(suite, model.metrics, model.beside), alarming, model=key)
+        title = f"{key} against {model.scores.side.ref}"
+        yield Group(title, facts, _pair_lines(suite, model, model.beside), alarming, model=key)
 
 
-def _pair_facts(comparison: PairResults) -> Iterable[str]:
-    found = [each.difference for each in comparison.metrics.values()]
-    clusters = {each.clusters for each in found if each is not None and each.clusters is not None}
-    if clusters:
-        yield _clusters(max(clusters))
-    yield f"{comparison.label} interval"
-
-
-def _clusters(number: int) -> str:
-    return f"{counted(number, 'cluster')}{': few, so intervals are not exact' if has_few(number) else ''}"
-
-
-def _pair_lines(suite: SuiteResults, bounded: Mapping[str, Decision], beside: Mapping[str, Difference]) -> tuple[Line, ...]:
+def _pair_lines(suite: SuiteResults, pair: PairResults, beside: Mapping[str, Difference]) -> tuple[Line, ...]:
     """Return a line per metric, in the order of the suite."""
-    lines = {name: _decided_line(suite.metrics[name], each) for name, each in bounded.items()}
-    lines |= {name: _difference_line(suite.metrics[name], each) for name, each in beside.items()}
-    return tuple(lines[name] for name in suite.metrics if name in lines)
+    found = {**{name: each.difference for name, each in pair.metrics.items()}, **beside}
+    return tuple(_line(it, suite.metrics[it], found[it], pair.metrics.get(it)) for it in suite.metrics if it in found)
 
 
-def _decided_line(metric: Metric, each: Decision) -> Line:
-    required = each.required_difference
-    value = mean_beside(each.difference, required, metric)
-    return Line(metric.name, value, interval(each.difference, metric, required), bound_text(each), each.verdict)
-
-
-def _difference_line(metric: Metric, each: Difference) -> Line:
-    return Line(metric.name, mean_beside(each, None, metric), interval(each, metric))
-
-
-def _samples(bounded: Mapping[str, Decision], beside: Mapping[str, Difference]) -> int:
-    found = [*(each.difference for each in bounded.values()), *beside.values()]
+def _samples(found: Iterable[Difference | None]) -> int:
     return max((each.samples for each in found if each is not None), default=0)
 
 
@@ -236,9 +194,16 @@ def _unpaired(samples: int) -> tuple[str, ...]:
 def judge_groups(suite: SuiteResults) -> Iterator[Group]:
     """Yield each judge with the bounds of its exam."""
     for judge in suite.judges.values():
-        lines = tuple(_exam_line(decision) for decision in judge.examined.decisions)
+        facts = [f"{judge.asked:,} verdicts"]
+        facts += [f"{judge.flips.share:.1%} of repeated verdicts flip"] if judge.flips else []
+        alarming = [f"{judge.unread:,} can't be read"] if judge.unread else []
+        if judge.examined.judge.exam is None:
+            alarming.append("took no exam")
+        elif not judge.examined.passed:
+            alarming.append("exam not recorded" if judge.examined.not_examined else "failed its exam")
+        lines = tuple(map(_exam_line, judge.examined.decisions))
         title = f"{judge.key} ({', '.join(judge.metrics) or 'scores no metric'})"
-        yield Group(title, tuple(judge.facts), lines, tuple(judge.alarming))
+        yield Group(title, tuple(facts), lines, tuple(alarming))
 
 
 def unproven(suite: SuiteResults, metrics: Iterable[str] | None = None) -> Iterator[str]:
@@ -251,8 +216,7 @@ def unproven(suite: SuiteResults, metrics: Iterable[str] | None = None) -> Itera
 
 def _exam_line(decision: Decision) -> Line:
     found = decision.estimate
-    unknown = decision.value is None or found is None
-    value = "unknown" if unknown else f"{decision.value:.2f}"
+    value = "unknown" if decision.value is None or found is None else f"{decision.value:.2f}"
     ends = "" if found is None or found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
     sign = ">=" if decision.at_least else "<="
     return Line(exam_part(decision), value, ends, f"{sign} {decision.bound.limit:g}", decision.verdict)

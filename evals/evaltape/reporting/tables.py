@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import decimals_apart
-from evaltape.metrics.scorers import misses as is_beyond
 from evaltape.scoring.bounds import Decision, ends_of
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
@@ -38,19 +37,11 @@ def mean_beside(found: Interval | Difference | None, bound: float | None, metric
     return _rounded(found.mean, _digits(found.mean, bound, metric), signed=isinstance(found, Difference))
 
 
-def gate_text(threshold: float, metric: Metric) -> str:
-    """Return a gate as the suite file states it; `at most 20` if lower is better."""
-    return f"{threshold:g}" if metric.higher_is_better else f"at most {threshold:g}"
-
-
 def bound_text(decision: Decision) -> str:
-    """Return a bound on a difference as the suite file states it: `min_gain 0.05`."""
-    return f"{decision.bound.suite_key} {decision.bound.limit:g}"
-
-
-def misses(value: float, bound: float, metric: Metric) -> bool:
-    """Return whether a value is beyond a bound, on the worse side."""
-    return is_beyond(value, bound, metric.higher_is_better)
+    """Return a bound as the suite file states it: `0.35`, `at most 20` if lower is better, `min_gain 0.05`."""
+    bound = decision.bound
+    side = f"{bound.suite_key} " if bound.is_paired else "" if decision.metric.higher_is_better else "at most "
+    return f"{side}{bound.limit:g}"
 
 
 def distance(value: float, bound: float, metric: Metric) -> str:
@@ -88,13 +79,11 @@ def widths_of(rows: Iterable[Sequence[str]], least: Sequence[int] = ()) -> list[
 
 def row(cells: Sequence[str], widths: Sequence[int], sides: str) -> str:
     """Return cells as a line, with the spaces at its end; cells may be fewer than widths."""
-    return "".join(f"{GAP}{_padded(*each)}" for each in zip(cells, widths, sides, strict=False))
-
-
-def _padded(text: str, width: int, side: str) -> str:
-    text = visible(text)
-    space = " " * (width - columns(text))
-    return text + space if side == "<" else space + text
+    line = ""
+    for text, width, side in zip(map(visible, cells), widths, sides, strict=False):
+        space = " " * (width - columns(text))
+        line += GAP + (text + space if side == "<" else space + text)
+    return line
 
 
 def _with_room(cells: Sequence[str], longest: int | None) -> list[Sequence[str]]:
@@ -175,10 +164,5 @@ def accepted_cells(before: float | None, now: float | None, decimals: int) -> tu
         return str(before), str(now), f"{now - before:+d}"
     while before is not None and now is not None and decimals < 15 and round(before, decimals) == round(now, decimals):
         decimals += 1
-    texts = ["none" if value is None else _number(value, decimals) for value in (before, now)]
-    change = "" if before is None or now is None else f"{now - before:+.{decimals}f}"
-    return texts[0], texts[1], change
-
-
-def _number(value: float, decimals: int) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.{decimals}f}"
+    was, is_now = ("none" if it is None else f"{it:.{0 if isinstance(it, int) else decimals}f}" for it in (before, now))
+    return was, is_now, "" if before is None or now is None else f"{now - before:+.{decimals}f}"

@@ -4,10 +4,11 @@ It is right in 80 columns and without colour. `-q` leaves the tables, `-qq` noth
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
+from evaltape.reporting.model_results import JobResults, PairResults
 from evaltape.reporting.remarks import judge_lines, left_lines, recording_lines, retirement_lines, spent_lines
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.scoreboard import (
@@ -20,12 +21,11 @@ from evaltape.reporting.scoreboard import (
     model_groups,
     slice_groups,
 )
-from evaltape.reporting.subjects import JobResults, PairResults
 from evaltape.reporting.tables import aligned, row, shown, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
-from evaltape.reporting.worst import Case, Worst, worst_samples
+from evaltape.reporting.worst import worst_samples
 from evaltape.scoring.bounds import FAILED, PASSED
-from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES, Noise
+from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
 from evaltape.text import columns, counted, cut, listed, visible, wrapped
 
 COLOURS = {PASSED: {"green": True}, FAILED: {"red": True}}
@@ -51,9 +51,14 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
         if suite.predictions or suite.causes or results.stopped:
             _print_suite(reporter, suite, results)
         if suite.history and reporter.verbosity >= 0:
-            _print_history(reporter, suite)
+            from evaltape.reporting.listings import suite_lines
+
+            reporter.write_sep("=", f"history: {suite.name}")
+            for line in suite_lines(suite.history, suite.named_metrics):
+                print_wrapped(reporter, line)
     # Also with -q: the money spent, and work that goes on at an API and costs more.
-    for line in _session_lines(results):
+    elsewhere = [part.text for part in failures_elsewhere(results)] if len(results.suites) > 1 else []
+    for line in (*elsewhere, *spent_lines(results), *results.notes, *left_lines(results)):
         print_wrapped(reporter, line)
 
 
@@ -66,30 +71,17 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
         verdict = verdict_of(suite, results)
         for line in wrapped(verdict.text, _width(reporter), "  "):
             reporter.write_line(line, bold=True, **COLOURS.get(verdict.state, {}))
-    if reporter.verbosity >= 0:
-        _print_causes(reporter, suite)
+    for cause in suite.causes if reporter.verbosity >= 0 else ():
+        print_wrapped(reporter, f"{cause.text}{f': {cause.command}' if cause.command else ''}", red=True)
+        if cause.cost:
+            print_wrapped(reporter, f"  It {cause.cost}")
     if suite.predictions:
         _print_tables(reporter, suite)
     if reporter.verbosity < 0:
         return
     for line in remarks:
         print_wrapped(reporter, line)
-    _print_worst_samples(reporter, list(worst_samples(suite)))
-
-
-def _print_history(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
-    from evaltape.reporting.listings import suite_lines
-
-    reporter.write_sep("=", f"history: {suite.name}")
-    for line in suite_lines(suite.history, suite.named_metrics):
-        print_wrapped(reporter, line)
-
-
-def _print_causes(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
-    for cause in suite.causes:
-        print_wrapped(reporter, f"{cause.text}{f': {cause.command}' if cause.command else ''}", red=True)
-        if cause.cost:
-            print_wrapped(reporter, f"  It {cause.cost}")
+    _print_worst_samples(reporter, suite)
 
 
 # ---------------------------------------------------------------- tables
@@ -104,12 +96,12 @@ def _print_tables(reporter: pytest.TerminalReporter, suite: SuiteResults) -> Non
         "judges": judge_groups(suite),
     }
     for name, titles in COLUMNS.items():
-        _print_table(reporter, titles, list(groups[name]))
+        of_table = list(groups[name])
+        if of_table:
+            _print_table(reporter, titles, of_table)
 
 
 def _print_table(reporter: pytest.TerminalReporter, titles: tuple[str, str, str, str], groups: list[Group]) -> None:
-    if not groups:
-        return
     widths = widths_of([titles, *(_cells(line) for group in groups for line in group.lines)], LEAST_WIDTHS)
     reporter.write_line(f"{row(titles, widths, SIDES)}  verdict")
     for group in groups:
@@ -140,26 +132,32 @@ def _print_row(reporter: pytest.TerminalReporter, text: str, line: Line) -> None
 
 def _remarks(suite: SuiteResults, verbose: bool) -> Iterator[str]:
     """Yield the remarks beneath the tables, a paragraph each."""
-    yield from _more(suite) if verbose else ()
-    yield from (f"job {key}: {_job(job)}" for key, job in suite.jobs.items())
-    yield from _noise(suite)
-    yield from judge_lines(suite)
-    yield from _pair_remarks(suite)
-    yield from _changes(suite)
-    yield from filter(None, [mutation_line(suite)])
-    yield from retirement_lines(suite.retirements)
-    yield from recording_lines(suite)
-    yield from suite.notes
-    yield from _orphans(suite)
-
-
-def _more(suite: SuiteResults) -> Iterator[str]:
-    for key, model in suite.models.items():
+    for key, model in suite.models.items() if verbose else ():
         tokens = f"{model.usage.prompt_tokens:,} + {model.usage.completion_tokens:,} tokens"
         yield f"{key}: served as {model.served}, {tokens}"
         yield from (f"{key} {sample}: failed: {reason}" for sample, reason in model.failures.items())
         for metric, reasons in model.unscored.items():
             yield from (f"{key} {sample}: not scored by {metric}: {reason}" for sample, reason in reasons.items())
+    yield from (f"job {key}: {_job(job)}" for key, job in suite.jobs.items())
+    yield from _noise(suite)
+    yield from judge_lines(suite)
+    for pair in suite.comparisons.values():
+        yield from _remarks_on(pair)
+    if suite.against is not None:
+        yield from suite.against.notes
+        for pair in suite.against.models.values():
+            yield from _remarks_on(pair) if not pair.is_unchanged else ()
+    if suite.acceptance:  # The tests' failures show which scores differ.
+        keys = [model.key for model in suite.models.values() if model.can_be_accepted]
+        models = f"{counted(len(keys), 'model')} with scores that are not accepted: {', '.join(keys)}"
+        yield f"{models}. Accept them: {suite.acceptance}"
+    yield from filter(None, [mutation_line(suite)])
+    yield from retirement_lines(suite.retirements)
+    yield from recording_lines(suite)
+    yield from suite.notes
+    if suite.orphans:
+        named = f"{counted(len(suite.orphans), 'recording')} of no model or sample of the suite: {listed(suite.orphans)}"
+        yield f"{named}. They cost nothing where they lie. {_removal(suite.orphans)}"
 
 
 def _job(results: JobResults) -> str:
@@ -182,49 +180,20 @@ def _noise(suite: SuiteResults) -> Iterator[str]:
         if any(noise.gate is None for noise in model.noise.values()):
             least = f"{LEAST_SAMPLES} samples ({LEAST_ALIKE_SAMPLES} if none varies) and half of all"
             yield f"  -: it takes {least} to judge a gate"
-        gates = {name: gate.bound.limit for name, gate in model.gates.items() if name in model.noise}
-        inside = {name: gate for name, gate in gates.items() if model.noise[name].holds_inside(gate)}
-        yield from (_inside(key, name, model.noise[name], gate) for name, gate in inside.items())
-
-
-def _inside(key: str, name: str, noise: Noise, gate: float) -> str:
-    return (
-        f"Warning: gate {name} = {gate:g} lies inside the noise: a new recording of the unchanged {key} fails it in "
-        f"about {noise.chance_to_fail(gate) or 0.0:.0%} of all cases"
-    )
-
-
-def _pair_remarks(suite: SuiteResults) -> Iterator[str]:
-    for comparison in suite.comparisons.values():
-        yield from _remarks_on(comparison)
-    if suite.against is not None:
-        yield from suite.against.notes
-        for model in suite.against.models.values():
-            yield from _remarks_on(model) if not model.is_unchanged else ()
+        for name, gate in ((name, decided.bound.limit) for name, decided in model.gates.items() if name in model.noise):
+            noise = model.noise[name]
+            if noise.holds_inside(gate):
+                yield (
+                    f"Warning: gate {name} = {gate:g} lies inside the noise: a new recording of the unchanged {key} fails it "
+                    f"in about {noise.chance_to_fail(gate) or 0.0:.0%} of all cases"
+                )
 
 
 def _remarks_on(pair: PairResults) -> Iterator[str]:
     yield from (f"{pair.named(name)} is {it.verdict}: {it.remark}" for name, it in pair.metrics.items() if it.remark)
 
 
-def _changes(suite: SuiteResults) -> Iterator[str]:
-    """Yield the command that accepts all scores that differ from the accepted scores; the tests' failures show which."""
-    if suite.acceptance:
-        keys = [model.key for model in suite.models.values() if model.can_be_accepted]
-        models = f"{counted(len(keys), 'model')} with scores that are not accepted: {', '.join(keys)}"
-        yield f"{models}. Accept them: {suite.acceptance}"
-
-
-def _orphans(suite: SuiteResults) -> Iterator[str]:
-    if suite.orphans:
-        named = listed(suite.orphans)
-        yield (
-            f"{counted(len(suite.orphans), 'recording')} of no model or sample of the suite: {named}. "
-            f"They cost nothing where they lie. {_removal(suite.orphans)}"
-        )
-
-
-def _removal(orphans: Sequence[str]) -> str:
+def _removal(orphans: tuple[str, ...]) -> str:
     """Return how to remove recordings that nothing needs: by hand it calls nothing."""
     files = [name for name in orphans if not name.endswith(")")]
     if not files or len(files) > MOST_FILES:
@@ -232,42 +201,26 @@ def _removal(orphans: Sequence[str]) -> str:
     return f"Remove them, which calls nothing: rm -- {' '.join(map(shlex.quote, files))}"
 
 
-def _session_lines(results: Results) -> Iterator[str]:
-    if len(results.suites) > 1:
-        yield from (part.text for part in failures_elsewhere(results))
-    yield from spent_lines(results)
-    yield from results.notes
-    yield from left_lines(results)
-
-
 # ---------------------------------------------------------------- the worst samples
 
 
-def _print_worst_samples(reporter: pytest.TerminalReporter, found: list[Worst]) -> None:
+def _print_worst_samples(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
     """Print the samples behind a failure; of several failures, a few samples of the first, and all with -v."""
-    if reporter.verbosity > 0 or len(found) < 2:
-        for worst in found:
-            _print_worst(reporter, worst, worst.cases)
-        return
-    _print_worst(reporter, found[0], found[0].cases[:FEW])
-    print_wrapped(reporter, f"-v shows the samples behind {counted(len(found) - 1, 'more failure')}, too.")
-
-
-def _print_worst(reporter: pytest.TerminalReporter, worst: Worst, cases: Sequence[Case]) -> None:
-    reporter.write_sep("-", cut(worst.title, _width(reporter) - 4))
-    for case in cases:
-        reporter.write_line(cut(f"{case.sample}  {case.score}", _width(reporter)), bold=True)
-        for line in _texts(case, _width(reporter), uncut=reporter.verbosity > 0):
-            reporter.write_line(line)
-    if worst.command:
-        reporter.write_line(f"Run them again: {worst.command}")
-
-
-def _texts(case: Case, width: int, uncut: bool) -> Iterable[str]:
-    indent = max([CASE_INDENT, *(len(name) + 4 for name in case.texts)])
-    for name, text in case.texts.items():
-        line = f"  {name + ':':<{indent - 2}}{visible(text)}"
-        yield from wrapped(line, width, " " * indent) if uncut else [cut(line, width)]
+    found, width, in_full = list(worst_samples(suite)), _width(reporter), reporter.verbosity > 0
+    is_short = len(found) > 1 and not in_full
+    for worst in found[:1] if is_short else found:
+        reporter.write_sep("-", cut(worst.title, width - 4))
+        for case in worst.cases[: FEW if is_short else None]:
+            reporter.write_line(cut(f"{case.sample}  {case.score}", width), bold=True)
+            indent = max([CASE_INDENT, *(len(name) + 4 for name in case.texts)])
+            for name, text in case.texts.items():
+                line = f"  {name + ':':<{indent - 2}}{visible(text)}"
+                for part in wrapped(line, width, " " * indent) if in_full else [cut(line, width)]:
+                    reporter.write_line(part)
+        if worst.command:
+            reporter.write_line(f"Run them again: {worst.command}")
+    if is_short:
+        print_wrapped(reporter, f"-v shows the samples behind {counted(len(found) - 1, 'more failure')}, too.")
 
 
 def print_wrapped(reporter: pytest.TerminalReporter, text: str, red: bool = False) -> None:

@@ -9,11 +9,11 @@ from typing import Final, Literal
 import msgspec
 
 from evaltape.metrics.metric import Metric
+from evaltape.metrics.scorers import misses
+from evaltape.reporting.model_results import ModelResults
 from evaltape.reporting.results import Results, SuiteResults
-from evaltape.reporting.subjects import ModelResults
-from evaltape.reporting.tables import bound_text, distance, gate_text, interval, mean_beside, misses
+from evaltape.reporting.tables import bound_text, distance, interval, mean_beside
 from evaltape.scoring.bounds import AGAINST, FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
-from evaltape.scoring.statistics import Interval
 from evaltape.text import counted, listed
 
 State = Literal["passed", "failed", "open"]
@@ -33,11 +33,9 @@ class Reason(msgspec.Struct, frozen=True):
     """An assertion that doesn't hold, or several with the same cause."""
 
     text: str
-    """The line that says so."""
     place: Place
     """The section of the report that has its numbers."""
     model: str = ""
-    """The key of the model that it is about."""
     metric: str = ""
     """The metric; the first of several."""
     is_failure: bool = True
@@ -68,15 +66,17 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
     """Return the verdict on a suite of a session. Nothing "all holds" in a session that fails."""
     parts = [
         _gates(suite, results.is_red),
-        *_comparisons(suite),
-        *_against(suite),
+        *_pairs(suite),
         *_judges(suite),
         *_accepted(suite),
         *_failed_samples(suite),
         *_failed_tests(suite.other_failures, "other test of the suite", "other tests of the suite"),
         *(failures_elsewhere(results) if len(results.suites) == 1 else ()),
     ]
-    return SuiteVerdict(tuple(parts), tuple(_reasons(suite)))
+    reasons = [reason for model in suite.models.values() for reason in _model_reasons(suite, model)]
+    reasons += [Reason(f"{it} failed", "scores", test.model) for it, test in suite.tests.items() if test.passed is False]
+    reasons += [reason for reason in _pair_reasons(suite) if reason.is_failure]
+    return SuiteVerdict(tuple(parts), tuple(reasons))
 
 
 def failed_first(results: Results) -> list[SuiteResults]:
@@ -103,39 +103,28 @@ def mutation_line(suite: SuiteResults) -> str | None:
 
 
 def _gates(suite: SuiteResults, is_red: bool) -> Part:
-    passed = [gate.outcome for model in suite.models.values() for gate in model.all_gates]
-    passed += [test.passed for test in suite.tests.values()]
-    if not passed:
-        unseen = suite.unseen_gates
-        return Part(f"{counted(unseen, 'gate')}, not checked in this run" if unseen else "No gates are set", OPEN)
-    return _all(passed, "gate", is_red)
-
-
-def _all(passed: list[bool | None], noun: str, is_red: bool) -> Part:
+    gates = [gate for model in suite.models.values() for gate in (*model.gates.values(), *model.slice_gates.values())]
+    passed = [*(gate.outcome for gate in gates), *(test.passed for test in suite.tests.values())]
     checked = [each for each in passed if each is not None]
     left = len(passed) - len(checked)
     if not checked:
-        return Part(f"{counted(left, noun)}, not checked in this run", OPEN)
+        unseen = left or suite.unseen_gates
+        return Part(f"{counted(unseen, 'gate')}, not checked in this run" if unseen else "No gates are set", OPEN)
     held = sum(checked)
     verb = "holds" if 1 in (held, len(checked)) else "hold"
-    text = f"All {held} {noun}s hold" if held == len(checked) > 1 and not is_red else None
-    text = text or f"{held} of {counted(len(checked), noun)} {verb}"
+    holds_all = held == len(checked) > 1 and not is_red
+    text = f"All {held} gates hold" if holds_all else f"{held} of {counted(len(checked), 'gate')} {verb}"
     return Part(text + (f", {left} more not checked in this run" if left else ""), PASSED if all(checked) else FAILED)
 
 
-def _comparisons(suite: SuiteResults) -> Iterator[Part]:
+def _pairs(suite: SuiteResults) -> Iterator[Part]:
     metrics = [each for comparison in suite.comparisons.values() for each in comparison.metrics.values()]
     if metrics:
         yield Part(*_passed(metrics, "comparison"))
-
-
-def _against(suite: SuiteResults) -> Iterator[Part]:
-    if suite.against is None:
-        return
-    bounded = [each for model in suite.against.models.values() for each in model.metrics.values()]
-    if bounded:
+    bounded = [each for model in suite.against.models.values() for each in model.metrics.values()] if suite.against else []
+    if suite.against and bounded:
         text, state = _passed(bounded, "bound")
-        yield Part(f"against {suite.against.ref}: {text}", state)
+        yield Part(f"against {suite.against.side.ref}: {text}", state)
 
 
 def _judges(suite: SuiteResults) -> Iterator[Part]:
@@ -197,40 +186,27 @@ def open_lines(suite: SuiteResults) -> Iterator[str]:
     yield from (reason.text for reason in _pair_reasons(suite) if not reason.is_failure)
 
 
-def _reasons(suite: SuiteResults) -> Iterator[Reason]:
-    for model in suite.models.values():
-        yield from _gate_reasons(suite, model)
-        yield from _slice_reasons(suite, model)
-    yield from (Reason(f"{it} failed", "scores", test.model) for it, test in suite.tests.items() if test.passed is False)
-    yield from (reason for reason in _pair_reasons(suite) if reason.is_failure)
-
-
-def _gate_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
-    """Yield a line for each gate that its mean misses, and a line for all gates that fail for the same other reason."""
+def _model_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
+    """Yield a line for each gate that its mean misses, one for all gates with the same other reason, and one a slice gate."""
     others: dict[str, list[str]] = {}
     for name, gate in model.gates.items():
         if gate.outcome is not False:
             continue
-        score, metric = model.scores.get(name), suite.metrics.get(name)
-        if metric is not None and score is not None and misses(score.mean, gate.bound.limit, metric):
-            yield Reason(f"{model.key} {name}: {_missed(score, gate, metric)}", "scores", model.key, name)
-        else:
-            others.setdefault(_why_else(model, score, gate), []).append(name)
+        score, metric, limit = model.scores.get(name), suite.metrics.get(name), gate.bound.limit
+        if metric is not None and score is not None and misses(score.mean, limit, metric.higher_is_better):
+            side = "under" if metric.higher_is_better else "over"
+            mean, by = mean_beside(score, limit, metric), distance(score.mean, limit, metric)
+            missed = f"mean {mean} is {by} {side} its gate {limit:g} (95% interval {interval(score, metric)})"
+            yield Reason(f"{model.key} {name}: {missed}", "scores", model.key, name)
+            continue
+        why = "the recording is unfinished" if model.unfinished else gate.reason
+        others.setdefault(why if score is not None else "no sample was scored", []).append(name)
     for why, names in others.items():
         held = f"{_held(suite, model, names)}, but {why}" if names[0] in model.scores else f"{', '.join(names)}: {why}"
         yield Reason(f"{model.key} {held}", "scores", model.key, names[0])
-
-
-def _missed(score: Interval, gate: Decision, metric: Metric) -> str:
-    limit, side = gate.bound.limit, "under" if metric.higher_is_better else "over"
-    mean, by = mean_beside(score, limit, metric), distance(score.mean, limit, metric)
-    return f"mean {mean} is {by} {side} its gate {limit:g} (95% interval {interval(score, metric)})"
-
-
-def _why_else(model: ModelResults, score: Interval | None, gate: Decision) -> str:
-    if score is None:
-        return "no sample was scored"
-    return "the recording is unfinished" if model.unfinished else gate.reason
+    for name, gate in model.slice_gates.items():
+        if gate.outcome is False:
+            yield Reason(f"{model.key} {name}: {_missed_slices(suite, model, name)}", "slices", model.key, name)
 
 
 def _held(suite: SuiteResults, model: ModelResults, names: list[str]) -> str:
@@ -238,18 +214,15 @@ def _held(suite: SuiteResults, model: ModelResults, names: list[str]) -> str:
         return f"{', '.join(names)}: means hold their gates"
     gate, metric = model.gates[names[0]], suite.metrics[names[0]]
     mean = mean_beside(model.scores[names[0]], gate.bound.limit, metric)
-    return f"{names[0]}: mean {mean} holds its gate {gate_text(gate.bound.limit, metric)}"
+    return f"{names[0]}: mean {mean} holds its gate {bound_text(gate)}"
 
 
-def _slice_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
-    for name, gate in model.slice_gates.items():
-        if gate.outcome is False:
-            slices = {f"{column} {value}": each for column, of in model.slices.items() for value, each in of.items()}
-            missed = [named for named, each in slices.items() if each.verdicts.get(name) in (FAILED, INCONCLUSIVE)]
-            side = "under" if suite.metrics[name].higher_is_better else "over"
-            told = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.bound.limit:g}: {listed(missed)}"
-            why = told if missed else gate.reason or "the test of its slices failed"
-            yield Reason(f"{model.key} {name}: {why}", "slices", model.key, name)
+def _missed_slices(suite: SuiteResults, model: ModelResults, name: str) -> str:
+    gate, side = model.slice_gates[name], "under" if suite.metrics[name].higher_is_better else "over"
+    slices = {f"{column} {value}": each for column, of in model.slices.items() for value, each in of.items()}
+    missed = [named for named, each in slices.items() if each.verdicts.get(name) in (FAILED, INCONCLUSIVE)]
+    told = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.bound.limit:g}: {listed(missed)}"
+    return told if missed else gate.reason or "the test of its slices failed"
 
 
 def _pair_reasons(suite: SuiteResults) -> Iterator[Reason]:

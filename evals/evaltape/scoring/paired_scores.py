@@ -199,8 +199,8 @@ class Side(msgspec.Struct, frozen=True):
 
     ref: str
     """The git ref or the folder, as it was given."""
-    commit: str | None = None
-    """The commit that was read; None for a folder."""
+    commit: str = ""
+    """The commit that was read; empty for a folder."""
     title: str = ""
     """Its name in messages: `main (merge base 1a2b3c4d5e of 2026-11-24)`."""
 

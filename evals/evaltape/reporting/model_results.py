@@ -1,9 +1,9 @@
-"""The findings of a session about the subjects of its tests: models, fine-tuning jobs, comparisons, judges.
+"""The results of a model, of its fine-tuning job, of a model beside another or its own past, and of a judge.
 
-Each holds the frozen values of scoring that its tests rest on. The table `FIELDS` of `results` lists the written parts.
+They hold the frozen values of scoring that tests rest on; the table `FIELDS` of `results_file` lists the written parts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +12,7 @@ from evaltape.findings import verdict_on
 from evaltape.finetuning.recorded_job import Job
 from evaltape.recording.unfinished import ToCome
 from evaltape.samples.sample import Usage
-from evaltape.scoring.bounds import CONFIDENCE, Decision, Verdict
+from evaltape.scoring.bounds import Decision, Verdict
 from evaltape.scoring.noise import Noise
 from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.paired_scores import AgainstScores, Pair, PairedScores, Side
@@ -24,16 +24,12 @@ if TYPE_CHECKING:  # Only a suite with judges needs it.
     from evaltape.judging.exam import Examined
 
 
-# ---------------------------------------------------------------- models
-
-
 class Slice(msgspec.Struct, frozen=True):
     """The samples that share a column's value."""
 
     samples: int
     """How many samples have it, failed samples included."""
     failed: int
-    """How many of them failed."""
     scores: Mapping[str, Interval]
     """Per metric that scored any of them."""
     is_gated: bool
@@ -69,7 +65,6 @@ class ModelResults(msgspec.Struct, frozen=True):
     """A model under test."""
 
     key: str
-    """Its key in the suite."""
     served: str
     """The name that the API says it served: of most answers if they differ."""
     kind: str
@@ -103,7 +98,7 @@ class ModelResults(msgspec.Struct, frozen=True):
     slice_gates: Mapping[str, Decision] = {}
     """Per metric of `slice_gates`."""
     accepted: Accepted | None = None
-    """Its scores beside its accepted scores; None if no test looked at them."""
+    """None if no test looked at its accepted scores."""
     noise: Mapping[str, Noise] = {}
     """Per metric, if samples were asked repeatedly."""
     unfinished: ToCome | None = None
@@ -126,37 +121,28 @@ class ModelResults(msgspec.Struct, frozen=True):
         return differs and bool(self.scores) and not self.too_many_failed and self.unfinished is None
 
     @property
-    def all_gates(self) -> Iterator[Decision]:
-        """Yield its gates and its slice gates."""
-        yield from self.gates.values()
-        yield from self.slice_gates.values()
-
-    @property
     def several_versions(self) -> Mapping[str, int]:
         """The served versions if there are several; empty for a single version."""
         return self.versions if len(self.versions) > 1 else {}
 
     @property
     def noise_beside_gates(self) -> Mapping[str, Mapping[str, object]]:
-        """The noise by metric, and its effect on the suite's gate, if any."""
-        limits = {metric: gate.bound.limit for metric, gate in self.gates.items()}
-        return {metric: noise_facts(noise, limits.get(metric)) for metric, noise in self.noise.items()}
-
-
-def noise_facts(noise: Noise, gate: float | None) -> Mapping[str, object]:
-    """Return the noise of a mean by the results file's names; `gate` is the suite's, if any."""
-    names = ("runs", "samples", "of", "mean", "sd", "smallest_drop")
-    facts = {**{name: getattr(noise, name) for name in names}, "gate_1_in_100": noise.gate}
-    if gate is None:
+        """The noise of each mean by the results file's names, and its effect on the suite's gate, if any."""
+        names = {**{it: it for it in ("runs", "samples", "of", "mean", "sd", "smallest_drop")}, "gate_1_in_100": "gate"}
+        facts: dict[str, dict[str, object]] = {}
+        for metric, noise in self.noise.items():
+            facts[metric] = {name: getattr(noise, attribute) for name, attribute in names.items()}
+            if metric in self.gates:
+                gate = self.gates[metric].bound.limit
+                chance, inside = noise.chance_to_fail(gate), noise.holds_inside(gate)
+                facts[metric] |= {"chance_to_fail_gate": chance, "gate_inside_noise": inside}
         return facts
-    return {**facts, "chance_to_fail_gate": noise.chance_to_fail(gate), "gate_inside_noise": noise.holds_inside(gate)}
 
 
 class Computed(msgspec.Struct, frozen=True):
     """Scores of an answer that costs nothing, on the samples of this run: a model has to beat them."""
 
     samples: int
-    """How many samples."""
     scores: Mapping[str, Interval]
     """Per metric of the text alone."""
 
@@ -183,9 +169,7 @@ class SliceDifference(msgspec.Struct, frozen=True):
     """A comparison on the samples that share a column's value: shown, never asserted."""
 
     column: str
-    """The column."""
     value: str
-    """The value, as text."""
     metrics: Mapping[str, Difference]
     """Per metric that the comparison bounds, if there is a pair."""
 
@@ -258,21 +242,6 @@ class AgainstResults(msgspec.Struct, frozen=True):
     """Notes for a reader: models that are new or gone, samples that changed."""
 
     @property
-    def ref(self) -> str:
-        """The value of `--against`."""
-        return self.side.ref
-
-    @property
-    def commit(self) -> str:
-        """The commit that was read; empty for a folder."""
-        return self.side.commit or ""
-
-    @property
-    def label(self) -> str:
-        """The two-sided confidence of its intervals, such as `90%`."""
-        return two_sided(CONFIDENCE)
-
-    @property
     def pairs(self) -> list[Pair]:
         """Every sample that both sides answered, by model."""
         return [pair for model in self.models.values() for pair in model.scores.pairs]
@@ -296,7 +265,6 @@ class JudgeResults(msgspec.Struct, frozen=True):
     """A judge."""
 
     key: str
-    """Its key in the suite."""
     asked: int
     """How many answers that the session looked at have a recorded verdict."""
     unread: int
@@ -321,22 +289,3 @@ class JudgeResults(msgspec.Struct, frozen=True):
     def verdict(self) -> Verdict:
         """`passed`, `failed` or `not checked`."""
         return verdict_on(self.passed)
-
-    @property
-    def facts(self) -> Iterator[str]:
-        """Yield the remarks beside its name, a few words each."""
-        yield f"{self.asked:,} verdicts"
-        if self.flips is not None:
-            yield f"{self.flips.share:.1%} of repeated verdicts flip"
-
-    @property
-    def alarming(self) -> Iterator[str]:
-        """Yield its warnings."""
-        if self.unread:
-            yield f"{self.unread:,} can't be read"
-        if self.examined.judge.exam is None:
-            yield "took no exam"
-        elif self.examined.not_examined:
-            yield "exam not recorded"
-        elif not self.examined.passed:
-            yield "failed its exam"
