@@ -101,8 +101,9 @@ def conflict_in(path: Path, content: bytes | None = None) -> str | None:
     return f"{shown(path)}: holds the conflict markers of a git merge. Take one side whole (or --theirs): {keep_a_side(path)}"
 
 
-def refuse_conflict(path: Path, content: bytes) -> None:
-    """Raise `UserError` for a file that holds git's conflict markers."""
+def refuse_unusable(path: Path, content: bytes) -> None:
+    """Raise `UserError` for a file that Git LFS has not fetched, or that holds git's conflict markers."""
+    refuse_lfs_pointer(path, content)
     problem = conflict_in(path, content)
     if problem is not None:
         raise UserError(problem)

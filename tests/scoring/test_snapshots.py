@@ -10,6 +10,7 @@ from evaltape.metrics.rouge import package
 from tests.support.project import ROUGE1, ROWS, Project
 from tests.support.server import ApiServer
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 TEST = "evals/test_baseline.py::test_scores[chats-small]"
 
 
@@ -29,13 +30,14 @@ def test_accepted_scores_that_cannot_be_read_are_not_replaced(recorded: Project)
     path = recorded.snapshots / "small.scores"
     accepted = path.read_text()
     for text, option, told in (
-        (f"<<<<<<< HEAD\n{accepted}=======\n{accepted}>>>>>>> other\n", "--snapshot-update", "git checkout --ours -- "),
-        (accepted[:-9], "-q", "holds no accepted scores. Restore it: git checkout -- "),
+        (f"<<<<<<< HEAD\n{accepted}=======\n{accepted}>>>>>>> other\n", "--snapshot-update", "git checkout --ours -- PATH"),
+        (accepted[:-9], "-q", "holds no accepted scores. Restore it: git checkout -- PATH"),
+        (POINTER, "--snapshot-update", "PATH: a Git LFS pointer and not the file itself. Fetch it: git lfs pull"),
     ):
         path.write_text(text)
         run = recorded.run("evals", "-m", "baseline", option)
         run.assert_outcomes(passed=7, error=1)
-        assert f"{told}evals/__snapshots__/chats/small.scores" in run.output
+        assert told.replace("PATH", "evals/__snapshots__/chats/small.scores") in run.output
         assert "Accept" not in run.output and "accepted yet" not in run.output
         assert path.read_text() == text
 

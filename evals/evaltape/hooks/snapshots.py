@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
+from evaltape.errors import UserError
 from evaltape.evaluation import Evaluation
-from evaltape.files import conflict_in
+from evaltape.files import refuse_unusable
 from evaltape.findings import Compared
 from evaltape.hooks.reports import ACCEPTED
 from evaltape.names import shown
@@ -107,19 +108,22 @@ def _refuse_no_scores(data: Any, scores: ModelScores) -> None:
 def _read(path: Path, is_update: bool) -> dict[str, float] | None:
     """Return the numbers in a file of accepted scores; None without a file. Fail a test with scores that can't be accepted."""
     nearest = next(place for place in (path, *path.parents) if place.exists())
-    problem = conflict_in(path)
-    if problem is None and is_update and (path.is_dir() or not os.access(nearest, os.W_OK)):
-        problem = f"0 scores accepted: {shown(path)} can't be written"
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() and problem is None else None
-    values = None if text is None else _numbers(text)
-    if text is not None and values is None and not is_update:
-        problem = f"{shown(path)}: holds no accepted scores. Restore it: git checkout -- {shlex.quote(shown(path))}"
-    if problem is not None:
-        pytest.fail(problem, pytrace=False)
+    content = path.read_bytes() if path.is_file() else None
+    values = None if content is None else _numbers(content)
+    try:
+        if content is not None:
+            refuse_unusable(path, content)
+        if is_update and (path.is_dir() or not os.access(nearest, os.W_OK)):
+            raise UserError(f"0 scores accepted: {shown(path)} can't be written")
+        if content is not None and values is None and not is_update:
+            restore = f"git checkout -- {shlex.quote(shown(path))}"
+            raise UserError(f"{shown(path)}: holds no accepted scores. Restore it: {restore}")
+    except UserError as problem:
+        pytest.fail(str(problem), pytrace=False)
     return values
 
 
-def _numbers(text: str) -> dict[str, float] | None:
+def _numbers(text: str | bytes) -> dict[str, float] | None:
     """Return the counts and scores of a snapshot; None if it is no snapshot."""
     try:
         values = json.loads(text)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_lfs_pointer
+from evaltape.files import refuse_unusable
 from evaltape.judging.verdict import as_score
 from evaltape.names import nearest, shown
 from evaltape.samples.sample import Sample
@@ -135,7 +135,7 @@ def second_pairs(labels: Sequence[Label]) -> list[tuple[str, float, float]]:
 def _lines(path: Path) -> list[tuple[int, str]]:
     try:
         content = path.read_bytes()
-        refuse_lfs_pointer(path, content)
+        refuse_unusable(path, content)
         lines = content.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise UserError(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_conflict, refuse_lfs_pointer
+from evaltape.files import refuse_unusable
 from evaltape.names import shown
 from evaltape.samples.rows import Literal, as_written
 from evaltape.samples.sample import Answer, Failure, Sample
@@ -87,8 +87,7 @@ def read_predictions(path: Path) -> PredictionsFile:
 def _lines(path: Path) -> list[tuple[int, str]]:
     try:
         content = path.read_bytes()
-        refuse_lfs_pointer(path, content)
-        refuse_conflict(path, content)
+        refuse_unusable(path, content)
         lines = content.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise UserError(f"{shown(path)}: the predictions can't be read: {error.strerror or error}") from None

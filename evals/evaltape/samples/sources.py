@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_conflict, refuse_lfs_pointer
+from evaltape.files import refuse_unusable
 from evaltape.names import shown
 from evaltape.samples.rows import Literal, Row
 from evaltape.text import cut
@@ -43,8 +43,7 @@ def read_rows(path: Path) -> Rows:
     """Read a data file. Raises `UserError`, naming the line, for an unreadable file; picking rows raises it, too."""
     with _reading(path):
         content = path.read_bytes()
-        refuse_lfs_pointer(path, content)
-        refuse_conflict(path, content)
+        refuse_unusable(path, content)
         rows = _READERS[path.suffix.lower()](content)
 
     def pick(numbers: Sequence[int], wanted: Sequence[str]) -> list[Row]:

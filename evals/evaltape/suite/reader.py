@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_conflict, refuse_lfs_pointer
+from evaltape.files import refuse_unusable
 from evaltape.names import is_safe_key, shown
 from evaltape.suite.definition import Dataset, Model, Suite
 from evaltape.suite.file.basics import DatasetKeys, DatasetTable
@@ -93,7 +93,6 @@ def refuse_equal_names(suites: Sequence[Suite]) -> None:
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         content = file.read_bytes()
-        refuse_lfs_pointer(file, content)
         return tomllib.loads(content.decode("utf-8-sig"))
     except FileNotFoundError:
         there = ", ".join(sorted(shown(path) for path in file.parent.glob("*.toml"))) or "none in that folder"
@@ -101,5 +100,5 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{shown(file)}: not a readable TOML file: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        refuse_conflict(file, content)
+        refuse_unusable(file, content)
         raise UserError(f"{shown(file)}: not a readable TOML file: {visible(str(error))}") from None
