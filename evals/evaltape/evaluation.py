@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from evaltape.mutation.study import Assertion
 
 Selected = list[tuple[Model, Sample]]
+KEY_HELD = "Asking again ends the same: change the prompt, the data or the key"
+"""What helps where an answer holds a key, and a recording may hold none."""
 
 
 class Evaluation:
@@ -145,8 +147,7 @@ class Evaluation:
         if failure.command is not None:
             return failure
         if failure.kind == "holds a key":
-            advice = "Asking again ends the same: change the prompt, the data or the key"
-            return msgspec.structs.replace(failure, reason=f"{failure.reason}. {advice}")
+            return msgspec.structs.replace(failure, reason=f"{failure.reason}. {KEY_HELD}")
         missing = self.workspaces[model.suite].to_record(model.kind)
         return msgspec.structs.replace(failure, command=missing.command, cost=missing.cost, remedy=REMEDIES["call"])
 
@@ -220,10 +221,11 @@ class Evaluation:
         job_failed = self.outcomes.failure_of((model.suite, model.key, "")) if model.job else None
         if job_failed is not None:  # Its samples can't come before another job is paid for, as the reason says.
             return f"{model.key}: {job_failed}"
-        return (
-            f"{model.key}: recording unfinished: {left.to_come} of {counted(left.selected, 'sample')} still to come. "
-            f"Finish it: {workspace.to_record(model.kind)}"
-        )
+        failures = [self.outcomes.failure_of((model.suite, model.key, sample.id)) for sample in workspace.samples]
+        holding = sum(failure is not None and failure.kind == "holds a key" for failure in failures)
+        advice = KEY_HELD if holding == left.to_come else f"Finish it: {workspace.to_record(model.kind)}"
+        to_come = f"{left.to_come} of {counted(left.selected, 'sample')} still to come"
+        return f"{model.key}: recording unfinished: {to_come}. {advice}"
 
     def recorded_in_part(self, model: Model) -> str | None:
         """Return why this session's recording can't be judged: it asks some samples anew and leaves the others as they were."""
