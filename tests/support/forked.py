@@ -72,7 +72,7 @@ SLOW_IMPORTS = [
     "evaltape.reporting.markdown",
 ]
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(SLOW_IMPORTS)
+_CONTEXT.set_forkserver_preload([*SLOW_IMPORTS, "tests.support.known_packages"])
 
 
 def start_forked(
