@@ -1,12 +1,20 @@
 """`--repeat`: how far a mean moves when the same is asked again, and what that means for a gate."""
 
+import json
 import math
 import random
+import shutil
 from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import pytest
+from evaltape.errors import UserError
 from evaltape.scoring.noise import Noise, noise_of
 
+from tests.support.options import settings_of
 from tests.support.project import Project, Run
 from tests.support.server import ApiServer
 
@@ -26,9 +34,21 @@ GATE = MEAN - 2.763769 * SD * math.sqrt(1 + 1 / 2)
 DROP = 2.228139 * math.sqrt(2) * SD
 
 
-@pytest.fixture
-def noisy(project: Project, api: ApiServer) -> Project:
-    """A project whose model answers half of its samples differently when it is asked again."""
+@dataclass
+class Recorded:
+    """A project whose model answers half of its samples differently when it is asked again, recorded with repeats."""
+
+    project: Project
+    run: Run
+    calls: int
+
+    @cached_property
+    def small(self) -> Any:
+        """What the results of its replay say of its model."""
+        return self.project.results()["models"]["small"]
+
+
+def make_noisy(project: Project, api: ApiServer) -> Project:
     asked = Counter[str]()
 
     def answer(prompt: str) -> str:
@@ -41,47 +61,55 @@ def noisy(project: Project, api: ApiServer) -> Project:
     return project
 
 
-def record(project: Project, *args: str) -> Run:
-    """Record each sample twice, in order."""
-    return project.run("evals", "--record", "--repeat", "2", "--concurrency", "1", "--snapshot-update", *args)
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A project of which each sample was recorded twice, in order. Not to be written to."""
+    with ApiServer() as api:
+        project = make_noisy(Project(tmp_path_factory.mktemp("twice") / "project", api.base_url), api)
+        run = project.run("evals", "--record", "--repeat", "2", "--concurrency", "1", "--snapshot-update", "-n 2")
+        return Recorded(project, run, api.calls)
 
 
-def test_each_repeat_has_a_cassette_of_its_own(noisy: Project, api: ApiServer) -> None:
-    run = record(noisy, "-n 2")
-    run.assert_outcomes(passed=22)
-    assert api.calls == 40
-    assert set(noisy.recorded()) == {f"s{n}{repeat}" for n in range(1, 21) for repeat in ("", ".repeat-2")}
+@pytest.fixture
+def noisy(twice: Recorded, project: Project, api: ApiServer) -> Project:
+    """A copy of it that may be written to."""
+    for folder in ("cassettes", "evals/__snapshots__"):
+        shutil.copytree(twice.project.root / folder, project.root / folder)
+    return make_noisy(project, api)
 
 
-def test_the_spread_the_smallest_drop_and_the_gate_by_hand(noisy: Project, api: ApiServer) -> None:
-    record(noisy)
-    found = noisy.results()["models"]["small"]["noise"]["rouge1"]
+def test_each_repeat_has_a_cassette_of_its_own(twice: Recorded) -> None:
+    twice.run.assert_outcomes(passed=22)
+    assert twice.calls == 40
+    assert set(twice.project.recorded()) == {f"s{n}{repeat}" for n in range(1, 21) for repeat in ("", ".repeat-2")}
+
+
+def test_the_spread_the_smallest_drop_and_the_gate_by_hand(twice: Recorded) -> None:
+    found = twice.small["noise"]["rouge1"]
     assert (found["runs"], found["samples"], found["of"]) == (2, 20, 20)
     assert found["mean"] == pytest.approx(MEAN)
     assert found["sd"] == pytest.approx(SD)
     assert found["smallest_drop"] == pytest.approx(DROP)
     assert found["gate_1_in_100"] == pytest.approx(GATE)
-    assert api.calls == 40
 
 
-def test_a_gate_inside_the_noise_is_warned_of(noisy: Project) -> None:
-    shown = record(noisy).output
+def test_a_gate_inside_the_noise_is_warned_of(twice: Recorded, noisy: Project) -> None:
+    shown = twice.run.output
     assert "Noise of small, from 2 answers to each of 20 samples:\n" in shown
     assert "\n               sd of a mean   smallest drop   1-in-100 gate\n" in shown
     assert f"\n  rouge1             {SD:.4f}          {DROP:.4f}          {GATE:.4f}\n" in shown
     assert "Warning: gate rouge1 = 0.9 lies inside the noise: a new recording of the" in shown
     noisy.edit_suite("rouge1 = 0.9", "rouge1 = 0.5")
-    assert "lies inside the noise" not in noisy.run("evals").output
+    shown = noisy.run("evals").output
+    assert "Noise of small, from 2 answers" in shown
+    assert "lies inside the noise" not in shown
 
 
-def test_gates_see_the_first_answer_alone(noisy: Project) -> None:
-    record(noisy)
-    scores = noisy.results()["models"]["small"]["scores"]["rouge1"]
-    assert scores["mean"] == 1.0
+def test_gates_see_the_first_answer_alone(twice: Recorded) -> None:
+    assert twice.small["scores"]["rouge1"]["mean"] == 1.0
 
 
 def test_a_repeat_of_another_prompt_does_not_count(noisy: Project) -> None:
-    record(noisy)
     path = noisy.cassette("s1.repeat-2")
     path.write_text(path.read_text().replace("Summarise this", "Summarise that"))
     found = noisy.results()["models"]["small"]["noise"]["rouge1"]
@@ -89,53 +117,51 @@ def test_a_repeat_of_another_prompt_does_not_count(noisy: Project) -> None:
 
 
 def test_too_few_repeats_judge_no_gate(noisy: Project) -> None:
-    record(noisy)
     for n in range(3, 21):
         noisy.cassette(f"s{n}.repeat-2").unlink()
-    found = noisy.results()["models"]["small"]["noise"]["rouge1"]
+    shown = noisy.run("evals", "--results", "results.json").output
+    found = json.loads((noisy.root / "results.json").read_text())["suites"]["chats"]["models"]["small"]["noise"]["rouge1"]
     assert (found["samples"], found["of"], found["smallest_drop"], found["gate_1_in_100"]) == (2, 20, None, None)
-    shown = noisy.run("evals").output
     assert "Noise of small, from 2 answers to each of 2 of 20 samples:\n" in shown
     assert "  -: it takes 20 samples (50 if none varies) and half of all to judge a gate\n" in shown
     assert "lies inside the noise" not in shown
 
 
 def test_without_repeats_there_is_nothing_to_tell(recorded: Project) -> None:
-    assert "noise" not in recorded.results()["models"]["small"]
-    assert "Noise" not in recorded.run("evals").output
+    shown = recorded.run("evals", "--results", "results.json").output
+    (small,) = json.loads((recorded.root / "results.json").read_text())["suites"]["chats"]["models"].values()
+    assert "noise" not in small
+    assert "scores: chats" in shown
+    assert "Noise" not in shown
 
 
 def test_repeats_that_were_cut_short_are_finished(noisy: Project, api: ApiServer) -> None:
-    record(noisy)
     noisy.cassette("s2.repeat-2").unlink()
     noisy.run("evals", "--record-missing", "--repeat", "2").assert_outcomes(passed=22)
-    assert api.calls == 41
+    assert api.calls == 1
     assert len(noisy.recorded()) == 40
 
 
 def test_repeats_need_a_recording(project: Project) -> None:
     project.run("evals", "--repeat", "2").assert_refused("--repeat 2 asks samples again", "add --record")
-    project.run("evals", "--record", "--repeat", "0").assert_refused("a whole number from 1")
+    with pytest.raises(UserError, match="a whole number from 1"):
+        settings_of(project.root, "evals", "--record", "--repeat", "0")
 
 
 # ---------------------------------------------------------------- the numbers
 
 
-def answers(rng: random.Random, samples: list[float], runs: int) -> list[list[float]]:
-    """Scores of samples that differ among each other far more than from run to run."""
-    return [[min(1.0, max(0.0, rng.gauss(level, 0.05))) for _ in range(runs)] for level in samples]
-
-
 def test_the_gate_fails_an_unchanged_model_once_in_100_runs_and_the_drop_once_in_20() -> None:
-    rng = random.Random(7)
-    samples = [rng.uniform(0.2, 0.8) for _ in range(40)]
-    trials, alarms, drops = 4000, 0, 0
+    # Samples differ among each other far more than from run to run. Against what is known, a hundred new runs are held.
+    rng = np.random.default_rng(7)
+    levels, trials, alarms, drops = rng.uniform(0.2, 0.8, 40), 600, 0.0, 0.0
     for _ in range(trials):
-        known, new = answers(rng, samples, 3), answers(rng, samples, 1)
-        noise = noise_of(known)
-        mean = sum(scores[0] for scores in new) / len(new)
-        alarms += mean < noise.gate
-        drops += abs(mean - sum(scores[0] for scores in known) / len(known)) > noise.smallest_drop
+        known, new = (rng.normal(levels, 0.05, (runs, 40)).clip(0, 1) for runs in (3, 100))
+        noise = noise_of(known.T.tolist())
+        assert noise is not None
+        means = new.mean(axis=1)
+        alarms += np.mean(means < noise.gate)
+        drops += np.mean(abs(means - known[0].mean()) > noise.smallest_drop)
     assert 0.005 < alarms / trials < 0.017
     assert 0.04 < drops / trials < 0.065
 

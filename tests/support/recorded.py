@@ -1,17 +1,15 @@
 """The per-sample scores of this repository's own recordings, and shapes of made scores to simulate with."""
 
-import json
-import os
+import contextlib
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from evaltape.workspace import Workspace, read_suites
 
 from tests.support.forked import REPOSITORY
+from tests.support.options import settings_of
 
 METRICS = ("rouge1", "rouge2", "rougeL")
 Draw = Callable[[random.Random], float]
@@ -19,19 +17,16 @@ Draw = Callable[[random.Random], float]
 
 @cache
 def recorded_scores() -> dict[tuple[str, str], list[float]]:
-    """Return the scores of each (model, metric) of the default suite, in the order of its samples, as a replay writes them."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "pytest", "evals", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        run = subprocess.run(
-            [*command, "--results", str(path)], cwd=REPOSITORY, env=environment, capture_output=True, text=True
-        )
-        assert path.exists(), run.stdout + run.stderr
-        results = json.loads(path.read_text(encoding="utf-8"))
-    predictions = results.get("suites", {}).get("chats", results)["predictions"]
-    models = dict.fromkeys(one["model"] for one in predictions)
-    return {(key, m): [one[m] for one in predictions if one["model"] == key] for key in models for m in METRICS}
+    """Return the scores of each (model, metric) of the default suite, in the order of its samples, as a replay has them."""
+    settings = settings_of(REPOSITORY, "evals")
+    with contextlib.chdir(REPOSITORY):
+        (suite,) = read_suites(settings.suites)
+        workspace = Workspace(suite, settings)
+        scores = {
+            key: [workspace.recorded(model, sample).scores for sample in workspace.samples]
+            for key, model in suite.models.items()
+        }
+    return {(key, metric): [one[metric] for one in of_model] for key, of_model in scores.items() for metric in METRICS}
 
 
 def recorded_differences(metric: str) -> list[float]:
