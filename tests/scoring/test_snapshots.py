@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Callable
 
 import pytest
 from evaltape.metrics.rouge import package
@@ -54,10 +55,9 @@ def test_a_folder_that_cannot_be_written_is_named_in_place_of_the_command_just_r
 
 def test_accepted_scores_are_exact_and_readable(recorded: Project) -> None:
     (recorded.snapshots / "small.scores").unlink()
-    run = recorded.run("evals", "-m", "baseline", "--snapshot-update")
-    run.assert_outcomes(passed=8)
+    results = recorded.results("--snapshot-update")["models"]["small"]
     accepted = json.loads((recorded.snapshots / "small.scores").read_text())
-    assert accepted["rouge1"] == recorded.results()["models"]["small"]["scores"]["rouge1"]["mean"]
+    assert accepted["rouge1"] == results["scores"]["rouge1"]["mean"]
     assert abs(accepted["rouge1"] - sum(ROUGE1) / 6) < 1e-15
     assert (accepted["samples"], accepted["failed"], accepted["truncated"]) == (6, 0, 0)
     assert accepted["metrics"]["rouge1"] == {"package": package(), "tokenizer": "rouge", "stemmer": False}
@@ -67,12 +67,25 @@ def test_accepted_scores_are_exact_and_readable(recorded: Project) -> None:
     recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
 
 
-def test_a_score_that_changed_fails_until_it_is_accepted(recorded: Project, api: ApiServer, workers: str) -> None:
-    api.answers["small-2026-01-01"] = lambda prompt: "the red car won the race"
+REFERENCES = {row["dialogue"]: row["summary"] for row in ROWS}
+
+
+@pytest.mark.parametrize(
+    ("workers", "answer", "change"),
+    [
+        ("-p no:xdist", lambda prompt: REFERENCES[prompt.split("\n\n")[1].strip()], r"1\.0000 +\+0\.3594"),
+        ("-n 2", lambda prompt: "the red car won the race", r"0\.\d{4} +-0\.\d{4}"),
+    ],
+    ids=["a better one, no xdist", "a worse one, n2"],
+)
+def test_a_score_that_changed_fails_until_it_is_accepted(
+    recorded: Project, api: ApiServer, workers: str, answer: Callable[[str], str], change: str
+) -> None:
+    api.answers["small-2026-01-01"] = answer
     recorded.edit_suite("rouge1 = 0.3", "rouge1 = 0.1")
     run = recorded.run("evals", "-m", "baseline", "--record", workers)
     run.assert_outcomes(passed=7, failed=1)
-    assert re.search(r"E +rouge1 +0\.6406 +0\.\d{4} +[-+]0\.\d{4}\n", run.output)
+    assert re.search(rf"E +rouge1 +0\.6406 +{change}\n", run.output)
     recorded.run("evals", "-m", "baseline", "--snapshot-update", workers).assert_outcomes(passed=8)
     recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
 
@@ -121,14 +134,6 @@ def test_scores_of_failed_samples_are_not_said_to_be_worth_accepting(recorded: P
     run = recorded.run("evals", "-m", "baseline")
     assert "accepted scores of 1 model changed" in run.output
     assert "Accept them" not in run.output
-
-
-def test_a_score_better_than_accepted_is_a_change_too(recorded: Project, api: ApiServer) -> None:
-    references = {row["dialogue"]: row["summary"] for row in ROWS}
-    api.answers["small-2026-01-01"] = lambda prompt: references[prompt.split("\n\n")[1].strip()]
-    run = recorded.run("evals", "-m", "baseline", "--record")
-    run.assert_outcomes(passed=7, failed=1)
-    assert re.search(r"E +rouge1 +0\.6406 +1\.0000 +\+0\.3594\n", run.output)
 
 
 def test_a_run_of_some_tests_leaves_the_accepted_scores_of_others_alone(recorded: Project) -> None:
