@@ -1,7 +1,6 @@
 """Fixtures of the harness's own tests: a server, a user's project, and the ways to run it."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,9 +44,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def recorded(project: Project, recording: Path) -> Project:
     """A project with a recording of all six samples and accepted scores."""
-    for folder in ("cassettes", "evals/__snapshots__"):
-        shutil.copytree(recording / folder, project.root / folder)
-    return project
+    return project.take(recording)
 
 
 @pytest.fixture
@@ -70,8 +67,7 @@ def tuned_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tuned(tuning: TuningProject, tuned_recording: Path) -> TuningProject:
     """A project with a recording of both models and of the job."""
-    for folder in ("cassettes", "evals/__snapshots__"):
-        shutil.copytree(tuned_recording / folder, tuning.root / folder)
+    tuning.take(tuned_recording)
     return tuning
 
 

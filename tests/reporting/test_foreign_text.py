@@ -5,14 +5,16 @@ import re
 import pytest
 from evaltape.recorder.wire import Spend
 from evaltape.reporting.markdown import comment
-from evaltape.reporting.results import Cause
+from evaltape.reporting.results import Cause, Results
 from evaltape.text import cut, markdown, one_line, visible, without_commands, wrapped
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.support.project import Project
 from tests.support.receivers import commands_in, live_parts, read_comment, terminal_text
 from tests.support.report_facts import changed, facts, with_against, with_slices, with_text
+from tests.support.server import ApiServer
 
 ALIVE = [
     *("@ann", "@acme/team", "a@b.de", "#1", "acme/evals#12", "GH-7", "gh-7", "https://x.de/", "www.x.de", ":tada:", ":+1a:"),
@@ -31,13 +33,13 @@ EVERYTHING = " ".join([*ORDERS, *ALIVE])
 
 
 @pytest.mark.parametrize("text", ALIVE)
-def test_what_would_be_live_in_a_comment_is_only_text(text):
+def test_what_would_be_live_in_a_comment_is_only_text(text: str) -> None:
     assert live_parts(f"a {text} b")  # The port of GitHub's filter knows it.
     assert live_parts(f"a {markdown(text)} b") == {}
 
 
 @given(HOSTILE)
-def test_no_text_is_live_in_a_comment_and_a_reader_sees_exactly_it(text):
+def test_no_text_is_live_in_a_comment_and_a_reader_sees_exactly_it(text: str) -> None:
     page = read_comment(f"| {markdown(text)} x |\n|---|\n")
     assert page.tags == {"table", "thead", "tr", "th"}
     seen = "".join(page.texts).replace("\u2060", "").strip()
@@ -46,18 +48,18 @@ def test_no_text_is_live_in_a_comment_and_a_reader_sees_exactly_it(text):
 
 
 @pytest.mark.parametrize("text", ORDERS)
-def test_what_would_be_a_command_in_a_log_is_only_text(text):
+def test_what_would_be_a_command_in_a_log_is_only_text(text: str) -> None:
     assert list(commands_in(text.replace("\r", "\n")))  # The port of the runner knows it.
     assert list(commands_in(visible(text))) == []
 
 
 @given(HOSTILE, st.integers(20, 90), st.sampled_from(["", "  ", "    "]))
-def test_no_line_of_a_log_is_a_command(text, width, indent):
+def test_no_line_of_a_log_is_a_command(text: str, width: int, indent: str) -> None:
     for line in (visible(text), cut(text, width), *wrapped(text, width, indent), *without_commands(text).splitlines()):
         assert list(commands_in(line)) == [], line
 
 
-def hostile_results():
+def hostile_results() -> Results:
     """Results with commands and mentions in every place that a model, a file or an API writes."""
     made = with_against(with_text(with_slices(facts(samples=4)), EVERYTHING))
     made = changed(made, notes=(EVERYTHING,), causes=(Cause(EVERYTHING, None, ()),), orphans=(EVERYTHING,))
@@ -66,13 +68,13 @@ def hostile_results():
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("-q",)], ids=str)
 @pytest.mark.parametrize("width", [41, 80])
-def test_no_line_of_a_run_is_a_command(options, width):
+def test_no_line_of_a_run_is_a_command(options: tuple[str, ...], width: int) -> None:
     shown = terminal_text(hostile_results(), *options, width=width)
     assert "add-mask" in shown
     assert list(commands_in(shown)) == []
 
 
-def test_nothing_in_a_whole_comment_is_live():
+def test_nothing_in_a_whole_comment_is_live() -> None:
     text = comment(hostile_results(), {})
     assert "tada" in text
     assert live_parts(re.sub(r"(?m)^    .*$", "", text)) == {}
@@ -89,7 +91,7 @@ def test_text(prediction):
 """
 
 
-def test_a_whole_run_gives_no_command_and_no_mention(project, api):
+def test_a_whole_run_gives_no_command_and_no_mention(project: Project, api: ApiServer) -> None:
     api.answers["small-2026-01-01"] = lambda prompt: EVERYTHING + " <script>alert(1)</script> ![e](f) **b**"
     (project.root / "evals/test_own.py").write_text(OWN_TEST, encoding="utf-8")
     run = project.run("evals", "--record", "--snapshot-update", "--comment", "comment.md", "-l", "-vv")

@@ -6,12 +6,13 @@ import json
 import pytest
 from evaltape.recorder.wire import Spend
 from evaltape.reporting.markdown import LONGEST_COMMENT, comment, summary
-from evaltape.reporting.results import Cause, LeftOver
+from evaltape.reporting.results import Cause, LeftOver, Results
 from evaltape.suite.prompt import prompt_change
 from evaltape.text import markdown
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
+from tests.support.project import Project
 from tests.support.report_facts import (
     changed,
     facts,
@@ -27,7 +28,7 @@ TWO_GATES = "gates = { rouge1 = 0.3, rouge2 = 0.5 }"
 RUN = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/evals", "GITHUB_RUN_ID": "123"}
 
 
-def summary_of(project, *args):
+def summary_of(project: Project, *args: str) -> str:
     """What a run of the baseline appends to the summary, as its reader sees it."""
     path = project.root.parent / "summary.md"
     path.unlink(missing_ok=True)
@@ -36,7 +37,7 @@ def summary_of(project, *args):
     return html.unescape(path.read_text(encoding="utf-8"))
 
 
-def rendered(text):
+def rendered(text: str) -> str:
     """The HTML that GitHub makes of Markdown, nearly."""
     return MarkdownIt("gfm-like", {"linkify": False}).render(text)
 
@@ -44,7 +45,7 @@ def rendered(text):
 # ---------------------------------------------------------------- the summary of a step
 
 
-def test_table_changes_and_worst_samples(recorded):
+def test_table_changes_and_worst_samples(recorded: Project) -> None:
     recorded.edit_suite("gates = { rouge1 = 0.3 }", TWO_GATES)
     text = summary_of(recorded, "-n 2")
     assert text.startswith("## ❌ chats: 1 of 2 gates holds\n\n- small rouge2: mean 0.3519 is 0.1481 under its gate 0.5 ")
@@ -55,7 +56,7 @@ def test_table_changes_and_worst_samples(recorded):
     assert "| t3 | 0.0000 | Coffee before tea, says Kai | Kai: tea before coffee |\n" in text
 
 
-def test_it_says_what_changed_against_the_accepted_scores_and_what_accepts_them(recorded):
+def test_it_says_what_changed_against_the_accepted_scores_and_what_accepts_them(recorded: Project) -> None:
     accepted = recorded.snapshots / "small.scores"
     table = json.loads(accepted.read_text())
     accepted.write_text(json.dumps({**table, "rouge1": table["rouge1"] + 0.1, "truncated": 2}))
@@ -66,7 +67,7 @@ def test_it_says_what_changed_against_the_accepted_scores_and_what_accepts_them(
     assert "\n    pytest 'evals/test_baseline.py::test_scores[chats-small]' --snapshot-update\n" in text
 
 
-def test_what_one_cause_did_is_one_line_with_its_command(recorded):
+def test_what_one_cause_did_is_one_line_with_its_command(recorded: Project) -> None:
     recorded.edit_suite("Summarise", "Sum up")
     text = summary_of(recorded)
     assert "- 6 recordings are of another prompt\n\n      pytest evals --record-missing\n" in text
@@ -76,11 +77,11 @@ def test_what_one_cause_did_is_one_line_with_its_command(recorded):
     assert "\n    +Sum up" in text
 
 
-def test_nothing_is_written_where_github_names_no_file(recorded):
+def test_nothing_is_written_where_github_names_no_file(recorded: Project) -> None:
     recorded.run("evals", "-m", "baseline", environment={"GITHUB_STEP_SUMMARY": ""}).assert_outcomes(passed=8)
 
 
-def test_a_second_run_appends_its_own(recorded):
+def test_a_second_run_appends_its_own(recorded: Project) -> None:
     path = recorded.root.parent / "summary.md"
     path.write_text("before\n")
     for _ in range(2):
@@ -92,7 +93,7 @@ def test_a_second_run_appends_its_own(recorded):
 # ---------------------------------------------------------------- the comment
 
 
-def test_a_comment_begins_with_its_marker_and_the_verdict(recorded):
+def test_a_comment_begins_with_its_marker_and_the_verdict(recorded: Project) -> None:
     run = recorded.run("evals", "-m", "baseline", "--comment", "out/comment.md", environment=RUN)
     assert run.exit_code == 0, run.output
     lines = (recorded.root / "out/comment.md").read_text(encoding="utf-8").splitlines()
@@ -101,13 +102,13 @@ def test_a_comment_begins_with_its_marker_and_the_verdict(recorded):
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_without_a_run_of_github_actions_there_is_no_link(name):
+def test_without_a_run_of_github_actions_there_is_no_link(name: str) -> None:
     assert "The run" in comment(facts(), RUN)
     for value in ("", "javascript:alert(1)", "a b", "../x"):
         assert "The run" not in comment(facts(), {**RUN, name: value})
 
 
-def test_changes_against_another_commit_stand_beside_the_means_and_what_lost_most():
+def test_changes_against_another_commit_stand_beside_the_means_and_what_lost_most() -> None:
     text = html.unescape(comment(with_against(facts()), {}))
     assert "| model | metric | mean | 95% interval | change against main | gate | verdict |" in text
     assert (
@@ -122,7 +123,7 @@ def test_changes_against_another_commit_stand_beside_the_means_and_what_lost_mos
     assert "\nthird is new: there is nothing to compare\n" in text
 
 
-def test_both_prompts_stand_in_the_comment_where_the_prompt_changed_since_another_commit():
+def test_both_prompts_stand_in_the_comment_where_the_prompt_changed_since_another_commit() -> None:
     then = {"messages": [{"role": "user", "content": "Sum up:\n@ann: hi"}]}
     now = {"messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Sum up:\n@ann: hi"}]}
     assert prompt_change("s1", then, then) is None
@@ -136,7 +137,7 @@ def test_both_prompts_stand_in_the_comment_where_the_prompt_changed_since_anothe
     assert "\n    -Sum up:\n    +system: Be brief\n    +user: Sum up:\n" in text
 
 
-def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_no_failure():
+def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_no_failure() -> None:
     made = with_against(facts())
     against = suite_of(made).against
     models = {
@@ -153,14 +154,14 @@ def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_
     assert "\ngain rougeL: +0.1000 (90% interval" in text
 
 
-def test_a_bound_on_the_change_of_a_metric_that_scored_nothing_today_stands_beside_the_others():
+def test_a_bound_on_the_change_of_a_metric_that_scored_nothing_today_stands_beside_the_others() -> None:
     made = with_against(facts())
     scores = {name: score for name, score in suite_of(made).models["base"].scores.items() if name != "rouge1"}
     text = comment(with_model(made, "base", scores=scores, gates={}), {})
     assert "| rouge1 |  |  | -0.0500 (-0.0600 to -0.0400) ❌ failed |  |  |" in text
 
 
-def test_spend_what_is_left_and_the_mutation_score_are_lines():
+def test_spend_what_is_left_and_the_mutation_score_are_lines() -> None:
     made = changed(with_mutants(facts()), left=(LeftOver(3, 0.031, "pytest evals -m baseline --record-missing"),))
     made = replace(made, spend=Spend(1.2, 0.4, broke_off=3), budget_usd=2.0, stopped="the budget is spent")
     text = html.unescape(comment(made, {}))
@@ -174,7 +175,7 @@ def test_spend_what_is_left_and_the_mutation_score_are_lines():
         assert f"\n{line}\n" in text
 
 
-def test_several_suites_have_a_verdict_over_all_and_one_each():
+def test_several_suites_have_a_verdict_over_all_and_one_each() -> None:
     made = facts(samples=3)
     other = with_model(facts(samples=2, models=("base",), failed=0, name="tickets"), "base", gates={})
     text = html.unescape(comment(replace(made, suites={**other.suites, **made.suites}), {}))
@@ -183,7 +184,7 @@ def test_several_suites_have_a_verdict_over_all_and_one_each():
     assert "\n### ❔ tickets: No gates are set" in text.split("### ❌ made")[1]  # Red suites come first.
 
 
-def test_slices_are_folded():
+def test_slices_are_folded() -> None:
     text = html.unescape(comment(with_slices(facts()), {}))
     assert "<summary>Slices</summary>" in text
     assert "|  | small talk (24) | 0.2000 | 0.1500 to 0.2500 | 0.3 | ❌ failed |" in text
@@ -192,7 +193,7 @@ def test_slices_are_folded():
 # ---------------------------------------------------------------- how long it gets
 
 
-def many(suites, models, text="~" * 500):
+def many(suites: int, models: int, text: str = "~" * 500) -> Results:
     """A session of many suites and models, with long texts."""
     made = with_text(facts(samples=6, models=tuple(f"model-{n}" for n in range(models))), text)
     suite = suite_of(made)
@@ -200,14 +201,14 @@ def many(suites, models, text="~" * 500):
 
 
 @pytest.mark.parametrize(("suites", "models"), [(1, 2), (1, 300), (30, 10), (400, 1)])
-def test_a_comment_fits_github_whatever_the_number_of_suites_and_models(suites, models):
+def test_a_comment_fits_github_whatever_the_number_of_suites_and_models(suites: int, models: int) -> None:
     text = comment(many(suites, models), RUN)
     assert len(text) <= LONGEST_COMMENT
     assert text.startswith("<!-- evaltape -->\n## ❌ ")
     assert "<details>" in text or text.count("<details>") == text.count("</details>")
 
 
-def test_what_matters_least_is_left_out_first():
+def test_what_matters_least_is_left_out_first() -> None:
     whole, short = comment(many(1, 2, "~"), RUN), comment(many(12, 4), RUN)
     assert "what hurt most" in whole
     assert "what hurt most" not in short
@@ -215,18 +216,18 @@ def test_what_matters_least_is_left_out_first():
     assert short.endswith("/actions/runs/123)\n")
 
 
-def test_what_is_cut_says_so():
+def test_what_is_cut_says_so() -> None:
     assert comment(many(400, 1), RUN).endswith("\nThis is cut to what GitHub takes.\n")
 
 
-def test_a_summary_fits_github_too():
+def test_a_summary_fits_github_too() -> None:
     assert len(summary(many(100, 3), RUN).encode()) <= 2**20
 
 
 # ---------------------------------------------------------------- texts are texts
 
 
-def test_no_text_from_anywhere_becomes_markup():
+def test_no_text_from_anywhere_becomes_markup() -> None:
     made = with_against(with_slices(facts()))
     against = suite_of(made).against
     assert against is not None
@@ -242,12 +243,12 @@ EVIL = "<script>alert(1)</script> | **a** `b` [c](http://d) ![e](f) @g #1 $h$ ww
 
 
 @pytest.mark.parametrize("text", [EVIL, "1. a", "- a", "    a", "> a", "a | b", "***", "\x1b[31m", "| - |"])
-def test_markdown_shows_exactly_the_text(text):
+def test_markdown_shows_exactly_the_text(text: str) -> None:
     rendered = MarkdownIt("commonmark").enable("table").render(f"| {markdown(text)} | |\n|---|---|\n")
     cell = rendered.split("<th>")[1].split("</th>")[0]
     shown = text.replace("\n", "\\n").replace("\x1b", "\\x1b").strip()
     assert html.unescape(cell).replace("\u2060", "") == shown
 
 
-def test_a_long_text_is_cut():
+def test_a_long_text_is_cut() -> None:
     assert markdown("a" * 500, 400) == "a" * 397 + "&#46;" * 3

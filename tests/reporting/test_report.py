@@ -78,12 +78,12 @@ def suite_data(results: Results) -> Any:
 # ---------------------------------------------------------------- what it holds
 
 
-def test_data_read_back_as_they_were():
+def test_data_read_back_as_they_were() -> None:
     everything = report_data(with_mutants(with_against(with_slices(with_lengths(facts())))))
     assert data_in(page(everything)) == everything
 
 
-def test_numbers_are_exact():
+def test_numbers_are_exact() -> None:
     made = with_model(facts(), "base", scores={"rouge1": Interval(0.1 + 0.2, 0.2, 0.4, 11)})
     made = with_prediction(made, 0, scores={"rouge1": 1 / 3, "rougeL": 0.1})
     data = suite_data(made)
@@ -91,7 +91,7 @@ def test_numbers_are_exact():
     assert data["samples"][0]["predictions"][0]["scores"] == [1 / 3, 0.1]
 
 
-def test_each_text_is_stored_once():
+def test_each_text_is_stored_once() -> None:
     made = with_sample(facts(), "s3", input="an input that is unlike", references=("a reference that is unlike",))
     made = with_prediction(with_against(made), 3, text="an answer that is unlike")
     text = page(report_data(with_against(made)))
@@ -99,24 +99,24 @@ def test_each_text_is_stored_once():
         assert text.count(f"{part} that is unlike") == 1
 
 
-def test_every_reference_of_a_sample_is_held():
+def test_every_reference_of_a_sample_is_held() -> None:
     made = with_sample(facts(), "s1", references=("one", "another"))
     assert suite_data(made)["samples"][1]["references"] == ["one", "another"]
 
 
-def test_samples_that_no_model_was_asked_are_left_out():
+def test_samples_that_no_model_was_asked_are_left_out() -> None:
     made = facts(samples=5, models=("base",))
     made = only(made, suite_of(made).predictions[1:3])
     assert [sample["id"] for sample in suite_data(made)["samples"]] == ["s1", "s2"]
 
 
-def test_a_model_that_was_not_asked_has_no_prediction():
+def test_a_model_that_was_not_asked_has_no_prediction() -> None:
     made = facts(samples=2, models=("base", "toString"), failed=0)
     made = only(made, suite_of(made).predictions[:3])
     assert suite_data(made)["samples"][1]["predictions"][1] is None
 
 
-def test_an_answer_that_a_metric_cannot_score_has_the_reason_and_no_score():
+def test_an_answer_that_a_metric_cannot_score_has_the_reason_and_no_score() -> None:
     made = with_prediction(facts(), 1, scores={"rouge1": 0.5}, unscored={"rougeL": "no words"})
     assert suite_data(made)["samples"][1]["predictions"][0] == {
         "text": "They will meet 1 of base",
@@ -125,7 +125,7 @@ def test_an_answer_that_a_metric_cannot_score_has_the_reason_and_no_score():
     }
 
 
-def test_a_diverged_loss_is_no_number():
+def test_a_diverged_loss_is_no_number() -> None:
     job = suite_of(facts()).jobs["tuned"]
     rows = (
         {"step": 1, "train_loss": math.nan, "valid_loss": math.inf},
@@ -135,16 +135,16 @@ def test_a_diverged_loss_is_no_number():
     assert data["metrics"] == [{"step": 1, "train_loss": None, "valid_loss": None}]
 
 
-def test_an_earlier_answer_that_is_the_present_one_is_not_repeated():
+def test_an_earlier_answer_that_is_the_present_one_is_not_repeated() -> None:
     (pair, *_) = suite_data(with_against(facts()))["against"]["pairs"]
     assert pair == {"model": 0, "at": 0, "before": "They met s0", "scores": {"rouge1": [0.0, 0.0], "rougeL": [0.0, 0.0]}}
 
 
-def test_the_same_results_give_the_same_file():
+def test_the_same_results_give_the_same_file() -> None:
     assert made_page() == made_page()
 
 
-def test_several_suites_stand_in_one_file():
+def test_several_suites_stand_in_one_file() -> None:
     made = facts(samples=3)
     other = facts(samples=2, models=("base",), name="tickets")
     text = page(report_data(replace(made, suites={**made.suites, **other.suites})))
@@ -153,7 +153,7 @@ def test_several_suites_stand_in_one_file():
     assert '<p class="suite-name">tickets</p>' in text
 
 
-def test_three_models_on_800_samples_stay_under_3_mb():
+def test_three_models_on_800_samples_stay_under_3_mb() -> None:
     made = facts(samples=800, lines=14)
     size = len(page(report_data(made)).encode())
     inputs = [sample.input for sample in suite_of(made).samples.values()]
@@ -161,7 +161,7 @@ def test_three_models_on_800_samples_stay_under_3_mb():
     assert size < 3e6
 
 
-def test_thousands_of_samples_keep_the_texts_of_the_worst():
+def test_thousands_of_samples_keep_the_texts_of_the_worst() -> None:
     made = facts(samples=6000, lines=14)
     told = report_data(made)
     text = page(told)
@@ -181,29 +181,29 @@ def test_thousands_of_samples_keep_the_texts_of_the_worst():
 
 
 @pytest.mark.parametrize("text", [HOSTILE, ESCAPES, "$suite ${data} $$", "\ud83d alone", '"\\', "<!--<script>", "]]>"])
-def test_a_text_reads_back_whatever_it_holds(text):
+def test_a_text_reads_back_whatever_it_holds(text: str) -> None:
     assert json.loads(embedded([text])) == [text]
     told = report_data(with_text(facts(), text))
     assert data_in(page(told).encode().decode()) == told
 
 
-def test_markup_in_texts_is_no_markup():
+def test_markup_in_texts_is_no_markup() -> None:
     plain, hostile = Parts(made_page()), Parts(page(report_data(with_text(facts(), HOSTILE))))
     assert [tag for tag, *_ in hostile.elements] == [tag for tag, *_ in plain.elements]
 
 
-def test_no_control_character_reaches_the_file():
+def test_no_control_character_reaches_the_file() -> None:
     text = page(report_data(with_text(facts(), ESCAPES)))
     assert not re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", text)
 
 
-def test_names_are_escaped_in_the_static_part():
+def test_names_are_escaped_in_the_static_part() -> None:
     text = page(report_data(facts(name="<b>made</b>")))
     assert "<h1>&lt;b&gt;made&lt;/b&gt;</h1>" in text
     assert "<b>" not in text
 
 
-def test_only_its_own_script_and_style_may_run():
+def test_only_its_own_script_and_style_may_run() -> None:
     parts = Parts(made_page())
     (policy,) = [a["content"] or "" for a, _ in parts.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
     allowed = dict(directive.split(" ", 1) for directive in policy.split("; "))
@@ -218,7 +218,7 @@ def digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def test_the_file_names_no_other():
+def test_the_file_names_no_other() -> None:
     parts = Parts(made_page())
     attributes = {name for _, found, _ in parts.elements for name in found}
     assert not attributes & {"src", "srcset", "style"}
@@ -230,7 +230,7 @@ def test_the_file_names_no_other():
 # ---------------------------------------------------------------- in a run
 
 
-def test_report_option_writes_what_the_results_file_tells(recorded: Project, tmp_path: Path):
+def test_report_option_writes_what_the_results_file_tells(recorded: Project, tmp_path: Path) -> None:
     report, results = tmp_path / "out" / "report.html", tmp_path / "results.json"
     recorded.run("evals", "-m", "baseline", f"--report={report}", f"--results={results}", "-n 2")
     (shown,), suites = data_in(report.read_text(encoding="utf-8"))["suites"], json.loads(results.read_text())["suites"]
@@ -239,7 +239,7 @@ def test_report_option_writes_what_the_results_file_tells(recorded: Project, tmp
     assert texts == [each["prediction"] for each in suites["chats"]["predictions"]]
 
 
-def test_the_report_of_a_tuned_model_has_its_job(tuned: TuningProject, tmp_path: Path):
+def test_the_report_of_a_tuned_model_has_its_job(tuned: TuningProject, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     tuned.extend_suite(COMPARISON)
     tuned.run("evals", f"--report={report}", "-p no:xdist")

@@ -82,7 +82,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[[Results], Page]]:
 # ---------------------------------------------------------------- what is on it
 
 
-def test_sections_stand_in_order_and_are_linked(show):
+def test_sections_stand_in_order_and_are_linked(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     assert [section.get_attribute("id") for section in page.all("main > section")] == SECTIONS
     assert [link.get_attribute("href").split("#")[1] for link in page.all("#contents a")] == SECTIONS
@@ -90,11 +90,11 @@ def test_sections_stand_in_order_and_are_linked(show):
     assert page.texts("ul.verdict li")[0] == "3 of 6 gates hold"
 
 
-def test_it_loads_nothing(show):
+def test_it_loads_nothing(show: Callable[[Results], Page]) -> None:
     assert show(facts()).run("return performance.getEntriesByType('resource').length") == 0
 
 
-def test_numbers_of_charts_stand_in_tables(show):
+def test_numbers_of_charts_stand_in_tables(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     assert page.texts("#scores tbody:first-of-type tr:nth-child(2) :is(th, td)") == [
         *("base", "", "0.400", "0.350 to 0.450", "0.3", "✓\u00a0holds")
@@ -110,7 +110,7 @@ def test_numbers_of_charts_stand_in_tables(show):
     assert page.texts("#sides tbody tr:nth-child(2) .words span") == [*(f"{11 - better} worse", "0 same", f"{better} better")]
 
 
-def test_a_history_is_a_line_with_words_and_a_table(show):
+def test_a_history_is_a_line_with_words_and_a_table(show: Callable[[Results], Page]) -> None:
     page = show(with_history(facts()))
     assert page.texts("#history article > p") == ["No commit has answers that rougeL scores."]
     page.run("choose({ metric: 0 })")
@@ -137,7 +137,7 @@ def test_a_history_is_a_line_with_words_and_a_table(show):
     ]
 
 
-def test_a_reference_that_models_agree_against_stands_beside_their_answers(show):
+def test_a_reference_that_models_agree_against_stands_beside_their_answers(show: Callable[[Results], Page]) -> None:
     page = show(with_references(facts()))
     assert page.texts("#references li > span") == ["0.800 with each other, 0.250 with the reference"]
     assert page.texts("#references li > p") == [
@@ -149,7 +149,7 @@ def test_a_reference_that_models_agree_against_stands_beside_their_answers(show)
     assert page.one("#open-4").get_attribute("aria-expanded") == "true"
 
 
-def test_the_samples_that_turn_a_verdict_stand_beneath_it_and_open(show):
+def test_the_samples_that_turn_a_verdict_stand_beneath_it_and_open(show: Callable[[Results], Page]) -> None:
     page = show(with_fragility(facts()))
     assert page.texts("#scores tr.remark") == ["base: 7 samples fewer turn it to failed: s3, s4, s5, s6, s7, \u2026"]
     assert page.texts("#comparisons tr.remark p")[1] == "rougeL: 1 sample fewer turns it to passed: s2"
@@ -172,7 +172,7 @@ def test_the_samples_that_turn_a_verdict_stand_beneath_it_and_open(show):
     ],
     ids=["one model", "no tuning", "no gates", "all failed", "one sample", "no lead", "no metrics", "no losses"],
 )
-def test_what_is_not_there_is_left_out(show, made, missing):
+def test_what_is_not_there_is_left_out(show: Callable[[Results], Page], made: Results, missing: Any) -> None:
     page = show(made)
     assert [section.get_attribute("id") for section in page.all("main > section")] == [
         name for name in SECTIONS if name not in missing
@@ -181,13 +181,13 @@ def test_what_is_not_there_is_left_out(show, made, missing):
     assert len(page.all("tr.detail")) == 1
 
 
-def test_an_empty_prediction_is_told(show):
+def test_an_empty_prediction_is_told(show: Callable[[Results], Page]) -> None:
     page = show(with_prediction(facts(samples=2, failed=0), 0, text=" \n"))
     page.one(".opener").click()
     assert "The prediction is empty." in page.one("tr.detail").text
 
 
-def test_what_failed_comes_first_and_its_lines_lead_to_their_numbers(show):
+def test_what_failed_comes_first_and_its_lines_lead_to_their_numbers(show: Callable[[Results], Page]) -> None:
     made, green = facts(), with_model(facts(samples=3, models=("base",), failed=0, name="green"), "base", gates={})
     prompt = PromptChange("s3", "Sum up\nAnn: hi", "Summarise\nAnn: hi")
     made = changed(made, causes=(Cause("2 recordings are of another prompt", "pytest --record-missing", (), "", prompt),))
@@ -213,7 +213,7 @@ def test_what_failed_comes_first_and_its_lines_lead_to_their_numbers(show):
 # ---------------------------------------------------------------- further parts
 
 
-def test_several_suites_are_chosen_between(show):
+def test_several_suites_are_chosen_between(show: Callable[[Results], Page]) -> None:
     made, other = facts(), facts(samples=5, models=("base",), name="tickets")
     page = show(replace(made, suites={**made.suites, **other.suites}))
     page.one("#search").send_keys("number7")
@@ -227,7 +227,7 @@ def test_several_suites_are_chosen_between(show):
     assert len(page.samples) == 12
 
 
-def test_where_less_is_better_gates_are_the_most_and_falling_is_better(show):
+def test_where_less_is_better_gates_are_the_most_and_falling_is_better(show: Callable[[Results], Page]) -> None:
     page = show(with_lengths(facts()))
     rows = [text.replace("\u00a0", " ") for text in page.texts("#scores tbody:nth-of-type(4) tr .verdict")]
     assert rows == ["✓ holds", "✗ 3.0 over", "✗ 8.0 over"]
@@ -239,14 +239,14 @@ def test_where_less_is_better_gates_are_the_most_and_falling_is_better(show):
     assert all(change.startswith("−") for change in changes)
 
 
-def test_a_metric_without_an_upper_bound_has_its_own_axis(show):
+def test_a_metric_without_an_upper_bound_has_its_own_axis(show: Callable[[Results], Page]) -> None:
     page = show(with_lengths(facts()))
     assert [text.split("\n")[0] for text in page.texts("#scores .under svg text:last-child")] == ["0.5", "30"]
     page.all("#distribution .segments input")[2].click()
     assert page.texts("#distribution svg.axis text")[-1] == "16"
 
 
-def test_slices_stand_in_a_table_with_their_gate_the_worst_first(show):
+def test_slices_stand_in_a_table_with_their_gate_the_worst_first(show: Callable[[Results], Page]) -> None:
     page = show(with_slices(facts()))
     rows = page.texts("#slices tbody:first-of-type tr:not(.group) :is(th, .verdict)")
     assert [text.replace("\u00a0", " ") for text in rows] == [
@@ -258,7 +258,7 @@ def test_slices_stand_in_a_table_with_their_gate_the_worst_first(show):
     assert "topic: travel" in page.one("tr.detail .input").text
 
 
-def test_all_references_are_shown_and_words_are_marked_by_the_nearest(show):
+def test_all_references_are_shown_and_words_are_marked_by_the_nearest(show: Callable[[Results], Page]) -> None:
     page = show(with_sample(facts(), "s1", references=("Nothing alike", "They will meet 1 of us")))
     page.all(".opener")[1].click()
     assert page.texts("tr.detail .reference .text") == ["Nothing alike", "They will meet 1 of us"]
@@ -266,7 +266,7 @@ def test_all_references_are_shown_and_words_are_marked_by_the_nearest(show):
     assert "Not in it (beside reference 2): us" in page.one("tr.detail").text
 
 
-def test_an_answer_that_could_not_be_scored_has_its_reason_and_can_be_filtered(show):
+def test_an_answer_that_could_not_be_scored_has_its_reason_and_can_be_filtered(show: Callable[[Results], Page]) -> None:
     made = with_prediction(facts(), 2, scores={"rouge1": 0.5}, unscored={"rougeL": "acme/metrics.py:12: no words"})
     page = show(with_model(made, "base", unscored={"rougeL": {"s2": "acme/metrics.py:12: no words"}}))
     assert page.texts("#samples tbody tr:nth-child(3) .number")[0] == "not scored"
@@ -276,12 +276,12 @@ def test_an_answer_that_could_not_be_scored_has_its_reason_and_can_be_filtered(s
     assert "Not scored by rougeL: acme/metrics.py:12: no words" in page.one("tr.detail").text
 
 
-def test_gates_that_users_wrote_stand_in_the_table(show):
+def test_gates_that_users_wrote_stand_in_the_table(show: Callable[[Results], Page]) -> None:
     page = show(changed(facts(), tests={"evals/test_own.py::test_gate[made-base]": GateTest("made", "base", False)}))
     assert page.texts("#scores tr.test :is(th, td)") == ["evals/test_own.py::test_gate[made-base]", "✗\u00a0fails"]
 
 
-def test_a_comparison_with_another_commit_opens_samples_to_both_answers(show):
+def test_a_comparison_with_another_commit_opens_samples_to_both_answers(show: Callable[[Results], Page]) -> None:
     page = show(with_against(facts()))
     page.run("document.querySelector('#against .segments input').click()")
     assert page.texts("#against tbody:first-of-type tr:nth-child(2) td:not(.chart)") == [
@@ -296,7 +296,7 @@ def test_a_comparison_with_another_commit_opens_samples_to_both_answers(show):
     assert page.focused == "s10"
 
 
-def test_mutants_stand_in_a_table_of_damage_by_gates_with_an_example(show):
+def test_mutants_stand_in_a_table_of_damage_by_gates_with_an_example(show: Callable[[Results], Page]) -> None:
     page = show(with_mutants(facts()))
     assert page.texts("#mutants thead th") == ["Damage", "Answers", "rouge1", "rougeL"]
     assert page.texts("#mutants tbody tr:first-child td") == ["9 of 11", "50%", "–", "11 of 11", "–", "50%"]
@@ -304,7 +304,7 @@ def test_mutants_stand_in_a_table_of_damage_by_gates_with_an_example(show):
     assert "0 of 1 kind of damage noticed at 25% of the answers." in page.one("#mutants").text
 
 
-def test_judges_show_their_exam_what_they_missed_and_a_desk_to_label_at(show):
+def test_judges_show_their_exam_what_they_missed_and_a_desk_to_label_at(show: Callable[[Results], Page]) -> None:
     page = show(with_judges(facts()))
     assert "failed its exam" in page.one("#judges h3").text
     assert "60 verdicts, 2 can't be read, 12.5% of repeated verdicts flip." in page.one("#judges").text
@@ -335,7 +335,7 @@ def test_judges_show_their_exam_what_they_missed_and_a_desk_to_label_at(show):
 # ---------------------------------------------------------------- texts are data
 
 
-def test_markup_in_texts_is_shown_as_text(show):
+def test_markup_in_texts_is_shown_as_text(show: Callable[[Results], Page]) -> None:
     page = show(with_text(facts(), HOSTILE))
     plain = set(page.run("return [...document.querySelectorAll('*')].map((it) => it.tagName)"))
     for opener in page.all(".opener"):
@@ -346,13 +346,13 @@ def test_markup_in_texts_is_shown_as_text(show):
     assert page.texts("tr.detail .input .text")[0] == f"{HOSTILE}\n{HOSTILE}"
 
 
-def test_control_characters_are_shown_as_what_they_are(show):
+def test_control_characters_are_shown_as_what_they_are(show: Callable[[Results], Page]) -> None:
     page = show(with_text(facts(), ESCAPES))
     page.one(".opener").click()
     assert page.texts("tr.detail .answer .text")[0] == (r"\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00 here")
 
 
-def test_the_page_itself_cannot_make_markup_of_a_text(show):
+def test_the_page_itself_cannot_make_markup_of_a_text(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     refused = "try { document.body.innerHTML = '<b>x</b>'; return 'done' } catch (error) { return error.name }"
     assert page.run(refused) == "TypeError"
@@ -362,7 +362,7 @@ def test_the_page_itself_cannot_make_markup_of_a_text(show):
 # ---------------------------------------------------------------- the table of samples
 
 
-def test_a_heading_sorts_and_failed_samples_stay_behind(show):
+def test_a_heading_sorts_and_failed_samples_stay_behind(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     ascending = sorted(range(11), key=lambda number: score(number, 0))
     heading = page.all(".samples .sort")[1]
@@ -375,7 +375,7 @@ def test_a_heading_sorts_and_failed_samples_stay_behind(show):
     assert page.run("return document.activeElement === arguments[0]", heading)
 
 
-def test_search_looks_into_every_text_without_case_and_accents(show):
+def test_search_looks_into_every_text_without_case_and_accents(show: Callable[[Results], Page]) -> None:
     page = show(with_sample(facts(), "s4", input="Lukáš: ÉTÉ"))
     for words, found in {"lukas ete": ["s4"], "NUMBER7": ["s7"], "meet 3 of third": ["s3"], "s9": ["s9"]}.items():
         page.one("#search").clear()
@@ -387,7 +387,7 @@ def test_search_looks_into_every_text_without_case_and_accents(show):
     assert len(page.samples) == 12
 
 
-def test_filters_show_what_got_better_or_worse_failed_or_was_cut(show):
+def test_filters_show_what_got_better_or_worse_failed_or_was_cut(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     gains = {f"s{number}": score(number, 1) - score(number, 0) for number in range(11)}
     wanted = {
@@ -402,7 +402,7 @@ def test_filters_show_what_got_better_or_worse_failed_or_was_cut(show):
         assert page.samples == found, value
 
 
-def test_the_model_filter_leaves_one_column_and_its_samples(show):
+def test_the_model_filter_leaves_one_column_and_its_samples(show: Callable[[Results], Page]) -> None:
     made = facts(failed=0)
     kept = [each for each in suite_of(made).predictions if each.model.key != "third" or each.sample.id in ("s2", "s5")]
     page = show(only(made, kept))
@@ -411,7 +411,7 @@ def test_the_model_filter_leaves_one_column_and_its_samples(show):
     assert [text.split("\u00a0")[0] for text in page.texts(".samples thead th")] == ["Sample", "third", "Change"]
 
 
-def test_baseline_and_candidate_can_be_chosen(show):
+def test_baseline_and_candidate_can_be_chosen(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     page.choose("#samples .pair label:last-child select", "2")
     change = score(0, 2) / 2 - score(0, 0) / 2
@@ -420,7 +420,7 @@ def test_baseline_and_candidate_can_be_chosen(show):
     assert "Change is base less third, rougeL." in page.one(".count").text
 
 
-def test_a_metric_is_chosen_for_every_section(show):
+def test_a_metric_is_chosen_for_every_section(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     page.run("document.querySelector('#distribution input').click()")
     assert page.texts("#samples tbody tr:first-child .number")[0] == f"{score(0, 0):.3f}"
@@ -428,7 +428,7 @@ def test_a_metric_is_chosen_for_every_section(show):
     assert {box.get_attribute("value") for box in page.all("input:checked")} == {"0"}
 
 
-def test_an_opened_row_shows_every_text_with_differing_words_marked(show):
+def test_an_opened_row_shows_every_text_with_differing_words_marked(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     opener = page.all(".opener")[3]
     assert opener.get_attribute("aria-expanded") == "false"
@@ -454,7 +454,9 @@ def test_an_opened_row_shows_every_text_with_differing_words_marked(show):
         ("明日は会議", "明日は休み", ["休み"], ["会議"]),
     ],
 )
-def test_words_are_compared_by_their_longest_common_subsequence(show, reference, answer, marked, missed):
+def test_words_are_compared_by_their_longest_common_subsequence(
+    show: Callable[[Results], Page], reference: str, answer: str, marked: Any, missed: Any
+) -> None:
     page = show(facts(samples=1))
     assert page.run("return compared(...arguments).missed", reference, answer) == missed
     marks = "return compared(...arguments).marked.filter((it) => it.tagName).map((it) => it.textContent)"
@@ -463,7 +465,7 @@ def test_words_are_compared_by_their_longest_common_subsequence(show, reference,
     assert page.run(joined, reference, answer) == answer
 
 
-def test_many_samples_come_in_parts(show):
+def test_many_samples_come_in_parts(show: Callable[[Results], Page]) -> None:
     page = show(facts(samples=300, models=("base", "tuned")))
     assert len(page.samples) == 50
     page.all(".more button")[0].click()
@@ -473,7 +475,7 @@ def test_many_samples_come_in_parts(show):
     assert page.all(".more button") == []
 
 
-def test_of_very_many_samples_the_worst_have_their_texts(show):
+def test_of_very_many_samples_the_worst_have_their_texts(show: Callable[[Results], Page]) -> None:
     page = show(facts(samples=2400, models=("base",), lines=40))
     assert "Texts are held, and searched, of the worst" in page.one(".count").text
     page.choose("#search", "")
@@ -489,7 +491,7 @@ def test_of_very_many_samples_the_worst_have_their_texts(show):
 # ---------------------------------------------------------------- points
 
 
-def test_a_point_tells_its_sample_and_opens_its_row(show):
+def test_a_point_tells_its_sample_and_opens_its_row(show: Callable[[Results], Page]) -> None:
     page = show(facts(samples=300, models=("base", "tuned")))
     page.one("#search").send_keys("no such sample")
     point = page.all("circle[data-i]")[-1]
@@ -504,7 +506,7 @@ def test_a_point_tells_its_sample_and_opens_its_row(show):
 # ---------------------------------------------------------------- without a mouse
 
 
-def test_the_skip_link_comes_first_and_leads_to_the_samples(show):
+def test_the_skip_link_comes_first_and_leads_to_the_samples(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     page.press("TAB")
     assert page.focused == "Skip to the samples"
@@ -512,7 +514,7 @@ def test_the_skip_link_comes_first_and_leads_to_the_samples(show):
     assert page.run("return document.activeElement.id") == "search"
 
 
-def test_samples_are_searched_sorted_and_opened_by_keyboard(show):
+def test_samples_are_searched_sorted_and_opened_by_keyboard(show: Callable[[Results], Page]) -> None:
     page = show(facts(models=("base",)))
     page.run("document.getElementById('search').focus()")
     page.press("number1")
@@ -526,7 +528,7 @@ def test_samples_are_searched_sorted_and_opened_by_keyboard(show):
     assert page.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def test_points_are_one_stop_and_arrows_move_between_them(show):
+def test_points_are_one_stop_and_arrows_move_between_them(show: Callable[[Results], Page]) -> None:
     page = show(facts(models=("base", "tuned")))
     assert len(page.all("circle[tabindex='0']")) == 1
     page.run("document.querySelector('circle[tabindex=\"0\"]').focus()")
@@ -541,7 +543,7 @@ def test_points_are_one_stop_and_arrows_move_between_them(show):
     assert page.focused == last.split(":")[0]
 
 
-def test_every_chart_has_words_or_a_table(show):
+def test_every_chart_has_words_or_a_table(show: Callable[[Results], Page]) -> None:
     page = show(facts())
     page.run("document.querySelectorAll('summary').forEach((it) => it.click())")
     assert page.run("return document.querySelectorAll('details[open] table').length") == len(page.all("details")) == 3
@@ -550,7 +552,9 @@ def test_every_chart_has_words_or_a_table(show):
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_axe_finds_nothing_that_keeps_a_reader_out(show, browser, scheme, width):
+def test_axe_finds_nothing_that_keeps_a_reader_out(
+    show: Callable[[Results], Page], browser: Any, scheme: str, width: int
+) -> None:
     script = Path(os.environ.get("AXE_CORE", "")) / "node_modules/axe-core/axe.min.js"
     if not script.is_file():
         pytest.skip("needs `npm install axe-core` in the folder that $AXE_CORE names")
@@ -570,7 +574,7 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(show, browser, scheme, width)
 # ---------------------------------------------------------------- light and dark, narrow and wide, paper
 
 
-def test_light_and_dark_follow_the_reader(show, browser):
+def test_light_and_dark_follow_the_reader(show: Callable[[Results], Page], browser: Any) -> None:
     page = show(facts())
     colour = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]"
     assert page.run(colour) > 200
@@ -579,7 +583,7 @@ def test_light_and_dark_follow_the_reader(show, browser):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_width_needs_scrolling_sideways(show, browser, width):
+def test_no_width_needs_scrolling_sideways(show: Callable[[Results], Page], browser: Any, width: int) -> None:
     look(browser, width)
     made = with_against(with_slices(with_lengths(with_fragility(with_text(facts(), "a" * 90)))))
     page = show(with_history(with_references(with_judges(with_mutants(made)))))
@@ -588,7 +592,7 @@ def test_no_width_needs_scrolling_sideways(show, browser, width):
     assert page.run("return document.documentElement.scrollWidth") <= width
 
 
-def test_paper_has_charts_and_no_controls(show, browser):
+def test_paper_has_charts_and_no_controls(show: Callable[[Results], Page], browser: Any) -> None:
     page = show(facts())
     look(browser, 700, "dark", "print")
     assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -601,7 +605,7 @@ def test_paper_has_charts_and_no_controls(show, browser):
 # ---------------------------------------------------------------- quick
 
 
-def test_three_models_on_800_samples_open_and_search_quickly(show):
+def test_three_models_on_800_samples_open_and_search_quickly(show: Callable[[Results], Page]) -> None:
     page = show(facts(samples=800, lines=14))
     opened_ms = page.run("return performance.getEntriesByName('drawn')[0].startTime")
     searched_ms = page.run(

@@ -33,7 +33,7 @@ def keys_of(heading: str) -> set[str]:
     return set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:])))
 
 
-def test_the_page_names_every_key_of_the_results_file():
+def test_the_page_names_every_key_of_the_results_file() -> None:
     made = with_history(with_references(with_judges(with_mutants(with_against(with_slices(facts()))))))
     noise = Noise(3, 12, 12, 0.4, 0.01, 0.02, 24.0)
     made = with_model(
@@ -56,12 +56,12 @@ def first_column(heading: str) -> list[str]:
     return [row.split("|")[1].strip().strip("`") for row in rows]
 
 
-def test_the_page_explains_every_column_and_every_verdict():
+def test_the_page_explains_every_column_and_every_verdict() -> None:
     titles = dict.fromkeys(title for titles in COLUMNS.values() for title in titles if title)
     assert sorted(first_column("column")) == sorted(titles)
     assert first_column("verdict") == list(get_args(Verdict))
 
 
-def test_the_line_of_a_cause_is_that_of_a_run():
+def test_the_line_of_a_cause_is_that_of_a_run() -> None:
     assert "80 recordings are of another prompt: pytest evals --record-missing" in PAGE
     assert suite_of(facts()).commands.record_missing() == "pytest evals --record-missing"

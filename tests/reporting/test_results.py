@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evaltape.errors import UserError
 
+from tests.support.options import settings_of
 from tests.support.project import ROUGE1, ROWS, Project
 from tests.support.server import ApiServer, completion
 from tests.support.tuning import TuningProject
@@ -20,11 +22,7 @@ MAYBE = (bool, type(None))
 FRAGILITY = (dict, type(None))
 
 
-@pytest.fixture
-def compared(recorded: Project, api: ApiServer) -> Project:
-    """A project with a second model and a comparison, recorded."""
-    recorded.extend_suite(
-        """\
+COMPARISON = """\
 price = { input = 1.0, output = 10.0 }
 
 [models.large]
@@ -36,12 +34,38 @@ baseline = "small"
 candidate = "large"
 min_gain = { rouge1 = 0.01 }
 """
-    )
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Project:
+    """A project with a second model and a comparison, recorded. Not to be written to."""
     references = {row["dialogue"]: row["summary"] for row in ROWS}
-    api.answers["large-1"] = lambda prompt: references[prompt.split("\n\n")[1].strip()]
-    api.served = "large-1-snapshot"
-    recorded.run("evals", "-m", "baseline", "--record-missing", "--snapshot-update")
-    return recorded
+    with ApiServer() as api:
+        api.answers["large-1"] = lambda prompt: references[prompt.split("\n\n")[1].strip()]
+        api.served = "large-1-snapshot"
+        project = Project(tmp_path_factory.mktemp("comparison") / "project", api.base_url).take(recording)
+        project.extend_suite(COMPARISON)
+        project.run("evals", "-m", "baseline", "--record-missing", "--snapshot-update")
+    return project
+
+
+@pytest.fixture(scope="module")
+def results_file(comparison: Project) -> Any:
+    """Its results file."""
+    return comparison.results_file()
+
+
+@pytest.fixture
+def compared(project: Project, comparison: Project) -> Project:
+    """A copy of it that may be written to."""
+    project.extend_suite(COMPARISON)
+    return project.take(comparison.root)
+
+
+def file_and_output(project: Project, *args: str) -> tuple[Any, str]:
+    """What the results file of a run says of the suite, and what the run shows."""
+    run = project.run("evals", *args, "--results", "results.json")
+    return json.loads((project.root / "results.json").read_text())["suites"]["chats"], run.output
 
 
 def assert_form(value: Any, form: Any, place: str = "results") -> None:
@@ -77,8 +101,8 @@ SUITE = {
 }  # fmt: skip
 
 
-def test_the_file_has_its_form(compared: Project) -> None:
-    results = compared.results_file()
+def test_the_file_has_its_form(results_file: Any) -> None:
+    results = results_file
     assert_form(results, {"version": int, "suites": {str: SUITE}})
     assert results["version"] == 2
     assert list(results["suites"]) == ["chats"]
@@ -114,8 +138,8 @@ def test_the_mode_is_told(recorded: Project, option: str, mode: str) -> None:
     assert recorded.results(option)["mode"] == mode
 
 
-def test_numbers_are_exact_and_add_up(compared: Project) -> None:
-    results = compared.results()
+def test_numbers_are_exact_and_add_up(results_file: Any) -> None:
+    results = results_file["suites"]["chats"]
     for model, served in (("small", "small-2026-01-01"), ("large", "large-1-snapshot")):
         facts = results["models"][model]
         rows = [prediction for prediction in results["predictions"] if prediction["model"] == model]
@@ -132,8 +156,8 @@ def test_numbers_are_exact_and_add_up(compared: Project) -> None:
     assert (difference["verdict"], difference["passed"]) == ("inconclusive", False)  # six pairs are too few to pass
 
 
-def test_usage_and_cost_are_those_of_the_answers(compared: Project, api: ApiServer) -> None:
-    results = compared.results()
+def test_usage_and_cost_are_those_of_the_answers(results_file: Any) -> None:
+    results = results_file["suites"]["chats"]
     usage = results["models"]["small"]["usage"]
     # Our server counts words: of the prompt, which holds three more than the dialogue, and of the first line.
     assert usage["prompt_tokens"] == sum(3 + len(row["dialogue"].split()) for row in ROWS)
@@ -145,8 +169,9 @@ def test_usage_and_cost_are_those_of_the_answers(compared: Project, api: ApiServ
 
 def test_what_a_job_cost_is_told(tuned: TuningProject) -> None:
     tuned.edit_suite("poll_seconds = 0.1", "poll_seconds = 0.1\nprice = { training = 3.0, input = 0.0, output = 0.0 }")
-    assert tuned.results_of("-m", "finetuned")["jobs"]["tuned"]["cost_usd"] == pytest.approx(2_100 * 3 / 1e6, rel=1e-12)
-    assert "The recording cost $0.0063" in tuned.run("evals", "-m", "finetuned").output
+    results, output = file_and_output(tuned, "-m", "finetuned")
+    assert results["jobs"]["tuned"]["cost_usd"] == pytest.approx(2_100 * 3 / 1e6, rel=1e-12)
+    assert "The recording cost $0.0063" in output
 
 
 def test_usage_that_an_api_leaves_out_counts_as_none(project: Project, api: ApiServer) -> None:
@@ -163,10 +188,11 @@ def test_usage_that_an_api_leaves_out_counts_as_none(project: Project, api: ApiS
 def test_versions_that_changed_while_a_model_was_recorded_are_told(recorded: Project, api: ApiServer) -> None:
     api.served = "small-2026-09-09"
     recorded.cassette("t2").unlink()
-    small = recorded.results("--record-missing")["models"]["small"]
+    results, output = file_and_output(recorded, "-m", "baseline", "--record-missing")
+    small = results["models"]["small"]
     assert small["served"] == "small-2026-01-01"
     assert small["versions"] == {"small-2026-01-01": 5, "small-2026-09-09": 1}
-    assert "served by 2 versions: small-2026-01-01, small-2026-09-09" in " ".join(recorded.run("evals").output.split())
+    assert "served by 2 versions: small-2026-01-01, small-2026-09-09" in " ".join(output.split())
 
 
 # ---------------------------------------------------------------- what wasn't decided, and what users decide
@@ -336,8 +362,8 @@ def test_standard_output_is_written_to_although_it_is_a_file(recorded: Project) 
 @pytest.mark.parametrize("pair", [("--results", "--report"), ("--report", "--comment"), ("--results", "--comment")])
 def test_two_outputs_in_one_file_are_refused(recorded: Project, pair: tuple[str, str]) -> None:
     (recorded.root / "link").symlink_to("out")
-    run = recorded.run("evals", pair[0], "out", pair[1], "./link")
-    run.assert_refused(f"{pair[0]} and {pair[1]} both name ./link: give each a file of its own")
+    with pytest.raises(UserError, match=f"{pair[0]} and {pair[1]} both name ./link: give each a file of its own"):
+        settings_of(recorded.root, "evals", pair[0], "out", pair[1], "./link")
 
 
 def test_a_file_that_cannot_be_written_fails_the_run_and_its_verdict_says_so(recorded: Project) -> None:

@@ -57,11 +57,11 @@ def session(*passed: bool | None, is_red: bool = False, failed: int = 0, **chang
         ((True, False, None), "1 of 2 gates holds, 1 more not checked in this run", "failed"),
     ],
 )
-def test_the_verdict_counts_gates(passed, text, state):
+def test_the_verdict_counts_gates(passed: tuple[bool | None, ...], text: str, state: str) -> None:
     assert parts(session(*passed)) == [(text, state)]
 
 
-def test_gates_that_users_wrote_count_as_others_do():
+def test_gates_that_users_wrote_count_as_others_do() -> None:
     ids = ("evals/test_own.py::test_gate[made-base]", "b", "c")
     own = {it: GateTest("made", "base", passed) for it, passed in zip(ids, (False, True, None), strict=True)}
     made = session(True, True, is_red=True, tests=own)
@@ -69,13 +69,13 @@ def test_gates_that_users_wrote_count_as_others_do():
     assert reasons(made) == ["evals/test_own.py::test_gate[made-base] failed"]
 
 
-def test_slice_gates_count_as_others_do():
+def test_slice_gates_count_as_others_do() -> None:
     made = with_slices(session(True, True))
     assert parts(made)[0] == ("2 of 3 gates hold", "failed")
     assert reasons(made) == ["base rougeL: 1 slice wholly under the slice gate 0.3: topic small talk"]
 
 
-def test_a_session_that_fails_never_says_that_all_gates_hold():
+def test_a_session_that_fails_never_says_that_all_gates_hold() -> None:
     assert parts(session(True, True, is_red=True, other_failures=2)) == [
         ("2 of 2 gates hold", "passed"),
         ("2 other tests of the suite failed", "failed"),
@@ -112,17 +112,17 @@ def decided(verdict: Any, passed: bool | None) -> Decision:
         ),
     ],
 )
-def test_the_verdict_counts_comparisons(metrics, text, state):
+def test_the_verdict_counts_comparisons(metrics: tuple[Decision, ...], text: str, state: str) -> None:
     assert parts(compared(*metrics))[1] == (text, state)
 
 
-def test_bounds_against_another_commit_are_counted_and_named():
+def test_bounds_against_another_commit_are_counted_and_named() -> None:
     made = with_against(session(True))
     assert parts(made)[1] == ("against main: 0 of 1 bound passed", "failed")
     assert reasons(made) == ["base rouge1 against main: -0.0500 (90% interval -0.0600 to -0.0400), max_drop 0.02, failed"]
 
 
-def test_accepted_scores_that_changed_or_are_missing_are_told():
+def test_accepted_scores_that_changed_or_are_missing_are_told() -> None:
     made = facts(samples=9, models=("base", "other"), failed=0)
     made = with_model(without(made, "gates", "comparisons"), "base", accepted=Accepted(False, {"rouge1": (0.5, 0.4)}))
     assert parts(made)[1:] == [("accepted scores of 1 model changed", "failed")]
@@ -133,25 +133,25 @@ def test_accepted_scores_that_changed_or_are_missing_are_told():
     ]
 
 
-def test_failed_predictions_are_counted_and_are_a_failure_where_a_test_says_so():
+def test_failed_predictions_are_counted_and_are_a_failure_where_a_test_says_so() -> None:
     assert parts(session(True, True, failed=2, is_red=True, lost=2))[1] == ("2 of 9 predictions failed", "failed")
     allowed = with_model(session(True, True, failed=2), "base", allow_failed=2)
     assert parts(allowed)[1] == ("2 of 9 predictions failed", "open")
 
 
-def test_tests_that_failed_before_they_asked_for_an_answer_are_a_failure_though_every_gate_holds():
+def test_tests_that_failed_before_they_asked_for_an_answer_are_a_failure_though_every_gate_holds() -> None:
     assert parts(session(True, True, is_red=True, lost=1)) == [
         ("2 of 2 gates hold", "passed"),
         ("tests of 1 sample failed before they had an answer", "failed"),
     ]
 
 
-def test_failed_predictions_that_no_test_failed_for_leave_the_suite_open_also_where_another_is_red():
+def test_failed_predictions_that_no_test_failed_for_leave_the_suite_open_also_where_another_is_red() -> None:
     assert parts(session(None, failed=2))[1] == ("2 of 9 predictions failed", "open")
     assert parts(session(True, True, failed=2, is_red=True))[1] == ("2 of 9 predictions failed", "open")
 
 
-def test_an_unfinished_recording_is_told():
+def test_an_unfinished_recording_is_told() -> None:
     made = with_model(session(False), "base", unfinished=ToCome(83, 200))
     assert parts(made)[1] == ("recording of base unfinished: 83 of 200 to come", "failed")
 
@@ -159,7 +159,7 @@ def test_an_unfinished_recording_is_told():
 # ---------------------------------------------------------------- why
 
 
-def test_each_gate_and_comparison_that_does_not_hold_is_named():
+def test_each_gate_and_comparison_that_does_not_hold_is_named() -> None:
     assert reasons(facts(models=("base", "tuned"))) == [
         "base rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
         "tuned rougeL: mean 0.4000 is 0.0500 under its gate 0.45 (95% interval 0.3500 to 0.4500)",
@@ -168,12 +168,12 @@ def test_each_gate_and_comparison_that_does_not_hold_is_named():
     ]
 
 
-def test_where_less_is_better_a_mean_is_over_its_gate():
+def test_where_less_is_better_a_mean_is_over_its_gate() -> None:
     made = with_lengths(without(facts(models=("base", "tuned")), "gates", "comparisons"))
     assert reasons(made) == ["tuned words: mean 23.0 is 3.0 over its gate 20 (95% interval 21.0 to 25.0)"]
 
 
-def test_a_gate_that_its_mean_holds_tells_of_failed_samples_and_unscored_answers():
+def test_a_gate_that_its_mean_holds_tells_of_failed_samples_and_unscored_answers() -> None:
     made = with_model(
         facts(models=("base",), failed=2), "base", gates={"rouge1": gate("rouge1", 0.3, False, "2 of 12 samples failed")}
     )
@@ -186,7 +186,7 @@ def test_a_gate_that_its_mean_holds_tells_of_failed_samples_and_unscored_answers
     assert reasons(made) == ["base rouge1: mean 0.4000 holds its gate 0.3, but the recording is unfinished"]
 
 
-def test_where_nothing_was_answered_the_verdict_says_so():
+def test_where_nothing_was_answered_the_verdict_says_so() -> None:
     made = facts(models=("base", "tuned"), failed=12)
     comparison = suite_of(made).comparisons["gain"]
     nothing = decisions.compared(paired(MIN_GAIN, "rougeL", 0.05), "failed", None)
@@ -198,7 +198,7 @@ def test_where_nothing_was_answered_the_verdict_says_so():
     ]
 
 
-def test_the_mutation_score_is_a_line():
+def test_the_mutation_score_is_a_line() -> None:
     from evaltape.reporting.verdict import mutation_line
 
     assert mutation_line(suite_of(facts())) is None
@@ -207,7 +207,7 @@ def test_the_mutation_score_is_a_line():
     )
 
 
-def test_a_mean_just_under_its_gate_never_looks_like_it():
+def test_a_mean_just_under_its_gate_never_looks_like_it() -> None:
     score = Interval(0.3799996, 0.3, 0.5, 9)
     made = with_model(session(), "base", scores={"rouge1": score}, gates={"rouge1": gate("rouge1", 0.38, False)})
     assert reasons(made) == ["base rouge1: mean 0.3799996 is 0.0000004 under its gate 0.38 (95% interval 0.3000 to 0.5000)"]

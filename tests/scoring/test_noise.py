@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,9 +72,7 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 @pytest.fixture
 def noisy(twice: Recorded, project: Project, api: ApiServer) -> Project:
     """A copy of it that may be written to."""
-    for folder in ("cassettes", "evals/__snapshots__"):
-        shutil.copytree(twice.project.root / folder, project.root / folder)
-    return make_noisy(project, api)
+    return make_noisy(project.take(twice.project.root), api)
 
 
 def test_each_repeat_has_a_cassette_of_its_own(twice: Recorded) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from _pytest.config import get_config
 from evaltape.options import read_settings
+from evaltape.reporting.estimate import estimate
 from evaltape.settings import Settings
 from evaltape.workspace import Workspace, read_suites
 
@@ -31,6 +32,15 @@ def workspace_of(project: Project, *args: str) -> Workspace:
     with contextlib.chdir(project.root):
         (suite,) = read_suites(settings.suites)
         return Workspace(suite, settings)
+
+
+def estimate_of(project: Project, *args: str) -> list[str]:
+    """Return the lines of `--estimate` on every test of a project's one suite."""
+    workspace = workspace_of(project, "evals", "--estimate", *args)
+    with contextlib.chdir(project.root):
+        asked = [model for model in workspace.suite.models.values() if model.predictions is None]
+        selected = [(model, sample) for model in asked for sample in workspace.samples]
+        return list(estimate(workspace, selected, list(workspace.suite.models)))
 
 
 def failures_of(project: Project, model: str = "small") -> dict[str, str]:

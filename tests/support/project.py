@@ -54,6 +54,8 @@ pythonpath = .
 eval_suite = evals/suites/chats.toml
 addopts = --strict-markers --strict-config -p no:anyio
 """
+NOWHERE = "http://127.0.0.1:9/v1"
+"""The address of a project that is only replayed."""
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
 
@@ -180,6 +182,12 @@ class Project:
     def extend_suite(self, text: str) -> None:
         """Add tables to the suite; BASE_URL in them is the server's."""
         self.suite.write_text(self.suite.read_text() + text.replace("BASE_URL", self.base_url))
+
+    def take(self, recording: Path) -> "Project":
+        """Take over the recordings and the accepted scores of a project; return this one."""
+        for folder in ("cassettes", "evals/__snapshots__"):
+            shutil.copytree(recording / folder, self.root / folder)
+        return self
 
     def set_waits(self, module: str, **seconds: float) -> None:
         """Shorten the harness's own waits, constants of one of its modules, so that tests need not sit them out."""
