@@ -12,8 +12,8 @@ from collections.abc import Sequence
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
 """Format characters that only shape their neighbours, as in emoji and Persian."""
-_MARKS = re.compile(r"[-!#$&*+.:<>@\[\\\]^_`{|}~]")
-"""Characters that mean something to Markdown or HTML in any place."""
+_ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in r"-!#$&*+.:<>@[\]^_`{|}~"}
+"""Characters that mean something to Markdown or HTML in any place, with the entities that stand for them."""
 _COMMANDS = re.compile(r"(?:\A|(?<=[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]))\s*::|##\[")
 """Where a runner of GitHub Actions begins to read a command: at the start of a line, or anywhere in it."""
 _LIVE = re.compile(r"(?<=@)(?=[0-9A-Za-z])|(?<=#)(?=\d)|(?<=[Gg][Hh]-)(?=\d)|(?<=:)(?=//|[\w+-]+:)|(?<=[Ww]{3})(?=\.)")
@@ -93,7 +93,7 @@ def markdown(text: str, longest: int | None = None) -> str:
     if longest is not None and len(text) > longest:
         text = text[: longest - 3] + "..."
     text = _HASH.sub(lambda found: _JOINER.join(textwrap.wrap(found[0], 6)), _LIVE.sub(_JOINER, text))
-    return _MARKS.sub(lambda found: f"&#{ord(found[0])};", text)
+    return text.translate(_ENTITIES)
 
 
 def counted(number: int, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 import html
 import json
+from functools import cache
 
 import pytest
 from evaltape.recorder.wire import Spend
@@ -200,9 +201,15 @@ def many(suites: int, models: int, text: str = "~" * 500) -> Results:
     return replace(made, suites={f"suite-{n}": replace(suite, name=f"suite-{n}") for n in range(suites)})
 
 
+@cache
+def comment_of(suites: int, models: int) -> str:
+    """The comment on such a session."""
+    return comment(many(suites, models), RUN)
+
+
 @pytest.mark.parametrize(("suites", "models"), [(1, 2), (1, 300), (30, 10), (400, 1)])
 def test_a_comment_fits_github_whatever_the_number_of_suites_and_models(suites: int, models: int) -> None:
-    text = comment(many(suites, models), RUN)
+    text = comment_of(suites, models)
     assert len(text) <= LONGEST_COMMENT
     assert text.startswith("<!-- evaltape -->\n## ❌ ")
     assert "<details>" in text or text.count("<details>") == text.count("</details>")
@@ -217,7 +224,7 @@ def test_what_matters_least_is_left_out_first() -> None:
 
 
 def test_what_is_cut_says_so() -> None:
-    assert comment(many(400, 1), RUN).endswith("\nThis is cut to what GitHub takes.\n")
+    assert comment_of(400, 1).endswith("\nThis is cut to what GitHub takes.\n")
 
 
 def test_a_summary_fits_github_too() -> None:

@@ -13,16 +13,17 @@ from tests.support.server import ApiServer
 GATE = "evals/test_baseline.py::test_gate[chats-small-rouge1]"
 
 
-def test_a_gate_passes_on_its_threshold_and_fails_over_it(recorded: Project, workers: str) -> None:
+def test_a_gate_passes_on_its_threshold_and_fails_over_it(recorded: Project) -> None:
     mean = recorded.results()["models"]["small"]["scores"]["rouge1"]["mean"]
     recorded.edit_suite("rouge1 = 0.3", f"rouge1 = {mean!r}")
     recorded.run("evals", "-m", "baseline").assert_outcomes(passed=8)
     recorded.edit_suite(f"rouge1 = {mean!r}", f"rouge1 = {mean + 1e-15!r}")
-    run = recorded.run("evals", "-m", "baseline", workers)
-    run.assert_outcomes(passed=7, failed=1)
-    assert f"FAILED {GATE} - " in run.output
-    assert re.search(r"^0\.6405723905723\d+ < 0\.640572: small rouge1: mean under its gate", run.output, re.MULTILINE)
-    assert "6 samples)" in run.output
+    for workers in ("-p no:xdist", "-n 2"):
+        run = recorded.run("evals", "-m", "baseline", workers)
+        run.assert_outcomes(passed=7, failed=1)
+        assert f"FAILED {GATE} - " in run.output
+        assert re.search(r"^0\.6405723905723\d+ < 0\.640572: small rouge1: mean under its gate", run.output, re.MULTILINE)
+        assert "6 samples)" in run.output
 
 
 @pytest.mark.parametrize(
@@ -52,9 +53,14 @@ def test_a_gate_sees_all_samples_although_few_are_selected_beside_it(recorded: P
 
 def test_a_failed_sample_fails_the_gates_of_its_model(recorded: Project) -> None:
     recorded.cassette("t5").unlink()
-    run = recorded.run("evals", "-m", "baseline")
+    run = recorded.run("evals", "-m", "baseline", "--junitxml", "junit.xml")
     run.assert_outcomes(passed=5, failed=3)
     assert "1 of 6 samples failed, 0 allowed: small: t5: " in run.output
+    # Reports of gates are in it with those of samples.
+    junit = (recorded.root / "junit.xml").read_text()
+    assert junit.count("<testcase ") == 8
+    assert 'name="test_gate[chats-small-rouge1]"' in junit
+    assert 'tests="8"' in junit
 
 
 def test_allowed_failures_are_left_out_of_the_mean_and_never_counted_as_0(recorded: Project) -> None:
@@ -108,14 +114,6 @@ def test_last_failed_runs_the_gate_that_failed_on_all_samples(recorded: Project,
     run = recorded.run("evals", "-m", "baseline", "--lf", any_workers)
     assert run.outcomes["passed"] == 1, run.output
     assert "failed" not in run.outcomes, run.output
-
-
-def test_reports_of_gates_are_in_junit_with_those_of_samples(recorded: Project) -> None:
-    recorded.run("evals", "-m", "baseline", "--junitxml", "junit.xml")
-    junit = (recorded.root / "junit.xml").read_text()
-    assert junit.count("<testcase ") == 8
-    assert 'name="test_gate[chats-small-rouge1]"' in junit
-    assert 'tests="8"' in junit
 
 
 # ---------------------------------------------------------------- workers that die
