@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,15 @@ BEYOND_A_SCHEMA = {
 }  # fmt: skip
 
 
+@cache
+def validator(draft: Any) -> Any:
+    return draft(suite_schema())
+
+
 def errors(text: str) -> list[str]:
     """What the schema has against a suite; the same by every draft."""
-    found = {draft: [error.message for error in draft(suite_schema()).iter_errors(tomllib.loads(text))] for draft in DRAFTS}
+    suite = tomllib.loads(text)
+    found = {draft: [error.message for error in validator(draft).iter_errors(suite)] for draft in DRAFTS}
     counts = {len(messages) for messages in found.values()}
     assert len(counts) == 1, found
     return found[DRAFTS[-1]]
