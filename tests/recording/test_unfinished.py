@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from evaltape.errors import RecordingError
+from evaltape.errors import RecordingError, UserError
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.unfinished import Unfinished, cassette_name, read_unfinished
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.support.project import ROWS, Project, Run, wait_for
-from tests.support.recording import Watched, sample_ask
+from tests.support.recording import Watched, record_here, sample_ask
 from tests.support.server import ApiServer
 from tests.support.tuning import TuningProject
 
@@ -66,17 +66,17 @@ def test_an_api_that_is_down_costs_no_recording(recorded: Project, api: ApiServe
 def test_what_a_fresh_recording_makes_obsolete_goes_once_it_is_complete(recorded: Project, api: ApiServer) -> None:
     recorded.edit_suite('path = "../data/talks.jsonl"', 'path = "../data/talks.jsonl"\nsamples = 2')
     api.fault("400", match="Mia:")
-    assert record(recorded, "--record").exit_code == 1
+    assert list(record_here(recorded, "--record")) == ["t2"]
     assert sorted(recorded.recorded()) == IDS
     assert left(recorded) == ["t2"]
-    assert record(recorded, "--record-missing").exit_code == 0
+    assert record_here(recorded, "--record-missing") == {}
     assert sorted(recorded.recorded()) == ["t1", "t2"]
     assert not (recorded.cassettes / "small/unfinished.json").exists()
 
 
 def test_a_narrow_recording_deletes_nothing(recorded: Project) -> None:
     recorded.write_rows(ROWS[:5])
-    assert record(recorded, "--record", "-k", "t1 or t2").exit_code == 0
+    assert record_here(recorded, "--record", only=["t1", "t2"]) == {}
     assert sorted(recorded.recorded()) == IDS
     assert left(recorded) == []
     assert not (recorded.cassettes / "small/unfinished.json").exists()
@@ -87,10 +87,10 @@ def test_old_repeats_go_with_a_plain_recording_and_not_before(recorded: Project,
         for repeat in (2, 3):
             shutil.copy(recorded.cassette(sample), recorded.cassette(f"{sample}.repeat-{repeat}"))
     api.fault("400", match="Mia:")
-    record(recorded, "--record")
+    record_here(recorded, "--record")
     assert len(recorded.recorded()) == 10
     assert left(recorded) == ["t2"]
-    record(recorded, "--record-missing")
+    record_here(recorded, "--record-missing")
     assert sorted(recorded.recorded()) == IDS
 
 
@@ -98,7 +98,7 @@ def test_repeats_that_are_asked_for_are_replaced_and_others_go(recorded: Project
     for repeat in (2, 3, 4):
         shutil.copy(recorded.cassette("t1"), recorded.cassette(f"t1.repeat-{repeat}"))
     answer_anew(api)
-    assert record(recorded, "--record", "--repeat", "2").exit_code == 0
+    assert record_here(recorded, "--record", "--repeat", "2") == {}
     assert api.calls == 12
     assert sorted(recorded.recorded()) == sorted([*IDS, *(f"{name}.repeat-2" for name in IDS)])
     assert len(replaced(recorded)) == 12
@@ -158,7 +158,7 @@ def test_samples_that_failed_are_still_to_come_though_their_old_recording_is_val
 
 def test_answers_that_are_the_same_to_the_letter_count_as_asked_again(recorded: Project, api: ApiServer) -> None:
     before = recorded.recorded()
-    assert record(recorded, "--record").exit_code == 0
+    assert record_here(recorded, "--record") == {}
     assert all(text != before[name] for name, text in recorded.recorded().items())
     assert left(recorded) == []
 
@@ -180,17 +180,17 @@ def test_a_further_recording_of_some_forgets_nothing_that_is_left(recorded: Proj
     answer_anew(api)
     api.fault("400", match="Mia:")
     api.fault("400", match="Eva:", times=2)
-    record(recorded, "--record")
-    record(recorded, "--record", "-k", "t1 or t5")
+    record_here(recorded, "--record")
+    record_here(recorded, "--record", only=["t1", "t5"])
     assert left(recorded) == ["t2", "t5"]
-    record(recorded, "--record", "-k", "t5")
+    record_here(recorded, "--record", only=["t5"])
     assert left(recorded) == ["t2"]
 
 
 def test_what_the_budget_left_is_still_to_come(recorded: Project, api: ApiServer) -> None:
     recorded.edit_suite("temperature = 0", "temperature = 0\nmax_tokens = 9")
     recorded.extend_suite("price = { input = 1000, output = 1000 }\n")
-    record(recorded, "--record", "--budget", "0.12")
+    record_here(recorded, "--record", "--budget", "0.12")
     assert 0 < len(left(recorded)) == 6 - api.answered
 
 
@@ -225,7 +225,8 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("option", ["--record", "--record-missing"])
 def test_nothing_is_recorded_over_a_damaged_file(recorded: Project, api: ApiServer, option: str) -> None:
     (recorded.cassettes / "small/unfinished.json").write_text("{")
-    record(recorded, option).assert_refused("cassettes/chats/small/unfinished.json: damaged", "restore it, or delete it")
+    with pytest.raises(UserError, match=r"cassettes/chats/small/unfinished\.json: damaged.* restore it, or delete it"):
+        record_here(recorded, option)
     assert api.calls == 0
 
 

@@ -1,6 +1,7 @@
 """A recorder in this process, at the test server: its loop, calls and files are real, without a session around them."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -8,11 +9,18 @@ import msgspec
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.lane import Ask, Lane
 from evaltape.recorder.loop import Recorder
+from evaltape.recorder.plan import Planner
 from evaltape.recorder.wire import Outcomes, Tally
+from evaltape.recording.folder import locked
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Sample
+from evaltape.samples.suite_samples import settle_samples
+from evaltape.settings import RECORD
 from evaltape.suite.definition import Model
+from evaltape.workspace import Workspace, read_suites
 
+from tests.support.options import settings_of
+from tests.support.project import Project
 from tests.support.tuning import TuningProject
 
 SAMPLES = 24
@@ -37,6 +45,25 @@ class Watched(Recorder):
     def errors(self) -> dict[str, str]:
         """Why calls have ended without an answer, by their sample."""
         return {sample: str(end) for (_, _, sample), end in self.outcomes._ends.items() if end is not None}
+
+
+def record_here(project: Project, *args: str, only: Iterable[str] | None = None) -> dict[str, str]:
+    """Record all samples, or some, as `pytest evals ARGS` does, within this process; why calls have failed, by sample."""
+    settings = settings_of(project.root, "evals", *args)
+    with contextlib.chdir(project.root):
+        (suite,) = read_suites(settings.suites)
+        workspace = Workspace(suite, settings)
+        recorder = Watched(settings.concurrency, settings.budget_usd)
+        with locked(workspace.folder, settings.cassettes, suite.models, suite.file):
+            workspace.freeze_samples()
+            samples = [sample.id for sample in workspace.samples] if only is None else list(only)
+            selection = [(suite.name, key, samples) for key in suite.models]
+            Planner(settings, {suite.name: workspace}, recorder).plan(selection)
+            settle_samples(suite, workspace.folder, fresh=settings.mode == RECORD)
+            recorder.run()
+            for key in suite.models:
+                workspace.arrange(key)
+    return recorder.errors()
 
 
 def sample_ask(
