@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.options import failures_of
 from tests.support.project import ROUGE1, ROUGE2, ROUGEL, ROWS, Project, wait_for
+from tests.support.recording import record_here
 from tests.support.server import ApiServer
 
 TESTS = Path(__file__).parents[1]
@@ -85,10 +87,13 @@ def test_the_system_prompt_and_request_parameters_are_sent(project: Project, api
     }
 
 
-def test_the_key_is_sent_to_a_server_on_this_machine_only_where_the_suite_names_it(project: Project, api: ApiServer) -> None:
-    project.run("evals", "-m", "baseline", "--record", "-k", "t1", key="sk-session-key-0123456789")
+def test_the_key_is_sent_to_a_server_on_this_machine_only_where_the_suite_names_it(
+    project: Project, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-session-key-0123456789")
+    assert record_here(project, "--record", only=["t1"]) == {}
     project.extend_suite('api_key_env = "OPENAI_API_KEY"\n')
-    project.run("evals", "-m", "baseline", "--record", "-k", "t1", key="sk-session-key-0123456789")
+    assert record_here(project, "--record", only=["t1"]) == {}
     first, second = [call.headers.get("authorization") for call in api.asked()]
     assert (first, second) == (None, "Bearer sk-session-key-0123456789")
 
@@ -126,8 +131,10 @@ def test_record_missing_with_nothing_missing_calls_nothing(recorded: Project, ap
 
 def test_record_missing_asks_again_for_everything_once_the_prompt_changed(recorded: Project, api: ApiServer) -> None:
     recorded.edit_suite("Summarise this", "Sum up this")
-    recorded.run("evals", "-m", "baseline", "--record-missing").assert_outcomes(passed=8)
+    assert list(failures_of(recorded)) == [row["id"] for row in ROWS]
+    assert record_here(recorded, "--record-missing") == {}
     assert api.calls == 6
+    assert failures_of(recorded) == {}
 
 
 def test_record_asks_only_what_is_selected(recorded: Project, api: ApiServer) -> None:
@@ -195,7 +202,7 @@ def test_no_more_calls_than_asked_for_are_in_flight_whatever_the_workers(project
 def test_two_models_share_the_limit(project: Project, api: ApiServer) -> None:
     api.latency_s = 0.1
     project.extend_suite('[models.large]\nmodel = "large-1"\nbase_url = "BASE_URL"\n')
-    project.record("--concurrency", "4")
+    assert record_here(project, "--record", "--concurrency", "4") == {}
     assert api.peak_in_flight == 4
     assert api.calls == 12
 
@@ -231,7 +238,7 @@ def test_ids_that_are_no_file_names_have_cassettes_and_tests_of_their_own(projec
 
 def test_equal_inputs_under_different_ids_are_samples_of_their_own(project: Project, api: ApiServer) -> None:
     project.write_rows([{**ROWS[0], "id": "a"}, {**ROWS[0], "id": "b"}])
-    project.record()
+    assert record_here(project, "--record") == {}
     assert api.calls == 2
     assert sorted(project.recorded()) == ["a", "b"]
 
