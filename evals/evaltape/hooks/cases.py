@@ -4,7 +4,7 @@ A test is ours if it reaches our fixture function: a fixture of the user's with 
 it asks for ours itself. Each such test is parametrized with a `Case`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -18,6 +18,7 @@ from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound
 from evaltape.suite.definition import Comparison, Judge, Model
+from evaltape.workspace import Workspace
 
 PREDICTION, SCORES, SLICES, COMPARISON = "prediction", "scores", "slices", "comparison"
 AGAINST, MUTANTS, JUDGE, JOB_KEY = "against", "mutants", "judge", "job_key"
@@ -26,6 +27,13 @@ SUBJECTS = (PREDICTION, SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JUDGE, JOB
 GATES = {SCORES, SLICES, COMPARISON, AGAINST, MUTANTS, JUDGE}
 """The subjects of gates: such a test asserts on all samples of a model, or on a judge's exam, so it runs in the controller,
 after all sample tests."""
+BOUNDS: Mapping[str, tuple[bounds.Kind, ...]] = {
+    SCORES: (bounds.GATE,),
+    SLICES: (bounds.SLICE_GATE,),
+    COMPARISON: (bounds.MIN_GAIN, bounds.MAX_DROP),
+    AGAINST: (bounds.AGAINST,),
+}
+"""The bounds that tests of a subject are about, one at a time."""
 PLUGIN = "evaltape.plugin"
 NO_REF = "not checked: no --against REF to compare with"
 PARTIAL = "--samples {} looks at a part of the samples"
@@ -68,7 +76,7 @@ class Case(msgspec.Struct, frozen=True):
         return [self.model] if self.model else [suite.models[key] for key in keys]
 
 
-NOTHING = Case("nothing", "")
+NOTHING = Case("nothing", "", id="nothing")
 """The case of a test that has nothing to run on; such a test is dropped."""
 
 
@@ -128,119 +136,18 @@ def subject_of(metafunc: pytest.Metafunc) -> str | None:
 
 
 def parametrize(metafunc: pytest.Metafunc, evaluation: Evaluation, subject: str) -> None:
-    """Parametrize a test with its cases."""
+    """Parametrize a test with its cases; by its own marks `baseline` and `finetuned` with those of such models alone."""
     with_metric = subject in (SCORES, SLICES, COMPARISON, AGAINST) and "metric" in metafunc.fixturenames
     suites = _suites_of(metafunc.definition, evaluation)
-    cases = [
-        case
-        for case in _CASES[subject](evaluation, with_metric)
-        if case.suite in suites and _is_wanted(metafunc, case, evaluation)
+    kinds = [kind for kind in ("baseline", "finetuned") if metafunc.definition.get_closest_marker(kind)]
+    known = [workspace for name, workspace in evaluation.workspaces.items() if name in suites]
+    cases = [case for workspace in known for case in _cases(subject, workspace, with_metric)]
+    wanted = [case for case in cases if not kinds or _kind(case, evaluation) in kinds]
+    parameters = [
+        pytest.param(*([case, case.metric] if with_metric else [case]), id=case.id, marks=_marks(case, evaluation))
+        for case in wanted or [NOTHING]
     ]
-    parameters = [pytest.param(*_values(case, with_metric), id=case.id, marks=_marks(case, evaluation)) for case in cases]
-    if not parameters:
-        parameters = [pytest.param(*_values(NOTHING, with_metric), id="nothing")]
     metafunc.parametrize([subject, "metric"] if with_metric else [subject], parameters, indirect=[subject])
-
-
-def _values(case: Case, with_metric: bool) -> list[Any]:
-    return [case, case.metric] if with_metric else [case]
-
-
-# ---------------------------------------------------------------- the cases of each kind of test
-
-
-def _predictions(evaluation: Evaluation, _: bool) -> Iterator[Case]:
-    for workspace in evaluation.workspaces.values():
-        for model in workspace.suite.models.values():
-            for sample in workspace.selected_samples:
-                case_id = f"{workspace.name}-{model.key}-{sample.name}"
-                yield Case(PREDICTION, workspace.name, model, sample, id=case_id)
-
-
-def _scores(evaluation: Evaluation, with_metric: bool) -> Iterator[Case]:
-    for model in evaluation.models() if not with_metric else ():
-        yield Case(SCORES, model.suite, model, id=f"{model.suite}-{model.key}")
-    if with_metric:
-        yield from _bounded(evaluation, SCORES, bounds.GATE)
-
-
-def _slices(evaluation: Evaluation, _: bool) -> Iterator[Case]:
-    yield from _bounded(evaluation, SLICES, bounds.SLICE_GATE)
-
-
-def _comparisons(evaluation: Evaluation, _: bool) -> Iterator[Case]:
-    yield from _bounded(evaluation, COMPARISON, bounds.MIN_GAIN, bounds.MAX_DROP)
-
-
-def _mutants(evaluation: Evaluation, _: bool) -> Iterator[Case]:
-    for workspace in evaluation.workspaces.values():
-        asked = workspace.suite.mutants
-        if asked is not None and asked.noticed_at is not None:
-            operators = [operator.name for operator in workspace.operators if operator.harmful]
-            for model, operator in product(workspace.suite.models.values(), operators):
-                case_id = f"{workspace.name}-{model.key}-{operator}"
-                yield Case(MUTANTS, workspace.name, model, operator=operator, id=case_id)
-
-
-def _against(evaluation: Evaluation, with_metric: bool) -> Iterator[Case]:
-    for model in evaluation.models() if not with_metric else ():
-        yield Case(AGAINST, model.suite, model, id=f"{model.suite}-{model.key}")
-    if with_metric:
-        yield from _bounded(evaluation, AGAINST, bounds.AGAINST)
-
-
-def _bounded(evaluation: Evaluation, subject: str, *kinds: bounds.Kind) -> Iterator[Case]:
-    """Yield a case for each bound of some kinds, of all suites."""
-    for workspace in evaluation.workspaces.values():
-        suite = workspace.suite
-        for bound in bounds.bounds_of(suite):
-            if bound.kind in kinds:
-                case_id = f"{bound.suite}-{bound.subject}-{bound.metric}"
-                pair = suite.comparisons.get(bound.subject) if subject == COMPARISON else None
-                model = None if pair else suite.models[bound.subject]
-                yield Case(subject, bound.suite, model, comparison=pair, bound=bound, id=case_id)
-
-
-def _judges(evaluation: Evaluation, _: bool) -> Iterator[Case]:
-    for workspace in evaluation.workspaces.values():
-        for judge in workspace.suite.judges.values():
-            if judge.exam is not None:
-                yield Case(JUDGE, workspace.name, judge=judge, id=f"{workspace.name}-{judge.key}")
-
-
-def _jobs(evaluation: Evaluation, _: bool) -> Iterator[Case]:
-    for model in evaluation.models():
-        if model.job:
-            yield Case(JOB_KEY, model.suite, model, id=f"{model.suite}-{model.key}")
-
-
-_CASES: dict[str, Callable[[Evaluation, bool], Iterable[Case]]] = {
-    PREDICTION: _predictions,
-    SCORES: _scores,
-    SLICES: _slices,
-    COMPARISON: _comparisons,
-    AGAINST: _against,
-    MUTANTS: _mutants,
-    JUDGE: _judges,
-    JOB_KEY: _jobs,
-}
-
-
-# ---------------------------------------------------------------- marks
-
-
-def _kind(case: Case, evaluation: Evaluation) -> str:
-    """Return `baseline` or `finetuned`; nothing for a judge, which is neither."""
-    model = case.model
-    if case.comparison is not None:
-        model = evaluation.workspaces[case.suite].suite.models[case.comparison.candidate]
-    return model.kind if model is not None else ""
-
-
-def _is_wanted(metafunc: pytest.Metafunc, case: Case, evaluation: Evaluation) -> bool:
-    """Return whether a test's own marks allow a case: without `baseline` or `finetuned` it gets every model."""
-    marked = [kind for kind in ("baseline", "finetuned") if metafunc.definition.get_closest_marker(kind)]
-    return not marked or _kind(case, evaluation) in marked
 
 
 def _suites_of(definition: pytest.Item, evaluation: Evaluation) -> set[str]:
@@ -258,14 +165,47 @@ def _suites_of(definition: pytest.Item, evaluation: Evaluation) -> set[str]:
     return named if marks else known
 
 
+def _cases(subject: str, workspace: Workspace, with_metric: bool) -> Iterator[Case]:
+    """Yield the cases of a kind of test in a suite."""
+    suite, name = workspace.suite, workspace.name
+    models = suite.models.values()
+    if subject == PREDICTION:
+        for model, sample in product(models, workspace.selected_samples):
+            yield Case(PREDICTION, name, model, sample, id=f"{name}-{model.key}-{sample.name}")
+    elif subject == JUDGE:
+        examined = [judge for judge in suite.judges.values() if judge.exam is not None]
+        yield from (Case(JUDGE, name, judge=judge, id=f"{name}-{judge.key}") for judge in examined)
+    elif subject == MUTANTS:
+        if suite.mutants is not None and suite.mutants.noticed_at is not None:
+            operators = [operator.name for operator in workspace.operators if operator.harmful]
+            for model, operator in product(models, operators):
+                yield Case(MUTANTS, name, model, operator=operator, id=f"{name}-{model.key}-{operator}")
+    elif subject in (SLICES, COMPARISON) or with_metric:
+        for bound in (bound for bound in bounds.bounds_of(suite) if bound.kind in BOUNDS[subject]):
+            pair = suite.comparisons[bound.subject] if subject == COMPARISON else None
+            model_of = None if pair else suite.models[bound.subject]
+            case_id = f"{name}-{bound.subject}-{bound.metric}"
+            yield Case(subject, name, model_of, comparison=pair, bound=bound, id=case_id)
+    else:
+        of_kind = [model for model in models if subject != JOB_KEY or model.job]
+        yield from (Case(subject, name, model, id=f"{name}-{model.key}") for model in of_kind)
+
+
+# ---------------------------------------------------------------- marks
+
+
+def _kind(case: Case, evaluation: Evaluation) -> str:
+    """Return `baseline` or `finetuned`; nothing for a judge, which is neither."""
+    model = case.model
+    if case.comparison is not None:
+        model = evaluation.workspaces[case.suite].suite.models[case.comparison.candidate]
+    return model.kind if model is not None else ""
+
+
 def _marks(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
-    kinds = {"baseline": [pytest.mark.baseline], "finetuned": [pytest.mark.finetuned]}.get(_kind(case, evaluation), [])
-    more = {PREDICTION: [pytest.mark.sample], JOB_KEY: []}.get(case.subject, [pytest.mark.gate])
-    return [*kinds, *more, *_skips(case, evaluation)]
-
-
-def _skips(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
-    """Skip by a mark the tests that this run surely can't decide: then nothing is started for them."""
+    """Return the marks of a case. A test that this run surely can't decide is skipped: then nothing is started for it."""
+    if case is NOTHING:
+        return []
     settings, reasons = evaluation.settings, []
     if case.subject == MUTANTS and not settings.mutate:
         reasons.append(NOT_MUTATED)
@@ -273,4 +213,5 @@ def _skips(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
         reasons.append(NO_REF)
     if case.subject in (AGAINST, JUDGE) and settings.samples is not None:
         reasons.append(f"not checked: {PARTIAL.format(settings.samples)}")
-    return [pytest.mark.skip(reason) for reason in reasons[:1]]
+    names = [_kind(case, evaluation), {PREDICTION: "sample", JOB_KEY: ""}.get(case.subject, "gate")]
+    return [*(getattr(pytest.mark, name) for name in names if name), *(pytest.mark.skip(reason) for reason in reasons[:1])]

@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, model_results
@@ -27,8 +25,10 @@ from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evaltape.against.history import Moment
     from evaltape.recorder.process import RecorderProcess
+
+
+NOT_RECORDED = "Nothing was recorded: no selected test asks a model for a sample. The scores are a replay's"
 
 
 def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: bool) -> Results:
@@ -45,57 +45,45 @@ def collect(evaluation: Evaluation, recorder: "RecorderProcess | None", is_red: 
         spend=tally.spend,
         budget_usd=evaluation.settings.budget_usd,
         stopped=tally.stopped,
-        notes=(*tally.notes, *_unasked(evaluation, recorder)),
+        notes=(*tally.notes, *([NOT_RECORDED] if recorder is None and evaluation.settings.records else [])),
     )
-
-
-def _unasked(evaluation: Evaluation, recorder: "RecorderProcess | None") -> Iterator[str]:
-    if recorder is None and evaluation.settings.records:
-        yield "Nothing was recorded: no selected test asks a model for a sample. The scores are a replay's"
 
 
 def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
     workspace, findings, judges = view.workspace, view.evaluation.findings, judge_results(view)
     comparisons = comparison_results(view)
     ways = [f"{name}: {it.scores.ways}" for name, it in comparisons.items() if it.scores.ways]
+    looked_at, histories = view.looked_at, view.evaluation.histories
+    unseen = [model for key, model in workspace.suite.models.items() if key not in looked_at]
     return SuiteResults(
         workspace.name,
         mode,
         metrics=view.shown_metrics,
-        models={key: model_results(view, scores) for key, scores in view.looked_at.items()},
+        models={key: model_results(view, scores) for key, scores in looked_at.items()},
         samples={sample.id: sample for sample in view.samples},
-        predictions=tuple(each for scores in view.looked_at.values() for each in scores.predictions),
+        predictions=tuple(each for scores in looked_at.values() for each in scores.predictions),
         commands=workspace.commands,
         shown_beside=tuple(name for name in view.shown_metrics if name not in workspace.metrics),
         slices=workspace.suite.dataset.slices,
         test_ids={(key[1], key[2]): test for key, test in findings.test_ids.items() if key[0] == workspace.name},
-        unseen_gates=sum(
-            len(model.gates) + len(model.slice_gates)
-            for model in workspace.suite.models.values()
-            if model.key not in view.looked_at
-        ),
+        unseen_gates=sum(len(model.gates) + len(model.slice_gates) for model in unseen),
         computed=computed(view),
         jobs=job_results(view),
         judges=judges,
         comparisons=comparisons,
         against=against_results(view),
-        history=_history(view),
-        references=outvoted(list(view.looked_at.values())) if view.evaluation.settings.writes_files else (),
+        history=histories.of([it.model for it in looked_at.values()], workspace) if histories else {},
+        references=outvoted(list(looked_at.values())) if view.evaluation.settings.writes_files else (),
         mutants={key: mutants for (suite, key), mutants in findings.mutants.items() if suite == workspace.name},
         tests={test_id: test for test_id, test in findings.tests.items() if test.suite == workspace.name},
         lost=sum(suite == workspace.name for suite, _, _ in findings.lost),
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
-        causes=(*_causes(view), *_verdict_causes(view, judges.values())),
+        causes=tuple(_causes(view, judges.values())),
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
         retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
         notes=(*workspace.notes, *ways),
     )
-
-
-def _history(view: SuiteView) -> "dict[str, list[Moment]]":
-    histories = view.evaluation.histories
-    return {} if histories is None else histories.of([it.model for it in view.looked_at.values()], view.workspace)
 
 
 def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:
@@ -130,39 +118,29 @@ def _most_usd(workspace: Workspace, key: str, sample: str) -> float:
 # ---------------------------------------------------------------- causes of failures
 
 
-class Group(msgspec.Struct, frozen=True):
-    """The failures of a cause: equal for all its samples."""
-
-    noun: str
-    """`sample` or `recording`."""
-    singular: str
-    """The words for a single sample."""
-    plural: str
-    """The words for several."""
-    command: str | None = None
-    """The remedy."""
-
-    def text(self, number: int) -> str:
-        """Return the cause with the number first."""
-        return f"{counted(number, self.noun)}{self.singular if number == 1 else self.plural}"
-
-
-def _causes(view: SuiteView) -> Iterator[Cause]:
-    """Yield why samples of a suite failed, most samples first."""
-    groups: dict[Group, list[tuple[str, str]]] = {}
+def _causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:
+    """Yield why samples of a suite failed, most samples first, then which verdicts of judges are missing."""
+    groups: dict[tuple[str, str, str | None], list[tuple[str, str]]] = {}
+    """By the words for one sample, the words for several, and the remedy."""
     costs: dict[str | None, str] = {}
     for scores in view.looked_at.values():
         for prediction in scores.failures:
             command, cost = _remedy(view, prediction)
             costs[command] = cost
-            group = _group(prediction.answer.failure, command)
+            group = (*_words(prediction.answer.failure), command)
             groups.setdefault(group, []).append((prediction.model.key, prediction.sample.id))
     for (suite, model, sample), reason in view.evaluation.findings.unasked.items():
         if suite == view.workspace.name:
-            groups.setdefault(_same(f" not asked for: {reason}"), []).append((model, sample))
-    for group, predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
-        cost, prompt = costs.get(group.command, ""), _prompt(view, *predictions[0])
-        yield Cause(group.text(len(predictions)), group.command, tuple(predictions), cost, prompt)
+            words = f" not asked for: {reason}"
+            groups.setdefault((f"sample{words}", f"samples{words}", None), []).append((model, sample))
+    for (one, several, command), predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
+        text = f"{len(predictions):,} {one if len(predictions) == 1 else several}"
+        yield Cause(text, command, tuple(predictions), costs.get(command, ""), _prompt(view, *predictions[0]))
+    for judge in (judge for judge in judges if judge.missing):
+        lacking, verb = len(judge.missing), "is" if len(judge.missing) == 1 else "are"
+        text = f"{counted(lacking, 'verdict')} of the judge {judge.key} {verb} missing, or of another request"
+        cost = f"costs {counted(lacking, 'call')} of the judge"
+        yield Cause(text, view.workspace.commands.record_missing(), judge.missing, cost)
 
 
 def _prompt(view: SuiteView, model: str, sample: str) -> PromptChange | None:
@@ -186,32 +164,20 @@ def _remedy(view: SuiteView, prediction: Prediction) -> tuple[str | None, str]:
     return failure.command, failure.cost.strip(" ()")
 
 
-def _group(failure: Failure | None, command: str | None) -> Group:
+def _words(failure: Failure | None) -> tuple[str, str]:
+    """Return the words for one sample that failed so, and for several."""
     assert failure is not None
     match failure.kind:
         case "not fetched":
-            return Group("recording", " is not fetched", " are not fetched", command)
+            return "recording is not fetched", "recordings are not fetched"
         case "not recorded":
-            return Group("sample", " is not recorded", " are not recorded", command)
+            return "sample is not recorded", "samples are not recorded"
         case "recorded otherwise":
-            return Group("recording", f" is of {failure.cause}", f" are of {failure.cause}", command)
+            return f"recording is of {failure.cause}", f"recordings are of {failure.cause}"
         case "unreadable":
-            return Group("recording", " can't be read", " can't be read", command)
+            return "recording can't be read", "recordings can't be read"
         case "call" | "job" | "holds a key":
-            return _same(f" not recorded: {failure.in_short}", command)
-    return _same(f": {failure.cause or failure.in_short}", command)
-
-
-def _same(words: str, command: str | None = None) -> Group:
-    return Group("sample", words, words, command)
-
-
-def _verdict_causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:
-    """Yield which verdicts are missing, with the command that asks for them."""
-    for judge in judges:
-        lacking = len(judge.missing)
-        if lacking:
-            verb = "is" if lacking == 1 else "are"
-            text = f"{counted(lacking, 'verdict')} of the judge {judge.key} {verb} missing, or of another request"
-            command = view.workspace.commands.record_missing()
-            yield Cause(text, command, judge.missing, f"costs {counted(lacking, 'call')} of the judge")
+            words = f" not recorded: {failure.in_short}"
+        case _:
+            words = f": {failure.cause or failure.in_short}"
+    return f"sample{words}", f"samples{words}"

@@ -10,22 +10,11 @@ from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
-from evaltape.recording.unfinished import ToCome
 from evaltape.reporting.model_results import Accepted, Computed, JobResults, ModelResults, Slice
 from evaltape.reporting.tables import changes
 from evaltape.samples.sample import Answer, Sample, Usage
-from evaltape.scoring.bounds import (
-    FAILED,
-    GATE,
-    NOT_CHECKED,
-    SLICE_GATE,
-    Bound,
-    Decision,
-    Kind,
-    Verdict,
-    bounds_of,
-    model_bounds,
-)
+from evaltape.scoring import bounds
+from evaltape.scoring.bounds import FAILED, NOT_CHECKED, Bound, Decision, Kind, Verdict
 from evaltape.scoring.fragility import Removable, fragility
 from evaltape.scoring.prediction import Prediction, recording_dates
 from evaltape.scoring.scores import ModelScores
@@ -57,7 +46,7 @@ class SuiteView:
     @property
     def shown_metrics(self) -> dict[str, Metric]:
         """These, and the corrected means that bounds are on: they stand beside the metrics that they are of."""
-        asked = {bound.metric for bound in bounds_of(self.workspace.suite)}
+        asked = {bound.metric for bound in bounds.bounds_of(self.workspace.suite)}
         names = (each for name in self.metrics for each in (name, f"{name}{CORRECTED}"))
         return {name: self.metrics[name] for name in names if name in self.metrics or name in asked}
 
@@ -82,27 +71,27 @@ class SuiteView:
         return msgspec.structs.replace(tested, fragility=fragility(decision, scores))
 
     def _scores(self, model: Model) -> ModelScores:
-        known, suite = self.evaluation.findings.predictions, self.workspace.name
-        predictions = (known.get((suite, model.key, sample.id)) for sample in self.workspace.samples)
-        counted = [self._counted(each) for each in predictions if each is not None]
-        workspace = self.workspace
-        return ModelScores(model, self.metrics, counted, workspace.clusters, workspace.slice_values, workspace.grounds)
-
-    def _counted(self, prediction: Prediction) -> Prediction:
-        if not prediction.answered or WORDS in self.workspace.metrics:
-            return prediction
-        words = float(len(unicode_words(prediction.text)))
-        return msgspec.structs.replace(prediction, scores={**prediction.scores, WORDS: words})
+        known, workspace = self.evaluation.findings.predictions, self.workspace
+        keys = [(workspace.name, model.key, sample.id) for sample in workspace.samples]
+        predictions = [known[key] for key in keys if key in known]
+        for place, each in enumerate(predictions):
+            if each.answered and WORDS not in workspace.metrics:
+                words = {**each.scores, WORDS: float(len(unicode_words(each.text)))}
+                predictions[place] = msgspec.structs.replace(each, scores=words)
+        return ModelScores(model, self.metrics, predictions, workspace.clusters, workspace.slice_values, workspace.grounds)
 
 
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
     """Return the session's findings about a model."""
     model = scores.model
     slices = SliceScores(scores, view.workspace.suite.dataset.slice_min)
-    slice_gates = _gates(view, model, SLICE_GATE, slices)
+    slice_gates = _gates(view, model, bounds.SLICE_GATE, slices)
     dates = recording_dates(scores.predictions)
     served = {version.name: version.answers for version in dates.versions}
-    usage = _usage(scores)
+    usages = [prediction.answer.usage for prediction in scores.predictions]
+    unfinished = None
+    with contextlib.suppress(RecordingError):  # Its file is damaged.
+        unfinished = view.workspace.to_come(model)
     return ModelResults(
         model.key,
         served=max(served, key=lambda name: served[name]) if served else model.served,
@@ -112,30 +101,25 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         failures={prediction.sample.id: prediction.failure or "" for prediction in scores.failures},
         truncated=scores.truncated,
         scores={**scores.intervals, **scores.corrected_intervals},
-        gates=_gates(view, model, GATE, scores),
-        usage=usage,
+        gates=_gates(view, model, bounds.GATE, scores),
+        usage=Usage(sum(it.prompt_tokens for it in usages), sum(it.completion_tokens for it in usages)),
         cost_usd=_cost_usd(scores),
         allow_failed=model.allow_failed,
         versions=served,
         recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
-        unscored={metric: reasons for metric in view.workspace.metrics if (reasons := _unscored(scores, metric))},
+        unscored={metric: reasons for metric in view.workspace.metrics if (reasons := scores.why_unscored(metric))},
         slices=_slices(slices, slice_gates),
         slice_gates=slice_gates,
         accepted=_accepted(view, scores),
         noise=view.workspace.noise(scores),
-        unfinished=_unfinished(view.workspace, model),
+        unfinished=unfinished,
     )
 
 
 def _gates(view: SuiteView, model: Model, kind: Kind, scores: Removable) -> dict[str, Decision]:
     """Decide a model's bounds of a kind in this session, by metric."""
-    bounds = (bound for bound in model_bounds(model, view.workspace.suite) if bound.kind == kind)
-    return {bound.metric: view.decided(bound, scores) for bound in bounds}
-
-
-def _usage(scores: ModelScores) -> Usage:
-    usages = [prediction.answer.usage for prediction in scores.predictions]
-    return Usage(sum(usage.prompt_tokens for usage in usages), sum(usage.completion_tokens for usage in usages))
+    of_kind = (bound for bound in bounds.model_bounds(model, view.workspace.suite) if bound.kind == kind)
+    return {bound.metric: view.decided(bound, scores) for bound in of_kind}
 
 
 def _cost_usd(scores: ModelScores) -> float | None:
@@ -147,33 +131,19 @@ def _cost_usd(scores: ModelScores) -> float | None:
     return sum(costs) if model.price else None
 
 
-def _unscored(scores: ModelScores, metric: str) -> dict[str, str]:
-    lacking = scores.unscored(metric)
-    return {each.sample.id: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
-
-
-def _unfinished(workspace: Workspace, model: Model) -> ToCome | None:
-    """Return how much of a recording is still to come; None also if its file is damaged."""
-    with contextlib.suppress(RecordingError):
-        return workspace.to_come(model)
-    return None
-
-
 def _slices(slices: SliceScores, gates: Mapping[str, Decision]) -> dict[str, dict[str, Slice]]:
-    verdicts = {metric: _slice_verdicts(slices, gate) for metric, gate in gates.items()}
+    verdicts: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for metric, gate in gates.items():
+        # Where the gate fails for other reasons nothing passed it.
+        is_decided = gate.outcome is not None and not slices.scores.unusable(metric)
+        for it in slices.decided(gate.bound):
+            decided = it.verdict if is_decided or it.verdict == FAILED else NOT_CHECKED
+            verdicts.setdefault((it.column, it.value), {})[metric] = decided
     found: dict[str, dict[str, Slice]] = {}
     for column, value, each in slices:
-        decided = {metric: known[column, value] for metric, known in verdicts.items() if (column, value) in known}
-        counts = len(each.predictions), len(each.failures)
-        found.setdefault(column, {})[value] = Slice(*counts, each.intervals, slices.is_gated(each), decided)
+        facts = len(each.predictions), len(each.failures), each.intervals, slices.is_gated(each)
+        found.setdefault(column, {})[value] = Slice(*facts, verdicts.get((column, value), {}))
     return found
-
-
-def _slice_verdicts(slices: SliceScores, gate: Decision) -> dict[tuple[str, str], Verdict]:
-    """Decide each slice under a gate: where the gate fails for other reasons nothing passed it."""
-    decided = {(each.column, each.value): each.verdict for each in slices.decided(gate.bound)}
-    is_decided = gate.outcome is not None and not slices.scores.unusable(gate.bound.metric)
-    return {key: verdict if is_decided or verdict == FAILED else NOT_CHECKED for key, verdict in decided.items()}
 
 
 def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
@@ -193,12 +163,8 @@ def computed(view: SuiteView) -> dict[str, Computed]:
     names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
     if not names:
         return {}
-    nobody = Model("", view.workspace.name, "")
-    predictions = [
-        Prediction(nobody, sample, Answer(), {name: row[name] for name in names})
-        for sample, row in zip(view.samples, rows, strict=True)
-    ]
-    metrics = {name: view.metrics[name] for name in names}
+    nobody, metrics = Model("", view.workspace.name, ""), {name: view.metrics[name] for name in names}
+    predictions = [Prediction(nobody, it, Answer(), row) for it, row in zip(view.samples, rows, strict=True)]
     scores = ModelScores(nobody, metrics, predictions, view.workspace.clusters)
     whole = all(len(sample.input.splitlines()) == 1 for sample in view.samples)
     return {WHOLE if whole else LEAD: Computed(len(rows), scores.intervals)}

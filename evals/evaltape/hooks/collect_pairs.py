@@ -1,20 +1,12 @@
 """Builds the results of comparisons, of models beside their recordings on the other side, and of judges."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError
 from evaltape.hooks.collect_models import SuiteView
-from evaltape.reporting.model_results import (
-    AgainstModel,
-    AgainstResults,
-    Flips,
-    JudgeResults,
-    PairResults,
-    SliceDifference,
-)
+from evaltape.reporting.model_results import AgainstModel, AgainstResults, Flips, JudgeResults, PairResults, SliceDifference
 from evaltape.scoring.bounds import AGAINST, comparison_bounds, model_bounds
-from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import UNCHANGED, AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
@@ -33,9 +25,18 @@ def comparison_results(view: SuiteView) -> dict[str, PairResults]:
 
 
 def _comparison(view: SuiteView, comparison: Comparison) -> PairResults:
-    pair = _pair(view, comparison, view.looked_at[comparison.baseline], view.looked_at[comparison.candidate])
+    baseline, candidate = (view.looked_at[key] for key in (comparison.baseline, comparison.candidate))
+    pair = _pair(view, comparison, baseline, candidate)
     metrics = {bound.metric: view.decided(bound, pair) for bound in comparison_bounds(comparison)}
-    return PairResults(pair, metrics, _slices(view, comparison))
+    slices = []
+    for column, values in baseline.slices.items():
+        for value, before in values.items():
+            after = candidate.slices[column].get(value)
+            found = _pair(view, comparison, before, after).differences if after is not None else None
+            if found is not None:
+                bounded = {name: found[name] for name in comparison.bounds if name in found}
+                slices.append(SliceDifference(column, value, bounded))
+    return PairResults(pair, metrics, tuple(slices))
 
 
 def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candidate: ModelScores) -> PairedScores:
@@ -50,51 +51,23 @@ def against_results(view: SuiteView) -> AgainstResults | None:
     models, other_side = view.evaluation.looked_at_against(view.workspace.name), view.evaluation.other_side
     if not models or other_side is None:
         return None
-    side = other_side.side
-    notes = (
-        f"Compared with {side.title}.",
-        *_unchanged(models.values()),
-        *(note for it in models.values() for note in _notes(it)),
-    )
-    return AgainstResults(side, {key: _against(view, model) for key, model in models.items()}, notes)
+    results = {}
+    for key, found in models.items():
+        bounds = [bound for bound in model_bounds(found.model, view.workspace.suite) if bound.kind == AGAINST]
+        results[key] = AgainstModel(found, {bound.metric: view.decided(bound, found) for bound in bounds})
+    return AgainstResults(other_side.side, results, (f"Compared with {other_side.side.title}.", *_notes(models)))
 
 
-def _against(view: SuiteView, found: AgainstScores) -> AgainstModel:
-    bounds = [bound for bound in model_bounds(found.model, view.workspace.suite) if bound.kind == AGAINST]
-    return AgainstModel(found, {bound.metric: view.decided(bound, found) for bound in bounds})
-
-
-def _unchanged(models: Iterable[AgainstScores]) -> Iterator[str]:
-    """Yield the models of which nothing at all changed, in a single line."""
-    keys = [found.model.key for found in models if found.unchanged and not found.notes]
-    if keys:
-        yield f"{', '.join(keys)}: {UNCHANGED}"
-
-
-def _notes(found: AgainstScores) -> Iterator[str]:
-    if found.not_compared:
-        yield f"{found.model.key} isn't compared: {found.not_compared}."
-    notes = [*([found.unchanged] if found.unchanged else []), *found.notes]
-    if found.notes:
-        yield f"{found.model.key}: {'; '.join(notes)}"
-
-
-# ---------------------------------------------------------------- slices
-
-
-def _slices(view: SuiteView, comparison: Comparison) -> tuple[SliceDifference, ...]:
-    sides = [view.looked_at[key].slices for key in (comparison.baseline, comparison.candidate)]
-    return tuple(
-        SliceDifference(column, value, _slice_metrics(view, comparison, before, sides[1][column][value]))
-        for column, values in sides[0].items()
-        for value, before in values.items()
-        if value in sides[1][column]
-    )
-
-
-def _slice_metrics(view: SuiteView, comparison: Comparison, before: ModelScores, after: ModelScores) -> dict[str, Difference]:
-    differences = _pair(view, comparison, before, after).differences
-    return {name: differences[name] for name in comparison.bounds if name in differences}
+def _notes(models: Mapping[str, AgainstScores]) -> Iterator[str]:
+    """Yield the models of which nothing at all changed in a single line, then what is to be said of each other one."""
+    unchanged = [key for key, found in models.items() if found.unchanged and not found.notes]
+    if unchanged:
+        yield f"{', '.join(unchanged)}: {UNCHANGED}"
+    for key, found in models.items():
+        if found.not_compared:
+            yield f"{key} isn't compared: {found.not_compared}."
+        if found.notes:
+            yield f"{key}: {'; '.join([*([found.unchanged] if found.unchanged else []), *found.notes])}"
 
 
 # ---------------------------------------------------------------- judges
@@ -138,14 +111,11 @@ def _flips(workspace: Workspace, judge: Judge, first: list[tuple[Prediction, flo
     """Return how often verdicts on the same answer differ; None if no answer has several that can be read."""
     from evaltape.judging.agreement import flips
 
-    repeated = [[score, *_further(workspace, judge, each)] for each, score in first if score is not None]
+    repeated = []
+    for each, score in ((each, score) for each, score in first if score is not None):
+        numbers = workspace.verdicts.further(judge, each.model.key, each.sample)
+        further = [_verdict(workspace, judge, each, again) for again in numbers]
+        repeated.append([score, *(it.score for it in further if it is not None and it.score is not None)])
     share = flips(repeated)
     several = [len(each) for each in repeated if len(each) > 1]
     return None if share is None else Flips(share, len(several), max(several))
-
-
-def _further(workspace: Workspace, judge: Judge, of: Prediction) -> Iterator[float]:
-    for again in workspace.verdicts.further(judge, of.model.key, of.sample):
-        found = _verdict(workspace, judge, of, again)
-        if found is not None and found.score is not None:
-            yield found.score

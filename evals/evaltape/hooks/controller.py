@@ -41,7 +41,7 @@ class Controller:
         """With `--mutate`."""
         self.recorder: RecorderProcess | None = None
         self.results: Results | None = None
-        """The session's results, once it has ended."""
+        """Once the session has ended."""
         self._cases: dict[str, Case] = {}
         """By test id, for reports that carry nothing."""
         self._is_collected = False
@@ -73,10 +73,11 @@ class Controller:
         from evaltape.hooks.selection import mutant_selection, selection
 
         failed = collected.testsfailed and not collected.config.option.continue_on_collection_errors
-        chosen = mutant_selection(self.mutating.models, self.evaluation) if self.mutating else None
-        if chosen is None:
-            chosen = selection(collected.items, self.evaluation)
-        wanted: Selection = [] if failed else chosen
+        wanted: Selection = []
+        if not failed and self.mutating:
+            wanted = mutant_selection(self.mutating.models, self.evaluation)
+        elif not failed:
+            wanted = selection(collected.items, self.evaluation)
         self.evaluation.expect(wanted)
         self._has_begun = bool(wanted)
         if wanted:
@@ -96,12 +97,6 @@ class Controller:
         self.results = collect(self.evaluation, self.recording, is_red)
         self._unwritten = list(write_all(self.results, self.evaluation.settings))
         self._unsummarised = write_step_summary(self.results)
-
-    def end_recording(self) -> None:
-        """End the recording at once: no recorder outlives its session, holding the folders and making calls."""
-        if self.recorder is not None:
-            self.recorder.stop("interrupted twice")
-            self.recorder.end()
 
     @property
     def recording(self) -> "RecorderProcess | None":
@@ -153,12 +148,13 @@ class Controller:
         try:
             progress.announce_wait(session.config, self.recording)
             self.wait("the session has ended")
-        except KeyboardInterrupt:  # The second: nothing is waited for any more.
-            self.end_recording()
+        except KeyboardInterrupt:  # The second: nothing is waited for, and no recorder outlives its session.
+            if self.recorder is not None:
+                self.recorder.stop("interrupted twice")
+                self.recorder.end()
         if self.recorder is not None:
             self.evaluation.discard_samples()
-        is_red = session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        self.report(is_red)
+        self.report(is_red=session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
         keep(session.config, self.evaluation)
         if self._unwritten and self.results is not None:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED

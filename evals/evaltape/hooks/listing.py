@@ -1,6 +1,7 @@
 """`--estimate`, `--retiring`, `--suggest`, `--history` and `--requests-to`: sessions that print a list, and run no test."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class Listing:
             if not self.evaluation.workspaces:
                 self.open()
             for title, lines in self._sections(session):
-                _print(session.config, title, lines, in_one_piece=self.evaluation.settings.suggest)
+                self._print(session.config, title, lines)
         return True
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -77,24 +78,19 @@ class Listing:
             return self._suggestions(session.items)
         if settings.history is not None:
             return self._histories(session.items)
-        return self._retirements() if settings.retiring else self._estimates(session.items)
-
-    def _retirements(self) -> Iterator[Section]:
-        for workspace in self.evaluation.workspaces.values():
-            yield f"retirement: {workspace.name}", retirement_lines(retirements(workspace, ask_all(workspace)))
+        if settings.retiring:
+            workspaces = self.evaluation.workspaces.items()
+            return ((f"retirement: {name}", retirement_lines(retirements(it, ask_all(it)))) for name, it in workspaces)
+        return self._estimates(session.items)
 
     def _estimates(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
-        selected = selected_calls(items)
-        for workspace in self.evaluation.workspaces.values():
-            calls = [call for call in selected if call[0].suite == workspace.name]
-            models = self._looked_at(items, workspace.name)
-            yield f"estimate: {workspace.name}", list(estimate(workspace, calls, models, self.evaluation.other_side))
-
-    def _looked_at(self, items: Sequence[pytest.Item], suite: str) -> list[str]:
-        """Return the keys of the models that the session would look at."""
-        if not self.evaluation.settings.mutate:
-            return selected_models(items, suite)
-        return [model.key for model in mutant_models(items, self.evaluation) if model.suite == suite]
+        evaluation, selected = self.evaluation, selected_calls(items)
+        for name, workspace in evaluation.workspaces.items():
+            calls = [call for call in selected if call[0].suite == name]
+            models = selected_models(items, name)
+            if evaluation.settings.mutate:
+                models = [model.key for model in mutant_models(items, evaluation) if model.suite == name]
+            yield f"estimate: {name}", list(estimate(workspace, calls, models, evaluation.other_side))
 
     def _requests(self, session: pytest.Session, folder: Path) -> Iterator[Section]:
         from evaltape.recorder.batches.lines import write_requests
@@ -135,16 +131,15 @@ class Listing:
             lines = suite_lines(found[name], list(workspace.metrics.values()))
             yield f"history: {name}", lines or [f"No commit has recordings of it: {shown(workspace.folder)}"]
 
-
-def _print(config: pytest.Config, title: str, lines: Iterable[str], in_one_piece: bool) -> None:
-    """Print lines under a title, wrapped; `in_one_piece` if they are to be pasted."""
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if reporter is None:
-        print(title, *lines, sep="\n")
-        return
-    reporter.write_sep("=", title)
-    for line in lines:
-        (reporter.write_line if in_one_piece else lambda text: print_wrapped(reporter, text))(line)
+    def _print(self, config: pytest.Config, title: str, lines: Iterable[str]) -> None:
+        """Print lines under a title, wrapped unless they are to be pasted."""
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if reporter is None:
+            print(title, *lines, sep="\n")
+            return
+        reporter.write_sep("=", title)
+        for line in lines:
+            (reporter.write_line if self.evaluation.settings.suggest else partial(print_wrapped, reporter))(line)
 
 
 def suggested(evaluation: Evaluation, model: Model) -> "Suggestion | str":

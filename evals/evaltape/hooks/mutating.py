@@ -11,7 +11,7 @@ import pytest
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.cases import MUTANTS, Case, case_of
 from evaltape.hooks.selection import mutant_models
-from evaltape.mutation.model_mutants import ModelMutants, TestedMutants
+from evaltape.mutation.model_mutants import TestedMutants
 from evaltape.options import as_usage_error
 from evaltape.reporting.listings import detail_lines, table_lines
 from evaltape.reporting.terminal import print_wrapped
@@ -30,10 +30,11 @@ class Mutating:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the models of the selected tests, and the tests of mutants."""
         self.models = mutant_models(items, self.evaluation)
-        others = [item for item in items if not _is_of_mutants(item)]
+        kept = [item for item in items if (case := case_of(item)) is not None and case.subject == MUTANTS]
+        others = set(items) - set(kept)
         if others:
-            config.hook.pytest_deselected(items=others)
-            items[:] = [item for item in items if _is_of_mutants(item)]
+            config.hook.pytest_deselected(items=[item for item in items if item in others])
+            items[:] = kept
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -61,21 +62,12 @@ class Mutating:
             if mutants:
                 terminalreporter.write_sep("=", f"mutants: {workspace.name}")
             for each in mutants:
-                _print(terminalreporter, each)
-
-
-def _is_of_mutants(item: pytest.Item) -> bool:
-    case = case_of(item)
-    return case is not None and case.subject == MUTANTS
-
-
-def _print(reporter: pytest.TerminalReporter, mutants: ModelMutants) -> None:
-    heading, *table = table_lines(mutants, reporter._tw.fullwidth)
-    reporter.write_line(heading, bold=True)
-    for line in table:
-        reporter.write_line(line)
-    for line in detail_lines(mutants) if reporter.verbosity >= 0 else ():
-        print_wrapped(reporter, line)
+                heading, *table = table_lines(each, terminalreporter._tw.fullwidth)
+                terminalreporter.write_line(heading, bold=True)
+                for line in table:
+                    terminalreporter.write_line(line)
+                for line in detail_lines(each) if terminalreporter.verbosity >= 0 else ():
+                    print_wrapped(terminalreporter, line)
 
 
 def tested_mutants(request: pytest.FixtureRequest, evaluation: Evaluation) -> TestedMutants:

@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,9 +38,22 @@ def write_all(results: Results, settings: Settings) -> Iterator[str]:
     """Write each file; yield a message for each that can't be written. A session that looked at nothing writes nothing."""
     if results.is_empty:
         return
-    for write in (_write_results, _write_report, _write_comment):
+    writes: list[Callable[[], None]] = []
+    if settings.results is not None:
+        from evaltape.reporting.results_file import write_results
+
+        writes.append(partial(write_results, results, settings.results))
+    if settings.report is not None:
+        from evaltape.reporting.html import write_report
+
+        writes.append(partial(write_report, results, settings.report))
+    if settings.comment is not None:
+        from evaltape.reporting.markdown import write_comment
+
+        writes.append(partial(write_comment, results, settings.comment, os.environ))
+    for write in writes:
         try:
-            write(results, settings)
+            write()
         except OSError as error:
             yield _message(error)
 
@@ -60,24 +74,3 @@ def write_step_summary(results: Results) -> str | None:
 
 def _message(error: OSError) -> str:
     return f"{error.filename2 or error.filename} can't be written: {error.strerror}"
-
-
-def _write_results(results: Results, settings: Settings) -> None:
-    if settings.results is not None:
-        from evaltape.reporting.results_file import write_results
-
-        write_results(results, settings.results)
-
-
-def _write_report(results: Results, settings: Settings) -> None:
-    if settings.report is not None:
-        from evaltape.reporting.html import write_report
-
-        write_report(results, settings.report)
-
-
-def _write_comment(results: Results, settings: Settings) -> None:
-    if settings.comment is not None:
-        from evaltape.reporting.markdown import write_comment
-
-        write_comment(results, settings.comment, os.environ)

@@ -64,27 +64,21 @@ def finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: py
     """Return a test's findings by the end of a phase; None for nothing."""
     if case.judge is not None and report.when == "call" and not evaluation.examined(case.judge).passed:
         return None  # The results have the exam; the test's failure adds nothing.
-    if report.when == "call":
-        return _sample(case, evaluation) if case.subject == PREDICTION else _gate(item, case)
-    if report.when == "setup" and report.outcome == "failed":
-        return _unasked(case, report) if case.subject == PREDICTION else _gate(item, case)
+    if report.when == "call" or (report.when == "setup" and report.outcome == "failed"):
+        return _sample(case, evaluation, report) if case.subject == PREDICTION else _gate(item, case)
     if report.when == "setup" and report.outcome == "skipped" and _is_own_gate(item, case):
         return _gate(item, case)
     return Ran(case.suite) if report.outcome == "failed" else None
 
 
-def _sample(case: Case, evaluation: Evaluation) -> Answered:
+def _sample(case: Case, evaluation: Evaluation, report: pytest.TestReport) -> Answered | Unasked:
     assert case.model is not None and case.sample is not None
-    found = evaluation.prediction(case.model, case.sample)
-    lead = dict(evaluation.lead(case.suite, case.sample))
-    scores, unscored = dict(found.scores), dict(found.unscored)
-    return Answered(case.suite, case.model.key, case.sample.id, found.answer, scores, unscored, found.unread, lead)
-
-
-def _unasked(case: Case, report: pytest.TestReport) -> Unasked:
-    assert case.model is not None and case.sample is not None
-    crash = getattr(report.longrepr, "reprcrash", None)
-    return Unasked(case.suite, case.model.key, case.sample.id, crash.message if crash else str(report.longrepr))
+    key = (case.suite, case.model.key, case.sample.id)
+    if report.when == "setup":
+        crash = getattr(report.longrepr, "reprcrash", None)
+        return Unasked(*key, crash.message if crash else str(report.longrepr))
+    found, lead = evaluation.prediction(case.model, case.sample), dict(evaluation.lead(case.suite, case.sample))
+    return Answered(*key, found.answer, dict(found.scores), dict(found.unscored), found.unread, lead)
 
 
 def _gate(item: pytest.Item, case: Case) -> Finding:
@@ -168,37 +162,30 @@ def _grouped(reports: list[Any], causes: Mapping[Key, "Cause"], width: int) -> I
     """Yield the reports in their order, the first of a group in its place for all."""
     groups: dict[tuple[str, Cause | str | int], list[Any]] = {}
     for report in reports:
-        about = _cause_of(report, causes) or _kind_of(report) or id(report)
-        groups.setdefault((_function(report), about), []).append(report)
-    yield from (_shown_for(group, about, width) for (_, about), group in groups.items())
+        groups.setdefault((_function(report), _subject(report, causes)), []).append(report)
+    for (_, about), group in groups.items():
+        if len(group) == 1:
+            yield _told(group[0]) if about == GATES else group[0]
+        elif about == GATES:
+            yield _stand_in(group, _lines_of_gates(group, width))
+        else:
+            yield _stand_in(group, _lines_of_samples(group, None if isinstance(about, str | int) else about))
 
 
-def _shown_for(group: list[Any], about: "Cause | str | int", width: int) -> Any:
-    """Return the report that the terminal shows for a group, by its cause or its kind."""
-    if len(group) == 1:
-        return _told(group[0]) if about == GATES else group[0]
-    if about == GATES:
-        return _stand_in(group, list(_lines_of_gates(group, width)))
-    return _stand_in(group, list(_lines_of_samples(group) if isinstance(about, str | int) else _lines_of_cause(group, about)))
-
-
-def _kind_of(report: Any) -> str | None:
-    """Return the subject of a failed test of ours, other than a sample without an answer; None for any other test."""
-    match finding_in(report):
+def _subject(report: Any, causes: Mapping[Key, "Cause"]) -> "Cause | str | int":
+    """Return what a failed test shares with others: why its sample has no answer, its kind, or nothing."""
+    finding, cause = finding_in(report), None
+    is_failed_sample = _failure_in(finding) is not None and isinstance(report.longrepr, str)
+    if isinstance(finding, Unasked) or (isinstance(finding, Answered) and is_failed_sample):
+        cause = causes.get((finding.suite, finding.model, finding.sample))
+    if cause is not None:
+        return cause
+    match finding:
         case Answered() if report.when == "call":
             return SAMPLES
         case Asserted() | AssertedOtherwise() | Compared() if hasattr(report.longrepr, "reprcrash"):
             return GATES
-    return None
-
-
-def _cause_of(report: Any, causes: Mapping[Key, "Cause"]) -> "Cause | None":
-    """Return why a sample's test failed; None for any other report."""
-    finding = finding_in(report)
-    is_failed_sample = _failure_in(finding) is not None and isinstance(report.longrepr, str)
-    if isinstance(finding, Unasked) or (isinstance(finding, Answered) and is_failed_sample):
-        return causes.get((finding.suite, finding.model, finding.sample))
-    return None
+    return id(report)
 
 
 def _failure_in(finding: Finding | None) -> Failure | None:
@@ -217,7 +204,7 @@ def _parameters(report: Any) -> str:
 # ---------------------------------------------------------------- the text of a group
 
 
-def _stand_in(group: list[Any], lines: list[str]) -> Any:
+def _stand_in(group: list[Any], lines: Iterator[str]) -> Any:
     """Return a report for all of a group."""
     first = copy.copy(group[0])
     first.nodeid = _function(first)
@@ -229,19 +216,16 @@ def _stand_in(group: list[Any], lines: list[str]) -> Any:
     return first
 
 
-def _lines_of_cause(group: list[Any], cause: "Cause") -> Iterator[str]:
-    yield visible(cause.text)
-    if cause.command:
+def _lines_of_samples(group: list[Any], cause: "Cause | None") -> Iterator[str]:
+    messages = [_reason(report) if cause else _message(report) for report in group[:NAMED]]
+    yield visible(cause.text) if cause else f"{len(group):,} tests: {messages[0]}"
+    if cause and cause.command:
         yield cause.command
-    if cause.cost:
+    if cause and cause.cost:
         yield f"It {cause.cost}"
-    yield from _named(group, [_reason(report) for report in group[:NAMED]])
-
-
-def _lines_of_samples(group: list[Any]) -> Iterator[str]:
-    messages = [_message(report) for report in group[:NAMED]]
-    yield f"{len(group):,} tests: {messages[0]}"
-    yield from _named(group, messages)
+    yield from (f"  {_parameters(report)}: {message}" for report, message in zip(group, messages, strict=False))
+    if len(group) > NAMED:
+        yield f"  and {len(group) - NAMED:,} more: -vv shows all"
 
 
 def _lines_of_gates(group: list[Any], width: int) -> Iterator[str]:
@@ -254,12 +238,6 @@ def _lines_of_gates(group: list[Any], width: int) -> Iterator[str]:
     for report, message in zip(group, messages, strict=True):
         names_itself = isinstance(finding_in(report), Asserted) and not message.startswith("assert ")
         yield cut(f"  {message}" if names_itself else f"  {_parameters(report)}: {message}", width)
-
-
-def _named(group: list[Any], messages: list[str]) -> Iterator[str]:
-    yield from (f"  {_parameters(report)}: {message}" for report, message in zip(group, messages, strict=False))
-    if len(group) > NAMED:
-        yield f"  and {len(group) - NAMED:,} more: -vv shows all"
 
 
 def _reason(report: Any) -> str:

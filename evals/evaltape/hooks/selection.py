@@ -9,7 +9,7 @@ from evaltape.evaluation import Evaluation, Selected
 from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
 from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Judge, Model
+from evaltape.suite.definition import Model
 
 
 def selected_calls(items: Iterable[pytest.Item]) -> Selected:
@@ -30,13 +30,17 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
     wanted: dict[tuple[str, str], list[str]] = {}
     chosen = [item for item in items if not is_skipped(item)]
     for item in chosen:
-        for model in jobs_of(item, evaluation):
-            wanted.setdefault((model.suite, model.key), [])
+        case = case_of(item)
+        models = case.models(evaluation) if case else evaluation.models() if waits_for_jobs(item) else []
+        wanted.update({(model.suite, model.key): [] for model in models if model.job})
     for model, sample in _each_once(_asked(chosen)):
         if model.predictions is None or evaluation.workspaces[model.suite].judges:
             wanted.setdefault((model.suite, model.key), []).append(sample.id)
-    for judge in _examined(chosen, evaluation):
-        wanted.setdefault((judge.suite, judge.key), [])
+    cases = _cases(chosen)
+    bounds = [case.bound for case in cases if case.bound is not None and evaluation.settings.samples is None]
+    for judge in (*(case.judge for case in cases), *map(evaluation.judge_of, bounds)):
+        if judge is not None and judge.exam is not None:
+            wanted.setdefault((judge.suite, judge.key), [])
     return [(suite, model, samples) for (suite, model), samples in wanted.items()]
 
 
@@ -57,23 +61,6 @@ def mutant_selection(models: Iterable[Model], evaluation: Evaluation) -> Selecti
     ]
 
 
-def _examined(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Judge]:
-    """Return the judges with exams that selected tests are about, or rest on."""
-    cases = _cases(items)
-    about = [case.judge for case in cases if case.judge is not None]
-    bounds = [case.bound for case in cases if case.bound is not None and evaluation.settings.samples is None]
-    resting = [judge for bound in bounds if (judge := evaluation.judge_of(bound)) is not None and judge.exam is not None]
-    return list({(judge.suite, judge.key): judge for judge in (*about, *resting)}.values())
-
-
-def jobs_of(item: pytest.Item, evaluation: Evaluation) -> list[Model]:
-    """Return the tuned models with jobs that a test rests on."""
-    case = case_of(item)
-    if case is not None:
-        return [model for model in case.models(evaluation) if model.job]
-    return [model for model in evaluation.models() if model.job] if waits_for_jobs(item) else []
-
-
 def waits_for_jobs(item: object) -> bool:
     """Return whether a test asks for our fixture `job`."""
     definitions = getattr(item, "_fixtureinfo", None)
@@ -84,11 +71,8 @@ def is_skipped(item: pytest.Item) -> bool:
     """Return whether a skip or skipif mark will skip a test."""
     try:
         return evaluate_skip_marks(item) is not None
-    except (
-        Exception,
-        pytest.fail.Exception,
-    ):  # A condition that can't be evaluated fails its test, which then asks for nothing.
-        return True
+    except (Exception, pytest.fail.Exception):
+        return True  # A condition that can't be evaluated fails its test, which then asks for nothing.
 
 
 def _cases(items: Iterable[pytest.Item]) -> list[Case]:

@@ -25,19 +25,6 @@ CHANNEL = "evaltape"
 SYRUPY_REPORT = "syrupy_report"
 
 
-def _listen(evaluation: Evaluation, channel: Any) -> None:
-    """Take in the outcomes of calls from the controller."""
-    ended = encoded(Stopped(CONTROLLER_ENDED))
-    channel.setcallback(lambda text: _receive(evaluation, text), endmarker=ended)
-    channel.send("listening")
-
-
-def _receive(evaluation: Evaluation, text: str) -> None:
-    message = decoded(text)
-    if isinstance(message, Ended | Stopped):
-        evaluation.outcomes.receive(message)
-
-
 class ToWorker:
     """Sends messages to a worker, as JSON: execnet rejects lone surrogates, which models produce."""
 
@@ -78,7 +65,15 @@ class Worker(Sending):
     def __init__(self, config: pytest.Config, evaluation: Evaluation) -> None:
         self.evaluation = evaluation
         if evaluation.settings.records:
-            _listen(evaluation, config.workerinput[CHANNEL])  # type: ignore[attr-defined]
+            channel = config.workerinput[CHANNEL]  # type: ignore[attr-defined]
+            channel.setcallback(self._receive, endmarker=encoded(Stopped(CONTROLLER_ENDED)))
+            channel.send("listening")
+
+    def _receive(self, text: str) -> None:
+        """Take in the outcome of a call from the controller."""
+        message = decoded(text)
+        if isinstance(message, Ended | Stopped):
+            self.evaluation.outcomes.receive(message)
 
     def open(self) -> None:
         """Open the suites, with the samples that the controller has frozen. Raises `UserError`."""
@@ -137,15 +132,11 @@ class Distribution(Sending):
     def _collect(self, session: pytest.Session) -> None:
         session.perform_collect()
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
-            _show_errors(session.config)
+            # pytest gives no summary of a session that ends this early.
+            reporter = session.config.pluginmanager.getplugin("terminalreporter")
+            if reporter is not None:
+                reporter.summary_errors()
             raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
         self._gates = [item for item in session.items if is_gate(item)]
         self.controller.record(session)
         session.items = []
-
-
-def _show_errors(config: pytest.Config) -> None:
-    """Show why files couldn't be collected: pytest gives no summary of a session that ends this early."""
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None:
-        reporter.summary_errors()

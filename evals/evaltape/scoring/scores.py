@@ -111,6 +111,10 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         metric = plain_name(metric, self.metrics)
         return [prediction for prediction in self.answered if metric not in prediction.scores]
 
+    def why_unscored(self, metric: str) -> dict[str, str]:
+        """Return the answered samples that a metric could not score, with the reasons."""
+        return {it.sample.id: it.unscored.get(metric, f"its recording holds no {metric}") for it in self.unscored(metric)}
+
     def column(self, metric: str) -> list[float]:
         """Return the score of each scored sample, in the suite's order."""
         return [prediction.scores[metric] for prediction in self.scored(metric)]
@@ -248,9 +252,8 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return f"{counts}: {self.model.key}: {with_reasons(reasons)}"
 
     def _unscored_in_short(self, metric: str) -> str:
-        lacking = self.unscored(metric)
-        reasons = {each.sample.id: each.unscored.get(metric, f"its recording holds no {metric}") for each in lacking}
-        return f"{len(lacking)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {with_reasons(reasons)}"
+        reasons = self.why_unscored(metric)
+        return f"{len(reasons)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {with_reasons(reasons)}"
 
 
 def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Prediction]) -> list[str] | None:
