@@ -12,7 +12,9 @@ import msgspec
 from evaltape.errors import RecordingError, UserError
 from evaltape.findings import Answered, Finding, Findings
 from evaltape.finetuning.recorded_job import Job
-from evaltape.metrics.metric import plain_name
+from evaltape.metrics import rouge
+from evaltape.metrics.metric import plain_name, score_answer
+from evaltape.metrics.scorers import CallFacts
 from evaltape.names import nearest
 from evaltape.recorder.wire import CallKey, Outcomes, Selection, verdicts_key
 from evaltape.samples.checks import check_ids
@@ -26,8 +28,9 @@ from evaltape.scoring.slices import SliceScores
 from evaltape.settings import RECORD, Settings
 from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Comparison, Judge, Model
+from evaltape.suite.reader import read_suites
 from evaltape.text import counted
-from evaltape.workspace import Workspace, read_suites
+from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
     from evaltape.against.history import Histories
@@ -62,16 +65,6 @@ class Evaluation:
         suites = read_suites(self.settings.suites)
         self.workspaces = {suite.name: Workspace(suite, self.settings) for suite in suites}
 
-    def freeze_samples(self) -> None:
-        """Freeze the samples of a recording, in the controller alone. Raises `UserError`."""
-        for workspace in self.workspaces.values():
-            workspace.freeze_samples()
-
-    def discard_samples(self) -> None:
-        """Remove the samples of a recording that no answer was recorded to, in the controller alone."""
-        for workspace in self.workspaces.values():
-            workspace.discard_samples()
-
     def check_samples(self) -> None:
         """Raise `UserError` if a suite's samples can't be read, or no test can be made of each of them."""
         for workspace in self.workspaces.values():
@@ -81,29 +74,25 @@ class Evaluation:
             for exam in (exam for workspace in self.workspaces.values() for exam in workspace.exams.values()):
                 exam.questions  # noqa: B018  # Making them checks operators and labels.
 
-    def find_other_side(self) -> None:
-        """Find the other side of `--against`, before anything is run or paid. Raises `UserError` if it isn't there."""
-        if self.settings.against is None:
-            return
-        from evaltape.against.other_side import OtherSide
-        from evaltape.against.tree import find_tree
+    def find_past(self) -> None:
+        """Find the other side of `--against` and the repository of `--history`, before anything is run or paid.
 
-        self.other_side = OtherSide(find_tree(self.settings.against, self.settings.root))
+        Raises `UserError` if it isn't there, or only a part of it.
+        """
+        settings = self.settings
+        if settings.against is not None:
+            from evaltape.against.other_side import OtherSide
+            from evaltape.against.tree import find_tree
 
-    def find_histories(self) -> None:
-        """Find the repository of `--history`, before anything is run. Raises `UserError` if there is none, or a part of it."""
-        if self.settings.history is not None:
+            self.other_side = OtherSide(find_tree(settings.against, settings.root))
+        if settings.history is not None:
             from evaltape.against.history import Histories
 
-            self.histories = Histories(self.settings.root, self.settings.history)
+            self.histories = Histories(settings.root, settings.history)
 
     def models(self) -> list[Model]:
         """Return the models under test of all suites, in the order of the files."""
         return [model for workspace in self.workspaces.values() for model in workspace.suite.models.values()]
-
-    def comparisons(self) -> list[Comparison]:
-        """Return the comparisons of all suites."""
-        return [it for workspace in self.workspaces.values() for it in workspace.suite.comparisons.values()]
 
     def expect(self, selection: Selection) -> None:
         """From now on wait for these calls and jobs before reading their recordings: they are being made."""
@@ -157,7 +146,7 @@ class Evaluation:
             return  # pytest-rerunfailures runs it again, and that counts.
         if isinstance(finding, Answered):
             workspace = self.workspaces[finding.suite]
-            model, sample = workspace.suite.models[finding.model], workspace.sample(finding.sample)
+            model, sample = workspace.suite.models[finding.model], workspace.samples_by_id[finding.sample]
             self.findings.add(Prediction(model, sample, finding.answer, finding.scores, finding.unscored, finding.unread))
         self.findings.receive(finding, test_id, {"passed": True, "failed": False}.get(outcome))
 
@@ -165,7 +154,8 @@ class Evaluation:
         """Return the scores of the first lines of a sample's input: computed, not recorded."""
         known = self.findings.leads
         if (suite, sample.id) not in known:
-            known[suite, sample.id] = self.workspaces[suite].lead(sample)
+            metrics = self.workspaces[suite].text_metrics
+            known[suite, sample.id], _ = score_answer(metrics, sample, rouge.lead(sample.input), CallFacts())
         return known[suite, sample.id]
 
     def job(self, key: str) -> Job:
@@ -198,11 +188,6 @@ class Evaluation:
         failure = self.outcomes.failure_of((judge.suite, judge.key, ""))
         found = self.workspaces[judge.suite].exams[judge.key].examined
         return msgspec.structs.replace(found, not_examined=f"{found.not_examined}: {failure}") if failure else found
-
-    def refusal(self, bound: Bound) -> str:
-        """Return why a bound may not rest on its metric: on a judge's that hasn't passed its exam; empty if it may."""
-        judge = self.judge_of(bound)
-        return self.workspaces[bound.suite].exams[judge.key].ground.refusal if judge else ""
 
     def judge_of(self, bound: Bound) -> Judge | None:
         """Return the judge of the metric that a bound is on; None for any other metric."""
@@ -252,76 +237,59 @@ class Evaluation:
 
         A model of which only some samples were looked at isn't compared.
         """
-        if self.other_side is None:
-            return {}
-        workspace = self.workspaces[suite]
-        known = {model.key: self._looked_at(model) for model in workspace.suite.models.values()}
-        return {key: self._against(workspace, key, number) for key, number in known.items() if number}
-
-    def _looked_at(self, model: Model) -> int:
-        samples = self.workspaces[model.suite].samples
-        return sum((model.suite, model.key, sample.id) in self.findings.predictions for sample in samples)
-
-    def _against(self, workspace: Workspace, key: str, looked_at: int) -> AgainstScores:
-        model, samples = workspace.suite.models[key], len(workspace.samples)
-        if looked_at == samples:
-            return self.against(model)
-        assert self.other_side is not None
-        return self.other_side.not_compared(workspace, model, f"{looked_at} of {counted(samples, 'sample')} were looked at")
+        workspace, found = self.workspaces[suite], {}
+        for key, model in workspace.suite.models.items() if self.other_side else ():
+            number = sum((suite, key, sample.id) in self.findings.predictions for sample in workspace.samples)
+            if number == len(workspace.samples):
+                found[key] = self.against(model)
+            elif number and self.other_side:
+                why = f"{number} of {counted(len(workspace.samples), 'sample')} were looked at"
+                found[key] = self.other_side.not_compared(workspace, model, why)
+        return found
 
     def paired_scores(self, comparison: Comparison) -> PairedScores:
         """Return the scores of a comparison's two models on every sample of their suite."""
-        suite = self.workspaces[comparison.suite].suite
-        models = (suite.models[comparison.baseline], suite.models[comparison.candidate])
-        baseline, candidate = map(self.scores, models)
-        metrics = self.workspaces[comparison.suite].metrics
-        return PairedScores(comparison=comparison, metrics=metrics, baseline=baseline, candidate=candidate)
+        workspace = self.workspaces[comparison.suite]
+        keys = (comparison.baseline, comparison.candidate)
+        baseline, candidate = (self.scores(workspace.suite.models[key]) for key in keys)
+        return PairedScores(comparison=comparison, metrics=workspace.metrics, baseline=baseline, candidate=candidate)
 
     def decide(self, bound: Bound) -> Decision:
         """Decide a bound on every sample of its suite."""
-        suite = self.workspaces[bound.suite].suite
+        suite, subject = self.workspaces[bound.suite].suite, bound.subject
         match bound.kind:
             case bounds.GATE:
-                return self.scores(suite.models[bound.subject]).decide(bound)
+                return self.scores(suite.models[subject]).decide(bound)
             case bounds.SLICE_GATE:
-                return self.slices(suite.models[bound.subject]).decide(bound)
+                return self.slices(suite.models[subject]).decide(bound)
             case bounds.AGAINST:
-                return self.against(suite.models[bound.subject]).decide(bound)
+                return self.against(suite.models[subject]).decide(bound)
             case bounds.MIN_NOTICED | bounds.MAX_ALARMS | bounds.MIN_KAPPA:
-                return self.examined(suite.judges[bound.subject]).decide(bound)
-        return self.paired_scores(suite.comparisons[bound.subject]).decide(bound)
+                return self.examined(suite.judges[subject]).decide(bound)
+        return self.paired_scores(suite.comparisons[subject]).decide(bound)
 
     def mutants(self, model: Model) -> "ModelMutants":
         """Return how the gates of a model notice damage to its recorded answers; computed once.
 
         Raises `UserError` for an operator of the user's that can't be loaded, or that fails.
         """
-        known = self.findings.mutants
-        if (model.suite, model.key) not in known:
-            known[model.suite, model.key] = self._mutants(model)
-        return known[model.suite, model.key]
-
-    def _mutants(self, model: Model) -> "ModelMutants":
         from evaltape.mutation.model_mutants import assertions_of
 
-        workspace, slices = self.workspaces[model.suite], self.slices(model)
-        suite = workspace.suite
-        pairs = [self.paired_scores(it) for it in suite.comparisons.values() if it.candidate == model.key]
-        return self.mutated(slices.scores, list(assertions_of(slices, pairs, suite)))
+        known, key, suite = self.findings.mutants, (model.suite, model.key), self.workspaces[model.suite].suite
+        if key not in known:
+            slices = self.slices(model)
+            pairs = [self.paired_scores(it) for it in suite.comparisons.values() if it.candidate == model.key]
+            known[key] = self.mutated(slices.scores, list(assertions_of(slices, pairs, suite)))
+        return known[key]
 
     def mutated(self, scores: ModelScores, assertions: "Sequence[Assertion]") -> "ModelMutants":
         """Return how some assertions notice damage to a model's recorded answers. Raises as `mutants` does."""
         from evaltape.mutation.model_mutants import mutate_model
 
         model, workspace = scores.model, self.workspaces[scores.model.suite]
-        suite = workspace.suite
-        return mutate_model(
-            scores,
-            assertions,
-            workspace.operators,
-            suite.mutants.noticed_at if suite.mutants else None,
-            {metric: self._judged_mutants(workspace, model, judge) for metric, judge in workspace.judged_by.items()},
-        )
+        noticed_at = workspace.suite.mutants.noticed_at if workspace.suite.mutants else None
+        judged = {metric: self._judged_mutants(workspace, model, judge) for metric, judge in workspace.judged_by.items()}
+        return mutate_model(scores, assertions, workspace.operators, noticed_at, judged)
 
     def _judged_mutants(self, workspace: Workspace, model: Model, judge: Judge) -> "Judged":
         """Return the function that reads a judge's verdict on a mutant, once the recording of verdicts has ended."""

@@ -125,7 +125,6 @@ class AcceptedTest(msgspec.Struct, frozen=True):
     """A test of a model's scores against its accepted scores."""
 
     id: str
-    """The test's id."""
     passed: bool | None
     """None if it was skipped."""
     values: Mapping[str, float] | None
@@ -162,8 +161,9 @@ class Findings(msgspec.Struct):
     def receive(self, finding: Finding, test_id: str, passed: bool | None) -> None:
         """Keep a test's findings, but for its prediction; `passed` is None if it was skipped."""
         match finding:
-            case Asserted(key=key):
-                _note(self.bounds, key, passed)
+            case Asserted(key=key):  # A bound holds if all tests that decide it pass.
+                before = self.bounds.get(key)
+                self.bounds[key] = before if passed is None else passed and before is not False
             case Compared(values=values):
                 self.accepted[finding.suite, finding.model] = AcceptedTest(test_id, passed, values)
             case AssertedOtherwise(suite=suite, model=model):
@@ -171,9 +171,9 @@ class Findings(msgspec.Struct):
             case Unasked(reason=reason):
                 self.unasked[finding.suite, finding.model, finding.sample] = reason
                 self.lost.add((finding.suite, finding.model, finding.sample))
-            case Answered(answer=answer):
+            case Answered():
                 self.leads[finding.suite, finding.sample] = finding.lead
-                if passed is False and answer.failure is None:
+                if passed is False and finding.answer.failure is None:
                     self.failures[test_id] = finding.suite
                 elif passed is False:
                     self.lost.add((finding.suite, finding.model, finding.sample))
@@ -184,9 +184,3 @@ class Findings(msgspec.Struct):
         """Return a decision with the outcome of the tests on its bound; `not checked` if no test ran."""
         key = decision.bound.key
         return decision.tested(self.bounds[key]) if key in self.bounds else decision.untested
-
-
-def _note(outcomes: dict[BoundKey, bool | None], key: BoundKey, passed: bool | None) -> None:
-    """A bound holds if all tests that decide it pass."""
-    before = outcomes.get(key)
-    outcomes[key] = before if passed is None else passed and before is not False

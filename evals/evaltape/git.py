@@ -112,19 +112,12 @@ def restored(paths: Sequence[Path]) -> str | None:
         names = [str(path.absolute()) for path in paths]
         tags = repository.run("ls-files", "-t", "-z", "--", *names).decode(errors="replace").split("\0")
         if any(tag.startswith("S ") for tag in tags):
-            return f"git sparse-checkout add {shlex.quote(_in_repository(repository, paths[0].parent))}"
-        changed = [path for path, name in zip(paths, names, strict=True) if _is_changed(repository, name)]
+            folder = paths[0].parent.resolve().relative_to(repository.top.resolve())
+            return f"git sparse-checkout add {shlex.quote(folder.as_posix())}"
+        changed = [it for it, name in zip(paths, names, strict=True) if repository.run("diff", "--name-only", "--", name)]
     except GitError:
         return None
     return f"git checkout -- {' '.join(shlex.quote(shown(path)) for path in changed)}" if changed else None
-
-
-def _is_changed(repository: Repository, name: str) -> bool:
-    return repository.run("diff", "--name-only", "--", name) != b""
-
-
-def _in_repository(repository: Repository, path: Path) -> str:
-    return path.resolve().relative_to(repository.top.resolve()).as_posix()
 
 
 def _git(folder: Path, *args: str, given: bytes | None = None) -> bytes:

@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,17 +23,19 @@ OUTPUTS = ("results", "report", "comment")
 """The options that name a file to write."""
 FILES = ("requests_to", *OUTPUTS)
 AS_THEY_ARE = (
-    "concurrency",
-    "retrain",
-    "batch",
-    "estimate",
-    "retiring",
-    "suggest",
-    "history",
-    "repeat",
-    "samples",
-    "against",
-    "mutate",
+    *(
+        "concurrency",
+        "retrain",
+        "batch",
+        "estimate",
+        "retiring",
+        "suggest",
+        "history",
+        "repeat",
+        "samples",
+        "against",
+        "mutate",
+    ),
 )
 """The options that settings hold by the same name, unchanged."""
 
@@ -41,13 +44,8 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("evaltape", "evaluation of models that summarise")
     add = group.addoption
-    add(
-        "--suite",
-        metavar="PATH",
-        action="append",
-        default=[],
-        help="a suite file; repeatable, globs allowed (default: ini eval_suite)",
-    )
+    suite = "a suite file; repeatable, globs allowed (default: ini eval_suite)"
+    add("--suite", metavar="PATH", action="append", default=[], help=suite)
     add("--cassettes", metavar="DIR", help="where recordings live (default: ini eval_cassettes, or cassettes)")
     add("--samples", metavar="N", type=int, help="use the first N of each suite's samples; gates are not checked")
     add("--record", action="store_true", help="call the API for every selected sample and replace its recording")
@@ -55,38 +53,19 @@ def add_options(parser: pytest.Parser) -> None:
     add("--retrain", action="store_true", help="with --record: pay for a new fine-tuning job although one exists")
     add("--batch", action="store_true", help="with --record or --record-missing: ask through the Batch API")
     add("--requests-to", metavar="DIR", help="when recording: call nothing, write the requests as Batch JSONL")
-    add(
-        "--answers-from",
-        metavar="PATH",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="when recording: take answers from an engine's output files, or folders of these, in place of calling",
-    )
+    answers = "when recording: take answers from an engine's output files, or folders of these, in place of calling"
+    add("--answers-from", metavar="PATH", nargs="+", action="extend", default=[], help=answers)
     add("--concurrency", metavar="N", type=int, default=16, help="requests in flight, over all workers (default: 16)")
     add("--estimate", action="store_true", help="call nothing: print calls, tokens and an upper bound of their cost")
-    add(
-        "--budget",
-        metavar="USD",
-        type=float,
-        help="stop recording before the session costs more than this; needs a price in the suite",
-    )
+    budget = "stop recording before the session costs more than this; needs a price in the suite"
+    add("--budget", metavar="USD", type=float, help=budget)
     add("--repeat", metavar="N", type=int, default=1, help="with --record: ask each sample N times, to measure noise")
     add("--retiring", action="store_true", help="list which of the suites' models the API retires, and when")
     add("--mutate", action="store_true", help="damage recorded answers in known ways, and show how much each gate notices")
-    add(
-        "--suggest",
-        action="store_true",
-        help="print gates to paste into the suite, by the recorded scores, and the damage each notices",
-    )
-    add(
-        "--history",
-        metavar="N",
-        nargs="?",
-        type=int,
-        const=DEFAULT_HISTORY,
-        help=f"list the scores of the last N commits that changed recordings (default: {DEFAULT_HISTORY})",
-    )
+    suggest = "print gates to paste into the suite, by the recorded scores, and the damage each notices"
+    add("--suggest", action="store_true", help=suggest)
+    history = f"list the scores of the last N commits that changed recordings (default: {DEFAULT_HISTORY})"
+    add("--history", metavar="N", nargs="?", type=int, const=DEFAULT_HISTORY, help=history)
     add("--against", metavar="REF", help="compare each model with its recording at a git ref, or in a folder")
     add("--results", metavar="PATH", help="write the results as JSON")
     add("--report", metavar="PATH", help="write the report: a single HTML file that loads nothing")
@@ -143,20 +122,17 @@ def _suites(patterns: Iterable[str], folder: Path, source: str) -> tuple[Path, .
         if path.exists() or not glob.has_magic(pattern):
             files[path] = None
             continue
-        matches = _matching(folder, pattern)
+        # The folders that a glob begins with are names if they exist, brackets and all.
+        *folders, name = Path(pattern).parts
+        base = folder
+        while folders and (base / folders[0]).is_dir():
+            base /= folders.pop(0)
+        found = glob.glob(str(Path(*folders, name)), root_dir=base, recursive=True)
+        matches = sorted(base / match for match in found if match.endswith(".toml"))
         if not matches:
             raise UserError(f"{source} {pattern}: no suite file matches. A suite file ends with .toml")
         files.update(dict.fromkeys(matches))
     return tuple(files)
-
-
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    """Return the suite files that a glob names. The folders that it begins with are names if they exist, brackets and all."""
-    *folders, name = Path(pattern).parts
-    while folders and (folder / folders[0]).is_dir():
-        folder /= folders.pop(0)
-    found = glob.glob(str(Path(*folders, name)), root_dir=folder, recursive=True)
-    return sorted(folder / match for match in found if match.endswith(".toml"))
 
 
 def _check(option: Any) -> None:
@@ -187,7 +163,11 @@ def _check(option: Any) -> None:
         raise UserError("--budget bounds what a recording spends; replay spends nothing: add --record or --record-missing")
     if option.budget is not None and not option.budget > 0:
         raise UserError(f"--budget {option.budget:g}: it takes an amount of USD over 0")
-    _check_files(option)
+    by_path: dict[str, str] = {}
+    for name, path in ((name, getattr(option, name)) for name in OUTPUTS if getattr(option, name)):
+        other = by_path.setdefault(os.path.realpath(path), name)
+        if other != name:  # The second would replace the first.
+            raise UserError(f"--{other} and --{name} both name {path}: give each a file of its own")
 
 
 def _check_engines(option: Any) -> None:
@@ -248,24 +228,6 @@ def _given(options: Mapping[str, object]) -> list[str]:
     return [name for name, is_given in options.items() if is_given]
 
 
-def _check_files(option: Any) -> None:
-    """Refuse two outputs in the same file: the second would replace the first."""
-    paths = [(name, getattr(option, name)) for name in OUTPUTS if getattr(option, name)]
-    by_path: dict[Path, str] = {}
-    for name, path in paths:
-        other = by_path.setdefault(_target(path), name)
-        if other != name:
-            raise UserError(f"--{other} and --{name} both name {path}: give each a file of its own")
-
-
-def _target(path: str) -> Path:
-    """Return where a path leads, through links; unchanged if it leads nowhere."""
-    try:
-        return Path(path).resolve()
-    except (OSError, RuntimeError):
-        return Path(path).absolute()
-
-
 def _timeout_s(config: pytest.Config) -> float:
     text = str(config.getini("eval_timeout_s") or DEFAULT_TIMEOUT_S)
     try:
@@ -273,7 +235,7 @@ def _timeout_s(config: pytest.Config) -> float:
     except ValueError:
         timeout_s = 0.0
     if not 0 < timeout_s < float("inf"):
-        raise UserError(f"{config.inipath or 'pytest.ini'}: eval_timeout_s = {text}: it takes a number of seconds over 0")
+        raise _ini_error(config, "eval_timeout_s", text, "a number of seconds over 0")
     return timeout_s
 
 
@@ -281,20 +243,20 @@ def _batch_wait_s(config: pytest.Config) -> float:
     text = str(config.getini("eval_batch_wait") or DEFAULT_BATCH_WAIT).strip()
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(s|min|h)?", text)
     if found is None:
-        raise UserError(
-            f"{config.inipath or 'pytest.ini'}: eval_batch_wait = {text}: it takes a time, as in 90 s, 30 min or 12 h"
-        )
+        raise _ini_error(config, "eval_batch_wait", text, "a time, as in 90 s, 30 min or 12 h")
     return float(found[1]) * {"min": 60, "h": 3600}.get(found[2], 1)
 
 
 def _pack(config: pytest.Config) -> int:
     text = str(config.getini("eval_pack") or DEFAULT_PACK).strip()
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UserError(
-            f"{config.inipath or 'pytest.ini'}: eval_pack = {text}: it takes the number of samples, 1 or more, from which on "
-            "the calls of a model are kept in one cassette"
-        )
+        takes = "the number of samples, 1 or more, from which on the calls of a model are kept in one cassette"
+        raise _ini_error(config, "eval_pack", text, takes)
     return int(text)
+
+
+def _ini_error(config: pytest.Config, key: str, text: str, takes: str) -> UserError:
+    return UserError(f"{config.inipath or 'pytest.ini'}: {key} = {text}: it takes {takes}")
 
 
 @contextlib.contextmanager

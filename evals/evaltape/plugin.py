@@ -13,30 +13,19 @@ import pytest
 from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
 from evaltape.finetuning.recorded_job import Job
-from evaltape.hooks.cases import (
-    NO_ASSERTS,
-    NOTHING,
-    PARTIAL,
-    Case,
-    case_of,
-    is_gate,
-    leaves_asserts_out,
-    parametrize,
-    sample_tests,
-    subject_of,
-)
+from evaltape.hooks import cases
+from evaltape.hooks.cases import NOTHING, case_of, is_gate
 from evaltape.hooks.output import named_in, remove_earlier
-from evaltape.hooks.reports import FailuresByCause, attach, finding_of, shorten
+from evaltape.hooks.reports import FailuresByCause, attach
 from evaltape.hooks.selection import waits_for_jobs
 from evaltape.hooks.snapshots import accepted_scores, explain, leave_to_us, recall
 from evaltape.options import OUTPUTS, add_options, as_usage_error, read_settings, runs_nothing
 from evaltape.recorder.wire import RecordingStopped
-from evaltape.scoring.bounds import GATE, NOT_CHECKED
+from evaltape.scoring.bounds import GATE, NOT_CHECKED, Bound
 from evaltape.scoring.paired_scores import AgainstScores, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.definition import Model
 from evaltape.text import without_commands
 
 if TYPE_CHECKING:
@@ -98,8 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     with as_usage_error():
         evaluation = Evaluation(read_settings(config), is_controller)
         if is_controller:
-            evaluation.find_other_side()
-            evaluation.find_histories()
+            evaluation.find_past()
     config.stash[EVALUATION] = evaluation
     leave_to_us(config)
     config.stash[PROCESS] = _registered(config, evaluation)
@@ -140,8 +128,7 @@ def _registered(config: pytest.Config, evaluation: Evaluation) -> "Controller | 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Models and samples become parameters. A user's error is kept until it can be reported without a traceback."""
-    subject = subject_of(metafunc)
-    stash = metafunc.config.stash
+    subject, stash = cases.subject_of(metafunc), metafunc.config.stash
     if USER_ERROR in stash or (subject is None and not waits_for_jobs(metafunc.definition)):
         return
     try:
@@ -149,7 +136,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             stash[PROCESS].open()
             recall(metafunc.config, stash[EVALUATION])
         if subject is not None:
-            parametrize(metafunc, stash[EVALUATION], subject)
+            cases.parametrize(metafunc, stash[EVALUATION], subject)
     except UserError as error:
         stash[USER_ERROR] = error
 
@@ -171,7 +158,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(without_commands(str(config.stash[USER_ERROR])))
     items[:] = [item for item in items if case_of(item) is not NOTHING]
     evaluation = config.stash[EVALUATION]
-    evaluation.findings.test_ids.update(sample_tests(items))
+    evaluation.findings.test_ids.update(cases.sample_tests(items))
     result = yield
     if evaluation.is_controller:
         items.sort(key=is_gate)
@@ -194,21 +181,37 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     Where asserts are left out a test of ours is skipped: it would always pass.
     """
     case, evaluation = case_of(pyfuncitem), pyfuncitem.config.stash[EVALUATION]
-    if case is not None and leaves_asserts_out(pyfuncitem):
-        pytest.skip(NO_ASSERTS)
-    if case is not None and case.is_gate:
-        for model in case.models(evaluation):
-            try:
-                reason = evaluation.unfinished(model)
-            except RecordingError as error:
-                reason = str(error)
-            if reason:
-                pytest.fail(reason, pytrace=False)
-            partial = evaluation.recorded_in_part(model)
-            if partial:
-                pytest.skip(f"{NOT_CHECKED}: {partial}")
-        _fail_without_exam(case, evaluation)
-        _skip_undecided(case, evaluation)
+    if case is not None and cases.leaves_asserts_out(pyfuncitem):
+        pytest.skip(cases.NO_ASSERTS)
+    if case is None or not case.is_gate:
+        return
+    for model in case.models(evaluation):
+        try:
+            reason = evaluation.unfinished(model)
+        except RecordingError as error:
+            reason = str(error)
+        if reason:
+            pytest.fail(reason, pytrace=False)
+        partial = evaluation.recorded_in_part(model)
+        if partial:
+            pytest.skip(f"{NOT_CHECKED}: {partial}")
+    if case.bound is not None:
+        _settle(case.bound, evaluation)
+
+
+def _settle(bound: Bound, evaluation: Evaluation) -> None:
+    """Fail a test on a judge's metric until the judge has passed its exam.
+
+    Skip a test on a bound that can't be decided, or that may stay open by the suite (`inconclusive = "skip"`).
+    """
+    judge = evaluation.judge_of(bound) if evaluation.settings.samples is None else None
+    refusal = evaluation.workspaces[bound.suite].exams[judge.key].ground.refusal if judge else ""
+    if refusal:
+        pytest.fail(f"{bound.subject} {bound.metric}: {refusal}", pytrace=False)
+    if bound.kind != GATE:
+        decision = evaluation.decide(bound)
+        if not decision.passed and not decision.fails:
+            pytest.skip(str(decision))
 
 
 # ---------------------------------------------------------------- fixtures
@@ -217,8 +220,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 @pytest.fixture
 def prediction(request: pytest.FixtureRequest) -> Prediction:
     """A model's prediction for a sample, or the reason why it failed."""
-    model, sample = _model(request), request.param.sample
-    found = _unless_stopped(request, lambda evaluation: evaluation.prediction(model, sample))
+    found = _found(request, lambda evaluation: evaluation.prediction(request.param.model, request.param.sample))
     request.node.user_properties.extend(found.scores.items())
     return found
 
@@ -226,9 +228,7 @@ def prediction(request: pytest.FixtureRequest) -> Prediction:
 @pytest.fixture
 def scores(request: pytest.FixtureRequest) -> ModelScores:
     """A model's predictions for every sample of its suite."""
-    _skip_unless_all(request)
-    model = _model(request)
-    found = _unless_stopped(request, lambda evaluation: evaluation.scores(model))
+    found = _found(request, lambda evaluation: evaluation.scores(request.param.model))
     request.node.user_properties.extend(found.properties(request.param.bound))
     return found
 
@@ -236,16 +236,13 @@ def scores(request: pytest.FixtureRequest) -> ModelScores:
 @pytest.fixture
 def slices(request: pytest.FixtureRequest) -> SliceScores:
     """A model's scores by the values of the suite's slice columns."""
-    _skip_unless_all(request)
-    model = _model(request)
-    return _unless_stopped(request, lambda evaluation: evaluation.slices(model))
+    return _found(request, lambda evaluation: evaluation.slices(request.param.model))
 
 
 @pytest.fixture
 def against(request: pytest.FixtureRequest) -> AgainstScores:
     """A model beside its recording at the commit or in the folder that `--against` names, sample by sample."""
-    model = _model(request)
-    found = _unless_stopped(request, lambda evaluation: evaluation.against(model))
+    found = _found(request, lambda evaluation: evaluation.against(request.param.model))
     if found.not_compared:
         pytest.skip(f"{NOT_CHECKED}: {found.not_compared}")
     request.node.user_properties.extend(found.properties(request.param.bound))
@@ -263,8 +260,7 @@ def mutants(request: pytest.FixtureRequest) -> "TestedMutants":
 @pytest.fixture
 def comparison(request: pytest.FixtureRequest) -> PairedScores:
     """Two models' predictions for every sample of their suite, paired."""
-    _skip_unless_all(request)
-    found = _unless_stopped(request, lambda evaluation: evaluation.paired_scores(request.param.comparison))
+    found = _found(request, lambda evaluation: evaluation.paired_scores(request.param.comparison))
     request.node.user_properties.extend(found.properties(request.param.bound))
     return found
 
@@ -272,8 +268,7 @@ def comparison(request: pytest.FixtureRequest) -> PairedScores:
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> "Examined":
     """A judge's exam: the damage it noticed, its alarms, and its agreement with people."""
-    _skip_unless_all(request)
-    found = _unless_stopped(request, lambda evaluation: evaluation.examined(request.param.judge))
+    found = _found(request, lambda evaluation: evaluation.examined(request.param.judge))
     request.node.user_properties.extend((it.bound.metric, it.value) for it in found.decisions)
     return found
 
@@ -316,43 +311,18 @@ def accepted(request: pytest.FixtureRequest, scores: ModelScores) -> Any:
     return accepted_scores(request, scores, evaluation.settings.snapshots, commands)
 
 
-def _unless_stopped(request: pytest.FixtureRequest, get: Callable[[Evaluation], Value]) -> Value:
+def _found(request: pytest.FixtureRequest, get: Callable[[Evaluation], Value]) -> Value:
+    """Return the subject of a fixture, once its model's job is waited for; skip what this run doesn't ask for or decide."""
+    case, evaluation = request.param, request.config.stash[EVALUATION]
+    if case.is_gate and evaluation.settings.samples is not None:
+        pytest.skip(f"{NOT_CHECKED}: {cases.PARTIAL.format(evaluation.settings.samples)}")
+    if case.model is not None and case.model.job:
+        request.getfixturevalue("job")
     try:
-        return get(request.config.stash[EVALUATION])
+        return get(evaluation)
     except RecordingStopped as reason:
         request.session.shouldstop = str(reason)
         pytest.skip(f"not asked: {reason}")
-
-
-def _model(request: pytest.FixtureRequest) -> Model:
-    """Return the model under test, once its job is waited for."""
-    model: Model = request.param.model
-    if model.job:
-        request.getfixturevalue("job")
-    return model
-
-
-def _skip_unless_all(request: pytest.FixtureRequest) -> None:
-    """Skip a gate that this run can't decide: it looks at a part of the samples."""
-    evaluation = request.config.stash[EVALUATION]
-    if evaluation.settings.samples is not None:
-        pytest.skip(f"{NOT_CHECKED}: {PARTIAL.format(evaluation.settings.samples)}")
-
-
-def _fail_without_exam(case: Case, evaluation: Evaluation) -> None:
-    """Fail every test on a judge's metric until the judge has passed its exam."""
-    if case.bound is not None and evaluation.settings.samples is None:
-        refusal = evaluation.refusal(case.bound)
-        if refusal:
-            pytest.fail(f"{case.bound.subject} {case.bound.metric}: {refusal}", pytrace=False)
-
-
-def _skip_undecided(case: Case, evaluation: Evaluation) -> None:
-    """Skip a test on a bound that can't be decided, or that may stay open by the suite (`inconclusive = "skip"`)."""
-    if case.bound is not None and case.bound.kind != GATE:
-        decision = evaluation.decide(case.bound)
-        if not decision.passed and not decision.fails:
-            pytest.skip(str(decision))
 
 
 # ---------------------------------------------------------------- reports
@@ -364,10 +334,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     case = case_of(item)
     if case is not None:
-        finding = finding_of(item, case, item.config.stash[EVALUATION], report)
-        attach(report, finding)
-        if report.outcome == "failed":
-            shorten(report, item, finding)
+        attach(report, item, case, item.config.stash[EVALUATION])
     return report
 
 

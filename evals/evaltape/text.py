@@ -36,7 +36,8 @@ def one_line(text: str) -> str:
     """Likewise, for a reader that takes no commands: a page, a comment."""
     if text.isprintable():
         return text
-    return "".join(_one_line(character) for character in text)
+    hidden = (unicodedata.category(it) in _INVISIBLE and it not in _JOINERS for it in text)
+    return "".join(it.encode("unicode-escape").decode() if hide else it for it, hide in zip(text, hidden, strict=True))
 
 
 def without_commands(text: str) -> str:
@@ -46,11 +47,6 @@ def without_commands(text: str) -> str:
     ':\\x3aerror::x'
     """
     return _COMMANDS.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", text)
-
-
-def _one_line(character: str) -> str:
-    hidden = unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
-    return character.encode("unicode-escape").decode() if hidden else character
 
 
 def columns(text: str) -> int:

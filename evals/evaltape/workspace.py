@@ -5,7 +5,7 @@ workspaces of its own, and reads the same from them.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ import msgspec
 from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import Jobs
-from evaltape.metrics import rouge
 from evaltape.metrics.extraction import Step, load_steps
 from evaltape.metrics.metric import Metric, Metrics, build_metrics, check_bound, score_answer
 from evaltape.metrics.reference_check import check_references
@@ -27,14 +26,13 @@ from evaltape.samples.dataset import Loaded, refuse_links, split_file
 from evaltape.samples.frozen import discard, is_staged
 from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
-from evaltape.scoring.bounds import AGAINST, Bound, bounds_of
+from evaltape.scoring.bounds import AGAINST, bounds_of
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import Ground, ModelScores
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Advice, Commands, advise, called_models
 from evaltape.suite.cost import batch_price
 from evaltape.suite.definition import Judge, Model, Suite
-from evaltape.suite.reader import load_suite, refuse_equal_names
 
 if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
@@ -134,10 +132,6 @@ class Workspace:
         """The suite's samples by id."""
         return {sample.id: sample for sample in self.samples}
 
-    def sample(self, sample_id: str) -> Sample:
-        """Return the sample of an id."""
-        return self.samples_by_id[sample_id]
-
     @cached_property
     def clusters(self) -> dict[str, str] | None:
         """By sample the value of the suite's cluster column; None without such a column."""
@@ -157,8 +151,14 @@ class Workspace:
     @cached_property
     def metrics(self) -> Metrics:
         """The suite's metrics by name. Raises `UserError` for a metric that can't be computed, or a bound out of its range."""
-        metrics = build_metrics(self.suite.metrics, f"{shown(self.suite.file)}: [metrics]", self.settings.root)
-        refuse_bounds(self.suite, metrics)
+        suite, file = self.suite, shown(self.suite.file)
+        metrics = build_metrics(suite.metrics, f"{file}: [metrics]", self.settings.root)
+        for bound in bounds_of(suite):
+            problem = check_bound(metrics[suite.metric_of(bound.metric).name], bound.limit, difference=bound.is_paired)
+            if problem:
+                table = f"compare.{bound.subject}" if bound.is_paired else suite.models[bound.subject].place
+                table = "against" if bound.kind == AGAINST else table
+                raise UserError(f"{file}: [{table}] {bound.suite_key}.{bound.metric} {problem}")
         return metrics
 
     @cached_property
@@ -242,18 +242,17 @@ class Workspace:
         """Return the noise of each metric's mean, from the repeats that are recorded of a model; empty without repeats."""
         from evaltape.scoring.noise import noise_of
 
-        repeats, found = self.recordings.repeats(scores.model), {}
-        asked = [(first, repeats.get(first.sample.name, ())) for first in scores.answered if repeats]
-        answers = [[first, *self._further(first, numbers)] for first, numbers in asked]
+        repeats, found, answers = self.recordings.repeats(scores.model), {}, []
+        for first in scores.answered if repeats else ():
+            numbers = repeats.get(first.sample.name, ())
+            further = (self.recorded(scores.model, first.sample, repeat) for repeat in numbers)
+            answers.append([first, *(one for one in further if one.answered)])
         for name, metric in self.metrics.items():
             columns = [[one.scores[name] for one in again if name in one.scores] for again in answers]
-            found[name] = noise_of([column for column in columns if column], metric.higher_is_better, metric.bounds)
-        return {name: noise for name, noise in found.items() if noise is not None}
-
-    def _further(self, first: Prediction, repeats: Iterable[int]) -> Iterator[Prediction]:
-        """Yield the further answers to a sample that are validly recorded."""
-        again = (self.recorded(first.model, first.sample, repeat) for repeat in repeats)
-        yield from (one for one in again if one.answered)
+            noise = noise_of([column for column in columns if column], metric.higher_is_better, metric.bounds)
+            if noise is not None:
+                found[name] = noise
+        return found
 
     # ------------------------------------------------------------ recordings
 
@@ -274,7 +273,7 @@ class Workspace:
         return self._advice[kind]
 
     def _to_record(self, kind: str | None) -> Advice:
-        command, missing, jobs = self.commands.record_missing(kind), [], 0
+        missing, jobs, free = [], 0, None
         for model in called_models(self.suite, kind):
             if model.job is not None and not self.jobs.is_recorded(model.job.key):
                 jobs += 1
@@ -285,18 +284,14 @@ class Workspace:
                 if self.submissions.calls(model.key) < len(calls):  # Submitted calls are collected, not made again.
                     asked = self.priced(model)
                     missing += [(asked, sample) for sample, _ in calls]
-        advice = advise(command, missing, self._free_way(missing))
+        if missing and missing[0][0].job is None:
+            model, data = missing[0][0], split_file(self.suite)
+            some = [sample for it, sample in missing if it is model][:3]
+            requests = [(sample.name, self.recordings.request(model, sample)) for sample in some]
+            sources = [self.suite.file, *([data] if data is not None else [])]
+            free = free_way(self.folder, model.key, self.suite.models, requests, sources)
+        advice = advise(self.commands.record_missing(kind), missing, free)
         return msgspec.structs.replace(advice, jobs=jobs, most_usd=None if jobs else advice.most_usd)
-
-    def _free_way(self, missing: Sequence[tuple[Model, Sample]]) -> str | None:
-        if not missing or missing[0][0].job is not None:
-            return None
-        model = missing[0][0]
-        some = [sample for it, sample in missing if it is model][:3]
-        asked = [(sample.name, self.recordings.request(model, sample)) for sample in some]
-        data = split_file(self.suite)
-        sources = [self.suite.file, *([data] if data is not None else [])]
-        return free_way(self.folder, model.key, self.suite.models, asked, sources)
 
     def steps(self, model: Model) -> tuple[Step, ...]:
         """Return the steps from a model's recorded text to the text that is scored. Raises `UserError`."""
@@ -364,30 +359,3 @@ class Workspace:
         """Return the calls of a recording, as (sample, repeat): all of them, or all without a valid recording."""
         fresh = self.settings.mode != RECORD_MISSING
         return self.recordings.calls(model, list(samples), self.settings.repeat, fresh=fresh)
-
-    def lead(self, sample: Sample) -> Mapping[str, float]:
-        """Return the scores of the first lines of a sample's input: computed, not recorded."""
-        scores, _ = score_answer(self.text_metrics, sample, rouge.lead(sample.input), CallFacts())
-        return scores
-
-
-def read_suites(files: Iterable[Path]) -> list[Suite]:
-    """Read the suites of a session. Raises `UserError`, also for two of the same name: they would share recordings."""
-    suites = [load_suite(file) for file in files]
-    refuse_equal_names(suites)
-    return suites
-
-
-def refuse_bounds(suite: Suite, metrics: Mapping[str, Metric]) -> None:
-    """Raise `UserError` for a gate or a bound that its metric can't reach."""
-    for bound in bounds_of(suite):
-        problem = check_bound(metrics[suite.metric_of(bound.metric).name], bound.limit, difference=bound.is_paired)
-        if problem:
-            raise UserError(f"{shown(suite.file)}: [{_place(bound, suite)}] {bound.suite_key}.{bound.metric} {problem}")
-
-
-def _place(bound: Bound, suite: Suite) -> str:
-    """Return the table of the suite file that states a bound."""
-    if bound.kind == AGAINST:
-        return "against"
-    return f"compare.{bound.subject}" if bound.is_paired else suite.models[bound.subject].place

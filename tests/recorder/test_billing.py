@@ -10,7 +10,7 @@ import pytest
 from evaltape.recorder.wire import Ended, Progress, Tally, decoded, encoded
 from evaltape.recording.cassettes import is_same
 from evaltape.samples.sample import Failure
-from evaltape.suite.cost import MOST_USD, Usage, call_usd, most_epochs, most_tokens, read_usage
+from evaltape.suite.cost import MOST_USD, Billed, call_usd, most_epochs, most_tokens, read_usage
 from evaltape.suite.file.basics import Price
 
 from tests.support.billing import Till, shorten_waits
@@ -33,13 +33,13 @@ def test_no_bill_passes_its_budget_and_nothing_billed_is_lost(
 @pytest.mark.parametrize(
     ("usage", "has_text", "read"),
     [
-        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}, True, Usage(20, 5, True)),
-        ({"prompt_tokens": 20, "completion_tokens": 5}, True, Usage(20, 5, True)),
-        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 2025}, True, Usage(20, 2005, True)),
+        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}, True, Billed(20, 5, True)),
+        ({"prompt_tokens": 20, "completion_tokens": 5}, True, Billed(20, 5, True)),
+        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 2025}, True, Billed(20, 2005, True)),
         (
             {"prompt_tokens": 20, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 2000}},
             True,
-            Usage(20, 2005, True),
+            Billed(20, 2005, True),
         ),
         (
             {
@@ -49,21 +49,21 @@ def test_no_bill_passes_its_budget_and_nothing_billed_is_lost(
                 "completion_tokens_details": {"reasoning_tokens": 2000},
             },
             True,
-            Usage(20, 2005, True),
+            Billed(20, 2005, True),
         ),
-        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 9}, True, Usage(20, 5, False)),
-        ({"prompt_tokens": 20, "completion_tokens": 0, "total_tokens": 20}, True, Usage(20, 0, False)),
-        ({"prompt_tokens": 20, "completion_tokens": 0, "total_tokens": 20}, False, Usage(20, 0, True)),
-        ({"prompt_tokens": None, "completion_tokens": None}, True, Usage()),
-        ({"prompt_tokens": -1, "completion_tokens": 5}, True, Usage()),
-        ({"prompt_tokens": 20, "completion_tokens": 10**400}, True, Usage()),
-        ({"prompt_tokens": 20, "completion_tokens": float("inf")}, True, Usage()),
-        (None, True, Usage()),
-        ([], True, Usage()),
+        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 9}, True, Billed(20, 5, False)),
+        ({"prompt_tokens": 20, "completion_tokens": 0, "total_tokens": 20}, True, Billed(20, 0, False)),
+        ({"prompt_tokens": 20, "completion_tokens": 0, "total_tokens": 20}, False, Billed(20, 0, True)),
+        ({"prompt_tokens": None, "completion_tokens": None}, True, Billed()),
+        ({"prompt_tokens": -1, "completion_tokens": 5}, True, Billed()),
+        ({"prompt_tokens": 20, "completion_tokens": 10**400}, True, Billed()),
+        ({"prompt_tokens": 20, "completion_tokens": float("inf")}, True, Billed()),
+        (None, True, Billed()),
+        ([], True, Billed()),
     ],
     ids=str,
 )
-def test_output_is_the_most_that_any_count_implies(usage: Any, has_text: bool, read: Usage) -> None:
+def test_output_is_the_most_that_any_count_implies(usage: Any, has_text: bool, read: Billed) -> None:
     assert read_usage(usage, has_text) == read
 
 

@@ -8,7 +8,8 @@ from _pytest.config import get_config
 from evaltape.options import read_settings
 from evaltape.reporting.estimate import estimate
 from evaltape.settings import Settings
-from evaltape.workspace import Workspace, read_suites
+from evaltape.suite.reader import read_suites
+from evaltape.workspace import Workspace
 
 from tests.support.project import Project
 

@@ -26,8 +26,9 @@ from evaltape.judging.labels import (
 from evaltape.names import nearest, shown
 from evaltape.settings import Settings
 from evaltape.suite.definition import Judge
+from evaltape.suite.reader import read_suites
 from evaltape.text import counted, cut, visible, wrapped
-from evaltape.workspace import Workspace, read_suites
+from evaltape.workspace import Workspace
 
 SKIP, QUIT = "s", "q"
 DESCRIPTION = """\

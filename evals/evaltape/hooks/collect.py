@@ -111,7 +111,7 @@ def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:
 def _most_usd(workspace: Workspace, key: str, sample: str) -> float:
     model = workspace.suite.models[key]
     with contextlib.suppress(RecordingError, UserError):  # Its job has no tuned model yet.
-        return most_usd(workspace.priced(model), workspace.recordings.request(model, workspace.sample(sample)))
+        return most_usd(workspace.priced(model), workspace.recordings.request(model, workspace.samples_by_id[sample]))
     return 0.0
 
 
@@ -146,7 +146,7 @@ def _causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:
 def _prompt(view: SuiteView, model: str, sample: str) -> PromptChange | None:
     """Return the recorded prompt of a sample beside that of the suite; None if they are equal or unknown."""
     workspace = view.workspace
-    asked, of = workspace.suite.models[model], workspace.sample(sample)
+    asked, of = workspace.suite.models[model], workspace.samples_by_id[sample]
     with contextlib.suppress(RecordingError):
         recorded = workspace.recordings.of(asked).read(of.name)
         return prompt_change(sample, recorded[0].asked, workspace.recordings.request(asked, of)) if recorded else None

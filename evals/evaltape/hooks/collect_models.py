@@ -17,7 +17,7 @@ from evaltape.scoring import bounds
 from evaltape.scoring.bounds import FAILED, NOT_CHECKED, Bound, Decision, Kind, Verdict
 from evaltape.scoring.fragility import Removable, fragility
 from evaltape.scoring.prediction import Prediction, recording_dates
-from evaltape.scoring.scores import ModelScores
+from evaltape.scoring.scores import ModelScores, why_unscored
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.cost import batch_price, call_usd
 from evaltape.suite.definition import CORRECTED, MetricSpec, Model
@@ -107,7 +107,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         allow_failed=model.allow_failed,
         versions=served,
         recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
-        unscored={metric: reasons for metric in view.workspace.metrics if (reasons := scores.why_unscored(metric))},
+        unscored={metric: reasons for metric in view.workspace.metrics if (reasons := why_unscored(scores, metric))},
         slices=_slices(slices, slice_gates),
         slice_gates=slice_gates,
         accepted=_accepted(view, scores),

@@ -61,7 +61,8 @@ class Controller:
             from evaltape.recorder.process import RecorderProcess
 
             self.recorder = RecorderProcess(self.evaluation.settings, self.evaluation.outcomes)
-            self.evaluation.freeze_samples()
+            for workspace in self.evaluation.workspaces.values():
+                workspace.freeze_samples()
         self.evaluation.check_samples()
 
     def record(self, collected: pytest.Session) -> None:
@@ -152,8 +153,8 @@ class Controller:
             if self.recorder is not None:
                 self.recorder.stop("interrupted twice")
                 self.recorder.end()
-        if self.recorder is not None:
-            self.evaluation.discard_samples()
+        for workspace in self.evaluation.workspaces.values() if self.recorder else ():
+            workspace.discard_samples()
         self.report(is_red=session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
         keep(session.config, self.evaluation)
         if self._unwritten and self.results is not None:

@@ -45,9 +45,12 @@ Key = tuple[str, str, str]
 # ---------------------------------------------------------------- from a test to the controller
 
 
-def attach(report: pytest.TestReport, finding: Finding | None) -> None:
-    """Let a report carry a test's findings."""
+def attach(report: pytest.TestReport, item: pytest.Item, case: Case, evaluation: Evaluation) -> None:
+    """Let a report carry a test's findings; if the test failed, let it begin with the failure."""
+    finding = _finding_of(item, case, evaluation, report)
     setattr(report, ATTRIBUTE, packed(finding))
+    if report.outcome == "failed":
+        _shorten(report, item, finding)
 
 
 def is_ours(report: object) -> bool:
@@ -60,7 +63,7 @@ def finding_in(report: object) -> Finding | None:
     return unpacked(getattr(report, ATTRIBUTE, ""))
 
 
-def finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: pytest.TestReport) -> Finding | None:
+def _finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: pytest.TestReport) -> Finding | None:
     """Return a test's findings by the end of a phase; None for nothing."""
     if case.judge is not None and report.when == "call" and not evaluation.examined(case.judge).passed:
         return None  # The results have the exam; the test's failure adds nothing.
@@ -99,9 +102,9 @@ def _is_own_gate(item: pytest.Item, case: Case) -> bool:
 # ---------------------------------------------------------------- how failures read
 
 
-def shorten(report: Any, item: pytest.Item, finding: Finding | None) -> None:
+def _shorten(report: Any, item: pytest.Item, finding: Finding | None) -> None:
     """Let a report begin with the failure; the report of a sample without an answer is the reason alone."""
-    disarm(report)
+    _disarm(report)
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return
@@ -113,7 +116,7 @@ def shorten(report: Any, item: pytest.Item, finding: Finding | None) -> None:
         report.longrepr = visible(str(failure))
 
 
-def disarm(report: Any) -> None:
+def _disarm(report: Any) -> None:
     """Take commands to a runner of GitHub Actions out of a failed test's report: models and data wrote its texts."""
     report.sections = [(title, without_commands(text)) for title, text in report.sections]
     if isinstance(report.longrepr, str):

@@ -28,7 +28,8 @@ from evaltape.recorder.wire import (
 from evaltape.recording.folder import locked
 from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD, Settings
-from evaltape.workspace import Workspace, read_suites
+from evaltape.suite.reader import read_suites
+from evaltape.workspace import Workspace
 
 ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that a runner, `timeout` or a closed terminal sends to every process of the session."""

@@ -60,7 +60,7 @@ class Planner:
 
     def _plan(self, workspace: Workspace, key: str, samples: Sequence[str]) -> "ModelPlan | VerdictsPlan":
         if key in workspace.suite.models:
-            return ModelPlan(self, workspace, workspace.suite.models[key], [workspace.sample(sample) for sample in samples])
+            return ModelPlan(self, workspace, workspace.suite.models[key], [workspace.samples_by_id[it] for it in samples])
         if key in workspace.suite.judges:
             return exam_plan(self.bench(workspace), workspace.suite.judges[key])
         return mutants_plan(self.bench(workspace), key)

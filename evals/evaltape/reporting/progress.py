@@ -41,7 +41,6 @@ def shown(config: "pytest.Config", recorder: "RecorderProcess | None") -> Iterat
         yield
         return
     progress = Progress(recorder, screen)
-    progress.start()
     try:
         yield
     finally:
@@ -70,9 +69,6 @@ class Progress:
         self._said_done = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evaltape-progress", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -111,10 +111,6 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         metric = plain_name(metric, self.metrics)
         return [prediction for prediction in self.answered if metric not in prediction.scores]
 
-    def why_unscored(self, metric: str) -> dict[str, str]:
-        """Return the answered samples that a metric could not score, with the reasons."""
-        return {it.sample.id: it.unscored.get(metric, f"its recording holds no {metric}") for it in self.unscored(metric)}
-
     def column(self, metric: str) -> list[float]:
         """Return the score of each scored sample, in the suite's order."""
         return [prediction.scores[metric] for prediction in self.scored(metric)]
@@ -252,13 +248,18 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         return f"{counts}: {self.model.key}: {with_reasons(reasons)}"
 
     def _unscored_in_short(self, metric: str) -> str:
-        reasons = self.why_unscored(metric)
+        reasons = why_unscored(self, metric)
         return f"{len(reasons)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {with_reasons(reasons)}"
 
 
 def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Prediction]) -> list[str] | None:
     """Return the cluster of each prediction's sample; None if the suite names no cluster column."""
     return None if clusters is None else [clusters[prediction.sample.id] for prediction in predictions]
+
+
+def why_unscored(scores: ModelScores, metric: str) -> dict[str, str]:
+    """Return the answered samples that a metric could not score, with the reasons."""
+    return {it.sample.id: it.unscored.get(metric, f"its recording holds no {metric}") for it in scores.unscored(metric)}
 
 
 def with_reasons(reasons: Mapping[str, str]) -> str:

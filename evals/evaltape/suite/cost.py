@@ -17,8 +17,8 @@ MOST_TOKENS = 10**9
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """The tokens of a call that an API bills, by its own counts."""
+class Billed(msgspec.Struct, frozen=True):
+    """The tokens of a call that an API bills, by its own counts; `samples.sample.Usage` holds those that are recorded."""
 
     prompt: int = 0
     answer: int = 0
@@ -27,24 +27,24 @@ class Usage(msgspec.Struct, frozen=True):
     """Whether the counts are there and add up. Otherwise the call may be billed for the most that its request allows."""
 
 
-def read_usage(usage: Any, has_text: bool) -> Usage:
+def read_usage(usage: Any, has_text: bool) -> Billed:
     """Return the tokens in the `usage` of an answer, which `has_text` or not. Nothing is too broken to be read.
 
     >>> read_usage({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 2025}, True)
-    Usage(prompt=20, answer=2005, is_whole=True)
+    Billed(prompt=20, answer=2005, is_whole=True)
     """
     if not isinstance(usage, dict):
-        return Usage()
+        return Billed()
     prompt, answer, total = (_count(usage, key) for key in _COUNTS)
     details = usage.get("completion_tokens_details")
     thought = _count(details, "reasoning_tokens") if isinstance(details, dict) else 0
     if -1 in (prompt, answer, total, thought):
-        return Usage()
+        return Billed()
     stated = usage.get("total_tokens") is not None
     # Beside a total, reasoning is in the answer's count or in the total's rest; without a total it may be in neither.
     billed = max(answer, thought, total - prompt) if stated else answer + thought
     adds_up = not stated or total >= prompt + answer
-    return Usage(prompt, billed, prompt > 0 and (billed > 0 or not has_text) and adds_up)
+    return Billed(prompt, billed, prompt > 0 and (billed > 0 or not has_text) and adds_up)
 
 
 def _count(values: Any, key: str) -> int:

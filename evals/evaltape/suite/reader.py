@@ -33,6 +33,13 @@ from evaltape.suite.read_models import read_models, read_split
 from evaltape.text import visible
 
 
+def read_suites(files: Iterable[Path]) -> list[Suite]:
+    """Read the suites of a session. Raises `UserError`, also for two of the same name: they would share recordings."""
+    suites = [load_suite(file) for file in files]
+    refuse_equal_names(suites)
+    return suites
+
+
 def load_suite(file: Path) -> Suite:
     """Read and check a suite file.
 
