@@ -22,7 +22,7 @@ BUILT_IN = {
     "finetuning/training_file.py:_answers": "an Advice",
     "hooks/collect.py:_left": "LeftOver holds calls and price",
     "hooks/collect.py:_remedy": "compares commands",
-    "hooks/collect.py:_verdict_causes": "the cause says how many calls of the judge",
+    "hooks/collect.py:_causes": "the cause says how many calls of the judge",
     "recorder/batches/engine.py:__init__": "collects what is paid for",
     "recorder/plan.py:_refuse_submitted": "collects what is paid for",
     "reporting/remarks.py:retirements": "an Advice",
