@@ -1,4 +1,4 @@
-"""One service for most tests, and one that asks for a key."""
+"""One service for most tests, and one that asks for a key; what they start is forked."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,11 +6,21 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
+from tests.support.local_forks import FORKS
 from tests.support.local_service import MISSING, InProcess, Service, make_model
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
+def _forks() -> Iterator[None]:
+    """Fork what is started from a process that imports while this one does."""
+    if not MISSING:
+        FORKS.start()
+    yield
+    FORKS.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread(_forks: None) -> None:
     """A tiny model is no faster with two, and thirty times slower where others use the second."""
     if not MISSING:
         import torch

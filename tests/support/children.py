@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -27,14 +28,26 @@ SET_NAME, SET_CHILD_SUBREAPER = 15, 36
 
 def fork_children() -> None:
     """From now on fork this process's workers and its recorder from what is imported now."""
-    if sys.platform != "linux":
-        return
-    _control(SET_CHILD_SUBREAPER, 1)
+    if sys.platform == "linux":
+        subprocess.Popen = forking(fork_helper(), name_of)  # type: ignore[misc]
+
+
+def fork_helper(prepare: Callable[[str], None] = lambda name: None) -> socket.socket:
+    """Fork a helper from what is imported now; return the socket that it is asked by.
+
+    Each process that it forks calls `prepare` with its name before it becomes what it was asked for.
+    """
+    control(SET_CHILD_SUBREAPER, 1)
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         here.close()
-        _fork_on_request(there)
+        fork_on_request(there, prepare)
     there.close()
+    return here
+
+
+def forking(helper: socket.socket, name_of: Callable[[Any], str | None]) -> type["subprocess.Popen[Any]"]:
+    """Return a Popen that asks a helper for the processes that have a name by their command, and starts all others."""
     lock = threading.Lock()
 
     class Popen(subprocess.Popen[Any]):
@@ -45,15 +58,16 @@ def fork_children() -> None:
                 return
             pipes = more[9:15]  # (p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
             streams = [own if given == -1 else given for own, given in enumerate((pipes[0], pipes[3], pipes[5]))]
+            folder, environment, leads = more[4], more[5], more[20]  # (cwd, env, start_new_session)
             ignores = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-            request = [name, args, os.getcwd(), dict(os.environ), ignores]
+            request = [name, list(map(str, args)), str(folder or os.getcwd()), dict(os.environ if environment is None else environment)]
             with lock:
-                socket.send_fds(here, [json.dumps(request).encode()], streams)
-                self.pid = int(here.recv(LARGEST))
+                socket.send_fds(helper, [json.dumps([*request, ignores, leads]).encode()], streams)
+                self.pid = int(helper.recv(LARGEST))
             self._child_created = True
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
-    subprocess.Popen = Popen  # type: ignore[misc]
+    return Popen
 
 
 def name_of(args: Any) -> str | None:
@@ -62,9 +76,9 @@ def name_of(args: Any) -> str | None:
     return next((name for part, name in NAMES.items() if any(part in str(word) for word in words)), None)
 
 
-def _fork_on_request(requests: socket.socket) -> NoReturn:
+def fork_on_request(requests: socket.socket, prepare: Callable[[str], None]) -> NoReturn:
     """Fork a process for each request, until the process that asks has ended."""
-    _control(SET_NAME, b"helper")
+    control(SET_NAME, b"helper")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         request, streams, _, _ = socket.recv_fds(requests, LARGEST, 3)
@@ -78,7 +92,7 @@ def _fork_on_request(requests: socket.socket) -> NoReturn:
                 os.close(reading)
                 os.close(writing)
                 requests.close()
-                _become(streams, *json.loads(request))
+                _become(prepare, streams, *json.loads(request))
             os.write(writing, str(child).encode())
             os._exit(0)
         os.waitpid(between, 0)  # From here on its child is that of the process that asks.
@@ -88,12 +102,21 @@ def _fork_on_request(requests: socket.socket) -> NoReturn:
 
 
 def _become(
-    streams: list[int], name: str, args: list[str], folder: str, environment: dict[str, str], ignores_interrupts: bool
+    prepare: Callable[[str], None],
+    streams: list[int],
+    name: str,
+    args: list[str],
+    folder: str,
+    environment: dict[str, str],
+    ignores_interrupts: bool,
+    leads_session: bool,
 ) -> NoReturn:
     """Be what `python ARGS` would be."""
     code = 1
     try:
-        _control(SET_NAME, name.encode())
+        if leads_session:
+            os.setsid()
+        control(SET_NAME, name.encode())
         signal.signal(signal.SIGINT, signal.SIG_IGN if ignores_interrupts else signal.default_int_handler)
         for target, descriptor in enumerate(streams):
             os.dup2(descriptor, target)
@@ -105,6 +128,7 @@ def _become(
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
+        prepare(name)
         _run(args)
         code = 0
     except SystemExit as end:
@@ -127,12 +151,16 @@ def _run(args: list[str]) -> None:
         sys.argv[:] = args[args.index("-c") :][:1]
         sys.modules["__main__"] = main = ModuleType("__main__")
         exec(args[args.index("-c") + 1], main.__dict__)
+    elif "-m" in args:
+        module = args.index("-m") + 1
+        sys.argv[:] = args[module:]
+        runpy.run_module(args[module], run_name="__main__", alter_sys=True)
     else:
         script = next(number for number, word in enumerate(args) if word.endswith(".py"))
         sys.argv[:] = args[script:]
         runpy.run_path(args[script], run_name="__main__")
 
 
-def _control(option: int, value: int | bytes) -> None:
+def control(option: int, value: int | bytes) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")

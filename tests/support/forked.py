@@ -72,7 +72,7 @@ SLOW_IMPORTS = [
     "evaltape.reporting.markdown",
 ]
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([*SLOW_IMPORTS, "tests.support.known_packages"])
+_CONTEXT.set_forkserver_preload([*SLOW_IMPORTS, "tests.support.known_packages", "tests.support.certificates"])
 
 
 def start_forked(

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 from openai import OpenAI
 
+from tests.support.local_forks import FORKS, from_nothing
+
 MISSING = [
     name for name in ("torch", "transformers", "peft", "fastapi", "uvicorn", "trl") if importlib.util.find_spec(name) is None
 ]
@@ -123,14 +125,17 @@ class Asked:
 
 
 class Service(Asked):
-    """`evaltape serve` on a free port; `log` is what it writes to standard error."""
+    """`evaltape serve` on a free port; `log` is what it writes to standard error.
+
+    It is forked with its trainings, where that is prepared, or else started `from_nothing`.
+    """
 
     def __init__(self, model: Path, state: Path, *options: str, key: str | None = None) -> None:
         self.model, self.state, self.options, self.key = model, state, options, key
         self.log = model.parent / f"{state.name}.log"
         self.start()
 
-    def start(self) -> None:
+    def start(self, forks: bool = True) -> None:
         """Start the process and wait until it listens."""
         command = [sys.executable, "-m", "evaltape", "serve", "--model", str(self.model), "--port", "0"]
         command += ["--state", str(self.state), *self.options]
@@ -140,7 +145,8 @@ class Service(Asked):
         if self.key:
             environ["EVALTAPE_LOCAL_KEY"] = self.key
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=environ, text=True)
+            start = FORKS.popen() if forks else from_nothing
+            self.process = start(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=environ, text=True)
         self.base_url = self._listening().split()[2]
 
     def _listening(self) -> str:

@@ -53,8 +53,8 @@ min_gain = { rouge1 = 0.02 }
 TWELVE_ROWS = [*ROWS, *({**row, "id": f"{row['id']}b", "dialogue": f"{row['dialogue']}!"} for row in ROWS)]
 """As many as a comparison takes to pass; answered and scored like the six."""
 BRISK = Patience(
-    read_s=1.0, poll_s=1.0, order_s=1.0, look_s=0.6, look_every_s=0.05, rivals_s=2.0, settle_s=0.1, file_s=5.0, serve_s=5.0, longest_wait_s=0.02, extra_s=0.5,
-    first_backoff_s=0.02, longest_backoff_s=0.2, longest_retry_after_s=0.3,
+    read_s=1.0, poll_s=1.0, order_s=0.5, look_s=0.4, look_every_s=0.02, rivals_s=2.0, settle_s=0.04, file_s=5.0, serve_s=5.0, longest_wait_s=0.02, extra_s=0.5,
+    first_backoff_s=0.01, longest_backoff_s=0.1, longest_retry_after_s=0.3,
 )  # fmt: skip
 """The waits of a job's driver, as short as a local server allows."""
 
@@ -170,7 +170,7 @@ class TuningProject(Project):
         prepared = self.jobs().prepare("tuned")
         assignment = Assignment(
             # Polled more often than in runs of pytest, where the calls to the base are to be seen beside the job.
-            prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 5), root=self.root),
+            prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 10), root=self.root),
             endpoint=Endpoint(self.base_url, KEY, timeout_s),
             budget=recorder.budget,
             note=recorder.tally.notes.append,

@@ -4,8 +4,9 @@ Its transport is aiohttp: a call takes two thirds of the time that it takes with
 """
 
 import os
+import ssl
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial
 from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import urlsplit
@@ -152,6 +153,17 @@ class NoCookies(CookieJar):
         """Take no cookie from an answer."""
 
 
+@cache
+def certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return what servers are checked by: a file or a folder of certificates, or the system's.
+
+    Reading them takes as long as ten calls, so all clients of a process share them.
+    """
+    if file or folder:
+        return ssl.create_default_context(cafile=file or None, capath=None if file else folder)
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 def http_client(base_url: str, key: str, connect_s: float) -> BoundedClient:
     """Return the HTTP client for an address and key. Raises `UserError` for unusable certificates or proxies."""
     # A proxy of the environment is for other machines. Asked for an address of this machine, it would ask itself.
@@ -164,6 +176,7 @@ def http_client(base_url: str, key: str, connect_s: float) -> BoundedClient:
             is_direct=is_direct,
             cookies=NoCookies(),
             timeout=httpx2.Timeout(None, connect=connect_s),  # The whole call has a limit around it.
+            verify=certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
             mounts=direct,
         )
     except OSError as error:
