@@ -175,7 +175,7 @@ def test_what_the_page_says_is_what_is_built_in() -> None:
         assert f"| {name.capitalize()} | {reason}" in PAGE
 
 
-def test_a_host_with_another_api_is_refused_before_anything_is_paid(tuning, api) -> None:
+def test_a_host_with_another_api_is_refused_before_anything_is_paid(tuning: TuningProject, api: ApiServer) -> None:
     api.fault(Reply({"message": "Not found"}, 404), path="/fine_tuning/jobs", method="GET", times=9)
     error = str(tuning.drive().error)
     assert "seems to have no fine-tuning API (docs/hosts.md has those that do). Nothing was ordered." in error

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,9 @@ from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.tuning.driver import Drives
 from evaltape.recorder.tuning.states import State
 
-from tests.support.server import error
+from tests.support.server import ApiServer, error
 from tests.support.server.shapes import SHAPES
+from tests.support.tuning import TuningProject
 
 JOBS = "/fine_tuning/jobs"
 GONE = error(404, "No such fine-tuning job: ftjob-0002", "fine_tune_not_found")
@@ -38,8 +40,11 @@ def nothing(job):
 """
 
 
+Calls = Callable[[], list[str]]
+
+
 @pytest.fixture
-def module(tuning):
+def module(tuning: TuningProject) -> Calls:
     """The user's own module `shop`, and the calls of its functions."""
     (tuning.root / "shop.py").write_text(textwrap.dedent(SHARED_MODULE))
     calls = tuning.root / "calls.txt"
@@ -49,7 +54,7 @@ def module(tuning):
 # ---------------------------------------------------------------- files and lists
 
 
-def test_a_file_that_is_processed_first_is_waited_for(tuning, api):
+def test_a_file_that_is_processed_first_is_waited_for(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.file_polls = 3
     driven = tuning.drive()
     assert driven.error is None
@@ -57,7 +62,7 @@ def test_a_file_that_is_processed_first_is_waited_for(tuning, api):
     assert (len(api.asked(JOBS)), len(tuning.job_ids)) == (1, 1)
 
 
-def test_a_file_that_is_never_processed_ends_with_its_state_and_no_order(tuning, api):
+def test_a_file_that_is_never_processed_ends_with_its_state_and_no_order(tuning: TuningProject, api: ApiServer) -> None:
     from msgspec.structs import replace as with_changes
 
     from tests.support.tuning import BRISK
@@ -72,7 +77,7 @@ def test_a_file_that_is_never_processed_ends_with_its_state_and_no_order(tuning,
 
 
 @pytest.mark.parametrize("status", ["failed", "error", "Deleted"])
-def test_a_file_that_failed_is_uploaded_again(tuning, api, status):
+def test_a_file_that_failed_is_uploaded_again(tuning: TuningProject, api: ApiServer, status: str) -> None:
     api.fault(error(400, "Something is wrong here"), path=JOBS)
     tuning.drive()
     next(iter(api.tuning.files.values()))[0]["status"] = status
@@ -80,7 +85,7 @@ def test_a_file_that_failed_is_uploaded_again(tuning, api, status):
     assert tuning.uploads == 2
 
 
-def test_a_list_that_is_null_is_empty(tuning, api):
+def test_a_list_that_is_null_is_empty(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.null_lists = True
     assert tuning.drive().error is None
     assert read_job(tuning.job_cassette).id == "ftjob-0002"
@@ -90,7 +95,7 @@ def test_a_list_that_is_null_is_empty(tuning, api):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_404_while_it_trains_is_waited_out(tuning, api, times):
+def test_a_404_while_it_trains_is_waited_out(tuning: TuningProject, api: ApiServer, times: int) -> None:
     api.tuning.states = ("running", "running", "running", "running", "succeeded")
     api.fault(GONE, "", "/ftjob-0002", "GET", after=2, times=times)
     driven = tuning.drive()
@@ -100,13 +105,15 @@ def test_a_404_while_it_trains_is_waited_out(tuning, api, times):
 
 
 @pytest.mark.parametrize("form", ["object", "text", "list"])
-def test_a_reason_is_kept_in_whatever_form_it_comes(tuning, api, form):
+def test_a_reason_is_kept_in_whatever_form_it_comes(tuning: TuningProject, api: ApiServer, form: str) -> None:
     api.tuning.states, api.tuning.quirks.reasons = ("queued", "failed"), form
     assert str(tuning.drive().error).startswith("[finetune.tuned] ftjob-0002 failed: Line 3 has no assistant message. ")
 
 
 @pytest.mark.parametrize("word", ["Succeeded", "completed", "JOB_STATE_COMPLETED"])
-def test_a_job_that_succeeded_in_other_words_and_without_a_base_is_recorded_and_replays(tuning, api, word):
+def test_a_job_that_succeeded_in_other_words_and_without_a_base_is_recorded_and_replays(
+    tuning: TuningProject, api: ApiServer, word: str
+) -> None:
     api.tuning.quirks.words = {"succeeded": word}
     assert tuning.drive().error is None
     for job in api.tuning.jobs.values():
@@ -116,7 +123,9 @@ def test_a_job_that_succeeded_in_other_words_and_without_a_base_is_recorded_and_
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_job_of_another_machine_is_found_or_left_to_the_user_and_never_ordered_again(tuning, api, shape):
+def test_a_job_of_another_machine_is_found_or_left_to_the_user_and_never_ordered_again(
+    tuning: TuningProject, api: ApiServer, shape: str
+) -> None:
     api.tuning.quirks = replace(SHAPES[shape], asked_with=(), needs=(), refuses=(), serves="name", names_model=True)
     tuning.drive()
     shutil.rmtree(tuning.job_cassette.parent)
@@ -131,7 +140,9 @@ def test_a_job_of_another_machine_is_found_or_left_to_the_user_and_never_ordered
 
 
 @pytest.mark.parametrize("gives_content", [True, False])
-def test_without_file_names_a_job_is_found_by_the_content_of_its_file(tuning, api, gives_content):
+def test_without_file_names_a_job_is_found_by_the_content_of_its_file(
+    tuning: TuningProject, api: ApiServer, gives_content: bool
+) -> None:
     api.tuning.quirks = replace(SHAPES["portkey"], gives_content=gives_content)
     tuning.drive()
     shutil.rmtree(tuning.job_cassette.parent)
@@ -140,7 +151,7 @@ def test_without_file_names_a_job_is_found_by_the_content_of_its_file(tuning, ap
     assert len(tuning.job_ids) == 1
 
 
-def test_a_job_that_states_no_step_yet_is_cancelled_though_it_is_running(tuning, api):
+def test_a_job_that_states_no_step_yet_is_cancelled_though_it_is_running(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks = replace(SHAPES["nebius"], reads="method", serves="name", names_model=True, queue_s=0.0)
     api.fault("twice", path=JOBS)
     driven = tuning.drive()
@@ -148,7 +159,7 @@ def test_a_job_that_states_no_step_yet_is_cancelled_though_it_is_running(tuning,
     assert len(api.tuning.alive) == 1
 
 
-def test_deeply_nested_metadata_is_no_obstacle(tuning, api):
+def test_deeply_nested_metadata_is_no_obstacle(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     nested = json.loads("[" * 400 + "]" * 400)
     api.tuning.create(model="other", metadata={"evaltape_digest": nested, "evaltape_run": nested})
@@ -160,7 +171,7 @@ def test_deeply_nested_metadata_is_no_obstacle(tuning, api):
 # ---------------------------------------------------------------- orders
 
 
-def test_further_keys_of_the_order_are_sent_and_make_another_job(tuning, api):
+def test_further_keys_of_the_order_are_sent_and_make_another_job(tuning: TuningProject, api: ApiServer) -> None:
     tuning.edit_suite("poll_seconds", 'extra = { trainingType = "Standard" }\npoll_seconds')
     assert tuning.drive().error is None
     assert api.asked(JOBS)[0].json["trainingType"] == "Standard"
@@ -172,7 +183,7 @@ def test_further_keys_of_the_order_are_sent_and_make_another_job(tuning, api):
 
 
 @pytest.mark.parametrize("key", ["model", "seed", "method", "metadata"])
-def test_further_keys_that_are_ours_are_refused(tuning, key):
+def test_further_keys_that_are_ours_are_refused(tuning: TuningProject, key: str) -> None:
     tuning.edit_suite("poll_seconds", f'extra = {{ {key} = "x" }}\npoll_seconds')
     with pytest.raises(UserError, match=rf"\[finetune.tuned\] extra.{key}: Evaltape writes {key} itself"):
         tuning.jobs().prepare("tuned")
@@ -188,7 +199,9 @@ def test_further_keys_that_are_ours_are_refused(tuning, key):
         ('service = "azure"\nsuffix = "v1.0"', "suffix = 'v1.0': azure takes none with '.' in it"),
     ],
 )
-def test_an_order_that_the_service_can_t_take_is_refused_before_anything_is_asked(tuning, api, lines, problem):
+def test_an_order_that_the_service_can_t_take_is_refused_before_anything_is_asked(
+    tuning: TuningProject, api: ApiServer, lines: str, problem: str
+) -> None:
     tuning.edit_suite('suffix = "talks"\n', "")
     tuning.edit_suite("poll_seconds", f"{lines}\npoll_seconds")
     with pytest.raises(UserError, match=re.escape(problem)):
@@ -199,7 +212,7 @@ def test_an_order_that_the_service_can_t_take_is_refused_before_anything_is_aske
 # ---------------------------------------------------------------- deploy
 
 
-def test_deploy_names_the_tuned_model_once_and_the_name_is_recorded(tuning, module):
+def test_deploy_names_the_tuned_model_once_and_the_name_is_recorded(tuning: TuningProject, module: Calls) -> None:
     tuning.edit_suite("poll_seconds", 'deploy = "shop:lasting"\npoll_seconds')
     driven = tuning.drive()
     assert driven.error is None
@@ -218,7 +231,9 @@ def test_deploy_names_the_tuned_model_once_and_the_name_is_recorded(tuning, modu
         ("nowhere:at_all", "deploy = 'nowhere:at_all' can't be imported: ModuleNotFoundError"),
     ],
 )
-def test_a_deployment_that_fails_leaves_the_job_paid_and_goes_on_for_free(tuning, module, function, problem):
+def test_a_deployment_that_fails_leaves_the_job_paid_and_goes_on_for_free(
+    tuning: TuningProject, module: Calls, function: str, problem: str
+) -> None:
     tuning.edit_suite("poll_seconds", f'deploy = "{function}"\npoll_seconds')
     error = str(tuning.drive().error)
     assert error.startswith(f"[finetune.tuned] {problem}")
@@ -228,7 +243,9 @@ def test_a_deployment_that_fails_leaves_the_job_paid_and_goes_on_for_free(tuning
     assert len(tuning.job_ids) == 1
 
 
-def test_a_service_of_the_users_that_can_t_be_used_is_told_before_anything_is_asked(tuning, api, module):
+def test_a_service_of_the_users_that_can_t_be_used_is_told_before_anything_is_asked(
+    tuning: TuningProject, api: ApiServer, module: Calls
+) -> None:
     tuning.edit_suite("poll_seconds", 'service = "shop:CALLS"\npoll_seconds')
     assert str(tuning.drive().error).startswith("[finetune.tuned] service = 'shop:CALLS' can't be made: TypeError")
     assert api.requests == []
@@ -237,7 +254,7 @@ def test_a_service_of_the_users_that_can_t_be_used_is_told_before_anything_is_as
 # ---------------------------------------------------------------- two tables
 
 
-def test_two_tables_of_the_same_data_share_one_job_and_its_failure(tuning, api):
+def test_two_tables_of_the_same_data_share_one_job_and_its_failure(tuning: TuningProject, api: ApiServer) -> None:
     tuning.extend_suite(
         '[finetune.again]\nbase = "small"\ntrain = { split = "train" }\nseed = 7\nhyperparameters = { n_epochs = 1 }\n'
         "poll_seconds = 0.1\n"
@@ -251,7 +268,7 @@ def test_two_tables_of_the_same_data_share_one_job_and_its_failure(tuning, api):
     assert read_job(tuning.cassettes / "again/job.yaml").id == "ftjob-0002"
 
 
-def test_the_second_table_fails_with_the_first(tuning, api):
+def test_the_second_table_fails_with_the_first(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.states = ("failed",)
     results = tuning.drive_all(("tuned", "tuned"), Drives())
     assert [result.state for result in results] == [State.ENDED, State.ENDED]
@@ -261,7 +278,7 @@ def test_the_second_table_fails_with_the_first(tuning, api):
     assert len(tuning.job_ids) == 1
 
 
-def test_a_class_of_the_users_that_raises_while_it_orders_leaves_the_order_open(tuning, api):
+def test_a_class_of_the_users_that_raises_while_it_orders_leaves_the_order_open(tuning: TuningProject, api: ApiServer) -> None:
     (tuning.root / "own.py").write_text(
         "from evaltape.recorder.tuning.hosts import OpenAIHost\n"
         "class Host(OpenAIHost):\n"

@@ -4,16 +4,19 @@ import asyncio
 import json
 import math
 import shutil
+from typing import Any
 
 import pytest
+from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.tuning.hosts import read_job as remote_job
 from evaltape.recorder.tuning.matching import preferred
 from evaltape.recorder.tuning.states import State
 from msgspec.structs import replace
 
-from tests.support.server import Reply, error
-from tests.support.tuning import BRISK, TRAINING
+from tests.support.server import ApiServer, Reply, error
+from tests.support.server.http import Asked
+from tests.support.tuning import BRISK, TRAINING, Driven, TuningProject
 
 JOBS = "/fine_tuning/jobs"
 BASE = "small-2026-01-01"
@@ -25,7 +28,7 @@ GO_ON, RETRAIN = (
 USING = "tuned: using ftjob-0002 (succeeded, ft:small-2026-01-01:acme:talks:0002), made of the same data, base and settings"
 
 
-def on_another_machine(tuning) -> None:
+def on_another_machine(tuning: TuningProject) -> None:
     """Nothing of what a session wrote is there."""
     shutil.rmtree(tuning.job_cassette.parent)
 
@@ -34,7 +37,9 @@ def on_another_machine(tuning) -> None:
 
 
 @pytest.mark.parametrize("state", ["validating_files", "queued", "running", "succeeded"])
-def test_a_job_of_another_machine_is_found_in_any_state_and_gone_on_with(tuning, api, state):
+def test_a_job_of_another_machine_is_found_in_any_state_and_gone_on_with(
+    tuning: TuningProject, api: ApiServer, state: str
+) -> None:
     api.tuning.states = (state, "succeeded")
     api.fault("400", "", "/ftjob-0002", "GET")
     assert tuning.drive().error is not None
@@ -47,7 +52,9 @@ def test_a_job_of_another_machine_is_found_in_any_state_and_gone_on_with(tuning,
 
 @pytest.mark.parametrize("filters", ["yes", "ignored", "refused"])
 @pytest.mark.parametrize(("metadata", "oldest_first"), [("kept", False), ("dropped", False), ("dropped", True)])
-def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api, filters, metadata, oldest_first):
+def test_a_job_is_found_among_those_of_others_on_any_page(
+    tuning: TuningProject, api: ApiServer, filters: str, metadata: str, oldest_first: bool
+) -> None:
     quirks = api.tuning.quirks
     quirks.filters, quirks.oldest_first, quirks.keeps_metadata = filters, oldest_first, metadata == "kept"
     api.tuning.create(model=BASE)
@@ -67,7 +74,9 @@ def test_a_job_is_found_among_those_of_others_on_any_page(tuning, api, filters, 
     ids=["hyperparameter", "seed", "base", "prompt"],
 )
 @pytest.mark.parametrize("metadata", ["kept", "dropped"])
-def test_other_settings_or_data_make_another_job(tuning, api, old, new, metadata):
+def test_other_settings_or_data_make_another_job(
+    tuning: TuningProject, api: ApiServer, old: str, new: str, metadata: str
+) -> None:
     api.tuning.quirks.keeps_metadata = metadata == "kept"
     tuning.drive()
     tuning.edit_suite(old, new)
@@ -75,7 +84,9 @@ def test_other_settings_or_data_make_another_job(tuning, api, old, new, metadata
     assert len(tuning.job_ids) == 2
 
 
-def test_without_metadata_a_job_is_found_by_a_file_that_the_listing_of_files_lacks(tuning, api):
+def test_without_metadata_a_job_is_found_by_a_file_that_the_listing_of_files_lacks(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     api.tuning.quirks.keeps_metadata = False
     tuning.drive()
     on_another_machine(tuning)
@@ -84,7 +95,9 @@ def test_without_metadata_a_job_is_found_by_a_file_that_the_listing_of_files_lac
     assert api.asked("/files/file-0001", "GET")
 
 
-def test_without_metadata_settings_that_the_api_chose_are_those_that_were_left_to_it(tuning, api):
+def test_without_metadata_settings_that_the_api_chose_are_those_that_were_left_to_it(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     api.tuning.quirks.keeps_metadata = False
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
     tuning.edit_suite("seed = 7\n", "")
@@ -96,7 +109,9 @@ def test_without_metadata_settings_that_the_api_chose_are_those_that_were_left_t
     assert tuning.drive().notes == [USING]
 
 
-def test_without_metadata_a_job_on_our_file_with_another_base_is_left_to_the_user(tuning, api):
+def test_without_metadata_a_job_on_our_file_with_another_base_is_left_to_the_user(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     api.tuning.quirks.keeps_metadata = False
     tuning.drive()
     on_another_machine(tuning)
@@ -119,7 +134,7 @@ def test_without_metadata_a_job_on_our_file_with_another_base_is_left_to_the_use
     assert (driven.error, len(tuning.job_ids)) == (None, 2)
 
 
-def job(name: str, status: str, created: int, run: int | None = None):
+def job(name: str, status: str, created: int, run: int | None = None) -> RemoteJob:
     return remote_job({"id": name, "status": status, "created_at": created, "metadata": run and {"evaltape_run": str(run)}})
 
 
@@ -137,12 +152,12 @@ def job(name: str, status: str, created: int, run: int | None = None):
     ],
     ids=["none", "all ended", "oldest", "equal times", "retrained", "retraining failed", "no metadata", "no metadata, new"],
 )
-def test_every_session_prefers_the_same_of_several_jobs(jobs, wanted):
+def test_every_session_prefers_the_same_of_several_jobs(jobs: list[RemoteJob], wanted: str | None) -> None:
     assert getattr(preferred(jobs), "id", None) == wanted
     assert getattr(preferred(jobs[::-1]), "id", None) == wanted
 
 
-def test_a_retrained_job_is_used_by_all_later_sessions(tuning):
+def test_a_retrained_job_is_used_by_all_later_sessions(tuning: TuningProject) -> None:
     tuning.drive()
     tuning.drive(retrain=True)
     on_another_machine(tuning)
@@ -155,7 +170,9 @@ def test_a_retrained_job_is_used_by_all_later_sessions(tuning):
 
 
 @pytest.mark.parametrize("listing", ["deleted", "another project's key", "no metadata and no file", "no fine-tuning API"])
-def test_a_recorded_job_that_the_api_does_not_have_is_kept_and_not_paid_for_again(tuning, api, listing):
+def test_a_recorded_job_that_the_api_does_not_have_is_kept_and_not_paid_for_again(
+    tuning: TuningProject, api: ApiServer, listing: str
+) -> None:
     tuning.drive()
     recorded = tuning.job_cassette.read_text()
     if listing == "no fine-tuning API":
@@ -174,7 +191,7 @@ def test_a_recorded_job_that_the_api_does_not_have_is_kept_and_not_paid_for_agai
     assert len(api.asked(JOBS)) == 1
 
 
-def test_a_recorded_job_that_is_not_listed_is_used(tuning, api):
+def test_a_recorded_job_that_is_not_listed_is_used(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     api.tuning.quirks.lag_s = math.inf
     driven = tuning.drive()
@@ -182,7 +199,7 @@ def test_a_recorded_job_that_is_not_listed_is_used(tuning, api):
     assert len(tuning.job_ids) == 1
 
 
-def test_recording_one_sample_again_does_not_pay_for_its_job(tuning, api):
+def test_recording_one_sample_again_does_not_pay_for_its_job(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     api.tuning.quirks.keeps_metadata = False
     for body in api.tuning.jobs.values():
@@ -192,7 +209,7 @@ def test_recording_one_sample_again_does_not_pay_for_its_job(tuning, api):
     assert len(api.asked(JOBS)) == 1
 
 
-def test_recording_one_sample_does_not_pay_for_a_job_on_changed_data(tuning, api):
+def test_recording_one_sample_does_not_pay_for_a_job_on_changed_data(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     tuning.edit_suite("n_epochs = 1", "n_epochs = 2")
     run = tuning.run("evals", "-m", "finetuned", "-k", "t1 and test_sample", "--record", "-p no:xdist")
@@ -205,7 +222,7 @@ def test_recording_one_sample_does_not_pay_for_a_job_on_changed_data(tuning, api
     assert (tuning.drive().error, len(api.asked(JOBS))) == (None, 2)
 
 
-def test_a_recording_that_cannot_be_read_is_not_replaced_by_a_paid_job(tuning, api):
+def test_a_recording_that_cannot_be_read_is_not_replaced_by_a_paid_job(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     recorded = tuning.job_cassette.read_text()
     tuning.job_cassette.write_text(f"<<<<<<< HEAD\n{recorded}")
@@ -219,7 +236,7 @@ def test_a_recording_that_cannot_be_read_is_not_replaced_by_a_paid_job(tuning, a
     assert tuning.drive().state is State.KEPT
 
 
-def test_recording_again_keeps_the_events_and_metrics_that_the_api_has_deleted(tuning, api):
+def test_recording_again_keeps_the_events_and_metrics_that_the_api_has_deleted(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     recorded = tuning.job_cassette.read_text()
     for path in ("/events", "/content"):
@@ -231,10 +248,12 @@ def test_recording_again_keeps_the_events_and_metrics_that_the_api_has_deleted(t
 # ---------------------------------------------------------------- in job-intent.json
 
 
-def test_the_order_is_on_disk_before_it_is_sent_and_gone_once_its_job_is_recorded(tuning, api):
+def test_the_order_is_on_disk_before_it_is_sent_and_gone_once_its_job_is_recorded(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     intent, seen = tuning.job_cassette.with_name("job-intent.json"), []
 
-    def order(asked):
+    def order(asked: Any) -> Reply:
         seen.append(json.loads(intent.read_text()))
         return error(403, "no")
 
@@ -248,7 +267,9 @@ def test_the_order_is_on_disk_before_it_is_sent_and_gone_once_its_job_is_recorde
 
 
 @pytest.mark.parametrize("quirk", [{"keeps_metadata": False}, {"lag_s": math.inf}], ids=["no metadata", "never listed"])
-def test_a_job_that_was_answered_is_gone_on_with_by_its_id(tuning, api, quirk):
+def test_a_job_that_was_answered_is_gone_on_with_by_its_id(
+    tuning: TuningProject, api: ApiServer, quirk: dict[str, object]
+) -> None:
     vars(api.tuning.quirks).update(quirk)
     api.fault("400", "", "/ftjob-0002", "GET")
     assert tuning.drive().state is State.STOPPED
@@ -259,7 +280,7 @@ def test_a_job_that_was_answered_is_gone_on_with_by_its_id(tuning, api, quirk):
     assert tuning.job_ids == ["ftjob-0002"]
 
 
-def test_orders_for_other_data_stay_on_disk(tuning, api):
+def test_orders_for_other_data_stay_on_disk(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.lag_s = math.inf
     api.fault("lost", path=JOBS)
     assert tuning.drive().state is State.UNCLEAR
@@ -271,7 +292,7 @@ def test_orders_for_other_data_stay_on_disk(tuning, api):
 
 
 @pytest.mark.parametrize("content", ["{", '{"version": 2, "orders": {}}', '{"version": 1, "orders": []}', "[]"])
-def test_orders_that_cannot_be_read_are_left_to_the_user(tuning, api, content):
+def test_orders_that_cannot_be_read_are_left_to_the_user(tuning: TuningProject, api: ApiServer, content: str) -> None:
     intent = tuning.job_cassette.with_name("job-intent.json")
     intent.parent.mkdir(parents=True)
     intent.write_text(content)
@@ -282,7 +303,7 @@ def test_orders_that_cannot_be_read_are_left_to_the_user(tuning, api, content):
     assert tuning.drive(retrain=True).error is None
 
 
-def test_a_recorded_job_is_used_though_a_retraining_is_open(tuning, api):
+def test_a_recorded_job_is_used_though_a_retraining_is_open(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     api.tuning.quirks.lag_s = math.inf
     api.fault("reset", path=JOBS)
@@ -292,7 +313,7 @@ def test_a_recorded_job_is_used_though_a_retraining_is_open(tuning, api):
     assert "got no answer, and no job of it shows up" in driven.notes[0]
 
 
-def test_record_missing_goes_on_with_a_retraining_that_was_interrupted(tuning, api):
+def test_record_missing_goes_on_with_a_retraining_that_was_interrupted(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     api.fault("400", "", "/ftjob-0004", "GET")
     assert tuning.drive(retrain=True).state is State.STOPPED
@@ -305,14 +326,14 @@ def test_record_missing_goes_on_with_a_retraining_that_was_interrupted(tuning, a
 # ---------------------------------------------------------------- interrupts
 
 
-def test_an_interrupt_ends_a_wait_at_once_and_says_that_the_job_goes_on(tuning, api):
+def test_an_interrupt_ends_a_wait_at_once_and_says_that_the_job_goes_on(tuning: TuningProject, api: ApiServer) -> None:
     tuning.edit_suite("poll_seconds = 0.1", "poll_seconds = 3600")
     api.tuning.states = ("running",)
     driven = tuning.interrupt(lambda shown: any("running, " in text for text in shown))
     assert driven.notes[-1] == f"tuned: ftjob-0002 goes on at the API, and this goes on with it: {GO_ON}"
 
 
-def test_an_interrupt_while_an_order_is_out_says_that_a_job_may_be_there(tuning, api):
+def test_an_interrupt_while_an_order_is_out_says_that_a_job_may_be_there(tuning: TuningProject, api: ApiServer) -> None:
     api.fault("done, but never answered", path=JOBS)
     driven = tuning.interrupt(lambda shown: api.asked(JOBS))
     assert driven.notes == [f"tuned: a job may have been ordered just now; this looks for it and goes on with it: {GO_ON}"]
@@ -328,14 +349,14 @@ class UnlistedUntilBothHaveOrdered:
 
     fault = Reply({"object": "list", "data": [], "has_more": False})
 
-    def __init__(self, api) -> None:
+    def __init__(self, api: ApiServer) -> None:
         self.api = api
 
-    def applies(self, asked) -> bool:
+    def applies(self, asked: Asked) -> bool:
         return asked.method == "GET" and asked.path.endswith(JOBS) and len(self.api.asked(JOBS)) < 2
 
 
-def pair(tuning, api, **quirks):
+def pair(tuning: TuningProject, api: ApiServer, **quirks: object) -> tuple[TuningProject, tuple[Driven, Driven]]:
     """Two drives at once, with folders of their own."""
     vars(api.tuning.quirks).update(queue_s=0.05, **quirks)
     api.add_rule(UnlistedUntilBothHaveOrdered(api))
@@ -343,13 +364,15 @@ def pair(tuning, api, **quirks):
     return other, asyncio.run(both(tuning, other))
 
 
-async def both(tuning, other):
+async def both(tuning: TuningProject, other: TuningProject) -> tuple[Driven, Driven]:
     return await asyncio.gather(tuning.drive_in_loop(), other.drive_in_loop())
 
 
 @pytest.mark.parametrize("metadata", ["kept", "dropped"])
 @pytest.mark.parametrize("lag_s", [0.0, 0.1], ids=["listed at once", "listed late"])
-def test_two_sessions_at_once_use_the_older_job_and_cancel_the_younger(tuning, api, metadata, lag_s):
+def test_two_sessions_at_once_use_the_older_job_and_cancel_the_younger(
+    tuning: TuningProject, api: ApiServer, metadata: str, lag_s: float
+) -> None:
     other, driven = pair(tuning, api, keeps_metadata=metadata == "kept", lag_s=lag_s)
     assert [one.error for one in driven] == [None, None]
     assert len(tuning.job_ids) == 2
@@ -360,7 +383,7 @@ def test_two_sessions_at_once_use_the_older_job_and_cancel_the_younger(tuning, a
     assert (f"tuned: the same job was ordered twice: using {oldest}; our {younger} was cancelled before its training") in notes
 
 
-def test_a_younger_job_whose_training_has_begun_is_not_cancelled_and_named(tuning, api):
+def test_a_younger_job_whose_training_has_begun_is_not_cancelled_and_named(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.states = ("running", "running", "running", "running", "succeeded")
     _, driven = pair(tuning, api)
     notes = [note for one in driven for note in one.notes]
@@ -376,13 +399,13 @@ def test_a_younger_job_whose_training_has_begun_is_not_cancelled_and_named(tunin
 class OrderedElsewhere:
     """A rule of the server: once ours has been looked for twice, another session's job is there, which wins by its id."""
 
-    fault = None
+    fault = Reply()
 
-    def __init__(self, api) -> None:
+    def __init__(self, api: ApiServer) -> None:
         self.api = api
         self.job = ""
 
-    def applies(self, asked) -> bool:
+    def applies(self, asked: Asked) -> bool:
         if not self.job and len(self.api.asked(JOBS, "GET")) == 4 and asked.path.endswith("/ftjob-5838"):
             (order,) = self.api.asked(JOBS)
             metadata = {**order.json["metadata"], "evaltape_order": "another"}
@@ -390,7 +413,7 @@ class OrderedElsewhere:
         return False
 
 
-def test_a_slow_look_does_not_end_the_comparison_before_its_time(tuning, api):
+def test_a_slow_look_does_not_end_the_comparison_before_its_time(tuning: TuningProject, api: ApiServer) -> None:
     vars(api.tuning.quirks).update(queue_s=0.05, tick_s=3600.0, shuffled_ids=True)
     api.fault(Reply(late=True, delay_s=0.6), path=JOBS, method="GET", after=3)
     elsewhere = OrderedElsewhere(api)
@@ -401,7 +424,7 @@ def test_a_slow_look_does_not_end_the_comparison_before_its_time(tuning, api):
     assert api.tuning.paid == ["ftjob-3757"]
 
 
-def test_a_session_goes_on_with_the_other_job_if_its_own_is_cancelled_by_someone(tuning, api):
+def test_a_session_goes_on_with_the_other_job_if_its_own_is_cancelled_by_someone(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.queue_s = 0.05
     api.fault("400", "", "/ftjob-0002", "GET")
     tuning.drive()
@@ -413,6 +436,6 @@ def test_a_session_goes_on_with_the_other_job_if_its_own_is_cancelled_by_someone
     assert read_job(tuning.job_cassette).id == other["id"]
 
 
-def test_the_training_file_is_the_one_of_the_digest_in_its_name(tuning):
+def test_the_training_file_is_the_one_of_the_digest_in_its_name(tuning: TuningProject) -> None:
     assert tuning.training_file().name == f"evaltape-{tuning.training_file().sha256[:32]}.jsonl"
     assert tuning.training_file().rows == len(TRAINING)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evaltape.errors import RecordingError
@@ -14,9 +15,10 @@ from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.states import State
 
-from tests.support.project import wait_for
-from tests.support.server import Reply, error
+from tests.support.project import Run, wait_for
+from tests.support.server import ApiServer, Reply, error
 from tests.support.server.server import CHAT
+from tests.support.tuning import TuningProject
 
 JOBS = "/fine_tuning/jobs"
 POLL = "/ftjob-0002"
@@ -25,22 +27,22 @@ RETRAIN = "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job
 NEVER = "done, but never answered"
 
 
-def intent_of(tuning) -> Path:
+def intent_of(tuning: TuningProject) -> Path:
     return tuning.job_cassette.with_name("job-intent.json")
 
 
-def assert_paid_once(tuning) -> None:
+def assert_paid_once(tuning: TuningProject) -> None:
     assert (tuning.uploads, tuning.job_ids) == (1, ["ftjob-0002"])
 
 
-def assert_complete(tuning, run) -> None:
+def assert_complete(tuning: TuningProject, run: Run) -> None:
     """All of both models is recorded, and every gate holds."""
     assert run.exit_code == 0, run.output
     assert set(tuning.recorded("tuned")) == {"job", *tuning.recorded("small")}
     assert len(tuning.recorded("small")) == 6
 
 
-def assert_passed(run) -> None:
+def assert_passed(run: Run) -> None:
     """The six samples of one model."""
     assert (run.exit_code, run.outcomes["passed"]) == (0, 6), run.output
 
@@ -48,7 +50,7 @@ def assert_passed(run) -> None:
 # ---------------------------------------------------------------- lost answers
 
 
-def test_an_upload_whose_answer_is_lost_leaves_one_job(tuning, api):
+def test_an_upload_whose_answer_is_lost_leaves_one_job(tuning: TuningProject, api: ApiServer) -> None:
     api.fault("lost", path="/files")
     assert tuning.drive().error is None
     assert len(tuning.job_ids) == 1
@@ -57,7 +59,9 @@ def test_an_upload_whose_answer_is_lost_leaves_one_job(tuning, api):
 @pytest.mark.parametrize("fault", ["lost", "504 though done", "html though done", "late"])
 @pytest.mark.parametrize("metadata", ["kept", "dropped"])
 @pytest.mark.parametrize("lag_s", [0.0, 0.25], ids=["listed at once", "listed late"])
-def test_an_order_whose_answer_is_lost_is_not_sent_again(tuning, api, fault, metadata, lag_s):
+def test_an_order_whose_answer_is_lost_is_not_sent_again(
+    tuning: TuningProject, api: ApiServer, fault: str, metadata: str, lag_s: float
+) -> None:
     api.fault(fault if fault != "late" else Reply(late=True, delay_s=9), path=JOBS)
     api.tuning.quirks.keeps_metadata, api.tuning.quirks.lag_s = metadata == "kept", lag_s
     driven = tuning.drive(timeout_s=0.5)
@@ -68,7 +72,9 @@ def test_an_order_whose_answer_is_lost_is_not_sent_again(tuning, api, fault, met
 
 
 @pytest.mark.parametrize("quirk", [{"keeps_metadata": False}, {"lag_s": math.inf}], ids=["no metadata", "never listed"])
-def test_with_every_answer_to_an_order_lost_one_job_is_paid(tuning, api, quirk):
+def test_with_every_answer_to_an_order_lost_one_job_is_paid(
+    tuning: TuningProject, api: ApiServer, quirk: dict[str, object]
+) -> None:
     vars(api.tuning.quirks).update(quirk)
     api.fault("lost", path=JOBS, times=math.inf)
     errors = [tuning.drive().error for _ in range(3)]
@@ -77,7 +83,7 @@ def test_with_every_answer_to_an_order_lost_one_job_is_paid(tuning, api, quirk):
     assert all(error is None or "nothing more is paid" in error for error in errors)
 
 
-def test_an_order_that_may_not_have_arrived_is_left_to_the_user(tuning, api):
+def test_an_order_that_may_not_have_arrived_is_left_to_the_user(tuning: TuningProject, api: ApiServer) -> None:
     api.fault("reset", path=JOBS)
     driven = tuning.drive()
     assert driven.state is State.UNCLEAR
@@ -95,7 +101,7 @@ def test_an_order_that_may_not_have_arrived_is_left_to_the_user(tuning, api):
     assert not intent_of(tuning).exists()
 
 
-def test_retrain_does_not_pay_before_it_said_that_a_job_may_be_there(tuning, api):
+def test_retrain_does_not_pay_before_it_said_that_a_job_may_be_there(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.lag_s = math.inf
     api.fault("lost", path=JOBS)
     assert tuning.drive(retrain=True).state is State.UNCLEAR
@@ -104,7 +110,9 @@ def test_retrain_does_not_pay_before_it_said_that_a_job_may_be_there(tuning, api
     assert len(tuning.job_ids) == 2
 
 
-def test_a_job_that_is_listed_after_all_takes_the_place_of_the_one_that_was_ordered_on_purpose(tuning, api):
+def test_a_job_that_is_listed_after_all_takes_the_place_of_the_one_that_was_ordered_on_purpose(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     api.tuning.quirks.lag_s = math.inf
     api.fault("lost", path=JOBS)
     assert tuning.drive().state is State.UNCLEAR
@@ -118,7 +126,9 @@ def test_a_job_that_is_listed_after_all_takes_the_place_of_the_one_that_was_orde
     assert api.tuning.paid == ["ftjob-0002"]
 
 
-def test_a_job_is_found_by_the_next_session_after_an_order_of_which_nothing_was_heard(tuning, api):
+def test_a_job_is_found_by_the_next_session_after_an_order_of_which_nothing_was_heard(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     api.fault("lost", path=JOBS)
     api.fault(error(400, "Something is wrong here"), path=JOBS, method="GET", after=2, times=2)
     assert tuning.drive().state is State.UNCLEAR
@@ -128,7 +138,7 @@ def test_a_job_is_found_by_the_next_session_after_an_order_of_which_nothing_was_
     assert_paid_once(tuning)
 
 
-def test_a_retrained_job_whose_answer_is_lost_is_not_taken_for_the_old_one(tuning, api):
+def test_a_retrained_job_whose_answer_is_lost_is_not_taken_for_the_old_one(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     api.fault("lost", path=JOBS)
     assert tuning.drive(retrain=True).notes[-1].startswith("tuned: started ftjob-0004 (")
@@ -136,7 +146,7 @@ def test_a_retrained_job_whose_answer_is_lost_is_not_taken_for_the_old_one(tunin
     assert read_job(tuning.job_cassette).id == "ftjob-0004"
 
 
-def test_an_order_that_is_carried_out_twice_is_cancelled_once(tuning, api):
+def test_an_order_that_is_carried_out_twice_is_cancelled_once(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.queue_s = 0.0
     api.fault("twice", path=JOBS)
     driven = tuning.drive()
@@ -144,14 +154,14 @@ def test_an_order_that_is_carried_out_twice_is_cancelled_once(tuning, api):
     assert (api.tuning.paid, api.tuning.alive) == (["ftjob-0002"], ["ftjob-0002"])
 
 
-def test_only_an_order_that_was_surely_refused_for_its_pace_is_sent_again(tuning, api):
+def test_only_an_order_that_was_surely_refused_for_its_pace_is_sent_again(tuning: TuningProject, api: ApiServer) -> None:
     api.fault("429 at once", path=JOBS, times=2)
     assert tuning.drive().error is None
     assert len(api.asked(JOBS)) == 3
     assert_paid_once(tuning)
 
 
-def test_an_order_that_stays_refused_for_its_pace_ends_with_the_reason(tuning, api):
+def test_an_order_that_stays_refused_for_its_pace_ends_with_the_reason(tuning: TuningProject, api: ApiServer) -> None:
     api.fault("429 at once", path=JOBS, times=math.inf)
     assert (
         tuning.drive().error
@@ -161,7 +171,7 @@ def test_an_order_that_stays_refused_for_its_pace_ends_with_the_reason(tuning, a
     assert not intent_of(tuning).exists()
 
 
-def test_an_order_that_the_api_redirects_is_not_sent_on_and_leaves_nothing_open(tuning, api):
+def test_an_order_that_the_api_redirects_is_not_sent_on_and_leaves_nothing_open(tuning: TuningProject, api: ApiServer) -> None:
     api.fault(Reply({}, 307, {"location": "/elsewhere/fine_tuning/jobs"}), path=JOBS)
     message = str(tuning.drive().error)
     assert message.startswith("[finetune.tuned] HTTP 307: the API redirects the call to ")
@@ -175,14 +185,16 @@ def test_an_order_that_the_api_redirects_is_not_sent_on_and_leaves_nothing_open(
     [(400, False, True), (429, False, True), (408, False, False), (409, False, False), (504, True, False), (None, True, False),
      (None, False, True)],
 )  # fmt: skip
-def test_an_order_is_surely_refused_if_the_api_says_so_or_it_was_never_sent(status, billed, refused):
+def test_an_order_is_surely_refused_if_the_api_says_so_or_it_was_never_sent(
+    status: int | None, billed: bool, refused: bool
+) -> None:
     assert surely_refused(CallFailed("no", status=status, may_be_billed=billed)) is refused
 
 
 # ---------------------------------------------------------------- a lost network and waits
 
 
-def test_a_network_lost_while_polling_is_waited_out(tuning, api):
+def test_a_network_lost_while_polling_is_waited_out(tuning: TuningProject, api: ApiServer) -> None:
     for fault in ("reset", "503", "html error", "cut", "429 at once", "echoed", "twice"):
         api.fault(fault if fault != "cut" else Reply({"status": "running"}, cut=True), "", POLL, "GET", after=1)
     driven = tuning.drive()
@@ -193,7 +205,7 @@ def test_a_network_lost_while_polling_is_waited_out(tuning, api):
     assert_paid_once(tuning)
 
 
-def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning, api):
+def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning: TuningProject, api: ApiServer) -> None:
     api.fault("reset", path=POLL, method="GET", times=math.inf)
     message = tuning.drive().error
     assert message is not None
@@ -204,7 +216,7 @@ def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning, api):
     assert_paid_once(tuning)
 
 
-def test_what_the_api_asks_to_wait_is_waited(tuning, api):
+def test_what_the_api_asks_to_wait_is_waited(tuning: TuningProject, api: ApiServer) -> None:
     for path, method in (("/files", "POST"), (JOBS, "POST"), (POLL, "GET"), ("/content", "GET")):
         api.fault("429 at once", path=path, method=method)
     assert tuning.drive().error is None
@@ -212,14 +224,18 @@ def test_what_the_api_asks_to_wait_is_waited(tuning, api):
 
 
 @pytest.mark.parametrize(("path", "what"), [(JOBS, "GET /fine_tuning/jobs"), (POLL, "GET /fine_tuning/jobs/ftjob-0002")])
-def test_a_day_that_the_api_asks_to_wait_is_capped_and_shown(tuning, api, path, what):
+def test_a_day_that_the_api_asks_to_wait_is_capped_and_shown(
+    tuning: TuningProject, api: ApiServer, path: str, what: str
+) -> None:
     api.fault(error(503, "Overloaded", headers={"retry-after": "86400"}), path=path, method="GET")
     driven = tuning.drive()
     assert driven.error is None
     assert f"waiting 0 s for {what} (the API asks for 24 h 00 min): HTTP 503: Overloaded" in "".join(driven.shown)
 
 
-def test_a_listing_that_never_ends_is_given_up_with_a_message_and_nothing_is_paid(tuning, api):
+def test_a_listing_that_never_ends_is_given_up_with_a_message_and_nothing_is_paid(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     api.tuning.create()
     api.tuning.quirks.endless, api.tuning.quirks.filters = True, "ignored"
     driven = tuning.drive()
@@ -234,7 +250,7 @@ def test_a_listing_that_never_ends_is_given_up_with_a_message_and_nothing_is_pai
     assert tuning.drive(retrain=True).error is None
 
 
-def test_a_job_that_an_endless_listing_shows_is_used(tuning, api):
+def test_a_job_that_an_endless_listing_shows_is_used(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     tuning.job_cassette.unlink()
     api.tuning.quirks.endless = True
@@ -242,10 +258,10 @@ def test_a_job_that_an_endless_listing_shows_is_used(tuning, api):
     assert_paid_once(tuning)
 
 
-def test_a_listing_of_endless_new_jobs_is_given_up(tuning, api):
+def test_a_listing_of_endless_new_jobs_is_given_up(tuning: TuningProject, api: ApiServer) -> None:
     numbers = itertools.count()
 
-    def page(asked):
+    def page(asked: Any) -> Reply:
         job = {"id": f"ftjob-x{next(numbers)}", "status": "succeeded", "model": "other"}
         return Reply({"object": "list", "data": [job], "has_more": True})
 
@@ -265,7 +281,9 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_after_a_session_that_ends_at_any_moment_the_job_is_gone_on_with(tuning, api, moment):
+def test_after_a_session_that_ends_at_any_moment_the_job_is_gone_on_with(
+    tuning: TuningProject, api: ApiServer, moment: str
+) -> None:
     method, path = MOMENTS[moment]
     api.fault(NEVER, "", path, method)
     assert tuning.interrupt(lambda shown: api.asked(path, method)).state is None
@@ -275,7 +293,9 @@ def test_after_a_session_that_ends_at_any_moment_the_job_is_gone_on_with(tuning,
 
 
 @pytest.mark.parametrize("moment", [("POST", JOBS, ""), ("POST", CHAT, '"model": "ft:')], ids=["creation", "asking"])
-def test_after_a_killed_session_the_job_is_gone_on_with(tuning, api, moment):
+def test_after_a_killed_session_the_job_is_gone_on_with(
+    tuning: TuningProject, api: ApiServer, moment: tuple[str, str, str]
+) -> None:
     method, path, match = moment
     api.fault(NEVER, match, path, method)
     running = tuning.start("evals", "--record", "-p no:xdist")
@@ -291,7 +311,7 @@ def test_after_a_killed_session_the_job_is_gone_on_with(tuning, api, moment):
 
 
 @pytest.mark.parametrize("workers", ["-n 0", "-n 2"])
-def test_after_ctrl_c_while_it_trains_the_job_is_gone_on_with(tuning, api, workers):
+def test_after_ctrl_c_while_it_trains_the_job_is_gone_on_with(tuning: TuningProject, api: ApiServer, workers: str) -> None:
     api.tuning.step_s = 3600
     running = tuning.start("evals", "--record", workers)
     wait_for(lambda: len(api.asked(POLL, "GET")) > 1 and len(tuning.recorded("small")) == 6)
@@ -310,7 +330,7 @@ def test_after_ctrl_c_while_it_trains_the_job_is_gone_on_with(tuning, api, worke
     assert api.calls == calls + 6
 
 
-def test_a_killed_worker_takes_no_job_along(tuning, api):
+def test_a_killed_worker_takes_no_job_along(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.step_s = 3600
     running = tuning.start("evals", "--record", "--snapshot-update", "-n 4", "-v")
     wait_for(lambda: running.output.count("PASSED") == 6, 60)
@@ -328,7 +348,7 @@ def test_a_killed_worker_takes_no_job_along(tuning, api):
 # ---------------------------------------------------------------- recording again
 
 
-def test_record_again_asks_the_samples_and_uses_the_job(tuning, api):
+def test_record_again_asks_the_samples_and_uses_the_job(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     run = tuning.run("evals", "-m", "finetuned and sample", "--record", "-n 0")
     assert_passed(run)
@@ -337,7 +357,9 @@ def test_record_again_asks_the_samples_and_uses_the_job(tuning, api):
     assert api.calls == 6
 
 
-def test_retrain_says_what_there_is_and_keeps_its_recording_until_the_new_job_succeeded(tuning, api):
+def test_retrain_says_what_there_is_and_keeps_its_recording_until_the_new_job_succeeded(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     tuning.drive()
     recorded = tuning.recorded("tuned")
     api.tuning.step_s = 3600
@@ -354,7 +376,7 @@ def test_retrain_says_what_there_is_and_keeps_its_recording_until_the_new_job_su
     assert "ft:small-2026-01-01:acme:talks:0004" in tuning.recorded("tuned")["t1"]
 
 
-def test_a_new_job_that_fails_leaves_the_old_recording(tuning, api):
+def test_a_new_job_that_fails_leaves_the_old_recording(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     recorded = tuning.recorded("tuned")
     api.tuning.states = ("failed",)
@@ -365,7 +387,7 @@ def test_a_new_job_that_fails_leaves_the_old_recording(tuning, api):
 # ---------------------------------------------------------------- what is shared by two
 
 
-def test_sessions_of_two_checkouts_share_one_job(tuning, api):
+def test_sessions_of_two_checkouts_share_one_job(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     recorded = tuning.recorded("tuned")["job"]
     tuning.job_cassette.unlink()

@@ -7,16 +7,16 @@ from evaltape.recorder.tuning.states import TABLE, ForbiddenStep, State, advance
 from tests.support.forked import REPOSITORY
 
 
-def test_every_state_has_a_row_and_one_of_them_pays():
+def test_every_state_has_a_row_and_one_of_them_pays() -> None:
     assert list(TABLE) == list(State)
     assert [state for state, row in TABLE.items() if row.may_pay] == [State.ORDERING]
 
 
-def test_only_a_look_or_an_open_order_leads_to_a_payment():
+def test_only_a_look_or_an_open_order_leads_to_a_payment() -> None:
     assert {state for state, row in TABLE.items() if State.ORDERING in row.next} == {State.LOOKING, State.SENT}
 
 
-def test_every_state_is_reached_and_leads_to_an_end():
+def test_every_state_is_reached_and_leads_to_an_end() -> None:
     reached, ending = {State.LOOKING}, {state for state, row in TABLE.items() if not row.next}
     for _ in State:
         reached |= {following for state in reached for following in TABLE[state].next}
@@ -24,14 +24,14 @@ def test_every_state_is_reached_and_leads_to_an_end():
     assert reached == ending == set(State)
 
 
-def test_a_step_that_is_not_in_the_table_is_refused():
+def test_a_step_that_is_not_in_the_table_is_refused() -> None:
     assert advance(State.LOOKING, State.ORDERING) is State.ORDERING
     with pytest.raises(ForbiddenStep, match="no step leads from sent to recorded"):
         advance(State.SENT, State.RECORDED)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.ORDERING])
-def test_nothing_is_payable_but_in_one_state(state):
+def test_nothing_is_payable_but_in_one_state(state: State) -> None:
     with pytest.raises(ForbiddenStep, match=f"nothing may be paid in the state {state.value}"):
         check_payable(state)
     check_payable(State.ORDERING)
@@ -40,14 +40,14 @@ def test_nothing_is_payable_but_in_one_state(state):
 DOCUMENTATION = (REPOSITORY / "docs/fine-tuning.md").read_text(encoding="utf-8")
 
 
-def test_the_documentation_shows_the_table():
+def test_the_documentation_shows_the_table() -> None:
     paid = {True: "one job", False: "nothing"}
     rows = [f"| {state.value} | {row.known} | {paid[row.may_pay]} | {row.then} |" for state, row in TABLE.items()]
     head = ["| state | what is known | may be paid | what comes next |", "| --- | --- | --- | --- |"]
     assert "\n".join([*head, *rows]) in DOCUMENTATION
 
 
-def test_the_documented_waits_are_those_of_the_driver():
+def test_the_documented_waits_are_those_of_the_driver() -> None:
     waits, text = Patience(), " ".join(DOCUMENTATION.split())
     assert (waits.look_s, "the listing is read for 90 seconds" in text) == (90, True)
     assert (waits.poll_s, "| for polls that fail | 15 minutes |" in text) == (900, True)

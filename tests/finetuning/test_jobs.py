@@ -11,9 +11,9 @@ from evaltape.finetuning.training_file import build_validation_file
 from msgspec.structs import replace
 
 from tests.support.project import ROWS, wait_for
-from tests.support.server import Reply, error
+from tests.support.server import ApiServer, Reply, error
 from tests.support.server.replies import ORGANISATION, PROJECT, REQUEST
-from tests.support.tuning import KEY, TRAINING
+from tests.support.tuning import KEY, TRAINING, TuningProject
 
 JOBS = "/fine_tuning/jobs"
 TUNED = "ft:small-2026-01-01:acme:talks:0002"
@@ -21,7 +21,7 @@ RECORD = "pytest evals -m finetuned --record"
 COSTS = " (costs 1 fine-tuning job, 6 calls)"
 
 
-def refused(tuning) -> str:
+def refused(tuning: TuningProject) -> str:
     """Why the recorded job can't be replayed, without the path that it starts with."""
     with pytest.raises(RecordingError) as found:
         tuning.jobs().job("tuned")
@@ -31,14 +31,16 @@ def refused(tuning) -> str:
     return reason
 
 
-def assert_replays(tuning) -> None:
+def assert_replays(tuning: TuningProject) -> None:
     assert tuning.jobs().job("tuned").status == "succeeded"
 
 
 # ---------------------------------------------------------------- recording
 
 
-def test_recording_everything_pays_for_one_job_and_runs_the_baseline_while_it_trains(tuning, api):
+def test_recording_everything_pays_for_one_job_and_runs_the_baseline_while_it_trains(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     api.tuning.step_s = 3600
     running = tuning.start("evals", "--record", "--snapshot-update", "-v", "-n 2")
     wait_for(lambda: running.output.count("PASSED") == 6, 60)
@@ -57,7 +59,7 @@ def test_recording_everything_pays_for_one_job_and_runs_the_baseline_while_it_tr
         assert json.loads(asked)["model"] == TUNED
 
 
-def test_a_job_is_ordered_as_the_suite_says(tuning, api):
+def test_a_job_is_ordered_as_the_suite_says(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     (order,) = (asked.json for asked in api.asked(JOBS))
     metadata = order.pop("metadata")
@@ -76,7 +78,7 @@ def test_a_job_is_ordered_as_the_suite_says(tuning, api):
     assert all(len(key) <= 64 and len(value) <= 512 for key, value in metadata.items())
 
 
-def test_what_the_suite_leaves_out_is_not_ordered(tuning, api):
+def test_what_the_suite_leaves_out_is_not_ordered(tuning: TuningProject, api: ApiServer) -> None:
     for line in ('suffix = "talks"\n', "seed = 7\n", "hyperparameters = { n_epochs = 1 }\n"):
         tuning.edit_suite(line, "")
     assert tuning.drive().error is None
@@ -85,7 +87,7 @@ def test_what_the_suite_leaves_out_is_not_ordered(tuning, api):
     assert order["method"] == {"type": "supervised", "supervised": {"hyperparameters": {}}}
 
 
-def test_the_file_is_uploaded_for_tuning_under_its_digest(tuning, api):
+def test_the_file_is_uploaded_for_tuning_under_its_digest(tuning: TuningProject, api: ApiServer) -> None:
     tuning.drive()
     (upload,) = (asked.fields for asked in api.asked("/files"))
     file = tuning.training_file()
@@ -93,14 +95,14 @@ def test_the_file_is_uploaded_for_tuning_under_its_digest(tuning, api):
     assert upload["file"] == (f"evaltape-{file.sha256[:32]}.jsonl", file.content)
 
 
-def test_an_identical_file_is_uploaded_once(tuning):
+def test_an_identical_file_is_uploaded_once(tuning: TuningProject) -> None:
     tuning.drive()
     tuning.edit_suite("n_epochs = 1", "n_epochs = 3")
     tuning.drive()
     assert (tuning.uploads, len(tuning.job_ids)) == (1, 2)
 
 
-def test_a_file_that_the_api_refused_is_uploaded_again(tuning, api):
+def test_a_file_that_the_api_refused_is_uploaded_again(tuning: TuningProject, api: ApiServer) -> None:
     api.fault(error(400, "Something is wrong here"), path=JOBS)
     tuning.drive()
     next(iter(api.tuning.files.values()))[0]["status"] = "error"
@@ -108,7 +110,7 @@ def test_a_file_that_the_api_refused_is_uploaded_again(tuning, api):
     assert tuning.uploads == 2
 
 
-def test_a_validation_split_is_uploaded_and_named_in_the_order(tuning, api):
+def test_a_validation_split_is_uploaded_and_named_in_the_order(tuning: TuningProject, api: ApiServer) -> None:
     tuning.extend_suite('[finetune.tuned.validation]\nsplit = "held-out"\nsamples = 2\n')
     tuning.write_split("held-out", [{"id": f"h{n}", "dialogue": f"Pia: {n}?", "summary": f"{n}."} for n in range(3)])
     tuning.drive()
@@ -120,18 +122,18 @@ def test_a_validation_split_is_uploaded_and_named_in_the_order(tuning, api):
     assert (order["training_file"], order["validation_file"]) == ("file-0001", "file-0002")
 
 
-def test_a_train_split_with_fewer_rows_than_asked_for_is_reported(tuning):
+def test_a_train_split_with_fewer_rows_than_asked_for_is_reported(tuning: TuningProject) -> None:
     tuning.edit_suite('train = { split = "train" }', 'train = { split = "train", samples = 99 }')
     assert any("99 samples asked for, split 'train' has " in note for note in tuning.jobs().prepare("tuned").training.notes())
 
 
-def test_recording_the_baseline_starts_no_job(tuning, api):
+def test_recording_the_baseline_starts_no_job(tuning: TuningProject, api: ApiServer) -> None:
     run = tuning.run("evals", "-m", "baseline", "-k", "test_sample", "--record", "-p no:xdist")
     assert run.exit_code == 0, run.output
     assert (api.calls, tuning.uploads, tuning.job_ids) == (6, 0, [])
 
 
-def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning, api):
+def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.states = ("validating_files", "failed")
     run = tuning.run("evals", "--record", "-k", "not test_scores", "-p no:xdist")
     assert run.exit_code == 1, run.output
@@ -149,7 +151,7 @@ def test_a_job_that_fails_fails_its_tests_with_the_reason_and_no_other(tuning, a
 # ---------------------------------------------------------------- what is recorded
 
 
-def test_the_recording_holds_the_jobs_own_calls_and_nothing_of_others(tuning, api):
+def test_the_recording_holds_the_jobs_own_calls_and_nothing_of_others(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.create(model="secret-base", metadata={"whose": "a colleague's"})
     tuning.drive()
     interactions = yaml.safe_load(tuning.job_cassette.read_text())["interactions"]
@@ -165,7 +167,7 @@ def test_the_recording_holds_the_jobs_own_calls_and_nothing_of_others(tuning, ap
     assert "colleague" not in text
 
 
-def test_an_upload_is_recorded_as_digest_and_size(tuning):
+def test_an_upload_is_recorded_as_digest_and_size(tuning: TuningProject) -> None:
     tuning.drive()
     file = tuning.training_file()
     upload = yaml.safe_load(tuning.job_cassette.read_text())["interactions"][0]["request"]
@@ -177,7 +179,7 @@ def test_an_upload_is_recorded_as_digest_and_size(tuning):
 
 
 @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "compressed"])
-def test_no_key_and_no_identity_is_recorded(tuning, api, gzip):
+def test_no_key_and_no_identity_is_recorded(tuning: TuningProject, api: ApiServer, gzip: bool) -> None:
     api.gzip = gzip
     tuning.drive()
     tuning.drive(retrain=True)
@@ -186,7 +188,7 @@ def test_no_key_and_no_identity_is_recorded(tuning, api, gzip):
         assert secret not in written
 
 
-def test_events_that_hold_the_key_are_left_out(tuning, api):
+def test_events_that_hold_the_key_are_left_out(tuning: TuningProject, api: ApiServer) -> None:
     event = {"id": "e1", "created_at": 1, "level": "info", "message": f"Authorised by {KEY}"}
     api.fault(Reply({"object": "list", "data": [event], "has_more": False}), "", "/events", "GET", times=9)
     driven = tuning.drive()
@@ -196,7 +198,7 @@ def test_events_that_hold_the_key_are_left_out(tuning, api):
     assert_replays(tuning)
 
 
-def test_a_job_without_result_file_and_events_counts_and_is_recorded(tuning, api):
+def test_a_job_without_result_file_and_events_counts_and_is_recorded(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.result_files = False
     api.fault(error(404, "Invalid URL"), "", "/events", "GET", times=9)
     driven = tuning.drive()
@@ -212,7 +214,7 @@ def test_a_job_without_result_file_and_events_counts_and_is_recorded(tuning, api
     assert (job.id, job.metrics, job.events) == ("ftjob-0002", (), ())
 
 
-def test_events_that_never_end_are_recorded_as_far_as_they_go(tuning, api):
+def test_events_that_never_end_are_recorded_as_far_as_they_go(tuning: TuningProject, api: ApiServer) -> None:
     event = {"id": "e1", "created_at": 1, "level": "info", "message": "Step 1"}
     api.fault(Reply({"object": "list", "data": [event], "has_more": True}), "", "/events", "GET", times=math.inf)
     assert tuning.drive().error is None
@@ -223,7 +225,7 @@ def test_events_that_never_end_are_recorded_as_far_as_they_go(tuning, api):
 # ---------------------------------------------------------------- replay
 
 
-def test_replay_needs_neither_the_api_nor_the_training_split_nor_time(tuned, api):
+def test_replay_needs_neither_the_api_nor_the_training_split_nor_time(tuned: TuningProject, api: ApiServer) -> None:
     api.stop()
     (tuned.splits / "train.jsonl").unlink()
     tuned.edit_suite("poll_seconds = 0.1", "poll_seconds = 3600")
@@ -236,11 +238,11 @@ def test_replay_needs_neither_the_api_nor_the_training_split_nor_time(tuned, api
     assert results["models"]["tuned"]["served"] == TUNED
 
 
-def test_a_job_without_a_recording_is_reported_with_the_command(tuning):
+def test_a_job_without_a_recording_is_reported_with_the_command(tuning: TuningProject) -> None:
     assert refused(tuning) == "there is no such recording"
 
 
-def test_training_data_that_changed_fails_the_replay(tuned):
+def test_training_data_that_changed_fails_the_replay(tuned: TuningProject) -> None:
     tuned.write_split("train", [{**TRAINING[0], "summary": "Zoë says bye."}, *TRAINING[1:]])
     run = tuned.run("evals", "-m", "finetuned", "-k", "t1 or rouge1", "-p no:xdist")
     assert (run.exit_code, run.outcomes["failed"]) == (1, 2), run.output
@@ -256,19 +258,19 @@ def test_training_data_that_changed_fails_the_replay(tuned):
     [TRAINING[:-1], [*TRAINING[:-1], {**TRAINING[-1], "dialogue": "Ann: my emu ran off\nBob: oh no!"}], TRAINING[::-1]],
     ids=["a row less", "a character more", "another order"],
 )
-def test_any_change_of_the_training_file_is_noticed(tuned, rows):
+def test_any_change_of_the_training_file_is_noticed(tuned: TuningProject, rows: list[dict[str, str]]) -> None:
     assert_replays(tuned)
     tuned.write_split("train", rows)
     assert refused(tuned).startswith("the recording is of other training data: the split's rows changed since (")
 
 
-def test_a_split_written_in_another_way_is_the_same_training_data(tuned):
+def test_a_split_written_in_another_way_is_the_same_training_data(tuned: TuningProject) -> None:
     lines = (json.dumps(dict(reversed(row.items()))) + "\n" for row in TRAINING)
     (tuned.splits / "train.jsonl").write_text("\n" + "".join(lines))
     assert_replays(tuned)
 
 
-def test_training_data_that_became_unusable_is_reported_as_such(tuned):
+def test_training_data_that_became_unusable_is_reported_as_such(tuned: TuningProject) -> None:
     tuned.write_split("train", TRAINING[:3])
     assert refused(tuned) == (
         f"the training data can't be checked against the recording: {tuned.suite}: [finetune.tuned] 3 training rows; "
@@ -286,13 +288,13 @@ def test_training_data_that_became_unusable_is_reported_as_such(tuned):
         ("small-2026-01-01", "big", 'another base ("small-2026-01-01"; the suite asks for "big")'),
     ],
 )  # fmt: skip
-def test_settings_that_changed_are_named(tuned, old, new, change):
+def test_settings_that_changed_are_named(tuned: TuningProject, old: str, new: str, change: str) -> None:
     tuned.edit_suite(old, new)
     assert refused(tuned) == f"recorded with {change}"
 
 
 @pytest.mark.parametrize("at_hand", [True, False], ids=["train split at hand", "not at hand"])
-def test_a_prompt_that_changed_is_reported(tuned, at_hand):
+def test_a_prompt_that_changed_is_reported(tuned: TuningProject, at_hand: bool) -> None:
     tuned.edit_suite("Summarise", "Sum up")
     if not at_hand:
         (tuned.splits / "train.jsonl").unlink()
@@ -301,13 +303,13 @@ def test_a_prompt_that_changed_is_reported(tuned, at_hand):
 
 
 @pytest.mark.parametrize("change", ["suffix", "poll_seconds", "gates"])
-def test_what_the_model_does_not_depend_on_may_change(tuned, change):
+def test_what_the_model_does_not_depend_on_may_change(tuned: TuningProject, change: str) -> None:
     edits = {"suffix": ('"talks"', '"chats"'), "poll_seconds": ("0.1", "30"), "gates": ("0.9", "0.5")}
     tuned.edit_suite(*edits[change])
     assert_replays(tuned)
 
 
-def test_other_samples_keep_the_job_where_its_training_file_stays_the_same(tuning):
+def test_other_samples_keep_the_job_where_its_training_file_stays_the_same(tuning: TuningProject) -> None:
     tuning.drive()
     tuning.write_rows(ROWS[:4])
     assert_replays(tuning)
@@ -321,7 +323,7 @@ def test_other_samples_keep_the_job_where_its_training_file_stays_the_same(tunin
     assert_replays(tuning)
 
 
-def test_a_validation_split_may_be_absent_or_changed_in_replay(tuning):
+def test_a_validation_split_may_be_absent_or_changed_in_replay(tuning: TuningProject) -> None:
     tuning.extend_suite('[finetune.tuned.validation]\nsplit = "held-out"\n')
     tuning.write_split("held-out", [{"id": "h1", "dialogue": "Pia: chess?", "summary": "Chess."}])
     tuning.drive()
@@ -333,7 +335,7 @@ def test_a_validation_split_may_be_absent_or_changed_in_replay(tuning):
     assert_replays(tuning)
 
 
-def test_what_was_noted_beside_the_job_is_not_needed(tuned):
+def test_what_was_noted_beside_the_job_is_not_needed(tuned: TuningProject) -> None:
     (tuned.job_cassette.parent / "training.json").write_text("{")
     assert_replays(tuned)
     (tuned.job_cassette.parent / "training.json").unlink()
@@ -345,7 +347,7 @@ def test_what_was_noted_beside_the_job_is_not_needed(tuned):
     [("evaltape:///", "https:///"), (f'"tuned_model": "{TUNED}"', '"tuned_model": null'), ('"identity"', '"identities"')],
     ids=["no summary", "no model", "not ours"],
 )
-def test_a_recording_of_something_else_is_no_job(tuned, old, new):
+def test_a_recording_of_something_else_is_no_job(tuned: TuningProject, old: str, new: str) -> None:
     text = tuned.job_cassette.read_text()
     assert old in text
     tuned.job_cassette.write_text(text.replace(old, new))
@@ -354,7 +356,7 @@ def test_a_recording_of_something_else_is_no_job(tuned, old, new):
 
 
 @pytest.mark.parametrize("kept", ["job.yaml alone", "with training.json"])
-def test_a_job_of_an_api_that_keeps_no_metadata_replays(tuning, api, kept):
+def test_a_job_of_an_api_that_keeps_no_metadata_replays(tuning: TuningProject, api: ApiServer, kept: str) -> None:
     api.tuning.quirks.keeps_metadata = False
     assert tuning.drive().error is None
     if kept == "job.yaml alone":  # The order holds what the API forgot.
@@ -362,7 +364,7 @@ def test_a_job_of_an_api_that_keeps_no_metadata_replays(tuning, api, kept):
     assert_replays(tuning)
 
 
-def test_a_job_of_such_an_api_that_another_machine_ordered_replays(tuning, api):
+def test_a_job_of_such_an_api_that_another_machine_ordered_replays(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.keeps_metadata = False
     assert tuning.drive().error is None
     shutil.rmtree(tuning.job_cassette.parent)
@@ -379,7 +381,7 @@ def test_a_job_of_such_an_api_that_another_machine_ordered_replays(tuning, api):
         assert_replays(tuning)
 
 
-def test_the_order_stays_recorded_when_its_job_is_recorded_again(tuning, api):
+def test_the_order_stays_recorded_when_its_job_is_recorded_again(tuning: TuningProject, api: ApiServer) -> None:
     api.tuning.quirks.keeps_metadata = False
     tuning.drive()
     recorded = tuning.job_cassette.read_text()
@@ -388,7 +390,9 @@ def test_the_order_stays_recorded_when_its_job_is_recorded_again(tuning, api):
 
 
 @pytest.mark.parametrize("tokens", ["1e999", "-7", '"many"', "true", "null"])
-def test_a_count_of_tokens_that_is_none_is_no_obstacle_and_counts_for_the_most_it_can_be(tuning, api, tokens):
+def test_a_count_of_tokens_that_is_none_is_no_obstacle_and_counts_for_the_most_it_can_be(
+    tuning: TuningProject, api: ApiServer, tokens: str
+) -> None:
     tuning.edit_suite("poll_seconds", "price = { training = 100, input = 1, output = 1 }\npoll_seconds")
     api.tuning.trained_tokens = json.loads(tokens)
     driven = tuning.drive(budget_usd=10)
@@ -397,7 +401,7 @@ def test_a_count_of_tokens_that_is_none_is_no_obstacle_and_counts_for_the_most_i
     assert (driven.recorder.budget.spend.usd, driven.recorder.budget.spend.perhaps_usd) == (0.0, pytest.approx(most_usd))
 
 
-def test_metrics_that_are_not_numbers_are_none(tuning, api):
+def test_metrics_that_are_not_numbers_are_none(tuning: TuningProject, api: ApiServer) -> None:
     table = "step,train_loss,valid_loss\n1,NaN,inf\n2,0.5,\n"
     api.fault(Reply(table, content_type="text/csv"), "", "/content", "GET")
     tuning.drive()
@@ -407,7 +411,7 @@ def test_metrics_that_are_not_numbers_are_none(tuning, api):
     )
 
 
-def test_what_is_missing_is_asked_without_touching_the_job(tuned, api):
+def test_what_is_missing_is_asked_without_touching_the_job(tuned: TuningProject, api: ApiServer) -> None:
     tuned.cassette("t3", "tuned").unlink()
     run = tuned.run("evals", "--record-missing", "-p no:xdist")
     assert run.exit_code == 0, run.output
@@ -415,7 +419,7 @@ def test_what_is_missing_is_asked_without_touching_the_job(tuned, api):
     assert not [asked for asked in api.requests if JOBS in asked.path or "/files" in asked.path]
 
 
-def test_a_sample_named_job_does_not_take_the_jobs_place(tuning):
+def test_a_sample_named_job_does_not_take_the_jobs_place(tuning: TuningProject) -> None:
     sample = replace(tuning.samples()[0], id="job")
     path = tuning.recordings().cassette(tuning.loaded()[0].models["tuned"], sample)
     assert path == tuning.job_cassette.parent / "%6Aob.yaml"

@@ -2,11 +2,14 @@
 
 import re
 import textwrap
+from pathlib import Path
 
 import pytest
 from evaltape.suite.reader import load_suite
 
 from tests.support.forked import REPOSITORY
+from tests.support.server import ApiServer
+from tests.support.tuning import TuningProject
 
 PAGE = (REPOSITORY / "docs/migrating.md").read_text(encoding="utf-8")
 SUITES = {
@@ -16,7 +19,7 @@ SUITES = {
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_a_suite_of_the_page_is_read_as_it_stands(tmp_path, name):
+def test_a_suite_of_the_page_is_read_as_it_stands(tmp_path: Path, name: str) -> None:
     file = tmp_path / f"{name}.toml"
     file.write_text(SUITES[name])
     suite = load_suite(file)
@@ -24,11 +27,11 @@ def test_a_suite_of_the_page_is_read_as_it_stands(tmp_path, name):
     assert name == "teacher" or suite.comparisons
 
 
-def test_there_are_as_many_suites_as_steps_that_need_one():
+def test_there_are_as_many_suites_as_steps_that_need_one() -> None:
     assert list(SUITES) == ["successor", "moved", "teacher", "student"]
 
 
-def test_every_link_of_the_page_leads_to_a_heading():
+def test_every_link_of_the_page_leads_to_a_heading() -> None:
     hosts = (REPOSITORY / "docs/hosts.md").read_text(encoding="utf-8")
     slugs = {
         re.sub(r"[^a-z0-9 -]", "", line.strip("# ").lower()).replace(" ", "-")
@@ -42,7 +45,9 @@ def test_every_link_of_the_page_leads_to_a_heading():
         assert (REPOSITORY / "docs" / target).exists(), target
 
 
-def test_a_student_tuned_on_recorded_answers_is_gated_against_the_frozen_recording(tuning, api):
+def test_a_student_tuned_on_recorded_answers_is_gated_against_the_frozen_recording(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     """From the teacher's recording to a replay without the teacher, its host or a key."""
     teacher = "gpt-4o-mini-2024-07-18"
     api.answers[teacher] = lambda prompt: "A short summary: " + prompt.strip().split("\n")[-1]

@@ -21,11 +21,11 @@ WORDS = {
 
 
 @pytest.mark.parametrize(("word", "phase"), [(word, phase) for phase, words in WORDS.items() for word in words.split()])
-def test_a_status_counts_by_its_class(word, phase):
+def test_a_status_counts_by_its_class(word: str, phase: Phase) -> None:
     assert phase_of(word) is phase
 
 
-def test_an_undocumented_word_neither_ends_a_job_nor_lets_it_be_cancelled():
+def test_an_undocumented_word_neither_ends_a_job_nor_lets_it_be_cancelled() -> None:
     assert Phase.UNDOCUMENTED.is_under_way
     assert not Phase.UNDOCUMENTED.has_ended
     assert phase_of("") is Phase.UNDOCUMENTED
@@ -42,5 +42,5 @@ def test_an_undocumented_word_neither_ends_a_job_nor_lets_it_be_cancelled():
         *((word, FilePhase.FAILED) for word in ("error", "failed", "Deleted", "invalid", "expired")),
     ],
 )
-def test_a_file_is_ready_unless_its_status_says_otherwise(word, phase):
+def test_a_file_is_ready_unless_its_status_says_otherwise(word: str, phase: FilePhase) -> None:
     assert file_phase_of(word) is phase

@@ -27,7 +27,7 @@ base_url = "BASE_URL"
 
 
 @pytest.fixture(scope="module")
-def teachers(tmp_path_factory) -> Path:
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The teacher's recording, made once."""
     with ApiServer() as api:
         project = TuningProject(tmp_path_factory.mktemp("teacher") / "project", api)
@@ -40,7 +40,7 @@ def teachers(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def taught(tuning, teachers):
+def taught(tuning: TuningProject, teachers: Path) -> TuningProject:
     """A project whose job trains on a teacher's recorded answers."""
     shutil.copytree(teachers, tuning.cassettes.parent / "teach")
     tuning.suite.with_name("teach.toml").write_text(TEACHER.replace("BASE_URL", tuning.base_url))
@@ -48,7 +48,7 @@ def taught(tuning, teachers):
     return tuning
 
 
-def refused(taught) -> str:
+def refused(taught: TuningProject) -> str:
     with pytest.raises(UserError) as found:
         taught.jobs().prepare("tuned")
     place = f'{taught.suite}: [finetune.tuned.train] recorded = "teach/teacher": '
@@ -56,7 +56,7 @@ def refused(taught) -> str:
     return str(found.value).removeprefix(place)
 
 
-def test_a_job_trains_on_the_recorded_answers_and_replays_without_the_split(taught):
+def test_a_job_trains_on_the_recorded_answers_and_replays_without_the_split(taught: TuningProject) -> None:
     assert taught.drive().error is None
     file = taught.jobs().prepare("tuned").training
     lines = [json.loads(line)["messages"] for line in file.text.split("\n")[:-1]]
@@ -70,7 +70,7 @@ def test_a_job_trains_on_the_recorded_answers_and_replays_without_the_split(taug
     assert taught.jobs().job("tuned").status == "succeeded"
 
 
-def test_other_answers_are_other_training_data(taught):
+def test_other_answers_are_other_training_data(taught: TuningProject) -> None:
     taught.drive()
     for cassette in (taught.cassettes.parent / "teach/teacher").glob("*.yaml"):
         cassette.write_text(cassette.read_text().replace("Teacher says", "Nobody says"))
@@ -78,14 +78,14 @@ def test_other_answers_are_other_training_data(taught):
         taught.jobs().job("tuned")
 
 
-def test_an_answer_that_is_missing_is_told_with_the_command_that_records_it(taught):
+def test_an_answer_that_is_missing_is_told_with_the_command_that_records_it(taught: TuningProject) -> None:
     next((taught.cassettes.parent / "teach/teacher").glob("*.yaml")).unlink()
     problem = refused(taught)
     assert problem.startswith("no answer to sample r")
     assert "there is no such recording. Record it: pytest evals -m baseline --record-missing" in problem
 
 
-def test_answers_that_were_cut_are_left_out(taught):
+def test_answers_that_were_cut_are_left_out(taught: TuningProject) -> None:
     cassette = next((taught.cassettes.parent / "teach/teacher").glob("*.yaml"))
     cassette.write_text(cassette.read_text().replace('"finish_reason": "stop"', '"finish_reason": "length"'))
     training = taught.jobs().prepare("tuned").training
@@ -93,19 +93,19 @@ def test_answers_that_were_cut_are_left_out(taught):
     assert training.remarks[1] == f"1 answer left out, cut at the length limit: {cassette.stem}"
 
 
-def test_leaks_of_the_teachers_samples_are_refused(taught):
+def test_leaks_of_the_teachers_samples_are_refused(taught: TuningProject) -> None:
     row = json.loads((taught.splits / "train.jsonl").read_text().split("\n")[1])
     taught.write_rows([row])
     with pytest.raises(UserError, match="training row r2 is sample r2: a model would be tested on what it was trained on"):
         taught.jobs().prepare("tuned")
 
 
-def test_a_teacher_that_is_not_there_is_told(taught):
+def test_a_teacher_that_is_not_there_is_told(taught: TuningProject) -> None:
     shutil.rmtree(taught.cassettes.parent / "teach")
     assert "holds no recording of a suite of this project; record that suite first" in refused(taught)
 
 
-def test_a_model_that_the_teachers_suite_lacks_is_told(taught):
+def test_a_model_that_the_teachers_suite_lacks_is_told(taught: TuningProject) -> None:
     taught.suite.with_name("teach.toml").write_text(
         taught.suite.with_name("teach.toml").read_text().replace("[models.teacher]", "[models.other]")
     )

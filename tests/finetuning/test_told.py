@@ -1,13 +1,15 @@
 """What a host says of a job is compared with what was asked for: told, cancelled while it is free, held against the budget."""
 
 import math
+from typing import Any
 
 import pytest
 from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.tuning.matching import is_same_model
 from evaltape.recorder.tuning.states import State
 
-from tests.support.server import Reply
+from tests.support.server import ApiServer, Reply
+from tests.support.tuning import TuningProject
 
 GO_ON = "pytest evals -m finetuned --record-missing"
 RETRAIN = "pytest evals -m finetuned --record --retrain (costs 1 fine-tuning job, 6 calls)"
@@ -29,11 +31,13 @@ PRICE = "price = { training = 100, input = 1, output = 1 }\npoll_seconds"
         ("llama-3.1-8b", "llama-3.1-70b", False),
     ],
 )
-def test_a_base_is_the_same_in_any_spelling_and_another_under_another_name(asked, told, same):
+def test_a_base_is_the_same_in_any_spelling_and_another_under_another_name(asked: str, told: str, same: bool) -> None:
     assert is_same_model(asked, told) is same
 
 
-def test_epochs_of_the_hosts_own_are_cancelled_before_they_cost_and_can_be_paid_for_on_purpose(tuning, api):
+def test_epochs_of_the_hosts_own_are_cancelled_before_they_cost_and_can_be_paid_for_on_purpose(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     api.tuning.quirks.reads = "top"  # We write them within `method`, so this host trains 3 epochs, and says so.
     driven = tuning.drive(budget_usd=10)
@@ -58,7 +62,7 @@ def test_epochs_of_the_hosts_own_are_cancelled_before_they_cost_and_can_be_paid_
     assert (api.tuning.paid, len(tuning.job_ids)) == (["ftjob-0003"], 2)
 
 
-def test_what_costs_no_more_is_told_and_goes_on(tuning, api):
+def test_what_costs_no_more_is_told_and_goes_on(tuning: TuningProject, api: ApiServer) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     api.tuning.quirks.own_seed = 99
     driven = tuning.drive(budget_usd=10)
@@ -67,7 +71,9 @@ def test_what_costs_no_more_is_told_and_goes_on(tuning, api):
     assert read_job(tuning.job_cassette).differences == ("seed 99, asked for 7",)
 
 
-def test_a_job_that_trains_already_is_not_cancelled_and_passes_the_budget_with_a_note(tuning, api):
+def test_a_job_that_trains_already_is_not_cancelled_and_passes_the_budget_with_a_note(
+    tuning: TuningProject, api: ApiServer
+) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     api.tuning.quirks.reads, api.tuning.states = "top", ("running", "running", "succeeded")
     most = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
@@ -81,7 +87,7 @@ def test_a_job_that_trains_already_is_not_cancelled_and_passes_the_budget_with_a
     assert driven.recorder.budget.spend.perhaps_usd == pytest.approx(3 * most)
 
 
-def test_epochs_left_to_the_api_are_held_at_their_most_until_it_says_how_many(tuning, api):
+def test_epochs_left_to_the_api_are_held_at_their_most_until_it_says_how_many(tuning: TuningProject, api: ApiServer) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
     per_epoch = tuning.jobs().prepare("tuned").tokens_per_epoch * 100 / 1e6
@@ -92,12 +98,14 @@ def test_epochs_left_to_the_api_are_held_at_their_most_until_it_says_how_many(tu
 
 
 @pytest.mark.parametrize(("tokens", "spent"), [(None, 0), (700, 700 * 100 / 1e6)])
-def test_a_job_that_is_cancelled_while_it_trains_counts_for_the_tokens_it_tells_or_for_its_most(tuning, api, tokens, spent):
+def test_a_job_that_is_cancelled_while_it_trains_counts_for_the_tokens_it_tells_or_for_its_most(
+    tuning: TuningProject, api: ApiServer, tokens: int | None, spent: float
+) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     api.tuning.states = ("queued", "running", "running", "cancelled")
     most = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
 
-    def cancelled(asked):
+    def cancelled(asked: Any) -> Reply:
         job = api.tuning.jobs["ftjob-0002"]
         return Reply({**job.body, "status": "cancelled", "trained_tokens": tokens})
 

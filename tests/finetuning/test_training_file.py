@@ -12,7 +12,8 @@ from evaltape.finetuning.training_file import build_training_file, build_validat
 from evaltape.suite.cost import MOST_EPOCHS
 
 from tests.support.project import ROWS
-from tests.support.tuning import TRAINING
+from tests.support.server import ApiServer
+from tests.support.tuning import TRAINING, TuningProject
 
 # The bytes that OpenAI and others are sent. Whoever changes them has every user pay for every job again.
 FIRST_LINE = (
@@ -23,7 +24,7 @@ FIRST_LINE = (
 SHA256 = "6b88ad5e0cc5da8b288cc6d6f32e88b8e1b2cace50c88abc5418e4426380b821"
 
 
-def refused(tuning) -> str:
+def refused(tuning: TuningProject) -> str:
     with pytest.raises(UserError) as error:
         tuning.training_file()
     assert str(error.value).startswith(f"{tuning.suite}: [finetune.tuned] ")
@@ -33,14 +34,14 @@ def refused(tuning) -> str:
 # ---------------------------------------------------------------- its bytes
 
 
-def test_is_the_same_to_the_byte_every_time(tuning):
+def test_is_the_same_to_the_byte_every_time(tuning: TuningProject) -> None:
     file = tuning.training_file()
     assert file.text.startswith(FIRST_LINE)
     assert (file.rows, file.text.count("\n"), file.sha256) == (12, 12, SHA256)
     assert hashlib.sha256(tuning.training_file().content).hexdigest() == SHA256
 
 
-def test_asks_what_the_evaluation_asks(tuning):
+def test_asks_what_the_evaluation_asks(tuning: TuningProject) -> None:
     tuning.write_split("train", [*TRAINING, {**ROWS[0], "dialogue": "Ben: the red car won\nZoe: grand"}])
     suite, _ = tuning.loaded()
     last = json.loads(tuning.training_file().text.split("\n")[-2])["messages"]
@@ -49,7 +50,7 @@ def test_asks_what_the_evaluation_asks(tuning):
     assert last[-1] == {"role": "assistant", "content": ROWS[0]["summary"]}
 
 
-def test_has_the_system_prompt_where_the_suite_has_one(tuning):
+def test_has_the_system_prompt_where_the_suite_has_one(tuning: TuningProject) -> None:
     tuning.edit_suite("[prompt]\n", '[prompt]\nsystem = "You summarise for {reader}."\n')
     tuning.write_rows([{**row, "reader": "Ada"} for row in ROWS])
     tuning.write_split("train", [{**row, "reader": f"Ben {n}"} for n, row in enumerate(TRAINING)])
@@ -58,7 +59,7 @@ def test_has_the_system_prompt_where_the_suite_has_one(tuning):
     assert turns[0]["content"] == "You summarise for Ben 3."
 
 
-def test_is_of_the_selected_rows_in_the_order_of_datasets(tuning):
+def test_is_of_the_selected_rows_in_the_order_of_datasets(tuning: TuningProject) -> None:
     import datasets
 
     tuning.edit_suite('{ split = "train" }', '{ split = "train", samples = 10, seed = 3 }')
@@ -67,7 +68,7 @@ def test_is_of_the_selected_rows_in_the_order_of_datasets(tuning):
     assert [json.loads(line)["messages"][-1]["content"] for line in lines] == list(wanted)
 
 
-def test_epochs_left_to_the_service_are_counted_as_its_most(tuning):
+def test_epochs_left_to_the_service_are_counted_as_its_most(tuning: TuningProject) -> None:
     file = tuning.training_file()
     turns = [turn for line in file.text.split("\n")[:-1] for turn in json.loads(line)["messages"]]
     size = sum(len(turn["content"].encode()) + 80 for turn in turns)  # bytes of UTF-8, and the chat format's own
@@ -81,37 +82,37 @@ def test_epochs_left_to_the_service_are_counted_as_its_most(tuning):
 
 @pytest.mark.parametrize("column", ["dialogue", "summary"])
 @pytest.mark.parametrize("text", ["", " \n\t"], ids=["empty", "blank"])
-def test_refuses_an_empty_text(tuning, column, text):
+def test_refuses_an_empty_text(tuning: TuningProject, column: str, text: str) -> None:
     tuning.write_split("train", [*TRAINING, {**TRAINING[1], "id": "r13", column: text}])
     with pytest.raises(UserError, match=rf"row 'r13' of '../data/talks' has no {column}$"):
         tuning.training_file()
 
 
-def test_refuses_two_rows_of_one_id(tuning):
+def test_refuses_two_rows_of_one_id(tuning: TuningProject) -> None:
     tuning.write_split("train", [*TRAINING, TRAINING[4]])
     with pytest.raises(UserError, match=r"two rows of split 'train' have the id 'r5'$"):
         tuning.training_file()
 
 
-def test_refuses_under_ten_examples(tuning):
+def test_refuses_under_ten_examples(tuning: TuningProject) -> None:
     tuning.write_split("train", TRAINING[:9])
     assert refused(tuning) == "9 training rows; the API asks for 10 or more"
     tuning.write_split("train", TRAINING[:10])
     assert tuning.training_file().rows == 10
 
 
-def test_says_that_rows_left_out_leave_too_few(tuning):
+def test_says_that_rows_left_out_leave_too_few(tuning: TuningProject) -> None:
     tuning.edit_suite('{ split = "train" }', '{ split = "train", leaks = "drop" }')
     tuning.write_split("train", [*TRAINING[:9], {**ROWS[2], "id": "r10"}])
     assert refused(tuning) == ("9 training rows, with 1 left out that are evaluated, too; the API asks for 10 or more")
 
 
-def test_refuses_an_example_that_is_too_long(tuning):
+def test_refuses_an_example_that_is_too_long(tuning: TuningProject) -> None:
     tuning.write_split("train", [*TRAINING, {**TRAINING[1], "id": "r13", "dialogue": "word " * 60_000}])
     assert refused(tuning) == ("training row r13: about 75,034 tokens (300,136 bytes); the API takes 65,536 tokens")
 
 
-def test_refuses_a_file_that_is_larger_than_the_service_takes(tuning):
+def test_refuses_a_file_that_is_larger_than_the_service_takes(tuning: TuningProject) -> None:
     size = len(tuning.training_file().content)
     build = partial(build_training_file, *tuning.loaded(), tuning.samples(), Path())
     assert build(Service(largest_bytes=size)).rows == 12
@@ -143,12 +144,12 @@ ROLES = ["system", "user", "assistant"]
         ([("system", ""), ("user", "u"), ("assistant", "a")], "a turn is empty"),
     ],
 )
-def test_finds_what_the_api_would_refuse_in_a_line(turns, fault):
+def test_finds_what_the_api_would_refuse_in_a_line(turns: list[tuple[str, str]], fault: str | None) -> None:
     problem = problem_of(line(*turns), ROLES)
     assert problem is None if fault is None else problem is not None and problem.startswith(fault)
 
 
-def test_the_validation_file_is_checked_likewise(tuning):
+def test_the_validation_file_is_checked_likewise(tuning: TuningProject) -> None:
     tuning.extend_suite('[finetune.tuned.validation]\nsplit = "held-out"\n')
     tuning.write_split("held-out", [{"id": "h1", "dialogue": "word " * 60_000, "summary": "Words."}])
     with pytest.raises(UserError, match=r"\[finetune.tuned\] validation row h1: about 75,031 tokens"):
@@ -158,7 +159,7 @@ def test_the_validation_file_is_checked_likewise(tuning):
 # ---------------------------------------------------------------- before a cent is spent
 
 
-def test_a_fault_ends_a_recording_before_it_begins(tuning, api):
+def test_a_fault_ends_a_recording_before_it_begins(tuning: TuningProject, api: ApiServer) -> None:
     tuning.write_split("train", TRAINING[:9])
     tuning.run("evals", "--record", "-p no:xdist").assert_refused(
         "[finetune.tuned] 9 training rows; the API asks for 10 or more"

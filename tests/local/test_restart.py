@@ -47,8 +47,9 @@ def test_a_killed_service_comes_back_and_its_training_goes_on_after_the_last_epo
 
 
 def trainer_of(service: int) -> int:
-    children = Path(f"/proc/{service}/task").glob("*/children")
-    return int(next(text for path in children if (text := path.read_text().strip())).split()[0])
+    """The process that leads a session of its own."""
+    listed = " ".join(path.read_text() for path in Path(f"/proc/{service}/task").glob("*/children"))
+    return next(process for process in map(int, listed.split()) if os.getsid(process) == process)
 
 
 def ends(process: int, seconds: float = 10) -> bool:

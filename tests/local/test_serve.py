@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import evaltape
 import pytest
 
-from tests.support.local_service import NEEDS_EXTRA, Service
+from tests.support.local_service import NEEDS_EXTRA, Service, examples, upload, wait_for
 
 SOURCE_ROOT = Path(evaltape.__file__).parents[1]
 
@@ -50,14 +52,34 @@ def test_a_wrong_command_line_is_an_error_of_the_user_s(words: list[str]) -> Non
     assert "Traceback" not in result.stderr
 
 
+@pytest.fixture(scope="module")
+def started(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that was started, and starts its trainings, from nothing, as for a user."""
+    running = Service(tiny_model, tmp_path_factory.mktemp("started"), forks=False)
+    yield running
+    assert running.stop() == 0
+
+
 @NEEDS_EXTRA
-def test_nothing_but_the_address_is_printed_at_the_start(service: Service) -> None:
+def test_nothing_but_the_address_is_printed_at_the_start(started: Service) -> None:
     from openai.types.chat import ChatCompletion
 
-    answer = service.client().chat.completions.create(
+    answer = started.client().chat.completions.create(
         model="tiny-1.5", messages=[{"role": "user", "content": "Hi"}], max_tokens=2
     )
     assert isinstance(answer, ChatCompletion)
-    log = service.log.read_text()
+    log = started.log.read_text()
     assert "Warning" not in log
     assert "deprecated" not in log
+
+
+@NEEDS_EXTRA
+def test_a_training_starts_in_a_process_of_its_own(started: Service) -> None:
+    client = started.client()
+    method: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 12}}}
+    job = client.fine_tuning.jobs.create(model="tiny-1.5", training_file=upload(client, examples()), method=method)
+    done = wait_for(client, job.id, "succeeded")
+    answer = client.chat.completions.create(
+        model=done.fine_tuned_model, messages=[{"role": "user", "content": "Hi"}], max_tokens=2
+    )
+    assert answer.choices

@@ -29,7 +29,7 @@ SET_NAME, SET_CHILD_SUBREAPER = 15, 36
 def fork_children() -> None:
     """From now on fork this process's workers and its recorder from what is imported now."""
     if sys.platform == "linux":
-        subprocess.Popen = forking(fork_helper(), name_of)  # type: ignore[misc]
+        subprocess.Popen = forking(fork_helper(), name_of)  # type: ignore[assignment,misc]
 
 
 def fork_helper(prepare: Callable[[str], None] = lambda name: None) -> socket.socket:
@@ -60,7 +60,12 @@ def forking(helper: socket.socket, name_of: Callable[[Any], str | None]) -> type
             streams = [own if given == -1 else given for own, given in enumerate((pipes[0], pipes[3], pipes[5]))]
             folder, environment, leads = more[4], more[5], more[20]  # (cwd, env, start_new_session)
             ignores = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-            request = [name, list(map(str, args)), str(folder or os.getcwd()), dict(os.environ if environment is None else environment)]
+            request = [
+                name,
+                list(map(str, args)),
+                str(folder or os.getcwd()),
+                dict(os.environ if environment is None else environment),
+            ]
             with lock:
                 socket.send_fds(helper, [json.dumps([*request, ignores, leads]).encode()], streams)
                 self.pid = int(helper.recv(LARGEST))

@@ -349,7 +349,7 @@ class Stage:
         task = asyncio.ensure_future(drive_job(assignment))
         here = asyncio.get_running_loop()
         script.kill = lambda: here.call_soon_threadsafe(task.cancel)
-        self._api.add_rule(script)  # type: ignore[arg-type]
+        self._api.add_rule(script)
         try:
             async with asyncio.timeout(HANGING_S):
                 result = await task

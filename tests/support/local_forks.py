@@ -55,7 +55,7 @@ class Forks:
         environ = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         self._process = from_nothing(command, cwd=ROOT, env=environ, pass_fds=[there.fileno()])
         there.close()
-        subprocess.Popen = forking(self._asking, name_of)  # type: ignore[misc]
+        subprocess.Popen = forking(self._asking, name_of)  # type: ignore[assignment,misc]
 
     def popen(self) -> type["subprocess.Popen[Any]"]:
         """Return a Popen that forks a service."""
@@ -85,7 +85,7 @@ def _prepare(name: str) -> None:
     """Fork the processes of a service and of a launcher as they are forked themselves."""
     if name == "trainer":
         return
-    subprocess.Popen = forking(fork_helper(), name_of)  # type: ignore[misc]
+    subprocess.Popen = forking(fork_helper(), name_of)  # type: ignore[assignment,misc]
     # It has taken the name before.
     handler: Any = importlib.import_module("torch.distributed.elastic.multiprocessing.subprocess_handler.subprocess_handler")
     handler.Popen = subprocess.Popen

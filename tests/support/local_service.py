@@ -127,15 +127,16 @@ class Asked:
 class Service(Asked):
     """`evaltape serve` on a free port; `log` is what it writes to standard error.
 
-    It is forked with its trainings, where that is prepared, or else started `from_nothing`.
+    It is forked, and its trainings are, or else started from nothing.
     """
 
-    def __init__(self, model: Path, state: Path, *options: str, key: str | None = None) -> None:
+    def __init__(self, model: Path, state: Path, *options: str, key: str | None = None, forks: bool = True) -> None:
         self.model, self.state, self.options, self.key = model, state, options, key
+        self._popen = FORKS.popen() if forks else from_nothing
         self.log = model.parent / f"{state.name}.log"
         self.start()
 
-    def start(self, forks: bool = True) -> None:
+    def start(self) -> None:
         """Start the process and wait until it listens."""
         command = [sys.executable, "-m", "evaltape", "serve", "--model", str(self.model), "--port", "0"]
         command += ["--state", str(self.state), *self.options]
@@ -145,8 +146,7 @@ class Service(Asked):
         if self.key:
             environ["EVALTAPE_LOCAL_KEY"] = self.key
         with self.log.open("a") as log:
-            start = FORKS.popen() if forks else from_nothing
-            self.process = start(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=environ, text=True)
+            self.process = self._popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=environ, text=True)
         self.base_url = self._listening().split()[2]
 
     def _listening(self) -> str:

@@ -133,7 +133,7 @@ class Tuning:
             "param": "training_file",
         }
     )
-    trained_tokens: int = 2_100
+    trained_tokens: int | None = 2_100
     page: int = 20
     quirks: Quirks = field(default_factory=Quirks)
     files: dict[str, tuple[dict[str, Any], bytes]] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.server.batches import Batches
 from tests.support.server.http import Asked, read_request, write_reply
@@ -18,6 +18,17 @@ from tests.support.server.replies import FAULTS, IDENTITY_HEADERS, Fault, Reply,
 
 PREFIX = "/v1"
 CHAT = "/chat/completions"
+
+
+class Scripted(Protocol):
+    """A rule for the server's answers."""
+
+    @property
+    def fault(self) -> Fault:
+        """Its answer."""
+
+    def applies(self, asked: Asked) -> bool:
+        """Whether it answers this call."""
 
 
 @dataclass
@@ -63,7 +74,7 @@ class ApiServer:
     requests: list[Asked] = field(default_factory=list)
     in_flight: int = 0
     peak_in_flight: int = 0
-    _rules: list[Rule] = field(default_factory=list)
+    _rules: list[Scripted] = field(default_factory=list)
     _accepted: deque[float] = field(default_factory=deque)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -89,7 +100,7 @@ class ApiServer:
         """Script a fault by its name in `FAULTS`, or a reply of one's own; `times=math.inf` for every such call."""
         self._rules.append(Rule(FAULTS[fault] if isinstance(fault, str) else fault, path, method, match, after, times))
 
-    def add_rule(self, rule: "Rule") -> None:
+    def add_rule(self, rule: "Scripted") -> None:
         """Script faults by a rule of one's own."""
         self._rules.append(rule)
 

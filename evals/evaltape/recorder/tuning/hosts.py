@@ -29,7 +29,8 @@ MOST_PAGES = 200
 NO_FILTER = (400, 404, 405, 422, 501)
 """Statuses of an API that can't filter its jobs, or has no jobs."""
 NO_FILE = (400, 403, 404, 405, 410, 501)
-REGISTERED_EVERY_S = 5.0
+FIRST_REGISTERED_S, REGISTERED_EVERY_S = 0.25, 5.0
+"""The first and the longest pause between two looks at a model that is being registered; each is twice the one before."""
 LATEST_FILE_POLL_S = 10.0
 MILLISECONDS = 1e11
 """A time over this is in milliseconds: as seconds it would be the year 5138."""
@@ -153,6 +154,7 @@ class OpenAIHost(Host):
         models = urljoin(self._api.base_url, "/v0/models")
         wanted = {"name": _adapter_name(job), "base_model": job.base, "source": f"{job.id}:{last['id']}"}
         described = await self._api.post(models, wanted, again=True)
+        pause_s = FIRST_REGISTERED_S
         while True:
             name, status = as_text(_mapping(described).get("name")), str(_mapping(described).get("status") or "active")
             if name is None:
@@ -161,7 +163,8 @@ class OpenAIHost(Host):
                 return name
             if phase_of(status) in (Phase.FAILED, Phase.CANCELLED):
                 raise CallFailed(f"the service refused to serve {name}: {words_of(described, status)}")
-            await self._api.wait(f"{name} is registered and {status}", REGISTERED_EVERY_S)
+            await self._api.wait(f"{name} is registered and {status}", pause_s)
+            pause_s = min(2 * pause_s, REGISTERED_EVERY_S)
             described = await self._api.get(f"{models}/{quote(name)}")
 
     # ------------------------------------------------------------ listings
