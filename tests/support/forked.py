@@ -1,17 +1,17 @@
 """Runs pytest in processes of their own that are forked from one where the slow imports are done: as separate as a
 subprocess, some five times as fast to start. Its workers and its recorder are forked likewise; `Project.run_in_new_interpreter`
-starts all of them from nothing. Where a test shortens the recorder's waits, this project's modules are imported anew: a
-constant is changed before any other module takes it."""
+starts all of them from nothing."""
 
 import gc
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests.support.children import fork_children
+from tests.support.children import forget, fork_children
 
 REPOSITORY = Path(__file__).parents[2]
 SLOW_IMPORTS = [
@@ -64,13 +64,17 @@ SLOW_IMPORTS = [
     "evaltape.mutation.model_mutants",
     "evaltape.recorder.boot",
     "evaltape.recorder.main",
+    "evaltape.recorder.plan",
     "evaltape.recorder.process",
+    "evaltape.recorder.api.transport",
     "evaltape.recording.verdicts",
     "evaltape.reporting.decidable",
     "evaltape.reporting.estimate",
     "evaltape.reporting.html",
     "evaltape.reporting.markdown",
 ]
+TEMPORARY = Path(tempfile.gettempdir()) / f"evaltape-runs-of-{os.getuid()}"
+"""Where runs have their temporary folders: among those of the tests themselves they would clear up, which takes seconds."""
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([*SLOW_IMPORTS, "tests.support.known_packages", "tests.support.certificates"])
 
@@ -82,6 +86,7 @@ def start_forked(
 
     Its workers and its recorder are forked, or else started from nothing.
     """
+    TEMPORARY.mkdir(mode=0o700, exist_ok=True)
     process = _CONTEXT.Process(target=_pytest, args=(args, str(folder), environment, str(output), forks), daemon=False)
     process.start()
     return process
@@ -98,15 +103,13 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
         os.dup2(file, stream)
     sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update({"PYTEST_DEBUG_TEMPROOT": str(TEMPORARY), **environment})
     # The run's own processes, too: here the default would be this process's way, which imports everything anew.
     multiprocessing.set_start_method("fork", force=True)
     os.chdir(folder)
     named = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = named + [path for path in sys.path if Path(path or ".").resolve() != REPOSITORY]
-    anew = ("tests", "conftest", *(["evaltape"] if "PYTHONPATH" in environment else []))
-    for name in [name for name in sys.modules if name.split(".")[0] in anew]:
-        del sys.modules[name]
+    forget("tests", "conftest")
     _write_bytecode(Path(folder))
     # Plugins among the slow imports are harmless; in a run of a user's they would not be imported yet. Hypothesis' own
     # plugin is slow to import, and a user of the harness has none.
