@@ -3,8 +3,13 @@
 import math
 import os
 import signal
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from evaltape.hooks import xdist
+from evaltape.recorder.wire import Outcomes
 from evaltape.recording import cassettes
 
 from tests.support.project import Project, wait_for
@@ -67,6 +72,32 @@ def test_a_mistake_of_the_plan_is_told_once(project: Project, api: ApiServer, wo
     run.assert_refused("small: its API takes a key, and OPENAI_API_KEY is not set.")
     assert run.output.count("OPENAI_API_KEY") == 1
     assert not list(project.cassettes.glob(".recording.lock"))
+
+
+class Channel:
+    """A worker's channel, as execnet gives it; the worker reports, or ends, when the test lets it."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.send = self.sent.append
+
+    def setcallback(self, receive: Any, endmarker: Any) -> None:
+        self.report = lambda: receive("listening")
+        self.end = lambda: receive(endmarker)
+
+
+def test_workers_that_were_only_just_started_come_up_or_end_before_the_session_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xdist, "START_S", 60.0)
+    evaluation = SimpleNamespace(settings=SimpleNamespace(records=True), outcomes=Outcomes())
+    distribution = xdist.Distribution(cast(Any, evaluation), cast(Any, None))
+    comes, ends = channels = Channel(), Channel()
+    for channel in channels:
+        gateway = SimpleNamespace(newchannel=lambda channel=channel: channel)
+        distribution.pytest_configure_node(SimpleNamespace(gateway=gateway, workerinput={}))
+    for later_s, happen in ((0.02, ends.end), (0.04, comes.report)):
+        threading.Timer(later_s, happen).start()
+    distribution.pytest_sessionfinish()
+    assert (len(comes.sent), ends.sent) == (1, [])
 
 
 @pytest.mark.parametrize("mode", ["-p no:xdist", "-n 2"])

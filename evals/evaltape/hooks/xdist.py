@@ -7,6 +7,8 @@
 4. When all are done the controller runs the gates, on reports and, for anything that no report brought, on the recordings.
 """
 
+import threading
+import time
 from collections.abc import Generator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 CHANNEL = "evaltape"
 SYRUPY_REPORT = "syrupy_report"
+START_S = 2.0
+"""How long the end of a session waits for workers that were only just started."""
 
 
 class ToWorker:
@@ -89,6 +93,8 @@ class Distribution(Sending):
         self.controller = controller
         self._distributes = False
         self._gates: list[pytest.Item] = []
+        self._listening: list[threading.Event] = []
+        """Of each worker whether it has its channel, or has ended."""
         self._session: pytest.Session
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -105,10 +111,27 @@ class Distribution(Sending):
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker, also a replacement, its channel."""
         if self.evaluation.settings.records:
-            channel = node.gateway.newchannel()
+            channel, listening = node.gateway.newchannel(), threading.Event()
             node.workerinput[CHANNEL] = channel
+            self._listening.append(listening)
+
+            def attach(said: str | None) -> None:
+                if said is not None:
+                    self.evaluation.outcomes.attach(ToWorker(channel))
+                listening.set()
+
             # execnet drops messages that are sent before the worker has the channel, so it gets all of them once it reports.
-            channel.setcallback(lambda _: self.evaluation.outcomes.attach(ToWorker(channel)))
+            channel.setcallback(attach, endmarker=None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Let workers come up that were only just started, where the recording is refused.
+
+        A worker that is told to end before it has begun its task forgets the task, and execnet waits for it for five seconds.
+        """
+        until = time.monotonic() + START_S
+        for listening in self._listening:
+            listening.wait(max(0.0, until - time.monotonic()))
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
