@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 import pytest
+from evaltape.recorder import throttle
 from evaltape.recorder.api import failures
 from evaltape.recorder.budget import Budget, Hold, OverBudget
 from evaltape.recorder.wire import Spend
@@ -105,9 +106,10 @@ def test_a_budget_that_suffices_changes_nothing(priced: Project, api: ApiServer)
 
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are short."""
+    """Waits are short, and after a refusal the pace is soon high again."""
     monkeypatch.setattr(failures, "FIRST_BACKOFF_S", 0.005)
-    monkeypatch.setattr(failures, "UNREACHED_S", 0.3)
+    monkeypatch.setattr(failures, "UNREACHED_S", 0.2)
+    monkeypatch.setattr(throttle, "PACE_PLATEAU", 100.0)
 
 
 def bounded(tuning: TuningProject, budget_usd: float) -> Recording:

@@ -1,5 +1,6 @@
 """What can mend a failure decides what becomes of it: the next attempt, the sample, the model, the account, or the session."""
 
+import asyncio
 import math
 import threading
 import time
@@ -8,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from evaltape.recorder.api import failures
+from evaltape.recorder import throttle
+from evaltape.recorder.api import client, failures
 from evaltape.recorder.api.failures import Mend, of_status
 from evaltape.recorder.lane import Ask
 from evaltape.recording.cassettes import Exchange
@@ -21,11 +23,12 @@ from tests.support.tuning import TuningProject
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are short."""
+    """Waits are short, and after a refusal the pace is soon high again."""
     monkeypatch.setattr(failures, "FIRST_BACKOFF_S", 0.005)
     monkeypatch.setattr(failures, "LONGEST_BACKOFF_S", 0.05)
-    monkeypatch.setattr(failures, "UNREACHED_S", 0.3)
-    monkeypatch.setattr(failures, "WRITE_PATIENCE_S", 2.0)
+    monkeypatch.setattr(failures, "UNREACHED_S", 0.2)
+    monkeypatch.setattr(failures, "WRITE_PATIENCE_S", 0.5)
+    monkeypatch.setattr(throttle, "PACE_PLATEAU", 100.0)
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def test_an_api_of_which_nothing_can_be_used_is_asked_a_few_times(recording: Rec
 
 
 def test_an_account_without_money_stops_its_own_models_alone(tuning: TuningProject, api: ApiServer) -> None:
-    with ApiServer(latency_s=0.05) as other:
+    with ApiServer(latency_s=0.02) as other:
         recording = Recording(tuning)
         recording.add("poor")
         recording.add("rich", other.base_url)
@@ -151,15 +154,15 @@ def test_the_only_account_without_money_stops_the_recording(recording: Recording
 
 def test_timeouts_lower_what_is_in_flight_until_the_api_answers_in_time(tuning: TuningProject, api: ApiServer) -> None:
     def busy(asked: dict[str, Any]) -> Reply:
-        return Reply(completion(asked, "Fine.").body, delay_s=0.12 * api.in_flight)
+        return Reply(completion(asked, "Fine.").body, delay_s=0.05 * api.in_flight)
 
     api.fault(busy, times=math.inf)
     recording = Recording(tuning, concurrency=16)
-    recording.add(timeout_s=0.6)
+    recording.add(timeout_s=0.25)
     recorder = recording.run().recorder
     assert len(recording.recorded()) >= SAMPLES - 2, recorder.errors()
     (note, *_) = recorder.tally.notes
-    assert "no answer within 0.6 s (eval_timeout_s), so fewer calls are in flight" in note
+    assert "no answer within 0.25 s (eval_timeout_s), so fewer calls are in flight" in note
     assert "(--concurrency)" in note
 
 
@@ -172,13 +175,19 @@ def test_an_api_that_never_answers_in_time_is_not_paid_five_times_a_sample(tunin
     assert any("even a single call at a time got no answer within 0.2 s; eval_timeout_s" in it for it in recorder.tally.notes)
 
 
-def test_an_answer_that_arrived_while_the_process_was_stopped_is_read(tuning: TuningProject, api: ApiServer) -> None:
-    api.fault(lambda asked: Reply(completion(asked, "Fine.").body, delay_s=0.3), times=math.inf)
+def test_an_answer_that_arrived_while_the_process_was_stopped_is_read(
+    tuning: TuningProject, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LATE_S", 0.1)
+    # So long that it takes the loop several turns to read it.
+    api.fault(lambda asked: Reply(completion(asked, "Fine. " * 60_000).body, delay_s=0.2), times=math.inf)
     recording = Recording(tuning, number=4)
-    recording.add(timeout_s=1.0)
+    recording.add(timeout_s=0.5)
 
     async def be_stopped() -> None:
-        time.sleep(2.5)  # As with Ctrl-Z: the loop sees nothing of the answers and the timeout until it goes on.
+        while api.calls < 4:
+            await asyncio.sleep(0.005)
+        time.sleep(0.8)  # As with Ctrl-Z: the loop sees nothing of the answers and the timeout until it goes on.
 
     recording.recorder.add_question(be_stopped)
     recorder = recording.run().recorder
@@ -197,7 +206,7 @@ def test_a_network_that_is_lost_for_a_while_is_waited_for_and_costs_nothing(
         while len(recording.recorded()) < 4:
             time.sleep(0.01)
         api.stop()
-        time.sleep(1.5)
+        time.sleep(0.4)
         api.__enter__()
 
     api.latency_s = 0.05
