@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from evaltape.workspace import Workspace, read_suites
+from evaltape.suite.reader import read_suites
+from evaltape.workspace import Workspace
 
 from tests.support.forked import REPOSITORY
 from tests.support.options import settings_of

@@ -17,7 +17,8 @@ from evaltape.samples.sample import Sample
 from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD
 from evaltape.suite.definition import Model
-from evaltape.workspace import Workspace, read_suites
+from evaltape.suite.reader import read_suites
+from evaltape.workspace import Workspace
 
 from tests.support.options import settings_of
 from tests.support.project import Project
