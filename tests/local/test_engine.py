@@ -97,11 +97,15 @@ def test_one_failure_does_not_stop_the_others(loaded: Any, engine: Any) -> None:
 
 def test_an_abandoned_request_leaves_the_batch(loaded: Any, engine: Any) -> None:
     has_begun = threading.Event()
-    one, _ = generation(loaded, [1, 2, 3], 400, progress=has_begun.set)
+
+    def leave() -> None:
+        one.cancelled = True
+        has_begun.set()
+
+    one, _ = generation(loaded, [1, 2, 3], 60, progress=leave)
     engine.submit(one)
     assert has_begun.wait(PATIENCE_S)
-    one.cancelled = True
-    other, done = generation(loaded, [1, 2, 3], 400)
+    other, done = generation(loaded, [1, 2, 3], 60)
     engine.submit(other)
     assert done.wait(PATIENCE_S)
     assert len(one.tokens) < len(other.tokens)

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -31,7 +32,13 @@ def start(client: OpenAI, **settings: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def jobs(service: Service) -> list[Any]:
+def earlier(service: Service) -> set[Path]:
+    """The folders of models before the jobs."""
+    return set((service.state / "models").iterdir())
+
+
+@pytest.fixture(scope="module")
+def jobs(service: Service, earlier: set[Path]) -> list[Any]:
     """A job that is done, and one with the older way to give hyperparameters that was cancelled at once."""
     client = service.client()
     metadata = {"digest": "one", "empty": ""}
@@ -76,8 +83,8 @@ def test_trained_tokens_count_every_epoch(jobs: list[Any]) -> None:
     assert jobs[0].trained_tokens == 4 * sum(rendered)
 
 
-def test_a_tuned_model_is_no_more_than_an_adapter(service: Service, jobs: list[Any]) -> None:
-    folders = list((service.state / "models").iterdir())
+def test_a_tuned_model_is_no_more_than_an_adapter(service: Service, earlier: set[Path], jobs: list[Any]) -> None:
+    folders = set((service.state / "models").iterdir()) - earlier
     # Three checkpoints of the job are kept.
     assert len(folders) == 3
     names = {"adapter_config.json", "adapter_model.safetensors"}

@@ -34,8 +34,12 @@ def state(tmp_path: Path) -> Path:
 
     store = State(tmp_path / "state")
     store.files.add("kept", "fine-tune", [b"{}"])
-    for number in range(500):
-        store.add("events", {"id": f"ftevent-{number}", "message": "x" * 300}, "ftjob-1")
+
+    def fill() -> None:
+        for number in range(500):
+            store.add("events", {"id": f"ftevent-{number}", "message": "x" * 300}, "ftjob-1")
+
+    store.write(fill)
     store.close()
     return store.folder
 

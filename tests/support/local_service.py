@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from openai import OpenAI
+from evaltape.recorder.api.transport import certificates
+from openai import DefaultHttpxClient, OpenAI
 
 from tests.support.local_forks import FORKS, from_nothing
 
@@ -97,8 +98,10 @@ class Asked:
     key: str | None = None
 
     def client(self, key: str | None = None) -> OpenAI:
-        """Return the official client, with nothing but its base URL (and a key) changed."""
-        return OpenAI(base_url=self.base_url, api_key=key or self.key or "none", max_retries=0, timeout=PATIENCE_S)
+        """Return the official client, with nothing but its base URL (and a key) changed. Certificates are read once for all."""
+        http_client = DefaultHttpxClient(verify=certificates(None, None))
+        given = key or self.key or "none"
+        return OpenAI(base_url=self.base_url, api_key=given, max_retries=0, timeout=PATIENCE_S, http_client=http_client)
 
     def send(
         self, method: str, path: str, body: bytes | str = b"", headers: Sequence[tuple[str, str]] = (), *, root: str = "/v1/"
