@@ -19,46 +19,35 @@ suite.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaltape.finetuning.recorded_job import Job
-    from evaltape.judging.exam import Examined
-    from evaltape.metrics.functions import metric
-    from evaltape.mutation.model_mutants import TestedMutants
-    from evaltape.mutation.operators import operator
-    from evaltape.samples.sample import Sample
-    from evaltape.scoring.paired_scores import AgainstScores, PairedScores
-    from evaltape.scoring.prediction import Prediction
-    from evaltape.scoring.scores import ModelScores
-    from evaltape.scoring.slices import SliceScores
+    from evaltape.finetuning.recorded_job import Job as Job
+    from evaltape.judging.exam import Examined as Examined
+    from evaltape.metrics.functions import metric as metric
+    from evaltape.mutation.model_mutants import TestedMutants as TestedMutants
+    from evaltape.mutation.operators import operator as operator
+    from evaltape.samples.sample import Sample as Sample
+    from evaltape.scoring.paired_scores import AgainstScores as AgainstScores
+    from evaltape.scoring.paired_scores import PairedScores as PairedScores
+    from evaltape.scoring.prediction import Prediction as Prediction
+    from evaltape.scoring.scores import ModelScores as ModelScores
+    from evaltape.scoring.slices import SliceScores as SliceScores
 
-__all__ = [
-    "AgainstScores",
-    "Examined",
-    "Job",
-    "ModelScores",
-    "PairedScores",
-    "Prediction",
-    "Sample",
-    "SliceScores",
-    "TestedMutants",
-    "metric",
-    "operator",
-]
 __version__ = "0.2.0"
 
 _HOME = {
-    "metric": ("evaltape.metrics.functions", "metric"),
-    "operator": ("evaltape.mutation.operators", "operator"),
-    "Sample": ("evaltape.samples.sample", "Sample"),
-    "Prediction": ("evaltape.scoring.prediction", "Prediction"),
-    "ModelScores": ("evaltape.scoring.scores", "ModelScores"),
-    "PairedScores": ("evaltape.scoring.paired_scores", "PairedScores"),
-    "AgainstScores": ("evaltape.scoring.paired_scores", "AgainstScores"),
-    "TestedMutants": ("evaltape.mutation.model_mutants", "TestedMutants"),
-    "Examined": ("evaltape.judging.exam", "Examined"),
-    "Job": ("evaltape.finetuning.recorded_job", "Job"),
-    "SliceScores": ("evaltape.scoring.slices", "SliceScores"),
+    "metric": "evaltape.metrics.functions",
+    "operator": "evaltape.mutation.operators",
+    "Sample": "evaltape.samples.sample",
+    "Prediction": "evaltape.scoring.prediction",
+    "ModelScores": "evaltape.scoring.scores",
+    "PairedScores": "evaltape.scoring.paired_scores",
+    "AgainstScores": "evaltape.scoring.paired_scores",
+    "TestedMutants": "evaltape.mutation.model_mutants",
+    "Examined": "evaltape.judging.exam",
+    "Job": "evaltape.finetuning.recorded_job",
+    "SliceScores": "evaltape.scoring.slices",
 }
 """Where each public name is defined. It is imported on first use, so that `import evaltape` costs next to nothing."""
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
@@ -66,5 +55,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'evaltape' has no attribute {name!r}")
     from importlib import import_module
 
-    module, attribute = _HOME[name]
-    return getattr(import_module(module), attribute)
+    return getattr(import_module(_HOME[name]), name)

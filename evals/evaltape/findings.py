@@ -12,7 +12,7 @@ import msgspec
 
 from evaltape.recorder.wire import CallKey
 from evaltape.samples.sample import Answer
-from evaltape.scoring.bounds import FAILED, NOT_CHECKED, PASSED, BoundKey, Decision, Kind, Verdict
+from evaltape.scoring.bounds import FAILED, NOT_CHECKED, PASSED, BoundKey, Decision, Verdict
 from evaltape.scoring.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -49,16 +49,7 @@ class Unasked(msgspec.Struct, frozen=True, tag=True):
 class Asserted(msgspec.Struct, frozen=True, tag=True):
     """A test asserted on a bound of the suite."""
 
-    kind: Kind
-    suite: str
-    subject: str
-    """The model's key, or the comparison's name."""
-    metric: str
-
-    @property
-    def key(self) -> BoundKey:
-        """The key of its outcome."""
-        return self.kind, self.suite, self.subject, self.metric
+    key: BoundKey
 
 
 class Compared(msgspec.Struct, frozen=True, tag=True):
@@ -142,7 +133,6 @@ class Findings(msgspec.Struct):
     bounds: dict[BoundKey, bool | None] = {}
     """Whether the tests on a bound passed; None: all of them looked at it and were skipped."""
     accepted: dict[tuple[str, str], AcceptedTest] = {}
-    """By suite and model."""
     tests: dict[str, GateTest] = {}
     """Other gates, by test id."""
     test_ids: dict[CallKey, str] = {}

@@ -23,19 +23,8 @@ OUTPUTS = ("results", "report", "comment")
 """The options that name a file to write."""
 FILES = ("requests_to", *OUTPUTS)
 AS_THEY_ARE = (
-    *(
-        "concurrency",
-        "retrain",
-        "batch",
-        "estimate",
-        "retiring",
-        "suggest",
-        "history",
-        "repeat",
-        "samples",
-        "against",
-        "mutate",
-    ),
+    *("concurrency", "retrain", "batch", "estimate", "retiring", "suggest"),
+    *("history", "repeat", "samples", "against", "mutate"),
 )
 """The options that settings hold by the same name, unchanged."""
 
@@ -77,11 +66,14 @@ def read_settings(config: pytest.Config) -> Settings:
     option: Any = config.option
     root, here = config.rootpath, config.invocation_params.dir
     _check(option)
+    mode = RECORD if option.record else REPLAY
+    if option.record_missing or (option.record and option.mutate):  # Of mutants the missing verdicts of judges are recorded.
+        mode = RECORD_MISSING
     default_cassettes = root / (str(config.getini("eval_cassettes")) or DEFAULT_CASSETTES)
     snapshots = str(config.getini("eval_snapshots"))
     configured = () if option.suite else _suites(config.getini("eval_suite"), root, "ini eval_suite")
     return Settings(
-        mode=_mode(option),
+        mode=mode,
         suites=_suites(option.suite, here, "--suite") if option.suite else configured,
         configured_suites=configured,
         root=root,
@@ -98,13 +90,6 @@ def read_settings(config: pytest.Config) -> Settings:
         **{name: getattr(option, name) for name in AS_THEY_ARE},
         **{name: here / path for name in FILES if (path := getattr(option, name))},
     )
-
-
-def _mode(option: Any) -> str:
-    """Return the mode; `--mutate --record` records the missing verdicts of judges on mutants."""
-    if option.record_missing or (option.record and option.mutate):
-        return RECORD_MISSING
-    return RECORD if option.record else REPLAY
 
 
 def runs_nothing(config: pytest.Config) -> bool:

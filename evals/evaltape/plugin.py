@@ -158,7 +158,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(without_commands(str(config.stash[USER_ERROR])))
     items[:] = [item for item in items if case_of(item) is not NOTHING]
     evaluation = config.stash[EVALUATION]
-    evaluation.findings.test_ids.update(cases.sample_tests(items))
+    for item in items:
+        case = case_of(item)
+        if case is not None and case.key is not None:
+            evaluation.findings.test_ids.setdefault(case.key, item.nodeid)
     result = yield
     if evaluation.is_controller:
         items.sort(key=is_gate)

@@ -25,7 +25,7 @@ BUILT_IN = {
     "hooks/collect.py:_causes": "the cause says how many calls of the judge",
     "recorder/batches/engine.py:__init__": "collects what is paid for",
     "recorder/plan.py:_refuse_submitted": "collects what is paid for",
-    "reporting/remarks.py:retirements": "an Advice",
+    "reporting/remarks.py:retirement_lines": "an Advice",
     "workspace.py:_loaded": "samples.suite_samples makes an Advice of it",
     "workspace.py:_to_record": "the Advice of what is missing",
     "workspace.py:_verdict": "an Advice",

@@ -4,7 +4,7 @@ A test is ours if it reaches our fixture function: a fixture of the user's with 
 it asks for ours itself. Each such test is parametrized with a `Case`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -65,6 +65,11 @@ class Case(msgspec.Struct, frozen=True):
         return self.bound.metric if self.bound else None
 
     @property
+    def key(self) -> tuple[str, str, str] | None:
+        """Suite, model and sample of a sample's test; None for any other test."""
+        return (self.suite, self.model.key, self.sample.id) if self.model and self.sample else None
+
+    @property
     def is_gate(self) -> bool:
         """Whether it is an assertion on all samples of a model, or on a pair of models."""
         return self.subject in GATES
@@ -98,16 +103,6 @@ def leaves_asserts_out(item: pytest.Function) -> bool:
         return False
     is_plain = "PYTEST_DONT_REWRITE" in (getattr(item.module, "__doc__", None) or "")
     return is_plain or item.config.getoption("assertmode") == "plain"
-
-
-def sample_tests(items: Iterable[pytest.Item]) -> dict[tuple[str, str, str], str]:
-    """Return the id of the first test of each sample, by suite, model and sample."""
-    tests: dict[tuple[str, str, str], str] = {}
-    for item in items:
-        case = case_of(item)
-        if case is not None and case.subject == PREDICTION and case.model is not None and case.sample is not None:
-            tests.setdefault((case.suite, case.model.key, case.sample.id), item.nodeid)
-    return tests
 
 
 def reaches(name: str, fixture_definitions: Any) -> bool:
@@ -166,7 +161,6 @@ def _suites_of(definition: pytest.Item, evaluation: Evaluation) -> set[str]:
 
 
 def _cases(subject: str, workspace: Workspace, with_metric: bool) -> Iterator[Case]:
-    """Yield the cases of a kind of test in a suite."""
     suite, name = workspace.suite, workspace.name
     models = suite.models.values()
     if subject == PREDICTION:
@@ -189,9 +183,6 @@ def _cases(subject: str, workspace: Workspace, with_metric: bool) -> Iterator[Ca
     else:
         of_kind = [model for model in models if subject != JOB_KEY or model.job]
         yield from (Case(subject, name, model, id=f"{name}-{model.key}") for model in of_kind)
-
-
-# ---------------------------------------------------------------- marks
 
 
 def _kind(case: Case, evaluation: Evaluation) -> str:

@@ -13,7 +13,7 @@ from evaltape.hooks.collect_models import SuiteView, computed, job_results, mode
 from evaltape.hooks.collect_pairs import against_results, comparison_results, judge_results
 from evaltape.recorder.wire import Notice, Tally, place_of
 from evaltape.reporting.model_results import JudgeResults
-from evaltape.reporting.remarks import retirements
+from evaltape.reporting.remarks import retirement_lines
 from evaltape.reporting.results import Cause, LeftOver, Results, SuiteResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
@@ -80,7 +80,7 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
         causes=tuple(_causes(view, judges.values())),
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
-        retirements=tuple(retirements(workspace, _near_ends(workspace, tally))),
+        retirements=tuple(retirement_lines(workspace, _near_ends(workspace, tally))),
         left=tuple(_left(workspace, tally)),
         notes=(*workspace.notes, *ways),
     )
@@ -113,9 +113,6 @@ def _most_usd(workspace: Workspace, key: str, sample: str) -> float:
     with contextlib.suppress(RecordingError, UserError):  # Its job has no tuned model yet.
         return most_usd(workspace.priced(model), workspace.recordings.request(model, workspace.samples_by_id[sample]))
     return 0.0
-
-
-# ---------------------------------------------------------------- causes of failures
 
 
 def _causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:

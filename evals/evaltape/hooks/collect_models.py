@@ -154,9 +154,6 @@ def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
     return Accepted(test.passed, changes(test.values, now), test.values is not None, test.id)
 
 
-# ---------------------------------------------------------------- what isn't a model
-
-
 def computed(view: SuiteView) -> dict[str, Computed]:
     """Return the scores of each input's first three lines: computed, not recorded. A single line is scored whole."""
     rows = [view.evaluation.lead(view.workspace.name, sample) for sample in view.samples]

@@ -43,9 +43,6 @@ def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candid
     return PairedScores(comparison=comparison, metrics=view.metrics, baseline=baseline, candidate=candidate)
 
 
-# ---------------------------------------------------------------- the other side
-
-
 def against_results(view: SuiteView) -> AgainstResults | None:
     """Return the models that were looked at beside the other side; None without `--against` or without such a model."""
     models, other_side = view.evaluation.looked_at_against(view.workspace.name), view.evaluation.other_side
@@ -68,9 +65,6 @@ def _notes(models: Mapping[str, AgainstScores]) -> Iterator[str]:
             yield f"{key} isn't compared: {found.not_compared}."
         if found.notes:
             yield f"{key}: {'; '.join([*([found.unchanged] if found.unchanged else []), *found.notes])}"
-
-
-# ---------------------------------------------------------------- judges
 
 
 def judge_results(view: SuiteView) -> dict[str, JudgeResults]:

@@ -126,18 +126,14 @@ class Controller:
             self.wait()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep a test's findings, here or in a worker."""
+        """Keep a test's findings, here or in a worker; of a test that isn't ours, or of a crashed worker's, the failure."""
         finding = finding_in(report)
         if finding is not None:
             self.evaluation.receive(finding, report.nodeid, report.outcome)
-        elif report.failed and not is_ours(report):
-            self._receive_failure(report)
-
-    def _receive_failure(self, report: pytest.TestReport) -> None:
-        """Keep a failure that carries nothing: of a test that isn't ours, or of a crashed worker's."""
+        if finding is not None or not report.failed or is_ours(report):
+            return
         case = self._cases.get(report.nodeid)
-        model, sample = (case.model, case.sample) if case else (None, None)
-        key = (model.suite, model.key, sample.id) if model and sample else None
+        key = case.key if case else None
         if key is None or key in self.evaluation.findings.predictions:
             self.evaluation.findings.failures[report.nodeid] = case.suite if case else ""
         else:

@@ -14,7 +14,7 @@ from evaltape.names import shown
 from evaltape.options import as_usage_error
 from evaltape.recorder.api.shutdown_dates import ask_all
 from evaltape.reporting.estimate import estimate
-from evaltape.reporting.remarks import retirement_lines, retirements
+from evaltape.reporting.remarks import retirement_lines
 from evaltape.reporting.terminal import print_wrapped
 from evaltape.suite.definition import Model
 
@@ -80,7 +80,7 @@ class Listing:
             return self._histories(session.items)
         if settings.retiring:
             workspaces = self.evaluation.workspaces.items()
-            return ((f"retirement: {name}", retirement_lines(retirements(it, ask_all(it)))) for name, it in workspaces)
+            return ((f"retirement: {name}", retirement_lines(it, ask_all(it))) for name, it in workspaces)
         return self._estimates(session.items)
 
     def _estimates(self, items: Sequence[pytest.Item]) -> Iterator[Section]:

@@ -89,7 +89,7 @@ def _gate(item: pytest.Item, case: Case) -> Finding:
     if _is_own_gate(item, case):
         return AssertedOtherwise(case.suite, subject)
     if case.bound is not None:
-        return Asserted(*case.bound.key)
+        return Asserted(case.bound.key)
     return item.stash.get(ACCEPTED, Ran(case.suite))
 
 
@@ -208,7 +208,6 @@ def _parameters(report: Any) -> str:
 
 
 def _stand_in(group: list[Any], lines: Iterator[str]) -> Any:
-    """Return a report for all of a group."""
     first = copy.copy(group[0])
     first.nodeid = _function(first)
     path, line, _ = first.location

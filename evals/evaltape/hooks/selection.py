@@ -6,7 +6,7 @@ import pytest
 from _pytest.skipping import evaluate_skip_marks
 
 from evaltape.evaluation import Evaluation, Selected
-from evaltape.hooks.cases import PREDICTION, Case, case_of, reaches
+from evaltape.hooks.cases import Case, case_of, reaches
 from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
@@ -82,7 +82,7 @@ def _cases(items: Iterable[pytest.Item]) -> list[Case]:
 def _asked(items: Iterable[pytest.Item]) -> Iterator[tuple[Model, Sample]]:
     """Yield model and sample of each sample test that no mark skips."""
     for case in _cases(item for item in items if not is_skipped(item)):
-        if case.subject == PREDICTION and case.model is not None and case.sample is not None:
+        if case.model is not None and case.sample is not None:
             yield case.model, case.sample
 
 

@@ -29,17 +29,6 @@ START_S = 2.0
 """How long the end of a session waits for workers that were only just started."""
 
 
-class ToWorker:
-    """Sends messages to a worker, as JSON: execnet rejects lone surrogates, which models produce."""
-
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
-
-    def send(self, message: Ended | Stopped) -> None:
-        """Send a message."""
-        self._channel.send(encoded(message))
-
-
 class Sending:
     """The hook of a process that sends reports, so that execnet takes them."""
 
@@ -104,8 +93,17 @@ class Distribution(Sending):
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self) -> None:
         """Collect before xdist starts the first worker."""
-        self._distributes = True
-        self._collect(self._session)
+        self._distributes, session = True, self._session
+        session.perform_collect()
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            # pytest gives no summary of a session that ends this early.
+            reporter = session.config.pluginmanager.getplugin("terminalreporter")
+            if reporter is not None:
+                reporter.summary_errors()
+            raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
+        self._gates = [item for item in session.items if is_gate(item)]
+        self.controller.record(session)
+        session.items = []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -117,10 +115,11 @@ class Distribution(Sending):
 
             def attach(said: str | None) -> None:
                 if said is not None:
-                    self.evaluation.outcomes.attach(ToWorker(channel))
+                    self.evaluation.outcomes.attach(lambda message: channel.send(encoded(message)))
                 listening.set()
 
-            # execnet drops messages that are sent before the worker has the channel, so it gets all of them once it reports.
+            # Messages are JSON, for execnet rejects lone surrogates, which models produce. It drops what is sent before the worker
+            # has the channel, so the worker gets all of it once it reports.
             channel.setcallback(attach, endmarker=None)
 
     @pytest.hookimpl(tryfirst=True)
@@ -151,15 +150,3 @@ class Distribution(Sending):
                     raise session.Failed(session.shouldfail or session.shouldstop)
                 session.config.hook.pytest_runtest_protocol(item=gate, nextitem=following)
         return result
-
-    def _collect(self, session: pytest.Session) -> None:
-        session.perform_collect()
-        if session.testsfailed and not session.config.option.continue_on_collection_errors:
-            # pytest gives no summary of a session that ends this early.
-            reporter = session.config.pluginmanager.getplugin("terminalreporter")
-            if reporter is not None:
-                reporter.summary_errors()
-            raise session.Interrupted(f"{session.testsfailed} error(s) during collection")
-        self._gates = [item for item in session.items if is_gate(item)]
-        self.controller.record(session)
-        session.items = []

@@ -82,7 +82,7 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
     _settle(settings, workspaces)
     pipe.send(Begun())
     _end_on_signals(recorder.stop_soon)
-    recorder.outcomes.attach(pipe)
+    recorder.outcomes.attach(pipe.send)
     pipe.listen(receive, lambda: recorder.stop_soon(CONTROLLER_ENDED))
     recorder.run()
     for suite, model, _ in selection:

@@ -14,7 +14,7 @@ import datetime
 import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -281,11 +281,8 @@ GRACE_S = 60.0
 """How long a recording that is stopped waits for calls in flight: they are paid for."""
 
 
-class Sender(Protocol):
-    """The way to another process."""
-
-    def send(self, message: Ended | Stopped) -> None:
-        """Send a message. Raises `OSError` if the process is gone."""
+Send = Callable[[Ended | Stopped], None]
+"""Sends another process a message; raises `OSError` if the process is gone."""
 
 
 class RecordingStopped(Exception):
@@ -297,7 +294,7 @@ class Outcomes:
 
     def __init__(self) -> None:
         self._ends: dict[CallKey, Failure | None] = {}
-        self._senders: list[Sender] = []
+        self._senders: list[Send] = []
         self._stopped: str | None = None
         self._awaited: CallKey | None = None
         self._changed = threading.Condition()
@@ -329,13 +326,13 @@ class Outcomes:
                 raise RecordingStopped(self._stopped)
             return self._ends[call]
 
-    def attach(self, sender: Sender) -> None:
+    def attach(self, send: Send) -> None:
         """Send another process everything so far, and from now on."""
         with self._changed:
-            self._senders.append(sender)
-            _send(sender, Ended([(*call, failure) for call, failure in self._ends.items()]))
+            self._senders.append(send)
+            _try(send, Ended([(*call, failure) for call, failure in self._ends.items()]))
             if self._stopped is not None:
-                _send(sender, Stopped(self._stopped))
+                _try(send, Stopped(self._stopped))
 
     def receive(self, message: Ended | Stopped) -> None:
         """Take in which calls have ended, or that the recording has, and pass it on."""
@@ -344,15 +341,15 @@ class Outcomes:
                 self._stopped = self._stopped or message.reason
             else:
                 self._ends.update({(suite, model, sample): failure for suite, model, sample, failure in message.calls})
-            for sender in self._senders:
-                _send(sender, message)
+            for send in self._senders:
+                _try(send, message)
             # A test is woken by its own outcome alone: waking it for each would slow down both threads.
             if self._stopped is not None or self._awaited in self._ends:
                 self._changed.notify_all()
 
 
-def _send(sender: Sender, message: Ended | Stopped) -> None:
+def _try(send: Send, message: Ended | Stopped) -> None:
     try:
-        sender.send(message)
+        send(message)
     except OSError:
         pass  # That process is gone: xdist reports it if it's a worker, and its replacement gets everything again.

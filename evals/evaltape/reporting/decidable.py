@@ -39,7 +39,6 @@ class Decidable(msgspec.Struct, frozen=True):
 
     bound: Bound
     samples: int
-    """How many there are."""
     metric: Metric
     spread: Spread | None
     """None for a metric without bounds that isn't recorded yet: there is nothing to guess by."""
@@ -95,9 +94,6 @@ def decidable_lines(workspace: Workspace, models: Collection[str], other_side: O
         yield f"Too few samples, so that it will mostly stay inconclusive: {', '.join(lacking)}."
 
 
-# ---------------------------------------------------------------- comparisons
-
-
 def _of_comparisons(workspace: Workspace, models: Collection[str]) -> Iterator[Decidable]:
     recorded: dict[str, ModelScores] = {}
     for comparison in workspace.suite.comparisons.values():
@@ -112,7 +108,6 @@ def _of_comparisons(workspace: Workspace, models: Collection[str]) -> Iterator[D
 
 
 def _spreads(differences: Mapping[str, Difference]) -> dict[str, Spread]:
-    """Return the spreads of differences that show any."""
     known = {metric: one for metric, one in differences.items() if not one.is_alike}
     return {metric: Spread(one.sd, RECORDED, one.samples / one.units) for metric, one in known.items()}
 
@@ -123,9 +118,6 @@ def _decidable(workspace: Workspace, bounds: Iterable[Bound], spreads: Mapping[s
         span, guess = span_of(metric.bounds), GUESSED_TWO_VALUED_SD if metric.is_two_valued else GUESSED_SD
         guessed = None if span is None else Spread(guess * span, GUESSED)
         yield Decidable(bound, len(workspace.samples), metric, spreads.get(bound.metric) or guessed)
-
-
-# ---------------------------------------------------------------- earlier recordings of the same model
 
 
 def _of_against(workspace: Workspace, models: Collection[str], other_side: OtherSide | None) -> Iterator[Decidable]:

@@ -180,11 +180,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
 
-# ---------------------------------------------------------------- judges
-
-
 def _of_mutants(workspace: Workspace, judge: Judge, looked_at: Iterable[str]) -> ModelEstimate:
-    """Estimate the verdicts on the mutants of some models' answers."""
     models = [workspace.suite.models[key] for key in looked_at]
     return _judged(judge, ((it, 0) for model in models for it in workspace.unjudged_mutants(judge, model)))
 

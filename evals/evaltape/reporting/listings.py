@@ -64,9 +64,6 @@ def _score(study: Study) -> str:
     return f"{len(study.noticed)} of {harmful} noticed at {study.noticed_at:.0%} of the answers"
 
 
-# ---------------------------------------------------------------- the table
-
-
 def _blocks(gates: Sequence[Bound], width: int) -> Iterator[list[Bound]]:
     """Yield the gates in blocks that fit beside each other; a group stays together if it fits in a block."""
 

@@ -5,14 +5,14 @@ suites and models, leaving out the least important parts; the texts of models an
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from evaltape.files import write_output
-from evaltape.reporting.remarks import left_lines, recording_lines, retirement_lines, spent_lines, standing_line
+from evaltape.reporting.remarks import left_lines, recording_lines, spent_lines, standing_line
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.scoreboard import (
     Group,
@@ -146,34 +146,31 @@ def _scores(suite: SuiteResults) -> Iterator[str]:
 
 
 def _pairs(suite: SuiteResults) -> Iterator[str]:
-    rows = [row for group in comparison_groups(suite) for row in _rows(group)]
-    if rows:
-        yield from table(("comparison", "metric", "change", "interval", "bound", "verdict"), rows)
+    yield from _table(("comparison", "metric", "change", "interval", "bound", "verdict"), comparison_groups(suite))
 
 
 def _judges(suite: SuiteResults) -> Iterator[str]:
-    groups = list(judge_groups(suite))
-    rows = [row for group in groups for row in (_rows(group) if group.lines else [[_title(group), "", "", "", "", ""]])]
-    if rows:
-        yield from table(("judge", "exam", "share", "95% interval", "bound", "verdict"), rows)
+    groups = (replace(group, lines=group.lines or (Line(""),)) for group in judge_groups(suite))
+    yield from _table(("judge", "exam", "share", "95% interval", "bound", "verdict"), groups)
     yield from (f"\n{markdown(line, 1000)}" for judge in suite.judges.values() for line in standing_line(judge))
 
 
 def _slices(suite: SuiteResults) -> Iterator[str]:
-    rows = [row for group in slice_groups(suite) for row in _rows(group)]
-    if rows:
-        yield from folded("Slices", table(("slices", "slice", "mean", "95% interval", "gate", "verdict"), rows))
+    lines = list(_table(("slices", "slice", "mean", "95% interval", "gate", "verdict"), slice_groups(suite)))
+    yield from folded("Slices", lines) if lines else ()
+
+
+def _table(head: Sequence[str], groups: Iterable[Group]) -> Iterator[str]:
+    rows = [row for group in groups for row in _rows(group)]
+    yield from table(head, rows) if rows else ()
 
 
 def _rows(group: Group) -> Iterator[list[str]]:
     """Yield a row a line; the first has the title."""
-    for place, line in enumerate(group.lines):
-        title = "" if place else _title(group)
+    title = f"**{markdown(group.title)}**<br>{markdown(', '.join([*group.facts, *group.alarming]))}"
+    for line in group.lines:
         yield [title, markdown(line.name), line.value, line.interval, line.bound, _verdict(line)]
-
-
-def _title(group: Group) -> str:
-    return f"**{markdown(group.title)}**<br>{markdown(', '.join([*group.facts, *group.alarming]))}"
+        title = ""
 
 
 def _verdict(line: Line) -> str:
@@ -214,7 +211,7 @@ def _worst(suite: SuiteResults) -> Iterator[str]:
 def _remarks(suite: SuiteResults) -> Iterator[str]:
     lines = [line for line in [mutation_line(suite)] if line]
     lines += [*open_lines(suite), *(suite.against.notes if suite.against else ()), *suite.notes]
-    lines += [*recording_lines(suite), *retirement_lines(suite.retirements)]
+    lines += [*recording_lines(suite), *suite.retirements]
     yield from (f"\n{markdown(line)}" for line in lines)
 
 

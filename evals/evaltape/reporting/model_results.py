@@ -48,7 +48,6 @@ class Accepted(msgspec.Struct, frozen=True):
     exists: bool = True
     """Whether scores were accepted before."""
     test: str = ""
-    """The test's id."""
 
     @property
     def verdict(self) -> Verdict:
@@ -80,11 +79,9 @@ class ModelResults(msgspec.Struct, frozen=True):
     scores: Mapping[str, Interval]
     """Per metric that scored a sample."""
     gates: Mapping[str, Decision]
-    """Per metric of `gates`."""
     usage: Usage
     """Over all recorded answers."""
     cost_usd: float | None
-    """Their cost by the suite's prices; None without prices."""
     allow_failed: int = 0
     """How many failed samples its gates put up with."""
     versions: Mapping[str, int] = {}
@@ -96,7 +93,6 @@ class ModelResults(msgspec.Struct, frozen=True):
     slices: Mapping[str, Mapping[str, Slice]] = {}
     """By column and value, in the order of the samples."""
     slice_gates: Mapping[str, Decision] = {}
-    """Per metric of `slice_gates`."""
     accepted: Accepted | None = None
     """None if no test looked at its accepted scores."""
     noise: Mapping[str, Noise] = {}
@@ -151,18 +147,13 @@ class JobResults(msgspec.Struct, frozen=True):
     """A recorded fine-tuning job."""
 
     order: Finetune
-    """The job as the suite asks for it."""
     job: Job
-    """The job as it was recorded."""
 
     @property
     def cost_usd(self) -> float | None:
         """Its cost by the suite's price; None without a price for training, or if the API tells no number of tokens."""
         tokens = self.job.trained_tokens
         return None if tokens is None else training_usd(self.order.price, tokens)
-
-
-# ---------------------------------------------------------------- pairs
 
 
 class SliceDifference(msgspec.Struct, frozen=True):
@@ -182,7 +173,6 @@ class PairResults(msgspec.Struct, frozen=True):
     metrics: Mapping[str, Decision]
     """Per metric that the suite bounds the difference."""
     slices: tuple[SliceDifference, ...] = ()
-    """The same by slice, if the suite names slices."""
 
     @property
     def comparison(self) -> Comparison:
@@ -237,7 +227,6 @@ class AgainstResults(msgspec.Struct, frozen=True):
     side: Side
     """The other side: the commit or the folder that `--against` names."""
     models: Mapping[str, AgainstModel]
-    """By key."""
     notes: tuple[str, ...] = ()
     """Notes for a reader: models that are new or gone, samples that changed."""
 
@@ -247,16 +236,12 @@ class AgainstResults(msgspec.Struct, frozen=True):
         return [pair for model in self.models.values() for pair in model.scores.pairs]
 
 
-# ---------------------------------------------------------------- judges
-
-
 class Flips(msgspec.Struct, frozen=True):
     """How often a judge contradicts itself on an answer."""
 
     share: float
     """The differing pairs of verdicts on the same answer."""
     answers: int
-    """How many answers have several verdicts."""
     verdicts: int
     """The most verdicts on an answer."""
 
@@ -268,11 +253,8 @@ class JudgeResults(msgspec.Struct, frozen=True):
     asked: int
     """How many answers that the session looked at have a recorded verdict."""
     unread: int
-    """How many of these verdicts can't be read."""
     examined: "Examined"
-    """How it did in its exam."""
     metrics: tuple[str, ...] = ()
-    """The metrics that it scores."""
     missing: tuple[tuple[str, str], ...] = ()
     """The answers without a valid verdict, as (model, sample)."""
     flips: Flips | None = None

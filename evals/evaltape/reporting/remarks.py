@@ -1,13 +1,13 @@
 """Remarks beneath the tables, for terminal and Markdown alike: judges, costs, calls that are left, models that end."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
 from evaltape.recorder.wire import Notice
 from evaltape.reporting.model_results import JudgeResults
-from evaltape.reporting.results import Results, Retirement, SuiteResults
+from evaltape.reporting.results import Results, SuiteResults
 from evaltape.settings import RECORD
 from evaltape.suite.commands import Advice
 from evaltape.suite.definition import Model
@@ -16,8 +16,6 @@ from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:  # Only a suite with judges needs it.
     from evaltape.judging.agreement import Agreement
-
-# ---------------------------------------------------------------- judges
 
 
 def judge_lines(suite: SuiteResults) -> Iterator[str]:
@@ -57,9 +55,6 @@ def _agreement(judge: JudgeResults, found: "Agreement") -> str:
     return "; ".join(parts)
 
 
-# ---------------------------------------------------------------- costs
-
-
 def spent_lines(results: Results) -> Iterator[str]:
     """Yield the cost of the session's own calls, and the most that may have been billed beyond."""
     spend = results.spend
@@ -93,22 +88,24 @@ def left_lines(results: Results) -> Iterator[str]:
         yield f"{counted(left.calls, 'call')} left{cost}. Go on: {left.command}{budget}"
 
 
-# ---------------------------------------------------------------- models that end
+def retirement_lines(workspace: Workspace, notices: Mapping[str, Notice]) -> list[str]:
+    """Return each model with an end that the API announced, and the number of its samples without a recording.
 
-
-def retirements(workspace: Workspace, notices: Mapping[str, Notice]) -> Iterator[Retirement]:
-    """Yield each model with an end that the API announced, and the number of its samples without a recording."""
+    Then follow the commands that record the missing calls, each once.
+    """
+    lines, commands = [], []
     for key, notice in notices.items():
         model = workspace.suite.models[key]
         missing, total = _missing(workspace, model)
         samples = counted(total, "sample") if total else "samples"
         recorded = f"all {samples} recorded" if not missing else f"{missing:,} of {samples} not recorded"
         name = key if notice.served in ("", key) else f"{key} ({visible(notice.served)})"
-        text = f"{name}: {notice.in_short()}; {recorded if total else 'nothing of it is recorded'}"
-        command = str(workspace.to_record(model.kind)) if missing else None
+        lines.append(f"{name}: {notice.in_short()}; {recorded if total else 'nothing of it is recorded'}")
         if not total:
-            command = str(Advice(workspace.commands.record_missing(model.kind)))
-        yield Retirement(text, command)
+            commands.append(str(Advice(workspace.commands.record_missing(model.kind))))
+        elif missing:
+            commands.append(str(workspace.to_record(model.kind)))
+    return [*lines, *(f"Record the rest: {command}" for command in dict.fromkeys(commands))]
 
 
 def _missing(workspace: Workspace, model: Model) -> tuple[int, int]:
@@ -118,10 +115,3 @@ def _missing(workspace: Workspace, model: Model) -> tuple[int, int]:
         return sum(not workspace.is_recorded(model, sample) for sample in samples), len(samples)
     except UserError:
         return 0, 0
-
-
-def retirement_lines(retirements: Iterable[Retirement]) -> list[str]:
-    """Return a line for each model, then the commands that record the missing calls, each once."""
-    models = list(retirements)
-    commands = dict.fromkeys(model.command for model in models if model.command)
-    return [model.text for model in models] + [f"Record the rest: {command}" for command in commands]

@@ -82,9 +82,6 @@ def _whole(record: msgspec.Struct | None) -> Data | None:
     return None if record is None else asdict(record)
 
 
-# ---------------------------------------------------------------- models
-
-
 def _model(model: ModelResults) -> Data:
     accepted = model.accepted
     changes = [[name, before, now] for name, (before, now) in accepted.changes.items()] if accepted else []
@@ -113,9 +110,6 @@ def _job(job: JobResults) -> Data:
     rows = [{key: finite(value) for key, value in row.items()} for row in job.job.metrics]
     metrics, events = [row for row in rows if row.get("step") is not None], [dict(each) for each in job.job.events]
     return {"key": job.order.key, **written(job), "base": job.order.base.key, "metrics": metrics, "events": events}
-
-
-# ---------------------------------------------------------------- pairs
 
 
 def _comparison(comparison: PairResults) -> Data:
@@ -195,9 +189,6 @@ def _mutants(key: str, result: ModelMutants) -> Data:
     }
 
 
-# ---------------------------------------------------------------- judges
-
-
 def _judge(judge: JudgeResults) -> Data:
     """Return a judge with its exam: its bounds, the pairs it got wrong, and the table of labels and verdicts."""
     found = judge.examined
@@ -226,9 +217,6 @@ def _agreement(agreement: "Agreement", oneself: "Kappa | None") -> Data:
         "oneself": oneself.value if oneself else None,
         "confusion": [[label, verdict, count] for (label, verdict), count in agreement.confusion.items()],
     }
-
-
-# ---------------------------------------------------------------- samples
 
 
 def _with_texts(suite: SuiteResults) -> Collection[str]:

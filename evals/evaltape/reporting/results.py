@@ -39,15 +39,6 @@ class Cause(msgspec.Struct, frozen=True):
     """Both prompts of a sample, where the prompts differ."""
 
 
-class Retirement(msgspec.Struct, frozen=True):
-    """A model that the API will shut down, or did."""
-
-    text: str
-    """Which model, when, and how much of it is not recorded."""
-    command: str | None = None
-    """The command that records the rest; None if all of it is recorded."""
-
-
 class LeftOver(msgspec.Struct, frozen=True):
     """Calls that a recording left out, for it stopped early."""
 
@@ -55,7 +46,6 @@ class LeftOver(msgspec.Struct, frozen=True):
     most_usd: float
     """An upper bound of their cost; 0 if it can't be given."""
     command: str
-    """The command that makes them."""
 
 
 class SuiteResults(msgspec.Struct, frozen=True):
@@ -73,11 +63,9 @@ class SuiteResults(msgspec.Struct, frozen=True):
     predictions: tuple[Prediction, ...]
     """The predictions that were looked at, by model and sample."""
     commands: Commands
-    """Writes the commands that messages end with."""
     shown_beside: tuple[str, ...] = ()
     """The metrics that the suite doesn't name: `words`, and corrected means of judges."""
     slices: tuple[str, ...] = ()
-    """The columns that samples are scored apart by."""
     test_ids: Mapping[tuple[str, str], str] = {}
     """By model and sample the id of a test of it, to run again, where a test was collected."""
     unseen_gates: int = 0
@@ -87,7 +75,6 @@ class SuiteResults(msgspec.Struct, frozen=True):
     jobs: Mapping[str, JobResults] = {}
     """The recorded jobs of the tuned models that were looked at, by key."""
     judges: Mapping[str, JudgeResults] = {}
-    """By key."""
     comparisons: Mapping[str, PairResults] = {}
     """The comparisons of which the run looked at both models, by name."""
     against: AgainstResults | None = None
@@ -97,7 +84,6 @@ class SuiteResults(msgspec.Struct, frozen=True):
     references: tuple[Outvoted, ...] = ()
     """The references that models agree against, for the files that show them."""
     mutants: Mapping[str, "ModelMutants"] = {}
-    """By model, with `--mutate`."""
     tests: Mapping[str, GateTest] = {}
     """The gates that users wrote, by test id."""
     lost: int = 0
@@ -107,8 +93,8 @@ class SuiteResults(msgspec.Struct, frozen=True):
     causes: tuple[Cause, ...] = ()
     orphans: tuple[str, ...] = ()
     """Recordings of no model or sample of the suite: paths as a person would type them."""
-    retirements: tuple[Retirement, ...] = ()
-    """Models that were recorded and end soon."""
+    retirements: tuple[str, ...] = ()
+    """Lines on models that were recorded and end soon."""
     left: tuple[LeftOver, ...] = ()
     """By kind of model."""
     notes: tuple[str, ...] = ()
@@ -161,14 +147,11 @@ class Results(msgspec.Struct, frozen=True):
     spend: Spend = msgspec.field(default_factory=Spend)
     """The cost of the session's own calls."""
     budget_usd: float | None = None
-    """The value of `--budget`."""
     stopped: str | None = None
     """Why a recording ended early; None if it didn't, or if nothing was recorded."""
     notes: tuple[str, ...] = ()
-    """The recorder's notes."""
 
     def __iter__(self) -> Iterator[SuiteResults]:
-        """Yield each suite's results."""
         return iter(self.suites.values())
 
     @property

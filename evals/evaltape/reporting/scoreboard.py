@@ -53,6 +53,19 @@ class Group(msgspec.Struct, frozen=True):
     """The key of the model that it is about, if any."""
 
 
+def tables(suite: SuiteResults, everything: bool) -> Iterator[tuple[tuple[str, str, str, str], list[Group]]]:
+    """Yield the titles and the groups of each table that has any; with `everything` all slices of all metrics."""
+    groups = {
+        "models": model_groups(suite),
+        "slices": slice_groups(suite, everything),
+        "comparisons": comparison_groups(suite),
+        "against": against_groups(suite),
+        "judges": judge_groups(suite),
+    }
+    made = ((titles, list(groups[name])) for name, titles in COLUMNS.items())
+    yield from ((titles, of_table) for titles, of_table in made if of_table)
+
+
 def _line(name: str, metric: Metric, found: Interval | Difference | None, decision: Decision | None = None) -> Line:
     """Return a mean or a difference, beside the bound on it if there is one."""
     if decision is None:
@@ -61,9 +74,6 @@ def _line(name: str, metric: Metric, found: Interval | Difference | None, decisi
     required = decision.required_difference if is_paired else decision.bound.limit
     ends = interval(found, metric, required if is_paired else None)
     return Line(name, mean_beside(found, required, metric), ends, bound_text(decision), decision.verdict)
-
-
-# ---------------------------------------------------------------- models
 
 
 def model_groups(suite: SuiteResults) -> Iterator[Group]:
@@ -109,9 +119,6 @@ def _clusters(found: Iterable[Interval | Difference | None]) -> Iterator[str]:
         yield f"{counted(max(clusters), 'cluster')}{few}"
 
 
-# ---------------------------------------------------------------- slices
-
-
 def slice_groups(suite: SuiteResults, everything: bool = False) -> Iterator[Group]:
     """Yield the slices of each model by column: of the metrics that slices are gated on, or of the suite's first.
 
@@ -144,9 +151,6 @@ def _slice_group(metric: Metric, model: ModelResults, column: str, slices: Mappi
 def _slice_line(value: str, each: Slice, metric: Metric, gate: Decision | None) -> Line:
     decided = gate and msgspec.structs.replace(gate, verdict=each.verdicts.get(metric.name, NOT_CHECKED))
     return _line(f"{value} ({each.samples:,})", metric, each.scores.get(metric.name), decided if each.is_gated else None)
-
-
-# ---------------------------------------------------------------- pairs
 
 
 def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
@@ -186,9 +190,6 @@ def _samples(found: Iterable[Difference | None]) -> int:
 
 def _unpaired(samples: int) -> tuple[str, ...]:
     return () if samples else ("no sample was scored on both sides",)
-
-
-# ---------------------------------------------------------------- judges
 
 
 def judge_groups(suite: SuiteResults) -> Iterator[Group]:

@@ -9,18 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from evaltape.reporting.model_results import JobResults, PairResults
-from evaltape.reporting.remarks import judge_lines, left_lines, recording_lines, retirement_lines, spent_lines
+from evaltape.reporting.remarks import judge_lines, left_lines, recording_lines, spent_lines
 from evaltape.reporting.results import Results, SuiteResults
-from evaltape.reporting.scoreboard import (
-    COLUMNS,
-    Group,
-    Line,
-    against_groups,
-    comparison_groups,
-    judge_groups,
-    model_groups,
-    slice_groups,
-)
+from evaltape.reporting.scoreboard import Group, Line, tables
 from evaltape.reporting.tables import aligned, row, shown, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
 from evaltape.reporting.worst import worst_samples
@@ -75,8 +66,8 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
         print_wrapped(reporter, f"{cause.text}{f': {cause.command}' if cause.command else ''}", red=True)
         if cause.cost:
             print_wrapped(reporter, f"  It {cause.cost}")
-    if suite.predictions:
-        _print_tables(reporter, suite)
+    for titles, groups in tables(suite, everything=reporter.verbosity > 0) if suite.predictions else ():
+        _print_table(reporter, titles, groups)
     if reporter.verbosity < 0:
         return
     for line in remarks:
@@ -85,20 +76,6 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
 
 
 # ---------------------------------------------------------------- tables
-
-
-def _print_tables(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
-    groups = {
-        "models": model_groups(suite),
-        "slices": slice_groups(suite, everything=reporter.verbosity > 0),
-        "comparisons": comparison_groups(suite),
-        "against": against_groups(suite),
-        "judges": judge_groups(suite),
-    }
-    for name, titles in COLUMNS.items():
-        of_table = list(groups[name])
-        if of_table:
-            _print_table(reporter, titles, of_table)
 
 
 def _print_table(reporter: pytest.TerminalReporter, titles: tuple[str, str, str, str], groups: list[Group]) -> None:
@@ -152,7 +129,7 @@ def _remarks(suite: SuiteResults, verbose: bool) -> Iterator[str]:
         models = f"{counted(len(keys), 'model')} with scores that are not accepted: {', '.join(keys)}"
         yield f"{models}. Accept them: {suite.acceptance}"
     yield from filter(None, [mutation_line(suite)])
-    yield from retirement_lines(suite.retirements)
+    yield from suite.retirements
     yield from recording_lines(suite)
     yield from suite.notes
     if suite.orphans:

@@ -19,9 +19,7 @@ class Case(msgspec.Struct, frozen=True):
     """A sample."""
 
     sample: str
-    """Its id."""
     score: str
-    """Its score, in a few words."""
     texts: dict[str, str]
     """References and answers, unchanged, by their names."""
 
@@ -92,9 +90,6 @@ def _references(references: tuple[str, ...]) -> dict[str, str]:
     if len(references) == 1:
         return {"reference": references[0]}
     return {f"reference {number}": text for number, text in enumerate(references, 1)}
-
-
-# ---------------------------------------------------------------- pairs
 
 
 def _of_pairs(suite: SuiteResults, results: PairResults, about: str, sides: tuple[str, str]) -> Iterator[Worst]:
