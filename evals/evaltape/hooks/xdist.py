@@ -118,7 +118,7 @@ class Distribution(Sending):
                     self.evaluation.outcomes.attach(lambda message: channel.send(encoded(message)))
                 listening.set()
 
-            # Messages are JSON, for execnet rejects lone surrogates, which models produce. It drops what is sent before the worker
+            # As JSON: execnet rejects lone surrogates, which models produce. It drops what is sent before the worker
             # has the channel, so the worker gets all of it once it reports.
             channel.setcallback(attach, endmarker=None)
 
