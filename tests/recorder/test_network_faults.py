@@ -4,11 +4,15 @@ import math
 import re
 
 import pytest
+from evaltape.recorder import throttle
+from evaltape.recorder.api import failures
 
 from tests.support.project import ROWS, Project, Run
+from tests.support.recording import record_here, recorder_here
 from tests.support.server import FAULTS, ApiServer, Reply, error
 
-PASSING = ["500", "502", "503", "html error", "reset", "cut", "429", "429 at once", "429 without retry-after"]
+SOON = error(429, "Rate limit reached", "rate_limit_exceeded", headers={"retry-after": "0.1"})
+PASSING = ["500", "502", "503", "html error", "reset", "cut", SOON, "429 at once", "429 without retry-after"]
 LASTING = {
     "400": "HTTP 400: Unsupported value: 'temperature' does not support 7 (unsupported_value)",
     "401": "HTTP 401: Incorrect API key provided: [removed] of [removed], [removed] (invalid_api_key)",
@@ -18,7 +22,6 @@ LASTING = {
     "not json": "the answer is not JSON of this API",
     "not a completion": "HTTP 200: the answer is not a chat completion (KeyError('choices'))",
 }
-SPEAKERS = ["Ben:", "Mia:", "Kai:", "Ida:", "Eva:", "Gus:", "Hal:"]
 
 
 def many_rows(project: Project, number: int) -> list[str]:
@@ -28,26 +31,30 @@ def many_rows(project: Project, number: int) -> list[str]:
     return names
 
 
-@pytest.fixture(autouse=True)
-def brisk(project: Project) -> None:
-    """Between attempts there is little time."""
-    project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02)
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between attempts there is little time, and after a refusal the pace is soon high again."""
+    monkeypatch.setattr(failures, "FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(failures, "UNREACHED_S", 0.2)
+    monkeypatch.setattr(throttle, "UNTOLD_S", 0.1)
+    monkeypatch.setattr(throttle, "PACE_PLATEAU", 100.0)
 
 
 def record(project: Project, *args: str) -> Run:
     return project.run("evals", "-m", "baseline", "-k", "test_sample", "--record", *args)
 
 
+@pytest.mark.usefixtures("brisk")
 def test_transient_faults_are_tried_again_and_leave_no_trace(project: Project, api: ApiServer) -> None:
     names = many_rows(project, len(PASSING) + 1)
-    plain = record(project)
+    plain = record_here(project, "--record")
     wanted = project.answers()
     api.forget()
     for name, fault in zip(names, PASSING, strict=False):
         api.fault(fault, match=name)
-    run = record(project)
-    assert run.exit_code == plain.exit_code == 0, run.output
+    assert record_here(project, "--record") == plain == {}
     assert project.answers() == wanted
+    assert len(wanted) == len(names)
     assert api.calls == 2 * len(PASSING) + 1
     assert api.answered == len(PASSING) + 1
 
@@ -55,19 +62,17 @@ def test_transient_faults_are_tried_again_and_leave_no_trace(project: Project, a
 def test_a_hang_and_a_slow_answer_are_given_up_and_asked_again(project: Project, api: ApiServer) -> None:
     api.fault("hang", match="Ben:")
     api.fault("slow", match="Mia:")
-    run = record(project, "-o", "eval_timeout_s=1")
+    run = record(project, "-o", "eval_timeout_s=0.6")
     assert run.exit_code == 0, run.output
     assert api.calls == 8
     assert "Too late." not in project.recorded()["t2"]
 
 
-def test_lasting_faults_fail_their_sample_at_once_in_the_words_of_the_api(
-    project: Project, api: ApiServer, workers: str
-) -> None:
+def test_lasting_faults_fail_their_sample_at_once_in_the_words_of_the_api(project: Project, api: ApiServer) -> None:
     names = many_rows(project, len(LASTING) + 1)
     for name, fault in zip(names, LASTING, strict=False):
         api.fault(fault, match=name, times=math.inf)
-    run = record(project, "--results", "results.json", workers)
+    run = record(project, "--results", "results.json", "-n 2")
     assert run.outcomes["failed"] == len(LASTING), run.output
     assert run.outcomes["passed"] == 1
     assert api.calls == len(LASTING) + 1
@@ -78,19 +83,19 @@ def test_lasting_faults_fail_their_sample_at_once_in_the_words_of_the_api(
     assert "Not recorded. Record the rest: pytest evals -m baseline --record-missing" in words
 
 
+@pytest.mark.usefixtures("brisk")
 def test_faults_that_do_not_pass_fail_their_sample_after_five_attempts(project: Project, api: ApiServer) -> None:
     names = many_rows(project, 6)
-    faults = {"500": "HTTP 500: The server had an error", "html error": "HTTP 502: ", "reset": "the connection failed: ", "cut": "the connection failed: ", "hang": "no answer within 0.5 s"}  # fmt: skip
+    faults = {"500": "HTTP 500: The server had an error", "html error": "HTTP 502: ", "reset": "the connection failed: ", "cut": "the connection failed: ", "hang": "no answer within 0.2 s"}  # fmt: skip
     for name, fault in zip(names, faults, strict=False):
         api.fault(fault, match=name, times=math.inf)
-    run = record(project, "-o", "eval_timeout_s=0.5")
-    assert run.outcomes["failed"] == 5, run.output
+    errors = record_here(project, "--record", "-o", "eval_timeout_s=0.2")
     assert list(project.recorded()) == ["p05"]
     assert api.calls == 4 * 5 + 3 + 1  # A timeout may be paid each time, so it gets fewer attempts.
-    words = " ".join(run.output.split())
-    for message in faults.values():
-        assert message in words
-    assert words.count("(after 5 attempts)") >= 5
+    assert sorted(errors) == [f"p{n:02d}" for n in range(5)]
+    for (sample, told), message in zip(sorted(errors.items()), faults.values(), strict=True):
+        assert message in told
+        assert told.endswith("(after 3 attempts)" if sample == "p04" else "(after 5 attempts)")
 
 
 def test_what_failed_is_finished_by_record_missing(project: Project, api: ApiServer) -> None:
@@ -105,35 +110,36 @@ def test_what_failed_is_finished_by_record_missing(project: Project, api: ApiSer
 
 def test_a_pace_that_the_api_refuses_is_learned_and_every_call_answered(project: Project, api: ApiServer) -> None:
     many_rows(project, 40)
-    api.rate_per_s = 12
-    run = record(project, "--concurrency", "32")
-    assert run.exit_code == 0, run.output
+    api.rate_per_s = 20
+    assert record_here(project, "--record", "--concurrency", "32") == {}
     assert api.answered == 40
     assert len(project.recorded()) == 40
-    assert api.statuses[429] < 40
+    assert 0 < api.statuses[429] < 40
 
 
+@pytest.mark.usefixtures("brisk")
 def test_retry_after_is_waited_for(project: Project, api: ApiServer) -> None:
-    api.fault(error(429, "slow down", "rate_limit_exceeded", headers={"retry-after": "2"}), match="Ben:")
-    record(project, "-k", "t1", "--durations=1")
+    api.fault(error(429, "slow down", "rate_limit_exceeded", headers={"retry-after": "0.5"}), match="Ben:")
+    record_here(project, "--record", only=["t1"])
     first, second = api.asked()
-    assert second.received_s - first.received_s >= 2.0
+    assert second.received_s - first.received_s >= 0.5
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_key_refused_in_mid_run_fails_what_follows_and_keeps_what_was_answered(project: Project, api: ApiServer) -> None:
     api.fault("401", after=2, times=math.inf)
-    run = record(project, "--concurrency", "1")
-    assert run.outcomes["failed"] + run.outcomes.get("skipped", 0) == 4, run.output
+    recorder = recorder_here(project, "--record", "--concurrency", "1")
+    assert len(recorder.errors()) == recorder.tally.failed == 4
     assert len(project.recorded()) == 2
     assert api.calls <= 6
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_model_that_disappears_in_mid_run_is_told_and_what_was_answered_is_kept(project: Project, api: ApiServer) -> None:
     api.fault("404", after=2, times=math.inf)
-    run = record(project, "--concurrency", "1")
+    errors = record_here(project, "--record", "--concurrency", "1")
     assert len(project.recorded()) == 2
-    assert "HTTP 404: The model has been shut down (model_not_found)" in " ".join(run.output.split())
-    assert run.exit_code == 1
+    assert "HTTP 404: The model has been shut down (model_not_found)" in set(errors.values())
 
 
 def test_an_exhausted_quota_ends_the_run_at_once(project: Project, api: ApiServer) -> None:
@@ -151,32 +157,32 @@ def test_an_exhausted_quota_ends_the_run_at_once(project: Project, api: ApiServe
     assert api.calls == 4
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_server_that_is_not_there_is_told_for_each_sample(project: Project, api: ApiServer) -> None:
     api.stop()
-    project.set_waits("recorder.api.failures", UNREACHED_S=0.5)
-    run = record(project, "-k", "t1 or t2")
-    assert run.outcomes["failed"] == 2, run.output
-    assert re.search(
-        r"not asked: the API couldn't be reached for \d s, the last with the connection failed: .+",
-        " ".join(run.output.split()),
-    )
+    errors = record_here(project, "--record", only=["t1", "t2"])
+    assert sorted(errors) == ["t1", "t2"]
+    told = r"(not asked: the API couldn't be reached for \d s, the last with )?the connection failed: .+"
+    assert all(re.fullmatch(told, error) for error in errors.values()), errors
+    assert any(error.startswith("not asked: ") for error in errors.values())
     assert project.recorded() == {}
 
 
 def test_answers_in_any_order_are_the_samples_own(project: Project, api: ApiServer) -> None:
     names = many_rows(project, 12)
     for n, name in enumerate(names):
-        api.fault(lambda asked, n=n: Reply(FAULTS["truncated"](asked).body, delay_s=(11 - n) / 20), match=name)  # type: ignore[operator]
+        api.fault(lambda asked, n=n: Reply(FAULTS["truncated"](asked).body, delay_s=(11 - n) / 80), match=name)  # type: ignore[operator]
     api.answers["small-2026-01-01"] = lambda prompt: prompt
-    record(project)
+    record_here(project, "--record")
     for n, name in enumerate(names):
         assert name in project.recorded()[f"p{n:02d}"]
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("fault", ["cut", "reset"])
 def test_a_fault_in_a_compressed_answer_is_no_answer(project: Project, api: ApiServer, fault: str) -> None:
     api.gzip = True
     api.fault(fault, match="Ben:")
-    run = record(project, "-k", "t1")
-    assert run.exit_code == 0, run.output
+    assert record_here(project, "--record", only=["t1"]) == {}
+    assert api.calls == 2
     assert "the red car won" in project.recorded()["t1"]

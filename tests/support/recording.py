@@ -9,6 +9,7 @@ import msgspec
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.lane import Ask, Lane
 from evaltape.recorder.loop import Recorder
+from evaltape.recorder.main import engine_of
 from evaltape.recorder.plan import Planner
 from evaltape.recorder.wire import Outcomes, Tally
 from evaltape.recording.folder import locked
@@ -50,11 +51,17 @@ class Watched(Recorder):
 
 def record_here(project: Project, *args: str, only: Iterable[str] | None = None) -> dict[str, str]:
     """Record all samples, or some, as `pytest evals ARGS` does, within this process; why calls have failed, by sample."""
+    return recorder_here(project, *args, only=only).errors()
+
+
+def recorder_here(project: Project, *args: str, only: Iterable[str] | None = None) -> Watched:
+    """Record likewise; return the recorder, which has ended. Raises `UserError` if the recording can't begin."""
     settings = settings_of(project.root, "evals", *args)
     with contextlib.chdir(project.root):
         (suite,) = read_suites(settings.suites)
         workspace = Workspace(suite, settings)
         recorder = Watched(settings.concurrency, settings.budget_usd)
+        recorder.engine = engine_of(settings, {suite.name: workspace}, recorder)
         with locked(workspace.folder, settings.cassettes, suite.models, suite.file):
             workspace.freeze_samples()
             samples = [sample.id for sample in workspace.samples] if only is None else list(only)
@@ -64,7 +71,7 @@ def record_here(project: Project, *args: str, only: Iterable[str] | None = None)
             recorder.run()
             for key in suite.models:
                 workspace.arrange(key)
-    return recorder.errors()
+    return recorder
 
 
 def sample_ask(

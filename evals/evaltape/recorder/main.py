@@ -77,7 +77,7 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
             recorder.stop_soon(message.reason)
 
     recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, report)
-    recorder.engine = _engine(settings, workspaces, recorder)
+    recorder.engine = engine_of(settings, workspaces, recorder)
     Planner(settings, workspaces, recorder).plan(selection)
     _settle(settings, workspaces)
     pipe.send(Begun())
@@ -90,7 +90,7 @@ def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], se
             workspaces[suite].arrange(model)
 
 
-def _engine(settings: Settings, workspaces: dict[str, Workspace], recorder: Recorder) -> Engine | None:
+def engine_of(settings: Settings, workspaces: dict[str, Workspace], recorder: Recorder) -> Engine | None:
     """Return the engine that answers the calls, if the API isn't called for each."""
     if settings.batch:
         from evaltape.recorder.batches.engine import BatchEngine

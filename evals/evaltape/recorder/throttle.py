@@ -22,6 +22,8 @@ RESERVED_FILES = 64
 """Files beside the calls' own: locks, pipes, cassettes that are written, connections that are closing."""
 SPACING_S = 0.002
 """Starts lie this far apart, so that a refusal arrives before a whole burst has been sent."""
+UNTOLD_S = 1.0
+"""How long a refusal pauses that doesn't say for how long."""
 CUT = 0.7
 CUT_BY_TIMEOUTS = 0.5
 PACE_PLATEAU = 0.95
@@ -146,7 +148,7 @@ class Throttle:
             self._starts.remove(started)
         if started > self._last_cut:
             self._cut(now)
-        self._pause(now, 1.0 if retry_after_s is None else retry_after_s)
+        self._pause(now, UNTOLD_S if retry_after_s is None else retry_after_s)
 
     def _reach(self) -> None:
         self._unreached_since, self._unreached = None, 0
