@@ -4,10 +4,12 @@ import asyncio
 import math
 import re
 import shlex
+import time
 from typing import Any
 
 import pytest
-from evaltape.recorder import throttle
+from evaltape.errors import UserError
+from evaltape.recorder import loop, throttle
 from evaltape.recorder.api import failures
 from evaltape.recorder.budget import Budget, Hold, OverBudget
 from evaltape.recorder.wire import Spend
@@ -17,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.support.options import settings_of
 from tests.support.project import Project, Run
-from tests.support.recording import SAMPLES, Recording
+from tests.support.recording import SAMPLES, Recording, recorder_here
 from tests.support.server import ApiServer, Reply, completion
 from tests.support.tuning import TuningProject
 
@@ -39,7 +42,6 @@ def priced(project: Project) -> Project:
     project.write_rows(ROWS)
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 10")
     project.extend_suite(PRICE)
-    project.set_waits("recorder.api.failures", FIRST_BACKOFF_S=0.02, UNREACHED_S=0.5)
     return project
 
 
@@ -97,7 +99,8 @@ def test_a_budget_too_small_for_one_call_says_what_it_takes(priced: Project, api
 
 
 def test_a_budget_that_suffices_changes_nothing(priced: Project, api: ApiServer) -> None:
-    record(priced, "--budget", "1000", "--snapshot-update").assert_outcomes(passed=22)
+    recorder = recorder_here(priced, "--record", "--budget", "1000")
+    assert (len(priced.recorded()), recorder.errors(), recorder.tally.stopped, recorder.tally.notes) == (20, {}, None, [])
     assert api.answered == 20
 
 
@@ -137,6 +140,16 @@ def test_what_broke_off_counts_for_its_most_so_that_attempts_never_pass_the_budg
     assert spend.perhaps_usd == pytest.approx(api.calls * call_usd(api), rel=0.05)
     told = f"$0.00 spent, perhaps ${spend.perhaps_usd:.4f} more: {api.calls} calls broke off"
     assert told in (recorder.tally.stopped or "")
+
+
+def test_a_recording_that_the_budget_stops_ends_at_once(
+    tuning: TuningProject, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TICK_S", 60.0)
+    started = time.monotonic()
+    assert bounded(tuning, 0.001).run().recorder.tally.stopped is not None
+    assert time.monotonic() - started < 30
+    assert api.calls == 0
 
 
 @pytest.mark.usefixtures("brisk")
@@ -212,15 +225,29 @@ def elsewhere(project: Project) -> Project:
     return project
 
 
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key of the session."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-session-key-0123456789")
+    return "sk-session-key-0123456789"
+
+
 def refused(project: Project, *texts: str) -> None:
-    project.run("evals", "--record", "--budget", "2", key="sk-session-key-0123456789").assert_refused(*texts)
+    with pytest.raises(UserError) as error:
+        recorder_here(project, "--record", "--budget", "2")
+    for text in texts:
+        assert text in str(error.value)
     assert not (project.cassettes / "small").exists()
 
 
-def test_a_budget_without_a_price_is_refused(elsewhere: Project) -> None:
-    refused(elsewhere, "chats.toml: [models.small] price is missing, so --budget 2 can't bound what it costs; it takes USD")
+def test_a_budget_without_a_price_is_refused(elsewhere: Project, key: str) -> None:
+    told = "chats.toml: [models.small] price is missing, so --budget 2 can't bound what it costs; it takes USD"
+    refused(elsewhere, told)
+    elsewhere.run("evals", "--record", "--budget", "2", key=key).assert_refused(told)
+    assert not (elsewhere.cassettes / "small").exists()
 
 
+@pytest.mark.usefixtures("key")
 def test_a_budget_without_a_bound_on_answers_is_refused(elsewhere: Project) -> None:
     elsewhere.extend_suite(PRICE)
     refused(
@@ -230,6 +257,7 @@ def test_a_budget_without_a_bound_on_answers_is_refused(elsewhere: Project) -> N
     )
 
 
+@pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("limit", ["max_tokens = -1", 'max_tokens = "10"', "max_completion_tokens = true"])
 def test_a_limit_that_is_none_bounds_nothing(elsewhere: Project, limit: str) -> None:
     elsewhere.extend_suite(PRICE)
@@ -237,33 +265,37 @@ def test_a_limit_that_is_none_bounds_nothing(elsewhere: Project, limit: str) -> 
     refused(elsewhere, "sets no bound on the length of an answer")
 
 
+@pytest.mark.usefixtures("key")
 def test_one_model_that_can_not_be_bounded_refuses_the_whole_recording(priced: Project, api: ApiServer) -> None:
     priced.extend_suite(OTHER.replace("BASE_URL", ELSEWHERE).replace(PRICE, 'api_key_env = "HOME"\n'))
     refused(priced, "[models.other] price is missing")
     assert api.calls == 0
 
 
-def test_where_nothing_is_missing_there_is_nothing_to_bound(recorded: Project) -> None:
+def test_where_nothing_is_missing_there_is_nothing_to_bound(recorded: Project, key: str) -> None:
     recorded.edit_suite(f'base_url = "{recorded.base_url}"', f'base_url = "{ELSEWHERE}"')
-    run = recorded.run("evals", "-m", "baseline", "--record-missing", "--budget", "2", key="sk-session-key-0123456789")
+    run = recorded.run("evals", "-m", "baseline", "--record-missing", "--budget", "2", key=key)
     run.assert_outcomes(passed=8)
 
 
 def test_a_server_on_this_machine_costs_nothing_without_a_price(project: Project, api: ApiServer) -> None:
-    record(project, "--budget", "0.01", "--snapshot-update").assert_outcomes(passed=8)
-    assert api.answered == 6
+    recorder = recorder_here(project, "--record", "--budget", "0.01")
+    assert (recorder.errors(), recorder.tally.stopped) == ({}, None)
+    assert len(project.recorded()) == api.answered == 6
 
 
-def test_a_job_without_a_price_is_refused(tuning: Project, api: ApiServer) -> None:
+def test_a_job_without_a_price_is_refused(tuning: Project, api: ApiServer, key: str) -> None:
     tuning.edit_suite(f'base_url = "{tuning.base_url}"', f'base_url = "{ELSEWHERE}"')
-    run = tuning.run("evals", "-m", "finetuned", "--record", "--budget", "2", key="sk-session-key-0123456789")
+    run = tuning.run("evals", "-m", "finetuned", "--record", "--budget", "2", key=key)
     run.assert_refused("[finetune.tuned] price is missing, so --budget 2 can't", "price = { training = 3.00, input")
     assert api.requests == []
 
 
 def test_a_budget_needs_a_recording_to_bound(project: Project) -> None:
-    project.run("evals", "--budget", "1").assert_refused("add --record or --record-missing")
-    project.run("evals", "--record", "--budget", "0").assert_refused("an amount of USD over 0")
+    with pytest.raises(UserError, match="add --record or --record-missing"):
+        settings_of(project.root, "evals", "--budget", "1")
+    with pytest.raises(UserError, match="an amount of USD over 0"):
+        settings_of(project.root, "evals", "--record", "--budget", "0")
 
 
 # ---------------------------------------------------------------- the bound itself

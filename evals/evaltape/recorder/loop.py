@@ -188,11 +188,11 @@ class Recorder:
         jobs: list[asyncio.Task[None]] = []
         try:
             while not self.outcomes.stopped:
+                self._wake.clear()
                 jobs += [asyncio.create_task(self._guarded(job())) for job in self._jobs[len(jobs) :]]
                 if not any(lane.has_calls() for lane in self.lanes) and all(job.done() for job in jobs):
                     break
                 pause = self._start_calls()
-                self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), min(pause, TICK_S))
         finally:
