@@ -8,8 +8,13 @@ import signal
 from typing import Any
 
 import pytest
+from evaltape.errors import UserError
+from evaltape.recorder.batches import engine, ordering
+from evaltape.recorder.wire import Spend
 
+from tests.support.options import estimate_of
 from tests.support.project import ROWS, Project, wait_for
+from tests.support.recording import record_here, recorder_here
 from tests.support.server import ApiServer
 
 BASELINE = ("evals", "-m", "baseline", "-p", "no:xdist")
@@ -17,12 +22,16 @@ COLLECT = "pytest evals -m baseline --record-missing --batch"
 
 
 @pytest.fixture
-def batched(project: Project) -> Project:
-    """A project whose recordings don't wait long between two looks."""
+def batched(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose recordings don't wait long between two looks, in runs of pytest and within this process."""
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 50")
     project.extend_suite("price = { input = 100.0, output = 200.0, batch = 0.5 }\n")
-    project.set_waits("recorder.batches.engine", FIRST_POLL_S=0.02, LONGEST_POLL_S=0.1)
+    polls = {"FIRST_POLL_S": 0.02, "LONGEST_POLL_S": 0.1, "SETTLED_S": 0.02}
+    project.set_waits("recorder.batches.engine", **polls)
     project.set_waits("recorder.batches.ordering", FILE_POLL_S=0.02)
+    for name, seconds in polls.items():
+        monkeypatch.setattr(engine, name, seconds)
+    monkeypatch.setattr(ordering, "FILE_POLL_S", 0.02)
     return project
 
 
@@ -65,27 +74,27 @@ def test_a_recording_by_batch_costs_its_price_and_replays(batched: Project, api:
     assert f"Spent in this session: ${half:.4f} of a budget of $1" in run.output
 
     # Collected once: a fresh recording pays anew.
-    assert batched.run(*BASELINE, "--record", "--batch").exit_code == 0
+    assert record_here(batched, "--record", "--batch") == {}
     assert (len(api.batches.made), len(api.batches.asked)) == (2, 12)
     # What is recorded is asked of nobody, although the API lists batches of it.
-    assert batched.run(*BASELINE, "--record-missing", "--batch").exit_code == 0
+    assert record_here(batched, "--record-missing", "--batch") == {}
     assert len(api.batches.made) == 2
 
 
 @pytest.mark.parametrize(("path", "why"), [("/files", "HTTP 400: "), ("/batches", "the API refused the batch: HTTP 400: ")])
 def test_a_refused_upload_or_order_says_why_and_costs_nothing(batched: Project, api: ApiServer, path: str, why: str) -> None:
     api.fault("400", path=path, method="POST")
-    run = batched.run(*BASELINE, "--record", "--batch", "--budget", "1")
-    assert run.exit_code == 1, run.output
-    assert f"not in a batch: {why}" in " ".join(run.output.split())
+    recorder = recorder_here(batched, "--record", "--batch", "--budget", "1")
+    errors = recorder.errors()
+    assert len(errors) == 6
+    assert all(error.startswith(f"not in a batch: {why}") for error in errors.values()), errors
     assert (api.batches.made, entries(batched)) == ({}, [])
-    assert "Spent" not in run.output
+    assert (recorder.tally.spend, recorder.budget.held_usd) == (Spend(), 0.0)
 
 
-@pytest.mark.parametrize("mode", ["--record", "--record-missing"])
-def test_a_batch_that_takes_longer_than_the_wait_is_collected_later(batched: Project, api: ApiServer, mode: str) -> None:
+def test_a_batch_that_takes_longer_than_the_wait_is_told_and_not_paid_for_again(batched: Project, api: ApiServer) -> None:
     api.batches.states = ("validating", "in_progress")
-    wait_ini(batched, "0.2 s")
+    wait_ini(batched, "0.05 s")
     run = batched.run(*BASELINE, "--record", "--batch")
     assert run.exit_code == 1
     said = " ".join(run.output.split())
@@ -101,14 +110,24 @@ def test_a_batch_that_takes_longer_than_the_wait_is_collected_later(batched: Pro
         )
     assert api.calls == 0
 
+
+@pytest.mark.parametrize("mode", ["--record", "--record-missing"])
+def test_a_batch_that_takes_longer_than_the_wait_is_collected_later(batched: Project, api: ApiServer, mode: str) -> None:
+    api.batches.states = ("validating", "in_progress")
+    wait_ini(batched, "0.05 s")
+    errors = record_here(batched, "--record", "--batch")
+    assert len(errors) == 6
+    assert all("batch_0001 is in_progress, 0 of 6 done after 0 s (eval_batch_wait)" in error for error in errors.values())
+    assert [(one["id"], one["model"], one["calls"]) for one in entries(batched)] == [("batch_0001", "small", 6)]
+
     # A row is new meanwhile: it is in no batch, so it is submitted.
     batched.write_rows([*ROWS, {"id": "t7", "dialogue": "Ola: bye\nPia: bye", "summary": "Ola: bye"}])
     api.batches.states = ("completed",)
-    run = batched.run(*BASELINE, mode, "--batch", "--snapshot-update")
-    assert run.exit_code == 0, run.output
+    assert record_here(batched, mode, "--batch") == {}
     assert sorted(name.split("@")[0] for name in api.batches.asked) == [f"chats/small/t{n}" for n in range(1, 8)]
     assert not entries(batched)
     assert not (batched.cassettes / "small/unfinished.json").exists()
+    assert len(batched.recorded()) == 7
 
 
 @pytest.mark.parametrize("mode", ["--record", "--record-missing"])
@@ -119,14 +138,14 @@ def test_a_killed_session_is_collected_from_another_clone(batched: Project, api:
     running.kill()
     other = copy(batched, "other")
     api.batches.states = ("in_progress", "completed")
-    run = other.run(*BASELINE, mode, "--batch", "--snapshot-update")
-    assert run.exit_code == 0, run.output
-    assert "batch_0001 with 6 calls was submitted before: nothing is submitted for these" in run.output
+    recorder = recorder_here(other, mode, "--batch")
+    assert recorder.errors() == {}
+    assert "small: batch_0001 with 6 calls was submitted before: nothing is submitted for these" in recorder.tally.notes
     assert (len(api.batches.made), len(api.batches.asked)) == (1, 6)
     # The first machine finds the same answers in its own time, whose requests are gone by now.
-    run = batched.run(*BASELINE, "--record-missing", "--batch", "--snapshot-update")
-    assert run.exit_code == 0, run.output
+    assert record_here(batched, "--record-missing", "--batch") == {}
     assert len(api.batches.made) == 1
+    assert len(other.answers()) == 6
     assert batched.answers() == other.answers()
     assert not entries(batched)
 
@@ -147,38 +166,42 @@ def test_ctrl_c_leaves_the_batch_to_be_collected(batched: Project, api: ApiServe
 
 def test_an_order_without_an_answer_is_found_and_not_sent_again(batched: Project, api: ApiServer) -> None:
     api.fault("lost", path="/batches")
-    run = batched.run(*BASELINE, "--record", "--batch", "--snapshot-update")
-    assert run.exit_code == 0, run.output
+    assert record_here(batched, "--record", "--batch") == {}
     assert (len(api.batches.made), len(api.batches.asked)) == (1, 6)
 
 
-def test_what_a_batch_cannot_hold_is_another_and_of_two_alike_the_older_is_used(batched: Project, api: ApiServer) -> None:
-    batched.set_waits("recorder.batches.ordering", MOST_REQUESTS=4)
+def test_what_a_batch_cannot_hold_is_another_and_of_two_alike_the_older_is_used(
+    batched: Project, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "MOST_REQUESTS", 4)
     api.fault("twice", path="/batches")  # As two sessions at the same time would.
-    run = batched.run(*BASELINE, "--record", "--batch", "--snapshot-update")
-    assert run.exit_code == 0, run.output
-    assert "batch_0001 has the same requests, of another session: it is used, and batch_0002 is cancelled" in run.output
+    recorder = recorder_here(batched, "--record", "--batch")
+    assert recorder.errors() == {}
+    told = "batch_0001 has the same requests, of another session: it is used, and batch_0002 is cancelled"
+    assert f"small: {told}" in recorder.tally.notes
     made = {name: (batch["status"], batch["request_counts"]["completed"]) for name, batch in api.batches.made.items()}
     assert made == {"batch_0001": ("completed", 4), "batch_0002": ("cancelled", 0), "batch_0003": ("completed", 2)}
 
+
+def test_an_estimate_of_a_batch_is_of_its_price(batched: Project) -> None:
     run = batched.run(*BASELINE, "--record", "--batch", "--estimate")
     assert re.search(r"--record --batch .*\n  small +6 +\d+ +300 +\$0\.0", run.output), run.output
     half = float(re.findall(r"At most \$([0-9]+\.[0-9]+)", run.output)[0])
-    run = batched.run(*BASELINE, "--estimate")
-    assert half == pytest.approx(float(re.findall(r"At most \$([0-9]+\.[0-9]+)", run.output)[0]) / 2, abs=1e-4)
+    whole = "\n".join(estimate_of(batched))
+    assert half == pytest.approx(float(re.findall(r"At most \$([0-9]+\.[0-9]+)", whole)[0]) / 2, abs=1e-4)
 
 
 def test_a_part_of_a_batch_is_collected_and_the_rest_stays(batched: Project, api: ApiServer) -> None:
     api.batches.states = ("validating", "in_progress")
     wait_ini(batched, "0")
-    assert batched.run(*BASELINE, "--record", "--batch").exit_code == 1
+    assert len(record_here(batched, "--record", "--batch")) == 6
     api.batches.states = ("completed",)
-    run = batched.run(*BASELINE, "--record-missing", "--batch", "-k", "t1 or t2")
-    assert "batch_0001 holds 4 answers to other samples, which stay to be collected" in " ".join(run.output.split()), run.output
+    recorder = recorder_here(batched, "--record-missing", "--batch", only=["t1", "t2"])
+    assert "small: batch_0001 holds 4 answers to other samples, which stay to be collected" in recorder.tally.notes
     assert (sorted(batched.recorded()), len(entries(batched))) == (["t1", "t2"], 1)
     # From nothing but the API's listing, and what is recorded.
     (batched.cassettes / "batches.json").unlink()
-    assert batched.run(*BASELINE, "--record-missing", "--batch", "--snapshot-update").exit_code == 0
+    assert record_here(batched, "--record-missing", "--batch") == {}
     assert (len(api.batches.made), len(api.batches.asked), len(batched.recorded())) == (1, 6, 6)
     assert not (batched.cassettes / "small/unfinished.json").exists()
 
@@ -188,29 +211,32 @@ def test_lines_that_fail_or_expire_are_left_to_record_missing(batched: Project, 
     api.batches.faults = {"/t2@": {"response": failed}}
     api.batches.answers_at_most = 4
     api.batches.states = ("validating", "expired")
-    run = batched.run(*BASELINE, "--record", "--batch", "-vv")
-    assert run.exit_code == 1
-    for message in ("HTTP 400: It is too long.", "This request could not be executed in time. (batch_expired)"):
-        assert message in run.output, run.output
+    errors = record_here(batched, "--record", "--batch")
+    assert sorted(errors) == ["t2", "t6"]
+    assert "HTTP 400: It is too long." in errors["t2"]
+    assert "This request could not be executed in time. (batch_expired)" in errors["t6"]
     assert sorted(batched.recorded()) == ["t1", "t3", "t4", "t5"]
     assert not entries(batched)
     api.batches.faults, api.batches.answers_at_most, api.batches.states = {}, 6, ("completed",)
-    assert batched.run(*BASELINE, "--record-missing", "--batch", "--snapshot-update").exit_code == 0
+    assert record_here(batched, "--record-missing", "--batch") == {}
     assert sorted(name.split("@")[0][-2:] for name in api.batches.asked) == [f"t{n}" for n in range(1, 7)]
 
 
 def test_a_batch_that_the_api_refuses_says_why(batched: Project, api: ApiServer) -> None:
     api.batches.states = ("validating", "failed")
-    run = batched.run(*BASELINE, "--record", "--batch")
-    assert run.exit_code == 1
-    assert "batch_0001 is failed and has no answer to it: This line is not valid." in run.output, run.output
+    errors = record_here(batched, "--record", "--batch")
+    assert len(errors) == 6
+    assert all("batch_0001 is failed and has no answer to it: This line is not valid." in it for it in errors.values()), errors
     assert not entries(batched)
-    run = batched.run(*BASELINE, "--record-missing", "--batch", "--budget", "0.001")
-    assert "it can cost up to" in run.output
+    errors = record_here(batched, "--record-missing", "--batch", "--budget", "0.001")
+    assert len(errors) == 6
+    assert all("it can cost up to" in error for error in errors.values()), errors
     assert len(api.batches.made) == 1
     (batched.cassettes / "batches.json").write_text("[{}]")
-    run = batched.run(*BASELINE, "--record-missing", "--batch")
-    run.assert_refused("batches.json: can't be read: Object missing required field `model`", "by their metadata at the API")
+    with pytest.raises(UserError) as refused:
+        record_here(batched, "--record-missing", "--batch")
+    assert "batches.json: can't be read: Object missing required field `model`" in str(refused.value)
+    assert "by their metadata at the API" in str(refused.value)
     (batched.cassettes / "batches.json").unlink()
     api.batches.exists = False
     run = batched.run(*BASELINE, "--record-missing", "--batch")

@@ -29,7 +29,7 @@ def of(names: list[str]) -> Counter[str]:
 
 def test_verdicts_are_submitted_once_their_answers_are_collected(tmp_path: Path, api: ApiServer) -> None:
     project = judged(tmp_path / "project", api)
-    project.set_waits("recorder.batches.engine", FIRST_POLL_S=0.02, LONGEST_POLL_S=0.1)
+    project.set_waits("recorder.batches.engine", FIRST_POLL_S=0.02, LONGEST_POLL_S=0.1, SETTLED_S=0.02)
     record(project, "--record", "--batch", "--repeat", "2", "-p", "no:xdist")
     assert api.calls == 0
     models = [batch["metadata"]["evaltape_model"] for batch in api.batches.made.values()]
