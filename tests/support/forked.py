@@ -21,7 +21,6 @@ SLOW_IMPORTS = [
     "vcr.cassette",
     "rouge_score.rouge_scorer",
     "numpy",
-    "datasets",
     "msgspec",
     "tomllib",
     "aiohttp",
@@ -72,9 +71,12 @@ SLOW_IMPORTS = [
     "evaltape.reporting.estimate",
     "evaltape.reporting.html",
     "evaltape.reporting.markdown",
+    "evaltape.samples.sources",
 ]
 TEMPORARY = Path(tempfile.gettempdir()) / f"evaltape-runs-of-{os.getuid()}"
 """Where runs have their temporary folders: among those of the tests themselves they would clear up, which takes seconds."""
+STARTING = ("-n", "--numprocesses", "--record")
+"""The options of runs that start workers or a recorder; where they stand elsewhere than in the command, these start from nothing."""
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([*SLOW_IMPORTS, "tests.support.known_packages", "tests.support.certificates"])
 
@@ -114,7 +116,7 @@ def _pytest(args: list[str], folder: str, environment: dict[str, str], output: s
     # Plugins among the slow imports are harmless; in a run of a user's they would not be imported yet. Hypothesis' own
     # plugin is slow to import, and a user of the harness has none.
     imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
-    if forks:
+    if forks and any(word.startswith(STARTING) for word in args):
         fork_children()
     sys.argv = ["pytest", "-p", "no:hypothesispytest", "-W", imported, *args]
     import pytest
