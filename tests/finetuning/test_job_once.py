@@ -14,11 +14,12 @@ from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.states import State
+from msgspec.structs import replace
 
 from tests.support.project import Run, wait_for
 from tests.support.server import ApiServer, Reply, error
 from tests.support.server.server import CHAT
-from tests.support.tuning import TuningProject
+from tests.support.tuning import BRISK, TuningProject
 
 JOBS = "/fine_tuning/jobs"
 POLL = "/ftjob-0002"
@@ -58,7 +59,7 @@ def test_an_upload_whose_answer_is_lost_leaves_one_job(tuning: TuningProject, ap
 
 @pytest.mark.parametrize("fault", ["lost", "504 though done", "html though done", "late"])
 @pytest.mark.parametrize("metadata", ["kept", "dropped"])
-@pytest.mark.parametrize("lag_s", [0.0, 0.25], ids=["listed at once", "listed late"])
+@pytest.mark.parametrize("lag_s", [0.0, 0.1], ids=["listed at once", "listed late"])
 def test_an_order_whose_answer_is_lost_is_not_sent_again(
     tuning: TuningProject, api: ApiServer, fault: str, metadata: str, lag_s: float
 ) -> None:
@@ -207,7 +208,7 @@ def test_a_network_lost_while_polling_is_waited_out(tuning: TuningProject, api: 
 
 def test_a_network_lost_for_too_long_ends_the_wait_and_not_the_job(tuning: TuningProject, api: ApiServer) -> None:
     api.fault("reset", path=POLL, method="GET", times=math.inf)
-    message = tuning.drive().error
+    message = tuning.drive(patience=replace(BRISK, poll_s=0.3)).error
     assert message is not None
     assert message.startswith("[finetune.tuned] the connection failed: ")
     assert message.endswith(f". ftjob-0002 goes on at the API, and this goes on with it: {GO_ON}")
