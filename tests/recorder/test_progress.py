@@ -10,6 +10,7 @@ from evaltape.recorder.wire import LaneTally, Notice, Spend, Tally
 from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
 
 from tests.support.project import Project
+from tests.support.recording import record_here
 from tests.support.server import ApiServer
 from tests.support.terminal import Screen, Shown, run_in_terminal
 from tests.support.tuning import TuningProject
@@ -21,18 +22,20 @@ ROWS = [{"id": f"s{n}", "dialogue": f"Ann: number {n}\nBob: ok", "summary": f"nu
 
 @pytest.fixture
 def thirty(project: Project, api: ApiServer) -> Project:
-    """A project of thirty samples at a server that takes its time; whatever is said, is said every tenth of a second."""
-    api.latency_s = 0.1
+    """A project of thirty samples at a server that takes its time; whatever is said, is said twenty times a second."""
+    api.latency_s = 0.05
     project.write_rows(ROWS)
     project.extend_suite(PRICE)
-    project.set_waits("reporting.progress", SAY_EVERY_S=0.1, LIVE_EVERY_S=0.1)
+    project.set_waits("reporting.progress", SAY_EVERY_S=0.05, LIVE_EVERY_S=0.05)
+    project.set_waits("recorder.loop", REPORT_EVERY_S=0.03)
     return project
 
 
 def record_in_terminal(project: Project, *args: str, columns: int = 80, **environment: str) -> Shown:
     """Record in a terminal, four calls in flight."""
     command = ["evals", "--record", "--snapshot-update", "--concurrency", "4", *args]
-    return run_in_terminal(command, project.root, {**project.environment(), **environment}, columns)
+    environment = {"PYTHONPATH": str(project.patches), **environment}
+    return run_in_terminal(command, project.root, project.environment(more=environment), columns)
 
 
 @pytest.mark.parametrize("args", [("-p", "no:xdist"), ("-n", "2"), ("-v", "-n", "0")], ids=" ".join)
@@ -93,7 +96,8 @@ def test_a_log_gets_whole_lines_and_a_last_one(thirty: Project, workers: str) ->
 
 
 @pytest.mark.parametrize("args", ["-q", "-p no:terminal", "-q -n 2"])
-def test_quiet_and_without_a_terminal_reporter_nothing_is_shown(thirty: Project, args: str) -> None:
+def test_quiet_and_without_a_terminal_reporter_nothing_is_shown(thirty: Project, api: ApiServer, args: str) -> None:
+    api.latency_s = 0.02
     run = thirty.run("evals", "--record", "--snapshot-update", args)
     assert run.exit_code == 0, run.output
     assert not re.search("^record", run.output, re.M)
@@ -103,8 +107,9 @@ def test_a_replay_shows_nothing(recorded: Project) -> None:
     assert not re.search("^record", recorded.run("evals").output, re.M)
 
 
-def test_what_is_not_missing_is_not_counted(thirty: Project) -> None:
-    thirty.run("evals", "--record", "--snapshot-update")
+def test_what_is_not_missing_is_not_counted(thirty: Project, api: ApiServer) -> None:
+    api.latency_s = 0.0
+    assert record_here(thirty, "--record") == {}
     for name in ("s3", "s4"):
         thirty.cassette(name).unlink()
     assert "\nrecorded 2 of 2 calls, " in thirty.run("evals", "--record-missing").output
@@ -117,7 +122,9 @@ def test_failures_are_counted(project: Project, api: ApiServer) -> None:
 
 
 def test_a_job_is_shown_while_it_is_waited_for(tuning: TuningProject, api: ApiServer) -> None:
-    api.tuning.states = ("validating_files", "queued", *["running"] * 20, "succeeded")
+    tuning.set_waits("reporting.progress", LIVE_EVERY_S=0.05)
+    tuning.set_waits("recorder.loop", REPORT_EVERY_S=0.03)
+    api.tuning.states = ("validating_files", "queued", *["running"] * 6, "succeeded")
     shown = record_in_terminal(tuning, "-p", "no:xdist")
     assert shown.exit_code == 0, shown.text
     job = re.compile(r"^job tuned: running, 0 min \d\d s, Step \d+: training loss=\d\.\d\d$", re.M)
