@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import pytest
+from evaltape.recorder import throttle
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recording import cassettes
@@ -17,7 +18,7 @@ from tests.support.server import ApiServer
 from tests.support.server.billing import ANSWER_LIMIT, FAULTS, USAGES, Biller
 from tests.support.tuning import TuningProject
 
-TIMEOUT_S = 0.4
+TIMEOUT_S = 0.25
 WAITS = {"FIRST_BACKOFF_S": 0.005, "LONGEST_BACKOFF_S": 0.05, "PATIENCE_S": 3.0}
 """The recorder's own waits, shortened."""
 
@@ -100,6 +101,7 @@ class Till:
 
 
 def shorten_waits(patch: pytest.MonkeyPatch) -> None:
-    """Shorten the recorder's own waits."""
+    """Shorten the recorder's own waits; after a refusal the pace is soon high again."""
     for name, seconds in WAITS.items():
         patch.setattr(failures, name, seconds)
+    patch.setattr(throttle, "PACE_PLATEAU", 100.0)
