@@ -1,13 +1,17 @@
 """Retirement: which models end, when, and what of them is not recorded."""
 
 import asyncio
+import contextlib
 import datetime
 
 import pytest
+from evaltape.errors import UserError
 from evaltape.recorder.api.client import Endpoint
-from evaltape.recorder.api.shutdown_dates import ask
+from evaltape.recorder.api.shutdown_dates import ask, ask_all
 from evaltape.recorder.wire import Notice
+from evaltape.reporting.remarks import retirement_lines
 
+from tests.support.options import workspace_of
 from tests.support.project import Project
 from tests.support.server import ApiServer, Reply, error
 from tests.support.tuning import TuningProject
@@ -33,6 +37,13 @@ def retiring(project: Project, *args: str) -> list[str]:
     return unwrapped(shown).splitlines()[1:]
 
 
+def retirements_of(project: Project) -> list[str]:
+    """What it says, before it is wrapped."""
+    workspace = workspace_of(project, "evals", "--retiring")
+    with contextlib.chdir(project.root):
+        return retirement_lines(workspace, ask_all(workspace))
+
+
 def unwrapped(shown: str) -> str:
     """The output with its paragraphs in a line each."""
     return shown.replace("\n  ", " ")
@@ -52,9 +63,9 @@ def test_all_models_are_listed_and_none_is_asked_to_chat(project: Project, api: 
 
 def test_what_is_not_recorded_is_counted(recorded: Project, api: ApiServer) -> None:
     api.models = {SMALL: in_days(53)}
-    assert retiring(recorded) == [f"small ({SMALL}): shuts down on {in_days(53)}, in 53 days; all 6 samples recorded"]
+    assert retirements_of(recorded) == [f"small ({SMALL}): shuts down on {in_days(53)}, in 53 days; all 6 samples recorded"]
     recorded.cassette("t3").unlink()
-    assert retiring(recorded)[0].endswith("; 1 of 6 samples not recorded")
+    assert retirements_of(recorded)[0].endswith("; 1 of 6 samples not recorded")
 
 
 @pytest.mark.parametrize(
@@ -115,20 +126,21 @@ def test_a_server_in_trouble_is_told_of(api: ApiServer, answer: Reply, problem: 
 
 def test_a_server_that_is_not_there_is_told_of(recorded: Project, api: ApiServer) -> None:
     api.stop()
-    assert "not stated (the connection failed" in retiring(recorded)[0]
+    assert "not stated (the connection failed" in retirements_of(recorded)[0]
 
 
 def test_a_tuned_model_is_asked_for_by_the_name_its_job_gave_it(tuned: TuningProject, api: ApiServer) -> None:
-    assert [line.split(":")[0] for line in retiring(tuned)] == [f"small ({SMALL})", "tuned (ft"]
+    assert [line.split(":")[0] for line in retirements_of(tuned)] == [f"small ({SMALL})", "tuned (ft"]
     assert api.asked("/models/ft:small-2026-01-01:acme:talks:0002", "GET")
     tuned.job_cassette.unlink()
-    assert "tuned: not stated (its job is not recorded); 6 of 6 samples not recorded" in retiring(tuned)
+    assert "tuned: not stated (its job is not recorded); 6 of 6 samples not recorded" in retirements_of(tuned)
 
 
 def test_without_a_key_for_a_model_it_says_so(project: Project) -> None:
     project.edit_suite(project.base_url, "https://api.invalid/v1")
     project.edit_suite("[models.small]", '[models.small]\napi_key_env = "SMALL_KEY"')
-    project.run("evals", "--retiring").assert_refused("SMALL_KEY is not set")
+    with pytest.raises(UserError, match="SMALL_KEY is not set"):
+        retirements_of(project)
 
 
 def test_a_recording_warns_of_models_that_end_soon(project: Project, api: ApiServer) -> None:
