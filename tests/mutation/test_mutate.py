@@ -88,6 +88,8 @@ def test_the_smallest_share_that_a_gate_notices_is_what_counting_by_hand_says(
     assert line(run, "swap_names") == ["swap_names", "0"]
     assert line(run, "whitespace") == ["whitespace", "6", "never"]
     assert "= mutants: chats =" in run.output
+    # Gates that were not checked have no table of scores.
+    assert "= scores:" not in run.output and "not checked" not in run.output
     assert api.requests == []
 
 
@@ -101,13 +103,8 @@ def test_every_test_but_those_of_mutants_is_deselected_and_no_worker_is_started(
     assert "workers [" not in run.output and "[gw0]" not in run.output
 
 
-def test_no_score_table_is_printed_for_gates_that_were_not_checked(strict: Project) -> None:
-    run = mutate(strict)
-    assert "= scores:" not in run.output and "not checked" not in run.output
-
-
 def test_q_leaves_the_tables_and_qq_nothing(strict: Project) -> None:
-    strict.edit_suite('"refusal"', '"refusal", "preamble"')
+    strict.edit_suite('"swap_names", "other_name", "refusal", "whitespace"', '"refusal", "preamble"')
     quiet, silent = mutate(strict, "-q"), mutate(strict, "-qq")
     assert line(quiet, "refusal") and "Brittle" not in quiet.output and "damaging" not in quiet.output
     assert "Brittle" in mutate(strict).output
@@ -120,6 +117,7 @@ def test_without_operators_in_the_suite_all_that_are_built_in_are_tried(recorded
 
 
 def test_tests_that_were_selected_choose_the_models(tuned: TuningProject) -> None:
+    tuned.extend_suite('\n[mutants]\noperators = ["refusal"]\n')
     for args, models in (
         ("-m baseline", {"small"}),
         ("-k tuned", {"tuned"}),
@@ -197,10 +195,7 @@ def test_comparisons_against_and_slices_are_decided_again(pairs: Project) -> Non
         "comparisons": {"new-helps": {"rouge1": None}},
         "against": {"rouge1": None},
     }
-
-
-def test_only_the_candidate_of_a_comparison_is_damaged(pairs: Project) -> None:
-    mutate(pairs)
+    # Of a comparison only the candidate is damaged.
     assert shares(pairs, "old")["whitespace"] == {"applies_to": 60, "against": {"rouge1": None}}
 
 
@@ -265,9 +260,9 @@ def test_what_is_recorded_of_the_call_is_no_matter_of_the_text(strict: Project) 
 # ---------------------------------------------------------------- test_mutants
 
 
-def test_where_the_suite_asks_for_it_each_harmful_operator_is_a_test(strict: Project, workers: str) -> None:
+def test_where_the_suite_asks_for_it_each_harmful_operator_is_a_test(strict: Project) -> None:
     strict.extend_suite("noticed_at = 1.0\n")
-    run = mutate(strict, workers, "-rs")
+    run = mutate(strict, "-n 2", "-rs")
     run.assert_outcomes(passed=2, skipped=1, deselected=8)
     assert run.exit_code == 0
     assert "not checked: swap_names applies to none of the 6 answers of small" in run.output
@@ -275,7 +270,7 @@ def test_where_the_suite_asks_for_it_each_harmful_operator_is_a_test(strict: Pro
 
 def test_without_mutate_its_tests_are_skipped_and_say_why(strict: Project) -> None:
     strict.extend_suite("noticed_at = 0.25\n")
-    run = strict.run("evals", "-rs", "-n 2")
+    run = strict.run("evals", "-rs", "-p no:xdist")
     run.assert_outcomes(passed=8, skipped=3)
     assert SKIPPED in run.output
     assert run.exit_code == 0

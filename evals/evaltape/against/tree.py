@@ -63,8 +63,10 @@ def find_commit(repository: Repository, ref: str) -> Commit:
     head = _commit_of(repository, "HEAD")
     if head is None:
         raise UnknownRef(f"--against {ref}: there is no commit yet to compare with")
-    name = _known(repository, ref)
-    tip = _commit_of(repository, name)
+    name, tip = ref, _commit_of(repository, ref)
+    if tip is None:
+        name = _known(repository, ref)
+        tip = _commit_of(repository, name)
     if tip is None and repository.line("cat-file", "-t", name) is None:  # A full id is a name, there or not.
         raise UnknownRef(_unknown(repository, ref, _names(repository)))
     if tip is None:
@@ -110,7 +112,8 @@ def _names(repository: Repository) -> list[str]:
         names = repository.run("for-each-ref", "--format=%(refname:short)", *REFS).decode(errors="replace").splitlines()
     except GitError:
         return []
-    return [name for name in names if name not in _remotes(repository)]  # `origin` names origin/HEAD.
+    remotes = _remotes(repository)
+    return [name for name in names if name not in remotes]  # `origin` names origin/HEAD.
 
 
 def _remotes(repository: Repository) -> list[str]:
