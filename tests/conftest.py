@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.installed import Installed, install
+from tests.support.once import made_once
 from tests.support.project import Project
 from tests.support.server import ApiServer
 from tests.support.tuning import TuningProject
@@ -35,10 +36,12 @@ def project(tmp_path: Path, api: ApiServer) -> Project:
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that was recorded, and its scores accepted, once for all tests. Not to be written to."""
-    with ApiServer() as server:
-        project = Project(tmp_path_factory.mktemp("recorded") / "project", server.base_url)
-        project.record("-p no:xdist")
-    return project.root
+
+    def record(folder: Path) -> None:
+        with ApiServer() as server:
+            Project(folder / "project", server.base_url).record("-p no:xdist")
+
+    return made_once(tmp_path_factory, "recorded", record) / "project"
 
 
 @pytest.fixture
@@ -58,10 +61,13 @@ def tuning(tmp_path: Path, api: ApiServer) -> Iterator[TuningProject]:
 @pytest.fixture(scope="session")
 def tuned_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose models and job were recorded, once for all tests. Not to be written to."""
-    with ApiServer() as server:
-        project = TuningProject(tmp_path_factory.mktemp("tuned") / "project", server)
-        assert project.run("evals", "--record", "--snapshot-update", "-p no:xdist").exit_code == 0
-    return project.root
+
+    def record(folder: Path) -> None:
+        with ApiServer() as server:
+            project = TuningProject(folder / "project", server)
+            assert project.run("evals", "--record", "--snapshot-update", "-p no:xdist").exit_code == 0
+
+    return made_once(tmp_path_factory, "tuned", record) / "project"
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def tuned(tuning: TuningProject, tuned_recording: Path) -> TuningProject:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """An environment with the wheel, built and installed once. Not to be written to."""
-    return install(tmp_path_factory.mktemp("installed"))
+    return Installed(made_once(tmp_path_factory, "installed", install) / "venv")
 
 
 @pytest.fixture(params=MODES.values(), ids=MODES)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.git import commit, git
+from tests.support.once import made_once
 from tests.support.project import Project
 from tests.support.server import ApiServer
 
@@ -48,8 +49,12 @@ def answer(prompt: str) -> str:
 @pytest.fixture(scope="session")
 def history_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository, made once for all tests. Not to be written to."""
+    return made_once(tmp_path_factory, "history", _make_history) / "project"
+
+
+def _make_history(folder: Path) -> None:
     with ApiServer() as api:
-        project = Project(tmp_path_factory.mktemp("history") / "project", api.base_url)
+        project = Project(folder / "project", api.base_url)
         api.answers["small-2026-01-01"] = answer
         project.write_rows(rows())
         project.extend_suite(AGAINST)
@@ -66,7 +71,6 @@ def history_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run.exit_code == 0, run.output
         commit(project.root, "a row added")
         git(project.root, "switch", "--quiet", "main")
-    return project.root
 
 
 def _change(project: Project, switch: str, old: str, new: str) -> None:

@@ -52,7 +52,7 @@ class Installed:
 
 
 def install(folder: Path) -> Installed:
-    """Build the wheel and install it, alone, into a new environment below *folder*."""
+    """Build the wheel and install it, alone, into a new environment `venv` below *folder*."""
     source, wheels, made = folder / "source", folder / "wheels", Installed(folder / "venv")
     for name in SOURCES:
         origin, copy = REPOSITORY / name, source / name
