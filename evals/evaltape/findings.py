@@ -112,16 +112,6 @@ class GateTest(msgspec.Struct, frozen=True):
         return verdict_on(self.passed)
 
 
-class AcceptedTest(msgspec.Struct, frozen=True):
-    """A test of a model's scores against its accepted scores."""
-
-    id: str
-    passed: bool | None
-    """None if it was skipped."""
-    values: Mapping[str, float] | None
-    """The accepted scores before this session; None without any."""
-
-
 class Findings(msgspec.Struct):
     """The findings of tests, by subject."""
 
@@ -132,7 +122,8 @@ class Findings(msgspec.Struct):
     """Why a sample's test ended before it asked for its prediction."""
     bounds: dict[BoundKey, bool | None] = {}
     """Whether the tests on a bound passed; None: all of them looked at it and were skipped."""
-    accepted: dict[tuple[str, str], AcceptedTest] = {}
+    accepted: dict[tuple[str, str], tuple[str, bool | None, Compared]] = {}
+    """By suite and model the id of the test of its accepted scores, whether it passed, and what it compared with."""
     tests: dict[str, GateTest] = {}
     """Other gates, by test id."""
     test_ids: dict[CallKey, str] = {}
@@ -154,8 +145,8 @@ class Findings(msgspec.Struct):
             case Asserted(key=key):  # A bound holds if all tests that decide it pass.
                 before = self.bounds.get(key)
                 self.bounds[key] = before if passed is None else passed and before is not False
-            case Compared(values=values):
-                self.accepted[finding.suite, finding.model] = AcceptedTest(test_id, passed, values)
+            case Compared():
+                self.accepted[finding.suite, finding.model] = (test_id, passed, finding)
             case AssertedOtherwise(suite=suite, model=model):
                 self.tests[test_id] = GateTest(suite, model, passed)
             case Unasked(reason=reason):

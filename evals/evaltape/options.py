@@ -148,6 +148,10 @@ def _check(option: Any) -> None:
         raise UserError("--budget bounds what a recording spends; replay spends nothing: add --record or --record-missing")
     if option.budget is not None and not option.budget > 0:
         raise UserError(f"--budget {option.budget:g}: it takes an amount of USD over 0")
+    _check_files(option)
+
+
+def _check_files(option: Any) -> None:
     by_path: dict[str, str] = {}
     for name, path in ((name, getattr(option, name)) for name in OUTPUTS if getattr(option, name)):
         other = by_path.setdefault(os.path.realpath(path), name)

@@ -1,7 +1,7 @@
 """Builds the results of single models and of jobs."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import msgspec
@@ -62,13 +62,15 @@ class SuiteView:
         seen = {prediction.sample.id for scores in self.looked_at.values() for prediction in scores.predictions}
         return [sample for sample in self.workspace.samples if sample.id in seen] if seen else []
 
-    def decided(self, bound: Bound, scores: Removable) -> Decision:
-        """Decide a bound in this session; how fragile that is only for a file that says so."""
-        decision = scores.decide(bound)
-        tested = self.evaluation.findings.tested(decision)
-        if tested.verdict != decision.verdict or not self.evaluation.settings.writes_files:
-            return tested
-        return msgspec.structs.replace(tested, fragility=fragility(decision, scores))
+    def decided(self, asked: Iterable[Bound], scores: Removable, *kinds: Kind) -> dict[str, Decision]:
+        """Decide bounds in this session, all or those of some kinds, by metric; how fragile that is only for a file."""
+        found = {}
+        for bound in (bound for bound in asked if bound.kind in kinds or not kinds):
+            decision = scores.decide(bound)
+            found[bound.metric] = tested = self.evaluation.findings.tested(decision)
+            if tested.verdict == decision.verdict and self.evaluation.settings.writes_files:
+                found[bound.metric] = msgspec.structs.replace(tested, fragility=fragility(decision, scores))
+        return found
 
     def _scores(self, model: Model) -> ModelScores:
         known, workspace = self.evaluation.findings.predictions, self.workspace
@@ -85,7 +87,8 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
     """Return the session's findings about a model."""
     model = scores.model
     slices = SliceScores(scores, view.workspace.suite.dataset.slice_min)
-    slice_gates = _gates(view, model, bounds.SLICE_GATE, slices)
+    asked = list(bounds.model_bounds(model, view.workspace.suite))
+    slice_gates = view.decided(asked, slices, bounds.SLICE_GATE)
     dates = recording_dates(scores.predictions)
     served = {version.name: version.answers for version in dates.versions}
     usages = [prediction.answer.usage for prediction in scores.predictions]
@@ -101,7 +104,7 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         failures={prediction.sample.id: prediction.failure or "" for prediction in scores.failures},
         truncated=scores.truncated,
         scores={**scores.intervals, **scores.corrected_intervals},
-        gates=_gates(view, model, bounds.GATE, scores),
+        gates=view.decided(asked, scores, bounds.GATE),
         usage=Usage(sum(it.prompt_tokens for it in usages), sum(it.completion_tokens for it in usages)),
         cost_usd=_cost_usd(scores),
         allow_failed=model.allow_failed,
@@ -114,12 +117,6 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         noise=view.workspace.noise(scores),
         unfinished=unfinished,
     )
-
-
-def _gates(view: SuiteView, model: Model, kind: Kind, scores: Removable) -> dict[str, Decision]:
-    """Decide a model's bounds of a kind in this session, by metric."""
-    of_kind = (bound for bound in bounds.model_bounds(model, view.workspace.suite) if bound.kind == kind)
-    return {bound.metric: view.decided(bound, scores) for bound in of_kind}
 
 
 def _cost_usd(scores: ModelScores) -> float | None:
@@ -147,11 +144,12 @@ def _slices(slices: SliceScores, gates: Mapping[str, Decision]) -> dict[str, dic
 
 
 def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
-    test = view.evaluation.findings.accepted.get((view.workspace.name, scores.model.key))
-    if test is None:
+    found = view.evaluation.findings.accepted.get((view.workspace.name, scores.model.key))
+    if found is None:
         return None
+    test_id, passed, compared = found
     now = ModelScores(scores.model, view.workspace.metrics, scores.predictions).accepted
-    return Accepted(test.passed, changes(test.values, now), test.values is not None, test.id)
+    return Accepted(passed, changes(compared.values, now), compared.values is not None, test_id)
 
 
 def computed(view: SuiteView) -> dict[str, Computed]:

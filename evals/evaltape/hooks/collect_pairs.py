@@ -27,7 +27,6 @@ def comparison_results(view: SuiteView) -> dict[str, PairResults]:
 def _comparison(view: SuiteView, comparison: Comparison) -> PairResults:
     baseline, candidate = (view.looked_at[key] for key in (comparison.baseline, comparison.candidate))
     pair = _pair(view, comparison, baseline, candidate)
-    metrics = {bound.metric: view.decided(bound, pair) for bound in comparison_bounds(comparison)}
     slices = []
     for column, values in baseline.slices.items():
         for value, before in values.items():
@@ -36,7 +35,7 @@ def _comparison(view: SuiteView, comparison: Comparison) -> PairResults:
             if found is not None:
                 bounded = {name: found[name] for name in comparison.bounds if name in found}
                 slices.append(SliceDifference(column, value, bounded))
-    return PairResults(pair, metrics, tuple(slices))
+    return PairResults(pair, view.decided(comparison_bounds(comparison), pair), tuple(slices))
 
 
 def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candidate: ModelScores) -> PairedScores:
@@ -45,13 +44,11 @@ def _pair(view: SuiteView, comparison: Comparison, baseline: ModelScores, candid
 
 def against_results(view: SuiteView) -> AgainstResults | None:
     """Return the models that were looked at beside the other side; None without `--against` or without such a model."""
-    models, other_side = view.evaluation.looked_at_against(view.workspace.name), view.evaluation.other_side
+    suite, other_side = view.workspace.suite, view.evaluation.other_side
+    models = view.evaluation.looked_at_against(suite.name)
     if not models or other_side is None:
         return None
-    results = {}
-    for key, found in models.items():
-        bounds = [bound for bound in model_bounds(found.model, view.workspace.suite) if bound.kind == AGAINST]
-        results[key] = AgainstModel(found, {bound.metric: view.decided(bound, found) for bound in bounds})
+    results = {key: AgainstModel(it, view.decided(model_bounds(it.model, suite), it, AGAINST)) for key, it in models.items()}
     return AgainstResults(other_side.side, results, (f"Compared with {other_side.side.title}.", *_notes(models)))
 
 

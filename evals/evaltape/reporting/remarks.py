@@ -1,5 +1,6 @@
 """Remarks beneath the tables, for terminal and Markdown alike: judges, costs, calls that are left, models that end."""
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from evaltape.reporting.model_results import JudgeResults
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.settings import RECORD
 from evaltape.suite.commands import Advice
-from evaltape.suite.definition import Model
 from evaltape.text import counted, usd, visible
 from evaltape.workspace import Workspace
 
@@ -95,8 +95,10 @@ def retirement_lines(workspace: Workspace, notices: Mapping[str, Notice]) -> lis
     """
     lines, commands = [], []
     for key, notice in notices.items():
-        model = workspace.suite.models[key]
-        missing, total = _missing(workspace, model)
+        model, missing, total = workspace.suite.models[key], 0, 0
+        with contextlib.suppress(UserError):  # Nothing of the suite is recorded.
+            missing = sum(not workspace.is_recorded(model, sample) for sample in workspace.samples)
+            total = len(workspace.samples)
         samples = counted(total, "sample") if total else "samples"
         recorded = f"all {samples} recorded" if not missing else f"{missing:,} of {samples} not recorded"
         name = key if notice.served in ("", key) else f"{key} ({visible(notice.served)})"
@@ -106,12 +108,3 @@ def retirement_lines(workspace: Workspace, notices: Mapping[str, Notice]) -> lis
         elif missing:
             commands.append(str(workspace.to_record(model.kind)))
     return [*lines, *(f"Record the rest: {command}" for command in dict.fromkeys(commands))]
-
-
-def _missing(workspace: Workspace, model: Model) -> tuple[int, int]:
-    """Return the number of samples without a recording, and of all samples; two zeros if nothing of the suite is recorded."""
-    try:
-        samples = workspace.samples
-        return sum(not workspace.is_recorded(model, sample) for sample in samples), len(samples)
-    except UserError:
-        return 0, 0
