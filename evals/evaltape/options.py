@@ -4,7 +4,7 @@ import contextlib
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,8 @@ from evaltape.settings import RECORD, RECORD_MISSING, REPLAY, Settings
 from evaltape.text import without_commands
 
 DEFAULT_CASSETTES = "cassettes"
-DEFAULT_TIMEOUT_S = "180"
-DEFAULT_PACK = 1000
 DEFAULT_HISTORY = 10
-DEFAULT_BATCH_WAIT = "1 h"
+PACK = "the number of samples, 1 or more, from which on the calls of a model are kept in one cassette"
 OUTPUTS = ("results", "report", "comment")
 """The options that name a file to write."""
 FILES = ("requests_to", *OUTPUTS)
@@ -81,9 +79,9 @@ def read_settings(config: pytest.Config) -> Settings:
         default_cassettes=default_cassettes,
         snapshots=root / snapshots if snapshots else None,
         args=tuple(dict.fromkeys(str(arg).split("::")[0] for arg in config.known_args_namespace.file_or_dir)),
-        timeout_s=_timeout_s(config),
-        batch_wait_s=_batch_wait_s(config),
-        pack=_pack(config),
+        timeout_s=_ini(config, "eval_timeout_s", "180", _seconds, "a number of seconds over 0"),
+        batch_wait_s=_ini(config, "eval_batch_wait", "1 h", _duration_s, "a time, as in 90 s, 30 min or 12 h"),
+        pack=int(_ini(config, "eval_pack", "1000", _whole, PACK)),
         answers_from=tuple(here / path for path in option.answers_from),
         runs_nothing=runs_nothing(config),
         budget_usd=option.budget,
@@ -217,35 +215,29 @@ def _given(options: Mapping[str, object]) -> list[str]:
     return [name for name, is_given in options.items() if is_given]
 
 
-def _timeout_s(config: pytest.Config) -> float:
-    text = str(config.getini("eval_timeout_s") or DEFAULT_TIMEOUT_S)
+def _ini(config: pytest.Config, key: str, default: str, read: Callable[[str], float | None], takes: str) -> float:
+    """Return the value of an ini key, which `read` returns, or None for a text that is none. Raises `UserError`."""
+    text = str(config.getini(key) or default).strip()
+    value = read(text)
+    if value is None:
+        raise UserError(f"{config.inipath or 'pytest.ini'}: {key} = {text}: it takes {takes}")
+    return value
+
+
+def _seconds(text: str) -> float | None:
     try:
-        timeout_s = float(text)
+        return float(text) if 0 < float(text) < float("inf") else None
     except ValueError:
-        timeout_s = 0.0
-    if not 0 < timeout_s < float("inf"):
-        raise _ini_error(config, "eval_timeout_s", text, "a number of seconds over 0")
-    return timeout_s
+        return None
 
 
-def _batch_wait_s(config: pytest.Config) -> float:
-    text = str(config.getini("eval_batch_wait") or DEFAULT_BATCH_WAIT).strip()
+def _duration_s(text: str) -> float | None:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(s|min|h)?", text)
-    if found is None:
-        raise _ini_error(config, "eval_batch_wait", text, "a time, as in 90 s, 30 min or 12 h")
-    return float(found[1]) * {"min": 60, "h": 3600}.get(found[2], 1)
+    return float(found[1]) * {"min": 60, "h": 3600}.get(found[2], 1) if found else None
 
 
-def _pack(config: pytest.Config) -> int:
-    text = str(config.getini("eval_pack") or DEFAULT_PACK).strip()
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        takes = "the number of samples, 1 or more, from which on the calls of a model are kept in one cassette"
-        raise _ini_error(config, "eval_pack", text, takes)
-    return int(text)
-
-
-def _ini_error(config: pytest.Config, key: str, text: str, takes: str) -> UserError:
-    return UserError(f"{config.inipath or 'pytest.ini'}: {key} = {text}: it takes {takes}")
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
 
 
 @contextlib.contextmanager

@@ -191,12 +191,20 @@ class Workspace:
         asked = self.suite.mutants
         return load_operators(asked.operators or None if asked else None, self.suite.file, self.settings.root)
 
-    def scored(self, model: Model, sample: Sample, answer: Answer, verdict: Verdict | None = None) -> Prediction:
+    def scored(
+        self, model: Model, sample: Sample, answer: Answer, verdict: Verdict | None = None, repeat: int = 1
+    ) -> Prediction:
         """Return a model's answer with its scores, and the reasons of metrics that can't score it.
 
         `verdict` returns a judge's recorded verdict on it, and raises `RecordingError`; by default the one that is
         recorded of the model's answer.
         """
+
+        def recorded(judge: Judge) -> "RecordedVerdict":
+            from evaltape.recording.verdicts import Asked
+
+            return self.verdicts.read(Asked(judge, sample, answer.text, model.key, repeat))
+
         if answer.failure is not None:
             return Prediction(model, sample, answer)
         facts = CallFacts(answer.latency_s, answer.cost_usd)
@@ -204,7 +212,7 @@ class Workspace:
         faults = {name: reason for name, reason in unscored.items() if self.suite.metrics[name].kind not in CALL_KINDS}
         unread: list[str] = []
         for name, judge in self.judged_by.items():
-            found = self._verdict(model, judge, verdict or self.asked(model, sample, answer.text))
+            found = self._verdict(model, judge, verdict or recorded)
             if isinstance(found, str):
                 faults[name] = found
             elif found.score is None:
@@ -213,16 +221,6 @@ class Workspace:
             else:
                 scores[name] = found.score
         return Prediction(model, sample, answer, scores, faults, tuple(unread))
-
-    def asked(self, model: Model, sample: Sample, text: str, repeat: int = 1, again: int = 1) -> Verdict:
-        """Return the function that reads the verdicts of judges on a model's answer."""
-
-        from evaltape.recording.verdicts import Asked
-
-        def read(judge: Judge) -> "RecordedVerdict":
-            return self.verdicts.read(Asked(judge, sample, text, model.key, repeat, again))
-
-        return read
 
     def _verdict(self, model: Model, judge: Judge, verdict: Verdict) -> "RecordedVerdict | str":
         """Return a recorded verdict, or why it is missing."""
@@ -235,8 +233,7 @@ class Workspace:
 
     def recorded(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
         """Return the recorded answer, scored; if there is no valid recording, a failed prediction with the reason."""
-        answer = self.recordings.answer(model, sample, repeat)
-        return self.scored(model, sample, answer, self.asked(model, sample, answer.text, repeat))
+        return self.scored(model, sample, self.recordings.answer(model, sample, repeat), repeat=repeat)
 
     def noise(self, scores: ModelScores) -> "dict[str, Noise]":
         """Return the noise of each metric's mean, from the repeats that are recorded of a model; empty without repeats."""
