@@ -77,7 +77,11 @@ def estimate(
     """
     settings, models, jobs = workspace.settings, workspace.suite.models, []
     if settings.mutate:
-        of_judges = [_of_mutants(workspace, judge, looked_at) for judge in workspace.judges]
+        damaged = [models[key] for key in looked_at]
+        of_judges = [
+            _judged(judge, ((it, 0) for model in damaged for it in workspace.unjudged_mutants(judge, model)))
+            for judge in workspace.judges
+        ]
         yield from _bill(workspace, "--mutate --record", of_judges, [], "no verdict on a mutant is missing")
         return
     asked: dict[str, list[Sample]] = {}
@@ -178,11 +182,6 @@ def _epochs(one: JobEstimate) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
-
-
-def _of_mutants(workspace: Workspace, judge: Judge, looked_at: Iterable[str]) -> ModelEstimate:
-    models = [workspace.suite.models[key] for key in looked_at]
-    return _judged(judge, ((it, 0) for model in models for it in workspace.unjudged_mutants(judge, model)))
 
 
 def _of_judge(

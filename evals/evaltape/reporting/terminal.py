@@ -75,9 +75,6 @@ def _print_suite(reporter: pytest.TerminalReporter, suite: SuiteResults, results
     _print_worst_samples(reporter, suite)
 
 
-# ---------------------------------------------------------------- tables
-
-
 def _print_table(reporter: pytest.TerminalReporter, titles: tuple[str, str, str, str], groups: list[Group]) -> None:
     widths = widths_of([titles, *(_cells(line) for group in groups for line in group.lines)], LEAST_WIDTHS)
     reporter.write_line(f"{row(titles, widths, SIDES)}  verdict")
@@ -102,9 +99,6 @@ def _print_row(reporter: pytest.TerminalReporter, text: str, line: Line) -> None
         return
     reporter.write(f"{text}  ")
     reporter.write_line(line.verdict, **COLOURS.get(line.verdict, DOUBT))
-
-
-# ---------------------------------------------------------------- remarks
 
 
 def _remarks(suite: SuiteResults, verbose: bool) -> Iterator[str]:
@@ -176,9 +170,6 @@ def _removal(orphans: tuple[str, ...]) -> str:
     if not files or len(files) > MOST_FILES:
         return "Delete them, which calls nothing; --record removes those of the models that it records"
     return f"Remove them, which calls nothing: rm -- {' '.join(map(shlex.quote, files))}"
-
-
-# ---------------------------------------------------------------- the worst samples
 
 
 def _print_worst_samples(reporter: pytest.TerminalReporter, suite: SuiteResults) -> None:
