@@ -50,21 +50,19 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.parametrize("workers", ["-pno:xdist", "-n2"])
-def test_in_an_empty_folder_the_example_is_green_at_once_with_a_table_worth_showing(
-    installed: Installed, folder: Path, workers: str
-) -> None:
+def test_in_an_empty_folder_the_example_is_green_at_once_with_a_table_worth_showing(installed: Installed, folder: Path) -> None:
     init(installed, folder)
-    run = green(installed, folder, "evals", workers)
-    for words in (
-        r"careful: 24 samples",
-        r"names_kept +0\.9792 .* 0\.95 +passed",
-        r"hasty: 24 samples",
-        r"names_kept +0\.2292",
-    ):
-        assert re.search(words, run.output), run.output
-    assert re.search(r"care-pays.*\n(.*\n)?.*names_kept.*passed", run.output), run.output
-    assert {kind: number for kind, number in run.outcomes.items() if kind != "passed"} == {}, run.output
+    for workers in ("-pno:xdist", "-n2"):
+        run = green(installed, folder, "evals", workers)
+        for words in (
+            r"careful: 24 samples",
+            r"names_kept +0\.9792 .* 0\.95 +passed",
+            r"hasty: 24 samples",
+            r"names_kept +0\.2292",
+        ):
+            assert re.search(words, run.output), run.output
+        assert re.search(r"care-pays.*\n(.*\n)?.*names_kept.*passed", run.output), run.output
+        assert {kind: number for kind, number in run.outcomes.items() if kind != "passed"} == {}, run.output
 
 
 @pytest.mark.parametrize("kind", ["nothing", *SEVEN])

@@ -1,4 +1,4 @@
-"""Any metric, any prompt, any script in one suite: recorded and replayed in a foreign repository, from the wheel."""
+"""Any metric, any prompt, any script in one suite: recorded and replayed in a foreign repository, also from the wheel."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import evaltape
 from tests.support.installed import Installed
-from tests.support.project import Run
+from tests.support.project import Run, run_forked
 from tests.support.server import ApiServer
 
 SUITE = """
@@ -75,21 +76,25 @@ ROUGE1 = 2 * 9 / (9 + 10)
 
 
 class Repository:
-    """A repository of someone who has the wheel and a suite of their own."""
+    """A repository of someone who has a suite of their own, and the wheel or the code of this repository."""
 
-    def __init__(self, root: Path, installed: Installed, api: ApiServer, mode: str) -> None:
+    def __init__(self, root: Path, installed: Installed | None, api: ApiServer) -> None:
         self.root, self.suite = root, root / "evals/suites/talks.toml"
-        self._installed, self._mode = installed, mode
+        self._installed = installed
         (root / "acme").mkdir(parents=True)
         (root / "acme/metrics.py").write_text(METRICS)
         self.suite.parent.mkdir(parents=True)
         self.suite.write_text(SUITE.replace("BASE_URL", api.base_url))
         (root / "evals/suites/talks.json").write_text(json.dumps(ROWS, ensure_ascii=False))
-        assert installed.run(root, "evaltape", "init").exit_code == 0
+        said = installed.run(root, "evaltape", "init") if installed else evaltape(root, "init")
+        assert said.exit_code == 0
 
     def pytest(self, *words: str) -> Run:
         """Run the suite's tests."""
-        return self._installed.run(self.root, "pytest", "evals", *self._mode.split(), "--results", "results.json", *words)
+        words = ("evals", "--results", "results.json", *words)
+        if self._installed:
+            return self._installed.run(self.root, "pytest", *words)
+        return run_forked(self.root, *words, environment={"COLUMNS": "120"})
 
     @property
     def results(self) -> Any:
@@ -97,22 +102,18 @@ class Repository:
         return json.loads((self.root / "results.json").read_text())["suites"]["talks"]
 
 
-@pytest.fixture(params=["-p no:xdist", "-n 2"])
-def repository(request: pytest.FixtureRequest, tmp_path: Path, installed: Installed, api: ApiServer) -> Repository:
-    """A repository in which nothing is recorded."""
-    return Repository(tmp_path / "theirs", installed, api, request.param)
-
-
+@pytest.mark.parametrize(("from_wheel", "recording", "replaying"), [(True, "-n2", "-pno:xdist"), (False, "-pno:xdist", "-n2")])
 def test_what_is_recorded_in_a_foreign_repository_is_replayed_with_the_same_scores(
-    repository: Repository, api: ApiServer
+    request: pytest.FixtureRequest, tmp_path: Path, api: ApiServer, from_wheel: bool, recording: str, replaying: str
 ) -> None:
-    run = repository.pytest("--record", "--snapshot-update")
+    repository = Repository(tmp_path / "theirs", request.getfixturevalue("installed") if from_wheel else None, api)
+    run = repository.pytest(recording, "--record", "--snapshot-update")
     run.assert_outcomes(passed=24 + 4 + 1 + 2, skipped=1)  # Samples, gates, a slice gate, accepted scores; the comparison.
     assert api.answered == 24
     assert_as_computed_by_hand(repository.results)
     recorded = repository.results
 
-    run = repository.pytest("-rs")
+    run = repository.pytest(replaying, "-rs")
     run.assert_outcomes(passed=31, skipped=1)
     assert run.exit_code == 0 and api.answered == 24
     assert repository.results["mode"] == "replay"
@@ -123,7 +124,7 @@ def test_what_is_recorded_in_a_foreign_repository_is_replayed_with_the_same_scor
     repository.suite.write_text(
         repository.suite.read_text().replace("slice_gates = { rouge1 = 0.5 }", "slice_gates = { chrf = 1 }")
     )
-    run = repository.pytest("-k", "test_slices")
+    run = repository.pytest(replaying, "-k", "test_slices")
     run.assert_outcomes(failed=1, deselected=31)
     assert "2 slices wholly under slice gate 1: plain chrf: 話題 買い物 0." in run.output
 
