@@ -71,6 +71,7 @@ def _make_history(folder: Path) -> None:
         assert run.exit_code == 0, run.output
         commit(project.root, "a row added")
         git(project.root, "switch", "--quiet", "main")
+        git(project.root, "gc", "--quiet")  # Every test copies it: one file in place of hundreds.
 
 
 def _change(project: Project, switch: str, old: str, new: str) -> None:

@@ -1,14 +1,18 @@
 """`pytest --against REF`: three commits, one that improves the prompt, one that makes it worse, one that adds a row."""
 
 import json
+import shutil
 import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.against.conftest import AGAINST, found_in, rewrite_answer
 from tests.support.git import commit, git
-from tests.support.project import Project, Run
+from tests.support.project import Project, Run, run_forked
 from tests.support.server import ApiServer
 
 
@@ -22,6 +26,30 @@ def table(run: Run) -> list[str]:
     lines = run.output.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("small against "))
     return [line.rstrip() for line in lines[start:]]
+
+
+@dataclass(frozen=True)
+class Worse:
+    """A run on the branch whose prompt is worse, against main."""
+
+    root: Path
+    run: Run
+    against: Any
+    cases: dict[str | None, ElementTree.Element]
+
+
+@pytest.fixture(scope="module")
+def worse(history_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Worse:
+    """That run with all it wrote. Not to be written to."""
+    root = tmp_path_factory.mktemp("worse") / "project"
+    shutil.copytree(history_root, root)
+    git(root, "switch", "--quiet", "worse")
+    run = run_forked(
+        root, "evals", "--against", "main", "--results", "../results.json", "--junit-xml", "../junit.xml", "-p", "no:xdist"
+    )
+    against = json.loads((root.parent / "results.json").read_text())["suites"]["chats"]["against"]
+    cases = {case.get("name"): case for case in ElementTree.parse(root.parent / "junit.xml").iter("testcase")}
+    return Worse(root, run, against, cases)
 
 
 # ---------------------------------------------------------------- the three commits
@@ -38,24 +66,20 @@ def test_an_improved_prompt_passes(repository: Project) -> None:
     assert found["low"] < found["difference"] < found["high"]
 
 
-def test_a_worse_prompt_fails_with_any_number_of_workers(repository: Project, workers: str) -> None:
-    run = on(repository, "worse").run("evals", "--against", "base", "--results", "results.json", workers)
-    run.assert_outcomes(passed=42, failed=2)
-    found = found_in(repository)
-    assert {metric: one["verdict"] for metric, one in found.items()} == {
-        "rouge1": "failed",
-        "rouge2": "not checked",
-        "rougeL": "failed",
-    }
-    assert "recorded with another prompt (line 1 differs)" in run.output
+def test_a_worse_prompt_fails_with_any_number_of_workers(repository: Project, worse: Worse) -> None:
+    two = on(repository, "worse").run("evals", "--against", "base", "--results", "results.json", "-n 2")
+    for run, found in ((worse.run, worse.against["models"]["small"]), (two, found_in(repository))):
+        run.assert_outcomes(passed=42, failed=2)
+        assert {metric: one["verdict"] for metric, one in found.items()} == {
+            "rouge1": "failed",
+            "rouge2": "not checked",
+            "rougeL": "failed",
+        }
+        assert "recorded with another prompt (line 1 differs)" in run.output
 
 
-def test_a_branch_behind_main_is_compared_with_the_commit_that_it_began_at(repository: Project) -> None:
-    on(repository, "worse")
-    paths = [repository.root / name for name in ("main.json", "base.json")]
-    for ref, path in zip(("main", "base"), paths, strict=True):
-        repository.run("evals", "-m", "gate", "--against", ref, "--results", str(path), "-p", "no:xdist")
-    main, base = (json.loads(path.read_text())["suites"]["chats"]["against"] for path in paths)
+def test_a_branch_behind_main_is_compared_with_the_commit_that_it_began_at(repository: Project, worse: Worse) -> None:
+    main, base = worse.against, on(repository, "worse").results("-m", "gate", "--against", "base", "-p", "no:xdist")["against"]
     assert main["commit"] == base["commit"] == git(repository.root, "rev-parse", "base")
     assert main["models"] == base["models"]
     tip = repository.results("--against", "main^{commit}", "-p", "no:xdist")["against"]["models"]
@@ -82,10 +106,10 @@ def test_a_few_unchanged_answers_pass_though_so_few_equal_differences_decide_not
 # ---------------------------------------------------------------- what the terminal shows
 
 
-def test_the_table_shows_change_interval_bound_and_verdict(repository: Project) -> None:
-    run = on(repository, "worse").run("evals", "--against", "main", "-p", "no:xdist")
-    base = git(repository.root, "rev-parse", "base")[:10]
-    day = git(repository.root, "show", "--no-patch", "--format=%cs", "base")
+def test_the_table_shows_change_interval_bound_and_verdict(worse: Worse) -> None:
+    run = worse.run
+    base = git(worse.root, "rev-parse", "base")[:10]
+    day = git(worse.root, "show", "--no-patch", "--format=%cs", "base")
     model, rouge1, rouge2, *_ = table(run)
     assert model == "small against main: 40 samples, 90% interval"
     assert f"Compared with main (merge base {base} of {day})." in run.output
@@ -175,11 +199,10 @@ def test_nothing_is_checked_out_and_no_server_is_asked(repository: Project) -> N
     assert after == {name: content for name, content in before.items() if not name.startswith(".git/")}
 
 
-def test_junit_xml_carries_change_interval_and_bound(repository: Project) -> None:
-    on(repository, "worse").run("evals", "--against", "main", "--junit-xml", "junit.xml", "-p", "no:xdist")
-    cases = {case.get("name"): case for case in ElementTree.parse(repository.root / "junit.xml").iter("testcase")}
+def test_junit_xml_carries_change_interval_and_bound(worse: Worse) -> None:
     properties = {
-        one.get("name"): float(one.get("value")) for one in cases["test_against[chats-small-rouge1]"].iter("property")
+        one.get("name"): float(str(one.get("value")))
+        for one in worse.cases["test_against[chats-small-rouge1]"].iter("property")
     }
     assert properties["low"] < properties["rouge1"] < properties["high"] < -0.02
     assert (properties["max_drop"], properties["samples"]) == (0.02, 40)
