@@ -14,17 +14,10 @@ from evaltape.suite.reader import load_suite
 from tests.support.forked import REPOSITORY
 from tests.support.options import settings_of
 from tests.support.project import Project
+from tests.support.recording import record_here, requests_here, requests_in
 from tests.support.server import ApiServer, completion
 
 BASELINE = ("evals", "-m", "baseline", "-p", "no:xdist")
-
-
-def requests_of(project: Project, *args: str) -> dict[str, dict[str, Any]]:
-    """Write the requests; return them by custom_id."""
-    run = project.run(*BASELINE, *(args or ("--record-missing",)), "--requests-to", "out")
-    assert run.exit_code == 0, run.output
-    lines = (project.root / "out/chats.small.jsonl").read_text().splitlines()
-    return {line["custom_id"]: line for line in map(json.loads, lines)}
 
 
 def answered(request: dict[str, Any], text: str | None = None) -> str:
@@ -44,7 +37,9 @@ def write(project: Project, name: str, *lines: str, end: str = "\n") -> str:
 
 
 def test_requests_are_written_and_answers_become_ordinary_recordings(project: Project, api: ApiServer) -> None:
-    requests = requests_of(project)
+    run = project.run(*BASELINE, "--record-missing", "--requests-to", "out")
+    assert run.exit_code == 0, run.output
+    requests = requests_in(project)
     first = next(iter(requests.values()))
     assert (first["method"], first["url"], first["body"]["model"]) == ("POST", "/v1/chat/completions", "small-2026-01-01")
     assert [name.split("@")[0] for name in requests] == [f"chats/small/t{n}" for n in range(1, 7)]
@@ -65,7 +60,7 @@ def test_requests_are_written_and_answers_become_ordinary_recordings(project: Pr
     assert not (project.cassettes / "small/unfinished.json").exists()
 
     # The same answers again are this recording's own.
-    assert project.run(*BASELINE, "--record", "--answers-from", one, two).exit_code == 0
+    assert record_here(project, "--record", "--answers-from", one, two) == {}
     assert not (project.cassettes / "small/unfinished.json").exists()
     results = project.results()
     assert results["models"]["small"]["failed"] == 0
@@ -76,12 +71,12 @@ def test_requests_are_written_and_answers_become_ordinary_recordings(project: Pr
 
 
 def test_what_is_not_among_the_answers_stays_missing(project: Project, api: ApiServer) -> None:
-    project.record()
+    assert record_here(project, "--record") == {}
     live = shutil.copytree(project.root / "cassettes", project.root.parent / "live")
     api.forget()
-    asked = list(requests_of(project, "--record").values())
+    asked = list(requests_here(project, "--record").values())
     project.edit_suite("temperature = 0", "temperature = 1")
-    hot = list(requests_of(project, "--record").values())
+    hot = list(requests_here(project, "--record").values())
     vllm = failed(
         hot[2], response={"status_code": 400, "request_id": "r"}, error={"error": {"message": "It is too long.", "code": 400}}
     )
@@ -105,7 +100,7 @@ def test_what_is_not_among_the_answers_stays_missing(project: Project, api: ApiS
     assert api.requests == []
 
     # A second round, for what is missing alone.
-    missing = requests_of(project)
+    missing = requests_here(project, "--record-missing")
     assert [name.split("@")[0] for name in missing] == [f"chats/small/t{n}" for n in (2, 3, 4, 6)]
     more = write(project, "more.jsonl", *map(answered, missing.values()))
     run = project.run(*BASELINE, "--record-missing", "--answers-from", more, "--against", str(live))
@@ -116,7 +111,7 @@ def test_what_is_not_among_the_answers_stays_missing(project: Project, api: ApiS
 
 
 def test_files_that_are_no_answers_to_the_suite_are_refused(project: Project) -> None:
-    requests = list(requests_of(project).values())
+    requests = list(requests_here(project, "--record-missing").values())
     lines = [answered(request) for request in requests]
     of_other_suite = lines[0].replace("chats/small", "tickets/small")
     files = {
@@ -140,10 +135,12 @@ def test_files_that_are_no_answers_to_the_suite_are_refused(project: Project) ->
 
     run = project.run(*BASELINE, "--record", "--answers-from", "out/none.jsonl")
     run.assert_refused("--answers-from out/none.jsonl: can't be read: No such file or directory")
-    run = project.run(*BASELINE, "--record", "--answers-from", "text.jsonl")
-    run.assert_refused("text.jsonl, line 1 isn't JSON")
     assert not (project.cassettes / "small").exists()
-    project.run(*BASELINE, "--record", "--answers-from", "evals").assert_refused("evals: a folder without .jsonl files")
+    for given, message in (("text.jsonl", "text.jsonl, line 1 isn't JSON"), ("evals", "evals: a folder without .jsonl files")):
+        with pytest.raises(UserError) as refused:
+            record_here(project, "--record", "--answers-from", given)
+        assert message in str(refused.value)
+    assert not (project.cassettes / "small").exists()
 
 
 def test_ways_that_exclude_each_other_are_refused(project: Project) -> None:
@@ -169,7 +166,7 @@ def test_what_the_page_does_with_ray_makes_answers(project: Project) -> None:
     names: dict[str, Any] = {"__name__": "page"}
     exec(code, names)
     project.edit_suite("temperature = 0", "temperature = 0\nmax_completion_tokens = 50")
-    requests = list(requests_of(project).values())
+    requests = list(requests_here(project, "--record-missing").values())
     asked = [names["ask"](request) for request in requests]
     assert asked[0]["sampling_params"] == {"max_tokens": 50, "temperature": 0}
     told = {"generated_text": "Ben: the red car won", "num_input_tokens": 12, "num_generated_tokens": 5}

@@ -1,12 +1,15 @@
 """A recorder in this process, at the test server: its loop, calls and files are real, without a session around them."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from evaltape.recorder.api.client import Endpoint
+from evaltape.recorder.batches.lines import write_requests
 from evaltape.recorder.lane import Ask, Lane
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.main import engine_of
@@ -72,6 +75,24 @@ def recorder_here(project: Project, *args: str, only: Iterable[str] | None = Non
             for key in suite.models:
                 workspace.arrange(key)
     return recorder
+
+
+def requests_here(project: Project, *args: str) -> dict[str, dict[str, Any]]:
+    """Write the requests to all samples as `pytest evals ARGS --requests-to out` does; return those to `small` by custom_id."""
+    settings = settings_of(project.root, "evals", *args, "--requests-to", "out")
+    with contextlib.chdir(project.root):
+        (suite,) = read_suites(settings.suites)
+        workspace, recorder = Workspace(suite, settings), Recorder(Outcomes(), 1)
+        selection = [(suite.name, key, [sample.id for sample in workspace.samples]) for key in suite.models]
+        Planner(settings, {suite.name: workspace}, recorder).plan(selection)
+        write_requests(recorder.lanes, [suite], Path("out"))
+    return requests_in(project)
+
+
+def requests_in(project: Project) -> dict[str, dict[str, Any]]:
+    """The requests to `small` that `--requests-to out` has written, by custom_id."""
+    lines = (project.root / "out/chats.small.jsonl").read_text().splitlines()
+    return {line["custom_id"]: line for line in map(json.loads, lines)}
 
 
 def sample_ask(
