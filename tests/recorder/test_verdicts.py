@@ -5,8 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from evaltape.errors import UserError
 
 from tests.support.judged import SUITE, JudgedProject, rows
+from tests.support.options import estimate_of
+from tests.support.recording import record_here
 from tests.support.server import ApiServer
 from tests.support.server.server import first_line
 
@@ -131,7 +134,9 @@ def test_repeats_are_judged_once_and_the_first_answer_as_often_as_it_was_asked(j
 def test_a_budget_is_refused_unless_the_judge_has_a_bound_on_its_answers(judged: JudgedProject, api: ApiServer) -> None:
     judged.edit_suite('model = "judge-1"', 'model = "judge-1"\nprice = { input = 1.0, output = 1.0 }')
     told = "[judges.faithful] request sets no bound on the length of an answer, so --budget 1 can't bound what it costs"
-    judged.run("evals", "--record", "--budget", "1").assert_refused(told)
+    with pytest.raises(UserError) as refused:
+        record_here(judged, "--record", "--budget", "1")
+    assert told in str(refused.value)
     assert api.calls == 0
 
 
@@ -153,7 +158,7 @@ def test_estimates_and_mutants(judged: JudgedProject, api: ApiServer) -> None:
     record(judged, "--record", "-p", "no:xdist")
     assert asked(api)["judge-1"] == int(row[1])
     assert int(row[2]) == 10 * int(row[1])
-    assert "would call nothing" in judged.run("evals", "--record-missing", "--estimate").output
+    assert "would call nothing" in "\n".join(estimate_of(judged, "--record-missing"))
 
     # Without recorded verdicts on mutants nobody knows what the judge would notice.
     said = " ".join(judged.run("evals", "--mutate").output.split())
