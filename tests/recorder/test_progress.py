@@ -1,7 +1,9 @@
 """How a recording gets on: live lines in a terminal, plain lines in a log, nothing where quiet is asked for."""
 
 import json
+import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -31,11 +33,13 @@ def thirty(project: Project, api: ApiServer) -> Project:
     return project
 
 
-def record_in_terminal(project: Project, *args: str, columns: int = 80, **environment: str) -> Shown:
+def record_in_terminal(
+    project: Project, *args: str, columns: int = 80, watch: Callable[[str], None] = lambda text: None, **environment: str
+) -> Shown:
     """Record in a terminal, four calls in flight."""
     command = ["evals", "--record", "--snapshot-update", "--concurrency", "4", *args]
     environment = {"PYTHONPATH": str(project.patches), **environment}
-    return run_in_terminal(command, project.root, project.environment(more=environment), columns)
+    return run_in_terminal(command, project.root, project.environment(more=environment), columns, watch)
 
 
 @pytest.mark.parametrize("args", [("-p", "no:xdist"), ("-n", "2"), ("-v", "-n", "0")], ids=" ".join)
@@ -77,11 +81,19 @@ def test_the_live_line_is_cut_to_a_narrow_terminal(thirty: Project) -> None:
 
 @pytest.mark.parametrize(("args", "environment"), [(("-s",), {}), ((), {"CI": "true"})], ids=["without capture", "in CI"])
 def test_where_others_write_to_the_terminal_there_are_whole_lines(
-    thirty: Project, args: tuple[()] | tuple[str], environment: dict[str, str]
+    thirty: Project, api: ApiServer, args: tuple[()] | tuple[str], environment: dict[str, str]
 ) -> None:
-    shown = record_in_terminal(thirty, "-p", "no:xdist", *args, **environment)
+    thirty.set_waits("reporting.progress", SAY_IDLE_EVERY_S=0.05)
+    api.latency_s, api.held_after = 0.0, 8
+    line = re.compile(r"^recording small \d+/30, 4 in flight", re.M)
+
+    def go_on(text: str) -> None:
+        if line.search(text):
+            api.held_after = math.inf
+
+    shown = record_in_terminal(thirty, "-p", "no:xdist", *args, watch=go_on, **environment)
     assert "\x1b[J" not in shown.raw
-    assert re.search(r"^recording small \d+/30, 4 in flight", shown.text, re.M)
+    assert line.search(shown.text)
 
 
 def test_a_log_gets_whole_lines_and_a_last_one(thirty: Project, workers: str) -> None:
@@ -124,7 +136,7 @@ def test_failures_are_counted(project: Project, api: ApiServer) -> None:
 def test_a_job_is_shown_while_it_is_waited_for(tuning: TuningProject, api: ApiServer) -> None:
     tuning.set_waits("reporting.progress", LIVE_EVERY_S=0.05)
     tuning.set_waits("recorder.loop", REPORT_EVERY_S=0.03)
-    api.tuning.states = ("validating_files", "queued", *["running"] * 6, "succeeded")
+    api.tuning.states = ("validating_files", "queued", *["running"] * 10, "succeeded")
     shown = record_in_terminal(tuning, "-p", "no:xdist")
     assert shown.exit_code == 0, shown.text
     job = re.compile(r"^job tuned: running, 0 min \d\d s, Step \d+: training loss=\d\.\d\d$", re.M)

@@ -8,6 +8,7 @@ import re
 import struct
 import termios
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -92,8 +93,14 @@ class Shown:
         return self.states[-1]
 
 
-def run_in_terminal(args: list[str], folder: Path, environment: dict[str, str], columns: int = 80) -> Shown:
-    """Run `pytest ARGS` in a terminal of so many columns."""
+def run_in_terminal(
+    args: list[str],
+    folder: Path,
+    environment: dict[str, str],
+    columns: int = 80,
+    watch: Callable[[str], None] = lambda text: None,
+) -> Shown:
+    """Run `pytest ARGS` in a terminal of so many columns; `watch` receives what it shows, after each piece of output."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = start_forked(args, folder, {**environment, "TERM": "xterm"}, Path(os.ttyname(theirs)))
@@ -105,6 +112,7 @@ def run_in_terminal(args: list[str], folder: Path, environment: dict[str, str], 
         raw += (text := decoder.decode(data))
         screen.feed(text)
         states.append(screen.text)
+        watch(screen.text)
     os.close(ours)
     closing.join()
     assert process.exitcode is not None
