@@ -414,7 +414,8 @@ class OrderedElsewhere:
 
 
 def test_a_slow_look_does_not_end_the_comparison_before_its_time(tuning: TuningProject, api: ApiServer) -> None:
-    vars(api.tuning.quirks).update(queue_s=0.05, tick_s=3600.0, shuffled_ids=True)
+    # The second look begins before the job may begin, however busy the machine, and ends after.
+    vars(api.tuning.quirks).update(queue_s=0.4, tick_s=3600.0, shuffled_ids=True)
     api.fault(Reply(late=True, delay_s=0.6), path=JOBS, method="GET", after=3)
     elsewhere = OrderedElsewhere(api)
     api.add_rule(elsewhere)
