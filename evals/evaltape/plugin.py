@@ -95,32 +95,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _registered(config: pytest.Config, evaluation: Evaluation) -> "Controller | Worker | Listing":
     """Register the hooks of this kind of process; return the object that opens the suites in it."""
-    register = config.pluginmanager.register
+    hooks: list[Any]
     if evaluation.settings.only_lists:
         from evaltape.hooks.listing import Listing
 
-        listing = Listing(evaluation)
-        register(listing)
-        return listing
-    if not evaluation.is_controller:
+        hooks = [Listing(evaluation)]
+    elif not evaluation.is_controller:
         from evaltape.hooks.xdist import Worker
 
-        worker = Worker(config, evaluation)
-        register(worker)
-        return worker
-    from evaltape.hooks.controller import Controller
-    from evaltape.hooks.xdist import Distribution
+        hooks = [Worker(config, evaluation)]
+    else:
+        from evaltape.hooks.controller import Controller
+        from evaltape.hooks.xdist import Distribution
 
-    mutating = None
-    if evaluation.settings.mutate:
-        from evaltape.hooks.mutating import Mutating
+        mutating = None
+        if evaluation.settings.mutate:
+            from evaltape.hooks.mutating import Mutating
 
-        mutating = Mutating(evaluation)
-    controller = Controller(evaluation, mutating)
-    hooks = [controller, FailuresByCause(controller), Distribution(evaluation, controller), mutating]
+            mutating = Mutating(evaluation)
+        controller = Controller(evaluation, mutating)
+        hooks = [controller, FailuresByCause(controller), Distribution(evaluation, controller), mutating]
     for each in filter(None, hooks):
-        register(each)
-    return controller
+        config.pluginmanager.register(each)
+    process: Controller | Worker | Listing = hooks[0]
+    return process
 
 
 # ---------------------------------------------------------------- parameters

@@ -11,7 +11,7 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_models import SuiteView, computed, job_results, model_results
 from evaltape.hooks.collect_pairs import against_results, comparison_results, judge_results
-from evaltape.recorder.wire import Notice, Tally, place_of
+from evaltape.recorder.wire import Tally, place_of
 from evaltape.reporting.model_results import JudgeResults
 from evaltape.reporting.remarks import retirement_lines
 from evaltape.reporting.results import Cause, LeftOver, Results, SuiteResults
@@ -54,7 +54,9 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
     comparisons = comparison_results(view)
     ways = [f"{name}: {it.scores.ways}" for name, it in comparisons.items() if it.scores.ways]
     looked_at, histories = view.looked_at, view.evaluation.histories
-    unseen = [model for key, model in workspace.suite.models.items() if key not in looked_at]
+    models = workspace.suite.models.items()
+    unseen = [model for key, model in models if key not in looked_at]
+    ending = {key: notice for key, model in models if (notice := tally.notices.get(place_of(model))) and notice.is_near}
     return SuiteResults(
         workspace.name,
         mode,
@@ -80,17 +82,10 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         other_failures=sum(suite == workspace.name for suite in findings.failures.values()),
         causes=tuple(_causes(view, judges.values())),
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
-        retirements=tuple(retirement_lines(workspace, _near_ends(workspace, tally))),
+        retirements=tuple(retirement_lines(workspace, ending)),
         left=tuple(_left(workspace, tally)),
         notes=(*workspace.notes, *ways),
     )
-
-
-def _near_ends(workspace: Workspace, tally: Tally) -> dict[str, Notice]:
-    """Return the notices of the suite's models that were recorded in this session and end soon."""
-    models = workspace.suite.models.values()
-    notices = {model.key: tally.notices[place_of(model)] for model in models if place_of(model) in tally.notices}
-    return {key: notice for key, notice in notices.items() if notice.is_near}
 
 
 def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:

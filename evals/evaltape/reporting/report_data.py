@@ -50,7 +50,7 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
             {
                 **fields(metric, "name higher=higher_is_better bounds unit decimals"),
                 "named": metric.name not in suite.shown_beside,
-                "description": suite.descriptions[metric.name],
+                "description": metric.describe(list(suite.samples.values())),
             }
             for metric in suite.metrics.values()
         ],

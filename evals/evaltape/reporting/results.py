@@ -117,17 +117,12 @@ class SuiteResults(msgspec.Struct, frozen=True):
         return self.commands.accept(tests) if tests else None
 
     @property
-    def descriptions(self) -> Mapping[str, Mapping[str, Any]]:
-        """The grounds of each metric's scores: package, tokenizer, settings."""
-        samples = list(self.samples.values())
-        return {name: metric.describe(samples) for name, metric in self.metrics.items()}
-
-    @property
     def described(self) -> Mapping[str, Mapping[str, Any]]:
-        """The same, and how to take the numbers of a judge that hasn't passed its exam."""
+        """How each metric is computed: package, tokenizer, settings; and how to take a judge that hasn't passed its exam."""
+        samples = list(self.samples.values())
         standings = {name: it.examined.standing for it in reversed(list(self.judges.values())) for name in it.metrics}
         standing = {name: {"standing": told} for name, told in standings.items() if told}
-        return {name: {**described, **standing.get(name, {})} for name, described in self.descriptions.items()}
+        return {name: {**metric.describe(samples), **standing.get(name, {})} for name, metric in self.metrics.items()}
 
     @property
     def mutant_tables(self) -> Mapping[str, Any]:

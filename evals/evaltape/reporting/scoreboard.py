@@ -144,13 +144,12 @@ def _slice_group(metric: Metric, model: ModelResults, column: str, slices: Mappi
     facts = [counted(len(slices), "slice")]
     facts += [f"the {len(shown)} worst are shown"] if len(shown) < len(slices) else []
     facts += [f"{small} too small for a gate"] if gate and small else []
-    lines = tuple(_slice_line(value, slices[value], metric, gate) for value in shown)
-    return Group(f"{model.key} {metric.name} by {column}", tuple(facts), lines)
-
-
-def _slice_line(value: str, each: Slice, metric: Metric, gate: Decision | None) -> Line:
-    decided = gate and msgspec.structs.replace(gate, verdict=each.verdicts.get(metric.name, NOT_CHECKED))
-    return _line(f"{value} ({each.samples:,})", metric, each.scores.get(metric.name), decided if each.is_gated else None)
+    lines = []
+    for value, each in ((value, slices[value]) for value in shown):
+        verdict = each.verdicts.get(metric.name, NOT_CHECKED)
+        decided = msgspec.structs.replace(gate, verdict=verdict) if gate and each.is_gated else None
+        lines.append(_line(f"{value} ({each.samples:,})", metric, each.scores.get(metric.name), decided))
+    return Group(f"{model.key} {metric.name} by {column}", tuple(facts), tuple(lines))
 
 
 def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
