@@ -86,11 +86,11 @@ class Controller:
         elif not failed:
             self.recorder.settle()
 
-    def wait(self, reason: str | None = None) -> None:
-        """Wait for the recording's end, or, given a `reason`, stop it first: only calls in flight are waited for."""
+    def wait(self) -> None:
+        """Wait for the recording's end; once stopped, for calls in flight alone."""
         if self.recorder is not None:
-            if reason or not self._has_begun:
-                self.recorder.stop(reason or "nothing is selected")
+            if not self._has_begun:
+                self.recorder.stop("nothing is selected")
             self.recorder.join()
 
     def report(self, is_red: bool) -> None:
@@ -143,8 +143,10 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Stop the recording: the session ended early. Write the files that were asked for."""
         try:
+            if self.recorder is not None:
+                self.recorder.stop("the session has ended")
             progress.announce_wait(session.config, self.recording)
-            self.wait("the session has ended")
+            self.wait()
         except KeyboardInterrupt:  # The second: nothing is waited for, and no recorder outlives its session.
             if self.recorder is not None:
                 self.recorder.stop("interrupted twice")
