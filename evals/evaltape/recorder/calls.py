@@ -73,8 +73,6 @@ class Calls:
         lane.away.pop(call, None)
         call.ask.end(failure)
 
-    # ------------------------------------------------------------ without an answer
-
     def _fail(self, lane: Lane, call: Call, failure: CallFailed, started: float) -> None:
         now, at_once = time.monotonic(), lane.throttle.most
         lane.note_failure(call, failure, started, now)
@@ -130,8 +128,6 @@ class Calls:
         if text not in self._recorder.tally.notes:
             self._recorder.tally.notes.append(text)
 
-    # ------------------------------------------------------------ with an answer
-
     def _count(self, lane: Lane, exchange: Exchange, has_text: bool, hold: Hold) -> float | None:
         """Return the cost of an answer; None if its counts don't say, so that it counts for the most."""
         cost, is_whole = count(lane, exchange, has_text)
@@ -139,16 +135,13 @@ class Calls:
         hold.settle(cost if is_whole or is_dearer else None)
         if is_dearer:
             lane.dearest *= cost / hold.most_usd * MARGIN
-            self._bound_anew(lane)
+            if self._recorder.budget.limit_usd is not None:
+                lane.throttle.begin_anew()
+                self._note(
+                    f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much. "
+                    "Further calls count for more, and start one at a time until their costs are known"
+                )
         return cost if is_whole else None
-
-    def _bound_anew(self, lane: Lane) -> None:
-        if self._recorder.budget.limit_usd is not None:
-            lane.throttle.begin_anew()
-            self._note(
-                f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much. "
-                "Further calls count for more, and start one at a time until their costs are known"
-            )
 
     async def _kept(self, call: Call, exchange: Exchange) -> Failure | None:
         """Write an answer; return why it can't be. A full disk, or too many open files, are waited for a while."""

@@ -163,8 +163,6 @@ class Lane:
             return self.throttle.paused_by
         return min(self.delayed, key=lambda call: call.not_before).failed_with
 
-    # ------------------------------------------------------------ how calls end
-
     def note_answer(self, now: float, headers: Mapping[str, str]) -> None:
         """Note that a call was answered."""
         self.throttle.succeed(now, headers)
@@ -205,7 +203,7 @@ class Lane:
     def hopeless(self, failure: CallFailed, now: float) -> str | None:
         """Return why the lane makes no further call after such a failure; None if it goes on."""
         throttle, streak, last = self.throttle, self.streak, f"the last with {failure.message}"
-        refused_s, unreached_s = throttle.refused_for_s(now), throttle.unreached_for_s(now)
+        refused_s, unreached_s = now - throttle.refused_since, now - throttle.unreached_since
         if failure.mend == "account":
             return f"not asked: {failure.message}"
         if failure.mend == "pace" and refused_s >= failures.PATIENCE_S:

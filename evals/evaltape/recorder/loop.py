@@ -71,10 +71,11 @@ class Recorder:
         self._report = report
         self.at_end: list[Work] = []
         """Called after the last call."""
+        self.begun: list[tuple[Unfinished, Sequence[Sample]]] = []
+        """Fresh recordings that have begun, to be finished with the run, each with all samples of its suite."""
         self._jobs: list[Work] = []
         self._driving = 0
         self._throttles: dict[tuple[str, str, str], Throttle] = {}
-        self._begun: list[tuple[Unfinished, Sequence[Sample]]] = []
         self._turn = 0
         self._ended: list[CallEnd] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,7 +92,12 @@ class Recorder:
         if self.engine is not None:
             model = msgspec.structs.replace(model, price=batch_price(model.price))
         tally = LaneTally(model.key, has_price=model.price is not None)
-        lane = Lane(model, endpoint, self._throttle(endpoint, model, asked_by), tally)
+        # Under a budget the first call is alone: an API that bills more than a request allows is known after its first answer.
+        is_bounded = self.budget.limit_usd is not None and model.price is not None
+        throttle = Throttle(self.concurrency, 1 if is_bounded else FIRST_LIMIT)
+        # APIs count their limits by model and key.
+        throttle = self._throttles.setdefault((endpoint.base_url, endpoint.key, asked_by), throttle)
+        lane = Lane(model, endpoint, throttle, tally)
         self.lanes.append(lane)
         self.tally.lanes.append(tally)
         self.add_calls(lane, asks)
@@ -107,15 +113,6 @@ class Recorder:
         else:
             lane.waiting.extend(calls)
         self._wake.set()
-
-    def _throttle(self, endpoint: Endpoint, model: Model, asked_by: str) -> Throttle:
-        """Return the throttle of a model of an API under a key: APIs count their limits so.
-
-        Under a budget its first call is alone: an API that bills more than a request allows is known after its first answer.
-        """
-        is_bounded = self.budget.limit_usd is not None and model.price is not None
-        throttle = Throttle(self.concurrency, 1 if is_bounded else FIRST_LIMIT)
-        return self._throttles.setdefault((endpoint.base_url, endpoint.key, asked_by), throttle)
 
     def publish(self, key: tuple[str, str], sample: str, failure: Failure | None) -> None:
         """Publish the end of a model's call soon, with others; `key` is the model's name in `Outcomes`."""
@@ -146,10 +143,6 @@ class Recorder:
         """Add questions beside the calls that cost nothing, before the start or from within the loop."""
         self._jobs.append(ask)
         self._wake.set()
-
-    def add_unfinished(self, unfinished: Unfinished, samples: Sequence[Sample]) -> None:
-        """Add a fresh recording that has begun, to be finished with the run; `samples` are all of its suite's."""
-        self._begun.append((unfinished, samples))
 
     def run(self) -> None:
         """Do all of it. Also after an error of our own, no test waits for ever."""
@@ -220,7 +213,7 @@ class Recorder:
 
     def _finish(self) -> None:
         """Write the calls that fresh recordings still lack, or remove recordings that they make obsolete."""
-        for unfinished, samples in self._begun:
+        for unfinished, samples in self.begun:
             try:
                 unfinished.finish(samples)
             except OSError as error:
@@ -234,12 +227,13 @@ class Recorder:
         finally:
             self._wake.set()
 
-    # ------------------------------------------------------------ calls that start
-
     def _start_calls(self) -> float:
         """Start every call that may start, model by model in turn; return the seconds until another may."""
         if self.engine is not None:
-            return self._hand_over(self.engine)
+            lanes = [lane for lane in self.lanes if lane.waiting]
+            for lane in lanes:
+                self.engine.take_up(lane, lane.send_away())
+            return 0.0 if lanes else float("inf")
         pause = float("inf")
         idle = 0
         while idle < len(self.lanes) and not self.outcomes.stopped:
@@ -258,12 +252,6 @@ class Recorder:
             else:
                 return float("inf")
         return pause
-
-    def _hand_over(self, engine: Engine) -> float:
-        lanes = [lane for lane in self.lanes if lane.waiting]
-        for lane in lanes:
-            engine.take_up(lane, lane.send_away())
-        return 0.0 if lanes else float("inf")
 
     def _show_wait(self, lane: Lane, now: float, wait_s: float) -> None:
         if failures.WORTH_SAYING_S <= wait_s < float("inf"):

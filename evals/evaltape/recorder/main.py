@@ -8,23 +8,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from evaltape.errors import UserError
+from evaltape.recorder import wire
 from evaltape.recorder.loop import Engine, Recorder
-from evaltape.recorder.wire import (
-    CONTROLLER_ENDED,
-    Begin,
-    Begun,
-    Message,
-    Open,
-    Outcomes,
-    Pipe,
-    Progress,
-    Ready,
-    Refused,
-    Selection,
-    Settle,
-    Stop,
-    Tally,
-)
 from evaltape.recording.folder import locked
 from evaltape.samples.suite_samples import settle_samples
 from evaltape.settings import RECORD, Settings
@@ -38,52 +23,51 @@ ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")
 def main() -> None:
     """Hold the folders, wait for the work, do it; end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # An interrupt is for the controller.
-    pipe = Pipe(*_streams())
+    pipe = wire.Pipe(*_streams())
     message = pipe.receive()
-    if isinstance(message, Open):
+    if isinstance(message, wire.Open):
         try:
             _serve(pipe, Settings.of_json(message.settings))
         except UserError as error:
-            _send(pipe, Refused(str(error)))
+            _send(pipe, wire.Refused(str(error)))
         except Exception as error:  # The controller has to learn of it in any case.
-            _send(pipe, Refused(f"the recording broke off: {error!r}"))
+            _send(pipe, wire.Refused(f"the recording broke off: {error!r}"))
     sys.stderr.flush()
     os._exit(0)  # Threads that still read from the pipe don't hold it up.
 
 
-def _serve(pipe: Pipe, settings: Settings) -> None:
+def _serve(pipe: wire.Pipe, settings: Settings) -> None:
     workspaces = {suite.name: Workspace(suite, settings) for suite in read_suites(settings.suites)}
     with contextlib.ExitStack() as locks:
         for workspace in workspaces.values():
             locks.enter_context(locked(workspace.folder, settings.cassettes, workspace.suite.models, workspace.suite.file))
-        pipe.send(Ready())
+        pipe.send(wire.Ready())
         if settings.mode == RECORD and settings.asks_api:
             import openai  # noqa: F401  # While the controller loads the samples. For a few missing calls it may not be needed.
         message = pipe.receive()
-        if isinstance(message, Begin):
+        if isinstance(message, wire.Begin):
             _record(pipe, settings, workspaces, message.selection)
-        elif isinstance(message, Settle):
+        elif isinstance(message, wire.Settle):
             _settle(settings, workspaces)
 
 
-def _record(pipe: Pipe, settings: Settings, workspaces: dict[str, Workspace], selection: Selection) -> None:
+def _record(pipe: wire.Pipe, settings: Settings, workspaces: dict[str, Workspace], selection: wire.Selection) -> None:
     from evaltape.recorder.plan import Planner
 
-    def report(tally: Tally) -> None:
-        _send(pipe, Progress(tally))
-
-    def receive(message: Message) -> None:
-        if isinstance(message, Stop):
+    def receive(message: wire.Message) -> None:
+        if isinstance(message, wire.Stop):
             recorder.stop_soon(message.reason)
 
-    recorder = Recorder(Outcomes(), settings.concurrency, settings.budget_usd, report)
+    recorder = Recorder(
+        wire.Outcomes(), settings.concurrency, settings.budget_usd, lambda tally: _send(pipe, wire.Progress(tally))
+    )
     recorder.engine = engine_of(settings, workspaces, recorder)
     Planner(settings, workspaces, recorder).plan(selection)
     _settle(settings, workspaces)
-    pipe.send(Begun())
+    pipe.send(wire.Begun())
     _end_on_signals(recorder.stop_soon)
     recorder.outcomes.attach(pipe.send)
-    pipe.listen(receive, lambda: recorder.stop_soon(CONTROLLER_ENDED))
+    pipe.listen(receive, lambda: recorder.stop_soon(wire.CONTROLLER_ENDED))
     recorder.run()
     for suite, model, _ in selection:
         if model in workspaces[suite].suite.models:
@@ -117,7 +101,7 @@ def _end_on_signals(stop: Callable[[str], None]) -> None:
             signal.signal(number, lambda *_, name=name: stop(f"the recorder was ended by {name}"))
 
 
-def _send(pipe: Pipe, message: Message) -> None:
+def _send(pipe: wire.Pipe, message: wire.Message) -> None:
     with contextlib.suppress(OSError):  # The controller is gone.
         pipe.send(message)
 

@@ -1,7 +1,6 @@
 """Plans a recording: the lanes of calls and the fine-tuning jobs that the selected tests need."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -20,7 +19,7 @@ from evaltape.recorder.loop import Recorder
 from evaltape.recorder.tuning.driver import Assignment, Drives
 from evaltape.recorder.tuning.states import Served
 from evaltape.recorder.tuning.waiting import undeploy
-from evaltape.recorder.verdicts import Bench, VerdictsPlan, exam_plan, mutants_plan
+from evaltape.recorder.verdicts import Bench, VerdictsPlan
 from evaltape.recorder.wire import Selection, place_of
 from evaltape.recording import cassettes
 from evaltape.recording.folder import unwritable
@@ -29,7 +28,7 @@ from evaltape.recording.unfinished import Unfinished, read_unfinished
 from evaltape.samples.sample import Failure, Sample
 from evaltape.settings import RECORD, Settings
 from evaltape.suite.cost import LIMITS, answer_limit
-from evaltape.suite.definition import Model
+from evaltape.suite.definition import Finetune, Model
 from evaltape.suite.endpoint import is_local
 from evaltape.text import counted, listed
 from evaltape.workspace import Workspace
@@ -59,11 +58,15 @@ class Planner:
             plan.add()
 
     def _plan(self, workspace: Workspace, key: str, samples: Sequence[str]) -> "ModelPlan | VerdictsPlan":
-        if key in workspace.suite.models:
-            return ModelPlan(self, workspace, workspace.suite.models[key], [workspace.samples_by_id[it] for it in samples])
-        if key in workspace.suite.judges:
-            return exam_plan(self.bench(workspace), workspace.suite.judges[key])
-        return mutants_plan(self.bench(workspace), key)
+        suite, bench = workspace.suite, self.bench(workspace)
+        if key in suite.models:
+            return ModelPlan(self, workspace, suite.models[key], [workspace.samples_by_id[it] for it in samples])
+        if key in suite.judges:
+            exams = workspace.exams
+            return VerdictsPlan(bench, suite.judges[key], key, lambda: map(exams[key].asked, exams[key].missing))
+        of_model, _, of_judge = key.partition("/")
+        model, judge = suite.models[of_model], suite.judges[of_judge]
+        return VerdictsPlan(bench, judge, key, lambda: workspace.unjudged_mutants(judge, model))
 
     def bench(self, workspace: Workspace) -> Bench:
         """Return the judges of a suite."""
@@ -124,7 +127,7 @@ class Planner:
         except OSError as error:
             raise unwritable(folder / key, error) from None
         if begun is not None:
-            self.recorder.add_unfinished(begun, workspace.samples)
+            self.recorder.begun.append((begun, workspace.samples))
         return begun
 
     def endpoint(self, model: Model) -> Endpoint:
@@ -153,20 +156,20 @@ class ModelPlan:
         self.calls: list[tuple[Sample, int]] = []
         """The calls of a model without such a job."""
 
-    # ------------------------------------------------------------ before anything is asked or written
-
     def check(self) -> None:
         """Raise `UserError` for anything that can't be recorded, or not within the budget."""
         self._refuse_unfetched_job()
-        if self._drives_job():
-            self._prepare_job()
+        job = self.model.job
+        if job is not None and self._drives(job):
+            self.prepared = msgspec.structs.replace(self.workspace.jobs.prepare(job.key), root=self.settings.root)
+            self.recorder.tally.notes += [f"{job.key}: {note}" for note in self.prepared.training.notes()]
         else:
             self.calls = self._calls()
         asks = bool(self.calls or self.prepared)
         self.bench.check(self.model, self.samples, asks_all=asks)
         if asks:  # Without a call no key is needed.
-            table = f"{'finetune' if self.model.job else 'models'}.{self.model.key}"
-            self.planner.check_asked(self.workspace, self.model, table, training=self.model.job is not None)
+            table = f"{'finetune' if job else 'models'}.{self.model.key}"
+            self.planner.check_asked(self.workspace, self.model, table, training=job is not None)
 
     @cached_property
     def endpoint(self) -> Endpoint:
@@ -192,22 +195,13 @@ class ModelPlan:
         except RecordingError:
             pass
 
-    def _drives_job(self) -> bool:
-        job = self.model.job
-        if job is None or not self.settings.asks_api:
+    def _drives(self, job: Finetune) -> bool:
+        if not self.settings.asks_api:
             return False
         jobs = self.workspace.jobs
         if self.settings.mode == RECORD or not jobs.is_recorded(job.key) or jobs.has_open_order(job.key):
             return True
         return jobs.job(job.key).is_undeployed and bool(self._calls())
-
-    def _prepare_job(self) -> None:
-        job = self.model.job
-        assert job is not None
-        self.prepared = msgspec.structs.replace(self.workspace.jobs.prepare(job.key), root=self.settings.root)
-        self.recorder.tally.notes += [f"{job.key}: {note}" for note in self.prepared.training.notes()]
-
-    # ------------------------------------------------------------ before anything is asked
 
     def begin(self) -> None:
         """Note on disk that a fresh recording begins, or read the rest of an unfinished recording."""
@@ -216,53 +210,50 @@ class ModelPlan:
             self.unfinished = self.planner.unfinished(self.workspace, self.model.key, calls)
         self.bench.begin(self.model, self.samples)
 
-    # ------------------------------------------------------------ calls and jobs
-
     def add(self) -> None:
         """Add the model's calls; a tuned model's once its job has ended, unless the job is recorded."""
         if self.prepared is not None:
             self._add_job(self.prepared)
         else:
             if self.model.job is not None:
-                self._end_job(None if self.settings.asks_api else self._why_no_job())
+                served = self._served()  # Where the API is asked, each of its calls will say why it can't be.
+                self._end_job(served if isinstance(served, Failure) and not self.settings.asks_api else None)
             self._add_lane(self.calls)
 
     def _add_lane(self, sample_calls: list[tuple[Sample, int]]) -> None:
         self._end_recorded(sample_calls)
         if sample_calls:
-            asks = [self._ask(sample, repeat) for sample, repeat in sample_calls]
-            self.recorder.add_lane(self.model, self._asked_by(), self._asked_at(), asks)
+            recordings, endpoint, served = self.workspace.recordings, self._asked_at(), self._served()
+            asks = [
+                Ask(
+                    sample.id,
+                    recordings.folder,
+                    recordings.cassette(self.model, sample, repeat),
+                    partial(recordings.request, self.model, sample),
+                    endpoint.key,
+                    partial(self._ended, sample, repeat),
+                    self.unfinished,
+                )
+                for sample, repeat in sample_calls
+            ]
+            self.recorder.add_lane(self.model, served if isinstance(served, str) else "", endpoint, asks)
             if self.settings.asks_api:
                 self.recorder.add_question(self._ask_end)
 
-    def _why_no_job(self) -> Failure | None:
-        """Return why a tuned model can't be asked, where no job is driven."""
+    def _served(self) -> str | Failure:
+        """Return the name that the API knows the model by, or why a tuned model can't be asked."""
         try:
-            self.workspace.jobs.served(self.model)
+            return self.workspace.jobs.served(self.model)
         except RecordingError as error:
             return failure_of(error)
-        return None
-
-    def _asked_by(self) -> str:
-        with contextlib.suppress(RecordingError):  # Each of its calls will say so.
-            return self.workspace.jobs.served(self.model)
-        return ""
-
-    def _ask(self, sample: Sample, repeat: int) -> Ask:
-        recordings = self.workspace.recordings
-        return Ask(
-            sample.id,
-            recordings.folder,
-            recordings.cassette(self.model, sample, repeat),
-            partial(recordings.request, self.model, sample),
-            self._asked_at().key,
-            partial(self._ended, sample, repeat),
-            self.unfinished,
-        )
 
     def _ended(self, sample: Sample, repeat: int, failure: Failure | None) -> None:
         """Publish how a call ended, once its answer is judged, too; no test waits for a further answer to a sample."""
-        publish = partial(self.recorder.publish, self._key, sample.id, failure) if repeat == 1 else _nothing
+
+        def publish() -> None:
+            if repeat == 1:
+                self.recorder.publish(self._key, sample.id, failure)
+
         if failure is None:
             self.bench.judge(self.model, sample, repeat, publish)
         else:
@@ -271,13 +262,10 @@ class ModelPlan:
     def _end_recorded(self, calls: list[tuple[Sample, int]]) -> None:
         """Publish the samples that need no call, once their answers are judged, too."""
         asked = {(sample.id, repeat) for sample, repeat in calls}
-        recorded = [sample for sample in self.samples if (sample.id, 1) not in asked]
         if not self.workspace.judges:
-            self._end(recorded, None)
+            self._end([sample for sample in self.samples if (sample.id, 1) not in asked], None)
             return
-        for sample in recorded:
-            self._ended(sample, 1, None)
-        for repeat in range(2, self.settings.repeat + 1 if self.model.predictions is None else 2):
+        for repeat in range(1, self.settings.repeat + 1 if self.model.predictions is None else 2):
             for sample in self.samples:
                 if (sample.id, repeat) not in asked:
                     self._ended(sample, repeat, None)
@@ -308,7 +296,7 @@ class ModelPlan:
             )
             result = await self.planner.drives.drive(assignment)
             if result.served is not None and result.served.undeploy is not None:
-                self._undeploy_at_end(key, result.served)
+                self.recorder.at_end.append(partial(self._undeploy, key, result.served))
             self.workspace.jobs.forget(key)
             self._end_job(result.failure)
             if result.failure is None:
@@ -318,12 +306,9 @@ class ModelPlan:
 
         self.recorder.add_job(drive)
 
-    def _undeploy_at_end(self, key: str, served: Served) -> None:
-        async def end() -> None:
-            problem = await undeploy(served)
-            self.recorder.tally.notes.append(f"{key}: {problem or f'{served.name} is undeployed'}")
-
-        self.recorder.at_end.append(end)
+    async def _undeploy(self, key: str, served: Served) -> None:
+        problem = await undeploy(served)
+        self.recorder.tally.notes.append(f"{key}: {problem or f'{served.name} is undeployed'}")
 
     @property
     def _key(self) -> tuple[str, str]:
@@ -334,7 +319,3 @@ class ModelPlan:
 
     def _end_job(self, failure: Failure | None) -> None:
         self.recorder.outcomes.end([(*self._key, "", failure)])
-
-
-def _nothing() -> None:
-    pass

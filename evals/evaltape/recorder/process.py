@@ -18,25 +18,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from evaltape.errors import UserError
-from evaltape.recorder import boot
-from evaltape.recorder.wire import (
-    GRACE_S,
-    Begin,
-    Begun,
-    Ended,
-    Message,
-    Open,
-    Outcomes,
-    Pipe,
-    Progress,
-    Ready,
-    Refused,
-    Selection,
-    Settle,
-    Stop,
-    Stopped,
-    Tally,
-)
+from evaltape.recorder import boot, wire
 from evaltape.settings import Settings
 
 LOST = "the recorder has ended before its work was done"
@@ -45,36 +27,37 @@ LOST = "the recorder has ended before its work was done"
 class RecorderProcess:
     """A handle on the recorder."""
 
-    def __init__(self, settings: Settings, outcomes: Outcomes) -> None:
+    def __init__(self, settings: Settings, outcomes: wire.Outcomes) -> None:
         """Start it, and wait until it holds the folders of the recordings. Raises `UserError` if it can't."""
-        self.tally = Tally()
+        self.tally = wire.Tally()
         self.started = time.monotonic()
         self.is_running = False
         self._outcomes = outcomes
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `end`.
+        folders = [str(Path(folder).absolute()) for folder in sys.path]  # Those it imports from, as the child can find them.
         with _ignoring_interrupts():
             self._process = subprocess.Popen(
-                [sys.executable, "-P", boot.__file__, json.dumps(_folders())],
+                [sys.executable, "-P", boot.__file__, json.dumps(folders)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
             )
-        self._pipe = Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
-        self._pipe.send(Open(settings.as_json()))
-        self._expect(Ready)
+        self._pipe = wire.Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
+        self._pipe.send(wire.Open(settings.as_json()))
+        self._expect(wire.Ready)
 
-    def begin(self, selection: Selection) -> None:
+    def begin(self, selection: wire.Selection) -> None:
         """Let it record these samples."""
         self.started = time.monotonic()
-        self._pipe.send(Begin(selection))
+        self._pipe.send(wire.Begin(selection))
 
     def settle(self) -> None:
         """Let it move the samples into place that wait for no answer: there is nothing to record."""
-        self._pipe.send(Settle())
+        self._pipe.send(wire.Settle())
 
     def listen(self) -> None:
         """Wait until it has begun, and take in its messages from then on. Raises `UserError` if it can't begin."""
-        self._expect(Begun)
+        self._expect(wire.Begun)
         self.is_running = True
         self._pipe.listen(self._receive, self._end)
 
@@ -86,7 +69,7 @@ class RecorderProcess:
     def stop(self, reason: str) -> None:
         """Let it start no further call."""
         with contextlib.suppress(OSError):
-            self._pipe.send(Stop(reason))
+            self._pipe.send(wire.Stop(reason))
         self._outcomes.stop(reason)
 
     def join(self) -> None:
@@ -94,7 +77,7 @@ class RecorderProcess:
 
         An interrupt ends the wait alone: whether the recorder goes on is for the caller to decide.
         """
-        timeout_s = GRACE_S + 1 if self.stopped else None
+        timeout_s = wire.GRACE_S + 1 if self.stopped else None
         self._pipe.join(timeout_s)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
@@ -109,15 +92,15 @@ class RecorderProcess:
             with contextlib.suppress(OSError):
                 cast(IO[bytes], stream).close()
 
-    def _expect(self, kind: type[Ready] | type[Begun]) -> None:
+    def _expect(self, kind: type[wire.Ready] | type[wire.Begun]) -> None:
         message = self._pipe.receive()
         if not isinstance(message, kind):
-            raise UserError(message.error if isinstance(message, Refused) else self._why_lost())
+            raise UserError(message.error if isinstance(message, wire.Refused) else self._why_lost())
 
-    def _receive(self, message: Message) -> None:
-        if isinstance(message, Progress):
+    def _receive(self, message: wire.Message) -> None:
+        if isinstance(message, wire.Progress):
             self.tally = message.tally
-        elif isinstance(message, Ended | Stopped):
+        elif isinstance(message, wire.Ended | wire.Stopped):
             self._outcomes.receive(message)
 
     def _end(self) -> None:
@@ -135,11 +118,6 @@ class RecorderProcess:
             lines = self._errors.read().decode(errors="replace").strip().splitlines()
             return f"{LOST}: {lines[-1]}" if lines else LOST
         return LOST
-
-
-def _folders() -> list[str]:
-    """Return the folders that this process imports from, as the child can find them."""
-    return [str(Path(folder).absolute()) for folder in sys.path]
 
 
 @contextlib.contextmanager

@@ -52,8 +52,10 @@ class Throttle:
     answered: int = 0
     timeouts_alone: int = 0
     """How many timeouts in a row met a call that was alone in flight."""
-    _refused_since: float | None = None
-    _unreached_since: float | None = None
+    refused_since: float = float("inf")
+    """When calls began to be refused without an answer; infinite while they aren't."""
+    unreached_since: float = float("inf")
+    """When calls began not to reach the API; infinite while they do."""
     _unreached: int = 0
     _limit_before: float = float("inf")
     _paused_until: float = 0.0
@@ -70,14 +72,6 @@ class Throttle:
         if self.in_flight >= (1 if self._unreached else min(self.most, int(self.limit))):
             return float("inf")
         return max(0.0, self._paused_until - now, self._next_start - now)
-
-    def refused_for_s(self, now: float) -> float:
-        """Return for how many seconds calls have been refused without an answer."""
-        return 0.0 if self._refused_since is None else now - self._refused_since
-
-    def unreached_for_s(self, now: float) -> float:
-        """Return for how many seconds no call has reached the API."""
-        return 0.0 if self._unreached_since is None else now - self._unreached_since
 
     def pace(self, now: float) -> float:
         """Return the starts per second; infinite while no call has been refused."""
@@ -100,7 +94,7 @@ class Throttle:
         self.in_flight -= 1
         self.answered += 1
         self.timeouts_alone = 0
-        self._refused_since = None
+        self.refused_since = float("inf")
         self._reach()
         self.limit = min(self.most, self.limit + (1.0 if self.limit < self._limit_before else 1.0 / self.limit))
         for kind in ("requests", "tokens"):
@@ -115,7 +109,7 @@ class Throttle:
     def miss(self, now: float) -> None:
         """Note that a call didn't reach the API: it is tried again one call at a time, ever less often."""
         self.in_flight -= 1
-        self._unreached_since = now if self._unreached_since is None else self._unreached_since
+        self.unreached_since = min(self.unreached_since, now)
         if self._paused_until <= now:
             self._unreached += 1
             self._pause(now, backoff_s(self._unreached))
@@ -143,23 +137,20 @@ class Throttle:
         """Note a refusal for the pace; calls that started before the last cut belong to its episode."""
         self.in_flight -= 1
         self._reach()
-        self._refused_since = now if self._refused_since is None else self._refused_since
+        self.refused_since = min(self.refused_since, now)
         if started in self._starts:
             self._starts.remove(started)
         if started > self._last_cut:
-            self._cut(now)
+            # Resumed under a second ago: too few starts to count, so estimate from the pace, which was too high.
+            counts = not self.episodes or now - self._paused_until >= 1
+            self.taken = max(1.0, sum(start > now - 1 for start in self._starts) if counts else self.pace(now) * CUT)
+            self.episodes += 1
+            self._limit_before, self.limit = self.limit, max(1.0, self.limit * CUT)
+            self._last_cut = now
         self._pause(now, UNTOLD_S if retry_after_s is None else retry_after_s)
 
     def _reach(self) -> None:
-        self._unreached_since, self._unreached = None, 0
-
-    def _cut(self, now: float) -> None:
-        # Resumed under a second ago: too few starts to count, so estimate from the pace, which was too high.
-        counts = not self.episodes or now - self._paused_until >= 1
-        self.taken = max(1.0, sum(start > now - 1 for start in self._starts) if counts else self.pace(now) * CUT)
-        self.episodes += 1
-        self._limit_before, self.limit = self.limit, max(1.0, self.limit * CUT)
-        self._last_cut = now
+        self.unreached_since, self._unreached = float("inf"), 0
 
     def _pause(self, now: float, seconds: float) -> None:
         self._paused_until = max(self._paused_until, now + min(seconds, LONGEST_WAIT_S))

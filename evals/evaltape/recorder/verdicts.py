@@ -5,6 +5,7 @@ error is published apart, and leaves the answer unscored by that judge.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,6 @@ class Bench:
         self._lanes: dict[str, Lane] = {}
         self._unfinished: dict[tuple[str, str], Unfinished] = {}
 
-    # ------------------------------------------------------------ before anything is asked or written
-
     def check(self, model: Model, samples: Iterable[Sample], *, asks_all: bool) -> None:
         """Raise `UserError` if a judge is needed for a model's answers, and can't be asked, or not within the budget.
 
@@ -64,8 +63,6 @@ class Bench:
             if begun is not None:
                 self._unfinished[model.key, judge.key] = begun
 
-    # ------------------------------------------------------------ verdicts to ask for
-
     def judge(self, model: Model, sample: Sample, repeat: int, then: Callable[[], None]) -> None:
         """Ask for the verdicts that an answer lacks; `then` is called once all have ended."""
         wanted: list[Asked] = []
@@ -73,25 +70,21 @@ class Bench:
             try:
                 wanted += self._wanted(judge, model, sample, repeat)
             except RecordingError as error:
-                self._publish(model, sample, judge, failure_of(error))
+                self.publish(verdicts_key(model.key, judge.key), sample.id, failure_of(error))
 
         def end(failed: list[tuple[Asked, Failure]]) -> None:
             for asked, failure in failed:
                 if asked.again == asked.repeat == 1:
-                    self._publish(model, sample, asked.judge, failure)
+                    self.publish(verdicts_key(model.key, asked.judge.key), sample.id, failure)
             then()
 
-        self._ask_all(wanted, end)
+        self.ask_all(wanted, end)
 
-    def judge_all(self, missing: Sequence[Asked], key: str) -> None:
-        """Ask for the verdicts that an exam, or a model's mutants, lack; publish under a key once all have ended."""
+    def publish(self, key: str, sample: str, failure: Failure | None) -> None:
+        """Publish that a verdict, or all of an exam or of mutants, has ended."""
+        self._planner.recorder.publish((self.workspace.name, key), sample, failure)
 
-        def end(failed: list[tuple[Asked, Failure]]) -> None:
-            self._planner.recorder.publish((self.workspace.name, key), "", failed[0][1] if failed else None)
-
-        self._ask_all(missing, end)
-
-    def _ask_all(self, wanted: Sequence[Asked], then: Callable[[list[tuple[Asked, Failure]]], None]) -> None:
+    def ask_all(self, wanted: Sequence[Asked], then: Callable[[list[tuple[Asked, Failure]]], None]) -> None:
         """Ask for verdicts; `then` receives the failed ones once all have ended."""
         failed: list[tuple[Asked, Failure]] = []
         left = len(wanted)
@@ -124,8 +117,12 @@ class Bench:
         return [it for it in asked if (is_due and it.again == 1) or not self.workspace.verdicts.is_recorded(it)]
 
     def _ask(self, asked: Asked, ended: Callable[[Failure | None], None]) -> None:
-        lane = self._lane(asked.judge)
-        verdicts, unfinished = self.workspace.verdicts, self._unfinished.get((asked.model, asked.judge.key))
+        judge, verdicts = asked.judge, self.workspace.verdicts
+        if judge.key not in self._lanes:
+            model = as_model(judge)
+            endpoint = self._planner.endpoint(model)
+            self._lanes[judge.key] = self._planner.recorder.add_lane(model, judge.served, endpoint)
+        lane = self._lanes[judge.key]
         ask = Ask(
             asked.sample.id,
             verdicts.folder,
@@ -133,60 +130,37 @@ class Bench:
             partial(_body, asked),
             lane.endpoint.key,
             ended,
-            unfinished,
+            self._unfinished.get((asked.model, judge.key)),
         )
         self._planner.recorder.add_calls(lane, [ask])
 
-    def _lane(self, judge: Judge) -> Lane:
-        if judge.key not in self._lanes:
-            model = as_model(judge)
-            endpoint = self._planner.endpoint(model)
-            self._lanes[judge.key] = self._planner.recorder.add_lane(model, judge.served, endpoint)
-        return self._lanes[judge.key]
 
-    def _publish(self, model: Model, sample: Sample, judge: Judge, failure: Failure) -> None:
-        self._planner.recorder.publish((self.workspace.name, verdicts_key(model.key, judge.key)), sample.id, failure)
-
-
+@dataclass
 class VerdictsPlan:
     """The verdicts that an exam, or the mutants of a model's recorded answers, lack; in a fresh recording, too."""
 
-    def __init__(self, bench: Bench, judge: Judge, key: str, wanted: Callable[[], Iterable[Asked]]) -> None:
-        """`key` is the key that their end is published under."""
-        self._bench = bench
-        self._judge = judge
-        self._key = key
-        self._wanted = wanted
-        self._missing: list[Asked] = []
+    bench: Bench
+    judge: Judge
+    key: str
+    """Their end is published under it."""
+    wanted: Callable[[], Iterable[Asked]]
+    missing: Sequence[Asked] = ()
 
     def check(self) -> None:
         """Raise `UserError` if the judge can't be asked, or not within the budget."""
         try:
-            self._missing = list(self._wanted())
+            self.missing = list(self.wanted())
         except RecordingError as error:
             raise UserError(str(error)) from None
-        if self._missing:
-            self._bench.check_judge(self._judge)
+        if self.missing:
+            self.bench.check_judge(self.judge)
 
     def begin(self) -> None:
         """Do nothing: only missing verdicts are asked for."""
 
     def add(self) -> None:
-        """Add the calls."""
-        self._bench.judge_all(self._missing, self._key)
-
-
-def exam_plan(bench: Bench, judge: Judge) -> VerdictsPlan:
-    """Return the plan of a judge's exam."""
-    exams = bench.workspace.exams
-    return VerdictsPlan(bench, judge, judge.key, lambda: map(exams[judge.key].asked, exams[judge.key].missing))
-
-
-def mutants_plan(bench: Bench, key: str) -> VerdictsPlan:
-    """Return the plan of the mutants of `MODEL/JUDGE`."""
-    suite = bench.workspace.suite
-    model, judge = suite.models[key.partition("/")[0]], suite.judges[key.partition("/")[2]]
-    return VerdictsPlan(bench, judge, key, lambda: bench.workspace.unjudged_mutants(judge, model))
+        """Add the calls; their end is published once all have ended."""
+        self.bench.ask_all(self.missing, lambda failed: self.bench.publish(self.key, "", failed[0][1] if failed else None))
 
 
 def _body(asked: Asked) -> dict[str, Any]:

@@ -226,9 +226,6 @@ def decoded(line: str | bytes) -> Message:
     return msgspec.convert(json.loads(line), Message)  # type: ignore[no-any-return,unused-ignore]
 
 
-# ---------------------------------------------------------------- the pipe between controller and recorder
-
-
 class Pipe:
     """An end of two streams: it reads from the first and writes to the second. When either process ends, so does the pipe."""
 
@@ -269,9 +266,6 @@ class Pipe:
         """Wait until every message has been received."""
         if self._listener is not None:
             self._listener.join(timeout_s)
-
-
-# ---------------------------------------------------------------- outcomes
 
 
 CallKey = tuple[str, str, str]
@@ -349,7 +343,6 @@ class Outcomes:
 
 
 def _try(send: Send, message: Ended | Stopped) -> None:
-    try:
+    # A process may be gone: xdist reports it if it's a worker, and its replacement gets everything again.
+    with contextlib.suppress(OSError):
         send(message)
-    except OSError:
-        pass  # That process is gone: xdist reports it if it's a worker, and its replacement gets everything again.
