@@ -5,7 +5,7 @@ import importlib
 import importlib.metadata
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from evaltape.names import nearest
@@ -40,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # Another encoding than UTF-8 lacks letters that data and models have.
             stream.reconfigure(errors="backslashreplace")
-    if words and words[0] in COMMANDS:
-        return _command(words[0])(words[1:])
+    if words and words[0] in COMMANDS:  # A command is imported only when it is run: `serve` needs packages that others don't.
+        code: int = importlib.import_module(f"evaltape.cli.{words[0]}").main(words[1:])
+        return code
     if not words or words[0] in ("-h", "--help"):
         print(_help())
         return 0
@@ -56,9 +57,3 @@ def _help() -> str:
     lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
     after = ["evaltape COMMAND --help  the options of a command", "evaltape --version", "pytest --help  the options of a run"]
     return "\n".join([USAGE, "", *lines, "", *(f"  {line}" for line in after)])
-
-
-def _command(name: str) -> Callable[[Sequence[str]], int]:
-    """Import a command only when it is run: `serve` needs packages that others don't."""
-    command: Callable[[Sequence[str]], int] = importlib.import_module(f"evaltape.cli.{name}").main
-    return command

@@ -1,6 +1,7 @@
 """`evaltape label`: shows answers in turn, and writes a person's verdict on each as a line of the judge's labels."""
 
 import getpass
+import importlib
 import os
 import shutil
 import sys
@@ -31,6 +32,8 @@ from evaltape.text import counted, cut, visible, wrapped
 from evaltape.workspace import Workspace
 
 SKIP, QUIT = "s", "q"
+VERDICTS = {"y": "yes", "n": "no"}
+"""The keys of a verdict without a scale; a scale's keys are its numbers."""
 DESCRIPTION = """\
 Shows recorded answers one by one and asks for your verdict on each; a key is a verdict, and each is written at once to the
 file that [judges.NAME.exam] labels names. You don't see what the judge said. Start it again to go on."""
@@ -94,16 +97,28 @@ class Desk:
         self.workspace = workspace
         self.judge = judge
         self.by = by
-        self.file = _labels_file(workspace, judge)
+        if judge.exam is None or judge.exam.labels is None:
+            raise UserError(
+                f"{shown(workspace.suite.file)}: [judges.{judge.key}.exam] names no file of labels; add "
+                f'labels = "../data/{judge.key}.jsonl"'
+            )
+        self.file = judge.exam.labels
         self.verdicts = _verdict_keys(judge.verdict.scale)
 
     def label(self, model: str | None, second: bool) -> list[str]:
         """Label until there is no answer left, or the person stops; return the last lines to print."""
         labels = self._labels()
-        turns = self._second(labels) if second else first_turns(self._candidates(model), labels, self.by)
+        if second:
+            turns = second_turns(labels, self.by, self.workspace.samples)
+            if not turns and not second_pairs(labels):
+                raise UserError(f"{shown(self.file)}: there is no label by {cut(self.by, 40)} to give a second time")
+        else:
+            turns = first_turns(self._candidates(model), labels, self.by)
         written = 0
         for number, turn in enumerate(turns, 1):
-            key = self._asked(turn, number, len(turns))
+            print("\n".join(self._page(turn, number, len(turns))), flush=True)
+            while (key := read_key().lower()) not in (*self.verdicts, SKIP, QUIT):
+                pass
             if key == QUIT:
                 break
             if key != SKIP:
@@ -115,12 +130,6 @@ class Desk:
         if not self.file.exists():
             return []
         return read_labels(self.file, self.judge.verdict.scale, self.workspace.samples_by_id)
-
-    def _second(self, labels: list[Label]) -> list[Turn]:
-        turns = second_turns(labels, self.by, self.workspace.samples)
-        if not turns and not second_pairs(labels):
-            raise UserError(f"{shown(self.file)}: there is no label by {cut(self.by, 40)} to give a second time")
-        return turns
 
     def _candidates(self, model: str | None) -> list[Candidate]:
         suite = self.workspace.suite
@@ -139,18 +148,11 @@ class Desk:
             raise UserError(f"{shown(suite.file)}: no answer is recorded. Record them: pytest --record-missing")
         return found
 
-    def _asked(self, turn: Turn, number: int, of: int) -> str:
-        print("\n".join(self._page(turn, number, of)), flush=True)
-        while True:
-            key = read_key().lower()
-            if key in self.verdicts or key in (SKIP, QUIT):
-                return key
-
     def _page(self, turn: Turn, number: int, of: int) -> list[str]:
         width = min(MOST_WIDTH, shutil.get_terminal_size().columns)
         why = {DISAGREEMENT: "chosen: judge and ROUGE disagree", SECOND: "a second time"}.get(turn.use, "drawn at random")
         head = f"{number} of {of} · sample {visible(turn.candidate.sample.id)} · {why}"
-        keys = "  ".join([*(f"[{key}] {_named(value)}" for key, value in self.verdicts.items()), "[s] skip  [q] stop"])
+        keys = "  ".join([*(f"[{key}] {VERDICTS.get(key, key)}" for key in self.verdicts), "[s] skip  [q] stop"])
         rule = "─" * width
         texts = [turn.candidate.sample.input.split("\n"), turn.candidate.answer.split("\n")]
         shown_texts = [[line for text in lines for line in wrapped(text, width)] for lines in texts]
@@ -163,8 +165,10 @@ class Desk:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("ab+") as file:
-                if file.tell() and not _ends_with_newline(self.file):
-                    file.write(b"\n")
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":
+                        file.write(b"\n")
                 file.write(line.encode())
                 file.flush()
                 os.fsync(file.fileno())
@@ -184,16 +188,6 @@ class Desk:
         return [*lines, f"You agree with yourself on {same} of {counted(len(pairs), 'answer')}; kappa {value}."]
 
 
-def _labels_file(workspace: Workspace, judge: Judge) -> Path:
-    labels = judge.exam.labels if judge.exam else None
-    if labels is None:
-        raise UserError(
-            f"{shown(workspace.suite.file)}: [judges.{judge.key}.exam] names no file of labels; add "
-            f'labels = "../data/{judge.key}.jsonl"'
-        )
-    return labels
-
-
 def _verdict_keys(scale: tuple[float, float] | None) -> dict[str, bool | float]:
     """Return the keys of a judge's verdicts. Raises `UserError` for a scale that single keys can't give."""
     if scale is None:
@@ -202,19 +196,6 @@ def _verdict_keys(scale: tuple[float, float] | None) -> dict[str, bool | float]:
     if low != int(low) or high != int(high) or not 0 <= low <= high <= 9:
         raise UserError(f"a scale from {low:g} to {high:g} has no key for each verdict; write the labels by hand")
     return {str(number): number for number in range(int(low), int(high) + 1)}
-
-
-def _named(value: bool | float) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value:g}"
-
-
-def _ends_with_newline(file: Path) -> bool:
-    with file.open("rb") as opened:
-        opened.seek(-1, os.SEEK_END)
-        return opened.read(1) == b"\n"
-
-
-# ---------------------------------------------------------------- suites
 
 
 def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
@@ -228,9 +209,6 @@ def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
     folder = place.cassettes
     settings = Settings(suites=files, configured_suites=configured, root=place.root, cassettes=folder, default_cassettes=folder)
     return [Workspace(each, settings) for each in read_suites(files)]
-
-
-# ---------------------------------------------------------------- keys
 
 
 def read_key() -> str:
@@ -252,7 +230,8 @@ def _from_terminal() -> str:
         import termios
         import tty
     except ImportError:  # Windows.
-        return _from_windows()
+        key: str = importlib.import_module("msvcrt").getwch()
+        return key
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
@@ -260,10 +239,3 @@ def _from_terminal() -> str:
         return sys.stdin.read(1)
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-
-
-def _from_windows() -> str:
-    import importlib
-
-    key: str = importlib.import_module("msvcrt").getwch()
-    return key

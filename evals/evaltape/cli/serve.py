@@ -34,23 +34,12 @@ def parser() -> Parser:
     add("--api-key-env", metavar="NAME", help=f"variable with the key that clients must send (default {DEFAULT_KEY_ENV})")
     add("--batch", type=int, default=16, metavar="N", help="answers generated at once (default 16)")
     add("--context", type=int, metavar="TOKENS", help="longest prompt and answer (default: the model's, at most 4096)")
-    add(
-        "--train-length",
-        type=int,
-        default=512,
-        metavar="TOKENS",
-        help="longer training rows are cut to this length (default 512)",
-    )
-    add(
-        "--train-command",
-        metavar="CMD",
-        help="starts a training in place of python, as 'accelerate launch --num_processes 2', 'torchrun ...' or 'srun python'",
-    )
-    add(
-        "--inference",
-        metavar="URL[,URL...]",
-        help="vLLM servers that answer in place of this process; the word vllm starts one here",
-    )
+    length_help = "longer training rows are cut to this length (default 512)"
+    add("--train-length", type=int, default=512, metavar="TOKENS", help=length_help)
+    launchers = "'accelerate launch --num_processes 2', 'torchrun ...' or 'srun python'"
+    add("--train-command", metavar="CMD", help=f"starts a training in place of python, as {launchers}")
+    inference_help = "vLLM servers that answer in place of this process; the word vllm starts one here"
+    add("--inference", metavar="URL[,URL...]", help=inference_help)
     add("--max-upload-mb", type=int, default=200, metavar="MB", help="largest file taken (default 200)")
     add("--dtype", default="auto", choices=["auto", "float32", "bfloat16"], help="auto: float32, on a GPU bfloat16")
     return serve

@@ -33,11 +33,8 @@ def parser() -> Parser:
     add = made.add_argument
     add("--data", metavar="FILE", help="your rows: a .jsonl, .json, .csv or .parquet file, a folder of them, or a Hub data set")
     add("--from", dest="config", metavar="FILE", help="a promptfoo configuration: its providers, prompts, tests and assertions")
-    add(
-        "--model",
-        metavar="NAME",
-        help=f"the model to evaluate, as its API knows it (default with --data: {DEFAULT_MODEL.name})",
-    )
+    model_help = f"the model to evaluate, as its API knows it (default with --data: {DEFAULT_MODEL.name})"
+    add("--model", metavar="NAME", help=model_help)
     add("--base-url", metavar="URL", help="where it is served (default: OpenAI)")
     return made
 

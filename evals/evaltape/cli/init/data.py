@@ -46,7 +46,10 @@ def read_source(name: str, folder: Path) -> Source:
     """
     path = folder / name
     if path.is_dir():
-        file = _file_of_a_split(name, path)
+        files = sorted(other for other in path.iterdir() if other.suffix in SUFFIXES)
+        if not files:
+            raise UserError(f"--data {name}: there is no {', '.join(SUFFIXES)} file in this folder")
+        file = min(files, key=lambda file: _rank(file.stem))
         source = Source(name, _from_file(file), path, file.stem)
     elif path.is_file():
         source = Source(name, _from_file(path), path)
@@ -60,13 +63,6 @@ def read_source(name: str, folder: Path) -> Source:
     if not source.rows:
         raise UserError(f"--data {name}: there are no rows in it")
     return source
-
-
-def _file_of_a_split(name: str, folder: Path) -> Path:
-    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
-    if not files:
-        raise UserError(f"--data {name}: there is no {', '.join(SUFFIXES)} file in this folder")
-    return min(files, key=lambda path: _rank(path.stem))
 
 
 def _rank(split: str) -> int:
@@ -93,9 +89,6 @@ def _from_hub(name: str) -> tuple[str, list[Row]]:
     except Exception as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--data {name}: there is no such file, and the Hub's data set can't be loaded: {reason}") from None
-
-
-# ---------------------------------------------------------------- columns
 
 
 IDS = ("id", "_id", "uid", "uuid", "guid", "key", "idx", "index")
@@ -155,10 +148,13 @@ def guess(name: str, rows: Sequence[Row]) -> Guess:
             f"say 'reference', and leave the messages before it under {conversation!r}"
         )
     if not references or not (input_ or conversation):
-        raise UserError(_not_enough(name, columns, rows, conversation))
+        listed = ", ".join(f"{visible(column)} ({_kind(rows, column)})" for column in columns) or "none"
+        needed = "the reference" if conversation else "the input and one with the reference"
+        raise UserError(f"{name}: it needs a column of text with {needed}, the answer that is wanted. Columns there: {listed}")
     if key is None:
         _check_inputs_differ(name, rows, input_ or conversation or "")
     given = [text for row in rows for column in references for text in _texts(row.get(column))]
+    letters = [letter.isascii() for text in given for letter in text if letter.isalpha()]
     return Guess(
         id=key,
         input=input_,
@@ -166,7 +162,7 @@ def guess(name: str, rows: Sequence[Row]) -> Guess:
         conversation=conversation,
         summarises=_stem(references[0]) in SUMMARIES,
         short=fmean(len(text.split()) for text in given) <= SHORT_WORDS,
-        unicode=_ascii_share("".join(given)) < ASCII_SHARE,
+        unicode=sum(letters) < ASCII_SHARE * len(letters),
     )
 
 
@@ -233,17 +229,6 @@ def _is_turns(value: Any) -> bool:
 
 def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [item for item in value or [] if isinstance(item, str)]
-
-
-def _ascii_share(text: str) -> float:
-    letters = [letter for letter in text if letter.isalpha()]
-    return sum(letter.isascii() for letter in letters) / len(letters) if letters else 1.0
-
-
-def _not_enough(name: str, columns: list[str], rows: Sequence[Row], conversation: str | None) -> str:
-    listed = ", ".join(f"{visible(column)} ({_kind(rows, column)})" for column in columns) or "none"
-    needed = "the reference" if conversation else "the input and one with the reference"
-    return f"{name}: it needs a column of text with {needed}, the answer that is wanted. Columns there: {listed}"
 
 
 def _kind(rows: Sequence[Row], column: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from evaltape.cli.init.place import Place, relative
 from evaltape.cli.init.plan import KEPT, Plan
-from evaltape.cli.init.promptfoo import Model
 from evaltape.cli.init.suite_text import DEFAULT_MODEL, SAMPLES, asked
 from evaltape.cli.init.templates import TESTS
 from evaltape.text import counted, cut, visible, wrapped
@@ -28,7 +27,9 @@ def report(place: Place, plan: Plan) -> list[str]:
         lines += ["", "Left for you:", *(line for note in plan.left for line in wrapped(f"  {note}", WIDTH, "    "))]
     for note in notes(place, plan.suite):
         lines += ["", *wrapped(f"note: {note}", WIDTH, "      ")]
-    return [*lines, "", "Next:", *_commands(place, plan)]
+    commands = list(_commands(place, plan))
+    width = max(len(command) for command, _ in commands)
+    return [*lines, "", "Next:", *(f"  {command:<{width}}  {purpose}" for command, purpose in commands)]
 
 
 def _written(place: Place, plan: Plan) -> Iterator[str]:
@@ -69,68 +70,44 @@ def _guessed(place: Place, plan: Plan) -> Iterator[str]:
             yield f"  {'':<10} ... and {counted(len(lines) - _ROW_LINES, 'more line')}"
 
 
-def _commands(place: Place, plan: Plan) -> Iterator[str]:
+def _commands(place: Place, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the commands to type next, each with its purpose: those that record the suite, or replay the example."""
     pytest = f"pytest {relative(place.evals, place.here)}"
     if plan.suite and place.suites() != [plan.suite]:
         pytest += f" --suite {shlex.quote(relative(plan.suite, place.here))}"
-    commands = list(_to_record(plan, pytest, plan.model) if plan.model else _to_replay(pytest))
-    width = max(len(command) for command, _ in commands)
-    yield from (f"  {command:<{width}}  {purpose}" for command, purpose in commands)
-
-
-def _to_replay(pytest: str) -> Iterator[tuple[str, str]]:
-    yield pytest, "replays the recorded answers: no key, no network, nothing to pay"
-    yield f"{pytest} --report report.html", "the same as a page, every answer beside its reference"
-    yield "evaltape init --data FILE --model NAME", "a suite for rows and a model of your own"
-
-
-def _to_record(plan: Plan, pytest: str, model: Model) -> Iterator[tuple[str, str]]:
-    """The commands that estimate, record and replay the suite."""
-    if not model.base_url:
+    if plan.model is None:
+        yield pytest, "replays the recorded answers: no key, no network, nothing to pay"
+        yield f"{pytest} --report report.html", "the same as a page, every answer beside its reference"
+        yield "evaltape init --data FILE --model NAME", "a suite for rows and a model of your own"
+        return
+    if not plan.model.base_url:
         yield "export OPENAI_API_KEY=...", "your key; it is never written to a file"
-    rows = min(plan.rows, SAMPLES)
     yield f"{pytest} --estimate", "calls nothing: prints the calls, their tokens and their highest cost"
     if plan.is_new:
-        yield (
-            f"{pytest} --record --snapshot-update",
-            f"asks the model about {counted(rows, 'row')}, keeps every answer, accepts the scores",
-        )
+        asks = f"asks the model about {counted(min(plan.rows, SAMPLES), 'row')}, keeps every answer, accepts the scores"
+        yield f"{pytest} --record --snapshot-update", asks
     else:
         yield f"{pytest} --record-missing", "asks only for the rows that have no valid recording; replaces none"
     yield pytest, "replays the same answers offline; set your gates by its scores"
 
 
-# ---------------------------------------------------------------- notes
-
-
 _SKIPPED = {"node_modules", "build", "dist", "site-packages", "__pycache__"}
 
 
-def notes(place: Place, suite: Path | None) -> list[str]:
-    """Return notes on the configuration, a sentence or two each, about tests and suites it wouldn't find or run together."""
-    return [*_other_suites(place, suite), *_other_paths(place), *_other_names(place), *_same_names(place)]
-
-
-def _other_suites(place: Place, suite: Path | None) -> Iterator[str]:
+def notes(place: Place, suite: Path | None) -> Iterator[str]:
+    """Yield notes on the configuration, a sentence or two each, about tests and suites it wouldn't find or run together."""
     if suite is not None and suite not in place.suites():
         value = visible(" ".join(place.patterns))
         yield f"eval_suite = {value}: it doesn't name {relative(suite, place.root)}; add it there, or name it with --suite"
-
-
-def _other_paths(place: Place) -> Iterator[str]:
-    paths = _words(place.options.get("testpaths"))
-    evals = relative(place.evals, place.root)
+    paths, evals = _words(place.options.get("testpaths")), relative(place.evals, place.root)
     covered = any(evals == path.rstrip("/") or evals.startswith(f"{path.rstrip('/')}/") or path == "." for path in paths)
     if paths and not covered:
         yield f"testpaths = {visible(' '.join(paths))}: a bare `pytest` doesn't run {evals}; `pytest {evals}` does"
-
-
-def _other_names(place: Place) -> Iterator[str]:
-    """Say so if pytest isn't told to look for files and functions that are named like ours."""
     for option, names in (("python_files", TESTS), ("python_functions", ("test_gate",))):
         patterns = _words(place.options.get(option))
         if patterns and not all(any(_matches(option, name, pattern) for pattern in patterns) for name in names):
             yield f"{option} = {visible(' '.join(patterns))}: pytest won't collect {next(iter(names))}; add its pattern"
+    yield from _same_names(place)
 
 
 def _matches(option: str, name: str, pattern: str) -> bool:
@@ -143,21 +120,16 @@ def _same_names(place: Place) -> Iterator[str]:
     if (place.evals / "__init__.py").is_file() or "importlib" in str(place.options.get("addopts")):
         return
     evals = relative(place.evals, place.here)
-    for path in _test_files(place.root):
-        if path.parent != place.evals and not (path.parent / "__init__.py").is_file():
-            yield (
-                f"{relative(path, place.here)} has the name of a file in {evals}: to collect both in one run, pytest needs "
-                "--import-mode=importlib, or an __init__.py in one of the two folders"
-            )
-
-
-def _test_files(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(place.root):
         folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
         if "pyvenv.cfg" in files:
             folders.clear()
-            continue
-        yield from (Path(folder) / name for name in TESTS if name in files)
+        elif Path(folder) != place.evals and "__init__.py" not in files:
+            for path in (Path(folder) / name for name in TESTS if name in files):
+                yield (
+                    f"{relative(path, place.here)} has the name of a file in {evals}: to collect both in one run, pytest needs "
+                    "--import-mode=importlib, or an __init__.py in one of the two folders"
+                )
 
 
 def _words(value: Any) -> list[str]:

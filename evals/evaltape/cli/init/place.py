@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,10 +80,21 @@ class Place:
 
 
 def find_place(here: Path) -> Place:
-    """Return the folders for a run in *here*. Raises `UserError` for a configuration that pytest can't read."""
-    root, config, options = _locate(here)
+    """Return the folders for a run in *here*, as pytest determines them for `pytest evals`.
+
+    Raises `UserError` with pytest's own words for a configuration that it can't read.
+    """
+    from _pytest.config.findpaths import determine_setup
+    from _pytest.outcomes import OutcomeException
+
+    arguments = [str(here / EVALS)] if (here / EVALS).is_dir() else []
+    try:
+        setup = determine_setup(inifile=None, override_ini=None, args=arguments, rootdir_cmd_arg=None, invocation_dir=here)
+    except (Exception, OutcomeException) as error:
+        raise UserError(f"pytest can't read its configuration here: {error}") from None
+    root, config, options = setup[:3]
     top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
-    return Place(here, root, top, config, options)
+    return Place(here, root, top, config, _plain(options))
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -90,28 +102,8 @@ def relative(path: Path, folder: Path) -> str:
     return os.path.relpath(path, folder).replace(os.sep, "/")
 
 
-# ---------------------------------------------------------------- pytest's configfile
-
-
 KEY = "eval_suite"
 _HEADER = re.compile(r"\[(?P<name>[^\]]*)\]")
-
-
-def _locate(folder: Path) -> tuple[Path, Path | None, dict[str, Any]]:
-    """Return rootdir, configfile and its options as pytest determines them for `pytest evals` in *folder*.
-
-    Raises `UserError` with pytest's own words for a configuration that it can't read.
-    """
-    from _pytest.config.findpaths import determine_setup
-    from _pytest.outcomes import OutcomeException
-
-    arguments = [str(folder / "evals")] if (folder / "evals").is_dir() else []
-    try:
-        setup = determine_setup(inifile=None, override_ini=None, args=arguments, rootdir_cmd_arg=None, invocation_dir=folder)
-    except (Exception, OutcomeException) as error:
-        raise UserError(f"pytest can't read its configuration here: {error}") from None
-    root, file, options = setup[:3]
-    return root, file, _plain(options)
 
 
 def with_suites(file: Path, text: str | None, pattern: str) -> tuple[str, str]:
@@ -123,10 +115,12 @@ def with_suites(file: Path, text: str | None, pattern: str) -> tuple[str, str]:
     before = text or ""
     newline = "\r\n" if "\r\n" in before else "\n"
     table = _table(file, before)
-    edit = _in_toml if file.suffix == ".toml" else _in_ini
-    line = f'{KEY} = ["{pattern}"]' if _takes_lists(file, table) else f'{KEY} = "{pattern}"'
-    line = line if file.suffix == ".toml" else f"{KEY} = {pattern}"
-    after = edit(before, table, line, newline)
+    if file.suffix == ".toml":  # `[tool.pytest.ini_options]` takes text, as ini files do.
+        line = f'{KEY} = "{pattern}"' if table == "tool.pytest.ini_options" else f'{KEY} = ["{pattern}"]'
+        after = _in_toml(before, table, line, newline)
+    else:
+        line = f"{KEY} = {pattern}"
+        after = _in_ini(before, table, line, newline)
     if not _only_adds(file, before, after, pattern):
         raise UserError(f"{shown(file)}: can't add a key without changing others. Add it by hand: [{table}] {line}")
     return after, f"[{table}] {line}"
@@ -143,15 +137,8 @@ def _table(file: Path, text: str) -> str:
         return "tool:pytest"
     if file.suffix != ".toml" or file.name in ("pytest.toml", ".pytest.toml"):
         return "pytest"
-    import tomllib
-
     options = tomllib.loads(text).get("tool", {}).get("pytest", {})
     return "tool.pytest.ini_options" if "ini_options" in options else "tool.pytest"
-
-
-def _takes_lists(file: Path, table: str) -> bool:
-    """Return whether a list is written as a list; `[tool.pytest.ini_options]` takes text, as ini files do."""
-    return file.suffix == ".toml" and table != "tool.pytest.ini_options"
 
 
 def _in_ini(text: str, section: str, line: str, newline: str) -> str:
@@ -205,7 +192,10 @@ def _only_adds(file: Path, before: str, after: str, pattern: str) -> bool:
     except Exception:  # If pytest refuses the new text, it isn't written.
         return False
     added = read.pop(KEY, None)
-    return added in (pattern, [pattern]) and read == wanted and _without_key(file, after) == _without_key(file, before)
+    if added not in (pattern, [pattern]) or read != wanted:
+        return False
+    # The whole of a TOML document but for our key; an ini file's other sections are its lines, which nobody touches.
+    return file.suffix != ".toml" or _pruned(tomllib.loads(after)) == _pruned(tomllib.loads(before))
 
 
 def _as_pytest_reads(file: Path, text: str) -> dict[str, Any]:
@@ -215,15 +205,6 @@ def _as_pytest_reads(file: Path, text: str) -> dict[str, Any]:
         copy = Path(folder) / file.name
         copy.write_text(text, encoding="utf-8", newline="")
         return _plain(load_config_dict_from_file(copy) or {})
-
-
-def _without_key(file: Path, text: str) -> Any:
-    """The whole of a TOML document but for our key; an ini file's other sections are its lines, which nobody touches."""
-    if file.suffix != ".toml":
-        return None
-    import tomllib
-
-    return _pruned(tomllib.loads(text))
 
 
 def _pruned(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from evaltape.cli.init.data import Guess, Source, guess, read_source
 from evaltape.cli.init.place import EVALS, SUITES, Place, relative, with_suites
 from evaltape.cli.init.promptfoo import Model, read_config
-from evaltape.cli.init.suite_text import DEFAULT_MODEL, imported, model_table, suite_name, suite_text, toml_key
+from evaltape.cli.init.suite_text import DEFAULT_MODEL, imported, model_table, suite_text, toml_key
 from evaltape.cli.init.templates import JUDGES, TESTS, template
 from evaltape.errors import UserError
 from evaltape.files import write_whole
@@ -85,9 +85,6 @@ def _read(path: Path) -> str | None:
         raise UserError(f"{shown(path)}: not a readable text file: {error}") from None
 
 
-# ---------------------------------------------------------------- the example
-
-
 SUITE = "example"
 ROWS = 24
 DATA = {
@@ -98,31 +95,18 @@ DATA = {
 ACCEPTED = {f"{model}.scores": f"the accepted scores of {model}" for model in ("careful", "hasty")}
 
 
-def _wants_example(place: Place) -> bool:
-    """Return whether the example is written: no suite is there yet, or the example's, which is completed."""
-    return not place.suites() or _example_file(place) in place.suites()
-
-
-def _example_file(place: Place) -> Path:
-    """Return the path of the example's suite."""
-    return place.evals / "suites" / f"{SUITE}.toml"
-
-
-def _example(place: Place, model: Model | None) -> list[Change]:
+def _example(place: Place, suite: Path, model: Model | None) -> list[Change]:
     """Return the changes that create the example, with a model to record if it is given."""
     module, metrics = place.metrics_file()
     text = template(f"{SUITE}.toml", metrics=module)
     if model is not None:
         text += f"\n{model_table(model)}"
     return [
-        _new_file(_example_file(place), text, "the suite: data, prompt, metrics, models, gates"),
+        _new_file(suite, text, "the suite: data, prompt, metrics, models, gates"),
         _new_file(metrics, template("example_metrics.py"), "a metric of your own: a function of sample and answer"),
         *(_new_file(place.evals / "data" / SUITE / name, template(name), text) for name, text in DATA.items()),
         *(_new_file(place.snapshots / SUITE / name, template(name), purpose) for name, purpose in ACCEPTED.items()),
     ]
-
-
-# ---------------------------------------------------------------- the workflow
 
 
 FILE = ".github/workflows/evals.yml"
@@ -131,15 +115,15 @@ FILE = ".github/workflows/evals.yml"
 def _workflow(place: Place) -> Change:
     """Return the change that creates the workflow at the top of the repository."""
     below = relative(place.here, place.top)
-    values = {
-        "here": "" if below == "." else f"{below}/",
-        "defaults": "" if below == "." else f"\ndefaults:\n  run:\n    working-directory: {below}\n",
-        "cassettes": relative(place.cassettes, place.top),
-        "snapshots": relative(place.snapshots, place.top),
-        "requirement": shlex.quote(_requirement()),
-        "marker": MARKER,
-    }
-    text = template("evals.yml", **values)
+    text = template(
+        "evals.yml",
+        here="" if below == "." else f"{below}/",
+        defaults="" if below == "." else f"\ndefaults:\n  run:\n    working-directory: {below}\n",
+        cassettes=relative(place.cassettes, place.top),
+        snapshots=relative(place.snapshots, place.top),
+        requirement=shlex.quote(_requirement()),
+        marker=MARKER,
+    )
     return _new_file(place.top / FILE, text, "replays every pull request; records when you start it by hand")
 
 
@@ -148,15 +132,9 @@ def _requirement() -> str:
 
     Source: PEP 610, the file `direct_url.json` of an installed distribution.
     """
-    found = importlib.metadata.distribution("evaltape").read_text("direct_url.json")
-    origin = json.loads(found) if found else {}
+    origin = json.loads(importlib.metadata.distribution("evaltape").read_text("direct_url.json") or "{}")
     vcs = origin.get("vcs_info")
-    if not vcs:
-        return "evaltape"
-    return f"evaltape @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
-
-
-# ---------------------------------------------------------------- plans
+    return f"evaltape @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}" if vcs else "evaltape"
 
 
 IGNORED = ("*.part", ".recording.lock")
@@ -188,12 +166,12 @@ class Plan:
 
 def example_plan(place: Place, model: Model | None) -> Plan:
     """Return the plan for a repository that starts with the example."""
-    wanted = _wants_example(place)
-    suite = _example_file(place) if wanted else None
+    file, there = place.evals / "suites" / f"{SUITE}.toml", place.suites()
+    suite = file if file in there or not there else None  # An example that is there is completed.
     if model is not None and not _takes(suite, model):
-        raise UserError(_by_hand(place, model, suite if suite and suite.is_file() else place.suites()[0]))
+        raise UserError(_by_hand(place, model, suite if suite and suite.is_file() else there[0]))
     is_new = suite is not None and not suite.exists()
-    changes = [*_tests(place), *(_example(place, model) if wanted else []), *_around(place)]
+    changes = [*_tests(place), *(_example(place, suite, model) if suite else []), *_around(place)]
     return Plan(changes, suite, model, is_new=is_new)
 
 
@@ -208,14 +186,13 @@ def own_plan(place: Place, data: str, model: Model | None) -> Plan:
     if model is not None and not _takes(suite, model):
         raise UserError(_by_hand(place, model, suite))
     changes = [*_tests(place), written, *_around(place)]
-    is_new = written.kind == WROTE
-    return Plan(changes, suite, model or DEFAULT_MODEL, source, guessed, len(source.rows), is_new)
+    return Plan(changes, suite, model or DEFAULT_MODEL, source, guessed, len(source.rows), written.kind == WROTE)
 
 
 def imported_plan(place: Place, config_file: str) -> Plan:
     """Return the plan for a repository that starts with a promptfoo configuration."""
     config = read_config(place.here / config_file)
-    name = suite_name(config.file)
+    name = "promptfoo" if config.file.stem.startswith("promptfoo") else config.file.stem
     module, metrics = place.metrics_file(f"{name.replace('-', '_')}_metrics")
     found = imported(config, f"../data/{name}.jsonl", module)
     suite = place.evals / "suites" / f"{name}.toml"
@@ -243,25 +220,21 @@ def _has_judges(suite: Path) -> bool:
 
 
 def _around(place: Place) -> list[Change]:
+    """Return the changes beside `evals/`; a value of `eval_suite` that is there already stays."""
     below = relative(place.here, place.root)
     outputs = [f"/{name}" if below == "." else f"/{below}/{name}" for name in OUTPUTS]
     recordings = f"{relative(place.cassettes, place.root)}/** linguist-generated text eol=lf"
+    file = place.config or place.root / "pytest.ini"
+    before = _read(file)
+    after, line = before or "", f"eval_suite = {' '.join(place.patterns)}"
+    if not place.patterns:
+        after, line = with_suites(file, before, relative(place.here / EVALS / SUITES, place.root))
     return [
-        _configuration(place),
+        Change(file, before, after, line),
         _with_lines(place.root / ".gitignore", [*IGNORED, *outputs]),
         _with_lines(place.root / ".gitattributes", [recordings]),
         _workflow(place),
     ]
-
-
-def _configuration(place: Place) -> Change:
-    """Return the change that sets `eval_suite` in pytest's configfile; a value that is there already stays."""
-    file = place.config or place.root / "pytest.ini"
-    before = _read(file)
-    if place.patterns:
-        return Change(file, before, before or "", f"eval_suite = {' '.join(place.patterns)}")
-    after, line = with_suites(file, before, relative(place.here / EVALS / SUITES, place.root))
-    return Change(file, before, after, line)
 
 
 def _as_spelt(path: Path, folder: Path) -> str:

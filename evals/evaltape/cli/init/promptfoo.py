@@ -135,8 +135,6 @@ class _Reader:
     def _error(self, what: str) -> UserError:
         return UserError(f"{shown(self.file)}: {what}")
 
-    # ------------------------------------------------------------ providers
-
     def _models(self, value: Json) -> Iterable[Model]:
         """Return the models; of several with a key the first."""
         models: dict[str, Model] = {}
@@ -169,8 +167,6 @@ class _Reader:
         if kind in LOCAL and rest:
             return rest.removeprefix("chat:"), base or LOCAL[kind]
         return (rest.removeprefix("chat:"), base) if base and rest else (None, None)
-
-    # ------------------------------------------------------------ prompts
 
     def _prompts(self, value: Json) -> Iterator[Prompt]:
         entries = [text for entry in _list(value) for text in self._texts(entry)]
@@ -206,8 +202,6 @@ class _Reader:
         if isinstance(data, list) and all(isinstance(turn, dict) and "role" in turn for turn in data):
             return tuple((str(turn["role"]), _template(_content(turn.get("content")))) for turn in data)
         return (("user", _template(text)),)
-
-    # ------------------------------------------------------------ tests
 
     def _default(self, value: Json) -> Case:
         if isinstance(value, str):
@@ -268,8 +262,6 @@ class _Reader:
             else:
                 instead = f". Instead, {INSTEAD[kind]}" if kind in INSTEAD else ""
                 self._note(f"{kind or 'an assertion without a type'}: not taken over{instead}")
-
-    # ------------------------------------------------------------ files
 
     def _path(self, text: str) -> Path | None:
         """Return the file that `file://` names, which lies in the configuration's folder; None for another text."""

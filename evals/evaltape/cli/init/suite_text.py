@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -103,7 +102,7 @@ def _metrics(guess: Guess) -> list[str]:
 
 
 def _table(name: str, lines: list[str]) -> str:
-    return "\n".join([f"[{name}]", *lines]) + "\n"
+    return "\n".join([f"[{name}]", *lines, ""])
 
 
 def toml_key(key: str) -> str:
@@ -114,9 +113,6 @@ def toml_key(key: str) -> str:
 def toml_text(text: str) -> str:
     """Return a TOML string: JSON's escapes are TOML's."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-# ---------------------------------------------------------------- promptfoo
 
 
 CHECKS, RUBRICS, REFERENCE, ID = "checks", "rubrics", "reference", "id"
@@ -147,16 +143,18 @@ def imported(config: Config, data: str, module: str) -> Imported:
     has_rouge = all(_values(case, "rouge-n") for case in config.cases)
     if not has_rouge and any(_values(case, "rouge-n") for case in config.cases):
         notes.append("rouge-n: only some tests have it, so it isn't a metric of the suite")
-    kept, gates = {CHECKS: has_checks, RUBRICS: has_rubrics}, {PASSES: has_checks, JUDGE: has_rubrics}
+    kept = [toml_text(name) for name, there in ((CHECKS, has_checks), (RUBRICS, has_rubrics)) if there]
+    bounds = [f"{name} = 1.0" for name, there in ((PASSES, has_checks), (JUDGE, has_rubrics)) if there]
+    gates = f"gates = {{ {', '.join(bounds)} }}    # every test passes, as promptfoo asks\n" if bounds else ""
     parts = [
         f"# Taken over from {config.file.name}. Paths are relative to this file. Every key: evaltape schema\n",
         f"[dataset]\npath = {toml_text(data)}\n"
         f'fields = {{ id = "{ID}", input = {toml_text(column)}, reference = "{REFERENCE}" }}\n'
-        f"keep = [{', '.join(toml_text(name) for name, there in kept.items() if there)}]\n",
-        *_prompt_tables(config.prompts, column),
+        f"keep = [{', '.join(kept)}]\n",
+        *(_prompt_table(prompt, column, is_first=number == 0) for number, prompt in enumerate(config.prompts)),
         "[metrics]\n" + "".join(f"{line}\n" for line in _metric_lines(module, has_checks, has_rubrics, has_equals, has_rouge)),
         *([_judge_table(config)] if has_rubrics else []),
-        *_model_tables(config.models, [name for name, there in gates.items() if there]),
+        *(_declared(model) + _request(model) + gates for model in config.models or (DEFAULT_MODEL,)),
     ]
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(config, column))
     return Imported(
@@ -204,19 +202,14 @@ def _values(case: Case, kind: str) -> list[object]:
     return [check.value for check in case.checks if check.kind == kind]
 
 
-def _prompt_tables(prompts: tuple[Prompt, ...], column: str) -> Iterator[str]:
-    for number, prompt in enumerate(prompts):
-        turns = [(role, template.replace("{" + column + "}", "{input}")) for role, template in prompt.turns]
-        head = "[prompt]" if number == 0 else f"[prompts.{toml_key(prompt.key)}]"
-        yield head + "\n" + _messages(turns)
-
-
-def _messages(turns: list[tuple[str, str]]) -> str:
-    roles = [role for role, _ in turns]
-    if roles in (["user"], ["system", "user"]):
-        return "".join(f"{role} = {toml_text(template)}\n" for role, template in turns)
-    lines = "".join(f"  {{ role = {toml_text(role)}, content = {toml_text(template)} }},\n" for role, template in turns)
-    return f"messages = [\n{lines}]\n"
+def _prompt_table(prompt: Prompt, column: str, is_first: bool) -> str:
+    head = "[prompt]" if is_first else f"[prompts.{toml_key(prompt.key)}]"
+    turns = [(role, toml_text(template.replace("{" + column + "}", "{input}"))) for role, template in prompt.turns]
+    if [role for role, _ in turns] in (["user"], ["system", "user"]):
+        lines = [f"{role} = {text}" for role, text in turns]
+    else:
+        lines = ["messages = [", *(f"  {{ role = {toml_text(role)}, content = {text} }}," for role, text in turns), "]"]
+    return "\n".join([head, *lines, ""])
 
 
 def _metric_lines(module: str, checks: bool, rubrics: bool, equals: bool, rouge: bool) -> Iterator[str]:
@@ -244,19 +237,8 @@ def _judge_table(config: Config) -> str:
     )
 
 
-def _model_tables(models: tuple[Model, ...], gated: list[str]) -> list[str]:
-    bounds = ", ".join(f"{name} = 1.0" for name in gated)
-    gates = f"gates = {{ {bounds} }}    # every test passes, as promptfoo asks\n" if gated else ""
-    return [_declared(model) + _request(model) + gates for model in models or (DEFAULT_MODEL,)]
-
-
 def _request(model: Model) -> str:
     if model is DEFAULT_MODEL:
         return DEFAULT_REQUEST
     keys = [f"{name} = {json.dumps(value)}" for name, value in model.request.items() if not isinstance(value, dict)]
     return f"request = {{ {', '.join(keys)} }}\n" if keys else ""
-
-
-def suite_name(file: Path) -> str:
-    """Return the name of the suite for a configuration file."""
-    return "promptfoo" if file.stem.startswith("promptfoo") else file.stem
