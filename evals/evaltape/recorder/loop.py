@@ -151,7 +151,11 @@ class Recorder:
         except Exception as error:
             self.stop(f"the recording broke off: {error!r}")
         finally:
-            self._finish()
+            for unfinished, samples in self.begun:
+                try:
+                    unfinished.finish(samples)
+                except OSError as error:
+                    self.tally.notes.append(f"{shown(unfinished.folder)} can't be written: {error.strerror}")
             self.tally.waits.clear()
             self._publish()
             self.outcomes.stop("the recording is over")
@@ -210,14 +214,6 @@ class Recorder:
                 self._report(self.tally)
                 reported = now
             await asyncio.sleep(REPORT_EVERY_S)
-
-    def _finish(self) -> None:
-        """Write the calls that fresh recordings still lack, or remove recordings that they make obsolete."""
-        for unfinished, samples in self.begun:
-            try:
-                unfinished.finish(samples)
-            except OSError as error:
-                self.tally.notes.append(f"{shown(unfinished.folder)} can't be written: {error.strerror}")
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:

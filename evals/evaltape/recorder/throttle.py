@@ -130,8 +130,7 @@ class Throttle:
 
     def begin_anew(self) -> None:
         """Start calls singly until these have ended: an answer cost more than was known to be possible."""
-        self.limit = 1.0
-        self._limit_before = float("inf")
+        self.limit, self._limit_before = 1.0, float("inf")
 
     def refuse(self, started: float, now: float, retry_after_s: float | None) -> None:
         """Note a refusal for the pace; calls that started before the last cut belong to its episode."""

@@ -21,7 +21,7 @@ import msgspec
 from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.api.asking import Asking, Patience
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.batches.host import BatchHost, RemoteBatch, names_in, still_of_use
+from evaltape.recorder.batches.host import DIGEST, BatchHost, RemoteBatch, names_in, still_of_use
 from evaltape.recorder.batches.lines import custom_id
 from evaltape.recorder.batches.ordering import Chunk, chunks, collect, submit
 from evaltape.recorder.budget import Hold, OverBudget
@@ -37,6 +37,8 @@ FIRST_POLL_S, LONGEST_POLL_S = 1.0, 30.0
 USED_FOR_S = 30 * 86400.0
 """Older batches at the API aren't looked into: it keeps their files so long."""
 PATIENCE = Patience(read_s=300.0)
+SETTLED_S = 0.2
+"""How long no call has come for a lane when it is submitted."""
 LOST_AFTER_S = 600.0
 """An order without an answer that the API doesn't list after so long was never received."""
 
@@ -67,8 +69,7 @@ class BatchDrive:
         self.patience = PATIENCE
         self.asking = Asking(lane.endpoint, PATIENCE, self.show, {})
         self.host = BatchHost(self.asking)
-        self.collecting = engine.collecting
-        self._engine = engine
+        self.engine = engine
         self._workspace = workspace
         self._asked: tuple[str, ...] = ()
         self._command = workspace.commands.record_missing(model.kind if model else None)
@@ -131,11 +132,9 @@ class BatchDrive:
         """Take the calls of these names from the calls that are in no batch yet."""
         return {name: self._calls.pop(name) for name in list(self._calls) if name in names}
 
-    # ------------------------------------------------------------ batches that there are
-
     async def _find(self) -> None:
         """Find the batches that hold some of the calls."""
-        listed = {batch.id: batch for batch in await self.listed()}
+        listed = {batch.id: batch for batch in await self.host.batches(self.lane.model)}
         for submission in self.submissions.of(self.lane.model.key):
             batch = await self._of_submission(submission, listed)
             if batch is not None:
@@ -166,7 +165,7 @@ class BatchDrive:
         """Look for the batch of an order that got no answer; None once it was surely not received."""
         started = time.monotonic()
         while True:
-            found = [one for one in await self.listed() if one.metadata.get("evaltape_digest") == submission.digest]
+            found = [one for one in await self.host.batches(self.lane.model) if one.metadata.get(DIGEST) == submission.digest]
             if found:
                 return found[-1]
             left_s = submission.sent_at + LOST_AFTER_S - time.time()
@@ -181,10 +180,6 @@ class BatchDrive:
                 )
             await self.asking.wait("looking for a batch whose order got no answer", self.patience.look_every_s)
 
-    async def listed(self) -> list[RemoteBatch]:
-        """Return the lane's batches at the API, the oldest first. Raises `CallFailed` if not all can be listed."""
-        return await self.host.batches(self.lane.model.suite, self.lane.model.key)
-
     async def _look_into(self, batch: RemoteBatch, submission: Submission | None) -> None:
         """Wait for a batch if it holds some of the calls."""
         requests = await names_in(self.asking, batch.input_file)
@@ -193,9 +188,8 @@ class BatchDrive:
             # Without its requests it has been collected. Requests that it failed to answer are asked anew.
             names = set() if requests is None else await names_in(self.asking, batch.output_file) or set()
         elif requests is None and not batch.is_under_way:
-            names = (await names_in(self.asking, batch.output_file) or set()) | (
-                await names_in(self.asking, batch.error_file) or set()
-            )
+            answered = await names_in(self.asking, batch.output_file) or set()
+            names = answered | (await names_in(self.asking, batch.error_file) or set())
         calls = self._take(set(self._calls) if names is None else names)
         others = still_of_use(self._workspace, names or (), self._asked)
         if calls:
@@ -204,8 +198,6 @@ class BatchDrive:
         elif submission is not None and not others:
             self.note(f"{batch.id} holds no request that is missing today, and isn't waited for")
             self.submissions.remove(submission)
-
-    # ------------------------------------------------------------ batches of this session
 
     async def _submit(self, chunk: Chunk) -> None:
         try:
@@ -219,35 +211,28 @@ class BatchDrive:
             return
         self._awaited.append(Awaited(batch, self._take(set(chunk.names)), 0, submission, hold))
 
-    # ------------------------------------------------------------ waiting
-
     async def _wait(self) -> None:
         """Collect each batch once it has ended, until the session's wait is over."""
         pause_s = FIRST_POLL_S
         while self._awaited:
             for awaited in list(self._awaited):
                 try:
-                    await self._look(awaited)
+                    if awaited.batch.is_under_way:
+                        awaited.batch = await self.host.look_at(awaited.batch.id)
+                    if not awaited.batch.is_under_way:
+                        await collect(self, awaited)
+                        self._awaited.remove(awaited)
                 except CallFailed as failure:
                     self._leave(awaited, f": {failure.message}")
-            left_s = self._engine.until - time.monotonic()
+            left_s = self.engine.until - time.monotonic()
             if left_s <= 0:
+                why = f" after {duration(self.engine.wait_s)} (eval_batch_wait)" if self.engine.wait_s else ""
                 for awaited in list(self._awaited):
-                    self._leave(
-                        awaited, f" after {duration(self._engine.wait_s)} (eval_batch_wait)" if self._engine.wait_s else ""
-                    )
+                    self._leave(awaited, why)
                 return
             if self._awaited:
                 await self.asking.wait("; ".join(map(_told, self._awaited)), min(pause_s, left_s))
             pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
-
-    async def _look(self, awaited: Awaited) -> None:
-        """Collect a batch if it has ended."""
-        if awaited.batch.is_under_way:
-            awaited.batch = await self.host.look_at(awaited.batch.id)
-        if not awaited.batch.is_under_way:
-            await collect(self, awaited)
-            self._awaited.remove(awaited)
 
     def _leave(self, awaited: Awaited, why: str) -> None:
         """Wait for a batch no longer: it goes on at the API."""
@@ -261,13 +246,6 @@ def _told(awaited: Awaited) -> str:
     batch = awaited.batch
     of = batch.total or len(awaited.calls)
     return f"{batch.id} is {batch.status}, {batch.done:,} of {of:,} done"
-
-
-# ---------------------------------------------------------------- a drive for each lane
-
-
-SETTLED_S = 0.2
-"""How long no call has come for a lane when it is submitted."""
 
 
 class BatchEngine:

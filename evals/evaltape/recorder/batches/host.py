@@ -69,13 +69,14 @@ class BatchHost(OpenAIHost):
         order = {"input_file_id": input_file, "endpoint": URL, "completion_window": "24h", "metadata": metadata}
         return _read_batch(await self._api.post(BATCHES, order))
 
-    async def batches(self, suite: str, model: str) -> list[RemoteBatch]:
-        """Return the batches of a model of a suite, the oldest first. Raises `CallFailed` if not all can be listed."""
+    async def batches(self, model: Model) -> list[RemoteBatch]:
+        """Return the batches of a model or judge, the oldest first. Raises `CallFailed` if not all can be listed."""
         items, unfinished = await self._pages(BATCHES, {})
         if unfinished is not None:
             raise CallFailed(unfinished)
         found = [_read_batch(item) for item in items]
-        return sorted((one for one in found if _is_of(one, suite, model)), key=lambda one: one.age)
+        ours = (one for one in found if (one.metadata.get(SUITE), one.metadata.get(MODEL)) == (model.suite, model.key))
+        return sorted(ours, key=lambda one: one.age)
 
     async def look_at(self, batch: str) -> RemoteBatch:
         """Return a batch as it stands now."""
@@ -84,10 +85,6 @@ class BatchHost(OpenAIHost):
     async def give_up(self, batch: str) -> None:
         """Cancel a batch; again if the answer is lost, which does no harm."""
         await self._api.post(f"{BATCHES}/{batch}/cancel", again=True)
-
-
-def _is_of(batch: RemoteBatch, suite: str, model: str) -> bool:
-    return (batch.metadata.get(SUITE), batch.metadata.get(MODEL)) == (suite, model)
 
 
 def _read_batch(value: Any) -> RemoteBatch:
@@ -114,9 +111,6 @@ def _number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-# ---------------------------------------------------------------- files
-
-
 async def names_in(asking: Asking, file_id: str | None) -> set[str] | None:
     """Return the `custom_id`s of a batch's file; None if there is no file, or the API doesn't have it any more."""
     if file_id is None:
@@ -140,9 +134,6 @@ def _name_in(line: bytes) -> str | None:
         return None
 
 
-# ---------------------------------------------------------------- before anything is asked
-
-
 async def refuse_without_batches(model: Model, endpoint: Endpoint) -> None:
     """Raise `UserError` if a model's API has no batches. An API that can't be asked now is left for later."""
     try:
@@ -155,9 +146,6 @@ async def refuse_without_batches(model: Model, endpoint: Endpoint) -> None:
             ) from None
     finally:
         await endpoint.close()
-
-
-# ---------------------------------------------------------------- requests for a later session
 
 
 def still_of_use(workspace: Workspace, names: Iterable[str], asked: Iterable[str]) -> int:

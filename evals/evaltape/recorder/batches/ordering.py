@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
@@ -109,7 +109,9 @@ async def _oldest(
     drive: "BatchDrive", submission: Submission, batch: RemoteBatch, hold: Hold
 ) -> tuple[Submission, RemoteBatch]:
     """Return the batch, or an older batch of the same requests by a session at the same time; ours is then cancelled."""
-    first = min(_rivals(await drive.listed(), submission.digest, batch), key=lambda one: one.age)
+    listed = [one for one in await drive.host.batches(drive.lane.model) if one.is_under_way and one.id != batch.id]
+    rivals = [one for one in listed if one.metadata.get(DIGEST) == submission.digest]
+    first = min([batch, *rivals], key=lambda one: one.age)
     if first.id == batch.id:
         return submission, batch
     await drive.host.give_up(batch.id)
@@ -120,11 +122,6 @@ async def _oldest(
     return submission, first
 
 
-def _rivals(listed: Iterable[RemoteBatch], digest: str, ours: RemoteBatch) -> Iterator[RemoteBatch]:
-    yield ours
-    yield from (one for one in listed if one.metadata.get(DIGEST) == digest and one.is_under_way and one.id != ours.id)
-
-
 def _write(drive: "BatchDrive", submission: Submission) -> None:
     try:
         drive.submissions.write(submission)
@@ -132,13 +129,10 @@ def _write(drive: "BatchDrive", submission: Submission) -> None:
         raise UserError(f"{shown(drive.submissions.path)} can't be written: {error.strerror}") from None
 
 
-# ---------------------------------------------------------------- collecting
-
-
 async def collect(drive: "BatchDrive", awaited: "Awaited") -> None:
     """Record the answers of a batch that has ended; end its other calls with the API's reason."""
     batch, cost_usd = awaited.batch, 0.0
-    async with drive.collecting:
+    async with drive.engine.collecting:
         with TemporaryFile() as file:
             for answers in filter(None, (batch.output_file, batch.error_file)):
                 drive.show(f"collecting {batch.id}")
@@ -148,7 +142,8 @@ async def collect(drive: "BatchDrive", awaited: "Awaited") -> None:
             return  # It stays to be collected.
         if awaited.hold is not None and not awaited.hold.has_ended:
             awaited.hold.settle(cost_usd)
-        drive.end(awaited.calls, Failure("call", _why_none(awaited)))
+        why = f": {batch.why}" if batch.why else ""
+        drive.end(awaited.calls, Failure("call", f"{batch.id} is {batch.status} and has no answer to it{why}"))
     if awaited.others:
         drive.note(f"{batch.id} holds {counted(awaited.others, 'answer')} to other samples, which stay to be collected")
         return
@@ -186,9 +181,3 @@ async def _record_one(drive: "BatchDrive", call: Call, reply: Reply) -> float:
         calls.end(lane, call, drive.failure(failure))
         return 0.0
     return cost.usd if cost.is_whole else most_usd(lane.model, body)
-
-
-def _why_none(awaited: "Awaited") -> str:
-    batch = awaited.batch
-    why = f": {batch.why}" if batch.why else ""
-    return f"{batch.id} is {batch.status} and has no answer to it{why}"

@@ -136,9 +136,6 @@ def _lines(path: Path) -> Iterator[tuple[Place, bytes]]:
         raise UserError(f"--answers-from {shown(path)}: can't be read: {error.strerror or error}") from None
 
 
-# ---------------------------------------------------------------- the engine
-
-
 class FromFiles:
     """Answers the calls of a recorder's lanes from files."""
 
@@ -167,7 +164,10 @@ class FromFiles:
             name = custom_id(lane, call.ask, body)
             reply = self._outputs.find(name)
             if reply is None:
-                calls.end(lane, call, Failure("call", self._why_none(name)))
+                other = self._outputs.place_of(name.rpartition("@")[0])
+                another = f"{other}: an answer to another request than today's, which --requests-to writes"
+                why = another if other else "no answer to it is among those of --answers-from"
+                calls.end(lane, call, Failure("call", why))
                 return
             self._used += 1
             await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, ANSWERS_FROM))
@@ -175,12 +175,6 @@ class FromFiles:
             calls.end(lane, call, failure_of(error))
         except CallFailed as failure:
             calls.end(lane, call, Failure("call", lane.endpoint.shown(failure.message)))
-
-    def _why_none(self, name: str) -> str:
-        other = self._outputs.place_of(name.rpartition("@")[0])
-        if other is None:
-            return "no answer to it is among those of --answers-from"
-        return f"{other}: an answer to another request than today's, which --requests-to writes"
 
     async def _tell_unused(self) -> None:
         left = len(self._outputs) - self._used
