@@ -62,9 +62,6 @@ class Commands:
         return shlex.join(["pytest", *words, *self._options])
 
 
-# ---------------------------------------------------------------- cost
-
-
 COSTS = " (costs "
 """Stands between the command and the cost, so that the command can be told from it."""
 
@@ -92,16 +89,12 @@ class Advice(msgspec.Struct, frozen=True):
     @property
     def cost(self) -> str:
         """The cost, to follow the command."""
-        return f"{COSTS}{self._calls}{'; free: ' + self.free if self.free else ''})"
-
-    @property
-    def _calls(self) -> str:
-        if self.calls is None:
-            return "what --estimate says"
         parts = [counted(self.jobs, "fine-tuning job")] if self.jobs else []
         parts += [counted(self.calls, "call")] if self.calls else []
         most = [f"at most {usd(self.most_usd)}"] if parts and self.most_usd is not None else []
-        return ", ".join([*(parts or ["no call"]), *most])
+        known = ", ".join([*(parts or ["no call"]), *most])
+        free = f"; free: {self.free}" if self.free else ""
+        return f"{COSTS}{'what --estimate says' if self.calls is None else known}{free})"
 
     def __str__(self) -> str:
         return self.command + self.cost

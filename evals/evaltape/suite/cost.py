@@ -1,8 +1,7 @@
 """Tokens and money: counted by an API, bounded before a call is made."""
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -69,30 +68,20 @@ def counter_of(served: str) -> Count | None:
         import tiktoken  # type: ignore[import-not-found,unused-ignore]
         import tiktoken.load  # type: ignore[import-not-found,unused-ignore]
 
-        with _offline(tiktoken.load):
+        fetch = tiktoken.load.read_file
+        tiktoken.load.read_file = _refuse  # It finds data that it has fetched before, and fetches nothing.
+        try:
             encoding = tiktoken.encoding_for_model(served)
             encoding.encode("")
+        finally:
+            tiktoken.load.read_file = fetch
     except Exception:  # Not installed, a model it doesn't know, or data it would have to fetch: all the same here.
         return None
     return lambda text: len(encoding.encode(text, disallowed_special=()))
 
 
-@contextlib.contextmanager
-def _offline(load: Any) -> Iterator[None]:
-    """Let tiktoken find data that it has fetched before, and fetch nothing."""
-
-    def refuse(*_: object, **__: object) -> bytes:
-        raise OSError("not at hand")
-
-    fetch = load.read_file
-    load.read_file = refuse
-    try:
-        yield
-    finally:
-        load.read_file = fetch
-
-
-# ---------------------------------------------------------------- money
+def _refuse(*_: object, **__: object) -> bytes:
+    raise OSError("not at hand")
 
 
 DEFAULT_ANSWER_TOKENS = 4_096
@@ -117,9 +106,7 @@ def call_usd(price: Price | None, prompt_tokens: int, completion_tokens: int) ->
 
 def batch_price(price: Price | None) -> Price | None:
     """Return the price of calls through the Batch API."""
-    return price and msgspec.structs.replace(
-        price, input=price.input * price.batch, output=price.output * price.batch, batch=1.0
-    )
+    return price and Price(price.input * price.batch, price.output * price.batch)
 
 
 def training_usd(price: TrainingPrice | None, trained_tokens: int) -> float | None:

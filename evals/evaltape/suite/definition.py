@@ -11,13 +11,7 @@ from typing import Any
 import msgspec
 
 from evaltape.suite.file.basics import DatasetKeys, Price, TrainingPrice
-from evaltape.suite.file.tables import (
-    Against,
-    CompareTable,
-    JobKeys,
-    JudgeKeys,
-    Mutants,
-)
+from evaltape.suite.file.tables import Against, CompareTable, JobKeys, JudgeKeys, Mutants
 from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, Prompt
 
 CORRECTED = "_corrected"

@@ -46,9 +46,6 @@ def is_local(url: str) -> bool:
     return ip.is_loopback or ip.is_unspecified
 
 
-# ---------------------------------------------------------------- reading
-
-
 BESIDE = ("samples.jsonl", "dataset.json", "batches.json", "samples.jsonl.next", "dataset.json.next")
 """Files that lie beside the models' cassette folders."""
 

@@ -58,7 +58,9 @@ class Prompt(msgspec.Struct, frozen=True):
 
         Raises `ValueError` for a column that is empty, or holds no text, number or truth value.
         """
-        turns = [{"role": role, "content": _fill(template, sample)} for role, template in self.turns]
+        # Values are text, never templates themselves.
+        filled = ("".join(text + _value(column, sample) for text, column in _parts(template)) for _, template in self.turns)
+        turns = [{"role": role, "content": text} for (role, _), text in zip(self.turns, filled, strict=True)]
         return turns + messages_of(sample.columns[self.conversation]) if self.conversation else turns
 
     def as_json(self) -> dict[str, Any]:
@@ -82,13 +84,8 @@ def columns(template: str) -> set[str]:
     return {column for _, column in _parts(template) if column is not None}
 
 
-def _fill(template: str, sample: Promptable) -> str:
-    """Replace every `{column}` by its value; values are text, never templates themselves."""
-    return "".join(text + (_value(column, sample) if column is not None else "") for text, column in _parts(template))
-
-
-def _value(column: str, sample: Promptable) -> str:
-    return sample.input if column == INPUT else as_text(sample.columns[column])
+def _value(column: str | None, sample: Promptable) -> str:
+    return "" if column is None else sample.input if column == INPUT else as_text(sample.columns[column])
 
 
 def as_text(value: Any) -> str:
@@ -165,49 +162,42 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
 
-# ---------------------------------------------------------------- reading the suite file
-
-
 DEFAULT_INPUT = "dialogue"
 """The column that holds the input where a suite names no column."""
 
 
 def read_prompt(table: PromptTable, place: Place, fields: Fields) -> Prompt:
     """Return the prompt. It has to name the input; otherwise every sample would be asked the same."""
-    read = _read(table, place)
+    read, key = _read(table, place)
     names = {INPUT, fields.input or DEFAULT_INPUT, *([read.conversation] if read.conversation else [])}
-    _require(read, INPUT, names, place, _main_key(table), "every sample would be asked the same")
+    _require(read, INPUT, names, place, key, "every sample would be asked the same")
     return read
 
 
 def read_judge_prompt(judge: JudgeTable, place: Place) -> Prompt:
     """Return a judge's prompt: a text for the user's message, or a table as `[prompt]`. It has to name the answer."""
-    needed = "every answer would get the same verdict"
     if isinstance(judge.prompt, str):
-        read = Prompt((("user", _template(judge.prompt, place, "prompt")),))
-        _require(read, ANSWER, {ANSWER}, place, "prompt", needed)
-        return read
-    inside = place.inside("prompt")
-    if judge.prompt.conversation is not None:
-        raise inside.error("conversation", "is of samples; a judge is asked with user, system or messages")
-    read = _read(judge.prompt, inside)
-    _require(read, ANSWER, {ANSWER}, inside, _main_key(judge.prompt), needed)
+        read, key = Prompt((("user", _template(judge.prompt, place, "prompt")),)), "prompt"
+    else:
+        place = place.inside("prompt")
+        if judge.prompt.conversation is not None:
+            raise place.error("conversation", "is of samples; a judge is asked with user, system or messages")
+        read, key = _read(judge.prompt, place)
+    _require(read, ANSWER, {ANSWER}, place, key, "every answer would get the same verdict")
     return read
 
 
-def _read(table: PromptTable, place: Place) -> Prompt:
+def _read(table: PromptTable, place: Place) -> tuple[Prompt, str]:
+    """Return the prompt, and the key of its main message."""
     if table.messages is None:
         texts = [("system", table.system), ("user", table.user)]
         turns = tuple((role, _template(text, place, role)) for role, text in texts if text is not None)
-        return Prompt(turns, table.conversation)
+        return Prompt(turns, table.conversation), "user"
     if table.messages[-1].role != "user":
         raise place.error("messages", "ends with another role than 'user'; a model answers the user's last message")
     places = [place.inside(f"messages[{number}]") for number in range(len(table.messages))]
-    return Prompt(tuple((it.role, _template(it.content, at, "content")) for it, at in zip(table.messages, places, strict=True)))
-
-
-def _main_key(table: PromptTable) -> str:
-    return "user" if table.messages is None else "messages"
+    turns = tuple((it.role, _template(it.content, at, "content")) for it, at in zip(table.messages, places, strict=True))
+    return Prompt(turns), "messages"
 
 
 def _require(read: Prompt, name: str, names: Collection[str], place: Place, key: str, otherwise: str) -> None:

@@ -33,7 +33,11 @@ def read_metrics(tables: Mapping[str, MetricTable], place: Place) -> dict[str, M
     """Return the suite's metrics by name, in the order of the file."""
     if not tables:
         return {name: MetricSpec(name, "rouge") for name in DEFAULT}
-    _refuse_names_that_differ_by_case(tables, place)
+    seen: dict[str, str] = {}
+    for name in tables:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise place.error(name, f"and {other!r} differ by case alone; rename one")
     return {name: _metric(name, table) for name, table in tables.items()}
 
 
@@ -90,17 +94,6 @@ def _metric(name: str, table: MetricTable) -> MetricSpec:
     return MetricSpec(name, "judge" if "judge" in options else kind_of(name), options)
 
 
-def _refuse_names_that_differ_by_case(names: Iterable[str], place: Place) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other != name:
-            raise place.error(name, f"and {other!r} differ by case alone; rename one")
-
-
-# ---------------------------------------------------------------- judges
-
-
 def read_judges(suite: SuiteTable, name: str, place: Place) -> dict[str, Judge]:
     """Return the judges by key."""
     places = {key: place.inside(key) for key in suite.judges}
@@ -136,17 +129,10 @@ def _judge(table: JudgeTable, key: str, name: str, place: Place, suite: SuiteTab
     endpoint = read_endpoint(table, place, suite.defaults)
     if table.verdict.regex is not None:
         check_pattern(table.verdict.regex, place.inside("verdict"))
-    return Judge(
-        key=key,
-        suite=name,
-        served=table.model,
-        prompt=read_judge_prompt(table, place),
-        **{
-            **table.values_of(JudgeKeys),
-            **endpoint,
-            "exam": None if table.exam is None else _exam(table.exam, place.inside("exam")),
-        },
-    )
+    prompt = read_judge_prompt(table, place)
+    exam = None if table.exam is None else _exam(table.exam, place.inside("exam"))
+    values = {**table.values_of(JudgeKeys), **endpoint, "exam": exam}
+    return Judge(key=key, suite=name, served=table.model, prompt=prompt, **values)
 
 
 def _exam(exam: Exam, place: Place) -> Exam:
@@ -157,19 +143,14 @@ def _exam(exam: Exam, place: Place) -> Exam:
     return exam
 
 
-# ---------------------------------------------------------------- comparisons
-
-
 def read_comparisons(
     tables: Mapping[str, CompareTable], suite: str, models: Mapping[str, Model], scored: Scored, place: Place
 ) -> dict[str, Comparison]:
     """Return the suite's comparisons by name."""
     for key, table in tables.items():
         _check(table, place.inside(key), models, scored)
-    return {
-        key: Comparison(name=check_key(place, key), suite=suite, **msgspec.structs.asdict(table))
-        for key, table in tables.items()
-    }
+    values = {check_key(place, key): msgspec.structs.asdict(table) for key, table in tables.items()}
+    return {key: Comparison(name=key, suite=suite, **each) for key, each in values.items()}
 
 
 def _check(table: CompareTable, place: Place, models: Mapping[str, Model], scored: Scored) -> None:

@@ -48,8 +48,7 @@ class _Shared(msgspec.Struct, frozen=True):
 
 def read_models(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> dict[str, Model]:
     """Return the models under test by key, tuned models last."""
-    shared = _shared(suite, fields, scored, place)
-    models: dict[str, Model] = {}
+    shared, models = _shared(suite, fields, scored, place), dict[str, Model]()
     for key, table in suite.models.items():
         for model in _models(table, check_key(place.inside("models"), key), shared):
             _add(model, models, place)
@@ -57,7 +56,10 @@ def read_models(suite: SuiteTable, fields: Fields, scored: Scored, place: Place)
     for key, job in suite.finetune.items():
         _add(_tuned_model(job, check_key(place.inside("finetune"), key), called, shared), models, place)
     _check_recorded(suite, models, place)
-    _refuse_idle_prompts(suite, models, place)
+    used = {model.prompt_place for model in models.values()}
+    for key in suite.prompts:
+        if f"[prompts.{key}]" not in used:
+            raise place.inside("prompts").error(key, "is no model's: each has a prompt of its own, or answers from a file")
     return models
 
 
@@ -78,9 +80,6 @@ def _shared(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> 
     return _Shared(place, suite, fields, scored, prompts, answer)
 
 
-# ---------------------------------------------------------------- models
-
-
 def _models(table: ModelTable, key: str, shared: _Shared) -> list[Model]:
     """Return the model of a table once for each prompt that it is tested with."""
     place = shared.place.inside("models", key)
@@ -99,21 +98,21 @@ def _models(table: ModelTable, key: str, shared: _Shared) -> list[Model]:
 
 
 def _with_each_prompt(model: Model, table: ModelTable, place: Place, shared: _Shared) -> list[Model]:
+    """Return a model with its own prompt, or with each of the suite; with a further prompt it is a model of another key."""
     if table.prompt is not None:
         at = place.inside("prompt")
         prompt = read_prompt(table.prompt, at, shared.fields)
         return [msgspec.structs.replace(model, prompt=prompt, prompt_place=f"[{at.table}]")]
     if MAIN not in shared.prompts:
         raise shared.place.error("prompt", f"is missing; it takes a table, as [{place.table}] has no prompt of its own")
-    return [_with_prompt(model, name, prompt, shared.place) for name, prompt in shared.prompts.items()]
-
-
-def _with_prompt(model: Model, name: str, prompt: Prompt, place: Place) -> Model:
-    """Return a model with a prompt of the suite; with a further prompt it is a model of another key."""
-    if name == MAIN:
-        return msgspec.structs.replace(model, prompt=prompt)
-    key = check_key(place.inside("models"), f"{model.key}-{name}")
-    return msgspec.structs.replace(model, key=key, prompt=prompt, prompt_place=f"[prompts.{name}]", declared=model.key)
+    models = []
+    for name, prompt in shared.prompts.items():
+        own = {}
+        if name != MAIN:
+            key = check_key(shared.place.inside("models"), f"{model.key}-{name}")
+            own = {"key": key, "prompt_place": f"[prompts.{name}]", "declared": model.key}
+        models.append(msgspec.structs.replace(model, prompt=prompt, **own))
+    return models
 
 
 def _bounds(table: ModelTable | FinetuneTable, place: Place, shared: _Shared) -> dict[str, Any]:
@@ -130,12 +129,14 @@ def _without_omitted(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value != OMIT}
 
 
-# ---------------------------------------------------------------- jobs
-
-
 def _tuned_model(table: FinetuneTable, key: str, models: Mapping[str, Model], shared: _Shared) -> Model:
     place = shared.place.inside("finetune", key)
-    bounds, base = _bounds(table, place, shared), _base(table, place, models)
+    bounds, base = _bounds(table, place, shared), models.get(table.base)
+    if base is None:
+        there = f"no such model.{nearest(table.base, models)} Under [models]: {', '.join(models)}"
+        raise place.error("base", f"= {table.base!r}: {there}")
+    if base.predictions is not None:
+        raise place.error("base", f"= {table.base!r}: its answers come from a file; a job tunes a model that can be called")
     own = {"key": key, "served": "", "declared": "", "price": table.price, "job": _job(table, key, base, place)}
     return msgspec.structs.replace(base, **own, **bounds)
 
@@ -155,30 +156,19 @@ def _job(table: FinetuneTable, key: str, base: Model, place: Place) -> Finetune:
     )
 
 
-def _base(table: FinetuneTable, place: Place, models: Mapping[str, Model]) -> Model:
-    key = table.base
-    if key not in models:
-        raise place.error("base", f"= {key!r}: no such model.{nearest(key, models)} Under [models]: {', '.join(models)}")
-    if models[key].predictions is not None:
-        raise place.error("base", f"= {key!r}: its answers come from a file; a job tunes a model that can be called")
-    return models[key]
-
-
 def _hyperparameters(table: FinetuneTable, place: Place) -> dict[str, bool | int | float | str]:
     """Return the hyperparameters as written in the suite; OpenAI's are checked by name and value."""
     if table.service == "openai":
         known = read_table(OpenAiHyperparameters, table.hyperparameters, place.inside("hyperparameters"))
         return {name: value for name, value in msgspec.structs.asdict(known).items() if value is not None}
-    if table.service not in SERVICES and not re.fullmatch(FUNCTION, table.service):
-        raise place.error("service", f"= {value_shown(table.service)}: {_unknown_service(table.service)}")
-    return table.hyperparameters
-
-
-def _unknown_service(service: str) -> str:
+    service = table.service
     if service in NOT_BUILT_IN:
-        return f"not built in: {NOT_BUILT_IN[service]}. Name a class of your own, 'module:Class' (docs/hosts.md)"
-    known = f"Known: {', '.join(SERVICES)}; one of your own: 'module:Class'"
-    return f"no service that Evaltape knows.{nearest(service, SERVICES)} {known}"
+        why = f"not built in: {NOT_BUILT_IN[service]}. Name a class of your own, 'module:Class' (docs/hosts.md)"
+        raise place.error("service", f"= {value_shown(service)}: {why}")
+    if service not in SERVICES and not re.fullmatch(FUNCTION, service):
+        there = f"{nearest(service, SERVICES)} Known: {', '.join(SERVICES)}; one of your own: 'module:Class'"
+        raise place.error("service", f"= {value_shown(service)}: no service that Evaltape knows.{there}")
+    return table.hyperparameters
 
 
 def _check_recorded(suite: SuiteTable, models: Mapping[str, Model], place: Place) -> None:
@@ -192,11 +182,8 @@ def _check_recorded(suite: SuiteTable, models: Mapping[str, Model], place: Place
         if model == key:
             raise at.error("recorded", f"= {recorded!r}: it is the tuned model itself")
         if model not in models:
-            there = ", ".join(models)
-            raise at.error("recorded", f"= {recorded!r}: no such model.{nearest(model, models)} Models: {there}")
-
-
-# ---------------------------------------------------------------- names
+            there = f"{nearest(model, models)} Models: {', '.join(models)}"
+            raise at.error("recorded", f"= {recorded!r}: no such model.{there}")
 
 
 def _add(model: Model, models: dict[str, Model], place: Place) -> None:
@@ -208,11 +195,3 @@ def _add(model: Model, models: dict[str, Model], place: Place) -> None:
         what = f"and {other} would share one cassette folder; rename one"
         raise place.inside(table).error(f"{model.key}{by_prompt}", what)
     models[model.key] = model
-
-
-def _refuse_idle_prompts(suite: SuiteTable, models: Mapping[str, Model], place: Place) -> None:
-    used = {model.prompt_place for model in models.values()}
-    for key in suite.prompts:
-        if f"[prompts.{key}]" not in used:
-            what = "is no model's: each has a prompt of its own, or answers from a file"
-            raise place.inside("prompts").error(key, what)

@@ -14,8 +14,8 @@ import msgspec
 from evaltape.errors import UserError
 from evaltape.files import refuse_unusable
 from evaltape.names import is_safe_key, shown
-from evaltape.suite.definition import Dataset, Model, Suite
-from evaltape.suite.file.basics import DatasetKeys, DatasetTable
+from evaltape.suite.definition import Dataset, Suite
+from evaltape.suite.file.basics import DatasetKeys
 from evaltape.suite.file.reading import Place, read_table
 from evaltape.suite.file.tables import SuiteTable
 from evaltape.suite.prompt import DEFAULT_INPUT
@@ -65,9 +65,12 @@ def _suite(table: SuiteTable, place: Place) -> Suite:
     check_judges(judges, metrics, models.values(), place.inside("judges"))
     if table.against is not None:
         check_bounds(table.against.max_drop, "max_drop", place.inside("against"), scored)
+    if fields.input is None and not any(model.prompt.conversation for model in models.values()):
+        fields = msgspec.structs.replace(fields, input=DEFAULT_INPUT)
+    values = {**table.dataset.values_of(DatasetKeys), "fields": fields, "split": read_split(table.dataset)}
     return Suite(
         file=place.file,
-        dataset=_dataset(table.dataset, models.values()),
+        dataset=Dataset(**values),
         metrics=metrics,
         models=models,
         judges=judges,
@@ -75,14 +78,6 @@ def _suite(table: SuiteTable, place: Place) -> Suite:
         against=table.against,
         mutants=table.mutants,
     )
-
-
-def _dataset(table: DatasetTable, models: Iterable[Model]) -> Dataset:
-    """Return the data set; its input is a column by the default name, unless a conversation stands in for it."""
-    fields = table.fields
-    if fields.input is None and not any(model.prompt.conversation for model in models):
-        fields = msgspec.structs.replace(fields, input=DEFAULT_INPUT)
-    return Dataset(**{**table.values_of(DatasetKeys), "fields": fields}, split=read_split(table))
 
 
 def refuse_equal_names(suites: Sequence[Suite]) -> None:
@@ -99,8 +94,7 @@ def refuse_equal_names(suites: Sequence[Suite]) -> None:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        content = file.read_bytes()
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return tomllib.loads((content := file.read_bytes()).decode("utf-8-sig"))
     except FileNotFoundError:
         there = ", ".join(sorted(shown(path) for path in file.parent.glob("*.toml"))) or "none in that folder"
         raise UserError(f"{shown(file)}: there is no such suite file. Suites there: {there}") from None

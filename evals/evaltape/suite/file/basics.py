@@ -64,9 +64,6 @@ Json = dict[str, Any]
 """A table of any JSON values."""
 
 
-# ---------------------------------------------------------------- the data set
-
-
 Samples = Annotated[Count | None, key("How many rows; all of them when absent.")]
 Seed = Annotated[Whole | None, key("Rows are taken after datasets' shuffle(seed=...); in their order when absent.")]
 ReferenceColumns = Annotated[tuple[Column, ...], Meta(min_length=1, extra={"single": True})]
@@ -98,9 +95,6 @@ class DatasetTable(DatasetKeys, frozen=True):
     split: Annotated[Text, key("The split that is evaluated.")] = "validation"
     samples: Samples = None
     seed: Seed = None
-
-
-# ---------------------------------------------------------------- calls: prompt, answer, address, price
 
 
 Role = Literal["system", "developer", "user", "assistant"]
@@ -166,9 +160,6 @@ ModelPrice = Annotated[Price | None, key("USD per million tokens.")]
 GatesKey = Annotated[Gates, key("Per metric the bound on the mean score; 'omit' removes one of [defaults].")]
 SliceGates = Annotated[dict[str, Number], key("Per metric the bound that no slice may be clearly beyond.")]
 AllowFailed = Annotated[Whole, key("How many failed samples the gates put up with.")]
-
-
-# ---------------------------------------------------------------- metrics
 
 
 References = Annotated[Literal["best", "mean"], key("Of several references the best score, or the mean.")]

@@ -112,10 +112,13 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
                 return is_number(number, value)
             case inspect.VarTupleType(min_length=least):
                 items = [value] if "single" in self.extra and isinstance(value, str) else value
-                return isinstance(items, list) and len(items) >= (least or 0) and _are_items(self.item, items)
+                if not isinstance(items, list) or len(items) < (least or 0) or not all(map(self.item.accepts, items)):
+                    return False
+                return self.item.table is not None or len(set(items)) == len(items)
             case inspect.TupleType(item_types=types):
-                kinds = [kind_of(each) for each in types]
-                return isinstance(value, list) and len(value) == len(kinds) and _ascend(kinds, value)
+                if not isinstance(value, list) or len(value) != len(types):
+                    return False
+                return all(kind_of(each).accepts(it) for each, it in zip(types, value, strict=True)) and value[0] < value[1]
             case inspect.DictType() | inspect.StructType():
                 return isinstance(value, dict)
             case inspect.UnionType():
@@ -223,31 +226,17 @@ def _default(field: inspect.Field) -> Any:
     return None if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
-# ---------------------------------------------------------------- lists
-
-
 def listed(words: Iterable[str], last: str) -> str:
     """Return `a, b or c`."""
     *first, final = words
     return f"{', '.join(first)} {last} {final}" if first else final
 
 
-def _are_items(item: Kind, values: list[Any]) -> bool:
-    if not all(item.accepts(value) for value in values):
-        return False
-    return item.table is not None or len(set(values)) == len(values)
-
-
-def _ascend(kinds: list[Kind], values: list[Any]) -> bool:
-    return all(kind.accepts(value) for kind, value in zip(kinds, values, strict=True)) and values[0] < values[1]
-
-
 def _is_json(value: Any) -> bool:
     level = [value]
     for _ in range(MOST_LEVELS):
-        level = [
-            inner for it in level if isinstance(it, dict | list) for inner in (it.values() if isinstance(it, dict) else it)
-        ]
+        lists = [it.values() if isinstance(it, dict) else it for it in level if isinstance(it, dict | list)]
+        level = [inner for values in lists for inner in values]
     if level:
         return False
     try:
@@ -255,9 +244,6 @@ def _is_json(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
-
-
-# ---------------------------------------------------------------- numbers
 
 
 Numeric = inspect.IntType | inspect.FloatType

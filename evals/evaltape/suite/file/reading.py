@@ -56,9 +56,6 @@ def value_shown(value: Any) -> str:
         return "..."
 
 
-# ---------------------------------------------------------------- tables
-
-
 AnyTable = TypeVar("AnyTable", bound=Table)
 
 
@@ -73,7 +70,12 @@ def _read(keys: Mapping[str, Key], table: type[AnyTable], values: Mapping[str, A
             hint = nearest(name, keys)
             raise place.error(name, f"is not a key Evaltape knows.{hint} Valid here: {', '.join(keys) or 'no key'}")
     _check_rules(table.rules, values, place)
-    read = {name: _value(key, values, place) for name, key in keys.items() if name in values or key.required}
+    read = {}
+    for name, key in keys.items():
+        if name in values:
+            read[name] = read_value(key.kind, name, values[name], place)
+        elif key.required:
+            raise place.error(name, f"is missing; it takes {key.kind.takes}")
     written = {WRITTEN: tuple(values)} if WRITTEN in table.__struct_fields__ else {}
     return table(**read, **written)
 
@@ -103,12 +105,6 @@ def read_value(kind: Kind, key: str, value: Any, place: Place) -> Any:
     return value
 
 
-def _value(key: Key, values: Mapping[str, Any], place: Place) -> Any:
-    if key.name not in values:
-        raise place.error(key.name, f"is missing; it takes {key.kind.takes}")
-    return read_value(key.kind, key.name, values[key.name], place)
-
-
 def _entries(kind: Kind, values: Mapping[str, Any], place: Place, is_filled: bool) -> dict[str, Any]:
     """Return the entries of a table with the user's own keys."""
     for name in kind.extra.get("refused", ()):
@@ -122,8 +118,7 @@ def _entries(kind: Kind, values: Mapping[str, Any], place: Place, is_filled: boo
 def _check_rules(rules: Rules, values: Mapping[str, Any], place: Place) -> None:
     there = [name for name in rules.one_of if name in values]
     if len(there) > 1:
-        what = f"and {there[1]} exclude each other: keep one of {listed(rules.one_of, 'and')}"
-        raise place.error(there[0], what)
+        raise place.error(there[0], f"and {there[1]} exclude each other: keep one of {listed(rules.one_of, 'and')}")
     for names in (rules.one_of, rules.any_of):
         if names and not any(name in values for name in names):
             raise place.error(listed(names, "or"), "is missing")

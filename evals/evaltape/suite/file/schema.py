@@ -19,15 +19,13 @@ def schema_text() -> str:
     return json.dumps(suite_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
-# ---------------------------------------------------------------- documentation
-
-
 def key_tables() -> dict[str, str]:
     """Return a table of keys for each table of the suite file, by the name in its header, as `models.KEY`.
 
     A table that stands in several places, as a prompt does, is there once.
     """
-    return {place: _keys_of(table) for place, table in declared_tables()}
+    head = ("key", "takes", "default", "meaning")
+    return {place: _markdown(head, map(_row, keys_of(table).values())) for place, table in declared_tables()}
 
 
 def declared_tables() -> Iterator[tuple[str, type[Table]]]:
@@ -48,7 +46,8 @@ def metrics_table() -> str:
     """Return the table of metrics with their options."""
     tables: list[type[MetricTable]] = list(dict.fromkeys([*METRICS.values(), OwnMetric]))
     names = {table: [name for name, it in METRICS.items() if it is table] or ["NAME"] for table in tables}
-    rows = [(_coded(names[table]), _coded(keys_of(table)) or "none", _summary(table)) for table in tables]
+    about = {table: (table.__doc__ or "").split("\n")[0] for table in tables}
+    rows = [(_coded(names[table]), _coded(keys_of(table)) or "none", about[table]) for table in tables]
     return _markdown(("metric", "options", "score"), rows)
 
 
@@ -63,14 +62,8 @@ def _inside(place: str, kind: Kind) -> Iterator[tuple[str, type[Table]]]:
     for member in kind.members:
         if member.table is not None:
             yield place, member.table
-        elif member.takes == "a table" and member.item.table is not None:
-            yield f"{place}.KEY", member.item.table
-        elif member.takes == "a list of tables" and member.item.table is not None:
-            yield place, member.item.table
-
-
-def _keys_of(table: type[Table]) -> str:
-    return _markdown(("key", "takes", "default", "meaning"), map(_row, keys_of(table).values()))
+        elif member.takes in ("a table", "a list of tables") and member.item.table is not None:
+            yield f"{place}.KEY" if member.takes == "a table" else place, member.item.table
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:
@@ -78,18 +71,10 @@ def _row(key: Key) -> tuple[str, str, str, str]:
     return f"`{key.name}`", key.kind.takes, default, key.kind.about
 
 
-def _summary(table: type[Table]) -> str:
-    return (table.__doc__ or "").split("\n")[0]
-
-
 def _coded(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
 def _markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [
-        head,
-        tuple("---" for _ in head),
-        *(tuple(cell.replace("<", "&lt;").replace("|", "\\|") for cell in row) for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    escaped = [[cell.replace("<", "&lt;").replace("|", "\\|") for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *escaped))

@@ -42,8 +42,6 @@ from evaltape.suite.file.basics import (
     text,
 )
 
-# ---------------------------------------------------------------- models
-
 
 class DefaultsTable(Table, frozen=True):
     """For every model that doesn't say otherwise."""
@@ -74,9 +72,6 @@ class ModelTable(Table, frozen=True):
     gates: GatesKey = {}
     slice_gates: SliceGates = {}
     allow_failed: AllowFailed = 0
-
-
-# ---------------------------------------------------------------- judges
 
 
 Scale = Annotated[tuple[Number, Number], Meta(extra={"takes": "two numbers, the lower one first"})]
@@ -120,9 +115,6 @@ class JudgeTable(JudgeKeys, frozen=True, kw_only=True):
 
     model: Annotated[Text, key("The name the judge is asked by.")]
     prompt: Annotated[Text | PromptTable, key("Names {answer}, and perhaps {input}, {reference} and columns.")]
-
-
-# ---------------------------------------------------------------- jobs
 
 
 class SplitTable(Table, frozen=True):
@@ -191,9 +183,6 @@ class OpenAiHyperparameters(Table, frozen=True):
     n_epochs: Annotated[Count | Auto | None, key("How often the training file is gone through.")] = None
     batch_size: Annotated[Count | Auto | None, key("Rows a step.")] = None
     learning_rate_multiplier: Annotated[Positive | Auto | None, key("A factor of the API's own learning rate.")] = None
-
-
-# ---------------------------------------------------------------- comparisons, mutants, the suite
 
 
 Confidence = Annotated[float, Meta(ge=0.5, lt=1)]
