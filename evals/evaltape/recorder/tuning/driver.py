@@ -26,19 +26,7 @@ from evaltape.recorder.tuning.hosts import host_for
 from evaltape.recorder.tuning.looking import find_ordered, look
 from evaltape.recorder.tuning.matching import Rivals, Search
 from evaltape.recorder.tuning.ordering import OwnOrder, place, settle
-from evaltape.recorder.tuning.states import (
-    End,
-    Looking,
-    Messages,
-    Ordering,
-    Sent,
-    State,
-    Step,
-    Succeeded,
-    Waiting,
-    advance,
-    advice,
-)
+from evaltape.recorder.tuning.states import End, Looking, Messages, Ordering, Sent, State, Step, Succeeded, Waiting, advance
 from evaltape.recorder.tuning.waiting import deploy, record, wait
 from evaltape.samples.sample import Failure
 from evaltape.text import visible
@@ -74,8 +62,7 @@ class Drive:
         self.service = service_of(prepared.job)
         self.patience = assignment.patience
         self.retrain = assignment.retrain
-        asked_with = self.service.asked_with
-        self.asking = Asking(assignment.endpoint, self.patience, self.show, prepared.job.extra, asked_with)
+        self.asking = Asking(assignment.endpoint, self.patience, self.show, prepared.job.extra, self.service.asked_with)
         self.host = host_for(prepared.job, self.asking, prepared.root)
         self.search = Search(prepared, self.host, self.service.stale_listing)
         self.intents = prepared.intents
@@ -122,9 +109,6 @@ class Drive:
         """Remove the order: its job is recorded."""
         self.intents.remove(self.digest)
         self.intent = None
-
-
-# ---------------------------------------------------------------- from the first step to the end
 
 
 TAKE: dict[type[Step], Callable[[Drive, Any], Awaitable[Step]]] = {
@@ -181,7 +165,8 @@ async def drive_job(assignment: Assignment) -> End:
     job: RemoteJob | None = None
     try:
         while not isinstance(step, End):
-            job = _job_of(step) or job
+            if isinstance(step, Waiting | Succeeded):
+                job = step.job
             following = await TAKE[type(step)](drive, step)
             advance(step.state, following.state)
             step = following
@@ -210,17 +195,13 @@ def _named(failure: Failure | None, key: str) -> Failure | None:
     return msgspec.structs.replace(failure, reason=reason, remedy=remedy)
 
 
-def _job_of(step: Step) -> RemoteJob | None:
-    return step.job if isinstance(step, Waiting | Succeeded | End) else None
-
-
 def _stopped(drive: Drive, step: Step, job: RemoteJob | None, error: Exception) -> Failure:
     """Return the failure for an error outside the table, and say if a job goes on at the API."""
     if isinstance(error, OverBudget):
         return drive.messages.over_budget(error)
     text = str(error)
     if isinstance(error, CallFailed):
-        text = error.message + (advice(error, drive.prepared) if isinstance(step, Looking | Ordering) else "")
+        text = error.message + (drive.messages.advice(error) if isinstance(step, Looking | Ordering) else "")
     elif isinstance(error, OSError):
         text = f"{shown(drive.prepared.cassette.parent)} can't be written: {error.strerror or error}"
     return drive.messages.stopped(text, job)

@@ -43,8 +43,6 @@ class OpenAIHost(Host):
         self._api = api
         self._service = service or Service()
 
-    # ------------------------------------------------------------ files
-
     async def upload(self, file: Upload) -> FileState:
         """Upload a file, unless the service has a usable file of this name and size."""
         try:
@@ -75,8 +73,6 @@ class OpenAIHost(Host):
             if failure.status in NO_FILE:
                 return None
             raise
-
-    # ------------------------------------------------------------ jobs
 
     async def order(self, order: Order) -> RemoteJob:
         """Create a job: one attempt."""
@@ -131,7 +127,7 @@ class OpenAIHost(Host):
     async def events(self, job_id: str, newest: bool = False) -> list[Event]:
         """Return a job's messages, oldest first."""
         path = f"{JOBS}/{_part(job_id)}/events"
-        items = _page(await self._api.get(path, {"limit": 1}))[0] if newest else (await self._pages(path, {}))[0]
+        items, _ = _page(await self._api.get(path, {"limit": 1})) if newest else await self._pages(path, {})
         return [_read_event(item) for item in reversed(items)]
 
     async def metrics(self, job: RemoteJob) -> list[dict[str, float | None]]:
@@ -140,8 +136,6 @@ class OpenAIHost(Host):
         for file in job.result_files:
             rows += read_metrics(await self._api.content(f"/files/{_part(file)}/content"))
         return rows
-
-    # ------------------------------------------------------------ the tuned model
 
     async def serve(self, job: RemoteJob) -> str | None:
         """Return the name to ask the tuned model by; of a service that registers models, once it is registered."""
@@ -166,8 +160,6 @@ class OpenAIHost(Host):
             await self._api.wait(f"{name} is registered and {status}", pause_s)
             pause_s = min(2 * pause_s, REGISTERED_EVERY_S)
             described = await self._api.get(f"{models}/{quote(name)}")
-
-    # ------------------------------------------------------------ listings
 
     async def _pages(self, path: str, query: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
         """Return the items of a listing, each id once, and why it couldn't be read to its end.
@@ -208,9 +200,6 @@ async def processed(host: Host, asking: Asking, state: FileState, patience_s: fl
     if state.phase is FilePhase.FAILED:
         raise CallFailed(f"the service refused the file {state.id}: its status is {state.status!r}")
     return state
-
-
-# ---------------------------------------------------------------- reading
 
 
 def read_job(value: Any, service: Service | None = None) -> RemoteJob:
@@ -288,9 +277,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-# ---------------------------------------------------------------- a host of the user's
 
 
 METHODS = ("upload", "order", "find", "look", "cancel", "events", "files", "file", "file_content", "metrics", "serve")

@@ -76,9 +76,6 @@ async def find_ordered(drive: "Drive", step: Sent) -> Step:
     return End(State.UNCLEAR, drive.messages.no_answer(intent, step.problem or problem))
 
 
-# ---------------------------------------------------------------- an order
-
-
 async def _use_ordered(drive: "Drive", intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
     """Go on with the job of an order of an earlier session; no step if it has ended, or isn't wanted now."""
     job, failure = await _state_of(drive, job_id, 0.0 if intent.reported else drive.patience.look_s)
@@ -139,9 +136,6 @@ async def _listed_job_of(drive: "Drive", intent: Intent) -> tuple[Found, RemoteJ
             return found, job, problem
         drive.show(f"looking for the job whose order got no answer, {duration(passed_s)} of {duration(patience_s)}")
         await asyncio.sleep(drive.patience.look_every_s)
-
-
-# ---------------------------------------------------------------- job.yaml and the listing
 
 
 async def _use_recorded(drive: "Drive") -> Step | None:

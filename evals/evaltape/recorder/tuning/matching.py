@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -24,8 +24,6 @@ from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.suite.definition import Finetune
-
-# ---------------------------------------------------------------- a job as it is told, and as it was ordered
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -42,12 +40,29 @@ class Difference(msgspec.Struct, frozen=True):
 
 def differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
     """Return how a host's description differs from the order. A key that isn't stated is no difference."""
-    return (*settings_differences(job, told), *_named_otherwise(job, told))
+    found, suffix = settings_differences(job, told), job.suffix if service_of(job).takes_suffix else None
+    if suffix and told.suffix and suffix.casefold() != told.suffix.casefold():
+        found.append(Difference("suffix", suffix, told.suffix))
+    if told.method not in (None, "supervised"):
+        found.append(Difference("method", "supervised", told.method, may_cost_more=True))
+    return tuple(found)
 
 
-def settings_differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
+def settings_differences(job: Finetune, told: RemoteJob) -> list[Difference]:
     """Return the differences in base, hyperparameters and seed: two jobs are the same if these and the training file are."""
-    return tuple(_settings(job, told))
+    found = list[Difference]()
+    if told.base and not is_same_model(job.base.served, told.base):
+        found.append(Difference("base", job.base.served, told.base, may_cost_more=True))
+    epochs, told_epochs = epochs_of(job.hyperparameters), epochs_of(told.hyperparameters)
+    may_be_more = told_epochs is None or epochs is None or told_epochs > epochs
+    for key, asked in job.hyperparameters.items():
+        stated = told.hyperparameters.get(key)
+        if not _agree(asked, stated):
+            found.append(Difference(key, asked, stated, may_cost_more=key == "n_epochs" and may_be_more))
+    seed = job.seed if service_of(job).takes_seed else None
+    if seed is not None and told.seed not in (None, seed):
+        found.append(Difference("seed", seed, told.seed))
+    return found
 
 
 def are_stated_alike(one: RemoteJob, other: RemoteJob) -> bool:
@@ -63,28 +78,6 @@ def told_settings(told: RemoteJob) -> dict[str, Any]:
     """Return the settings that a host says it trains by, for the recording."""
     stated = {**told.hyperparameters, "seed": told.seed, "method": told.method}
     return {key: value for key, value in stated.items() if value is not None}
-
-
-def _settings(job: Finetune, told: RemoteJob) -> Iterator[Difference]:
-    if told.base and not is_same_model(job.base.served, told.base):
-        yield Difference("base", job.base.served, told.base, may_cost_more=True)
-    for key, asked in job.hyperparameters.items():
-        stated = told.hyperparameters.get(key)
-        if not _agree(asked, stated):
-            yield Difference(
-                key, asked, stated, may_cost_more=key == "n_epochs" and _is_more(job.hyperparameters, told.hyperparameters)
-            )
-    seed = job.seed if service_of(job).takes_seed else None
-    if seed is not None and told.seed not in (None, seed):
-        yield Difference("seed", seed, told.seed)
-
-
-def _named_otherwise(job: Finetune, told: RemoteJob) -> Iterator[Difference]:
-    suffix = job.suffix if service_of(job).takes_suffix else None
-    if suffix and told.suffix and suffix.casefold() != told.suffix.casefold():
-        yield Difference("suffix", suffix, told.suffix)
-    if told.method not in (None, "supervised"):
-        yield Difference("method", "supervised", told.method, may_cost_more=True)
 
 
 def is_same_model(asked: str, told: str) -> bool:
@@ -114,14 +107,6 @@ def _agree(asked: Any, stated: Any) -> bool:
         return bool(asked == stated)
 
 
-def _is_more(asked: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    epochs, stated = epochs_of(asked), epochs_of(told)
-    return stated is None or epochs is None or stated > epochs
-
-
-# ---------------------------------------------------------------- the search
-
-
 Doubtful = tuple[RemoteJob, tuple[str, ...]]
 """A job on our training file, and how the host's statement of it differs from our order."""
 
@@ -135,10 +120,6 @@ class Found(msgspec.Struct, frozen=True):
     """Jobs that may be ours, the oldest first."""
     unfinished: str | None = None
     """Why the listing couldn't be read to its end."""
-
-    def beside(self, known: Collection[str]) -> list[RemoteJob]:
-        """Return the same jobs that aren't among the known ones."""
-        return [job for job in self.jobs if job.id not in known]
 
     def on_files_beside(self, files: Collection[str], known: Collection[str]) -> list[RemoteJob]:
         """Return the unknown jobs that are the same or train on these files, the oldest first."""
@@ -167,8 +148,9 @@ class Search:
         A job that the host states like `ours` is the same, even if both statements differ from the order.
         """
         listing = await self._host.find(self._prepared.identity.digest)
-        same, perhaps = list[RemoteJob](), list[Doubtful]()
-        others = self._of_others()
+        same, perhaps, others = list[RemoteJob](), list[Doubtful](), set[str]()
+        with contextlib.suppress(UnreadableIntent):  # Nothing is then known to belong to others.
+            others = self._prepared.of_others()
         for job in listing.jobs:
             doubts: tuple[str, ...] | None
             if job.digest is not None:
@@ -195,12 +177,6 @@ class Search:
             return tuple(map(str, differs))
         return None if differs else (f"{job.training_file}, a file of a name and content that the API doesn't tell",)
 
-    def _of_others(self) -> set[str]:
-        try:
-            return self._prepared.of_others()
-        except UnreadableIntent:  # Nothing is then known to belong to others.
-            return set()
-
     async def _is_on_our_file(self, job: RemoteJob, own_files: Collection[str]) -> bool | None:
         """Whether a job trains on our file; None if the host doesn't tell."""
         training = self._prepared.training
@@ -223,7 +199,10 @@ class Search:
     async def _file(self, file_id: str) -> FileState | None:
         """Return a file; None if it is gone."""
         if self._files is None:
-            self._files = {file.id: file for file in await self._listed_files()}
+            listed = list[FileState]()
+            with contextlib.suppress(CallFailed):  # Each file is then asked for by itself.
+                listed = await self._host.files()
+            self._files = {file.id: file for file in listed}
         if file_id not in self._files:
             try:
                 self._files[file_id] = await self._host.file(file_id)
@@ -232,12 +211,6 @@ class Search:
                     raise
                 return None
         return self._files[file_id]
-
-    async def _listed_files(self) -> list[FileState]:
-        try:
-            return await self._host.files()
-        except CallFailed:  # Each file is then asked for by itself.
-            return []
 
     async def _content(self, file_id: str) -> str | None:
         """Return the SHA-256 of a file's content; None if the host doesn't give it."""
@@ -257,9 +230,6 @@ def preferred(jobs: Collection[RemoteJob]) -> RemoteJob | None:
     latest = [job for job in usable if job.run == max(one.run for one in usable)]
     succeeded = [job for job in latest if job.phase is Phase.SUCCEEDED and not job.run]
     return succeeded[-1] if succeeded else latest[0] if latest else None
-
-
-# ---------------------------------------------------------------- two sessions at once
 
 
 class Rivals:
@@ -308,7 +278,7 @@ class Rivals:
 
     def _rivals(self, job: RemoteJob, found: Found) -> list[RemoteJob]:
         """The job itself and the jobs that the others may use; --retrain passes over jobs that have succeeded."""
-        listed = {one.id: one for one in [job, *found.beside(self._intent.known)]}
+        listed = {one.id: one for one in [job, *(one for one in found.jobs if one.id not in self._intent.known)]}
         retrains = self._intent.retrains
         return [
             one
@@ -321,14 +291,11 @@ class Rivals:
         if loser.id in self._dealt_with:
             return
         self._dealt_with.add(loser.id)
-        if not self._is_ours(loser):
+        if loser.id not in self._intent.created and loser.order != self._intent.order:
             self._note(f"there is also {loser}, made of the same data, base and settings; this session uses {winner.id}")
             return
         outcome = await self._cancelled(loser)
         self._note(f"the same job was ordered twice: using {winner.id}; our {loser.id} {outcome}")
-
-    def _is_ours(self, job: RemoteJob) -> bool:
-        return job.id in self._intent.created or job.order == self._intent.order
 
     async def _cancelled(self, loser: RemoteJob) -> str:
         try:

@@ -101,9 +101,6 @@ async def _note_what_is_ahead(drive: "Drive") -> None:
         )
 
 
-# ---------------------------------------------------------------- files
-
-
 def _files(drive: "Drive") -> dict[str, TrainingFile]:
     files = {"training": drive.prepared.training, "validation": drive.prepared.validation}
     return {kind: file for kind, file in files.items() if file is not None}
@@ -111,12 +108,9 @@ def _files(drive: "Drive") -> dict[str, TrainingFile]:
 
 async def _uploaded(drive: "Drive", file: TrainingFile) -> FileState:
     """Upload a file and wait until the service has processed it. Raises `CallFailed` if it can't."""
-    content = file.uploaded
-    state = await drive.host.upload(Upload(file.name, content, file.digests[1] if file.byte_order_mark else file.sha256))
+    sha256 = file.digests[1] if file.byte_order_mark else file.sha256
+    state = await drive.host.upload(Upload(file.name, file.uploaded, sha256))
     return await processed(drive.host, drive.asking, state, drive.patience.file_s, drive.job.poll_seconds)
-
-
-# ---------------------------------------------------------------- the order
 
 
 def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> Order:
@@ -144,16 +138,14 @@ async def _ordered(drive: "Drive", order: Order) -> RemoteJob:
     )
 
 
-# ---------------------------------------------------------------- its answer
-
-
 async def _compared(drive: "Drive", job: RemoteJob, tolerated: tuple[str, ...]) -> Step:
     """Tell how the API trains otherwise than asked; cancel that while it costs nothing, if it can cost more than asked."""
     differs = differences(drive.job, job)
     for difference in differs:
         drive.note(f"{job.id}: the API states {difference}")
-    costs_more = tuple(str(each) for each in differs if each.may_cost_more)
-    if costs_more and costs_more != tolerated and not _is_free(drive):
+    costs_more, price = tuple(str(each) for each in differs if each.may_cost_more), drive.job.price
+    is_free = is_local(drive.assignment.endpoint.base_url) and (price is None or not price.training)
+    if costs_more and costs_more != tolerated and not is_free:
         cancelled = await _cancelled(drive, job)
         if cancelled is not None:
             if drive.order is not None:
@@ -162,11 +154,6 @@ async def _compared(drive: "Drive", job: RemoteJob, tolerated: tuple[str, ...]) 
             return End(State.ENDED, drive.messages.cancelled_for(cancelled, costs_more), cancelled)
     hold_what_is_told(drive, job, differs)
     return drive.wait_for(job)
-
-
-def _is_free(drive: "Drive") -> bool:
-    price = drive.job.price
-    return is_local(drive.assignment.endpoint.base_url) and (price is None or not price.training)
 
 
 async def _cancelled(drive: "Drive", job: RemoteJob) -> RemoteJob | None:

@@ -127,9 +127,6 @@ def check_payable(state: State) -> None:
         raise ForbiddenStep(f"nothing may be paid in the state {state.value}")
 
 
-# ---------------------------------------------------------------- steps
-
-
 class Looking(msgspec.Struct, frozen=True):
     """Nothing is known yet."""
 
@@ -199,9 +196,6 @@ class End(msgspec.Struct, frozen=True):
 
 
 Step = Looking | Ordering | Sent | Waiting | Succeeded | End
-
-
-# ---------------------------------------------------------------- messages at the end
 
 
 class Messages:
@@ -289,6 +283,23 @@ class Messages:
         left = _goes_on(job) if job else "a job may have been ordered just now; this looks for it and goes on with it"
         return f"{left}: {self._go_on}"
 
+    def advice(self, failure: CallFailed) -> str:
+        """Return advice about a refused order, to follow its reason."""
+        job, base = self._prepared.job, self._prepared.job.base
+        if failure.status == 403:
+            return (
+                ". This API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name "
+                f"another service in base_url of [models.{base.key}] (docs/hosts.md), or serve one: evaltape serve --help"
+            )
+        hint = service_of(job).advice
+        if hint and failure.status in (400, 404, 422):
+            return f". [finetune.{job.key}] service = {job.service!r}: {hint}"
+        if failure.code in ("model_not_found", "model_not_available"):
+            return f". [models.{base.key}] model = {base.served!r}: name a model that this API can fine-tune"
+        if failure.status in NO_ROUTE:
+            return f". The service of [models.{base.key}] seems to have no fine-tuning API (docs/hosts.md has those that do)"
+        return ""
+
     def _then(self, reason: str, remedy: str) -> Failure:
         return Failure("job", reason, command=self._go_on, remedy=remedy)
 
@@ -304,21 +315,3 @@ def _goes_on(job: RemoteJob) -> str:
     if job.phase.is_under_way:
         return f"{job.id} goes on at the API, and this goes on with it"
     return f"{job.id} itself has succeeded, and this records it, without paying again"
-
-
-def advice(failure: CallFailed, prepared: PreparedJob) -> str:
-    """Return advice about a refused order."""
-    job, base = prepared.job, prepared.job.base
-    if failure.status == 403:
-        return (
-            ". This API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name "
-            f"another service in base_url of [models.{base.key}] (docs/hosts.md), or serve one: evaltape serve --help"
-        )
-    hint = service_of(job).advice
-    if hint and failure.status in (400, 404, 422):
-        return f". [finetune.{job.key}] service = {job.service!r}: {hint}"
-    if failure.code in ("model_not_found", "model_not_available"):
-        return f". [models.{base.key}] model = {base.served!r}: name a model that this API can fine-tune"
-    if failure.status in NO_ROUTE:
-        return f". The service of [models.{base.key}] seems to have no fine-tuning API (docs/hosts.md has those that do)"
-    return ""

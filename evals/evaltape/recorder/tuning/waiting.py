@@ -39,8 +39,12 @@ async def wait(drive: "Drive", step: Waiting) -> Step:
         if winner.id != step.job.id:
             return drive.wait_for(winner)
     drive.asking.taken()
+    job_id, poll_s = step.job.id, drive.patience.poll_s
     try:
-        job = await _state_of(drive, step.job.id)
+        with drive.asking.patient(poll_s):
+            job = await drive.asking.retry(
+                lambda: drive.host.look(job_id), f"the state of {job_id}", poll_s, lambda failure, _: failure.transient
+            )
     except CallFailed as failure:
         if failure.status != 404:
             raise
@@ -52,15 +56,6 @@ async def wait(drive: "Drive", step: Waiting) -> Step:
         return following
     await asyncio.sleep(_pause_s(drive, job))
     return msgspec.structs.replace(step, job=job, was_known=True, missing_since_s=None)
-
-
-async def _state_of(drive: "Drive", job_id: str) -> RemoteJob:
-    """Ask for a job's state until there is an answer, through failures that pass."""
-    poll_s = drive.patience.poll_s
-    with drive.asking.patient(poll_s):
-        return await drive.asking.retry(
-            lambda: drive.host.look(job_id), f"the state of {job_id}", poll_s, lambda failure, _: failure.transient
-        )
 
 
 async def _miss(drive: "Drive", step: Waiting, failure: CallFailed) -> Step:
@@ -99,11 +94,9 @@ def _pause_s(drive: "Drive", job: RemoteJob) -> float:
 async def _progress(drive: "Drive", step: Waiting, job: RemoteJob) -> str:
     """Return status, elapsed time, trained tokens and the API's latest message, which during training is the loss."""
     elapsed_s = int(time.monotonic() - step.since_s)
-    parts = [job.status, f"{elapsed_s // 60} min {elapsed_s % 60:02d} s"]
-    if job.trained_tokens:
-        parts.append(f"{job.trained_tokens:,} trained tokens")
+    tokens = f"{job.trained_tokens:,} trained tokens" if job.trained_tokens else ""
     message = await _latest_message(drive, job.id) if job.phase is Phase.TRAINING else ""
-    return ", ".join([*parts, *([message] if message else [])])
+    return ", ".join([job.status, f"{elapsed_s // 60} min {elapsed_s % 60:02d} s", *filter(None, (tokens, message))])
 
 
 async def _latest_message(drive: "Drive", job_id: str) -> str:
@@ -115,9 +108,6 @@ async def _latest_message(drive: "Drive", job_id: str) -> str:
     except (CallFailed, TimeoutError):
         return ""
     return events[-1].message if events else ""
-
-
-# ---------------------------------------------------------------- recording
 
 
 async def record(drive: "Drive", step: Succeeded) -> Step:
@@ -207,9 +197,6 @@ def _orders(drive: "Drive", job: RemoteJob) -> list[Exchange]:
     if drive.order is not None and job.id in drive.order.intent.created:
         return list(drive.order.exchanges)
     return orders_of(drive.prepared.cassette, job.id)
-
-
-# ---------------------------------------------------------------- deploy
 
 
 async def deploy(job: Finetune, finished: Any, root: Path, show: Callable[[str], None]) -> Served:
