@@ -59,9 +59,6 @@ class Exchange(msgspec.Struct, frozen=True):
         return urlsplit(self.url).path
 
 
-# ---------------------------------------------------------------- reading
-
-
 class Conflicted(RecordingError):
     """A recording that git could not merge: it holds both sides, so nothing has to be asked for again."""
 
@@ -177,16 +174,11 @@ def _exchange(place: str | Told, request: Asked, response: Any) -> Exchange:
 
 def _number(headers: Mapping[str, Any], name: str) -> float | None:
     """Return a header of our own: a number from 0, or None if it is missing."""
-    if name not in headers:
-        return None
     try:
         number = float(headers[name][0])
     except (ValueError, TypeError, IndexError, KeyError, OverflowError):
         return None
     return number if 0 <= number < math.inf else None
-
-
-# ---------------------------------------------------------------- matching
 
 
 def matches(recorded: Exchange, asked: dict[str, Any]) -> bool:
@@ -229,21 +221,19 @@ def differences(asked: dict[str, Any], recorded: Exchange) -> list[str]:
     """Return how a recorded call differs from today's request, in the words of the suite file."""
     if not recorded.path.endswith(ENDPOINT) or not isinstance(recorded.asked, dict):
         return [f"a call to {cut(recorded.path, 100)}, not to {ENDPOINT}"]
-    changes = []
-    for key in dict.fromkeys([*asked, *recorded.asked]):
-        now, then = asked.get(key), recorded.asked.get(key)
-        if key in asked and key in recorded.asked and is_same(now, then):
-            continue
-        changes.append(_change(key, key in asked, now, key in recorded.asked, then))
+    keys = list(dict.fromkeys([*asked, *recorded.asked]))
+    same = [key for key in keys if key in asked and key in recorded.asked and is_same(asked[key], recorded.asked[key])]
+    changes = [_change(key, asked, recorded.asked) for key in keys if key not in same]
     return changes or [f"another method ({cut(recorded.method, 20)}; the suite asks with POST)"]
 
 
-def _change(key: str, is_asked: bool, now: Any, was_asked: bool, then: Any) -> str:
+def _change(key: str, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
+    now, then = asked.get(key), recorded.get(key)
     if key == "messages":
         return f"another prompt ({_line_that_differs(now, then)})"
     if key == "model":
         return f"another model ({cut(repr(then), 100)}; the suite names {now!r})"
-    values = [cut(json.dumps(value), 100) if there else "none" for value, there in ((then, was_asked), (now, is_asked))]
+    values = [cut(json.dumps(each[key]), 100) if key in each else "none" for each in (recorded, asked)]
     return f"another {cut(key, 50)} ({values[0]}; the suite asks for {values[1]})"
 
 
@@ -257,9 +247,6 @@ def _line_that_differs(now: Any, then: Any) -> str:
     pairs = enumerate(zip(*lines, strict=False), 1)
     number = next((n for n, pair in pairs if pair[0] != pair[1]), min(map(len, lines)) + 1)
     return f"line {number} differs"
-
-
-# ---------------------------------------------------------------- writing
 
 
 def write(path: Path, exchanges: list[Exchange], secrets: Collection[str] = ()) -> None:

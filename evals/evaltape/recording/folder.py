@@ -61,8 +61,6 @@ class Recordings(msgspec.Struct, frozen=True):
         """Return the JSON body a model is asked with. Raises `RecordingError` if its job has no tuned model."""
         return prompt.chat_request(self.served(model), model.prompt.render(sample), model.request)
 
-    # ------------------------------------------------------------ answers
-
     def answer(self, model: Model, sample: Sample, repeat: int = 1) -> Answer:
         """Return the recorded answer; if the recording can't be used, a failure with the reason."""
         try:
@@ -114,8 +112,6 @@ class Recordings(msgspec.Struct, frozen=True):
         if path not in self._files:
             self._files[path] = read_predictions(path)
         return self._files[path].answer(sample)
-
-    # ------------------------------------------------------------ calls to record
 
     def calls(self, model: Model, samples: Sequence[Sample], repeats: int, *, fresh: bool) -> list[Call]:
         """Return the calls of a recording: every sample `repeats` times if `fresh`, else the missing ones.
@@ -205,8 +201,6 @@ def recorded_on(exchange: Exchange) -> str | None:
     return datetime.datetime.fromtimestamp(created, datetime.UTC).date().isoformat()
 
 
-# ---------------------------------------------------------------- ways to a recording that cost nothing
-
 Asked = Sequence[tuple[str, dict[str, Any]]]
 """Calls by the names of their cassettes, with their requests."""
 
@@ -220,9 +214,14 @@ def free_way(folder: Path, model: str, models: Collection[str], asked: Asked, so
     the suite's and its data.
     """
     old = _other_name(folder, models, asked)
-    if old is not None:
-        return _moved(folder, old, model)
-    return restored([folder / model, folder / f"{model}{SUFFIX}", *sources])
+    pack, calls = folder / f"{model}{SUFFIX}", folder / model
+    if old is None:
+        return restored([calls, pack, *sources])
+    move = "mv" if repository_of(folder) is None else "git mv"
+    old_pack, old_calls = folder / f"{old}{SUFFIX}", folder / old
+    pairs = [(old_pack, pack)] if old_pack.exists() else []
+    pairs += [(old_calls, calls)] if old_calls.is_dir() else []
+    return " && ".join(f"{move} {shlex.quote(shown(one))} {shlex.quote(shown(other))}" for one, other in pairs)
 
 
 def _other_name(folder: Path, models: Collection[str], asked: Asked) -> str | None:
@@ -235,17 +234,6 @@ def _other_name(folder: Path, models: Collection[str], asked: Asked) -> str | No
         except RecordingError:
             continue
     return None
-
-
-def _moved(folder: Path, old: str, new: str) -> str:
-    move = "mv" if repository_of(folder) is None else "git mv"
-    pack, calls = folder / f"{old}{SUFFIX}", folder / old
-    pairs = [(pack, folder / f"{new}{SUFFIX}")] if pack.exists() else []
-    pairs += [(calls, folder / new)] if calls.is_dir() else []
-    return " && ".join(f"{move} {shlex.quote(shown(one))} {shlex.quote(shown(other))}" for one, other in pairs)
-
-
-# ---------------------------------------------------------------- the lock
 
 
 @contextlib.contextmanager

@@ -82,15 +82,14 @@ class ModelCalls:
         try:
             return hashlib.sha256(self.file(name).read_bytes()).hexdigest()
         except OSError:
-            return self.pack.digest(name)
+            text = self.pack.text(name)
+            return None if text is None else hashlib.sha256(text).hexdigest()
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove calls. Raises `OSError` if the folder can't be written."""
         for name in names:
             self.file(name).unlink(missing_ok=True)
         self.pack.remove(names)
-
-    # ------------------------------------------------------------ the layout
 
     def arrange(self, samples: Sequence[str], least: int) -> None:
         """Make a pack of the cassettes if each of at least `least` samples is recorded, or cassettes of a pack of fewer.
@@ -200,11 +199,6 @@ class Pack:
         """Return the name in messages of a call."""
         return f"{shown(self.path)} ({name})"
 
-    def digest(self, name: str) -> str | None:
-        """Return the SHA-256 of a call's bytes; None without a call of that name."""
-        text = self.text(name)
-        return None if text is None else hashlib.sha256(text).hexdigest()
-
     def remove(self, names: Collection[str]) -> None:
         """Remove calls, and the file with the last of them."""
         left = {name: text for name in self.names() if name not in names and (text := self.text(name)) is not None}
@@ -220,8 +214,6 @@ class Pack:
         with self._opened() as file:
             unnamed = b"" if file is None else b"".join(_part(file, place) for place in self._unnamed)
         write_whole(self.path, (HEAD.encode() + b"".join(calls.values()) + unnamed).decode())
-
-    # ------------------------------------------------------------ the index
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[BinaryIO | None]:

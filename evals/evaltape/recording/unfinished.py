@@ -83,10 +83,6 @@ class Unfinished(msgspec.Struct, frozen=True):
         """Return the calls that have no new recording yet, as (name of the sample, repeat)."""
         return [call_of(name) for name in self._left()]
 
-    def is_replaced(self, name: str, text: str) -> bool:
-        """Return whether `text` written as the cassette `name` would count as its new recording."""
-        return self.to_come.get(name) != hashlib.sha256(text.encode()).hexdigest()
-
     def count(self, name: str) -> None:
         """Count a call's present recording as new."""
         self.to_come.pop(name, None)
@@ -147,8 +143,8 @@ def read_unfinished(folder: Path, model: str) -> Unfinished | None:
 def new_text(exchange: Exchange, unfinished: Unfinished | None, name: str) -> str:
     """Return the text of a call's new cassette; a fresh recording counts it, though the file were the same as before."""
     text = cassettes.as_text([exchange])
-    if unfinished is None or unfinished.is_replaced(name, text):
-        return text
+    if unfinished is None or unfinished.to_come.get(name) != hashlib.sha256(text.encode()).hexdigest():
+        return text  # It counts as the new recording.
     if exchange.came:  # It was taken before, by a session that was cut short.
         unfinished.count(name)
         return text
@@ -184,9 +180,6 @@ def _obsolete(recorded: ModelCalls, repeats: Mapping[str, int]) -> Digests:
 def _is_plain(name: str) -> bool:
     """Whether a name stays inside its folder: it comes from a file that anyone can edit, and is removed by name."""
     return Path(name).name == name and "\\" not in name and name not in (".", "..")
-
-
-# ---------------------------------------------------------------- batches
 
 
 class Submission(msgspec.Struct, frozen=True):

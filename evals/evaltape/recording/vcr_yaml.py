@@ -39,9 +39,6 @@ Interaction = tuple[Asked, dict[str, Any]]
 """A request and vcrpy's response: `{"status": {"code": ...}, "headers": {...}, "body": {"string": bytes}}`."""
 
 
-# ---------------------------------------------------------------- reading
-
-
 def interactions_of(text: str) -> list[Interaction]:
     """Return the calls of a cassette's text. Raises the readers' errors if it is no cassette."""
     return _as_written(text) or _by_vcrpy(text)
@@ -113,9 +110,6 @@ class _Reader:
             if number > MOST_NODES:
                 raise ValueError(f"more than {MOST_NODES:,} nodes of YAML")
         return yamlserializer.deserialize(text)
-
-
-# ---------------------------------------------------------------- writing
 
 
 def text_of(interactions: Iterable[Interaction]) -> str:

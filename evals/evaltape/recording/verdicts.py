@@ -10,6 +10,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -117,16 +118,13 @@ class Verdicts(msgspec.Struct, frozen=True):
     def further(self, judge: Judge, model: str, sample: Sample) -> list[int]:
         """Return which further verdicts on a model's first answer to a sample there are: 2 and up."""
         if (model, judge.key) not in self._further:
-            self._further[model, judge.key] = self._numbers(model, judge.key)
+            numbers: dict[str, list[int]] = {}
+            for path in sorted((self.folder / model / judge.key).glob(f"*{AGAIN}*.yaml")):
+                name, _, number = path.stem.rpartition(AGAIN)
+                if number.isdecimal() and 1 < int(number) < 10**9:
+                    numbers.setdefault(name, []).append(int(number))
+            self._further[model, judge.key] = numbers
         return self._further[model, judge.key].get(sample.name, [])
-
-    def _numbers(self, model: str, judge: str) -> dict[str, list[int]]:
-        numbers: dict[str, list[int]] = {}
-        for path in sorted((self.folder / model / judge).glob(f"*{AGAIN}*.yaml")):
-            name, _, number = path.stem.rpartition(AGAIN)
-            if number.isdecimal() and 1 < int(number) < 10**9:
-                numbers.setdefault(name, []).append(int(number))
-        return numbers
 
     def is_recorded(self, asked: Asked) -> bool:
         """Return whether there is a verdict of exactly this request. Raises `RecordingError` as `cassettes.is_valid`."""
@@ -156,28 +154,24 @@ class Verdicts(msgspec.Struct, frozen=True):
         return RecordedOtherwise(f"{shown(path)}: the judge {asked.judge.key} is asked otherwise now: {told}", error.what)
 
 
+@dataclass(eq=False)
 class JudgeExam:
     """The exam of a judge. Its questions are read once, its verdicts on first use.
 
     The questions depend on the suite's references and labels alone: a changed model under test changes no question.
     """
 
-    def __init__(
-        self, judge: Judge, suite_file: Path, root: Path, samples: Sequence[Sample], verdicts: Verdicts, command: str
-    ) -> None:
-        """`command` records missing verdicts; messages show it."""
-        self.judge = judge
-        self.verdicts = verdicts
-        self.command = command
-        self._suite_file = suite_file
-        self._root = root
-        self._samples = samples
+    judge: Judge
+    suite_file: Path
+    root: Path
+    samples: Sequence[Sample]
+    verdicts: Verdicts
+    command: str
+    """Records missing verdicts; messages show it."""
 
     @property
     def _place(self) -> str:
-        return f"{shown(self._suite_file)}: [judges.{self.judge.key}.exam]"
-
-    # ------------------------------------------------------------ questions
+        return f"{shown(self.suite_file)}: [judges.{self.judge.key}.exam]"
 
     @cached_property
     def labels(self) -> list[Label]:
@@ -185,7 +179,7 @@ class JudgeExam:
         exam = self.judge.exam
         if exam is None or exam.labels is None:
             return []
-        return read_labels(exam.labels, self.judge.verdict.scale, [sample.id for sample in self._samples])
+        return read_labels(exam.labels, self.judge.verdict.scale, [sample.id for sample in self.samples])
 
     @cached_property
     def paper(self) -> Paper | None:
@@ -193,17 +187,17 @@ class JudgeExam:
         exam = self.judge.exam
         if exam is None or exam.mutants == ():
             return None
-        paper = set_paper(self._operators(exam.mutants), self._samples, exam.samples)
+        paper = set_paper(self._operators(exam.mutants), self.samples, exam.samples)
         for damage in paper.damages:
             if not damage.pairs and damage.operator in (exam.mutants or ()):
-                references = counted(len(self._samples), "reference")
+                references = counted(len(self.samples), "reference")
                 raise UserError(f"{self._place} mutants: {damage.operator!r} applies to none of the {references}; leave it out")
         return paper
 
     def _operators(self, names: Sequence[str] | None) -> list[Operator]:
         """Return the harmful and the harmless operators: the suite's own, or all that are built in."""
         place = f"{self._place} mutants"
-        asked = load_operators(names, self._suite_file, self._root, place) if names else []
+        asked = load_operators(names, self.suite_file, self.root, place) if names else []
         harmful = [each for each in asked if each.harmful] or [each for each in BUILT_IN.values() if each.harmful]
         harmless = [each for each in asked if not each.harmful] or [each for each in BUILT_IN.values() if not each.harmful]
         return [*harmful, *harmless]
@@ -219,9 +213,7 @@ class JudgeExam:
 
     @cached_property
     def _by_id(self) -> Mapping[str, Sample]:
-        return {sample.id: sample for sample in self._samples}
-
-    # ------------------------------------------------------------ verdicts
+        return {sample.id: sample for sample in self.samples}
 
     @cached_property
     def _recorded(self) -> dict[Question, RecordedVerdict | RecordingError]:
