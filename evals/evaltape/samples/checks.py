@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -75,16 +75,12 @@ class Header(msgspec.Struct, frozen=True):
         return UserError(f"{shown(self.suite.file)}: {what} {self.owner}: {listed}{hint or self.hint}")
 
 
-# ---------------------------------------------------------------- values
-
-
 def check_samples(suite: Suite, samples: Sequence[Sample], is_text: bool = False) -> None:
     """Raise `UserError` for ids that aren't distinct, and for a value that can't have the role that the suite gives it.
 
     `is_text` says that numbers, too, came as texts.
     """
-    _refuse_equal_ids(suite, samples)
-    _refuse_shared_files(suite, samples)
+    _check_row_ids(suite, samples)
     for prompt in {model.prompt_place: model.prompt for model in suite.models.values()}.values():
         check_prompt_columns(suite, samples, prompt.columns - {INPUT}, prompt.conversation)
     for judge in suite.judges.values():
@@ -92,7 +88,15 @@ def check_samples(suite: Suite, samples: Sequence[Sample], is_text: bool = False
     if suite.dataset.cluster:
         check_prompt_columns(suite, samples, [suite.dataset.cluster])
     for column in suite.dataset.slices:
-        _check_slices(suite, samples, column, is_text)
+        there = [sample for sample in samples if sample.columns[column] is not None]
+        check_prompt_columns(suite, there, [column])
+        numbers = _numbers([sample.columns[column] for sample in there], is_text)
+        if numbers and is_continuous(numbers):
+            raise UserError(
+                f"{shown(suite.file)}: [dataset] slices names {column!r}, a column of {len(set(numbers))} different numbers "
+                f"from {min(numbers):g} to {max(numbers):g}; a slice is what shares a value. Write a column that bins them, "
+                "with values like 'short' and 'long', and name that one"
+            )
 
 
 def check_prompt_columns(
@@ -106,18 +110,6 @@ def check_prompt_columns(
                 read(sample.columns[column])
             except ValueError as error:
                 raise UserError(f"{shown(suite.file)}: sample {sample.id!r}: column {column!r} {error}") from None
-
-
-def _check_slices(suite: Suite, samples: Sequence[Sample], column: str, is_text: bool) -> None:
-    there = [sample for sample in samples if sample.columns[column] is not None]
-    check_prompt_columns(suite, there, [column])
-    numbers = _numbers([sample.columns[column] for sample in there], is_text)
-    if numbers and is_continuous(numbers):
-        raise UserError(
-            f"{shown(suite.file)}: [dataset] slices names {column!r}, a column of {len(set(numbers))} different numbers from "
-            f"{min(numbers):g} to {max(numbers):g}; a slice is what shares a value. Write a column that bins them, with values "
-            "like 'short' and 'long', and name that one"
-        )
 
 
 def _numbers(values: Sequence[Any], is_text: bool) -> list[float]:
@@ -143,8 +135,8 @@ def repeated_id(samples: Sequence[Sample]) -> str | None:
     return next((sample_id for sample_id, count in Counter(s.id for s in samples).items() if count > 1), None)
 
 
-def _refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
-    """Raise `UserError` for two samples with the same id, and for an empty list of samples."""
+def _check_row_ids(suite: Suite, samples: Sequence[Sample]) -> None:
+    """Raise `UserError` for an empty list, for two samples with the same id, or with one cassette where case is ignored."""
     if not samples:
         raise UserError(f"{shown(suite.file)}: there are no samples")
     twice = repeated_id(samples)
@@ -156,10 +148,6 @@ def _refuse_equal_ids(suite: Suite, samples: Sequence[Sample]) -> None:
         )
     if twice is not None:
         raise UserError(f"{shown(suite.file)}: two samples have the id {twice!r}; ids name cassettes and must differ")
-
-
-def _refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
-    """Raise `UserError` for two samples that would share a cassette on a system that ignores case."""
     seen: dict[str, str] = {}
     for sample in samples:
         other = seen.setdefault(sample.name.lower(), sample.id)
@@ -168,12 +156,6 @@ def _refuse_shared_files(suite: Suite, samples: Sequence[Sample]) -> None:
                 f"{shown(suite.file)}: the ids {other!r} and {sample.id!r} differ by case alone, and would name one file on "
                 "macOS and Windows. Rename one, or leave id out of fields: ids are then made of the inputs"
             )
-
-
-# ---------------------------------------------------------------- test ids
-
-
-Suites = Sequence[tuple[Suite, Sequence[Sample]]]
 
 
 class _Group(msgspec.Struct, frozen=True):
@@ -196,28 +178,28 @@ class _Group(msgspec.Struct, frozen=True):
         return f"{shown(self.suite.file)}: [{self.table}.{self.key}]"
 
 
-def check_ids(suites_with_samples: Suites) -> None:
+def check_ids(suites_with_samples: Sequence[tuple[Suite, Sequence[Sample]]]) -> None:
     """Raise `UserError`, naming both, if names of suites, models, jobs or comparisons make two test ids alike.
 
     Covers every family of ids: SUITE-MODEL-SAMPLE, SUITE-MODEL-METRIC, SUITE-MODEL-OPERATOR, SUITE-MODEL, SUITE-JOB,
     SUITE-JUDGE and SUITE-COMPARISON-METRIC.
     """
     refuse_equal_names([suite for suite, _ in suites_with_samples])
-    for groups in _families(suites_with_samples):
+    names = [(suite, frozenset(sample.name for sample in samples)) for suite, samples in suites_with_samples]
+    suites = [suite for suite, _ in names]
+    families = (
+        [group for suite, ends in names for group in _of_models(suite, ends)],
+        [group for suite in suites for group in _of_models(suite, suite.metrics)],
+        [group for suite in suites for group in _of_models(suite, suite.mutants.operators if suite.mutants else ())],
+        [group for suite in suites for group in _of_models(suite, ())],
+        [_Group(suite, "judges", key, frozenset()) for suite in suites for key in suite.judges],
+        [_Group(suite, "compare", key, frozenset(suite.metrics)) for suite in suites for key in suite.comparisons],
+    )
+    for groups in families:
         for one, other in combinations(groups, 2):
             same = _same_id(one, other) or _same_id(other, one)
             if same is not None:
                 raise UserError(f"{one.place} and {other.place} make two tests of the id {same}; rename one of them")
-
-
-def _families(suites: Suites) -> Iterator[list[_Group]]:
-    names = [(suite, frozenset(sample.name for sample in samples)) for suite, samples in suites]
-    yield [group for suite, ends in names for group in _of_models(suite, ends)]
-    yield [group for suite, _ in names for group in _of_models(suite, suite.metrics)]
-    yield [group for suite, _ in names for group in _of_models(suite, suite.mutants.operators if suite.mutants else ())]
-    yield [group for suite, _ in names for group in _of_models(suite, ())]
-    yield [_Group(suite, "judges", key, frozenset()) for suite, _ in names for key in suite.judges]
-    yield [_Group(suite, "compare", key, frozenset(suite.metrics)) for suite, _ in names for key in suite.comparisons]
 
 
 def _of_models(suite: Suite, ends: Iterable[str]) -> list[_Group]:

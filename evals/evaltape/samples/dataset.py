@@ -5,7 +5,7 @@ Rows are loaded by a recording, and by a replay if the data file has changed; th
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,20 +90,32 @@ def fewer_rows(suite: Suite, split: Split, count: int) -> list[str]:
 
 
 def _rows(suite: Suite, split: Split) -> "Rows":
-    file = split_file(suite, split.name)
-    rows = _local_rows(suite, file, split.name) if file else _hub_rows(suite, split.name)
+    file, data = split_file(suite, split.name), suite.dataset
+    if file is not None:
+        rows = _local_rows(suite, file, split.name)
+    else:
+        from evaltape.samples.sources import hub_rows
+
+        try:
+            rows = hub_rows(data.path, data.revision, split.name)
+        except Exception as error:
+            raise UserError(
+                f"{shown(suite.file)}: [dataset] path = {data.path!r}, split {split.name!r}: the Hub data set can't be loaded: "
+                f"{cut(' '.join(str(error).split()), 500)} ({KINDS})"
+            ) from None
     if rows.count == 0:
-        raise UserError(f"{shown(suite.file)}: [dataset] split {split.name!r} of {suite.dataset.path!r} is empty")
+        raise UserError(f"{shown(suite.file)}: [dataset] split {split.name!r} of {data.path!r} is empty")
     return rows
 
 
 def _samples(suite: Suite, kept: Iterable[str], rows: "Rows", split: Split) -> list[Sample]:
-    from evaltape.samples.rows import Columns, as_sample
+    from evaltape.samples.rows import as_sample, columns_of
+    from evaltape.samples.sources import shuffled
 
-    columns = Columns.of(suite, kept)
-    numbers = _selected(rows.count, split)
-    picked = rows.pick(numbers, columns.all)
-    return [as_sample(suite, columns, row, number + 1) for row, number in zip(picked, numbers, strict=True)]
+    wanted, kept = min(split.samples or rows.count, rows.count), sorted(kept)
+    numbers = range(wanted) if split.seed is None else shuffled(rows.count, split.seed, wanted)
+    picked = rows.pick(numbers, columns_of(suite, kept))
+    return [as_sample(suite, kept, row, number + 1) for row, number in zip(picked, numbers, strict=True)]
 
 
 def _header(suite: Suite, rows: "Rows") -> Header:
@@ -111,15 +123,6 @@ def _header(suite: Suite, rows: "Rows") -> Header:
     header = Header(suite, rows.columns, f"Columns of {suite.dataset.path!r}")
     header.check_fields()
     return header
-
-
-def _selected(count: int, split: Split) -> Sequence[int]:
-    wanted = min(split.samples or count, count)
-    if split.seed is None:
-        return range(wanted)
-    from evaltape.samples.sources import shuffled
-
-    return shuffled(count, split.seed, wanted)
 
 
 def _local_rows(suite: Suite, file: Path, split: str) -> "Rows":
@@ -139,19 +142,6 @@ def _local_rows(suite: Suite, file: Path, split: str) -> "Rows":
     return read_rows(file)
 
 
-def _hub_rows(suite: Suite, split: str) -> "Rows":
-    from evaltape.samples.sources import hub_rows
-
-    data = suite.dataset
-    try:
-        return hub_rows(data.path, data.revision, split)
-    except Exception as error:
-        raise UserError(
-            f"{shown(suite.file)}: [dataset] path = {data.path!r}, split {split!r}: the Hub data set can't be loaded: "
-            f"{cut(' '.join(str(error).split()), 500)} ({KINDS})"
-        ) from None
-
-
 def _numbered(rows: list[Sample]) -> list[Sample]:
     seen: dict[str, int] = {}
     numbered = []
@@ -160,9 +150,6 @@ def _numbered(rows: list[Sample]) -> list[Sample]:
         name = row.id if count == 1 else f"{row.id} ({count})"
         numbered.append(Sample(name, row.input, row.references, row.columns))
     return numbered
-
-
-# ---------------------------------------------------------------- links
 
 
 def refuse_links(suite: Suite, root: Path) -> None:

@@ -54,21 +54,10 @@ class Origin(msgspec.Struct, frozen=True):
         fields: dict[str, Any] = {"id": data.fields.id, "input": data.fields.input, "reference": list(data.fields.reference)}
         if data.fields.input is None:
             fields["conversation"] = suite.conversation
-        selection = {
-            "path": data.path,
-            "revision": data.revision,
-            "split": data.split.name,
-            "samples": data.split.samples,
-            "seed": data.split.seed,
-            "fields": fields,
-        }
+        split = {"split": data.split.name, "samples": data.split.samples, "seed": data.split.seed}
+        selection = {"path": data.path, "revision": data.revision, **split, "fields": fields}
         file = split_file(suite)
         return cls(selection, suite.columns, {file.name: digest(file)} if file is not None and file.is_file() else {})
-
-    def to_json(self, samples_sha256: str, owner: str = "") -> str:
-        """Return the text of the file; `owner` is the suite file, relative to the folder."""
-        values = {**({"suite": owner} if owner else {}), **asdict(self), "samples_sha256": samples_sha256}
-        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
     @property
     def is_local(self) -> bool:
@@ -105,9 +94,6 @@ def _shown(value: Any) -> str:
     return "none" if value is None else repr(value)
 
 
-# ---------------------------------------------------------------- the suite file
-
-
 def owner_of(folder: Path) -> Path | None:
     """Return the suite file that the recordings in `folder` belong to; None if no file is named, or it is gone.
 
@@ -134,9 +120,6 @@ def check_owner(folder: Path, suite_file: Path) -> None:
         )
 
 
-# ---------------------------------------------------------------- writing
-
-
 def is_staged(folder: Path) -> bool:
     """Whether a recording has staged samples that aren't in place yet."""
     return (folder / NEXT_SAMPLES).exists()
@@ -144,10 +127,11 @@ def is_staged(folder: Path) -> bool:
 
 def stage(folder: Path, samples: Sequence[Sample], origin: Origin, suite_file: Path | None = None) -> None:
     """Write samples beside the frozen ones, to be moved into place by `promote`; the folder then belongs to `suite_file`."""
-    text = "".join(_line(sample) for sample in samples)
-    owner = Path(os.path.relpath(suite_file.resolve(), folder.resolve())).as_posix() if suite_file else ""
+    text = "".join(json.dumps(asdict(sample), ensure_ascii=False, allow_nan=False) + "\n" for sample in samples)
+    owner = {"suite": Path(os.path.relpath(suite_file.resolve(), folder.resolve())).as_posix()} if suite_file else {}
+    values = {**owner, **asdict(origin), "samples_sha256": sha256_of(text.encode())}
     write_whole(folder / NEXT_SAMPLES, text)
-    write_whole(folder / NEXT_ORIGIN, origin.to_json(sha256_of(text.encode()), owner))
+    write_whole(folder / NEXT_ORIGIN, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
 def promote(folder: Path) -> None:
@@ -168,14 +152,6 @@ def discard(folder: Path) -> None:
 def sha256_of(content: bytes) -> str:
     """Return the digest of frozen samples; the line ends that git may have changed don't count."""
     return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
-
-
-def _line(sample: Sample) -> str:
-    row = {"id": sample.id, "input": sample.input, "references": sample.references, "columns": sample.columns}
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-# ---------------------------------------------------------------- reading
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -204,7 +180,11 @@ def _read(folder: Path, staged: bool) -> Frozen:
 
 
 def _read_pair(samples: Path, origin: Path) -> Frozen:
-    content, value = _content(samples), _json(origin)
+    content = _content(samples)
+    try:
+        value = json.loads(_content(origin))
+    except (NotFrozen, ValueError, RecursionError):
+        value = None
     problem = conflict_in(samples, content) or conflict_in(origin)
     if problem is not None:
         raise NotFrozen(problem)
@@ -227,13 +207,6 @@ def _content(path: Path) -> bytes:
         raise NotFrozen(f"{shown(path)} can't be read: {error.strerror or error}") from None
     refuse_lfs_pointer(path, content)
     return content
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_content(path))
-    except (NotFrozen, ValueError, RecursionError):
-        return None
 
 
 def parse_samples(path: Path, content: bytes) -> list[Sample]:

@@ -73,8 +73,7 @@ def _error(path: Path, number: int, what: str) -> UserError:
 
 def read_predictions(path: Path) -> PredictionsFile:
     """Read a file of predictions. Raises `UserError`, naming the line, for a bad line and for a sample's second prediction."""
-    by_id: dict[str, Line] = {}
-    by_input: dict[str, Line] = {}
+    by_id, by_input = dict[str, Line](), dict[str, Line]()
     for number, text in _lines(path):
         key, line = _line(path, number, text)
         place, name = (by_id, key) if key is not None else (by_input, line.input or "")

@@ -7,8 +7,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from evaltape.errors import UserError
 from evaltape.names import shown
 from evaltape.samples.sample import Sample
@@ -84,45 +82,28 @@ def _whole_characters(text: str) -> str:
     return text
 
 
-# ---------------------------------------------------------------- samples
-
-
 Row = dict[str, Any]
 ID_DIGITS = 12
 """Of the SHA-256 of the input, for rows without an id."""
 
 
-class Columns(msgspec.Struct, frozen=True):
-    """The columns of a row that a suite uses."""
-
-    id: str | None
-    input: str | None
-    references: tuple[str, ...]
-    conversation: str | None
-    """The column of messages that stands in for an input column."""
-    kept: tuple[str, ...]
-    """The columns that the sample carries."""
-
-    @classmethod
-    def of(cls, suite: Suite, kept: Iterable[str]) -> "Columns":
-        """Return the columns that a suite uses, and the further ones that are `kept`."""
-        fields = suite.dataset.fields
-        return cls(fields.id, fields.input, fields.reference, suite.conversation, tuple(sorted(kept)))
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Every column, each once."""
-        named = (self.id, self.input, self.conversation, *self.references, *self.kept)
-        return tuple(dict.fromkeys(column for column in named if column is not None))
+def columns_of(suite: Suite, kept: Iterable[str]) -> list[str]:
+    """Return the columns of a row that a suite uses, with the further ones that samples carry; each once."""
+    fields = suite.dataset.fields
+    named = (fields.id, fields.input, suite.conversation, *fields.reference, *kept)
+    return list(dict.fromkeys(column for column in named if column is not None))
 
 
-def as_sample(suite: Suite, columns: Columns, row: Row, number: int) -> Sample:
-    """Return row `number`, counted from 1, as a sample. Raises `UserError` for a row without id, input or reference."""
-    reader = _RowReader(suite, row, number)
-    text = reader.text(columns.input) if columns.input else turns_as_text(reader.messages(columns.conversation or ""))
-    sample_id = reader.text(columns.id) if columns.id else hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
-    kept = {column: reader.read(column, as_json) for column in columns.kept}
-    return Sample(sample_id, text, reader.references(columns.references), kept)
+def as_sample(suite: Suite, kept: Iterable[str], row: Row, number: int) -> Sample:
+    """Return row `number`, counted from 1, as a sample with the further columns that are `kept`.
+
+    Raises `UserError` for a row without id, input or reference.
+    """
+    reader, fields = _RowReader(suite, row, number), suite.dataset.fields
+    text = reader.text(fields.input) if fields.input else turns_as_text(reader.messages(suite.conversation or ""))
+    sample_id = reader.text(fields.id) if fields.id else hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+    carried = {column: reader.read(column, as_json) for column in kept}
+    return Sample(sample_id, text, reader.references(fields.reference), carried)
 
 
 class _RowReader:
@@ -154,13 +135,11 @@ class _RowReader:
 
     def references(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         """Return the references: the texts of these columns, or in the lists of these; empty ones are left out."""
-        texts: list[str] = []
-        for column in columns:
-            texts += self.read(column, _texts)
+        texts = tuple(text for column in columns for text in self.read(column, _texts))
         if not texts:
             empty = "an empty list of references in" if isinstance(self.row[columns[0]], list) else "no"
             raise UserError(f"{self.place} has {empty} {visible(' and no '.join(columns))}")
-        return tuple(texts)
+        return texts
 
 
 def _texts(value: Any) -> list[str]:

@@ -39,9 +39,6 @@ class Sample(msgspec.Struct, frozen=True):
         return None if value is None else as_text(value).strip() or None
 
 
-# ---------------------------------------------------------------- answers
-
-
 Kind = Literal[
     "not recorded",
     "recorded otherwise",

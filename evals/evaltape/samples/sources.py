@@ -71,14 +71,11 @@ def _of_objects(columns: Sequence[str], rows: list[Row], is_text: bool = False) 
     return Rows(tuple(columns), len(rows), pick, is_text)
 
 
-# ---------------------------------------------------------------- JSON
-
-
 def _read_json(content: bytes) -> Rows:
     """Read an array of objects, or an object a line."""
     text = content.decode("utf-8-sig")
     if text.lstrip().startswith("["):
-        rows = _parsed(text)
+        rows = json.loads(text, parse_float=Literal)
         places = [f"item {number}" for number in range(1, len(rows) + 1)]
     else:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
@@ -92,16 +89,9 @@ def _read_json(content: bytes) -> Rows:
 
 def _line(number: int, line: str) -> Any:
     try:
-        return _parsed(line)
+        return json.loads(line, parse_float=Literal)
     except ValueError as error:
         raise ValueError(f"line {number}: not JSON: {error}") from None
-
-
-def _parsed(text: str) -> Any:
-    return json.loads(text, parse_float=Literal)
-
-
-# ---------------------------------------------------------------- CSV
 
 
 def _read_csv(content: bytes) -> Rows:
@@ -122,9 +112,6 @@ def _csv_row(header: list[str], cells: list[str], line: int) -> Row:
     if len(cells) != len(header):
         raise ValueError(f"line {line} has {len(cells)} cells, line 1 names {len(header)} columns")
     return {column: cell or None for column, cell in zip(header, cells, strict=True)}
-
-
-# ---------------------------------------------------------------- Parquet
 
 
 def _read_parquet(content: bytes) -> Rows:
@@ -175,12 +162,8 @@ def _rows_at_once(file: Any, columns: Sequence[str]) -> int:
     """Return how many rows surely fit: a value is no longer than its column is in its group of rows."""
     about = file.metadata
     groups = [about.row_group(number) for number in range(about.num_row_groups)]
-    sizes = [
-        chunk.total_uncompressed_size
-        for group in groups
-        for chunk in (group.column(number) for number in range(group.num_columns))
-        if chunk.path_in_schema.split(".")[0] in columns
-    ]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    sizes = [chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns]
     largest = max(sizes, default=0)
     _refuse_table(largest)
     return max(1, min(MOST_ROWS_AT_ONCE, LARGEST_TABLE // max(largest, 1)))
@@ -207,9 +190,6 @@ _READERS: dict[str, Callable[[bytes], Rows]] = {
     ".csv": _read_csv,
     ".parquet": _read_parquet,
 }
-
-
-# ---------------------------------------------------------------- the Hub
 
 
 def hub_rows(path: str, revision: str | None, split: str) -> Rows:

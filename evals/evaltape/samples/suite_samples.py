@@ -39,15 +39,34 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
             return samples, notes
         asked = replace(asked, columns=frozen.origin.columns, sources=asked.sources or frozen.origin.sources)
     else:
-        _refuse_lost_file(suite, frozen, asked)
+        # The Hub isn't asked for samples that were recorded from a local file, which is gone now.
+        was_local = frozen is not None and frozen.origin.is_local and frozen.origin.dataset.get("path") == asked.dataset["path"]
+        if was_local and split_file(suite) is None:
+            raise UserError(
+                f"{shown(suite.file)}: [dataset] {suite.dataset.path!r} is not there: it was recorded from a local file. "
+                "Put it back to record again"
+            )
         samples, notes = load_samples(suite)
     stage(folder, samples, asked, suite.file)
     return samples, notes
 
 
 def settle_samples(suite: Suite, folder: Path, fresh: bool) -> None:
-    """Move staged samples into place if they wait for no answer: once it is sure that the recording begins."""
-    if is_staged(folder) and _may_replace(suite, folder, _frozen(folder), read_frozen(folder, staged=True).samples, fresh):
+    """Move staged samples into place if they wait for no answer: once it is sure that the recording begins.
+
+    They wait for none if nothing will be recorded, if the frozen samples are damaged, or if both are the same in another form.
+    A recording of missing calls may record nothing at all; there they also wait for none if they ask nothing new (other
+    references, further columns, fewer samples): every recorded answer stays an answer.
+    """
+    if not is_staged(folder):
+        return
+    frozen, samples = _frozen(folder), read_frozen(folder, staged=True).samples
+    if frozen is None:
+        waits = not suite.calls_nothing and not (folder / SAMPLES).exists()
+    else:
+        is_known = suite.calls_nothing or frozen.samples == samples
+        waits = not is_known and (fresh or not _asks_nothing_new(suite, frozen.samples, samples))
+    if not waits:
         promote(folder)
 
 
@@ -84,9 +103,6 @@ def replay_samples(suite: Suite, folder: Path, record_missing: str, staged: bool
     return frozen.samples, _notes(suite, frozen.samples)
 
 
-# ---------------------------------------------------------------- recording
-
-
 def _frozen(folder: Path) -> Frozen | None:
     """Return the frozen samples; None if there aren't any, or they are damaged."""
     try:
@@ -103,20 +119,6 @@ def _is_same(frozen: Frozen, suite: Suite, asked: Origin, fresh: bool) -> bool:
     return origin.has_bytes_of(asked) if asked.is_local else not fresh
 
 
-def _may_replace(suite: Suite, folder: Path, frozen: Frozen | None, samples: list[Sample], fresh: bool) -> bool:
-    """Whether new samples may replace the frozen ones before anything is recorded of them.
-
-    They may if nothing will be recorded, if the frozen samples are damaged, or if both are the same in another form. A
-    recording of missing calls may record nothing at all; there they also may if they ask nothing new (other references,
-    further columns, fewer samples): every recorded answer stays an answer.
-    """
-    if frozen is None:
-        return suite.calls_nothing or (folder / SAMPLES).exists()
-    if suite.calls_nothing or frozen.samples == samples:
-        return True
-    return not fresh and _asks_nothing_new(suite, frozen.samples, samples)
-
-
 def _asks_nothing_new(suite: Suite, before: Sequence[Sample], after: Sequence[Sample]) -> bool:
     """Whether every sample asks the same as the frozen sample of its id."""
     asked = [model.prompt.columns for model in suite.models.values()] + [judge.columns for judge in suite.judges.values()]
@@ -129,21 +131,8 @@ def _some(sample: Sample, columns: set[str]) -> dict[str, object]:
     return {column: sample.columns.get(column) for column in columns}
 
 
-def _refuse_lost_file(suite: Suite, frozen: Frozen | None, asked: Origin) -> None:
-    """Refuse to ask the Hub for samples that were recorded from a local file, which is gone now."""
-    is_lost = frozen is not None and frozen.origin.is_local and frozen.origin.dataset.get("path") == asked.dataset["path"]
-    if is_lost and split_file(suite) is None:
-        raise UserError(
-            f"{shown(suite.file)}: [dataset] {suite.dataset.path!r} is not there: it was recorded from a local file. "
-            "Put it back to record again"
-        )
-
-
 def _notes(suite: Suite, samples: list[Sample]) -> list[str]:
     return fewer_rows(suite, suite.dataset.split, len(samples))
-
-
-# ---------------------------------------------------------------- replay
 
 
 def _check_frozen(suite: Suite, folder: Path, frozen: Frozen, command: str) -> None:
