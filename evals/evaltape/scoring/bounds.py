@@ -196,11 +196,9 @@ class Decision(msgspec.Struct, frozen=True):
         if self.verdict != INCONCLUSIVE or found is None:
             return ""
         needed = found.pairs_to_settle(self.required_difference, self.metric.higher_is_better)
-        smallest = found.smallest_decided()
-        settled = f"{so_many(needed, found.samples)} would settle it"
-        if smallest is None:
-            return settled
-        return f"{settled} ({found.samples:,} decide a change that is {smallest:.{self.metric.decimals}f} off the bound)"
+        decide, decimals = found.smallest_decided(), self.metric.decimals
+        far = "" if decide is None else f" ({found.samples:,} decide a change that is {decide:.{decimals}f} off the bound)"
+        return f"{so_many(needed, found.samples)} would settle it{far}"
 
     @property
     def remark(self) -> str:
@@ -240,9 +238,6 @@ def so_many(needed: int | None, samples: int) -> str:
         return f"over {MANY} times as many samples"
     digits = max(0, len(str(needed)) - 2)
     return f"about {-(-needed // 10**digits) * 10**digits:,} samples"
-
-
-# ---------------------------------------------------------------- the bounds of a suite
 
 
 def bounds_of(suite: Suite) -> Iterator[Bound]:
@@ -286,9 +281,6 @@ def compared(comparison: Comparison, metric: str) -> Bound:
     kind: Kind = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
     limit = comparison.min_gain[metric] if kind == MIN_GAIN else comparison.max_drop[metric]
     return Bound(kind, comparison.suite, comparison.name, metric, limit, comparison.confidence, comparison.inconclusive)
-
-
-# ---------------------------------------------------------------- intervals in words
 
 
 def ends_of(estimate: Interval | Difference, decimals: int, beside: float | None = None) -> str:

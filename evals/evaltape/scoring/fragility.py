@@ -68,16 +68,16 @@ def _fewest(bound: Bound, scores: Removable, order: Sequence[str], verdicts: Col
     return Fragility(enough, tuple(order[: min(enough, NAMED)]), without(enough))
 
 
-# ---------------------------------------------------------------- in which order samples are removed
-
-
 def _removals(scores: Removable, bound: Bound, better: bool) -> Iterator[tuple[Removable, list[str]]]:
     """Yield these scores, or those of a slice, with their samples in an order that betters or worsens them the fastest.
 
     One slice is enough to fail a gate on slices; to pass it takes all of them.
     """
     if isinstance(scores, PairedScores):
-        yield scores, _pairs(scores, bound.metric, better)
+        name = plain_name(bound.metric, scores.metrics)
+        changes = {pair.sample: pair.after.scores[name] - pair.before.scores[name] for pair in scores.scored(name)}
+        falls = better != scores.metrics[name].higher_is_better
+        yield scores, sorted(changes, key=lambda sample: changes[sample], reverse=falls)
     elif isinstance(scores, ModelScores):
         faults = _faults(scores, bound.metric) if better else []
         yield scores, [*faults, *_scored(scores, bound.metric, better)]
@@ -88,14 +88,10 @@ def _removals(scores: Removable, bound: Bound, better: bool) -> Iterator[tuple[R
         yield scores, [*_faults(scores.scores, bound.metric), *worst]
     else:
         for column, value, each in scores:
-            if scores.is_gated(each):
-                yield _alone(column, value, each, scores.smallest), _scored(each, bound.metric, better)
-
-
-def _pairs(scores: PairedScores, metric: str, better: bool) -> list[str]:
-    name = plain_name(metric, scores.metrics)
-    changes = {pair.sample: pair.after.scores[name] - pair.before.scores[name] for pair in scores.scored(name)}
-    return sorted(changes, key=lambda sample: changes[sample], reverse=better != scores.metrics[name].higher_is_better)
+            if scores.is_gated(each):  # As if the suite had no other.
+                values = {column: {one.sample.id: value for one in each.predictions}}
+                alone = SliceScores(replace(each, slice_values=values), scores.smallest)
+                yield alone, _scored(each, bound.metric, better)
 
 
 def _scored(scores: ModelScores, metric: str, better: bool) -> list[str]:
@@ -112,9 +108,3 @@ def _faults(scores: ModelScores, metric: str) -> list[str]:
     failed = [*scores.failures, *unread]
     beyond = failed[: max(0, len(failed) - scores.model.allow_failed)]
     return [one.sample.id for one in (*unscored, *beyond)]
-
-
-def _alone(column: str, value: str, scores: ModelScores, smallest: int) -> SliceScores:
-    """Return a slice as if the suite had no other."""
-    values = {column: {one.sample.id: value for one in scores.predictions}}
-    return SliceScores(replace(scores, slice_values=values), smallest)

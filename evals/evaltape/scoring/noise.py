@@ -98,7 +98,11 @@ class Noise(msgspec.Struct, frozen=True):
             return None
         spare = self.mean - gate if self.higher_is_better else gate - self.mean
         if self.sd == 0:
-            return 1.0 if spare < 0 else self._unseen_chance(self._changes_in(spare))
+            if spare < 0:
+                return 1.0
+            # So many samples may lose the most they can before the mean falls by more than `spare`.
+            changes = math.floor(spare * self.of / self.most_lost + ROUNDING) if self.most_lost > 0 else MOST_CHANGES
+            return self._unseen_chance(changes)
         return upper_tail(spare / self.sd_of_next, self.freedom)
 
     def holds_inside(self, gate: float) -> bool | None:
@@ -117,12 +121,6 @@ class Noise(msgspec.Struct, frozen=True):
         """Return how far a new mean may fall with probability `chance`, though no repeat varied."""
         changes = next(number for number in range(MOST_CHANGES) if self._unseen_chance(number) <= chance)
         return changes * self.most_lost / self.of
-
-    def _changes_in(self, spare: float) -> int:
-        """Return how many samples may lose the most they can before the mean falls by more than `spare`."""
-        if self.most_lost <= 0:
-            return MOST_CHANGES
-        return min(MOST_CHANGES, math.floor(spare * self.of / self.most_lost + ROUNDING))
 
     def _unseen_chance(self, changes: int) -> float:
         """Return the greatest chance that more samples than these change for the worse after repeats that all agreed.
@@ -146,7 +144,9 @@ def noise_of(answers: Sequence[Sequence[float]], higher_is_better: bool = True, 
     if not repeated:
         return None
     variances = [_variance(scores) for scores in repeated]
-    per_sample = mean(variances)
+    per_sample, all_scores = mean(variances), [score for scores in answers for score in scores]
+    seen = min(all_scores), max(all_scores)
+    least, most = (end if limit is None else limit for limit, end in zip(limits, seen, strict=True))
     inverse_runs = mean([1 / len(scores) for scores in answers])
     return Noise(
         runs=max(map(len, repeated)),
@@ -158,13 +158,8 @@ def noise_of(answers: Sequence[Sequence[float]], higher_is_better: bool = True, 
         freedom=_freedom(variances, [len(scores) for scores in repeated]),
         higher_is_better=higher_is_better,
         repeats=sum(len(scores) - 1 for scores in answers),
-        most_lost=_most_lost([score for scores in answers for score in scores], higher_is_better, limits),
+        most_lost=seen[1] - least if higher_is_better else most - seen[0],
     )
-
-
-def _most_lost(scores: Sequence[float], higher_is_better: bool, limits: Limits) -> float:
-    least, most = (seen if limit is None else limit for limit, seen in zip(limits, (min(scores), max(scores)), strict=True))
-    return max(scores) - least if higher_is_better else most - min(scores)
 
 
 def _more_than(count: int, average: float) -> float:

@@ -216,9 +216,6 @@ def _ends(
     return low, high
 
 
-# ---------------------------------------------------------------- power
-
-
 def smallest_difference(sd: float, pairs: int, *, confidence: float = 0.95, pairs_per_cluster: float = 1.0) -> float | None:
     """Return the distance from a bound at which a true difference is decided; None for too few pairs to decide any.
 

@@ -94,8 +94,6 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def _clusters(self, pairs: Sequence[Pair]) -> list[str] | None:
         return cluster_labels(self.candidate.clusters, [pair.after for pair in pairs])
 
-    # ------------------------------------------------------------ bounds
-
     def decision(self, metric: str) -> Decision:
         """Decide the comparison's bound on a metric. Raises `KeyError` if it sets no bound."""
         return self.decide(bounds.compared(self.comparison, metric))
@@ -109,13 +107,24 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         metric, found, refusal = self.metrics[bound.metric], self._difference(bound.metric), self._refusal(bound.metric)
         if refusal:
             return Decision(bound, metric, FAILED, f"{FAILED}: {self._about(bound.metric)}: {refusal}", reason=refusal)
+        note, ground = (
+            self._corrected(bound.metric)[1] if self.scored(bound.metric) else "",
+            self.candidate.ground(bound.metric),
+        )
         if found is None:
-            return self._without_pairs(bound)
+            unanswered = next((f". {side.failed_in_short}" for side in (self.baseline, self.candidate) if side.failures), "")
+            about = self._about(bound.metric)
+            line = f"{FAILED}: {about}: {note}" if note else f"0 samples answered by both: {about}{unanswered}"
+            return Decision(bound, metric, FAILED, line)
         least = bound.least_difference(metric.higher_is_better)
         verdict, reason = found.decided(least, metric.higher_is_better)
         line = self._line(bound, found, verdict, least)
-        notes = (*self._notes_of(bound.metric), *self.notes)
-        return Decision(bound, metric, verdict, line, found, _deciding_end(bound, metric, found), reason, notes)
+        ground = self.candidate.ground(bound.metric)
+        notes = tuple(it for it in (note, ground.standing if ground else "", *self.notes) if it)
+        # The lower end of the gain has to reach the bound, of a bound that may stay open the upper end.
+        gain = found if metric.higher_is_better else found.mirrored()
+        end = gain.low if bound.inconclusive == "fail" else gain.high
+        return Decision(bound, metric, verdict, line, found, end, reason, notes)
 
     def without(self, samples: Collection[str]) -> "PairedScores":
         """Return the pairs without the samples of some ids."""
@@ -126,17 +135,6 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """Return why no bound may rest on a judge's metric; empty if a bound may."""
         ground = self.candidate.ground(metric)
         return ground.refusal if ground else ""
-
-    def _notes_of(self, metric: str) -> tuple[str, ...]:
-        """Return the notes on a judge's metric."""
-        ground = self.candidate.ground(metric)
-        return tuple(note for note in (self._corrected(metric)[1], ground.standing if ground else "") if note)
-
-    def _without_pairs(self, bound: Bound) -> Decision:
-        about, reason = self._about(bound.metric), self._corrected(bound.metric)[1] if self.scored(bound.metric) else ""
-        unanswered = next((f". {side.failed_in_short}" for side in (self.baseline, self.candidate) if side.failures), "")
-        line = f"{FAILED}: {about}: {reason}" if reason else f"0 samples answered by both: {about}{unanswered}"
-        return Decision(bound, self.metrics[bound.metric], FAILED, line)
 
     def _line(self, bound: Bound, found: Difference, verdict: str, least: float | None = None) -> str:
         decimals, limit = self.metrics[bound.metric].decimals, f"{bound.suite_key} {bound.limit:g}"
@@ -181,12 +179,6 @@ def _ways(scores: ModelScores) -> list[str]:
     if scores.model.predictions is not None:
         return []
     return sorted({CAME.get(one.answer.came, one.answer.came) for one in scores.answered})
-
-
-def _deciding_end(bound: Bound, metric: Metric, found: Difference) -> float | None:
-    """Return the end that has to reach the bound, as a gain: the lower end; the upper end of a bound that may stay open."""
-    gain = found if metric.higher_is_better else found.mirrored()
-    return gain.low if bound.inconclusive == "fail" else gain.high
 
 
 UNCHANGED = "nothing changed"
@@ -257,9 +249,8 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         """Whether every sample of both sides was asked and answered as it is today."""
         past = {one.sample.id: one for one in self.baseline.predictions}
         both = [(past[one.sample.id], one) for one in self.candidate.predictions if one.sample.id in past]
-        return (
-            bool(both) and not self.request and all(was.text == is_.text and was.answered == is_.answered for was, is_ in both)
-        )
+        are_equal = all(was.text == is_.text and was.answered == is_.answered for was, is_ in both)
+        return bool(both) and not self.request and are_equal
 
     @property
     def unchanged(self) -> str:
@@ -279,8 +270,6 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         # Equal answers differ by exactly 0: there is no doubt that an interval could show.
         return found and (msgspec.structs.replace(found, low=0.0, high=0.0) if self._is_the_same(metric) else found)
 
-    # ------------------------------------------------------------ bounds
-
     def decision(self, metric: str) -> Decision:
         """Decide the bound of `[against]` on a metric. Raises `KeyError` if it sets no bound."""
         return self.decide(bounds.drop(self.model, self.max_drop, metric))
@@ -298,7 +287,9 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
             verdict: Verdict = NOT_CHECKED if not_checked else FAILED
             reason = not_checked or f"no sample is scored by {bound.metric} on both sides"
             return Decision(bound, metric, verdict, f"{verdict}: {self._about(bound.metric)}", found, None, reason)
-        if self._is_the_same(bound.metric) and self._are_most_in_common and not self._refusal(bound.metric):
+        common, changes = len(self.candidate.predictions), self.samples
+        are_most_in_common = common >= len(changes.changed) + max(len(changes.added), len(changes.dropped))
+        if self._is_the_same(bound.metric) and are_most_in_common and not self._refusal(bound.metric):
             line = self._line(bound, found, PASSED)
             return Decision(bound, metric, PASSED, line, found, 0.0, self.unchanged, self.notes)
         return PairedScores.decide(self, bound)
@@ -315,12 +306,6 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         if self.metrics[metric].is_of_call and lacking and not self.candidate.scored(metric):
             return f"no answer of today is scored by {metric}: {lacking[0].unscored.get(metric, 'it is not recorded')}"
         return ""
-
-    @property
-    def _are_most_in_common(self) -> bool:
-        """Whether at least half of the samples of either side are in common."""
-        common, changes = len(self.candidate.predictions), self.samples
-        return common >= len(changes.changed) + max(len(changes.added), len(changes.dropped))
 
     def _about(self, metric: str) -> str:
         return f"{self.model.key} {metric} against {self.side.title}"

@@ -50,16 +50,14 @@ def outvoted(models: Sequence[ModelScores]) -> tuple[Outvoted, ...]:
     The models have to be of different origin: one agrees with itself under another prompt, and with what was tuned from it.
     Answers agree against the references by at least 0.5, and at least twice as far as either of them does with any reference.
     """
+    if all(_origins(one.model) & _origins(other.model) for one, other in combinations(models, 2)):
+        return ()
     answers: dict[str, list[Prediction]] = {}
     for scores in models:
         for one in scores.answered:
             answers.setdefault(one.sample.id, []).append(one)
-    found = map(_of_sample, answers.values()) if _are_several([scores.model for scores in models]) else ()
+    found = map(_of_sample, answers.values())
     return tuple(sorted((one for one in found if one is not None), key=lambda one: -one.gap)[:MOST_NAMED])
-
-
-def _are_several(models: Sequence[Model]) -> bool:
-    return any(not _origins(one) & _origins(other) for one, other in combinations(models, 2))
 
 
 def _of_sample(answers: Sequence[Prediction]) -> Outvoted | None:

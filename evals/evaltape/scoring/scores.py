@@ -18,8 +18,6 @@ from evaltape.suite.definition import Model
 
 if TYPE_CHECKING:
     from evaltape.scoring.paired_scores import Pair
-    from evaltape.scoring.prediction import Prediction
-
 
 NAMED = 3
 """How many failed samples a message names."""
@@ -37,7 +35,7 @@ class Ground(Protocol):
         """The remark beside its numbers; empty for a judge that passed its exam."""
 
     def mean(
-        self, metric: str, predictions: "Sequence[Prediction]", clusters: Sequence[str] | None
+        self, metric: str, predictions: Sequence[Prediction], clusters: Sequence[str] | None
     ) -> tuple[Interval | None, str]:
         """Return the mean of a metric's scores corrected for the judge's errors, and a note on it.
 
@@ -82,14 +80,14 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def slices(self) -> dict[str, dict[str, "ModelScores"]]:
         """By slice column, by value in the order of the samples, the scores of the samples that have it."""
-        return {column: self._by_value(values) for column, values in self.slice_values.items()}
-
-    def _by_value(self, values: Mapping[str, str]) -> dict[str, "ModelScores"]:
-        groups: dict[str, list[Prediction]] = {}
-        for prediction in self.predictions:
-            if prediction.sample.id in values:
-                groups.setdefault(values[prediction.sample.id], []).append(prediction)
-        return {value: msgspec.structs.replace(self, predictions=group, slice_values={}) for value, group in groups.items()}
+        found: dict[str, dict[str, ModelScores]] = {}
+        for column, values in self.slice_values.items():
+            groups: dict[str, list[Prediction]] = {}
+            for one in self.predictions:
+                if one.sample.id in values:
+                    groups.setdefault(values[one.sample.id], []).append(one)
+            found[column] = {it: msgspec.structs.replace(self, predictions=of, slice_values={}) for it, of in groups.items()}
+        return found
 
     def without(self, samples: Collection[str]) -> "ModelScores":
         """Return the scores without the samples of some ids."""
@@ -138,11 +136,9 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     def corrected(self) -> dict[str, tuple[Interval | None, str]]:
         """The corrected mean of each judge's metric that a gate asks for, and a note on it."""
         asked = {name: plain_name(name, self.metrics) for name in self.model.gates if name not in self.metrics}
-        scored = {name: self.scored(plain) for name, plain in asked.items()}
-        return {
-            name: self.grounds[plain].mean(plain, scored[name], cluster_labels(self.clusters, scored[name]))
-            for name, plain in asked.items()
-        }
+        scored = {plain: self.scored(plain) for plain in asked.values()}
+        labels = {plain: cluster_labels(self.clusters, these) for plain, these in scored.items()}
+        return {name: self.grounds[plain].mean(plain, scored[plain], labels[plain]) for name, plain in asked.items()}
 
     @property
     def corrected_intervals(self) -> dict[str, Interval]:
@@ -181,8 +177,6 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
             yield bound.kind, bound.limit
         yield from (("samples", len(self.predictions)), ("failed", len(self.failures)))
 
-    # ------------------------------------------------------------ gates
-
     def decision(self, metric: str) -> Decision:
         """Decide the gate on a metric. Raises `KeyError` if the suite sets no bound."""
         return self.decide(bounds.gate(self.model, metric))
@@ -210,8 +204,6 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
     def _estimate(self, metric: str) -> tuple[Interval | None, str]:
         return self.corrected[metric] if metric in self.corrected else (self.interval(metric), "")
 
-    # ------------------------------------------------------------ messages
-
     def unusable(self, metric: str) -> str:
         """Return why no bound can pass on these scores, the first samples with their reasons; empty if a bound can."""
         ground, metric = self.ground(metric), plain_name(metric, self.metrics)
@@ -219,7 +211,10 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
             return self.failed_in_short
         if ground is not None and ground.refusal:
             return f"{self.model.key} {metric}: {ground.refusal}"
-        return self._unscored_in_short(metric) if self._too_many_unscored(metric) else ""
+        if not self._too_many_unscored(metric):
+            return ""
+        reasons = why_unscored(self, metric)
+        return f"{len(reasons)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {with_reasons(reasons)}"
 
     def _too_many_unscored(self, metric: str) -> bool:
         """Whether a metric lacks scores. An unreadable verdict counts as a failed sample; other scores have to exist."""
@@ -246,10 +241,6 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         reasons = {one.sample.id: one.answer.failure.in_short for one in self.failures if one.answer.failure}
         counts = f"{len(self.failures)} of {len(self.predictions)} samples failed, {self.model.allow_failed} allowed"
         return f"{counts}: {self.model.key}: {with_reasons(reasons)}"
-
-    def _unscored_in_short(self, metric: str) -> str:
-        reasons = why_unscored(self, metric)
-        return f"{len(reasons)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {with_reasons(reasons)}"
 
 
 def cluster_labels(clusters: Mapping[str, str] | None, predictions: Sequence[Prediction]) -> list[str] | None:

@@ -48,9 +48,7 @@ class SliceScores(msgspec.Struct, frozen=True):
 
     def __iter__(self) -> Iterator[tuple[str, str, ModelScores]]:
         """Yield each slice as column, value and scores."""
-        for column, values in self.columns.items():
-            for value, scores in values.items():
-                yield column, value, scores
+        yield from ((column, value, scores) for column, values in self.columns.items() for value, scores in values.items())
 
     def is_gated(self, scores: ModelScores) -> bool:
         """Return whether a slice is large enough for a gate: the interval of a smaller slice says next to nothing."""
@@ -70,7 +68,8 @@ class SliceScores(msgspec.Struct, frozen=True):
         if not slices:
             why = f"no slice has {counted(self.smallest, 'sample')}"
             return Decision(bound, metric, NOT_CHECKED, f"{NOT_CHECKED}: {about}, slice gate {bound.limit:g}", reason=why)
-        verdict = _together([each.verdict for each in slices])
+        verdicts = {each.verdict for each in slices}
+        verdict = next(it for it in (FAILED, INCONCLUSIVE, PASSED) if it in verdicts)
         named = [each.line for each in slices if each.verdict == verdict]
         are_scored = all(each.end is not None for each in slices if each.verdict == FAILED)
         how = _how(verdict, are_scored, metric.higher_is_better)
@@ -84,12 +83,6 @@ class SliceScores(msgspec.Struct, frozen=True):
     def decided(self, bound: Bound) -> list[SliceDecision]:
         """Return each slice that is large enough beside the gate."""
         return [_decided(bound, *each) for each in self if self.is_gated(each[2])]
-
-
-def _together(verdicts: list[Verdict]) -> Verdict:
-    if FAILED in verdicts:
-        return FAILED
-    return INCONCLUSIVE if INCONCLUSIVE in verdicts else PASSED
 
 
 def _how(verdict: str, are_scored: bool, higher_is_better: bool) -> str:

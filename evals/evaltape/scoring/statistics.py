@@ -124,9 +124,6 @@ def _written(value: float) -> Decimal:
     return Decimal(repr(float(value)))
 
 
-# ---------------------------------------------------------------- estimates, the base of means and of differences
-
-
 class MeanEstimate(msgspec.Struct, frozen=True):
     """A mean of values or of clusters of values, with the parts of its interval."""
 
@@ -228,9 +225,6 @@ def _reach(quantile: float, skewness: float) -> float:
     # The cube root of 1 + change, less 1, without losing the digits of a small change.
     root = math.expm1(math.log1p(change) / 3) if abs(change) < 0.5 else math.cbrt(1 + change) - 1
     return max(quantile, 3 / skewness * root)
-
-
-# ---------------------------------------------------------------- scores that are 0 or 1
 
 
 def are_two_valued(values: Iterable[float], limits: Limits) -> bool:
