@@ -95,8 +95,7 @@ class Intents:
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError, RecursionError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise UnreadableIntent(f"{shown(self.path)} can't be read ({reason})") from None
+            raise UnreadableIntent(f"{shown(self.path)} can't be read ({type(error).__name__}: {error})") from None
         return content.orders
 
     def _write(self, orders: dict[str, Intent]) -> None:

@@ -9,19 +9,9 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import RecordingError, UserError
+from evaltape.finetuning import recorded_job
 from evaltape.finetuning.intent import NAME, Intents, UnreadableIntent
-from evaltape.finetuning.recorded_job import (
-    CASSETTE,
-    Identity,
-    Job,
-    Recorded,
-    read_job,
-    read_recorded,
-    recipe_of,
-    recorded_elsewhere,
-    settings_difference,
-    settings_of,
-)
+from evaltape.finetuning.recorded_job import Identity, Job, Recorded
 from evaltape.finetuning.services import ORDER_KEYS, SERVICES, Service
 from evaltape.finetuning.training_file import TrainingFile, build_training_file, build_validation_file
 from evaltape.names import shown
@@ -69,12 +59,12 @@ class PreparedJob(msgspec.Struct, frozen=True):
 
     def recorded(self) -> Recorded:
         """Read its recording."""
-        return read_recorded(self.cassette, self.identity)
+        return recorded_job.read_recorded(self.cassette, self.identity)
 
     def of_others(self) -> set[str]:
         """Return the jobs that are known to be of other data, base or settings. Raises `UnreadableIntent`."""
         digest = self.identity.digest
-        return recorded_elsewhere(self.cassette, digest) | self.intents.of_others(digest)
+        return recorded_job.recorded_elsewhere(self.cassette, digest) | self.intents.of_others(digest)
 
 
 def epochs_of(hyperparameters: Mapping[str, Any]) -> float | None:
@@ -100,7 +90,7 @@ class Jobs:
         """
         if key not in self._read:
             try:
-                self._read[key] = self._checked(self._finetune(key), read_job(self.cassette(key)))
+                self._read[key] = self._checked(self._finetune(key), recorded_job.read_job(self.cassette(key)))
             except RecordingError as error:
                 advice = self._paid(self._commands.record_all("finetuned"))
                 self._read[key] = RecordingError(str(error), advice.command, advice.cost)
@@ -136,7 +126,7 @@ class Jobs:
 
     def cassette(self, key: str) -> Path:
         """Return the file of a job's recording."""
-        return self.folder / key / CASSETTE
+        return self.folder / key / recorded_job.CASSETTE
 
     def prepare(self, key: str) -> PreparedJob:
         """Build a job's files and check them and its order. Raises `UserError`."""
@@ -147,7 +137,7 @@ class Jobs:
             job=job,
             training=training,
             validation=build_validation_file(self.suite, job, service_of(job)),
-            identity=Identity(training.sha256, settings_of(job), self._recipe(job), self._source(job)),
+            identity=Identity(training.sha256, recorded_job.settings_of(job), self._recipe(job), self._source(job)),
             cassette=self.cassette(key),
             how_to_go_on=self._commands.record_all("finetuned", missing=True),
             how_to_retrain=self._paid(self._commands.retrain()),
@@ -163,12 +153,11 @@ class Jobs:
         assert job is not None, f"[models.{key}] is no fine-tuning job"
         return job
 
-    # ------------------------------------------------------------ checking a recording
-
     def _checked(self, job: Finetune, recorded: Job) -> Job:
         path, known = shown(self.cassette(job.key)), recorded.identity
-        if known.settings != settings_of(job):
-            raise RecordingError(f"{path}: recorded with {settings_difference(known.settings, settings_of(job))}")
+        settings = recorded_job.settings_of(job)
+        if known.settings != settings:
+            raise RecordingError(f"{path}: recorded with {recorded_job.settings_difference(known.settings, settings)}")
         same_recipe, at_hand = known.recipe == self._recipe(job), self._source(job)
         files = zip(at_hand.split("+"), known.source.split("+"), strict=False)
         if same_recipe and all(now in ("", then) for now, then in files):
@@ -196,7 +185,7 @@ class Jobs:
         return build_training_file(self.suite, job, self._samples(), self.folder.parent, service_of(job))
 
     def _recipe(self, job: Finetune) -> str:
-        return recipe_of(self.suite, job, sorted(sample.input for sample in self._samples()))
+        return recorded_job.recipe_of(self.suite, job, sorted(sample.input for sample in self._samples()))
 
     def _source(self, job: Finetune) -> str:
         """Return the digests of the local files that decide a training file; empty if the rows to train on are not at hand."""

@@ -25,6 +25,11 @@ from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange, canonical
 from evaltape.suite.definition import Finetune, Split, Suite
 
+CASSETTE = "job.yaml"
+ORIGIN = "training.json"
+"""Beside the cassette: the job's identity of today, and its id."""
+SUMMARY = "evaltape:///fine_tuning/jobs/"
+_SUMMARY_PATH = re.compile(r"^evaltape:/+fine_tuning/jobs/[^/]+$")
 LONGEST_METADATA = 512
 """Characters of a value in a job's metadata, by OpenAI's documentation."""
 
@@ -99,16 +104,6 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-# ---------------------------------------------------------------- the recording
-
-
-CASSETTE = "job.yaml"
-ORIGIN = "training.json"
-"""Beside the cassette: the job's identity of today, and its id."""
-SUMMARY = "evaltape:///fine_tuning/jobs/"
-_SUMMARY_PATH = re.compile(r"^evaltape:/+fine_tuning/jobs/[^/]+$")
-
-
 class Job(msgspec.Struct, frozen=True):
     """A job that succeeded."""
 
@@ -149,9 +144,6 @@ class Recorded(msgspec.Struct, frozen=True):
     """How the recorded job differs, if it was made of others."""
     problem: str | None = None
     """Why the file can't be read."""
-
-
-# ---------------------------------------------------------------- reading
 
 
 def read_job(path: Path) -> Job:
@@ -196,12 +188,8 @@ def orders_of(path: Path, job_id: str) -> list[Exchange]:
 
 def recorded_elsewhere(path: Path, digest: str) -> set[str]:
     """Return the jobs that all cassettes beside a job's record for other digests: they aren't ours."""
-    jobs = set()
-    for origin in path.parents[2].glob(f"*/*/{ORIGIN}") if len(path.parents) > 2 else ():
-        read = read_origin(origin)
-        if read is not None and read[0].digest != digest:
-            jobs.add(read[1])
-    return jobs
+    origins = path.parents[2].glob(f"*/*/{ORIGIN}") if len(path.parents) > 2 else ()
+    return {read[1] for read in map(read_origin, origins) if read is not None and read[0].digest != digest}
 
 
 def read_origin(path: Path) -> tuple[Identity, str] | None:
@@ -243,9 +231,6 @@ def _number(row: Mapping[str, str | None], key: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-# ---------------------------------------------------------------- writing
 
 
 def write_job(path: Path, job: Job, exchanges: list[Exchange], secrets: tuple[str, ...]) -> None:

@@ -63,16 +63,10 @@ SERVICES: dict[str, Service] = {
     "nebius": Service(top_level=True, takes_metadata=False, largest_bytes=5 * 2**30, registers=True),
     "bedrock": Service(takes_suffix=False, stale_listing=True),
     "litellm": Service(
-        top_level=True,
-        takes_metadata=False,
-        asked_with=("custom_llm_provider",),
-        needs=("custom_llm_provider",),
+        top_level=True, takes_metadata=False, asked_with=("custom_llm_provider",), needs=("custom_llm_provider",)
     ),
     "portkey": Service(takes_metadata=False, advice="the gateway's headers belong in OPENAI_CUSTOM_HEADERS"),
 }
-
-
-# ---------------------------------------------------------------- their words
 
 
 class Phase(enum.Enum):

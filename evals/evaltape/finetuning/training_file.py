@@ -55,12 +55,8 @@ class Overlap:
 def duplicates(training: Mapping[str, str]) -> list[Overlap]:
     """Return the training rows that repeat an earlier row. `training` maps ids to texts."""
     first: dict[tuple[str, ...], str] = {}
-    repeated = []
-    for row, text in training.items():
-        other = first.setdefault(_words(text), row)
-        if other != row:
-            repeated.append(Overlap(row, other, 1.0))
-    return repeated
+    earliest = {row: first.setdefault(_words(text), row) for row, text in training.items()}
+    return [Overlap(row, other, 1.0) for row, other in earliest.items() if other != row]
 
 
 def leaks(training: Mapping[str, str], evaluated: Mapping[str, str]) -> list[Overlap]:
@@ -75,22 +71,16 @@ def leaks(training: Mapping[str, str], evaluated: Mapping[str, str]) -> list[Ove
     leaking = []
     for row, text in training.items():
         own = _words(text)
-        overlap = Overlap(row, same[own], 1.0) if own in same else _nearest(row, set(_grams(own)), grams, index)
-        if overlap is not None:
-            leaking.append(overlap)
+        if own in same:
+            leaking.append(Overlap(row, same[own], 1.0))
+            continue
+        its_grams = set(_grams(own))
+        shared = Counter(other for gram in its_grams for other in index.get(gram, ()))
+        shares = [(count / min(len(its_grams), len(grams[other])), other) for other, count in shared.items()]
+        share, nearest = max(shares, default=(0.0, ""))
+        if share >= NEAR:
+            leaking.append(Overlap(row, nearest, min(share, 0.999)))
     return leaking
-
-
-def _nearest(
-    row: str,
-    own: set[tuple[str, ...]],
-    grams: Mapping[str, set[tuple[str, ...]]],
-    index: Mapping[tuple[str, ...], list[str]],
-) -> Overlap | None:
-    shared = Counter(other for gram in own for other in index.get(gram, ()))
-    shares = [(count / min(len(own), len(grams[other])), other) for other, count in shared.items()]
-    share, other = max(shares, default=(0.0, ""))
-    return Overlap(row, other, min(share, 0.999)) if share >= NEAR else None
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -101,9 +91,6 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _grams(words: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
     return zip(*(words[start:] for start in range(NGRAM)), strict=False)
-
-
-# ---------------------------------------------------------------- the file
 
 
 class TrainingFile(msgspec.Struct, frozen=True):
@@ -162,8 +149,7 @@ class TrainingFile(msgspec.Struct, frozen=True):
             (self.repeated, "kept, though repeating an earlier one"),
         ):
             if overlaps:
-                named = listed(overlaps)
-                yield f"{counted(len(overlaps), 'training row')} {what}: {named}"
+                yield f"{counted(len(overlaps), 'training row')} {what}: {listed(overlaps)}"
         yield from self.remarks
 
 
@@ -178,7 +164,11 @@ def build_training_file(
         rows, remarks = load_training_rows(suite, job.base, job.train)
     else:
         rows, remarks = recorded_rows(suite, job, job.recorded, cassettes)
-    leaking = leaks({row.id: row.input for row in rows}, _evaluated(suite, job, samples))
+    validation = load_training_rows(suite, job.base, job.validation)[0] if job.validation else []
+    # The texts that must not be trained on, by the name that messages give their rows.
+    evaluated = {f"sample {sample.id}": sample.input for sample in samples}
+    evaluated |= {f"validation row {row.id}": row.input for row in validation}
+    leaking = leaks({row.id: row.input for row in rows}, evaluated)
     exact = {overlap.row: overlap for overlap in leaking if overlap.exact}
     if exact and job.leaks == "error":
         raise UserError(_leaking(suite, job, list(exact.values())))
@@ -206,13 +196,6 @@ def build_validation_file(suite: Suite, job: Finetune, service: Service = OPENAI
     )
     _check(suite, job, file, rows, "validation", service)
     return file
-
-
-def _evaluated(suite: Suite, job: Finetune, samples: list[Sample]) -> dict[str, str]:
-    """Return the texts that must not be trained on, by the name that messages give their rows."""
-    validation = load_training_rows(suite, job.base, job.validation)[0] if job.validation else []
-    named = {f"sample {sample.id}": sample.input for sample in samples}
-    return {**named, **{f"validation row {row.id}": row.input for row in validation}}
 
 
 def _line(job: Finetune, row: Sample) -> str:
@@ -262,9 +245,6 @@ def problem_of(line: str, roles: list[str], longest_tokens: int = OPENAI.longest
     return None
 
 
-# ---------------------------------------------------------------- recorded answers to train on
-
-
 def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassettes: Path) -> Loaded:
     """Return the frozen samples of a teacher's suite with its answers as their references, and remarks on them.
 
@@ -283,9 +263,8 @@ def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassett
     _check_columns(place, of, samples, job.base)
     answers = _answers(of, folder, teacher.model, samples)
     whole = [pair for pair in answers if not pair[1].truncated]
-    rows = [
-        Sample(sample.id, sample.input, (answer.text,), sample.columns) for sample, answer in whole if answer.failure is None
-    ]
+    good = [(sample, answer) for sample, answer in whole if answer.failure is None]
+    rows = [Sample(sample.id, sample.input, (answer.text,), sample.columns) for sample, answer in good]
     failed = [(sample, answer) for sample, answer in whole if answer.failure is not None]
     if failed:
         more = f" (and {counted(len(failed) - 1, 'further answer')} likewise)" if len(failed) > 1 else ""
