@@ -9,12 +9,6 @@ import os
 import sys
 
 
-def order_folders() -> None:
-    """Put the folders of PYTHONPATH behind all others. Before that, nothing but built-in modules is imported."""
-    named = {os.path.abspath(folder) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder}
-    sys.path.sort(key=lambda folder: os.path.abspath(folder) in named)
-
-
 def import_package() -> None:
     """Import this package, and let it import the controller's modules."""
     import importlib.util
@@ -32,7 +26,9 @@ def import_package() -> None:
 
 
 if __name__ == "__main__":
-    order_folders()
+    # The folders of PYTHONPATH go behind all others. Before that, nothing but built-in modules is imported.
+    named = {os.path.abspath(folder) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder}
+    sys.path.sort(key=lambda folder: os.path.abspath(folder) in named)
     import_package()
 
     from evaltape.recorder.main import main

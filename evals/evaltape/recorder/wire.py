@@ -22,9 +22,6 @@ from evaltape.samples.sample import Failure
 from evaltape.suite.definition import Judge, Model
 from evaltape.text import counted, visible
 
-# ---------------------------------------------------------------- how far a recording has come
-
-
 WITHIN_DAYS = 90
 
 
@@ -139,9 +136,6 @@ class Tally(msgspec.Struct):
     def tokens(self) -> int:
         """Tokens of prompts and answers."""
         return sum(lane.tokens for lane in self.lanes)
-
-
-# ---------------------------------------------------------------- messages
 
 
 Selection = Sequence[tuple[str, str, Sequence[str]]]
@@ -289,7 +283,8 @@ class Outcomes:
     def __init__(self) -> None:
         self._ends: dict[CallKey, Failure | None] = {}
         self._senders: list[Send] = []
-        self._stopped: str | None = None
+        self.stopped: str | None = None
+        """Why the recording ended early, if it did."""
         self._awaited: CallKey | None = None
         self._changed = threading.Condition()
 
@@ -301,11 +296,6 @@ class Outcomes:
         """Note that no further call will be made."""
         self.receive(Stopped(reason))
 
-    @property
-    def stopped(self) -> str | None:
-        """Why the recording ended early, if it did."""
-        return self._stopped
-
     def failure_of(self, call: CallKey) -> Failure | None:
         """Return why a call has ended without being recorded; None for any other."""
         with self._changed:
@@ -315,9 +305,9 @@ class Outcomes:
         """Wait until a call has ended; return why it wasn't recorded. Raises `RecordingStopped`."""
         with self._changed:
             self._awaited = call
-            self._changed.wait_for(lambda: call in self._ends or self._stopped is not None)
+            self._changed.wait_for(lambda: call in self._ends or self.stopped is not None)
             if call not in self._ends:
-                raise RecordingStopped(self._stopped)
+                raise RecordingStopped(self.stopped)
             return self._ends[call]
 
     def attach(self, send: Send) -> None:
@@ -325,20 +315,20 @@ class Outcomes:
         with self._changed:
             self._senders.append(send)
             _try(send, Ended([(*call, failure) for call, failure in self._ends.items()]))
-            if self._stopped is not None:
-                _try(send, Stopped(self._stopped))
+            if self.stopped is not None:
+                _try(send, Stopped(self.stopped))
 
     def receive(self, message: Ended | Stopped) -> None:
         """Take in which calls have ended, or that the recording has, and pass it on."""
         with self._changed:
             if isinstance(message, Stopped):
-                self._stopped = self._stopped or message.reason
+                self.stopped = self.stopped or message.reason
             else:
                 self._ends.update({(suite, model, sample): failure for suite, model, sample, failure in message.calls})
             for send in self._senders:
                 _try(send, message)
             # A test is woken by its own outcome alone: waking it for each would slow down both threads.
-            if self._stopped is not None or self._awaited in self._ends:
+            if self.stopped is not None or self._awaited in self._ends:
                 self._changed.notify_all()
 
 

@@ -148,8 +148,6 @@ def _unnamed_text(place: str, text: bytes) -> str:
         return HEAD + text.decode(errors="replace")  # Damaged, and still damaged where it lies then.
 
 
-# ---------------------------------------------------------------- packs
-
 _NAME = re.compile(rb'^    headers: \{.*"%b": \["([^"]+)"\]' % CALL.encode())
 _BEGIN = b"- request:"
 _CONFLICTS = (b"<<<<<<< ", b"=======", b">>>>>>> ")

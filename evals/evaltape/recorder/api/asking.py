@@ -74,7 +74,8 @@ class Asking:
         shared: tuple[str, ...] = (),
     ) -> None:
         self.endpoint = endpoint
-        self._extra = extra
+        self.extra = extra
+        """The suite's `extra`."""
         self.calls: list[Exchange] = []
         """The calls that were answered, since they were last taken."""
         self._shared = {key: extra[key] for key in shared if key in extra}
@@ -86,11 +87,6 @@ class Asking:
     def base_url(self) -> str:
         """The API's base URL."""
         return str(self.endpoint.client.base_url).rstrip("/")
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        """The suite's `extra`."""
-        return self._extra
 
     @contextlib.contextmanager
     def patient(self, seconds: float) -> Iterator[None]:
@@ -106,14 +102,11 @@ class Asking:
         calls, self.calls = self.calls, []
         return tuple(call for call in calls if call.method == method)
 
-    # ------------------------------------------------------------ calls of a host's class
-
     async def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """Ask until there is an answer; return its JSON."""
         options = {"params": {**self._shared, **(query or {})}}
-        return await self._kept(
-            self._patiently(lambda: self._sent(self.endpoint.client.get, path, options=options), f"GET {path}")
-        )
+        send = partial(self._sent, self.endpoint.client.get, path, options=options)
+        return await self._kept(self._patiently(send, f"GET {path}"))
 
     async def post(self, path: str, body: Any = None, *, again: bool = False) -> Any:
         """Send once, or with `again` until there is an answer; return its JSON."""
@@ -169,8 +162,6 @@ class Asking:
         """Sleep, and show the reason."""
         self._show(what)
         await asyncio.sleep(min(seconds, self._patience.longest_wait_s))
-
-    # ------------------------------------------------------------ asking
 
     async def _kept(self, answering: Awaitable[Exchange]) -> Any:
         exchange = await answering

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -75,9 +76,6 @@ def key_of(model: Model, url: str) -> str:
     return key
 
 
-# ---------------------------------------------------------------- the client
-
-
 CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")
 """Loggers with debug records that hold headers and bodies unchanged, with keys and identities in them."""
 LONGEST_CONNECT_S = 30.0
@@ -109,23 +107,17 @@ class Endpoint:
         self.base_url = base_url
         self.key = key
         self.timeout_s = timeout_s
-        self._client: Any = None
 
-    def open(self) -> Any:
-        """Return the official asynchronous client, made when it is first asked for.
+    def open(self) -> None:
+        """Make the client. Raises `UserError` as `client` does."""
+        _ = self.client
+
+    @cached_property
+    def client(self) -> Any:
+        """The official asynchronous client, made when it is first asked for.
 
         Raises `UserError` if the environment doesn't let it be made: a file of certificates, a proxy, an identity.
         """
-        if self._client is None:
-            self._client = self._made()
-        return self._client
-
-    @property
-    def client(self) -> Any:
-        """The client, as `open` returns it."""
-        return self.open()
-
-    def _made(self) -> Any:
         import openai
 
         from evaltape.recorder.api.transport import http_client
@@ -165,28 +157,23 @@ class Endpoint:
 
         # The client's way to send JSON as it stands: its typed method spends a sixth of a call's time on looking at it.
         send = self.client.post
-        exchange, headers = await self._sent(
-            lambda: send("/chat/completions", body=body, cast_to=httpx2.Response), _chat_exchange
-        )
+        exchange, headers = await self.call(lambda: send("/chat/completions", body=body, cast_to=httpx2.Response), is_chat=True)
         if exchange.status < 300:
             self._refuse_error(exchange, headers)
         return exchange, headers
 
-    async def call(self, send: Callable[[], Awaitable[Any]], timeout_s: float | None = None) -> Answered:
+    async def call(
+        self, send: Callable[[], Awaitable[Any]], timeout_s: float | None = None, *, is_chat: bool = False
+    ) -> Answered:
         """Send a request of the client's `with_raw_response` kind once; return the exchange and the answer's headers.
 
-        `timeout_s` replaces the endpoint's. Raises `CallFailed`.
+        `timeout_s` replaces the endpoint's; `is_chat` is for `chat`. Raises `CallFailed`.
         """
-        return await self._sent(send, _exchange, timeout_s)
-
-    async def _sent(
-        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], Answered], timeout_s: float | None = None
-    ) -> Answered:
         import openai
 
         from evaltape.recorder.api.transport import SENDING, Sending
 
-        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        read, limit_s = _chat_exchange if is_chat else _exchange, self.timeout_s if timeout_s is None else timeout_s
         sending = Sending()
         SENDING.set(sending)
         try:
@@ -194,7 +181,7 @@ class Endpoint:
                 sent = await send()
             return read(getattr(sent, "http_response", sent))
         except openai.APIStatusError as error:
-            if read is _chat_exchange and error.status_code == 400 and isinstance(error.body, dict):
+            if is_chat and error.status_code == 400 and isinstance(error.body, dict):
                 answered = read(error.response)
                 if is_filtered(answered[0]):
                     return answered
@@ -219,17 +206,18 @@ class Endpoint:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._client is not None:
-            await self._client.close()
-
-    # ------------------------------------------------------------ failures
+        if "client" in vars(self):
+            await self.client.close()
 
     def _refusal(self, error: Any) -> CallFailed:
         status, headers, body = error.status_code, headers_of(error.response), error.body
         words = self.shown(words_of(body, error.response.reason_phrase or "no message"))
         if 300 <= status < 400:
             words = self._redirection(error.response)
-        failure = of_status(status, words, _code_of(error), headers)
+        # An error is named by its code, else by its type; by either if that says that money is missing.
+        codes = [it for it in (error.code, body.get("type") if isinstance(body, dict) else None) if isinstance(it, str)]
+        code = next((it for it in codes if it in NO_MONEY_CODES), codes[0] if codes else None)
+        failure = of_status(status, words, code, headers)
         return replace(failure, message=f"{failure.message}. {NO_KEY}") if status == 401 and not self.key else failure
 
     def _redirection(self, response: Any) -> str:
@@ -296,13 +284,6 @@ async def _deadline(limit_s: float) -> AsyncIterator[None]:
             yield
         finally:
             timers[0].cancel()
-
-
-def _code_of(error: Any) -> str | None:
-    """Return the name of an API's error: its code, else its type."""
-    kind = error.body.get("type") if isinstance(error.body, dict) else None
-    codes = [it for it in (error.code, kind) if isinstance(it, str)]
-    return next((it for it in codes if it in NO_MONEY_CODES), codes[0] if codes else None)
 
 
 def _exchange(raw: Any) -> Answered:

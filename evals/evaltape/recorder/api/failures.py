@@ -132,12 +132,9 @@ def headers_of(response: Any) -> dict[str, str]:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds an answer asks to wait: from `retry-after-ms` or `retry-after`, as a number or an HTTP date."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        if name in headers:
-            seconds = _seconds(headers[name], headers.get("date"), unit)
-            if seconds is not None:
-                return seconds
-    return None
+    units = {"retry-after-ms": 0.001, "retry-after": 1.0}
+    told = (_seconds(headers[name], headers.get("date"), unit) for name, unit in units.items() if name in headers)
+    return next((seconds for seconds in told if seconds is not None), None)
 
 
 def _seconds(text: str, date: str | None, unit: float) -> float | None:
@@ -169,9 +166,6 @@ def backoff_s(
     """
     doubled = (first_s or FIRST_BACKOFF_S) * 2.0 ** min(attempt, 30)
     return max(min(longest_s or LONGEST_BACKOFF_S, doubled) * random.uniform(0.5, 1.0), retry_after_s or 0.0)
-
-
-# ---------------------------------------------------------------- an API's words
 
 
 def words_of(body: Any, otherwise: str = "") -> str:

@@ -46,7 +46,8 @@ class Outputs:
         """Notes for the user of the files."""
         self._suites = suites
         self._places: dict[str, Place] = {}
-        self._by_call: dict[str, Place] = {}
+        self.by_call: dict[str, Place] = {}
+        """Where a reply to some request of a call lies, today's or not."""
         for path in _files(paths):
             self._look_through(path)
 
@@ -61,10 +62,6 @@ class Outputs:
         with place.path.open("rb") as file:
             file.seek(place.start)
             return read_reply(file.read(place.length))
-
-    def place_of(self, call: str) -> Place | None:
-        """Return where a reply to some request of a call lies, today's or not, or None."""
-        return self._by_call.get(call)
 
     def _look_through(self, path: Path) -> None:
         found, foreign = 0, list[str]()
@@ -90,7 +87,7 @@ class Outputs:
             place = msgspec.structs.replace(place, is_answer=reply.is_answer)
             before = self._places.get(reply.custom_id)
             if before is None or (place.is_answer and not before.is_answer):
-                self._places[reply.custom_id] = self._by_call[name.call] = place
+                self._places[reply.custom_id] = self.by_call[name.call] = place
         if foreign:
             self._tell_foreign(path, foreign, found)
 
@@ -164,7 +161,7 @@ class FromFiles:
             name = custom_id(lane, call.ask, body)
             reply = self._outputs.find(name)
             if reply is None:
-                other = self._outputs.place_of(name.rpartition("@")[0])
+                other = self._outputs.by_call.get(name.rpartition("@")[0])
                 another = f"{other}: an answer to another request than today's, which --requests-to writes"
                 why = another if other else "no answer to it is among those of --answers-from"
                 calls.end(lane, call, Failure("call", why))

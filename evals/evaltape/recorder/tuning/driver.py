@@ -58,6 +58,7 @@ class Drive:
         prepared = assignment.prepared
         self.assignment = assignment
         self.prepared = prepared
+        self.digest = prepared.identity.digest
         self.job = prepared.job
         self.service = service_of(prepared.job)
         self.patience = assignment.patience
@@ -72,11 +73,6 @@ class Drive:
         """The order on disk that is gone on with."""
         self.order: OwnOrder | None = None
         self.rivals: Rivals | None = None
-
-    @property
-    def digest(self) -> str:
-        """The identity of the job."""
-        return self.prepared.identity.digest
 
     def note(self, text: str) -> None:
         """Tell the user something about the job."""

@@ -54,7 +54,9 @@ async def wait(drive: "Drive", step: Waiting) -> Step:
     following = _after(drive, job)
     if following is not None:
         return following
-    await asyncio.sleep(_pause_s(drive, job))
+    is_look_due = drive.rivals is not None and drive.rivals.is_look_due(job)
+    pause_s = min(drive.job.poll_seconds, drive.patience.look_every_s) if is_look_due else drive.job.poll_seconds
+    await asyncio.sleep(pause_s)
     return msgspec.structs.replace(step, job=job, was_known=True, missing_since_s=None)
 
 
@@ -83,12 +85,6 @@ def _after(drive: "Drive", job: RemoteJob) -> Step | None:
     if job.phase is Phase.PAUSED:
         return End(State.PAUSED, drive.messages.paused(job), job)
     return None
-
-
-def _pause_s(drive: "Drive", job: RemoteJob) -> float:
-    poll_s = drive.job.poll_seconds
-    looks = drive.rivals is not None and drive.rivals.is_look_due(job)
-    return min(poll_s, drive.patience.look_every_s) if looks else poll_s
 
 
 async def _progress(drive: "Drive", step: Waiting, job: RemoteJob) -> str:
