@@ -32,7 +32,6 @@ from evaltape.scoring.bounds import (
     MAX_DROP,
     MIN_GAIN,
     SLICE_GATE,
-    Bound,
     Scores,
     comparison_bounds,
     model_bounds,
@@ -99,9 +98,6 @@ Judged = Callable[[Sample, str], float | str | None]
 """A judge's recorded verdict on a mutant: the score, why it can't be read, or None without a recording."""
 
 
-# ---------------------------------------------------------------- mutants
-
-
 def mutate_model(
     scores: ModelScores,
     assertions: Sequence[Assertion],
@@ -136,10 +132,8 @@ def _judge(damaged: Sequence[Damaged], metric: str, verdict: Judged) -> tuple[li
     if missing:
         how = f"{missing:,} of {len(found):,} verdicts on mutants are not recorded"
         return list(damaged), f"{how} (pytest --mutate --record asks for them, {missing:,} calls)"
-    return [
-        Damaged(it.operator, [None if one is None else _with_verdict(one, metric, found) for one in it.predictions])
-        for it in damaged
-    ], ""
+    judged = [[None if one is None else _with_verdict(one, metric, found) for one in it.predictions] for it in damaged]
+    return [Damaged(it.operator, ones) for it, ones in zip(damaged, judged, strict=True)], ""
 
 
 def _with_verdict(prediction: Prediction, metric: str, found: Mapping[tuple[str, str], float | str | None]) -> Prediction:
@@ -168,9 +162,6 @@ def _example(damaged: Damaged, answered: Sequence[Prediction]) -> Mutant | None:
     return next((Mutant(one.sample.id, one.text, mutant.text) for one, mutant in pairs if mutant is not None), None)
 
 
-# ---------------------------------------------------------------- advice
-
-
 class TestedMutants(msgspec.Struct, frozen=True):
     """A kind of damage to a model's recorded answers, as the fixture `mutants` gives it to a test."""
 
@@ -194,10 +185,11 @@ class TestedMutants(msgspec.Struct, frozen=True):
         start = f"{self.model.key} {self.operator.operator}"
         if not self.operator.answers:
             return f"{start}: there is no answer to damage. {_without_gates(self.study)}"
-        at, applies_to = self.study.noticed_at, self.operator.applies_to
+        at, applies_to, least = self.study.noticed_at, self.operator.applies_to, self.operator.share
         share = f"{at:.0%} of the {applies_to} answers that it applies to ({answers_at(at, applies_to)})"
-        later, advice = _noticed_later(self.operator), what_would_notice(self.operator, self.study)
-        return f"{start}: no gate notices {share}{later}. {advice}"
+        gates = [each.bound.title for each in self.operator.noticing if each.share is not None and each.share == least]
+        later = f"; {gates[0]} notices {least:.0%}" if gates else ""
+        return f"{start}: no gate notices {share}{later}. {what_would_notice(self.operator, self.study)}"
 
 
 def what_would_notice(operator: OperatorStudy, study: Study) -> str:
@@ -214,26 +206,17 @@ def what_would_notice(operator: OperatorStudy, study: Study) -> str:
 
 
 def _remedy(nearest: Noticing, share: float) -> str:
+    """Return the bound that would notice a share, as the suite file states it: `gates = { rougeL = 0.3 }`."""
     bound = nearest.bound_that_notices(share)
     if bound is None:
         return OWN_METRIC
+    key, limit = nearest.bound.suite_key, bound
+    if nearest.bound.is_paired:
+        key, limit = MAX_DROP if bound < 0 or nearest.bound.kind == AGAINST else MIN_GAIN, abs(bound)
+    stated = f"{key} = {{ {nearest.bound.metric} = {limit:g} }}"
     if nearest.nearness(share) < LEAST_WAY:
-        by_chance = "but lies so near the mean that chance fails it too"
-        return f"{_stated(nearest.bound, bound)} would notice it, {by_chance}; {OWN_METRIC}"
-    return f"{_stated(nearest.bound, bound)} would notice it, or a metric of your own"
-
-
-def _stated(bound: Bound, required: float) -> str:
-    """Return a like bound with another number as the suite file states it: `gates = { rougeL = 0.3 }`."""
-    if not bound.is_paired:
-        return f"{bound.suite_key} = {{ {bound.metric} = {required:g} }}"
-    is_drop = required < 0 or bound.kind == AGAINST
-    return f"{MAX_DROP if is_drop else MIN_GAIN} = {{ {bound.metric} = {abs(required):g} }}"
-
-
-def _noticed_later(operator: OperatorStudy) -> str:
-    gates = [each.bound.title for each in operator.noticing if each.share is not None and each.share == operator.share]
-    return f"; {gates[0]} notices {operator.share:.0%}" if gates else ""
+        return f"{stated} would notice it, but lies so near the mean that chance fails it too; {OWN_METRIC}"
+    return f"{stated} would notice it, or a metric of your own"
 
 
 def _without_gates(study: Study) -> str:

@@ -127,11 +127,12 @@ class OperatorStudy(msgspec.Struct, frozen=True):
         return max(self.noticing, key=lambda each: each.nearness(share), default=None)
 
     def as_result(self) -> dict[str, Any]:
-        """Return the smallest share per bound as builtins, comparisons and `against` apart."""
+        """Return the smallest share per bound as builtins: bounds on means at the top, others in tables of their own."""
         result: dict[str, Any] = {"applies_to": self.applies_to}
+        places: dict[str, tuple[str, ...]] = {GATE: (), SLICE_GATE: ("slice_gates",), AGAINST: ("against",)}
         for each in self.noticing:
             table = result
-            for key in _place(each.bound):
+            for key in places.get(each.bound.kind, ("comparisons", each.bound.subject)):
                 table = table.setdefault(key, {})
             table[each.bound.metric] = each.share
         return result
@@ -177,21 +178,11 @@ class Study(msgspec.Struct, frozen=True):
     @property
     def hardest_first(self) -> list[OperatorStudy]:
         """The operators in the order of a table: unnoticed operators first, harmful before harmless."""
-        return sorted(self.operators, key=_hardness)
+        return sorted(self.operators, key=lambda it: (not it.harmful, not it.applies_to, -(it.share or math.inf)))
 
     def as_result(self) -> dict[str, dict[str, Any]]:
         """Return the results file's table of this model: per operator `OperatorStudy.as_result`."""
         return {each.operator: each.as_result() for each in self.operators}
-
-
-def _place(bound: Bound) -> tuple[str, ...]:
-    """Return the place of a bound in an operator's results: bounds on means at the top."""
-    places: dict[str, tuple[str, ...]] = {GATE: (), SLICE_GATE: ("slice_gates",), AGAINST: ("against",)}
-    return places.get(bound.kind, ("comparisons", bound.subject))
-
-
-def _hardness(operator: OperatorStudy) -> tuple[bool, bool, float]:
-    return not operator.harmful, not operator.applies_to, -(operator.share or math.inf)
 
 
 def shortest_between(low: float, high: float) -> float | None:
@@ -208,9 +199,6 @@ def shortest_between(low: float, high: float) -> float | None:
         if number is not None:
             return number
     return None
-
-
-# ---------------------------------------------------------------- the study
 
 
 class Damaged(msgspec.Struct, frozen=True):
@@ -275,14 +263,12 @@ class _OperatorDraws:
     """The draws of one operator, each set of damaged answers scored once for all bounds."""
 
     def __init__(self, undamaged: ModelScores, damaged: Damaged, shares: Sequence[float], noticed_at: float) -> None:
-        self._undamaged = undamaged
-        self._damaged = damaged
-        self._shares = shares
-        self._noticed_at = noticed_at
-        places, name = damaged.applies_to, damaged.operator.name
-        self._places = places
+        self._undamaged, self._damaged = undamaged, damaged
+        self._shares, self._noticed_at = shares, noticed_at
+        self._places = places = damaged.applies_to
         # A draw's larger share contains its smaller ones.
-        self._orders = [Random(f"{SEED}/{name}/{draw}").sample(places, len(places)) for draw in range(DRAWS)]
+        seeds = (f"{SEED}/{damaged.operator.name}/{draw}" for draw in range(DRAWS))
+        self._orders = [Random(seed).sample(places, len(places)) for seed in seeds]
         self._scores: dict[frozenset[int], ModelScores] = {}
 
     def study(self, kept: Sequence[tuple[Assertion, Decision]]) -> OperatorStudy:
@@ -292,28 +278,22 @@ class _OperatorDraws:
         return OperatorStudy(operator.name, operator.harmful, len(self._places), answers, noticing)
 
     def _noticing(self, assertion: Assertion, undamaged: Decision) -> Noticing:
-        draws: dict[float, tuple[Draw, ...]] = {}
-        known: dict[frozenset[int], Draw] = {}
+        draws, known = dict[float, tuple[Draw, ...]](), dict[frozenset[int], Draw]()
         for share in self._shares:
-            draws[share] = tuple(self._draw(assertion, places, known) for places in self._drawn(share))
+            size = answers_at(share, len(self._places))
+            draws[share] = tuple(self._draw(assertion, frozenset(order[:size]), known) for order in self._orders)
             found = Noticing(assertion.bound, undamaged.at_least, undamaged.value, draws)
             if share >= self._noticed_at and found.share is not None:
                 break
         return found
 
-    def _drawn(self, share: float) -> list[frozenset[int]]:
-        size = answers_at(share, len(self._places))
-        return [frozenset(order[:size]) for order in self._orders]
-
     def _draw(self, assertion: Assertion, places: frozenset[int], known: dict[frozenset[int], Draw]) -> Draw:
-        if places not in known:
-            decision = assertion.scores_of(self._damaged_scores(places)).decide(assertion.bound)
-            known[places] = Draw(decision.value, decision.fails)
-        return known[places]
-
-    def _damaged_scores(self, places: frozenset[int]) -> ModelScores:
+        if places in known:
+            return known[places]
         if places not in self._scores:
             mutants = {self._undamaged.answered[place].sample.id: self._damaged.predictions[place] for place in places}
             predictions = [mutants.get(it.sample.id) or it for it in self._undamaged.predictions]
             self._scores[places] = msgspec.structs.replace(self._undamaged, predictions=predictions)
-        return self._scores[places]
+        decision = assertion.scores_of(self._scores[places]).decide(assertion.bound)
+        known[places] = Draw(decision.value, decision.fails)
+        return known[places]

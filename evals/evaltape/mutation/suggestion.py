@@ -11,7 +11,7 @@ from itertools import combinations
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.mutation.study import Assertion, Noticing, OperatorStudy, Study
+from evaltape.mutation.study import Assertion, Study
 from evaltape.scoring.bounds import GATE, Bound, so_many
 from evaltape.scoring.noise import ALARMS, LEAST_SAMPLES, Noise
 from evaltape.scoring.scores import ModelScores
@@ -130,14 +130,11 @@ def _suggested(proposal: Proposal, study: Study) -> Suggested:
     pairs = [(it, one) for it in study.applicable for one in it.noticing if one.bound == proposal.bound]
     noticed = tuple(it.operator for it, one in pairs if one.share is not None and one.share <= study.noticed_at)
     missed = [pair for pair in pairs if pair[0].operator not in noticed]
-    return Suggested(proposal, noticed, unknown, _what_more_takes(proposal, missed, study.noticed_at) if missed else "")
-
-
-def _what_more_takes(proposal: Proposal, missed: Iterable[tuple[OperatorStudy, Noticing]], share: float) -> str:
-    """Return how many samples the next operator takes: the way from mean to gate shrinks with their square root."""
-    ways = [(one.nearness(share), operator.operator) for operator, one in missed]
-    nearness, operator = max(ways)
+    if not missed:
+        return Suggested(proposal, noticed, unknown, "")
+    nearness, operator = max((one.nearness(study.noticed_at), it.operator) for it, one in missed)
     if not 0 < nearness < math.inf:
-        return "no number of samples makes it notice another"
+        return Suggested(proposal, noticed, unknown, "no number of samples makes it notice another")
+    # The way from mean to gate shrinks with the square root of the number of samples.
     needed = max(proposal.samples + 1, math.ceil(proposal.samples / nearness**2))
-    return f"{so_many(needed, proposal.samples)} would make it notice {operator}"
+    return Suggested(proposal, noticed, unknown, f"{so_many(needed, proposal.samples)} would make it notice {operator}")

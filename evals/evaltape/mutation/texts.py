@@ -74,13 +74,10 @@ def _inside_word(text: str, place: int) -> bool:
     """Return whether the place between two characters lies inside a word; `Ann-Marie` is a word."""
     before, after = text[max(0, place - 2) : place], text[place : place + 2]
     if before[-1:] == "-":
-        return _one_word(before[:-1], after[:1])
-    if after[:1] == "-":
-        return _one_word(before[-1:], after[1:])
-    return _one_word(before[-1:], after[:1])
-
-
-def _one_word(left: str, right: str) -> bool:
+        before = before[:-1]
+    elif after[:1] == "-":
+        after = after[1:]
+    left, right = before[-1:], after[:1]
     if not left or not right:
         return False
     if unicodedata.category(right).startswith("M"):  # A combining mark is part of the letter before it.
@@ -145,8 +142,12 @@ def _another(match: re.Match[str], random: Random) -> str:
         return _another_of_its_length(groups["dotted"], random) + groups["after"]
     if groups["ordinal"]:
         ordinal = _another_number(groups["ordinal"], random)
-        return ordinal + _suffix(int(ordinal))
-    return _another_number(groups["number"], random) if groups["number"] else _another_word(groups["word"], random)
+        return ordinal + ("th" if 10 < int(ordinal) % 100 < 20 else _SUFFIXES.get(int(ordinal) % 10, "th"))
+    if groups["number"]:
+        return _another_number(groups["number"], random)
+    word = groups["word"].lower()
+    other = random.choice([candidate for candidate in _KIND_OF[word] if candidate != word])
+    return other.capitalize() if groups["word"][0].isupper() else other
 
 
 def _another_hour(hour: str, random: Random) -> str:
@@ -157,11 +158,8 @@ def _another_hour(hour: str, random: Random) -> str:
 
 def _another_of_its_length(hour: str, random: Random) -> str:
     """Return another hour of as many digits: it may be an amount as well."""
-    hours = (
-        [str(number) for number in range(1, 24)]
-        if len(hour) == 1 or int(hour) > 9
-        else [f"{number:02d}" for number in range(10)]
-    )
+    is_padded = len(hour) > 1 and int(hour) < 10
+    hours = [f"{number:02d}" for number in range(10)] if is_padded else [str(number) for number in range(1, 24)]
     return random.choice([candidate for candidate in hours if len(candidate) == len(hour) and candidate != hour])
 
 
@@ -171,15 +169,6 @@ def _another_number(number: str, random: Random) -> str:
     old = int(number[place])
     new = random.choice([digit for digit in range(1, 10) if digit != old])
     return number[:place] + chr(ord(number[place]) - old + new) + number[place + 1 :]  # A digit of the same script.
-
-
-def _another_word(word: str, random: Random) -> str:
-    other = random.choice([candidate for candidate in _KIND_OF[word.lower()] if candidate != word.lower()])
-    return other.capitalize() if word[0].isupper() else other
-
-
-def _suffix(ordinal: int) -> str:
-    return "th" if 10 < ordinal % 100 < 20 else _SUFFIXES.get(ordinal % 10, "th")
 
 
 _BE_AND_MODALS = "is|are|was|were|am|will|would|can|could|should|must|shall|might|may"
