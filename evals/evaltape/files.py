@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evaltape.errors import UserError
 from evaltape.names import shown
+from evaltape.text import visible
 
 _OPEN = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -107,6 +108,22 @@ def refuse_unusable(path: Path, content: bytes) -> None:
     problem = conflict_in(path, content)
     if problem is not None:
         raise UserError(problem)
+
+
+def numbered_lines(path: Path, kind: str, remedy: str = "") -> list[tuple[int, str]]:
+    """Return the lines of a file of JSON lines that hold something, with their numbers from 1.
+
+    Raises `UserError` for an unreadable file, which names the `kind` (`labels`) and, if it can't be opened, the `remedy`.
+    """
+    try:
+        content = path.read_bytes()
+        refuse_unusable(path, content)
+        lines = content.decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise UserError(f"{shown(path)}: the {kind} can't be read: {error.strerror or error}{remedy}") from None
+    except ValueError as error:  # Not UTF-8, or no possible path.
+        raise UserError(f"{visible(shown(path))}: not a file of {kind} ({error})") from None
+    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def remove_unfinished(folder: Path) -> None:

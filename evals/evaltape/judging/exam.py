@@ -11,6 +11,7 @@ counts against the judge.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -56,9 +57,6 @@ Verdict = Callable[[Question], float | None]
 """A judge's verdict on a question in 0..1; None if it can't be read."""
 
 
-# ---------------------------------------------------------------- questions
-
-
 class Damage(msgspec.Struct, frozen=True):
     """An operator's part of an exam."""
 
@@ -100,14 +98,9 @@ def questions_of(paper: Paper | None, labels: Iterable[Label]) -> list[Question]
 
 
 def _pairs(operator: Operator, answers: Answers, count: int) -> tuple[Mutant, ...]:
-    pairs: list[Mutant] = []
-    for sample, reference in answers:
-        if len(pairs) == count:
-            break
-        mutant = operator.apply(sample, reference, answers)
-        if mutant is not None:
-            pairs.append(Mutant(sample.id, reference, mutant))
-    return tuple(pairs)
+    applied = ((sample, reference, operator.apply(sample, reference, answers)) for sample, reference in answers)
+    pairs = (Mutant(sample.id, reference, mutant) for sample, reference, mutant in applied if mutant is not None)
+    return tuple(islice(pairs, count))
 
 
 def _reference(pair: Mutant) -> Question:
@@ -116,9 +109,6 @@ def _reference(pair: Mutant) -> Question:
 
 def _damaged(pair: Mutant) -> Question:
     return Question(pair.sample, pair.after)
-
-
-# ---------------------------------------------------------------- marks
 
 
 class Noticed(msgspec.Struct, frozen=True):
@@ -164,22 +154,18 @@ def mark(paper: Paper, verdict: Verdict, is_scale: bool = False) -> MutantMarks:
 
 
 def _noticed(damage: Damage, verdict: Verdict, is_scale: bool) -> Noticed:
-    read = [verdict(_damaged(pair)) for pair in damage.pairs]
-    faulted = [_is_faulted(verdict(_reference(pair)), score, is_scale) for pair, score in zip(damage.pairs, read, strict=True)]
-    wrong = tuple(pair for pair, found in zip(damage.pairs, faulted, strict=True) if found is not damage.harmful)
+    wrong = tuple(pair for pair in damage.pairs if _is_faulted(pair, verdict, is_scale) is not damage.harmful)
     right = len(damage.pairs) - len(wrong)
     shown = share(right if damage.harmful else len(wrong), len(damage.pairs))
     return Noticed(damage.operator, damage.harmful, shown, wrong)
 
 
-def _is_faulted(reference: float | None, mutant: float | None, is_scale: bool) -> bool | None:
+def _is_faulted(pair: Mutant, verdict: Verdict, is_scale: bool) -> bool | None:
     """Return whether a judge finds fault with a mutant; None if its verdicts can't be read."""
+    reference, mutant = verdict(_reference(pair)), verdict(_damaged(pair))
     if mutant is None or (is_scale and reference is None):
         return None
     return mutant < (reference or 0.0) if is_scale else mutant == 0
-
-
-# ---------------------------------------------------------------- the exam as a whole
 
 
 class Examined(msgspec.Struct, frozen=True, dict=True):
@@ -251,8 +237,6 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
             return f"{self.judge.key} passed its exam: {_lines(self.decisions)}"
         return ". ".join(part for part in (_lines(self.missed), *self._shown(), *self._advice()) if part)
 
-    # ------------------------------------------------------------ bounds
-
     def _decided(self, exam: Exam) -> Iterator[Decision]:
         if self.marks is not None:
             for name, it in self.marks.noticed.items():
@@ -278,8 +262,6 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
         bound = Bound(kind, self.judge.suite, key, name, limit)
         return Decision(bound, metric, FAILED if missed else PASSED, line, found, found.mean)
 
-    # ------------------------------------------------------------ messages
-
     def _shown(self) -> Iterator[str]:
         """Yield texts that the judge got wrong: pairs of the damage it noticed least, or its alarms."""
         if self.marks is None:
@@ -297,10 +279,8 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
     def _advice(self) -> Iterator[str]:
         missed = {decision.bound.kind: decision.bound.metric for decision in reversed(self.missed)}
         if MIN_NOTICED in missed:
-            yield (
-                f"Name the damage in the prompt of [judges.{self.judge.key}], ask a stronger model, or take "
-                f"{missed[MIN_NOTICED]} out of its exam's mutants if no gate needs it"
-            )
+            ways = f"ask a stronger model, or take {missed[MIN_NOTICED]} out of its exam's mutants if no gate needs it"
+            yield f"Name the damage in the prompt of [judges.{self.judge.key}], {ways}"
         if MAX_ALARMS in missed:
             yield "A judge that finds fault with references is too strict, or guesses: say in its prompt what is no fault"
         if MIN_KAPPA in missed:
@@ -315,8 +295,7 @@ def examine(judge: Judge, paper: Paper | None, labels: Sequence[Label], verdict:
     found = [float(it.score < MIDDLE) if one is None else one for it, one in zip(labelled, said, strict=True)]
     rated = [(it.sample, one, it.labels) for it, one in zip(labelled, found, strict=True)]
     questions = questions_of(paper, labels)
-    is_scale = judge.verdict.scale is not None
-    second = second_pairs(labels)
+    is_scale, second = judge.verdict.scale is not None, second_pairs(labels)
     return Examined(
         judge,
         asked=len(questions),

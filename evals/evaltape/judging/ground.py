@@ -67,8 +67,6 @@ class JudgeGround(msgspec.Struct, frozen=True, dict=True):
         rated = [(self.verdict(Question(it.sample, it.answer)), it.labels) for it in answers]
         return count_errors([(verdict, labels) for verdict, labels in rated if verdict is not None])
 
-    # ------------------------------------------------------------ corrections
-
     def mean(
         self, metric: str, predictions: Sequence[Prediction], clusters: Sequence[str] | None
     ) -> tuple[Interval | None, str]:
@@ -138,12 +136,9 @@ def _by_these(
     limits: tuple[float, float] = (0.0, 1.0),
     most_widened: float = statistics.MOST_WIDENED,
 ) -> Corrected:
-    places = range(len(verdicts))
     labelled = [(place, label) for place, label in enumerate(labels) if label is not None]
-    others = [place for place in places if labels[place] is None and chosen[place] is None]
-    sides = None
-    if clusters is not None:
-        sides = ([clusters[place] for place, _ in labelled], [clusters[place] for place in others])
+    others = [place for place, label in enumerate(labels) if label is None and chosen[place] is None]
+    sides = None if clusters is None else ([clusters[place] for place, _ in labelled], [clusters[place] for place in others])
     return by_these(
         [(verdicts[place], label) for place, label in labelled],
         [verdicts[place] for place in others],

@@ -19,11 +19,11 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_unusable
+from evaltape.files import numbered_lines
 from evaltape.judging.verdict import as_score
 from evaltape.names import nearest, shown
 from evaltape.samples.sample import Sample
-from evaltape.text import cut, visible
+from evaltape.text import cut
 
 KEYS = ("id", "answer", "label", "model", "by", "use")
 PROMPT, RANDOM, DISAGREEMENT, SECOND = "prompt", "random", "disagreement", "second"
@@ -94,7 +94,7 @@ def read_labels(path: Path, scale: tuple[float, float] | None, samples: Collecti
     """
     labels: list[Label] = []
     first: dict[tuple[str, str, str, bool], int] = {}
-    for number, text in _lines(path):
+    for number, text in numbered_lines(path, "labels", ". Label answers: evaltape label"):
         label = _label(f"{shown(path)}, line {number}", number, text, scale)
         if samples is not None and label.sample not in samples:
             hint = nearest(label.sample, samples)
@@ -130,20 +130,6 @@ def second_pairs(labels: Sequence[Label]) -> list[tuple[str, float, float]]:
     second = [each for each in labels if each.use == SECOND]
     keys = [(each.sample, each.answer, each.by) for each in second]
     return [(each.sample, first[key], each.score) for key, each in zip(keys, second, strict=True) if key in first]
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        content = path.read_bytes()
-        refuse_unusable(path, content)
-        lines = content.decode("utf-8-sig").split("\n")
-    except OSError as error:
-        raise UserError(
-            f"{shown(path)}: the labels can't be read: {error.strerror or error}. Label answers: evaltape label"
-        ) from None
-    except ValueError as error:  # Not UTF-8, or no possible path.
-        raise UserError(f"{visible(shown(path))}: not a file of labels ({error})") from None
-    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def _label(place: str, number: int, text: str, scale: tuple[float, float] | None) -> Label:
@@ -182,9 +168,6 @@ def _named(text: str) -> str:
     return cut(repr(text), 60)
 
 
-# ---------------------------------------------------------------- the answers to label
-
-
 class Candidate(msgspec.Struct, frozen=True):
     """An answer that can be labelled."""
 
@@ -210,7 +193,11 @@ def first_turns(candidates: Iterable[Candidate], labels: Iterable[Label], by: st
     """Return the answers that a person hasn't labelled, in the order to label them; equal answers to a sample count once."""
     different = list({(each.sample.id, each.answer): each for each in candidates}.values())
     done = {(label.sample, label.answer) for label in labels if label.by == by}
-    chosen = _disagreements(different)
+    # The answers that judge and metric see most differently come first, the greatest difference ahead.
+    scores = sorted(each.score for each in different if each.score is not None)
+    apart = [(_apart(each, scores), each) for each in different]
+    furthest = sorted((pair for pair in apart if pair[0] > APART), key=lambda pair: -pair[0])
+    chosen = [each for _, each in furthest[:CHOSEN]]
     others = [each for each in Random(SEED).sample(different, len(different)) if each not in chosen]
     turns = [*(Turn(each, DISAGREEMENT) for each in chosen), *(Turn(each, RANDOM) for each in others)]
     return [turn for turn in turns if (turn.candidate.sample.id, turn.candidate.answer) not in done]
@@ -225,15 +212,8 @@ def second_turns(labels: Sequence[Label], by: str, samples: Collection[Sample]) 
     return [Turn(Candidate(known[label.sample], label.model, label.answer), SECOND) for label in again]
 
 
-def _disagreements(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the answers that judge and metric see most differently, the greatest difference first."""
-    scores = sorted(each.score for each in candidates if each.score is not None)
-    apart = [(_apart(each, scores), each) for each in candidates]
-    furthest = sorted((pair for pair in apart if pair[0] > APART), key=lambda pair: -pair[0])
-    return [each for _, each in furthest[:CHOSEN]]
-
-
 def _apart(candidate: Candidate, scores: Sequence[float]) -> float:
+    """Return the distance of verdict and rank, 0 to 1."""
     if candidate.verdict is None or candidate.score is None:
         return 0.0
     below = sum(score < candidate.score for score in scores)

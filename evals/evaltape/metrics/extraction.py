@@ -37,7 +37,7 @@ class Step(msgspec.Struct, frozen=True):
         """Return the part of a text that the step takes. Raises `NoMatch`."""
         found = self._found(text)
         if found is None:
-            raise NoMatch(f"[answer] {self.rule.kind} = {cut(repr(self.rule.value), 80)} finds nothing in {_quoted(text)}")
+            raise NoMatch(f"[answer] {self.rule.kind} = {cut(repr(self.rule.value), 80)} finds nothing in {quoted(text)}")
         return found
 
     def _found(self, text: str) -> str | None:
@@ -46,18 +46,14 @@ class Step(msgspec.Struct, frozen=True):
                 _, mark, rest = text.rpartition(self.rule.value)
                 return rest if mark else None
             case "json":
-                return self._value_in(text)
+                values = [each[self.rule.value] for each in objects(text) if self.rule.value in each]
+                if values and not isinstance(values[-1], str):
+                    raise NoMatch(f"[answer] json = {self.rule.value!r} holds {quoted(values[-1])}, not a text")
+                return values[-1] if values else None
             case "regex":
                 match = re.search(self.rule.value, text)
                 return None if match is None else match[1 if match.re.groups else 0]
         return self._called(text)
-
-    def _value_in(self, text: str) -> str | None:
-        key = self.rule.value
-        values = [each[key] for each in objects(text) if key in each]
-        if values and not isinstance(values[-1], str):
-            raise NoMatch(f"[answer] json = {key!r} holds {_quoted(values[-1])}, not a text")
-        return values[-1] if values else None
 
     def _called(self, text: str) -> str | None:
         assert self.function is not None
@@ -120,5 +116,6 @@ def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _quoted(value: Any) -> str:
+def quoted(value: Any) -> str:
+    """Return an answer, or a value in it, as reasons quote it: cut if it is long."""
     return cut(repr(value) if isinstance(value, str) else json.dumps(value, default=str), _LONGEST)

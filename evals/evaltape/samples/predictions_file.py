@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.files import refuse_unusable
+from evaltape.files import numbered_lines
 from evaltape.names import shown
 from evaltape.samples.rows import Literal, as_written
 from evaltape.samples.sample import Answer, Failure, Sample
-from evaltape.text import counted, cut, listed, visible
+from evaltape.text import counted, cut, listed
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -74,25 +74,13 @@ def _error(path: Path, number: int, what: str) -> UserError:
 def read_predictions(path: Path) -> PredictionsFile:
     """Read a file of predictions. Raises `UserError`, naming the line, for a bad line and for a sample's second prediction."""
     by_id, by_input = dict[str, Line](), dict[str, Line]()
-    for number, text in _lines(path):
+    for number, text in numbered_lines(path, "predictions"):
         key, line = _line(path, number, text)
         place, name = (by_id, key) if key is not None else (by_input, line.input or "")
         first = place.setdefault(name, line)
         if first is not line:
             raise _error(path, number, f"a second prediction for {cut(repr(name), 40)}, after line {first.number}")
     return PredictionsFile(path, by_id, by_input)
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        content = path.read_bytes()
-        refuse_unusable(path, content)
-        lines = content.decode("utf-8-sig").split("\n")
-    except OSError as error:
-        raise UserError(f"{shown(path)}: the predictions can't be read: {error.strerror or error}") from None
-    except ValueError as error:  # Not UTF-8, or no possible path.
-        raise UserError(f"{visible(shown(path))}: not a file of predictions ({error})") from None
-    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
