@@ -101,7 +101,7 @@ class Calls:
             self._give_up(it, reason)
 
     def _give_up(self, lane: Lane, reason: str) -> None:
-        left = list(lane.left())
+        left = lane.left()
         lane.waiting.clear()
         lane.delayed.clear()
         lane.given_up = Failure("call", reason)

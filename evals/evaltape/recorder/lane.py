@@ -6,7 +6,7 @@ there is an answer, and share concurrency and budget. Calls that another engine 
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,11 +144,9 @@ class Lane:
         """Return whether calls are waiting or in flight."""
         return bool(self.waiting or self.delayed or self.tally.in_flight)
 
-    def left(self) -> Iterator[Call]:
-        """Yield the calls that are neither in flight nor ended."""
-        yield from self.waiting
-        yield from self.delayed
-        yield from self.away
+    def left(self) -> list[Call]:
+        """Return the calls that are neither in flight nor ended."""
+        return [*self.waiting, *self.delayed, *self.away]
 
     def send_away(self) -> list[Call]:
         """Take all calls that wait, for another engine to answer."""

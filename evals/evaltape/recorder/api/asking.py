@@ -203,7 +203,6 @@ class Asking:
                 await self._pause(name, attempt, failure, left_s)
 
     async def _pause(self, what: str, attempt: int, failure: CallFailed, left_s: float) -> None:
-        """Wait before the next attempt, and show the reason and the time."""
         waits = self._patience
         retry_after_s = min(failure.retry_after_s or 0.0, waits.longest_retry_after_s)
         pause_s = backoff_s(attempt, retry_after_s, waits.first_backoff_s, waits.longest_backoff_s)

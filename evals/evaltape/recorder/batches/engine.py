@@ -133,7 +133,6 @@ class BatchDrive:
         return {name: self._calls.pop(name) for name in list(self._calls) if name in names}
 
     async def _find(self) -> None:
-        """Find the batches that hold some of the calls."""
         listed = {batch.id: batch for batch in await self.host.batches(self.lane.model)}
         for submission in self.submissions.of(self.lane.model.key):
             batch = await self._of_submission(submission, listed)

@@ -139,7 +139,6 @@ async def _listed_job_of(drive: "Drive", intent: Intent) -> tuple[Found, RemoteJ
 
 
 async def _use_recorded(drive: "Drive") -> Step | None:
-    """Use the job of job.yaml if the API still has it."""
     recorded = drive.recorded.job
     if recorded is None or drive.retrain:
         return None

@@ -197,7 +197,6 @@ class Search:
         return None if content is None else content in training.digests
 
     async def _file(self, file_id: str) -> FileState | None:
-        """Return a file; None if it is gone."""
         if self._files is None:
             listed = list[FileState]()
             with contextlib.suppress(CallFailed):  # Each file is then asked for by itself.

@@ -49,7 +49,8 @@ async def place(drive: "Drive", step: Ordering) -> Step:
         await _note_what_is_ahead(drive)
         tolerated = drive.intent.differences if drive.intent else ()
         drive.asking.taken()
-        files = {kind: await _uploaded(drive, file) for kind, file in _files(drive).items()}
+        uploads = {"training": drive.prepared.training, "validation": drive.prepared.validation}
+        files = {kind: await _uploaded(drive, file) for kind, file in uploads.items() if file is not None}
         intent = new_intent(
             address=drive.asking.base_url,
             run=1 + max((job.run for job in step.found.jobs), default=0),
@@ -99,11 +100,6 @@ async def _note_what_is_ahead(drive: "Drive") -> None:
             f"{drive.job.service} serves no tuned model by itself: name a function in deploy, or make a deployment of the "
             "tuned model's very name (docs/hosts.md)"
         )
-
-
-def _files(drive: "Drive") -> dict[str, TrainingFile]:
-    files = {"training": drive.prepared.training, "validation": drive.prepared.validation}
-    return {kind: file for kind, file in files.items() if file is not None}
 
 
 async def _uploaded(drive: "Drive", file: TrainingFile) -> FileState:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.finetuning.host import RemoteJob
+from evaltape.finetuning.host import Event, RemoteJob
 from evaltape.finetuning.jobs import epochs_of
 from evaltape.finetuning.recorded_job import Job, orders_of, write_job, write_origin
 from evaltape.finetuning.services import Phase
@@ -91,19 +91,14 @@ async def _progress(drive: "Drive", step: Waiting, job: RemoteJob) -> str:
     """Return status, elapsed time, trained tokens and the API's latest message, which during training is the loss."""
     elapsed_s = int(time.monotonic() - step.since_s)
     tokens = f"{job.trained_tokens:,} trained tokens" if job.trained_tokens else ""
-    message = await _latest_message(drive, job.id) if job.phase is Phase.TRAINING else ""
+    events = list[Event]()
+    if job.phase is Phase.TRAINING:
+        with contextlib.suppress(CallFailed, TimeoutError):
+            async with asyncio.timeout(drive.patience.extra_s):
+                with drive.asking.patient(0.0):
+                    events = await drive.host.events(job.id, newest=True)
+    message = events[-1].message if events else ""
     return ", ".join([job.status, f"{elapsed_s // 60} min {elapsed_s % 60:02d} s", *filter(None, (tokens, message))])
-
-
-async def _latest_message(drive: "Drive", job_id: str) -> str:
-    """Return the newest event's message; empty if it can't be had."""
-    try:
-        async with asyncio.timeout(drive.patience.extra_s):
-            with drive.asking.patient(0.0):
-                events = await drive.host.events(job_id, newest=True)
-    except (CallFailed, TimeoutError):
-        return ""
-    return events[-1].message if events else ""
 
 
 async def record(drive: "Drive", step: Succeeded) -> Step:
@@ -201,7 +196,7 @@ async def deploy(job: Finetune, finished: Any, root: Path, show: Callable[[str],
     place = f"deploy = {job.deploy!r}"
     try:
         function = loaded(job.deploy, "deploy", root)
-        answer = await _called(function, finished, lambda text: show(f"{job.deploy}: {text}"))
+        answer = await _called(function, finished, show=lambda text: show(f"{job.deploy}: {text}"))
     except UserError as error:
         raise RecordingError(str(error)) from None
     except Exception as error:
@@ -219,18 +214,15 @@ async def undeploy(served: Served) -> str | None:
     return None
 
 
-async def _called(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function, or a coroutine function, without holding up the loop; the last argument shows that it is waited for."""
-    show = args[-1] if args else None
-    args = args[:-1]
+async def _called(function: Callable[..., Any], *args: Any, show: Callable[[str], object] = lambda text: None) -> Any:
+    """Call a function, or a coroutine function, without holding up the loop; `show` receives for how long it is waited for."""
     started = time.monotonic()
     work = asyncio.ensure_future(
         function(*args) if inspect.iscoroutinefunction(function) else asyncio.to_thread(function, *args)
     )
     try:
         while True:
-            if show is not None:
-                show(f"waiting for {duration(time.monotonic() - started)}")
+            show(f"waiting for {duration(time.monotonic() - started)}")
             done, _ = await asyncio.wait([work], timeout=SHOWN_EVERY_S)
             if done:
                 return work.result()
