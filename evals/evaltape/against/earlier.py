@@ -57,17 +57,16 @@ class Places(msgspec.Struct, frozen=True, dict=True):
         if self.suite is None:
             return dict.fromkeys(model for model, path in self._recorded if path.endswith(SUFFIX))
         try:
-            models = {key: table.get("predictions") for key, table in self._tables["models"].items()} | self._prompted
+            tables = self._tables["models"]
+            paths = {key: table.get("predictions") for key, table in tables.items()}
+            # With a further prompt: `MODEL-KEY` for each model without a prompt of its own, and each of `[prompts]`.
+            asked = [key for key, table in tables.items() if not {"prompt", "predictions"} & set(table)]
+            prompted = dict.fromkeys(f"{key}-{prompt}" for key in asked for prompt in self._tables.get("prompts", {}))
             jobs = dict.fromkeys(self._tables.get("finetune", {}))
-            return {**{key: None if path is None else self.beside(path) for key, path in models.items()}, **jobs}
+            models = {key: None if path is None else self.beside(path) for key, path in (paths | prompted).items()}
+            return {**models, **jobs}
         except (KeyError, TypeError, AttributeError):
             raise self._not_a_suite("models") from None
-
-    @property
-    def _prompted(self) -> dict[str, None]:
-        """The models with a further prompt: `MODEL-KEY` for each model without a prompt of its own, and each of `[prompts]`."""
-        asked = [key for key, table in self._tables["models"].items() if not {"prompt", "predictions"} & set(table)]
-        return dict.fromkeys(f"{key}-{prompt}" for key in asked for prompt in self._tables.get("prompts", {}))
 
     @cached_property
     def data(self) -> str:
@@ -152,14 +151,24 @@ class Earlier:
     """A suite on the other side."""
 
     def __init__(self, places: Places) -> None:
-        self._places = places
-        self._tree = places.tree
+        self._places, self._tree = places, places.tree
 
     @cached_property
     def samples(self) -> Mapping[str, Content]:
         """The samples by id. Raises `Unreadable`."""
         frozen = f"{self._places.recordings}/{SAMPLES}"
-        return self._frozen(frozen) if frozen in self._places.files else self._loaded()
+        if frozen in self._places.files:
+            with self._copied([frozen]) as root:
+                samples = parse_samples(root / frozen, (root / frozen).read_bytes())
+        else:  # A suite without recordings needs no frozen samples: they are loaded from their data set.
+            suite, ref = self._places.suite, self._tree.ref
+            place = self._places.data if suite is not None else ""
+            data = [file for file in self._tree.files(place) if place in (file, posixpath.dirname(file))] if place else []
+            if suite is None or not data:
+                raise Unreadable(f"the samples of {ref} are neither frozen there nor in a local data set")
+            with self._copied([suite, *data]) as root:
+                samples, _ = load_samples(load_suite(root / suite))
+        return {sample.id: content_of(sample) for sample in samples}
 
     def answers(self, model: Model, samples: Sequence[Sample]) -> Answers:
         """Return a model's recorded answers to some samples. Raises `New` if there is no such model, and `Unreadable`."""
@@ -192,24 +201,6 @@ class Earlier:
             return RecordedVerdict(None, f"{self._tree.ref} has no verdict of the judge {asked.judge.key} on this answer")
         except RecordingError as error:
             return RecordedVerdict(None, self._named(str(error), root))
-
-    # ------------------------------------------------------------ samples
-
-    def _frozen(self, path: str) -> dict[str, Content]:
-        with self._copied([path]) as root:
-            samples = parse_samples(root / path, (root / path).read_bytes())
-        return {sample.id: content_of(sample) for sample in samples}
-
-    def _loaded(self) -> dict[str, Content]:
-        """Load the samples from their data set: a suite without recordings needs no frozen samples."""
-        suite, ref = self._places.suite, self._tree.ref
-        place = self._places.data if suite is not None else ""
-        data = [file for file in self._tree.files(place) if place in (file, posixpath.dirname(file))] if place else []
-        if suite is None or not data:
-            raise Unreadable(f"the samples of {ref} are neither frozen there nor in a local data set")
-        with self._copied([suite, *data]) as root:
-            samples, _ = load_samples(load_suite(root / suite))
-        return {sample.id: content_of(sample) for sample in samples}
 
     # ------------------------------------------------------------ answers
 

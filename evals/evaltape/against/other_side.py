@@ -75,11 +75,10 @@ class OtherSide:
         both = {sample.id for sample in common}
         today = [one for one in scores.predictions if one.sample.id in both]
         request = changed_request(workspace, scores.model, common, answers.requests)
+        then = past_predictions(workspace, answers, today, earlier)
         return msgspec.structs.replace(
             nothing,
-            baseline=msgspec.structs.replace(
-                nothing.baseline, predictions=past_predictions(workspace, answers, today, earlier)
-            ),
+            baseline=msgspec.structs.replace(nothing.baseline, predictions=then),
             candidate=msgspec.structs.replace(nothing.candidate, predictions=today),
             samples=changes,
             request=request,
@@ -131,15 +130,11 @@ def _recalled(verdicts: Mapping[tuple[str, str], RecordedVerdict], sample: str) 
     return lambda judge: verdicts[judge.key, sample]
 
 
-# ---------------------------------------------------------------- recorded answers of today
-
-
 def scores_recorded(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> ModelScores:
     """Return a model's scores by its recorded answers to samples of the same input and references; the others are failed."""
     answers, steps = _answers(workspace, model, samples), workspace.steps(model)
-    predictions = [
-        workspace.scored(model, sample, extracted(answers.get(sample.id, NOT_RECORDED), steps)) for sample in samples
-    ]
+    found = [(sample, extracted(answers.get(sample.id, NOT_RECORDED), steps)) for sample in samples]
+    predictions = [workspace.scored(model, sample, answer) for sample, answer in found]
     return ModelScores(model, workspace.metrics, predictions, workspace.clusters)
 
 

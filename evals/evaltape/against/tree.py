@@ -71,29 +71,20 @@ def find_commit(repository: Repository, ref: str) -> Commit:
         raise UnknownRef(_unknown(repository, ref, _names(repository)))
     if tip is None:
         raise UserError(f"--against {ref}: it names no commit. It takes a branch, a tag or a commit")
-    if not _is_branch(repository, name):
-        return _described(repository, ref, tip, tip)
-    base = repository.line("merge-base", head, tip)
-    if base is None:
-        raise UserError(_without_base(repository, ref))
-    return _described(repository, ref, base, tip)
-
-
-def _commit_of(repository: Repository, name: str) -> str | None:
-    return repository.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-
-
-def _is_branch(repository: Repository, name: str) -> bool:
     full = repository.line("rev-parse", "--symbolic-full-name", "--verify", "--quiet", name) or ""
-    return full.startswith(BRANCHES)
-
-
-def _described(repository: Repository, ref: str, commit: str, tip: str) -> Commit:
+    commit = repository.line("merge-base", head, tip) if full.startswith(BRANCHES) else tip
+    if commit is None:
+        if not is_shallow(repository):
+            lacks = "it has no commit in common with HEAD, so there is no merge base"
+            raise UserError(f"--against {ref}: {lacks}. Name a commit instead")
+        lacks = f"this clone is shallow and lacks the commit where {ref} and HEAD went apart"
+        raise UserError(f"--against {ref}: {lacks}. Fetch it: {UNSHALLOW}")
     day = repository.line("show", "--no-patch", "--no-show-signature", "--format=%cs", commit)
     return Commit(ref, commit, day or "an unknown day", is_merge_base=commit != tip)
 
 
-# ---------------------------------------------------------------- refs that aren't there
+def _commit_of(repository: Repository, name: str) -> str | None:
+    return repository.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
 
 def _known(repository: Repository, ref: str) -> str:
@@ -135,13 +126,6 @@ def _unknown(repository: Repository, ref: str, names: list[str]) -> str:
     return f"{message}. {shallow}: {fetch}"
 
 
-def _without_base(repository: Repository, ref: str) -> str:
-    if not is_shallow(repository):
-        return f"--against {ref}: it has no commit in common with HEAD, so there is no merge base. Name a commit instead"
-    lacks = f"this clone is shallow and lacks the commit where {ref} and HEAD went apart"
-    return f"--against {ref}: {lacks}. Fetch it: {UNSHALLOW}"
-
-
 def is_shallow(repository: Repository) -> bool:
     """Return whether a clone lacks earlier commits."""
     return repository.line("rev-parse", "--is-shallow-repository") == "true"
@@ -158,9 +142,6 @@ def _fetch(repository: Repository, ref: str) -> str | None:
         return "git fetch --unshallow"
     name = ref.removeprefix(f"{remote}/")
     return f"git fetch {'--unshallow ' if lacks_commits else ''}{remote} {name}:refs/remotes/{remote}/{name}"
-
-
-# ---------------------------------------------------------------- files
 
 
 class Unreadable(Exception):
@@ -241,16 +222,13 @@ class CommitTree(Tree):
         for path, content in zip(paths, contents, strict=True):
             if content is None:
                 raise Unreadable(f"{self.name_of(path)} isn't in this clone. Fetch it: {REFETCH}")
-            yield self._from_lfs(path, content) if is_lfs_pointer(content) else content
-
-    def _from_lfs(self, path: str, pointer: bytes) -> bytes:
-        content = self._repository.fetched(pointer)
-        if content is None:
-            raise Unreadable(
-                f"{self.name_of(path)} is a Git LFS pointer, and what it stands for isn't on this machine. "
-                f"Fetch it: git lfs fetch origin {self._commit_id[:12]}"
-            )
-        return content
+            found = self._repository.fetched(content) if is_lfs_pointer(content) else content
+            if found is None:
+                raise Unreadable(
+                    f"{self.name_of(path)} is a Git LFS pointer, and what it stands for isn't on this machine. "
+                    f"Fetch it: git lfs fetch origin {self._commit_id[:12]}"
+                )
+            yield found
 
 
 class FolderTree(Tree):

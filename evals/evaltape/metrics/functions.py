@@ -114,8 +114,7 @@ def _imported(name: str, root: Path, parameters: tuple[str, ...]) -> Any:
 
 def _described(error: BaseException) -> str:
     """Return `ValueError: its message` in a line."""
-    last = traceback.format_exception_only(error)[-1].strip()
-    return cut(last, _LONGEST)
+    return cut(traceback.format_exception_only(error)[-1].strip(), _LONGEST)
 
 
 def _module(name: str, root: Path) -> ModuleType:
@@ -127,25 +126,19 @@ def _module(name: str, root: Path) -> ModuleType:
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-            raise UserError(_no_module(name, error.name, root)) from None
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{name}.".startswith(f"{missing}."):
+            parent = missing.rpartition(".")[0]
+            folders = list(getattr(sys.modules.get(parent), "__path__", ())) if parent else [str(root)]
+            there = [f"{parent}.{module.name}".lstrip(".") for module in pkgutil.iter_modules(folders)]
+            where = f"neither under {shown(root)} nor installed.{nearest(missing, there)}"
+            raise UserError(f"there is no module {missing!r}, {where}") from None
         raise UserError(f"importing {name} raised {_described(error)} ({_line_of(error, root, name)})") from None
 
 
-def _no_module(name: str, missing: str, root: Path) -> str:
-    parent, _, _ = missing.rpartition(".")
-    folders = list(getattr(sys.modules.get(parent), "__path__", ())) if parent else [str(root)]
-    there = [f"{parent}.{module.name}" if parent else module.name for module in pkgutil.iter_modules(folders)]
-    return f"there is no module {missing!r}, neither under {shown(root)} nor installed.{nearest(missing, there)}"
-
-
 def _nothing_there(value: Any, owner: str, attribute: str) -> str:
-    members = getattr(value, "__dict__", {}).items()
-    there = [
-        name
-        for name, member in members
-        if _is_function(member) and not name.startswith("_") and getattr(member, "__module__", owner) == owner
-    ]
+    members = {name: it for name, it in getattr(value, "__dict__", {}).items() if _is_function(it) and not name.startswith("_")}
+    there = [name for name, member in members.items() if getattr(member, "__module__", owner) == owner]
     listed = f" Functions there: {', '.join(there)}" if there else " There are no functions in it"
     return f"{owner} has no {attribute!r}.{nearest(attribute, there)}{listed}"
 
@@ -178,19 +171,13 @@ def _line_of(error: BaseException, root: Path, fallback: str) -> str:
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     files = [(Path(name).resolve(), line) for name, line in frames if not name.startswith("<")]
     theirs = [(file, line) for file, line in files if not file.is_relative_to(_OWN)]
-    inside = [(file, line) for file, line in theirs if file.is_relative_to(root.resolve()) and not _is_library(file)]
     if not theirs:
         return fallback
+    # A virtual environment may stand in the user's repository.
+    below = [(file, line) for file, line in theirs if file.is_relative_to(root.resolve())]
+    inside = [(file, line) for file, line in below if "site-packages" not in file.parts]
     file, line = inside[-1] if inside else theirs[0]
     return visible(f"{shown(file)}:{line}")
-
-
-def _is_library(file: Path) -> bool:
-    """Return whether a file lies in a virtual environment, which may stand in the user's repository."""
-    return "site-packages" in file.parts
-
-
-# ---------------------------------------------------------------- declaration
 
 
 Function = TypeVar("Function", bound=Callable[[Any, str], Any])
@@ -265,9 +252,6 @@ def _checked(bounds: Any) -> Limits:
     if low is not None and high is not None and low >= high:
         raise ValueError(f"bounds={bounds!r}: the least score comes first, and under the greatest")
     return low, high
-
-
-# ---------------------------------------------------------------- scores
 
 
 class FunctionScores(msgspec.Struct, frozen=True):

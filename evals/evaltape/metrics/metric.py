@@ -95,7 +95,14 @@ def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> Me
     `place` names the table in messages (`evals/suites/chats.toml: [metrics]`); functions are imported from below `root`.
     Raises `UserError` for a metric that can't be computed.
     """
-    rouge = _rouge_scorers(specs, place, root)
+    groups: dict[Key, dict[str, str]] = {}
+    for name, spec in specs.items():
+        if spec.kind == "rouge":
+            groups.setdefault(_key(spec), {})[name] = spec.options.get("references", "best")
+    rouge = {}
+    for (name, stemmer), metrics in groups.items():
+        tokenizer = _tokenizer(name, stemmer, f"{place} {next(iter(metrics))}", root)
+        rouge[name, stemmer] = RougeScores(metrics, tokenizer, stemmer)
     return Metrics({name: _metric(spec, rouge, place, root) for name, spec in specs.items()})
 
 
@@ -107,12 +114,15 @@ def score_answer(
     Every score is finite.
     """
     computed: dict[int, Mapping[str, float] | str] = {}
-    scores: dict[str, float] = {}
-    unscored: dict[str, str] = {}
+    scores, unscored = dict[str, float](), dict[str, str]()
     for name, metric in metrics.items():
         result = computed.get(id(metric.scorer))
         if result is None:
-            result = computed[id(metric.scorer)] = _result(metric.scorer, sample, answer, call)
+            try:
+                result = metric.scorer.score(sample, answer, call)
+            except Unscored as reason:
+                result = visible(str(reason))
+            computed[id(metric.scorer)] = result
         if isinstance(result, str):
             unscored[name] = result
         else:
@@ -136,31 +146,12 @@ def check_bound(metric: Metric, bound: float, difference: bool = False) -> str |
     return f"= {bound:.15g}: a {what} of {metric.name} is {spelled((low, high))}.{hint}"
 
 
-def _result(scorer: Scorer, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float] | str:
-    try:
-        return scorer.score(sample, answer, call)
-    except Unscored as reason:
-        return visible(str(reason))
-
-
 Key = tuple[str, bool]
 """ROUGE metrics with one key share a scorer: the tokenizer as the suite spells it, and whether words are stemmed."""
 
 
 def _key(spec: MetricSpec) -> Key:
     return spec.options.get("tokenizer", "rouge"), spec.options.get("stemmer", False)
-
-
-def _rouge_scorers(specs: Mapping[str, MetricSpec], place: str, root: Path) -> dict[Key, RougeScores]:
-    groups: dict[Key, dict[str, str]] = {}
-    for name, spec in specs.items():
-        if spec.kind == "rouge":
-            groups.setdefault(_key(spec), {})[name] = spec.options.get("references", "best")
-    scorers = {}
-    for (name, stemmer), metrics in groups.items():
-        tokenizer = _tokenizer(name, stemmer, f"{place} {next(iter(metrics))}", root)
-        scorers[name, stemmer] = RougeScores(metrics, tokenizer, stemmer)
-    return scorers
 
 
 def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> "str | UserFunction":
@@ -180,8 +171,8 @@ def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root
             return Metric(spec.name, rouge[_key(spec)], place)
         case "chrf" | "bleu":
             if importlib.util.find_spec("sacrebleu") is None:
-                needed = "needs sacrebleu, which isn't installed. Install it: pip install 'evaltape[metrics]'"
-                raise UserError(f"{place} {spec.name} {needed}")
+                install = "Install it: pip install 'evaltape[metrics]'"
+                raise UserError(f"{place} {spec.name} needs sacrebleu, which isn't installed. {install}")
             return Metric(spec.name, SacrebleuScores(spec.name, references), place)
         case "exact":
             return Metric(spec.name, Exact(references), place)

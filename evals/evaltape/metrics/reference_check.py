@@ -5,7 +5,7 @@ ROUGE's own tokenizer keeps a-z and 0-9 only: an answer in Japanese that repeats
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,12 +44,16 @@ def check_references(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -
     Raises `UserError`, naming the option, if the references of more than 1 sample in 20 lose most of their letters to it.
     """
     notes = []
-    for names, metric in _by_tokenizer(metrics):
-        assert isinstance(metric.scorer, RougeScores)
-        tokenizer = metric.scorer.tokenizer
+    groups: dict[str, list[tuple[Metric, str | UserFunction]]] = {}
+    for metric in metrics.values():
+        if isinstance(metric.scorer, RougeScores):
+            tokenizer = metric.scorer.tokenizer
+            groups.setdefault(tokenizer if isinstance(tokenizer, str) else tokenizer.name, []).append((metric, tokenizer))
+    for group in groups.values():
+        names, (first, tokenizer) = ", ".join(metric.name for metric, _ in group), group[0]
         reading = _read(tokenizer, samples) if isinstance(tokenizer, str) else _tried(tokenizer, samples)
         if reading.lost and len(reading.lost) > MOST_LOST * reading.samples:
-            raise UserError(f"{metric.place} {names}: {visible(reading.refusal)}")
+            raise UserError(f"{first.place} {names}: {visible(reading.refusal)}")
         if reading.lost or reading.dropped.total() > WORTH_A_NOTE * reading.letters:
             notes.append(f"{names}: {reading.note}")
     return list(map(visible, notes + _unspaced_bleu(metrics, samples)))
@@ -105,32 +109,19 @@ class _Reading(msgspec.Struct):
         return "It takes a text and returns the list of its tokens"
 
 
-def _by_tokenizer(metrics: Mapping[str, Metric]) -> Iterable[tuple[str, Metric]]:
-    """Yield the names of the ROUGE metrics of each tokenizer, with the first of them."""
-    groups: dict[str, list[Metric]] = {}
-    for metric in metrics.values():
-        if isinstance(metric.scorer, RougeScores):
-            tokenizer = metric.scorer.tokenizer
-            groups.setdefault(tokenizer if isinstance(tokenizer, str) else tokenizer.name, []).append(metric)
-    return [(", ".join(metric.name for metric in group), group[0]) for group in groups.values()]
-
-
 def _read(tokenizer: str, samples: Sequence[Sample]) -> _Reading:
     """Count the letters that a tokenizer of Evaltape's own drops, without tokenizing."""
     reading = _Reading(tokenizer, len(samples), 0, Counter(), {})
     for sample in samples:
         for reference in sample.references:
             letters = sum(map(str.isalnum, reference))
-            dropped = [] if tokenizer == "unicode" or reference.isascii() else list(filter(_is_dropped, reference))
+            is_kept = tokenizer == "unicode" or reference.isascii()
+            dropped = [] if is_kept else [it for it in reference if it.isalnum() and not it.lower().isascii()]
             reading.letters += letters
             reading.dropped.update(dropped)
             if len(dropped) > MOSTLY * letters or not letters:
                 reading.lost.setdefault(sample.id, reference)
     return reading
-
-
-def _is_dropped(character: str) -> bool:
-    return character.isalnum() and not character.lower().isascii()
 
 
 def _tried(tokenizer: "UserFunction", samples: Sequence[Sample]) -> _Reading:

@@ -46,9 +46,7 @@ class RougeScores(msgspec.Struct, frozen=True, dict=True):
             raise Unscored(f"{error} (sample {sample.id})") from None
         if len(scores) == 1:
             return scores[0]
-        return {
-            metric: combined([score[metric] for score in scores], references) for metric, references in self.metrics.items()
-        }
+        return {name: combined([score[name] for score in scores], references) for name, references in self.metrics.items()}
 
     def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return package and version, tokenizer and stemmer; how references count if it isn't by the best."""

@@ -54,9 +54,6 @@ def references_of(sample: Sample) -> tuple[str, ...]:
     return sample.references
 
 
-# ---------------------------------------------------------------- limits
-
-
 MOST_DECIMALS = 15
 Limits = tuple[float | None, float | None]
 """The least and the greatest score; None for no such limit."""
@@ -103,9 +100,6 @@ def decimals_apart(value: float, bound: float, decimals: int, higher_is_better: 
     return decimals
 
 
-# ---------------------------------------------------------------- a few lines each
-
-
 class Exact(msgspec.Struct, frozen=True):
     """The scorer of `exact`: 1 for an answer that is a reference, letter by letter, but for white space around it."""
 
@@ -143,10 +137,8 @@ class Recorded(msgspec.Struct, frozen=True):
         """Return the recorded number. Raises `Unscored` for a missing or an impossible number."""
         value: float | None = getattr(call, self.name)
         if value is None:
-            price = " if the model has a price" if self.name == "cost_usd" else ""
-            raise Unscored(
-                f"{self.name} wasn't recorded with the answer to sample {sample.id}; a new recording holds it{price}"
-            )
+            held = "a new recording holds it" + (" if the model has a price" if self.name == "cost_usd" else "")
+            raise Unscored(f"{self.name} wasn't recorded with the answer to sample {sample.id}; {held}")
         if not 0 <= value < math.inf:
             raise Unscored(f"{self.name} was recorded as {value!r} for sample {sample.id}, which it can't be")
         return {self.name: float(value)}
@@ -169,9 +161,6 @@ class Judged(msgspec.Struct, frozen=True):
     def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return the judge."""
         return {"judge": self.judge}
-
-
-# ---------------------------------------------------------------- chrF and BLEU
 
 
 class SacrebleuScores(msgspec.Struct, frozen=True, dict=True):
