@@ -14,11 +14,9 @@ from typing import Any
 from evaltape.errors import HoldsKey, RecordingError
 from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
-from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.throttle import Throttle
 from evaltape.recorder.wire import LaneTally
 from evaltape.recording import cassettes
-from evaltape.recording.cassettes import Exchange
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.unfinished import Unfinished, new_text
 from evaltape.samples.frozen import promote
@@ -58,7 +56,7 @@ class Ask:
             raise HoldsKey(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
         return body
 
-    def keep(self, exchange: Exchange) -> None:
+    def keep(self, exchange: cassettes.Exchange) -> None:
         """Record an answer. Raises `RecordingError` if it must not be recorded, `OSError` if it can't be now."""
         text = new_text(exchange, self.unfinished, self.cassette.stem)
         cassettes.write_text(self.cassette, text, secrets=(self.secret,))
@@ -167,7 +165,7 @@ class Lane:
         self.streak = Streak()
         self.throttle.paused_by = "the API says that its limit is used up"
 
-    def note_failure(self, call: Call, failure: CallFailed, started: float, now: float) -> None:
+    def note_failure(self, call: Call, failure: failures.CallFailed, started: float, now: float) -> None:
         """Note that a call failed, and from when it may be tried again."""
         call.failed_with = failure.message
         match failure.mend:
@@ -188,7 +186,7 @@ class Lane:
                 call.attempts += 1
                 call.not_before = now + failures.backoff_s(call.attempts, failure.retry_after_s)
 
-    def may_retry(self, call: Call, failure: CallFailed) -> bool:
+    def may_retry(self, call: Call, failure: failures.CallFailed) -> bool:
         """Return whether a call that failed so is to be tried again."""
         if self.given_up is not None or not failure.transient:
             return False
@@ -198,7 +196,7 @@ class Lane:
             return call.timeouts < failures.TIMEOUTS
         return failure.mend == "network" or call.attempts < failures.ATTEMPTS
 
-    def hopeless(self, failure: CallFailed, now: float) -> str | None:
+    def hopeless(self, failure: failures.CallFailed, now: float) -> str | None:
         """Return why the lane makes no further call after such a failure; None if it goes on."""
         throttle, streak, last = self.throttle, self.streak, f"the last with {failure.message}"
         refused_s, unreached_s = now - throttle.refused_since, now - throttle.unreached_since

@@ -173,7 +173,8 @@ class Endpoint:
 
         from evaltape.recorder.api.transport import SENDING, Sending
 
-        read, limit_s = _chat_exchange if is_chat else _exchange, self.timeout_s if timeout_s is None else timeout_s
+        read = _chat_exchange if is_chat else _exchange
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
         sending = Sending()
         SENDING.set(sending)
         try:

@@ -40,7 +40,8 @@ class Difference(msgspec.Struct, frozen=True):
 
 def differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
     """Return how a host's description differs from the order. A key that isn't stated is no difference."""
-    found, suffix = settings_differences(job, told), job.suffix if service_of(job).takes_suffix else None
+    found = settings_differences(job, told)
+    suffix = job.suffix if service_of(job).takes_suffix else None
     if suffix and told.suffix and suffix.casefold() != told.suffix.casefold():
         found.append(Difference("suffix", suffix, told.suffix))
     if told.method not in (None, "supervised"):

@@ -139,7 +139,8 @@ async def _compared(drive: "Drive", job: RemoteJob, tolerated: tuple[str, ...]) 
     differs = differences(drive.job, job)
     for difference in differs:
         drive.note(f"{job.id}: the API states {difference}")
-    costs_more, price = tuple(str(each) for each in differs if each.may_cost_more), drive.job.price
+    costs_more = tuple(str(each) for each in differs if each.may_cost_more)
+    price = drive.job.price
     is_free = is_local(drive.assignment.endpoint.base_url) and (price is None or not price.training)
     if costs_more and costs_more != tolerated and not is_free:
         cancelled = await _cancelled(drive, job)
