@@ -94,16 +94,20 @@ class Desk:
     """Where a person labels answers for a judge."""
 
     def __init__(self, workspace: Workspace, judge: Judge, by: str) -> None:
-        self.workspace = workspace
-        self.judge = judge
-        self.by = by
+        """Open it. Raises `UserError` for a judge without a file of labels, or with a scale that single keys can't give."""
+        self.workspace, self.judge, self.by = workspace, judge, by
         if judge.exam is None or judge.exam.labels is None:
             raise UserError(
                 f"{shown(workspace.suite.file)}: [judges.{judge.key}.exam] names no file of labels; add "
                 f'labels = "../data/{judge.key}.jsonl"'
             )
         self.file = judge.exam.labels
-        self.verdicts = _verdict_keys(judge.verdict.scale)
+        self.verdicts: dict[str, bool | float] = {"y": True, "n": False}
+        if judge.verdict.scale is not None:
+            low, high = judge.verdict.scale
+            if low != int(low) or high != int(high) or not 0 <= low <= high <= 9:
+                raise UserError(f"a scale from {low:g} to {high:g} has no key for each verdict; write the labels by hand")
+            self.verdicts = {str(number): number for number in range(int(low), int(high) + 1)}
 
     def label(self, model: str | None, second: bool) -> list[str]:
         """Label until there is no answer left, or the person stops; return the last lines to print."""
@@ -188,16 +192,6 @@ class Desk:
         return [*lines, f"You agree with yourself on {same} of {counted(len(pairs), 'answer')}; kappa {value}."]
 
 
-def _verdict_keys(scale: tuple[float, float] | None) -> dict[str, bool | float]:
-    """Return the keys of a judge's verdicts. Raises `UserError` for a scale that single keys can't give."""
-    if scale is None:
-        return {"y": True, "n": False}
-    low, high = scale
-    if low != int(low) or high != int(high) or not 0 <= low <= high <= 9:
-        raise UserError(f"a scale from {low:g} to {high:g} has no key for each verdict; write the labels by hand")
-    return {str(number): number for number in range(int(low), int(high) + 1)}
-
-
 def replay_workspaces(here: Path, suite: str | None) -> list[Workspace]:
     """Return the workspaces of a suite file, or of the suites that the configuration names. Raises `UserError`."""
     place = find_place(here)
@@ -219,23 +213,19 @@ def read_key() -> str:
     if not sys.stdin.isatty():
         line = sys.stdin.readline()
         return line.strip()[:1] or "\n" if line else "q"
-    key = _from_terminal()
-    if key == "\x03":
-        raise KeyboardInterrupt
-    return "q" if key in ("", "\x04") else key
-
-
-def _from_terminal() -> str:
     try:
         import termios
         import tty
     except ImportError:  # Windows.
         key: str = importlib.import_module("msvcrt").getwch()
-        return key
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-    try:
-        tty.setcbreak(descriptor)
-        return sys.stdin.read(1)
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+    else:
+        descriptor = sys.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
+        try:
+            tty.setcbreak(descriptor)
+            key = sys.stdin.read(1)
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+    if key == "\x03":
+        raise KeyboardInterrupt
+    return "q" if key in ("", "\x04") else key

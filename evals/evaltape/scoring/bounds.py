@@ -250,30 +250,18 @@ def bounds_of(suite: Suite) -> Iterator[Bound]:
 
 def model_bounds(model: Model, suite: Suite) -> Iterator[Bound]:
     """Yield the bounds on a model's scores, and on its past."""
-    yield from (gate(model, metric) for metric in model.gates)
-    yield from (slice_gate(model, metric) for metric in (model.slice_gates if suite.dataset.slices else ()))
-    max_drop = suite.against.max_drop if suite.against else {}
-    yield from (drop(model, max_drop, metric) for metric in max_drop)
+    limits: dict[Kind, Mapping[str, float]] = {
+        GATE: model.gates,
+        SLICE_GATE: model.slice_gates if suite.dataset.slices else {},
+        AGAINST: suite.against.max_drop if suite.against else {},
+    }
+    for kind, by_metric in limits.items():
+        yield from (Bound(kind, model.suite, model.key, metric, limit) for metric, limit in by_metric.items())
 
 
 def comparison_bounds(comparison: Comparison) -> Iterator[Bound]:
     """Yield the bounds of a comparison."""
     yield from (compared(comparison, metric) for metric in comparison.bounds)
-
-
-def gate(model: Model, metric: str) -> Bound:
-    """Return the bound on a model's mean."""
-    return Bound(GATE, model.suite, model.key, metric, model.gates[metric])
-
-
-def slice_gate(model: Model, metric: str) -> Bound:
-    """Return the bound on the means of a model's slices."""
-    return Bound(SLICE_GATE, model.suite, model.key, metric, model.slice_gates[metric])
-
-
-def drop(model: Model, max_drop: Mapping[str, float], metric: str) -> Bound:
-    """Return the bound on how far a model's mean may lie under its past mean."""
-    return Bound(AGAINST, model.suite, model.key, metric, max_drop[metric])
 
 
 def compared(comparison: Comparison, metric: str) -> Bound:

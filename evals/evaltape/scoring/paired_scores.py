@@ -107,10 +107,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         metric, found, refusal = self.metrics[bound.metric], self._difference(bound.metric), self._refusal(bound.metric)
         if refusal:
             return Decision(bound, metric, FAILED, f"{FAILED}: {self._about(bound.metric)}: {refusal}", reason=refusal)
-        note, ground = (
-            self._corrected(bound.metric)[1] if self.scored(bound.metric) else "",
-            self.candidate.ground(bound.metric),
-        )
+        note = self._corrected(bound.metric)[1] if self.scored(bound.metric) else ""
         if found is None:
             unanswered = next((f". {side.failed_in_short}" for side in (self.baseline, self.candidate) if side.failures), "")
             about = self._about(bound.metric)
@@ -272,7 +269,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
 
     def decision(self, metric: str) -> Decision:
         """Decide the bound of `[against]` on a metric. Raises `KeyError` if it sets no bound."""
-        return self.decide(bounds.drop(self.model, self.max_drop, metric))
+        return self.decide(Bound(bounds.AGAINST, self.model.suite, self.model.key, metric, self.max_drop[metric]))
 
     def verdict(self, metric: str) -> str:
         """Return `passed`, `failed`, `inconclusive`, or `not checked` without a bound or anything to compare."""

@@ -9,8 +9,7 @@ import msgspec
 from evaltape.metrics.metric import Metric, plain_name
 from evaltape.metrics.scorers import decimals_apart, misses
 from evaltape.names import nearest
-from evaltape.scoring import bounds
-from evaltape.scoring.bounds import FAILED, PASSED, Bound, Decision, interval_text, sign
+from evaltape.scoring.bounds import FAILED, GATE, PASSED, Bound, Decision, interval_text, sign
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval, interval
@@ -179,7 +178,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
 
     def decision(self, metric: str) -> Decision:
         """Decide the gate on a metric. Raises `KeyError` if the suite sets no bound."""
-        return self.decide(bounds.gate(self.model, metric))
+        return self.decide(Bound(GATE, self.model.suite, self.model.key, metric, self.model.gates[metric]))
 
     def decide(self, bound: Bound) -> Decision:
         """Decide a gate: only a mean of all samples that had to be scored passes it."""

@@ -5,8 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.scorers import misses
-from evaltape.scoring import bounds
-from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Bound, Decision, Verdict, ends_of
+from evaltape.scoring.bounds import FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, SLICE_GATE, Bound, Decision, Verdict, ends_of
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
 from evaltape.text import counted
@@ -56,7 +55,7 @@ class SliceScores(msgspec.Struct, frozen=True):
 
     def decision(self, metric: str) -> Decision:
         """Decide the slice gate on a metric. Raises `KeyError` if the suite sets no bound."""
-        return self.decide(bounds.slice_gate(self.model, metric))
+        return self.decide(Bound(SLICE_GATE, self.model.suite, self.model.key, metric, self.model.slice_gates[metric]))
 
     def decide(self, bound: Bound) -> Decision:
         """Decide a slice gate: it fails if a slice's whole interval is on the wrong side."""

@@ -9,7 +9,7 @@ import msgspec
 from evaltape.names import nearest
 from evaltape.suite.definition import AnswerRules, Finetune, Model, RecordedAnswers, Split
 from evaltape.suite.endpoint import BESIDE, check_endpoint, check_key, read_answer, read_endpoint
-from evaltape.suite.file.basics import FUNCTION, DatasetTable, Fields
+from evaltape.suite.file.basics import FUNCTION, DatasetTable
 from evaltape.suite.file.reading import Place, read_table, value_shown
 from evaltape.suite.file.tables import (
     NOT_BUILT_IN,
@@ -34,7 +34,6 @@ class _Shared(msgspec.Struct, frozen=True):
     place: Place
     """The suite file."""
     table: SuiteTable
-    fields: Fields
     scored: Scored
     prompts: Mapping[str, Prompt]
     """`[prompt]` by `MAIN`, and `[prompts]` by key."""
@@ -46,9 +45,9 @@ class _Shared(msgspec.Struct, frozen=True):
         return self.place.file.stem
 
 
-def read_models(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> dict[str, Model]:
+def read_models(suite: SuiteTable, scored: Scored, place: Place) -> dict[str, Model]:
     """Return the models under test by key, tuned models last."""
-    shared, models = _shared(suite, fields, scored, place), dict[str, Model]()
+    shared, models = _shared(suite, scored, place), dict[str, Model]()
     for key, table in suite.models.items():
         for model in _models(table, check_key(place.inside("models"), key), shared):
             _add(model, models, place)
@@ -68,7 +67,8 @@ def read_split(table: DatasetTable | SplitTable) -> Split:
     return Split(table.split, table.samples, table.seed)
 
 
-def _shared(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> _Shared:
+def _shared(suite: SuiteTable, scored: Scored, place: Place) -> _Shared:
+    fields = suite.dataset.fields
     prompts = {} if suite.prompt is None else {MAIN: read_prompt(suite.prompt, place.inside("prompt"), fields)}
     for key, table in suite.prompts.items():
         prompts[check_key(place.inside("prompts"), key)] = read_prompt(table, place.inside("prompts", key), fields)
@@ -77,7 +77,7 @@ def _shared(suite: SuiteTable, fields: Fields, scored: Scored, place: Place) -> 
     check_bounds(suite.defaults.gates, "gates", at, scored)
     answers = read_answer(suite.defaults.answer, at.inside("answer")), read_answer(suite.answer, place.inside("answer"))
     answer = next((rules for rules in answers if rules is not None), ())
-    return _Shared(place, suite, fields, scored, prompts, answer)
+    return _Shared(place, suite, scored, prompts, answer)
 
 
 def _models(table: ModelTable, key: str, shared: _Shared) -> list[Model]:
@@ -101,17 +101,15 @@ def _with_each_prompt(model: Model, table: ModelTable, place: Place, shared: _Sh
     """Return a model with its own prompt, or with each of the suite; with a further prompt it is a model of another key."""
     if table.prompt is not None:
         at = place.inside("prompt")
-        prompt = read_prompt(table.prompt, at, shared.fields)
+        prompt = read_prompt(table.prompt, at, shared.table.dataset.fields)
         return [msgspec.structs.replace(model, prompt=prompt, prompt_place=f"[{at.table}]")]
     if MAIN not in shared.prompts:
         raise shared.place.error("prompt", f"is missing; it takes a table, as [{place.table}] has no prompt of its own")
-    models = []
+    models = [msgspec.structs.replace(model, prompt=shared.prompts[MAIN])]
     for name, prompt in shared.prompts.items():
-        own = {}
         if name != MAIN:
-            key = check_key(shared.place.inside("models"), f"{model.key}-{name}")
-            own = {"key": key, "prompt_place": f"[prompts.{name}]", "declared": model.key}
-        models.append(msgspec.structs.replace(model, prompt=prompt, **own))
+            key, its = check_key(shared.place.inside("models"), f"{model.key}-{name}"), f"[prompts.{name}]"
+            models.append(msgspec.structs.replace(model, key=key, prompt=prompt, prompt_place=its, declared=model.key))
     return models
 
 

@@ -7,7 +7,6 @@ A mistake in the file is a `UserError` naming file, key, value found and valid v
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -45,7 +44,17 @@ def load_suite(file: Path) -> Suite:
 
     Raises `UserError` for a file that is missing, not TOML, or wrong in any key.
     """
-    values = _read_toml(file)
+    try:
+        content = file.read_bytes()
+        values = tomllib.loads(content.decode("utf-8-sig"))
+    except FileNotFoundError:
+        there = ", ".join(sorted(shown(path) for path in file.parent.glob("*.toml"))) or "none in that folder"
+        raise UserError(f"{shown(file)}: there is no such suite file. Suites there: {there}") from None
+    except OSError as error:
+        raise UserError(f"{shown(file)}: not a readable TOML file: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        refuse_unusable(file, content)
+        raise UserError(f"{shown(file)}: not a readable TOML file: {visible(str(error))}") from None
     if not is_safe_key(file.stem):
         raise UserError(f"{shown(file)}: the file's name is the folder of its recordings; use letters, digits, _ and -")
     place = Place(file)
@@ -61,7 +70,7 @@ def _suite(table: SuiteTable, place: Place) -> Suite:
     judges = read_judges(table, name, place.inside("judges"))
     check_metrics(metrics, judges, place.inside("metrics"))
     scored = Scored(metrics, judges)
-    models = read_models(table, fields, scored, place)
+    models = read_models(table, scored, place)
     check_judges(judges, metrics, models.values(), place.inside("judges"))
     if table.against is not None:
         check_bounds(table.against.max_drop, "max_drop", place.inside("against"), scored)
@@ -90,16 +99,3 @@ def refuse_equal_names(suites: Sequence[Suite]) -> None:
                 f"{shown(other.file)} and {shown(suite.file)} would share the recordings of one suite, "
                 f"{suite.name!r}; rename one of the files"
             )
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads((content := file.read_bytes()).decode("utf-8-sig"))
-    except FileNotFoundError:
-        there = ", ".join(sorted(shown(path) for path in file.parent.glob("*.toml"))) or "none in that folder"
-        raise UserError(f"{shown(file)}: there is no such suite file. Suites there: {there}") from None
-    except OSError as error:
-        raise UserError(f"{shown(file)}: not a readable TOML file: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        refuse_unusable(file, content)
-        raise UserError(f"{shown(file)}: not a readable TOML file: {visible(str(error))}") from None

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from evaltape.cli import Parser
 from evaltape.cli.init import messages
-from evaltape.cli.init.place import Place, find_place
-from evaltape.cli.init.plan import Plan, example_plan, imported_plan, own_plan
-from evaltape.cli.init.promptfoo import Model
+from evaltape.cli.init.place import find_place
+from evaltape.cli.init.plan import example_plan, imported_plan, own_plan
 from evaltape.cli.init.suite_text import DEFAULT_MODEL, chosen_model
 from evaltape.errors import UserError
 
@@ -45,7 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         model = chosen_model(options.model, options.base_url)
         place = find_place(Path.cwd())
-        plan = _plan(place, options.data, options.config, model)
+        if options.config is not None:
+            if options.data or model:
+                own = "--data" if options.data else "--model"
+                raise UserError(f"--from {options.config} brings its own rows and models: leave {own} out")
+            plan = imported_plan(place, options.config)
+        else:
+            plan = own_plan(place, options.data, model) if options.data else example_plan(place, model)
         for change in plan.changes:
             change.apply()
     except UserError as error:
@@ -53,11 +58,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 4
     print("\n".join(messages.report(place, plan)))
     return 0
-
-
-def _plan(place: Place, data: str | None, config: str | None, model: Model | None) -> Plan:
-    if config is None:
-        return own_plan(place, data, model) if data else example_plan(place, model)
-    if data or model:
-        raise UserError(f"--from {config} brings its own rows and models: leave {'--data' if data else '--model'} out")
-    return imported_plan(place, config)

@@ -171,13 +171,12 @@ def _id(rows: Sequence[Row], columns: list[str]) -> str | None:
     named = [column for word in IDS for column in columns if column.lower() == word]
     named += [column for column in columns if column.lower().endswith("_id") or column.endswith("Id")]
     named += [column for column in columns if _holds(rows, column, _is_code)]
-    return next((column for column in named if _identifies(rows, column)), None)
-
-
-def _identifies(rows: Sequence[Row], column: str) -> bool:
-    values = [row.get(column) for row in rows]
-    texts = [str(value).strip() for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
-    return len(texts) == len(rows) and all(texts) and len(set(texts)) == len(texts)
+    for column in named:
+        values = [row.get(column) for row in rows]
+        texts = [str(value).strip() for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
+        if all(texts) and len(set(texts)) == len(texts) == len(rows):
+            return column
+    return None
 
 
 def _references(rows: Sequence[Row], candidates: list[str], texts: list[str], conversation: str | None) -> tuple[str, ...]:

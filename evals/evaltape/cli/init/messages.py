@@ -105,14 +105,12 @@ def notes(place: Place, suite: Path | None) -> Iterator[str]:
         yield f"testpaths = {visible(' '.join(paths))}: a bare `pytest` doesn't run {evals}; `pytest {evals}` does"
     for option, names in (("python_files", TESTS), ("python_functions", ("test_gate",))):
         patterns = _words(place.options.get(option))
-        if patterns and not all(any(_matches(option, name, pattern) for pattern in patterns) for name in names):
+        # As pytest matches: a function's pattern may be a prefix.
+        prefixes = tuple(patterns) if option == "python_functions" else ()
+        found = [name.startswith(prefixes) or any(fnmatch(name, pattern) for pattern in patterns) for name in names]
+        if patterns and not all(found):
             yield f"{option} = {visible(' '.join(patterns))}: pytest won't collect {next(iter(names))}; add its pattern"
     yield from _same_names(place)
-
-
-def _matches(option: str, name: str, pattern: str) -> bool:
-    """Match as pytest does: a function's pattern may be a prefix."""
-    return fnmatch(name, pattern) or (option == "python_functions" and name.startswith(pattern))
 
 
 def _same_names(place: Place) -> Iterator[str]:

@@ -113,7 +113,10 @@ FILE = ".github/workflows/evals.yml"
 
 
 def _workflow(place: Place) -> Change:
-    """Return the change that creates the workflow at the top of the repository."""
+    # pip installs this package again from the commit of a repository if it came from there (PEP 610).
+    origin = json.loads(importlib.metadata.distribution("evaltape").read_text("direct_url.json") or "{}")
+    vcs = origin.get("vcs_info")
+    requirement = f"evaltape @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}" if vcs else "evaltape"
     below = relative(place.here, place.top)
     text = template(
         "evals.yml",
@@ -121,20 +124,10 @@ def _workflow(place: Place) -> Change:
         defaults="" if below == "." else f"\ndefaults:\n  run:\n    working-directory: {below}\n",
         cassettes=relative(place.cassettes, place.top),
         snapshots=relative(place.snapshots, place.top),
-        requirement=shlex.quote(_requirement()),
+        requirement=shlex.quote(requirement),
         marker=MARKER,
     )
     return _new_file(place.top / FILE, text, "replays every pull request; records when you start it by hand")
-
-
-def _requirement() -> str:
-    """Return the requirement by which pip installs this package again: the commit of a repository if it came from there.
-
-    Source: PEP 610, the file `direct_url.json` of an installed distribution.
-    """
-    origin = json.loads(importlib.metadata.distribution("evaltape").read_text("direct_url.json") or "{}")
-    vcs = origin.get("vcs_info")
-    return f"evaltape @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}" if vcs else "evaltape"
 
 
 IGNORED = ("*.part", ".recording.lock")
@@ -168,8 +161,7 @@ def example_plan(place: Place, model: Model | None) -> Plan:
     """Return the plan for a repository that starts with the example."""
     file, there = place.evals / "suites" / f"{SUITE}.toml", place.suites()
     suite = file if file in there or not there else None  # An example that is there is completed.
-    if model is not None and not _takes(suite, model):
-        raise UserError(_by_hand(place, model, suite if suite and suite.is_file() else there[0]))
+    _check_model(place, suite, model)
     is_new = suite is not None and not suite.exists()
     changes = [*_tests(place), *(_example(place, suite, model) if suite else []), *_around(place)]
     return Plan(changes, suite, model, is_new=is_new)
@@ -180,11 +172,13 @@ def own_plan(place: Place, data: str, model: Model | None) -> Plan:
     source = read_source(data, place.here)
     guessed = guess(f"--data {data}", source.rows)
     suite = place.evals / "suites" / f"{source.key}.toml"
-    path = _as_spelt(source.path, suite.parent) if source.path else source.name
+    try:
+        path = relative(source.path, suite.parent) if source.path else source.name
+    except ValueError:  # A path on another drive stays absolute.
+        path = str(source.path).replace(os.sep, "/")
     text = suite_text(path, source.split, len(source.rows), guessed, model)
     written = _new_file(suite, text, "the suite: your rows, the prompt, the model")
-    if model is not None and not _takes(suite, model):
-        raise UserError(_by_hand(place, model, suite))
+    _check_model(place, suite, model)
     changes = [*_tests(place), written, *_around(place)]
     return Plan(changes, suite, model or DEFAULT_MODEL, source, guessed, len(source.rows), written.kind == WROTE)
 
@@ -237,22 +231,12 @@ def _around(place: Place) -> list[Change]:
     ]
 
 
-def _as_spelt(path: Path, folder: Path) -> str:
-    """Return a path relative to the suite; a path on another drive stays absolute."""
-    try:
-        return relative(path, folder)
-    except ValueError:
-        return str(path).replace(os.sep, "/")
-
-
-def _takes(suite: Path | None, model: Model) -> bool:
-    """Return whether a suite is still to be written, or has the model already."""
-    text = _read(suite) if suite else ""
-    return text is None or f"[models.{toml_key(model.key)}]" in text.splitlines()
-
-
-def _by_hand(place: Place, model: Model, suite: Path) -> str:
-    return (
-        f"--model {model.name}: {relative(suite, place.here)} is yours, so nothing is added to it. "
+def _check_model(place: Place, suite: Path | None, model: Model | None) -> None:
+    """Refuse to add a model to a suite of the user's, unless it has the model already."""
+    text = _read(suite) if suite and model else ""
+    if model is None or text is None or f"[models.{toml_key(model.key)}]" in text.splitlines():
+        return
+    raise UserError(
+        f"--model {model.name}: {relative(suite or place.suites()[0], place.here)} is yours, so nothing is added to it. "
         f"Name rows in a file of another name with --data FILE for a new suite, or add this to it:\n\n{model_table(model)}"
     )

@@ -217,7 +217,11 @@ class _Reader:
                 own = self._yaml(self._path(own) or self.folder / own)
             variables = {**default.variables, **(own if isinstance(own, dict) else {})}
             checks = (*default.checks, *self._checks(entry.get("assert")))
-            for each in _expanded(variables, bool(_table(entry.get("options")).get("disableVarExpansion"))):
+            # A case for each combination of the values in lists.
+            as_they_are = bool(_table(entry.get("options")).get("disableVarExpansion"))
+            lists = {} if as_they_are else {name: value for name, value in variables.items() if isinstance(value, list)}
+            for values in itertools.product(*lists.values()):
+                each = {**variables, **dict(zip(lists, values, strict=True))}
                 if each:
                     yield Case({name: self._value(item) for name, item in each.items()}, checks)
 
@@ -309,13 +313,6 @@ def _template(text: str) -> str:
     plain, names = _PLACEHOLDER.split(text)[::2], _PLACEHOLDER.findall(text)
     escaped = [part.replace("{", "{{").replace("}", "}}") for part in plain]
     return "".join(part + (f"{{{name}}}" if name else "") for part, name in zip(escaped, [*names, ""], strict=True))
-
-
-def _expanded(variables: Mapping[str, Json], as_they_are: bool) -> Iterator[dict[str, Json]]:
-    """Yield the variables for each combination of the values in lists."""
-    lists = {} if as_they_are else {name: value for name, value in variables.items() if isinstance(value, list)}
-    for values in itertools.product(*lists.values()):
-        yield {**variables, **dict(zip(lists, values, strict=True))}
 
 
 def _spelled_out(text: str) -> dict[str, Json]:
