@@ -99,21 +99,21 @@ def _known(repository: Repository, ref: str) -> str:
 
 
 def _names(repository: Repository) -> list[str]:
-    try:
-        names = repository.run("for-each-ref", "--format=%(refname:short)", *REFS).decode(errors="replace").splitlines()
-    except GitError:
-        return []
     remotes = _remotes(repository)
+    names = _lines(repository, "for-each-ref", "--format=%(refname:short)", *REFS)
     return [name for name in names if name not in remotes]  # `origin` names origin/HEAD.
 
 
 def _remotes(repository: Repository) -> list[str]:
     """Return the remotes' names, `origin` first."""
+    return sorted(_lines(repository, "remote"), key=lambda remote: (remote != "origin", remote))
+
+
+def _lines(repository: Repository, *words: str) -> list[str]:
     try:
-        remotes = repository.run("remote").decode(errors="replace").splitlines()
+        return repository.run(*words).decode(errors="replace").splitlines()
     except GitError:
         return []
-    return sorted(remotes, key=lambda remote: (remote != "origin", remote))
 
 
 def _unknown(repository: Repository, ref: str, names: list[str]) -> str:

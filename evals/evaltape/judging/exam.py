@@ -75,12 +75,12 @@ class Paper(msgspec.Struct, frozen=True):
     @property
     def references(self) -> list[Question]:
         """Each reference once, in the order they first appear."""
-        return list(dict.fromkeys(_reference(pair) for damage in self.damages for pair in damage.pairs))
+        return list(dict.fromkeys(Question(it.sample, it.before) for damage in self.damages for it in damage.pairs))
 
     @property
     def questions(self) -> list[Question]:
         """Everything that is asked, each question once."""
-        mutants = (_damaged(pair) for damage in self.damages for pair in damage.pairs)
+        mutants = (Question(it.sample, it.after) for damage in self.damages for it in damage.pairs)
         return list(dict.fromkeys((*self.references, *mutants)))
 
 
@@ -101,14 +101,6 @@ def _pairs(operator: Operator, answers: Answers, count: int) -> tuple[Mutant, ..
     applied = ((sample, reference, operator.apply(sample, reference, answers)) for sample, reference in answers)
     pairs = (Mutant(sample.id, reference, mutant) for sample, reference, mutant in applied if mutant is not None)
     return tuple(islice(pairs, count))
-
-
-def _reference(pair: Mutant) -> Question:
-    return Question(pair.sample, pair.before)
-
-
-def _damaged(pair: Mutant) -> Question:
-    return Question(pair.sample, pair.after)
 
 
 class Noticed(msgspec.Struct, frozen=True):
@@ -162,7 +154,7 @@ def _noticed(damage: Damage, verdict: Verdict, is_scale: bool) -> Noticed:
 
 def _is_faulted(pair: Mutant, verdict: Verdict, is_scale: bool) -> bool | None:
     """Return whether a judge finds fault with a mutant; None if its verdicts can't be read."""
-    reference, mutant = verdict(_reference(pair)), verdict(_damaged(pair))
+    reference, mutant = (verdict(Question(pair.sample, text)) for text in (pair.before, pair.after))
     if mutant is None or (is_scale and reference is None):
         return None
     return mutant < (reference or 0.0) if is_scale else mutant == 0

@@ -189,19 +189,12 @@ def final_stop(sample: Sample, answer: str, random: Random) -> str | None:
     text = answer.rstrip()
     if text[-1:] in (".", "。", "।"):
         return None if text.endswith("..") else text[:-1]
-    if unicodedata.category(text[-1:] or " ")[0] in "LMN":
-        return text + _stop_after(text[-1])
-    return None
-
-
-def _stop_after(letter: str) -> str:
-    name = unicodedata.name(letter, "")
+    if unicodedata.category(text[-1:] or " ")[0] not in "LMN":
+        return None
+    name = unicodedata.name(text[-1], "")
     if name.startswith(("CJK ", "HIRAGANA ", "KATAKANA ")):
-        return "。"
-    return "।" if name.startswith(("DEVANAGARI ", "BENGALI ")) else "."
-
-
-# ---------------------------------------------------------------- operators by name
+        return text + "。"
+    return text + ("।" if name.startswith(("DEVANAGARI ", "BENGALI ")) else ".")
 
 
 _HARMFUL = (swap_names, other_name, negate, wrong_number, drop_half, other_sample, first_lines, refusal, repeat)

@@ -197,9 +197,13 @@ def negated(text: str, speakers: Sequence[str]) -> str | None:
     speaker or a pronoun) gets a `never`: `Ann calls` becomes `Ann never calls`.
     """
     match = _AUXILIARY.search(text)
-    if match is None:
-        return _with_never(text, speakers)
-    return text[: match.start()] + _opposite(match) + text[match.end() :]
+    if match is not None:
+        return text[: match.start()] + _opposite(match) + text[match.end() :]
+    for subject in mentions(text, {*speakers, *_SUBJECTS}):
+        verb = _VERB.match(text, subject.end())
+        if verb and _BEFORE_SUBJECT.search(text, 0, subject.start()):
+            return f"{text[: subject.end()]} never {text[verb.end() :]}"
+    return None
 
 
 def _opposite(match: re.Match[str]) -> str:
@@ -210,11 +214,3 @@ def _opposite(match: re.Match[str]) -> str:
         positive = _IRREGULAR[groups["irregular"].lower()]
         return positive.capitalize() if groups["irregular"][0].isupper() else positive
     return groups["cannot"] or groups["contracted"] or groups["denied"] or ""
-
-
-def _with_never(text: str, speakers: Sequence[str]) -> str | None:
-    for subject in mentions(text, {*speakers, *_SUBJECTS}):
-        verb = _VERB.match(text, subject.end())
-        if verb and _BEFORE_SUBJECT.search(text, 0, subject.start()):
-            return f"{text[: subject.end()]} never {text[verb.end() :]}"
-    return None

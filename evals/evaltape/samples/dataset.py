@@ -5,9 +5,12 @@ Rows are loaded by a recording, and by a replay if the data file has changed; th
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from evaltape.errors import UserError
 from evaltape.files import lfs_digest
@@ -49,7 +52,12 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
     rows = _rows(suite, split)
     _header(suite, rows).check_prompt(model)
     samples = _samples(suite, model.prompt.columns - {INPUT}, rows, split)
-    samples = samples if suite.dataset.fields.id else _numbered(samples)
+    if suite.dataset.fields.id is None:
+        seen = Counter[str]()
+        for place, row in enumerate(samples):
+            seen[row.id] += 1
+            if seen[row.id] > 1:
+                samples[place] = replace(row, id=f"{row.id} ({seen[row.id]})")
     twice = repeated_id(samples)
     if twice is not None:
         raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {twice!r}")
@@ -140,16 +148,6 @@ def _local_rows(suite: Suite, file: Path, split: str) -> "Rows":
     if len(same) > 1:
         raise UserError(f"{shown(suite.file)}: [dataset] split {split!r} of {path!r} is in two files: {', '.join(same)}")
     return read_rows(file)
-
-
-def _numbered(rows: list[Sample]) -> list[Sample]:
-    seen: dict[str, int] = {}
-    numbered = []
-    for row in rows:
-        seen[row.id] = count = seen.get(row.id, 0) + 1
-        name = row.id if count == 1 else f"{row.id} ({count})"
-        numbered.append(Sample(name, row.input, row.references, row.columns))
-    return numbered
 
 
 def refuse_links(suite: Suite, root: Path) -> None:

@@ -100,18 +100,16 @@ def _read_csv(content: bytes) -> Rows:
     try:
         reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         header = next(reader, [])
-        rows = [_csv_row(header, cells, reader.line_num) for cells in reader if cells]
+        rows = []
+        for cells in filter(None, reader):
+            if len(cells) != len(header):
+                raise ValueError(f"line {reader.line_num} has {len(cells)} cells, line 1 names {len(header)} columns")
+            rows.append({column: cell or None for column, cell in zip(header, cells, strict=True)})
     finally:
         csv.field_size_limit(limit)
     if len(set(header)) != len(header):
         raise ValueError(f"line 1 names a column twice: {', '.join(header)}")
     return _of_objects(header, rows, is_text=True)
-
-
-def _csv_row(header: list[str], cells: list[str], line: int) -> Row:
-    if len(cells) != len(header):
-        raise ValueError(f"line {line} has {len(cells)} cells, line 1 names {len(header)} columns")
-    return {column: cell or None for column, cell in zip(header, cells, strict=True)}
 
 
 def _read_parquet(content: bytes) -> Rows:

@@ -90,15 +90,11 @@ def read_refused_prompt(body: Any) -> Answer:
 def _text(content: Any) -> str:
     """Return a message's text: content is a text, or a list of parts, of which the texts count."""
     if isinstance(content, list):
-        parts = [part if isinstance(part, str) else part.get("text", "") for part in content if _is_text(part)]
-        content = "".join(parts)
+        there = [it for it in content if isinstance(it, str) or it.get("type") in ("text", "output_text")]
+        content = "".join(part if isinstance(part, str) else part.get("text", "") for part in there)
     if not isinstance(content, str | None):
         raise TypeError("content is not a text")
     return content or ""
-
-
-def _is_text(part: Any) -> bool:
-    return isinstance(part, str) or part.get("type") in ("text", "output_text")
 
 
 def _failure(text: str, refusal: str | None, reason: Any) -> Failure | None:

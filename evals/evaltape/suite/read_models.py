@@ -108,8 +108,9 @@ def _with_each_prompt(model: Model, table: ModelTable, place: Place, shared: _Sh
     models = [msgspec.structs.replace(model, prompt=shared.prompts[MAIN])]
     for name, prompt in shared.prompts.items():
         if name != MAIN:
-            key, its = check_key(shared.place.inside("models"), f"{model.key}-{name}"), f"[prompts.{name}]"
-            models.append(msgspec.structs.replace(model, key=key, prompt=prompt, prompt_place=its, declared=model.key))
+            key = check_key(shared.place.inside("models"), f"{model.key}-{name}")
+            own = {"key": key, "prompt_place": f"[prompts.{name}]", "declared": model.key}
+            models.append(msgspec.structs.replace(model, prompt=prompt, **own))
     return models
 
 

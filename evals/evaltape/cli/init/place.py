@@ -69,14 +69,12 @@ class Place:
         on the way is no identifier. Then it lies in rootdir.
         """
         folders = Path(relative(self.evals, self.root)).parts
-        if all(folder.isidentifier() for folder in folders) and not self._is_shadowed(folders[0]):
-            return ".".join([*folders, name]), self.evals / f"{name}.py"
+        if all(folder.isidentifier() for folder in folders):
+            # An installed package comes before a folder of that name that has no `__init__.py`.
+            installed, is_package = PathFinder.find_spec(folders[0]), (self.root / folders[0] / "__init__.py").is_file()
+            if is_package or installed is None or installed.origin is None:
+                return ".".join([*folders, name]), self.evals / f"{name}.py"
         return name, self.root / f"{name}.py"
-
-    def _is_shadowed(self, package: str) -> bool:
-        """Return whether an installed package comes before the folder of that name, which has no `__init__.py`."""
-        installed = PathFinder.find_spec(package)
-        return not (self.root / package / "__init__.py").is_file() and installed is not None and installed.origin is not None
 
 
 def find_place(here: Path) -> Place:

@@ -39,10 +39,6 @@ class Place(msgspec.Struct, frozen=True):
         table = f"[{self.table}] " if self.table else ""
         return UserError(f"{shown(self.file)}: {table}{visible(key)} {what}")
 
-    def empty(self) -> UserError:
-        """Return the error of a table that names nothing."""
-        return UserError(f"{shown(self.file)}: [{self.table}] is empty; name at least one")
-
 
 def value_shown(value: Any) -> str:
     """Return a value of a TOML file as a message shows it: in a single line, as TOML writes it, cut if it is long."""
@@ -111,7 +107,7 @@ def _entries(kind: Kind, values: Mapping[str, Any], place: Place, is_filled: boo
         if name in values:
             raise place.error(name, f"= {value_shown(values[name])}: Evaltape sends this one itself; leave it out")
     if is_filled and not values:
-        raise place.empty()
+        raise UserError(f"{shown(place.file)}: [{place.table}] is empty; name at least one")
     return {name: read_value(kind.value_of(name), name, value, place) for name, value in values.items()}
 
 
