@@ -4,7 +4,7 @@ A commit's samples count that have the input and references of today's. An answe
 scores.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ from evaltape.against.earlier import Earlier, content_of, find_places
 from evaltape.against.other_side import NOT_RECORDED, past_predictions
 from evaltape.against.tree import SHORT, UNSHALLOW, Commit, CommitTree, Unreadable, is_shallow
 from evaltape.errors import RecordingError, UserError
-from evaltape.git import GitError, Repository, repository_of
+from evaltape.git import GitError, repository_of
 from evaltape.metrics.metric import Metric
 from evaltape.names import shown
 from evaltape.scoring.bounds import FAILED
@@ -82,7 +82,15 @@ class Histories:
         """Return the last commits that changed recordings of a suite, oldest first; of a merge its first parent's line."""
         paths = [workspace.folder, *(it.predictions for it in workspace.suite.models.values() if it.predictions)]
         places = [str(path) for path in paths if path.resolve().is_relative_to(self._repository.top.resolve())]
-        return list(_commits(self._repository, self._most, places))[::-1] if places else []
+        if not places:
+            return []
+        words = ("log", "--first-parent", "--no-show-signature", f"--max-count={self._most}", "--format=%H %cs", "HEAD", "--")
+        try:
+            lines = self._repository.run("--literal-pathspecs", *words, *places).decode().split("\n")
+        except GitError:  # No commit yet.
+            return []
+        named = [line.partition(" ") for line in reversed(lines) if line]
+        return [Commit(name[:SHORT], name, day, is_merge_base=False) for name, _, day in named]
 
     def _of(self, model: Model, workspace: Workspace, commits: Sequence[Commit]) -> list[Moment]:
         noise = _noise(model, workspace)
@@ -114,16 +122,6 @@ class Histories:
         if not scores.answered:
             return Moment(commit, None, f"none of {counted(len(same), 'sample')} is answered")
         return Moment(commit, scores)
-
-
-def _commits(repository: Repository, most: int, places: Sequence[str]) -> Iterator[Commit]:
-    words = ("log", "--first-parent", "--no-show-signature", f"--max-count={most}", "--format=%H %cs", "HEAD", "--")
-    try:
-        lines = repository.run("--literal-pathspecs", *words, *places).decode().split("\n")
-    except GitError:  # No commit yet.
-        return
-    for name, _, day in (line.partition(" ") for line in lines if line):
-        yield Commit(name[:SHORT], name, day, is_merge_base=False)
 
 
 def _noise(model: Model, workspace: Workspace) -> Mapping[str, Noise]:

@@ -198,7 +198,7 @@ def imported_plan(place: Place, config_file: str) -> Plan:
         *_around(place),
     ]
     model = config.models[0] if config.models else DEFAULT_MODEL
-    return Plan(changes, suite, model, rows=found.count, left=found.notes)
+    return Plan(changes, suite, model, rows=len(config.cases), left=found.notes)
 
 
 def _tests(place: Place) -> list[Change]:

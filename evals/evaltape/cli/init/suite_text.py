@@ -127,7 +127,6 @@ class Imported(msgspec.Struct, frozen=True):
 
     suite: str
     rows: str
-    count: int
     metrics: str | None
     """None if no assertion looks at the text alone."""
     notes: tuple[str, ...]
@@ -157,9 +156,7 @@ def imported(config: Config, data: str, module: str) -> Imported:
         *(_declared(model) + _request(model) + gates for model in config.models or (DEFAULT_MODEL,)),
     ]
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(config, column))
-    return Imported(
-        "\n".join(parts), rows, len(config.cases), template("promptfoo_metrics.py") if has_checks else None, tuple(notes)
-    )
+    return Imported("\n".join(parts), rows, template("promptfoo_metrics.py") if has_checks else None, tuple(notes))
 
 
 def _input_column(config: Config) -> str:
@@ -180,14 +177,10 @@ def _rows(config: Config, column: str) -> Iterator[dict[str, object]]:
         row[column] = str(row[column])
         row[CHECKS] = [{"kind": check.kind, "value": check.value} for check in _text_checks(case)]
         row[RUBRICS] = "\n".join(_rubrics(case)) or "nothing"
-        row[REFERENCE] = _reference(case)
+        # The answer that is wanted is in a test's own words where it has no text to be equal or like to.
+        exact, own = _values(case, "equals") or _values(case, "rouge-n"), [*_values(case, "contains"), *_rubrics(case)]
+        row[REFERENCE] = exact[0] if exact else ", ".join(map(str, own)) or "(none)"
         yield row
-
-
-def _reference(case: Case) -> object:
-    """Return the answer that is wanted: in a test's own words where it has no text to be equal or like to."""
-    exact = _values(case, "equals") or _values(case, "rouge-n")
-    return exact[0] if exact else ", ".join([*map(str, _values(case, "contains")), *_rubrics(case)]) or "(none)"
 
 
 def _text_checks(case: Case) -> list[Check]:
