@@ -304,6 +304,7 @@ def test_after_a_killed_session_the_job_is_gone_on_with(
     wait_for(lambda: len(tuning.recorded("small")) == 6)
     running.kill()
     running.process.join()
+    wait_for(lambda: not api.has_clients())
     before = api.answered
     assert_complete(tuning, tuning.run("evals", "--record-missing", "--snapshot-update", "-p no:xdist"))
     assert_paid_once(tuning)

@@ -54,6 +54,7 @@ def test_a_killed_session_leaves_whole_files_and_is_finished_for_what_was_in_fli
     wait_for(lambda: api.in_flight and api.answered == answered)
     running.kill()
     running.process.join()
+    wait_for(lambda: not api.has_clients())
     kept = assert_whole(long.cassettes)
     assert kept >= answered - IN_FLIGHT
     paid = api.answered
@@ -76,6 +77,7 @@ def test_a_killed_session_that_replaced_recordings_leaves_the_old_or_the_new_one
     wait_for(lambda: api.in_flight and api.answered == 12)
     running.kill()
     running.process.join()
+    wait_for(lambda: not api.has_clients())
     new = long.recorded()
     assert set(new) == set(old)
     changed = [name for name in new if new[name] != old[name]]

@@ -149,6 +149,10 @@ class ApiServer:
         """Close the port and every connection; what was counted stays."""
         self.__exit__()
 
+    def has_clients(self) -> bool:
+        """Whether a connection is open: of killed clients it also reads the requests that had arrived."""
+        return bool(self._connections)
+
     async def _serve(self, started: "Future[int]") -> None:
         try:
             server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=2**24, backlog=1024)
