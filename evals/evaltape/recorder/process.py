@@ -22,6 +22,8 @@ from evaltape.recorder import boot, wire
 from evaltape.settings import Settings
 
 LOST = "the recorder has ended before its work was done"
+STOP_S = 5.0
+"""How long the recorder may take to learn that it shall stop; its loop turns many times a second."""
 
 
 class RecorderProcess:
@@ -33,6 +35,7 @@ class RecorderProcess:
         self.started = time.monotonic()
         self.is_running = False
         self._outcomes = outcomes
+        self._has_stopped = threading.Event()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `end`.
         folders = [str(Path(folder).absolute()) for folder in sys.path]  # Those it imports from, as the child can find them.
         with _ignoring_interrupts():
@@ -67,10 +70,12 @@ class RecorderProcess:
         return self._outcomes.stopped is not None
 
     def stop(self, reason: str) -> None:
-        """Let it start no further call."""
+        """Let it start no further call, and wait until it knows."""
         with contextlib.suppress(OSError):
             self._pipe.send(wire.Stop(reason))
         self._outcomes.stop(reason)
+        if self.is_running:
+            self._has_stopped.wait(STOP_S)
 
     def join(self) -> None:
         """Wait for its end. Once stopped, it waits a minute for calls in flight, for they are paid for.
@@ -102,6 +107,8 @@ class RecorderProcess:
             self.tally = message.tally
         elif isinstance(message, wire.Ended | wire.Stopped):
             self._outcomes.receive(message)
+            if isinstance(message, wire.Stopped):
+                self._has_stopped.set()
 
     def _end(self) -> None:
         if self._outcomes.stopped is None:
@@ -109,6 +116,7 @@ class RecorderProcess:
             self.tally.stopped = reason
             self._outcomes.stop(reason)
         self.is_running = False
+        self._has_stopped.set()
 
     def _why_lost(self) -> str:
         """Say that it ended, with the last line that Python wrote about it."""
