@@ -26,6 +26,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Run the tests of a file in one worker, with what they share; those of the local service in one that imports PyTorch."""
     if config.getvalue("dist") != "load":
         return None
+    config.option.loadscopereorder = False  # Files of few tests aren't the shortest.
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
