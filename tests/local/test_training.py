@@ -137,7 +137,9 @@ def test_two_processes_see_the_data_of_one_and_go_on_after_a_kill(tmp_path: Path
     alone = train(one)
     first = run(TWO, two, until=("step", 5))
     second = run(TWO, two)
-    assert [report["step"] for report in first + second if report["type"] == "start"] == [0, 4]
+    began, went_on = (report["step"] for report in first + second if report["type"] == "start")
+    assert began == 0
+    assert went_on in (4, 5)  # The kill comes before the checkpoint of the fifth step, or after it.
     together = {step: values for reports in (first, second) for step, values in metrics(reports).items()}
     for step, values in metrics(alone).items():
         # The same rows in every step, so nearly the same loss.

@@ -11,7 +11,7 @@ import pytest
 from evaltape.recorder.wire import LaneTally, Notice, Spend, Tally
 from evaltape.reporting.progress import Rate, last_line, live_lines, log_lines
 
-from tests.support.project import Project
+from tests.support.project import Project, wait_for
 from tests.support.recording import record_here
 from tests.support.server import ApiServer
 from tests.support.terminal import Screen, Shown, run_in_terminal
@@ -44,9 +44,15 @@ def record_in_terminal(
 
 @pytest.mark.parametrize("args", [("-p", "no:xdist"), ("-n", "2"), ("-v", "-n", "0")], ids=" ".join)
 def test_a_live_line_stands_under_what_pytest_writes_and_leaves_no_trace(
-    thirty: Project, args: tuple[str, str, str] | tuple[str, str]
+    thirty: Project, api: ApiServer, args: tuple[str, str, str] | tuple[str, str]
 ) -> None:
-    shown = record_in_terminal(thirty, *args)
+    api.held_after = 8
+
+    def go_on(text: str) -> None:
+        if "in flight" in text:
+            api.held_after = math.inf
+
+    shown = record_in_terminal(thirty, *args, watch=go_on)
     assert shown.exit_code == 0, shown.text
     live = [state for state in shown.states if "in flight" in state]
     lasts = {state.splitlines()[-1] for state in live}
@@ -96,8 +102,13 @@ def test_where_others_write_to_the_terminal_there_are_whole_lines(
     assert line.search(shown.text)
 
 
-def test_a_log_gets_whole_lines_and_a_last_one(thirty: Project, workers: str) -> None:
-    run = thirty.run("evals", "--record", "--snapshot-update", "--concurrency", "4", workers)
+def test_a_log_gets_whole_lines_and_a_last_one(thirty: Project, api: ApiServer, workers: str) -> None:
+    thirty.set_waits("reporting.progress", SAY_IDLE_EVERY_S=0.05)
+    api.held_after = 8
+    running = thirty.start("evals", "--record", "--snapshot-update", "--concurrency", "4", workers)
+    wait_for(lambda: "4 in flight" in running.output)
+    api.held_after = math.inf
+    run = running.wait()
     lines = [line for line in run.output.splitlines() if line.startswith("record")]
     assert len(lines) > 2
     assert [line for line in lines[:-1] if not LIVE.fullmatch(line)] == []
