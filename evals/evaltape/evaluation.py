@@ -14,7 +14,6 @@ from evaltape.findings import Answered, Finding, Findings
 from evaltape.finetuning.recorded_job import Job
 from evaltape.metrics import rouge
 from evaltape.metrics.metric import plain_name, score_answer
-from evaltape.metrics.scorers import CallFacts
 from evaltape.names import nearest
 from evaltape.recorder.wire import CallKey, Outcomes, Selection, verdicts_key
 from evaltape.samples.checks import check_ids
@@ -155,7 +154,7 @@ class Evaluation:
         known = self.findings.leads
         if (suite, sample.id) not in known:
             metrics = self.workspaces[suite].text_metrics
-            known[suite, sample.id], _ = score_answer(metrics, sample, rouge.lead(sample.input), CallFacts())
+            known[suite, sample.id], _ = score_answer(metrics, sample, Answer(rouge.lead(sample.input)))
         return known[suite, sample.id]
 
     def job(self, key: str) -> Job:

@@ -18,7 +18,6 @@ from evaltape.finetuning.jobs import Jobs
 from evaltape.metrics.extraction import Step, load_steps
 from evaltape.metrics.metric import Metric, Metrics, build_metrics, check_bound, score_answer
 from evaltape.metrics.reference_check import check_references
-from evaltape.metrics.scorers import CallFacts
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings, free_way, locked, unwritable
 from evaltape.recording.unfinished import Submissions, ToCome, read_unfinished
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 
 Verdict = Callable[[Judge], "RecordedVerdict"]
 """A judge's recorded verdict on an answer; raises `RecordingError`."""
-CALL_KINDS = ("latency_s", "cost_usd")
-"""Kinds of metrics that score the call, not its text; older recordings lack their numbers."""
 
 
 class Workspace:
@@ -164,8 +161,7 @@ class Workspace:
     @cached_property
     def text_metrics(self) -> dict[str, Metric]:
         """The metrics that need nothing but a text, and cost nothing."""
-        kinds = {name: spec.kind for name, spec in self.suite.metrics.items()}
-        return {name: metric for name, metric in self.metrics.items() if kinds[name] not in (*CALL_KINDS, "function", "judge")}
+        return {name: metric for name, metric in self.metrics.items() if metric.is_computed and metric.kind != "function"}
 
     @cached_property
     def judged_by(self) -> dict[str, Judge]:
@@ -207,9 +203,8 @@ class Workspace:
 
         if answer.failure is not None:
             return Prediction(model, sample, answer)
-        facts = CallFacts(answer.latency_s, answer.cost_usd)
-        scores, unscored = score_answer(self.computed, sample, answer.text, facts)
-        faults = {name: reason for name, reason in unscored.items() if self.suite.metrics[name].kind not in CALL_KINDS}
+        scores, unscored = score_answer(self.computed, sample, answer)
+        faults = {name: reason for name, reason in unscored.items() if not self.metrics[name].is_of_call}
         unread: list[str] = []
         for name, judge in self.judged_by.items():
             found = self._verdict(model, judge, verdict or recorded)

@@ -10,7 +10,6 @@ import pytest
 import yaml
 from evaltape.errors import UserError
 from evaltape.metrics.metric import build_metrics, score_answer
-from evaltape.metrics.scorers import CallFacts
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import Recordings
@@ -65,7 +64,7 @@ def _scored(suite: Suite, sample: Sample, answer: Answer) -> Prediction:
     if answer.failure is not None:
         return Prediction(suite.models["small"], sample, answer)
     metrics = build_metrics(suite.metrics, "[metrics]", suite.file.parent)
-    scores, _ = score_answer(metrics, sample, answer.text, CallFacts())
+    scores, _ = score_answer(metrics, sample, answer)
     return Prediction(suite.models["small"], sample, answer, scores)
 
 

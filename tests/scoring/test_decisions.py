@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.scorers import Exact
+from evaltape.metrics.scorers import exact
 from evaltape.reporting.scoreboard import model_groups
 from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.bounds import Bound, Decision, Scores, bounds_of
@@ -25,9 +25,9 @@ from tests.support.report_facts import facts, suite_of, with_model
 MODEL = Model("small", "chats", "small", gates={"score": 0.5}, slice_gates={"score": 0.5}, allow_failed=0)
 SIDE = Side("main", None, "main")
 METRICS = {
-    "score": Metric("score", Exact(), "[metrics]", bounds=(None, None)),
-    "share": Metric("share", Exact(), "[metrics]"),
-    "late": Metric("late", Exact(), "[metrics]", False, (0.0, None)),
+    "score": Metric("score", exact, "[metrics]", bounds=(None, None)),
+    "share": Metric("share", exact, "[metrics]"),
+    "late": Metric("late", exact, "[metrics]", False, (0.0, None)),
     **metrics({"latency_s": {}}),
 }
 NOTHING: Mapping[str, float] = {}

@@ -6,14 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from evaltape.metrics.metric import check_bound, score_answer
-from evaltape.metrics.scorers import CallFacts
+from evaltape.metrics.metric import check_bound
 from evaltape.suite.read_metrics import DEFAULT
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from tests.support.metrics import NO_CALL, Example, metrics, score
+from tests.support.metrics import Example, metrics, score, scored
 from tests.support.project import ROUGE1, ROUGE2, ROUGEL, ROWS
 
 ALL = {name: {} for name in ("rouge1", "rouge9", "rougeLsum", "chrf", "bleu", "exact", "words", "latency_s", "cost_usd")}
@@ -27,7 +26,7 @@ REFERENCES = ("the red car won the race", "a red car was first", "red won")
 def test_without_a_table_the_metrics_are_rouge_1_2_and_l(n: int) -> None:
     built = metrics({name: {} for name in DEFAULT})
     answer, sample = ROWS[n]["dialogue"].split("\n")[0], Example(references=(ROWS[n]["summary"],))
-    scores, unscored = score_answer(built, sample, answer, NO_CALL)
+    scores, unscored = scored(built, sample, answer)
     assert scores == pytest.approx({"rouge1": ROUGE1[n], "rouge2": ROUGE2[n], "rougeL": ROUGEL[n]}, rel=1e-12, abs=0)
     assert unscored == {}
 
@@ -57,20 +56,20 @@ def test_scores_are_those_computed_by_hand(metric: str, answer: str, reference: 
 
 def test_latency_and_cost_are_those_recorded_with_the_call() -> None:
     built = metrics({"latency_s": {}, "cost_usd": {}})
-    scores, unscored = score_answer(built, Example(), "hi", CallFacts(latency_s=1.25, cost_usd=0.0003))
+    scores, unscored = scored(built, Example(), "hi", latency_s=1.25, cost_usd=0.0003)
     assert (scores, unscored) == ({"latency_s": 1.25, "cost_usd": 0.0003}, {})
 
 
 def test_without_a_recorded_latency_or_cost_the_sample_is_unscored_by_it_alone() -> None:
     built = metrics({"latency_s": {}, "exact": {}, "cost_usd": {}})
-    scores, unscored = score_answer(built, Example(id="c042"), "hi", CallFacts(latency_s=None, cost_usd=0.0))
+    scores, unscored = scored(built, Example(id="c042"), "hi", latency_s=None, cost_usd=0.0)
     assert scores == {"exact": 1.0, "cost_usd": 0.0}
     assert unscored == {"latency_s": "latency_s wasn't recorded with the answer to sample c042; a new recording holds it"}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -0.001])
 def test_a_latency_that_cannot_be_leaves_the_sample_unscored(value: float) -> None:
-    scores, unscored = score_answer(metrics({"latency_s": {}}), Example(), "hi", CallFacts(latency_s=value))
+    scores, unscored = scored(metrics({"latency_s": {}}), Example(), "hi", latency_s=value)
     assert scores == {}
     assert unscored["latency_s"] == f"latency_s was recorded as {value!r} for sample s1, which it can't be"
 
@@ -96,7 +95,7 @@ def test_the_best_of_several_references_is_what_rouge_score_itself_computes() ->
     names = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
     theirs = RougeScorer(names).score_multi(REFERENCES, "the red car was first to win")
     built = metrics({"rouge1": {}, "rouge2": {}, "rougeL": {}, "rougeLsum": {}})
-    ours, _ = score_answer(built, Example(references=REFERENCES), "the red car was first to win", NO_CALL)
+    ours, _ = scored(built, Example(references=REFERENCES), "the red car was first to win")
     assert ours == {name: theirs[name].fmeasure for name in names}
 
 
@@ -113,13 +112,12 @@ def test_chrf_takes_the_nearest_reference_or_the_mean() -> None:
 
 def test_metrics_of_one_tokenizer_may_count_references_differently() -> None:
     built = metrics({"rouge1": {}, "rougeL": {"references": "mean"}})
-    scores, _ = score_answer(built, Example(references=("a b", "c d")), "a b", NO_CALL)
+    scores, _ = scored(built, Example(references=("a b", "c d")), "a b")
     assert scores == {"rouge1": 1.0, "rougeL": 0.5}
-    assert built["rouge1"].scorer is built["rougeL"].scorer
 
 
 def test_a_sample_without_references_is_unscored_by_what_compares_with_them() -> None:
-    scores, unscored = score_answer(metrics(ALL), Example(references=()), "hi there", CallFacts(1.0, 0.1))
+    scores, unscored = scored(metrics(ALL), Example(references=()), "hi there", latency_s=1.0, cost_usd=0.1)
     assert scores == {"words": 2.0, "latency_s": 1.0, "cost_usd": 0.1}
     assert set(unscored.values()) == {"sample s1 has no reference to compare with"}
 
@@ -129,23 +127,20 @@ def test_a_sample_without_references_is_unscored_by_what_compares_with_them() ->
 
 def test_texts_are_tokenized_once_for_all_rouge_metrics_of_a_tokenizer() -> None:
     built = metrics({"rouge1": {}, "rouge2": {}, "rougeL": {"stemmer": True}, "rougeLsum": {"tokenizer": "unicode"}})
-    assert built["rouge1"].scorer is built["rouge2"].scorer
-    assert len({id(metric.scorer) for metric in built.values()}) == 3
+    assert built["rouge1"].words is built["rouge2"].words
+    assert len({id(metric.words) for metric in built.values()}) == 3
 
 
 def test_scores_come_in_the_order_of_the_suite() -> None:
     table = {"words": {}, "rougeL": {"stemmer": True}, "exact": {}, "rouge1": {}, "chrf": {}, "rouge2": {"stemmer": True}}
-    scores, _ = score_answer(metrics(table), Example(), "hi", NO_CALL)
+    scores, _ = scored(metrics(table), Example(), "hi")
     assert list(scores) == list(table)
 
 
 def test_one_metric_alone_gives_the_score_that_all_together_give() -> None:
     built = metrics({"rouge1": {}, "rougeL": {}, "bleu": {}, "words": {}})
-    scores, _ = score_answer(built, Example(references=REFERENCES), "the red car", NO_CALL)
-    alone = [
-        score_answer({name: metric}, Example(references=REFERENCES), "the red car", NO_CALL)[0]
-        for name, metric in built.items()
-    ]
+    scores, _ = scored(built, Example(references=REFERENCES), "the red car")
+    alone = [scored({name: metric}, Example(references=REFERENCES), "the red car")[0] for name, metric in built.items()]
     assert {name: score for each in alone for name, score in each.items()} == scores
 
 
@@ -221,8 +216,8 @@ def test_the_bound_of_a_comparison_is_a_distance() -> None:
 @given(st.text(max_size=30), st.lists(st.text(max_size=30), min_size=1, max_size=3))
 def test_every_score_is_finite_and_within_its_bounds(answer: str, references: list[str]) -> None:
     both = {"rougeL": {"tokenizer": "unicode", "references": "mean"}, "bleu": {}, "chrf": {"references": "mean"}, "rouge2": {}}
-    scores, unscored = score_answer(
-        metrics({**ALL, **both}), Example(references=tuple(references)), answer, CallFacts(1.0, 0.0)
+    scores, unscored = scored(
+        metrics({**ALL, **both}), Example(references=tuple(references)), answer, latency_s=1.0, cost_usd=0.0
     )
     assert not unscored
     assert all(0 <= value < math.inf for value in scores.values())
@@ -231,8 +226,8 @@ def test_every_score_is_finite_and_within_its_bounds(answer: str, references: li
 
 @given(st.text(alphabet="ab \ud800\udfff", max_size=8))
 def test_half_characters_are_scored_like_any_symbol(answer: str) -> None:
-    scores, unscored = score_answer(
-        metrics({**ALL, "rougeL": {"tokenizer": "unicode"}}), Example(), answer, CallFacts(0.0, 0.0)
+    scores, unscored = scored(
+        metrics({**ALL, "rougeL": {"tokenizer": "unicode"}}), Example(), answer, latency_s=0.0, cost_usd=0.0
     )
     assert not unscored
     assert scores["words"] == len(answer.replace("\ud800", " ").replace("\udfff", " ").split())

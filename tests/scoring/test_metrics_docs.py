@@ -5,14 +5,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from evaltape.metrics.metric import Metric, score_answer
+from evaltape.metrics.metric import Metric
 from evaltape.metrics.reference_check import check_references
 from evaltape.metrics.tokenizers import unicode_words
 from evaltape.suite.file.basics import METRICS
 from evaltape.suite.read_metrics import TAKEN
 
 from tests.scoring.test_metrics_tokenizers import JAPANESE
-from tests.support.metrics import NO_CALL, Example, metrics, score
+from tests.support.metrics import Example, metrics, score, scored
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 CHAT = Example(input="Anna: I bring cake\nBen: and I?\nCleo: wine", references=("Anna brings cake and Cleo wine.",))
@@ -45,7 +45,7 @@ def built(root: Path, containing: str) -> dict[str, Metric]:
 
 
 def test_the_first_suite_of_the_page_scores(acme: Path) -> None:
-    scores, unscored = score_answer(built(acme, "chrf"), CHAT, "Anna and Ben bring wine", NO_CALL)
+    scores, unscored = scored(built(acme, "chrf"), CHAT, "Anna and Ben bring wine")
     assert list(scores) == ["rouge1", "rougeL", "chrf", "words", "names_kept"]
     assert scores["words"] == 5
     assert scores["names_kept"] == 0.5
@@ -54,16 +54,16 @@ def test_the_first_suite_of_the_page_scores(acme: Path) -> None:
 
 def test_functions_of_the_page_score_as_they_say(acme: Path) -> None:
     own = built(acme, "repetition")
-    scores, _ = score_answer(own, CHAT, "Anna Anna brings Cleo", NO_CALL)
+    scores, _ = scored(own, CHAT, "Anna Anna brings Cleo")
     assert scores["names_kept"] == 1.0
     assert scores["repetition"] == 0.25
     assert (own["repetition"].higher_is_better, own["repetition"].bounds) == (False, (0, 1))
     slow = metrics({"likeness": {"function": "acme.slow:likeness"}}, acme)
-    assert score_answer(slow, CHAT, CHAT.references[0], NO_CALL)[0] == {"likeness": 1.0}
+    assert scored(slow, CHAT, CHAT.references[0])[0] == {"likeness": 1.0}
 
 
 def test_the_message_of_the_page_is_the_one_shown(acme: Path) -> None:
-    _, unscored = score_answer(built(acme, "repetition"), Example("c042", CHAT.input, ()), "Anna", NO_CALL)
+    _, unscored = scored(built(acme, "repetition"), Example("c042", CHAT.input, ()), "Anna")
     assert unscored["names_kept"].endswith("IndexError: tuple index out of range (sample c042)")
     assert f"`{unscored['names_kept']}`" in PAGE
 
@@ -73,9 +73,9 @@ def test_the_japanese_tokenizer_of_the_page_makes_words(acme: Path) -> None:
     pytest.importorskip("unidic_lite")
     own = built(acme, "acme.japanese")
     for text in JAPANESE:
-        assert score_answer(own, Example(references=(text,)), text, NO_CALL)[0] == {"rouge1": 1.0, "rougeL": 1.0}
+        assert scored(own, Example(references=(text,)), text)[0] == {"rouge1": 1.0, "rougeL": 1.0}
     # アンナ が ケーキ を 持っ て くる against ベン が ケーキ を 持っ て くる: six of seven words.
-    scores, _ = score_answer(own, Example(references=(JAPANESE[1],)), "ベンがケーキを持ってくる。", NO_CALL)
+    scores, _ = scored(own, Example(references=(JAPANESE[1],)), "ベンがケーキを持ってくる。")
     assert scores == pytest.approx({"rouge1": 6 / 7, "rougeL": 6 / 7})
     assert check_references(own, [Example(references=(text,)) for text in JAPANESE]) == []
 

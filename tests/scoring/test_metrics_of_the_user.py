@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from evaltape.errors import UserError
 from evaltape.metrics.functions import metric
-from evaltape.metrics.metric import Metric, check_bound, score_answer
+from evaltape.metrics.metric import Metric, check_bound
 
-from tests.support.metrics import NO_CALL, Example, metrics
+from tests.support.metrics import Example, metrics, scored
 
 FUNCTIONS = """\
 import functools
@@ -88,7 +88,7 @@ def built(root: Path, function: str) -> Metric:
 
 def result(root: Path, function: str, answer: str, sample: Example | None = None) -> float | str:
     """The score, or the reason for none."""
-    scores, unscored = score_answer({"mine": built(root, function)}, sample or Example(), answer, NO_CALL)
+    scores, unscored = scored({"mine": built(root, function)}, sample or Example(), answer)
     assert len(scores) + len(unscored) == 1
     return scores["mine"] if scores else unscored["mine"]
 
@@ -214,7 +214,7 @@ def test_the_line_is_the_users_own_where_a_library_raised(root: Path) -> None:
 
 def test_other_metrics_count_where_one_fails(acme: Path) -> None:
     both = metrics({"mine": {"function": "acme.metrics:deep"}, "exact": {}}, acme)
-    scores, unscored = score_answer(both, Example(), "hi", NO_CALL)
+    scores, unscored = scored(both, Example(), "hi")
     assert scores == {"exact": 1.0}
     assert list(unscored) == ["mine"]
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import regex
 from evaltape.metrics import tokenizers
-from evaltape.metrics.metric import score_answer
 from evaltape.metrics.tokenizers import unicode_words
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from uniseg.wordbreak import words as uniseg_words
 
-from tests.support.metrics import NO_CALL, Example, metrics, score
+from tests.support.metrics import Example, metrics, score, scored
 
 JAPANESE = [
     "会議は明日の三時に始まります。",
@@ -113,7 +112,7 @@ def test_the_examples_of_the_documentation_are_true() -> None:
 @pytest.mark.parametrize("text", JAPANESE)
 def test_a_perfect_answer_in_japanese_scores_1_by_the_unicode_tokenizer(text: str) -> None:
     table = {name: {"tokenizer": "unicode"} for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")}
-    scores, _ = score_answer(metrics(table), Example(references=(text,)), text, NO_CALL)
+    scores, _ = scored(metrics(table), Example(references=(text,)), text)
     assert set(scores.values()) == {1.0}
 
 
@@ -175,7 +174,7 @@ def mine(root: Path) -> Path:
 @pytest.mark.parametrize("function", ["split", "lazily"])
 def test_a_function_of_the_users_makes_the_tokens(mine: Path, function: str) -> None:
     built = metrics({"rouge1": {"tokenizer": f"words_of_mine:{function}"}}, mine)
-    scores, _ = score_answer(built, Example(references=("A b|c d",)), "A b|c", NO_CALL)
+    scores, _ = scored(built, Example(references=("A b|c d",)), "A b|c")
     assert scores == {"rouge1": 0.5}
     assert built["rouge1"].describe()["tokenizer"] == f"words_of_mine:{function}"
 
@@ -192,6 +191,6 @@ def test_a_function_of_the_users_makes_the_tokens(mine: Path, function: str) -> 
 )
 def test_a_tokenizer_that_fails_leaves_the_sample_unscored_by_its_metrics(mine: Path, function: str, reason: str) -> None:
     built = metrics({"rouge1": {"tokenizer": f"words_of_mine:{function}"}, "rouge2": {}}, mine)
-    scores, unscored = score_answer(built, Example(references=("é",)), "e", NO_CALL)
+    scores, unscored = scored(built, Example(references=("é",)), "e")
     assert list(scores) == ["rouge2"]
     assert unscored["rouge1"].startswith(reason)

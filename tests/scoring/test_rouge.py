@@ -3,9 +3,8 @@
 from itertools import product
 
 import pytest
-from evaltape.metrics.rouge import RougeScores, common_subsequence, lead, package
-from evaltape.metrics.scorers import CallFacts
-from evaltape.samples.sample import Sample
+from evaltape.metrics.rouge import common_subsequence, lead, package, rouge, words_by
+from evaltape.samples.sample import Answer, Sample
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
@@ -17,8 +16,8 @@ METRICS = ("rouge1", "rouge2", "rougeL")
 
 def score(reference: str, answer: str, *metrics: str, stemmer: bool = False) -> dict[str, float]:
     """Return the scores of an answer beside one reference."""
-    rouge = RougeScores(dict.fromkeys(metrics or METRICS, "best"), stemmer=stemmer)
-    return dict(rouge.score(Sample("s", "", (reference,)), answer, CallFacts()))
+    words = words_by("rouge", stemmer)
+    return {name: rouge(Sample("s", "", (reference,)), Answer(answer), name, words) for name in metrics or METRICS}
 
 
 @pytest.mark.parametrize("n", range(len(ROWS)), ids=[row["id"] for row in ROWS])

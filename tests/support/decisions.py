@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.scorers import Exact
+from evaltape.metrics.scorers import exact
 from evaltape.mutation.study import Draw, Noticing
 from evaltape.scoring.bounds import AGAINST, GATE, MAX_DROP, MIN_GAIN, SLICE_GATE, Bound, Decision, Kind, Verdict
 from evaltape.scoring.paired import Difference
@@ -13,7 +13,7 @@ SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 def metric(name: str, higher_is_better: bool = True) -> Metric:
     """A metric of which only the name and the direction count."""
-    return Metric(name, Exact(), "[metrics]", higher_is_better)
+    return Metric(name, exact, "[metrics]", higher_is_better)
 
 
 def mean_gate(name: str, limit: float) -> Bound:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.metrics.metric import Metric, build_metrics, score_answer
-from evaltape.metrics.scorers import CallFacts
+from evaltape.samples.sample import Answer
 from evaltape.suite.definition import MetricSpec
 from evaltape.suite.read_metrics import kind_of
 
 PLACE = "evals/suites/chats.toml: [metrics]"
-NO_CALL = CallFacts()
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,13 @@ def metrics(table: Mapping[str, Mapping[str, Any]], root: Path = Path("/nowhere"
     return build_metrics({name: MetricSpec(name, kind_of(name), options) for name, options in table.items()}, PLACE, root)
 
 
+def scored(metrics: Mapping[str, Metric], sample: Example, text: str, **call: Any) -> tuple[dict[str, float], dict[str, str]]:
+    """The scores of a text, and the reasons of metrics without a score."""
+    return score_answer(metrics, sample, Answer(text, **call))
+
+
 def score(name: str, answer: str, *references: str, **options: Any) -> float:
     """The score of one answer by a built-in metric."""
-    scores, unscored = score_answer(metrics({name: options}), Example(references=references), answer, NO_CALL)
+    scores, unscored = scored(metrics({name: options}), Example(references=references), answer)
     assert not unscored
     return scores[name]

@@ -20,7 +20,7 @@ import msgspec
 from evaltape.judging.agreement import Agreement, Kappa, agree, kappa, labels_needed, share
 from evaltape.judging.labels import Label, by_answer, second_pairs
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.scorers import Judged, misses
+from evaltape.metrics.scorers import judged, misses
 from evaltape.mutation.operators import Answers, Mutant, Operator
 from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind, sign
 from evaltape.scoring.statistics import Interval
@@ -248,7 +248,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
     def _decision(self, kind: Kind, name: str, limit: float, found: Interval, told: str, *, is_known: bool = True) -> Decision:
         key, higher = self.judge.key, kind != MAX_ALARMS
         limits = (-1.0 if kind == MIN_KAPPA else 0.0, 1.0)
-        metric = Metric(name, Judged(key), f"[judges.{key}.exam]", higher, limits, decimals=2)
+        metric = Metric(name, judged, f"[judges.{key}.exam]", higher, limits, decimals=2, kind="judge")
         missed = not is_known or misses(found.mean, limit, higher)
         line = f"{found.mean:.2f} {sign(missed, higher)} {limit:g}: {key} {name}: {told}{_ends(found)}"
         bound = Bound(kind, self.judge.suite, key, name, limit)

@@ -7,7 +7,7 @@ import pkgutil
 import reprlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, overload
@@ -15,9 +15,9 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.metrics.scorers import CallFacts, FunctionError, Limits, Unscored, is_within, spelled
+from evaltape.metrics.scorers import UNLIMITED, FunctionError, Limits, Score, is_within, spelled
 from evaltape.names import nearest, shown
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 from evaltape.text import cut, visible
 
 _OWN = Path(__file__).resolve().parents[1]
@@ -184,15 +184,6 @@ Function = TypeVar("Function", bound=Callable[[Any, str], Any])
 _ATTRIBUTE = "__evaltape_metric__"
 
 
-class Declaration(msgspec.Struct, frozen=True):
-    """The declaration of a function's scores; the defaults are a plain function's."""
-
-    higher_is_better: bool = True
-    """Whether a gate is the least mean that passes; otherwise the greatest."""
-    bounds: Limits = (None, None)
-    """The least and the greatest score; a gate outside is refused, and a score outside leaves its sample unscored."""
-
-
 @overload
 def metric(function: Function, /) -> Function: ...
 @overload
@@ -225,7 +216,7 @@ def metric(
     :raises TypeError: for bounds that aren't two numbers, or for anything that can't be declared.
     :raises ValueError: for bounds without a score between them.
     """
-    declaration = Declaration(bool(higher_is_better), _checked(bounds))
+    declaration = bool(higher_is_better), _checked(bounds)
 
     def declare(function: Function) -> Function:
         if not callable(function):
@@ -234,12 +225,6 @@ def metric(
         return function
 
     return declare if function is None else declare(function)
-
-
-def declaration_of(function: Callable[..., Any]) -> Declaration:
-    """Return the declaration of a function; of a plain function, the defaults."""
-    found = getattr(function, _ATTRIBUTE, None)
-    return found if isinstance(found, Declaration) else Declaration()
 
 
 def _checked(bounds: Any) -> Limits:
@@ -254,24 +239,15 @@ def _checked(bounds: Any) -> Limits:
     return low, high
 
 
-class FunctionScores(msgspec.Struct, frozen=True):
-    """The scorer of a function of the user's."""
+def load_metric(name: str, root: Path, place: str) -> tuple[Score, bool, Limits]:
+    """Return the scores of a user's function, whether higher is better, and its bounds. Raises as `load_function`."""
+    function = load_function(name, root, ("sample", "answer"), f"{place}: function = {name!r}")
+    higher_is_better, bounds = getattr(function.function, _ATTRIBUTE, (True, UNLIMITED))
 
-    name: str
-    function: UserFunction
-    bounds: Limits
+    def score(sample: Sample, answer: Answer) -> float:
+        value = function.number(sample, answer.text)
+        if not is_within(value, bounds):
+            raise function.wrong(value, f"outside its bounds: {spelled(bounds)}")
+        return value
 
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return the function's score. Raises `Unscored` with its file and line if that is no score, or if it raises."""
-        try:
-            value = self.function.number(sample, answer)
-            if not is_within(value, self.bounds):
-                raise self.function.wrong(value, f"outside its bounds: {spelled(self.bounds)}")
-        except FunctionError as error:
-            raise Unscored(f"{error} (sample {sample.id})") from None
-        return {self.name: value}
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return the function's name as the suite spells it, and its bounds if they were declared."""
-        bounds = {} if self.bounds == (None, None) else {"bounds": list(self.bounds)}
-        return {"function": self.function.name, **bounds}
+    return score, higher_is_better, bounds

@@ -6,6 +6,7 @@ with the first answer that it scores, `functions` for the first suite that names
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +14,10 @@ import msgspec
 from msgspec.structs import replace
 
 from evaltape.errors import UserError
-from evaltape.metrics.rouge import RougeScores
-from evaltape.metrics.scorers import (
-    CallFacts,
-    Exact,
-    Judged,
-    Limits,
-    Recorded,
-    SacrebleuScores,
-    Scorer,
-    Unscored,
-    Words,
-    is_within,
-    spelled,
-)
-from evaltape.samples.sample import Sample
+from evaltape.metrics import scorers
+from evaltape.metrics.rouge import Words, package, rouge, words_by
+from evaltape.metrics.scorers import UNLIMITED, FunctionError, Limits, Score, Unscored, is_within, span_of, spelled
+from evaltape.samples.sample import Answer, Sample
 from evaltape.suite.definition import CORRECTED, MetricSpec
 from evaltape.text import visible
 
@@ -39,8 +29,7 @@ class Metric(msgspec.Struct, frozen=True):
     """A function of sample and answer, with the meaning of its scores."""
 
     name: str
-    scorer: Scorer
-    """Its scorer; metrics that share their work share it."""
+    score: Score
     place: str
     """The suite file and table that name it, for messages."""
     higher_is_better: bool = True
@@ -51,23 +40,50 @@ class Metric(msgspec.Struct, frozen=True):
     """The unit of a score: `words`, `s`, `USD`; empty for a pure number."""
     decimals: int = 4
     """How many to show."""
-    is_of_call: bool = False
-    """Whether it scores the recorded call, which some answers lack, and not the answer's text."""
+    kind: str = "function"
+    """As in `MetricSpec`."""
+    options: Mapping[str, Any] = {}
+    """Likewise."""
+    words: Words | None = None
+    """Of ROUGE: the function from a text to its words."""
 
     @property
-    def is_two_valued(self) -> bool:
-        """Whether a score is 0 or 1, as far as the metric itself says."""
-        return isinstance(self.scorer, Judged) or (isinstance(self.scorer, Exact) and self.scorer.references == "best")
+    def is_of_call(self) -> bool:
+        """Whether it scores the recorded call, which some answers lack, and not the answer's text."""
+        return self.kind in ("latency_s", "cost_usd")
 
     @property
     def is_computed(self) -> bool:
         """Whether the text alone decides a score: not of a metric of the call, nor of a judge's recorded verdict."""
-        return not self.is_of_call and not isinstance(self.scorer, Judged)
+        return not self.is_of_call and self.kind != "judge"
+
+    @property
+    def is_two_valued(self) -> bool:
+        """Whether a score is 0 or 1, as far as the metric itself says."""
+        return self.kind == "judge" or (self.kind == "exact" and self.references == "best")
+
+    @property
+    def references(self) -> str:
+        """How several references count: by the `best` of them, or by their `mean`."""
+        return self.options.get("references", "best")  # type: ignore[no-any-return]
 
     def describe(self, samples: Sequence[Sample] = ()) -> dict[str, Any]:
         """Return the grounds of its scores, for results and snapshots; of `samples` only the number of references counts."""
-        described = self.scorer.describe(self.name, samples)
-        return described if self.higher_is_better else {**described, "higher_is_better": False}
+        found: dict[str, Any] = {}
+        match self.kind:
+            case "rouge":
+                tokenizer, stemmer = self.options.get("tokenizer", "rouge"), self.options.get("stemmer", False)
+                found = {"package": package(), "tokenizer": tokenizer, "stemmer": stemmer}
+            case "chrf" | "bleu":
+                found = scorers.sacrebleu_settings(samples, self.kind, self.references)
+            case "words":
+                found = {"tokenizer": "unicode"}
+            case "judge":
+                found = {"judge": self.options["judge"]}
+            case "function":
+                found = {**self.options, **({} if self.bounds == UNLIMITED else {"bounds": list(self.bounds)})}
+        stated = {} if self.references == "best" else {"references": self.references}
+        return {**found, **stated, **({} if self.higher_is_better else {"higher_is_better": False})}
 
 
 class Metrics(dict[str, Metric]):
@@ -95,38 +111,23 @@ def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> Me
     `place` names the table in messages (`evals/suites/chats.toml: [metrics]`); functions are imported from below `root`.
     Raises `UserError` for a metric that can't be computed.
     """
-    groups: dict[Key, dict[str, str]] = {}
-    for name, spec in specs.items():
-        if spec.kind == "rouge":
-            groups.setdefault(_key(spec), {})[name] = spec.options.get("references", "best")
-    rouge = {}
-    for (name, stemmer), metrics in groups.items():
-        tokenizer = _tokenizer(name, stemmer, f"{place} {next(iter(metrics))}", root)
-        rouge[name, stemmer] = RougeScores(metrics, tokenizer, stemmer)
-    return Metrics({name: _metric(spec, rouge, place, root) for name, spec in specs.items()})
+    known: dict[tuple[str, bool], Words] = {}
+    return Metrics({name: _metric(spec, place, root, known) for name, spec in specs.items()})
 
 
-def score_answer(
-    metrics: Mapping[str, Metric], sample: Sample, answer: str, call: CallFacts
-) -> tuple[dict[str, float], dict[str, str]]:
+def score_answer(metrics: Mapping[str, Metric], sample: Sample, answer: Answer) -> tuple[dict[str, float], dict[str, str]]:
     """Return the scores of an answer, and why other metrics give no score; each metric is in either.
 
     Every score is finite.
     """
-    computed: dict[int, Mapping[str, float] | str] = {}
     scores, unscored = dict[str, float](), dict[str, str]()
     for name, metric in metrics.items():
-        result = computed.get(id(metric.scorer))
-        if result is None:
-            try:
-                result = metric.scorer.score(sample, answer, call)
-            except Unscored as reason:
-                result = visible(str(reason))
-            computed[id(metric.scorer)] = result
-        if isinstance(result, str):
-            unscored[name] = result
-        else:
-            scores[name] = result[name]
+        try:
+            scores[name] = metric.score(sample, answer)
+        except Unscored as reason:
+            unscored[name] = visible(str(reason))
+        except FunctionError as error:
+            unscored[name] = visible(f"{error} (sample {sample.id})")
     return scores, unscored
 
 
@@ -136,22 +137,46 @@ def check_bound(metric: Metric, bound: float, difference: bool = False) -> str |
     For `rouge1` and 38 that is `= 38: a mean of rouge1 is between 0 and 1. Did you mean 0.38?`. With `difference`, `bound`
     is that of a comparison (min_gain, max_drop): from 0 to the distance of the metric's bounds.
     """
-    low, high = metric.bounds
-    if difference:
-        low, high = 0.0, None if low is None or high is None else high - low
-    if is_within(bound, (low, high)):
+    limits = (0.0, span_of(metric.bounds)) if difference else metric.bounds
+    if is_within(bound, limits):
         return None
-    hint = f" Did you mean {bound / 100:g}?" if high == 1 and 1 < bound <= 100 else ""
+    hint = f" Did you mean {bound / 100:g}?" if limits[1] == 1 and 1 < bound <= 100 else ""
     what = "difference" if difference else "mean"
-    return f"= {bound:.15g}: a {what} of {metric.name} is {spelled((low, high))}.{hint}"
+    return f"= {bound:.15g}: a {what} of {metric.name} is {spelled(limits)}.{hint}"
 
 
-Key = tuple[str, bool]
-"""ROUGE metrics with one key share a scorer: the tokenizer as the suite spells it, and whether words are stemmed."""
+def _metric(spec: MetricSpec, place: str, root: Path, known: dict[tuple[str, bool], Words]) -> Metric:
+    name, kind, references = spec.name, spec.kind, spec.options.get("references", "best")
+    made = partial(Metric, name, place=place, kind=kind, options=spec.options)
+    match kind:
+        case "rouge":
+            words = _words(spec, place, root, known)
+            return made(partial(rouge, name=name, words=words, references=references), words=words)
+        case "chrf" | "bleu":
+            if importlib.util.find_spec("sacrebleu") is None:
+                install = "Install it: pip install 'evaltape[metrics]'"
+                raise UserError(f"{place} {name} needs sacrebleu, which isn't installed. {install}")
+            return made(partial(scorers.sacrebleu_score, name=name, references=references))
+        case "exact":
+            return made(partial(scorers.exact, references=references))
+        case "judge":
+            return made(scorers.judged)
+        case "function":
+            from evaltape.metrics.functions import load_metric
+
+            score, higher_is_better, bounds = load_metric(spec.options["function"], root, f"{place} {name}")
+            return made(score, higher_is_better=higher_is_better, bounds=bounds)
+    score = scorers.length if kind == "words" else partial(scorers.recorded, name=name)
+    unit, decimals = {"words": ("words", 1), "latency_s": ("s", 2), "cost_usd": ("USD", 6)}[kind]
+    return made(score, higher_is_better=False, bounds=(0.0, None), unit=unit, decimals=decimals)
 
 
-def _key(spec: MetricSpec) -> Key:
-    return spec.options.get("tokenizer", "rouge"), spec.options.get("stemmer", False)
+def _words(spec: MetricSpec, place: str, root: Path, known: dict[tuple[str, bool], Words]) -> Words:
+    """Return the function to a text's words; all metrics with its tokenizer and stemmer share it."""
+    name, stemmer = spec.options.get("tokenizer", "rouge"), spec.options.get("stemmer", False)
+    if (name, stemmer) not in known:
+        known[name, stemmer] = words_by(_tokenizer(name, stemmer, f"{place} {spec.name}", root), stemmer)
+    return known[name, stemmer]
 
 
 def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> "str | UserFunction":
@@ -162,36 +187,3 @@ def _tokenizer(name: str, stemmer: bool, place: str, root: Path) -> "str | UserF
     from evaltape.metrics.functions import load_function
 
     return load_function(name, root, ("text",), f"{place}: tokenizer = {name!r}")
-
-
-def _metric(spec: MetricSpec, rouge: Mapping[Key, RougeScores], place: str, root: Path) -> Metric:
-    references = spec.options.get("references", "best")
-    match spec.kind:
-        case "rouge":
-            return Metric(spec.name, rouge[_key(spec)], place)
-        case "chrf" | "bleu":
-            if importlib.util.find_spec("sacrebleu") is None:
-                install = "Install it: pip install 'evaltape[metrics]'"
-                raise UserError(f"{place} {spec.name} needs sacrebleu, which isn't installed. {install}")
-            return Metric(spec.name, SacrebleuScores(spec.name, references), place)
-        case "exact":
-            return Metric(spec.name, Exact(references), place)
-        case "words":
-            return Metric(spec.name, Words(), place, False, (0.0, None), "words", decimals=1)
-        case "latency_s":
-            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "s", decimals=2, is_of_call=True)
-        case "cost_usd":
-            return Metric(spec.name, Recorded(spec.name), place, False, (0.0, None), "USD", decimals=6, is_of_call=True)
-        case "judge":
-            return Metric(spec.name, Judged(spec.options["judge"]), place)
-    return _function(spec, place, root)
-
-
-def _function(spec: MetricSpec, place: str, root: Path) -> Metric:
-    from evaltape.metrics.functions import FunctionScores, declaration_of, load_function
-
-    name = spec.options["function"]
-    function = load_function(name, root, ("sample", "answer"), f"{place} {spec.name}: function = {name!r}")
-    declared = declaration_of(function.function)
-    scorer = FunctionScores(spec.name, function, declared.bounds)
-    return Metric(spec.name, scorer, place, declared.higher_is_better, declared.bounds)

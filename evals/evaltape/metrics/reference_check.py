@@ -4,22 +4,20 @@ ROUGE's own tokenizer keeps a-z and 0-9 only: an answer in Japanese that repeats
 `größe` counts as `gr` and `e`. A mean over such samples is a number that means nothing, so it is refused before it exists.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from evaltape.errors import UserError
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.rouge import RougeScores
+from evaltape.metrics.rouge import Words
 from evaltape.metrics.scorers import FunctionError
 from evaltape.samples.sample import Sample
 from evaltape.text import counted, cut, visible
 
-if TYPE_CHECKING:
-    from evaltape.metrics.functions import UserFunction
-
+OWN = ("rouge", "unicode")
+"""The tokenizers that are built in."""
 MOSTLY = 0.5
 """A reference is lost if more than this share of its letters and digits is dropped."""
 MOST_LOST = 0.05
@@ -44,16 +42,15 @@ def check_references(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -
     Raises `UserError`, naming the option, if the references of more than 1 sample in 20 lose most of their letters to it.
     """
     notes = []
-    groups: dict[str, list[tuple[Metric, str | UserFunction]]] = {}
-    for metric in metrics.values():
-        if isinstance(metric.scorer, RougeScores):
-            tokenizer = metric.scorer.tokenizer
-            groups.setdefault(tokenizer if isinstance(tokenizer, str) else tokenizer.name, []).append((metric, tokenizer))
-    for group in groups.values():
-        names, (first, tokenizer) = ", ".join(metric.name for metric, _ in group), group[0]
-        reading = _read(tokenizer, samples) if isinstance(tokenizer, str) else _tried(tokenizer, samples)
+    groups: dict[str, list[Metric]] = defaultdict(list)
+    for metric in (metric for metric in metrics.values() if metric.kind == "rouge"):
+        groups[metric.options.get("tokenizer", "rouge")].append(metric)
+    for tokenizer, group in groups.items():
+        names, words = ", ".join(metric.name for metric in group), group[0].words
+        assert words is not None
+        reading = _read(tokenizer, samples) if tokenizer in OWN else _tried(tokenizer, words, samples)
         if reading.lost and len(reading.lost) > MOST_LOST * reading.samples:
-            raise UserError(f"{first.place} {names}: {visible(reading.refusal)}")
+            raise UserError(f"{group[0].place} {names}: {visible(reading.refusal)}")
         if reading.lost or reading.dropped.total() > WORTH_A_NOTE * reading.letters:
             notes.append(f"{names}: {reading.note}")
     return list(map(visible, notes + _unspaced_bleu(metrics, samples)))
@@ -97,14 +94,14 @@ class _Reading(msgspec.Struct):
     def _lost_in_short(self) -> str:
         keeps = ", which keeps a-z and 0-9 only" if self.tokenizer == "rouge" else self.reason and f" ({self.reason})"
         lost = f"{len(self.lost)} of {counted(self.samples, 'sample')}"
-        what = "are dropped wholly or mostly" if self.tokenizer in ("rouge", "unicode") else "give no tokens"
+        what = "are dropped wholly or mostly" if self.tokenizer in OWN else "give no tokens"
         return f'tokenizer = "{self.tokenizer}"{keeps}: the references of {lost} {what}'
 
     @property
     def _advice(self) -> str:
         if self.dropped:
             return 'Every script is kept by tokenizer = "unicode", or by a function of your own ("module:function")'
-        if self.tokenizer in ("rouge", "unicode"):
+        if self.tokenizer in OWN:
             return "References without letters and digits can be compared by exact, or by a tokenizer of your own"
         return "It takes a text and returns the list of its tokens"
 
@@ -124,13 +121,13 @@ def _read(tokenizer: str, samples: Sequence[Sample]) -> _Reading:
     return reading
 
 
-def _tried(tokenizer: "UserFunction", samples: Sequence[Sample]) -> _Reading:
+def _tried(tokenizer: str, words: Words, samples: Sequence[Sample]) -> _Reading:
     """Try a user's tokenizer on the first samples; it may drop letters as it likes, as long as it keeps some."""
-    reading = _Reading(tokenizer.name, min(len(samples), MOST_TRIED), 0, Counter(), {})
+    reading = _Reading(tokenizer, min(len(samples), MOST_TRIED), 0, Counter(), {})
     for sample in samples[:MOST_TRIED]:
         for reference in sample.references:
             try:
-                tokens = tokenizer.words(reference)
+                tokens = words(reference)
             except FunctionError as error:
                 tokens, reading.reason = [], reading.reason or str(error)
             if not tokens:

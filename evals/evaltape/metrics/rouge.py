@@ -10,15 +10,14 @@ swapped in a summary cost it next to nothing.
 
 import importlib.metadata
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from evaltape.metrics.scorers import CallFacts, FunctionError, Unscored, combined, references_of
+from evaltape.metrics.scorers import combined, references_of
 from evaltape.metrics.tokenizers import a_home, stemmed, unicode_words
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 
 if TYPE_CHECKING:
     from evaltape.metrics.functions import UserFunction
@@ -26,78 +25,57 @@ if TYPE_CHECKING:
 LEAD_LINES = 3
 LONGEST = "rougeL"
 KEPT_TEXTS = 64
-"""The texts of which the words are kept: a sample's references meet the answers of several models."""
+"""The texts of which the words are kept: all metrics of a tokenizer meet them, and a sample's references several answers."""
+
+Words = Callable[[str], list[str]]
+"""A function from a text to its words. A user's raises `FunctionError`."""
 
 
-class RougeScores(msgspec.Struct, frozen=True, dict=True):
-    """The scorer of all ROUGE metrics that share a tokenizer: texts are tokenized once for them."""
+def words_by(tokenizer: "str | UserFunction", stemmer: bool = False) -> Words:
+    """Return the function from a text to its words by `rouge`, `unicode` or a function of the user's."""
 
-    metrics: Mapping[str, str]
-    """Per metric (`rouge1`, `rougeL`) how several references count: by the `best` of them, or by their `mean`."""
-    tokenizer: "str | UserFunction" = "rouge"
-    """`rouge`, `unicode`, or a function of the user's from a text to its tokens."""
-    stemmer: bool = False
+    @lru_cache(KEPT_TEXTS)
+    def words(text: str) -> list[str]:
+        if not isinstance(tokenizer, str):
+            return tokenizer.words(text)
+        if tokenizer == "unicode":
+            return stemmed(unicode_words(text)) if stemmer else unicode_words(text)
+        found: list[str] = _tokenizer(stemmer).tokenize(text)
+        return found
 
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return the F1 of each metric. Raises `Unscored` if the user's tokenizer fails."""
-        try:
-            scores = [self._against(reference, answer) for reference in references_of(sample)]
-        except FunctionError as error:
-            raise Unscored(f"{error} (sample {sample.id})") from None
-        if len(scores) == 1:
-            return scores[0]
-        return {name: combined([score[name] for score in scores], references) for name, references in self.metrics.items()}
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return package and version, tokenizer and stemmer; how references count if it isn't by the best."""
-        tokenizer = self.tokenizer if isinstance(self.tokenizer, str) else self.tokenizer.name
-        described = {"package": package(), "tokenizer": tokenizer, "stemmer": self.stemmer}
-        return described if self.metrics[name] == "best" else {**described, "references": self.metrics[name]}
-
-    def _against(self, reference: str, answer: str) -> dict[str, float]:
-        """Return the F1 of each metric beside a single reference."""
-        scores = self._rouge.score(reference, answer)
-        longest = {LONGEST: self._longest(reference, answer)} if LONGEST in self.metrics else {}
-        return {metric: longest[metric] if metric in longest else float(scores[metric].fmeasure) for metric in self.metrics}
-
-    def _longest(self, reference: str, answer: str) -> float:
-        from rouge_score.scoring import fmeasure
-
-        wanted, found = self._words(reference), self._words(answer)
-        if not wanted or not found:
-            return 0.0
-        common = common_subsequence(wanted, found)
-        return float(fmeasure(common / len(found), common / len(wanted)))
-
-    @cached_property
-    def _rouge(self) -> Any:
-        with a_home():
-            from rouge_score.rouge_scorer import RougeScorer
-
-        return RougeScorer([metric for metric in self.metrics if metric != LONGEST], tokenizer=_Tokenizer(self._words))
-
-    @cached_property
-    def _words(self) -> Callable[[str], list[str]]:
-        return lru_cache(KEPT_TEXTS)(self._split)
-
-    @cached_property
-    def _split(self) -> Callable[[str], list[str]]:
-        """The function from a text to its words."""
-        if not isinstance(self.tokenizer, str):
-            return self.tokenizer.words
-        if self.tokenizer == "unicode":
-            return (lambda text: stemmed(unicode_words(text))) if self.stemmer else unicode_words
-        with a_home():
-            from rouge_score.tokenizers import DefaultTokenizer
-
-        words: Callable[[str], list[str]] = DefaultTokenizer(self.stemmer).tokenize
-        return words
+    return words
 
 
-class _Tokenizer(msgspec.Struct, frozen=True):
-    """A tokenizer as rouge_score takes it."""
+def rouge(sample: Sample, answer: Answer, name: str, words: Words, references: str = "best") -> float:
+    """Return the F1 of a metric as `rouge1` or `rougeL`; several references count by the `best` of them, or by their `mean`."""
+    return combined([_f1(name, words, reference, answer.text) for reference in references_of(sample)], references)
 
-    tokenize: Callable[[str], list[str]]
+
+def _f1(name: str, words: Words, reference: str, answer: str) -> float:
+    if name != LONGEST:
+        return float(_scorer(name, words).score(reference, answer)[name].fmeasure)
+    wanted, found = words(reference), words(answer)
+    common = common_subsequence(wanted, found)
+    if not common:
+        return 0.0
+    precision, recall = common / len(found), common / len(wanted)
+    return 2 * precision * recall / (precision + recall)
+
+
+@cache
+def _tokenizer(stemmer: bool) -> Any:
+    with a_home():
+        from rouge_score.tokenizers import DefaultTokenizer
+
+    return DefaultTokenizer(stemmer)
+
+
+@lru_cache
+def _scorer(name: str, words: Words) -> Any:
+    with a_home():
+        from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer([name], tokenizer=SimpleNamespace(tokenize=words))
 
 
 def common_subsequence(one: Sequence[str], other: Sequence[str]) -> int:

@@ -1,27 +1,19 @@
-"""Scorers: a sample with an answer in, scores or a reason out; all but ROUGE, and the limits of scores.
+"""Scorers: a sample with an answer in, a score or a reason out; all but ROUGE, and the limits of scores.
 
 Sources: Popović (2015), chrF; Papineni et al. (2002), BLEU; Post (2018), sacreBLEU and its signatures. BLEU of a single
 sentence needs smoothing (`exp`, sacrebleu's default) and the effective order, as sacrebleu advises.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any, Protocol
-
-import msgspec
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 from evaltape.metrics.tokenizers import unicode_words
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 
-
-class CallFacts(msgspec.Struct, frozen=True):
-    """The recorded numbers of the call that gave an answer."""
-
-    latency_s: float | None = None
-    """From the request to the whole answer, in seconds; None if it wasn't recorded."""
-    cost_usd: float | None = None
-    """The call's price in USD; None if it wasn't recorded."""
+Score = Callable[[Sample, Answer], float]
+"""A function of a sample and an answer to a finite score. Raises `Unscored`, or `FunctionError`."""
 
 
 class Unscored(Exception):
@@ -30,16 +22,6 @@ class Unscored(Exception):
 
 class FunctionError(Exception):
     """A user's function raised, or returned a wrong value; the message starts with file and line."""
-
-
-class Scorer(Protocol):
-    """Computes the scores of a metric, or of several that share their work."""
-
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return the score of each of its metrics by name. Raises `Unscored`."""
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return the grounds of the scores of the metric `name`: package, version, tokenizer, settings."""
 
 
 def combined(scores: Sequence[float], references: str) -> float:
@@ -52,6 +34,66 @@ def references_of(sample: Sample) -> tuple[str, ...]:
     if not sample.references:
         raise Unscored(f"sample {sample.id} has no reference to compare with")
     return sample.references
+
+
+def exact(sample: Sample, answer: Answer, references: str = "best") -> float:
+    """Return 1.0 for an answer that is a reference, letter by letter, but for white space around it; otherwise 0.0.
+
+    With `references = "mean"` it is the share of the references that the answer is equal to.
+    """
+    return combined([float(answer.text.strip() == reference.strip()) for reference in references_of(sample)], references)
+
+
+def length(sample: Sample, answer: Answer) -> float:
+    """Return the number of words, by `tokenizers.unicode_words`."""
+    return float(len(unicode_words(answer.text)))
+
+
+def recorded(sample: Sample, answer: Answer, name: str) -> float:
+    """Return a recorded number of the call: `latency_s` or `cost_usd`. Raises `Unscored` for a missing or impossible number."""
+    value: float | None = getattr(answer, name)
+    if value is None:
+        held = "a new recording holds it" + (" if the model has a price" if name == "cost_usd" else "")
+        raise Unscored(f"{name} wasn't recorded with the answer to sample {sample.id}; {held}")
+    if not 0 <= value < math.inf:
+        raise Unscored(f"{name} was recorded as {value!r} for sample {sample.id}, which it can't be")
+    return float(value)
+
+
+def judged(sample: Sample, answer: Answer) -> float:
+    """Raise `Unscored`: verdicts are recorded, and the workspace reads them; a text by itself has no verdict."""
+    raise Unscored("not judged: no judge has been asked about this text")
+
+
+def sacrebleu_score(sample: Sample, answer: Answer, name: str, references: str) -> float:
+    """Return the sentence score of an answer by `chrf` or `bleu`, in 0..1.
+
+    Several references are given to sacrebleu together (chrF takes the nearest, BLEU n-grams of all of them), or singly for
+    their mean.
+    """
+    texts = references_of(sample)
+    together = [texts] if references == "best" else [(text,) for text in texts]
+    scores = [_kept_metric(name).sentence_score(answer.text, list(each)).score / 100 for each in together]
+    return min(1.0, combined(scores, references))  # sacrebleu's 100 can be 100.00000000000004
+
+
+def sacrebleu_settings(samples: Sequence[Sample], name: str, references: str) -> dict[str, Any]:
+    """Return sacrebleu's version and signature, with `nrefs` as the number of the samples' references or `var`."""
+    import sacrebleu
+
+    counts = {1} if references == "mean" else {len(sample.references) for sample in samples}
+    metric = _sacrebleu_metric(name)
+    metric.num_refs = counts.pop() if len(counts) == 1 else -1
+    return {"package": f"sacrebleu {sacrebleu.__version__}", "signature": str(metric.get_signature())}
+
+
+def _sacrebleu_metric(name: str) -> Any:
+    from sacrebleu.metrics import BLEU, CHRF
+
+    return CHRF() if name == "chrf" else BLEU(effective_order=True)
+
+
+_kept_metric = cache(_sacrebleu_metric)
 
 
 MOST_DECIMALS = 15
@@ -88,115 +130,12 @@ def misses(value: float, bound: float, higher_is_better: bool = True) -> bool:
     return value < bound if higher_is_better else value > bound
 
 
-def decimals_apart(value: float, bound: float, decimals: int, higher_is_better: bool = True) -> int:
-    """Return how many decimals tell a value from a bound that it misses: `decimals`, or more.
+def decimals_apart(value: float, other: float, decimals: int, most: int = MOST_DECIMALS) -> int:
+    """Return how many decimals tell two numbers apart: `decimals`, or more.
 
     >>> decimals_apart(0.3799996, 0.38, 4)
     7
     """
-    if misses(value, bound, higher_is_better):
-        while decimals < MOST_DECIMALS and not misses(round(value, decimals), round(bound, decimals), higher_is_better):
-            decimals += 1
+    while decimals < most and round(value, decimals) == round(other, decimals):
+        decimals += 1
     return decimals
-
-
-class Exact(msgspec.Struct, frozen=True):
-    """The scorer of `exact`: 1 for an answer that is a reference, letter by letter, but for white space around it."""
-
-    references: str = "best"
-
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return 1.0 or 0.0; with `references = "mean"`, the share of the references that the answer is equal to."""
-        equal = [float(answer.strip() == reference.strip()) for reference in references_of(sample)]
-        return {"exact": combined(equal, self.references)}
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return how references count if it isn't by the best."""
-        return {} if self.references == "best" else {"references": self.references}
-
-
-class Words(msgspec.Struct, frozen=True):
-    """The scorer of `words`: the length of the answer, by `tokenizers.unicode_words`."""
-
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return the number of words."""
-        return {"words": float(len(unicode_words(answer)))}
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return the tokenizer that words are counted by."""
-        return {"tokenizer": "unicode"}
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """The scorer of `latency_s` and `cost_usd`: recorded numbers of the call that gave the answer."""
-
-    name: str
-    """A field of `CallFacts`."""
-
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return the recorded number. Raises `Unscored` for a missing or an impossible number."""
-        value: float | None = getattr(call, self.name)
-        if value is None:
-            held = "a new recording holds it" + (" if the model has a price" if self.name == "cost_usd" else "")
-            raise Unscored(f"{self.name} wasn't recorded with the answer to sample {sample.id}; {held}")
-        if not 0 <= value < math.inf:
-            raise Unscored(f"{self.name} was recorded as {value!r} for sample {sample.id}, which it can't be")
-        return {self.name: float(value)}
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return nothing: a recorded number depends on no setting."""
-        return {}
-
-
-class Judged(msgspec.Struct, frozen=True):
-    """The scorer of a judge's metric: verdicts are recorded, and the workspace reads them; nothing is computed here."""
-
-    judge: str
-    """The judge's key."""
-
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Raise `Unscored`: a text by itself has no verdict."""
-        raise Unscored(f"not judged: {self.judge} hasn't been asked about this text")
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return the judge."""
-        return {"judge": self.judge}
-
-
-class SacrebleuScores(msgspec.Struct, frozen=True, dict=True):
-    """The scorer of `chrf` or `bleu`.
-
-    Several references are given to sacrebleu together (chrF takes the nearest, BLEU n-grams of all of them), or singly for
-    their mean.
-    """
-
-    name: str
-    """`chrf` or `bleu`."""
-    references: str = "best"
-    """`best` or `mean`."""
-
-    def score(self, sample: Sample, answer: str, call: CallFacts) -> Mapping[str, float]:
-        """Return the sentence score of the answer in 0..1."""
-        references = references_of(sample)
-        together = [references] if self.references == "best" else [(reference,) for reference in references]
-        scores = [self._metric.sentence_score(answer, list(texts)).score / 100 for texts in together]
-        return {self.name: min(1.0, combined(scores, self.references))}  # sacrebleu's 100 can be 100.00000000000004
-
-    def describe(self, name: str, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return sacrebleu's version and signature, with `nrefs` as the number of the samples' references or `var`."""
-        import sacrebleu
-
-        counts = {1} if self.references == "mean" else {len(sample.references) for sample in samples}
-        metric = self._new()
-        metric.num_refs = counts.pop() if len(counts) == 1 else -1
-        described = {"package": f"sacrebleu {sacrebleu.__version__}", "signature": str(metric.get_signature())}
-        return described if self.references == "best" else {**described, "references": self.references}
-
-    @cached_property
-    def _metric(self) -> Any:
-        return self._new()
-
-    def _new(self) -> Any:
-        from sacrebleu.metrics import BLEU, CHRF
-
-        return CHRF() if self.name == "chrf" else BLEU(effective_order=True)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from evaltape.metrics.metric import Metric, score_answer
-from evaltape.metrics.scorers import CallFacts
+from evaltape.metrics.scorers import decimals_apart
 from evaltape.mutation.operators import Mutant, Operator
 from evaltape.mutation.study import (
     MOST_DECIMALS,
@@ -151,9 +151,9 @@ def _mutants(operator: Operator, answered: Sequence[Prediction], metrics: Mappin
 
 
 def _scored(prediction: Prediction, text: str, metrics: Mapping[str, Metric]) -> Prediction:
-    computed, unscored = score_answer(metrics, prediction.sample, text, CallFacts())
-    kept = {name: score for name, score in prediction.scores.items() if name not in metrics}
     answer = replace(prediction.answer, text=text)
+    computed, unscored = score_answer(metrics, prediction.sample, answer)
+    kept = {name: score for name, score in prediction.scores.items() if name not in metrics}
     return replace(prediction, answer=answer, scores={**kept, **computed}, unscored=unscored)
 
 
@@ -200,8 +200,9 @@ def what_would_notice(operator: OperatorStudy, study: Study) -> str:
     nearness = nearest.nearness(study.noticed_at)
     if nearness <= 0:
         return f"No gate moves towards its bound: {OWN_METRIC}"
-    before, after = _differing(nearest.undamaged or 0.0, nearest.reached(study.noticed_at))
-    way = f"from {before} to {after}, {nearness:.0%} of the way to its bound {nearest.bound.required:g}"
+    before, after = nearest.undamaged or 0.0, nearest.reached(study.noticed_at)
+    digits = decimals_apart(before, after, DECIMALS, MOST_DECIMALS)
+    way = f"from {before:.{digits}f} to {after:.{digits}f}, {nearness:.0%} of the way to its bound {nearest.bound.required:g}"
     return f"Nearest is {nearest.bound.title}, {way}: {_remedy(nearest, study.noticed_at)}"
 
 
@@ -223,11 +224,3 @@ def _without_gates(study: Study) -> str:
     if not study.left_out:
         return "There is no gate: set one under gates"
     return f"No gate can be decided: {with_reasons({each.bound.title: each.reason for each in study.left_out})}"
-
-
-def _differing(before: float, after: float) -> tuple[str, str]:
-    """Return two numbers with as many decimals as it takes to tell them apart."""
-    for decimals in range(DECIMALS, MOST_DECIMALS):
-        if f"{before:.{decimals}f}" != f"{after:.{decimals}f}":
-            return f"{before:.{decimals}f}", f"{after:.{decimals}f}"
-    return f"{before:.{MOST_DECIMALS}f}", f"{after:.{MOST_DECIMALS}f}"

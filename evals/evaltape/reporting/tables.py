@@ -6,7 +6,7 @@ Numbers are rounded here, and nowhere before.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.scorers import decimals_apart
+from evaltape.metrics.scorers import decimals_apart, misses
 from evaltape.scoring.bounds import Decision, ends_of
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
@@ -50,7 +50,9 @@ def distance(value: float, bound: float, metric: Metric) -> str:
 
 
 def _digits(value: float, bound: float | None, metric: Metric) -> int:
-    return metric.decimals if bound is None else decimals_apart(value, bound, metric.decimals, metric.higher_is_better)
+    if bound is None or not misses(value, bound, metric.higher_is_better):
+        return metric.decimals
+    return decimals_apart(value, bound, metric.decimals)
 
 
 def _rounded(value: float, digits: int, signed: bool) -> str:

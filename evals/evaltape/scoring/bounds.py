@@ -20,7 +20,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.metrics.scorers import MOST_DECIMALS, misses
+from evaltape.metrics.scorers import decimals_apart
 from evaltape.scoring.paired import ROUNDING, Difference
 from evaltape.scoring.statistics import Interval, has_few
 from evaltape.suite.definition import Comparison, Model, Suite
@@ -296,7 +296,5 @@ def interval_text(estimate: Interval | Difference, decimals: int, beside: float 
 
 def _shown(end: float, sign: str, decimals: int, beside: float | None) -> str:
     if beside is not None and abs(end - beside) > ROUNDING:
-        is_under = end < beside
-        while decimals < MOST_DECIMALS and not misses(round(end, decimals), round(beside, decimals), is_under):
-            decimals += 1
+        decimals = decimals_apart(end, beside, decimals)
     return f"{end:{sign}.{decimals}f}"

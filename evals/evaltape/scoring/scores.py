@@ -192,7 +192,7 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
             return Decision(bound, metric, FAILED, line, estimate, reason=reason)
         higher = metric.higher_is_better
         missed = misses(estimate.mean, bound.limit, higher)
-        digits = decimals_apart(estimate.mean, bound.limit, metric.decimals, higher)
+        digits = decimals_apart(estimate.mean, bound.limit, metric.decimals) if missed else metric.decimals
         verb = ("under" if higher else "over") if missed else "holds"
         beside = f"{estimate.mean:.{digits}f} {sign(missed, higher)} {bound.limit:g}"
         line = f"{beside}: {about}: mean {verb} its gate ({interval_text(estimate, metric.decimals)})"
