@@ -157,8 +157,8 @@ def test_a_model_of_which_nothing_changed_has_no_rows_and_an_open_comparison_is_
 
 def test_a_bound_on_the_change_of_a_metric_that_scored_nothing_today_stands_beside_the_others() -> None:
     made = with_against(facts())
-    scores = {name: score for name, score in suite_of(made).models["base"].scores.items() if name != "rouge1"}
-    text = comment(with_model(made, "base", scores=scores, gates={}), {})
+    means = {name: mean for name, mean in suite_of(made).models["base"].means.items() if name != "rouge1"}
+    text = comment(with_model(made, "base", means=means, gates={}), {})
     assert "| rouge1 |  |  | -0.0500 (-0.0600 to -0.0400) ❌ failed |  |  |" in text
 
 

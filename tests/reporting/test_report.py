@@ -84,7 +84,7 @@ def test_data_read_back_as_they_were() -> None:
 
 
 def test_numbers_are_exact() -> None:
-    made = with_model(facts(), "base", scores={"rouge1": Interval(0.1 + 0.2, 0.2, 0.4, 11)})
+    made = with_model(facts(), "base", means={"rouge1": Interval(0.1 + 0.2, 0.2, 0.4, 11)})
     made = with_prediction(made, 0, scores={"rouge1": 1 / 3, "rougeL": 0.1})
     data = suite_data(made)
     assert data["models"][0]["scores"]["rouge1"]["mean"] == 0.1 + 0.2

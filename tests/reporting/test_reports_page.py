@@ -4,7 +4,7 @@ import re
 from typing import get_args
 
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.model_results import Accepted
+from evaltape.reporting.results import Accepted
 from evaltape.reporting.results_file import results_json
 from evaltape.reporting.scoreboard import COLUMNS
 from evaltape.scoring.bounds import Verdict
@@ -20,6 +20,7 @@ from tests.support.report_facts import (
     with_judges,
     with_model,
     with_mutants,
+    with_prediction,
     with_references,
     with_slices,
 )
@@ -35,12 +36,11 @@ def keys_of(heading: str) -> set[str]:
 
 def test_the_page_names_every_key_of_the_results_file() -> None:
     made = with_history(with_references(with_judges(with_mutants(with_against(with_slices(facts()))))))
+    made = with_prediction(made, 1, served="base-2027", scores={"rougeL": 0.1}, unscored={"rouge1": "no words"})
     noise = Noise(3, 12, 12, 0.4, 0.01, 0.02, 24.0)
     made = with_model(
         made,
         "base",
-        versions={"a": 1, "b": 2},
-        unscored={"rouge1": {"s1": "no words"}},
         accepted=Accepted(False, {"rouge1": (0.1, 0.2)}),
         noise={"rouge1": noise},
         unfinished=ToCome(1, 12),

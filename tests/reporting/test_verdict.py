@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from evaltape.findings import GateTest
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.model_results import Accepted
-from evaltape.reporting.results import Results
+from evaltape.reporting.results import Accepted, Results
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import MIN_GAIN, Decision
 from evaltape.scoring.statistics import Interval
+from evaltape.suite.definition import Model
 from msgspec.structs import replace
 
 from tests.support import decisions
@@ -135,7 +135,7 @@ def test_accepted_scores_that_changed_or_are_missing_are_told() -> None:
 
 def test_failed_predictions_are_counted_and_are_a_failure_where_a_test_says_so() -> None:
     assert parts(session(True, True, failed=2, is_red=True, lost=2))[1] == ("2 of 9 predictions failed", "failed")
-    allowed = with_model(session(True, True, failed=2), "base", allow_failed=2)
+    allowed = with_model(session(True, True, failed=2), "base", model=Model("base", "made", "base", allow_failed=2))
     assert parts(allowed)[1] == ("2 of 9 predictions failed", "open")
 
 
@@ -209,5 +209,5 @@ def test_the_mutation_score_is_a_line() -> None:
 
 def test_a_mean_just_under_its_gate_never_looks_like_it() -> None:
     score = Interval(0.3799996, 0.3, 0.5, 9)
-    made = with_model(session(), "base", scores={"rouge1": score}, gates={"rouge1": gate("rouge1", 0.38, False)})
+    made = with_model(session(), "base", means={"rouge1": score}, gates={"rouge1": gate("rouge1", 0.38, False)})
     assert reasons(made) == ["base rouge1: mean 0.3799996 is 0.0000004 under its gate 0.38 (95% interval 0.3000 to 0.5000)"]

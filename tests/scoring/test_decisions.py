@@ -228,7 +228,7 @@ def test_an_interval_on_few_clusters_says_so() -> None:
     of_two = {f"s{number:03d}": str(number // 2) for number in range(24)}
     few = msgspec.structs.replace(found, clusters=of_two)
     assert str(decide("gate", 0.5, few)).endswith(", 24 samples, 12 clusters: few, so it is not exact)")
-    made = with_model(facts(24, models=("base",), failed=0), "base", scores={"rouge1": few.intervals["score"]})
+    made = with_model(facts(24, models=("base",), failed=0), "base", means={"rouge1": few.intervals["score"]})
     (group,) = (each for each in model_groups(suite_of(made)) if each.model)
     assert "12 clusters: few, so intervals are not exact" in group.facts
 

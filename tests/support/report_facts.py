@@ -1,7 +1,7 @@
 """Made results for a report: as many models and samples as asked for, with scores that follow a plain rule."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,28 @@ from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
 from evaltape.mutation.study import OperatorStudy, Study
 from evaltape.reporting.html import page
-from evaltape.reporting.model_results import (
+from evaltape.reporting.report_data import report_data
+from evaltape.reporting.results import (
     AgainstModel,
     AgainstResults,
-    Computed,
     Flips,
     JobResults,
     JudgeResults,
     ModelResults,
     PairResults,
-    Slice,
-    SliceDifference,
+    Results,
+    SuiteResults,
 )
-from evaltape.reporting.report_data import report_data
-from evaltape.reporting.results import Results, SuiteResults
 from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Fragility
 from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_comparison
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import Outvoted
 from evaltape.scoring.scores import ModelScores
+from evaltape.scoring.slices import SliceScores
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
+from evaltape.suite.cost import Price
 from evaltape.suite.definition import Comparison, Finetune, Judge, Model, Split
 from evaltape.suite.file.tables import Exam, Verdict
 from evaltape.suite.prompt import Prompt
@@ -47,9 +47,33 @@ from tests.support.decisions import compared, difference, gate, mean_gate, paire
 from tests.support.metrics import metrics
 
 METRICS = metrics({"rouge1": {}, "rougeL": {}})
+ORDER = Finetune(key="tuned", suite="made", base=Model("base", "made", "base"), train=Split("train"))
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'><b>bold</b>&amp;<!--"
 ESCAPES = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00"
 WORDS = ["we", "meet", "at", "noon", "on", "friday", "by", "the", "old", "bridge", "with", "bread", "for", "everyone"]
+
+
+class MadeScores(ModelScores, frozen=True, dict=True):
+    """Scores with means that a test states, of a model that may be gated on them."""
+
+    means: Mapping[str, Interval] = {}
+    """Per metric."""
+    groups: Mapping[str, Mapping[str, ModelScores]] = {}
+    """Its slices."""
+
+    @property
+    def intervals(self) -> dict[str, Interval]:  # type: ignore[override]
+        return dict(self.means)
+
+    @property
+    def slices(self) -> dict[str, dict[str, ModelScores]]:  # type: ignore[override]
+        return {column: dict(values) for column, values in self.groups.items()}
+
+    def interval(self, metric: str, confidence: float = 0.95) -> Interval | None:
+        return self.means.get(metric)
+
+    def unusable(self, metric: str) -> str:
+        return ""
 
 
 def facts(
@@ -66,11 +90,10 @@ def facts(
         name,
         "replay",
         METRICS,
-        {key: _model(key, [each for each in predictions if each.model.key == key]) for key in models},
+        {key: _model([each for each in predictions if each.model.key == key]) for key in models},
         {row.id: row for row in rows},
-        tuple(predictions),
         commands(),
-        computed={"first three lines": Computed(samples, dict.fromkeys(METRICS, mean(0.2)))},
+        computed={"first three lines": made_scores(predictions[:samples], 0.2)},
         jobs={"tuned": _job()} if "tuned" in models else {},
         comparisons={"gain": _comparison(predictions, models)} if len(models) > 1 else {},
     )
@@ -94,9 +117,20 @@ def changed(results: Results, **changes: Any) -> Results:
 
 
 def with_model(results: Results, key: str, **changes: Any) -> Results:
-    """The results with some fields of a model replaced."""
+    """The results with some fields of a model, or of its scores, replaced."""
     models = suite_of(results).models
+    of_scores = {name: changes.pop(name) for name in list(changes) if name in MadeScores.__struct_fields__}
+    slices = models[key].slices
+    changes["slices"] = replace(slices, scores=replace(slices.scores, **of_scores))
     return changed(results, models={**models, key: replace(models[key], **changes)})
+
+
+def with_predictions(results: Results, predictions: Iterable[Prediction]) -> Results:
+    """The results of models that gave these predictions and no others."""
+    given = list(predictions)
+    for key in suite_of(results).models:
+        results = with_model(results, key, predictions=[each for each in given if each.model.key == key])
+    return results
 
 
 def with_sample(results: Results, sample: str, **changes: Any) -> Results:
@@ -111,7 +145,7 @@ def with_prediction(results: Results, place: int, **changes: Any) -> Results:
     of_answer = {name: changes.pop(name) for name in list(changes) if name in Answer.__struct_fields__}
     answer = msgspec.structs.replace(predictions[place].answer, **of_answer)
     predictions[place] = msgspec.structs.replace(predictions[place], answer=answer, **changes)
-    return changed(results, predictions=tuple(predictions))
+    return with_predictions(results, predictions)
 
 
 def only(results: Results, predictions: Iterable[Prediction]) -> Results:
@@ -119,7 +153,7 @@ def only(results: Results, predictions: Iterable[Prediction]) -> Results:
     kept = tuple(predictions)
     seen = {each.sample.id for each in kept}
     samples = {key: sample for key, sample in suite_of(results).samples.items() if key in seen}
-    return changed(results, predictions=kept, samples=samples)
+    return changed(with_predictions(results, kept), samples=samples)
 
 
 def without(results: Results, *names: str) -> Results:
@@ -148,7 +182,7 @@ def with_text(results: Results, text: str) -> Results:
         for each in suite.predictions
     ]
     jobs = {key: replace(it, job=replace(it.job, events=_said(it.job, text))) for key, it in suite.jobs.items()}
-    return changed(results, samples=samples, predictions=tuple(predictions), jobs=jobs)
+    return changed(with_predictions(results, predictions), samples=samples, jobs=jobs)
 
 
 def _said(job: Job, text: str) -> tuple[dict[str, Any], ...]:
@@ -167,6 +201,13 @@ def score(number: int, model: int) -> float:
     return ((7 * number + 5 * model) % 11) / 10
 
 
+def made_scores(predictions: Sequence[Prediction], value: float) -> MadeScores:
+    """The scores of predictions of a model, with the same mean by each metric; none if all failed."""
+    answered = sum(each.answered for each in predictions)
+    means = dict.fromkeys(METRICS, mean(value, answered)) if answered else {}
+    return MadeScores(predictions[0].model, METRICS, predictions, means=means)
+
+
 def mean(value: float, scored: int = 12) -> Interval:
     """A mean with an interval of 0.05 to either side."""
     return Interval(value, value - 0.05, value + 0.05, scored)
@@ -179,19 +220,16 @@ def with_lengths(results: Results) -> Results:
     """The results with a metric without an upper bound of which less is better: words, each model's gate at most 20."""
     suite = suite_of(results)
     words = metrics({"words": {}})["words"]
-    models = {
-        key: replace(
-            model,
-            scores={**model.scores, "words": Interval(18.0 + 5 * m, 16.0 + 5 * m, 20.0 + 5 * m, 11)},
-            gates={**model.gates, "words": gate("words", 20.0, m == 0, higher_is_better=False)},
-        )
-        for m, (key, model) in enumerate(suite.models.items())
-    }
-    predictions = tuple(
+    predictions = [
         msgspec.structs.replace(each, scores={**each.scores, "words": 10.0 + number % 7}) if each.answered else each
         for number, each in enumerate(suite.predictions)
-    )
-    return changed(results, metrics={**suite.metrics, "words": words}, models=models, predictions=predictions)
+    ]
+    results = changed(with_predictions(results, predictions), metrics={**suite.metrics, "words": words})
+    for m, (key, model) in enumerate(suite_of(results).models.items()):
+        means = {**model.means, "words": Interval(18.0 + 5 * m, 16.0 + 5 * m, 20.0 + 5 * m, 11)}
+        gates = {**model.gates, "words": replace(gate("words", 20.0, m == 0), metric=words)}
+        results = with_model(results, key, means=means, gates=gates)
+    return results
 
 
 def with_fragility(results: Results) -> Results:
@@ -236,25 +274,21 @@ def with_slices(results: Results) -> Results:
     suite = suite_of(results)
     topics = {key: ("travel", "small talk", "law")[number % 3] for number, key in enumerate(suite.samples)}
     samples = {key: replace(sample, columns={"topic": topics[key]}) for key, sample in suite.samples.items()}
-    slices = {
-        topic: Slice(count, 0, dict.fromkeys(METRICS, mean(value, count)), count >= 20, verdicts)
-        for topic, count, value, verdicts in (
-            ("travel", 31, 0.5, {"rougeL": "passed"}),
-            ("small talk", 24, 0.2, {"rougeL": "failed"}),
-            ("law", 3, 0.1, {}),
-        )
+    first = suite.predictions[0]
+    groups = {
+        topic: made_scores([first] * count, value)
+        for topic, count, value in (("travel", 31, 0.5), ("small talk", 24, 0.2), ("law", 3, 0.1))
     }
-    first = next(iter(suite.models))
-    models = {
-        **suite.models,
-        first: replace(suite.models[first], slices={"topic": slices}, slice_gates={"rougeL": gate("rougeL", 0.3, False)}),
-    }
-    by_slice = tuple(
-        SliceDifference("topic", topic, {"rougeL": difference(value, value - 0.1, value + 0.1, 20)})
-        for topic, value in (("travel", 0.1), ("small talk", -0.05))
-    )
-    comparisons = {key: replace(it, slices=by_slice) for key, it in suite.comparisons.items()}
-    return changed(results, models=models, samples=samples, slices=("topic",), comparisons=comparisons)
+    made = with_model(results, first.model.key, groups={"topic": groups}, slice_gates={"rougeL": gate("rougeL", 0.3, False)})
+
+    def sliced(scores: ModelScores) -> ModelScores:
+        return replace(scores, slice_values={"topic": topics})
+
+    comparisons = {}
+    for key, it in suite.comparisons.items():
+        sides = {"baseline": sliced(it.scores.baseline), "candidate": sliced(it.scores.candidate)}
+        comparisons[key] = replace(it, scores=replace(it.scores, **sides))
+    return changed(made, samples=samples, slices=("topic",), comparisons=comparisons)
 
 
 def with_against(results: Results) -> Results:
@@ -331,31 +365,24 @@ def _sample(number: int, lines: int) -> Sample:
 
 
 def _prediction(rows: list[Sample], number: int, m: int, key: str, failed: int) -> Prediction:
-    model, sample = Model(key, "made", key), rows[number]
+    price = None if key == "third" else Price(5.0, 20.0)
+    model, sample, usage = (
+        Model(key, "made", key, price=price, job=ORDER if key == "tuned" else None),
+        rows[number],
+        Usage(120, 20),
+    )
     if number >= len(rows) - failed:
         refused = Failure("refused", "the model refused: I'd rather not", cause="the model refused")
-        return Prediction(model, sample, Answer(failure=refused))
+        return Prediction(model, sample, Answer(failure=refused, served=f"{key}-2026", usage=usage))
     scores = {"rouge1": score(number, m), "rougeL": score(number, m) / 2}
-    return Prediction(model, sample, Answer(f"They will meet {number} of {key}", truncated=number == 0), scores)
+    answer = Answer(f"They will meet {number} of {key}", None, number == 0, f"{key}-2026", usage)
+    return Prediction(model, sample, answer, scores)
 
 
-def _model(key: str, predictions: list[Prediction]) -> ModelResults:
-    failures = {each.sample.id: each.failure for each in predictions if each.failure is not None}
-    answered = len(failures) < len(predictions)
-    scored = len(predictions) - len(failures)
-    return ModelResults(
-        key,
-        f"{key}-2026",
-        "finetuned" if key == "tuned" else "baseline",
-        len(predictions),
-        len(predictions),
-        failures,
-        int(answered),
-        dict.fromkeys(METRICS, mean(0.4, scored)) if answered else {},
-        {"rouge1": gate("rouge1", 0.3, answered), "rougeL": gate("rougeL", 0.45, False)},
-        Usage(120 * len(predictions), 20 * len(predictions)),
-        None if key == "third" else 0.001 * len(predictions),
-    )
+def _model(predictions: list[Prediction]) -> ModelResults:
+    scores = made_scores(predictions, 0.4)
+    gates = {"rouge1": gate("rouge1", 0.3, bool(scores.answered)), "rougeL": gate("rougeL", 0.45, False)}
+    return ModelResults(SliceScores(scores, 20), len(predictions), gates)
 
 
 def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> PairResults:
@@ -370,8 +397,7 @@ def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> PairR
 
 
 def _job() -> JobResults:
-    order = Finetune(key="tuned", suite="made", base=Model("base", "made", "base"), train=Split("train"))
     job = Job("ftjob-1", "succeeded", "base", "ft:base:x", 21_000, 21_000, Identity("", "", "", ""))
     rows = [{"step": step, "train_loss": 3 / step, "valid_loss": 2.5 if step % 4 else None} for step in range(1, 21)]
     events = [{"created_at": 1_700_000_000 + 70 * n, "level": "info", "message": f"step {n}"} for n in range(3)]
-    return JobResults(order, replace(job, metrics=tuple(rows), events=tuple(events)))
+    return JobResults(ORDER, replace(job, metrics=tuple(rows), events=tuple(events)))

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.evaluation import Evaluation
-from evaltape.hooks.collect_models import SuiteView, computed, job_results, model_results
-from evaltape.hooks.collect_pairs import against_results, comparison_results, judge_results
+from evaltape.hooks.collect_models import (
+    SuiteView,
+    against_results,
+    comparison_results,
+    computed,
+    job_results,
+    judge_results,
+    model_results,
+)
 from evaltape.recorder.wire import Tally, place_of
-from evaltape.reporting.model_results import JudgeResults
 from evaltape.reporting.remarks import retirement_lines
-from evaltape.reporting.results import Cause, LeftOver, Results, SuiteResults
+from evaltape.reporting.results import Cause, JudgeResults, LeftOver, Results, SuiteResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import outvoted
@@ -63,7 +69,6 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         metrics=view.shown_metrics,
         models={key: model_results(view, scores) for key, scores in looked_at.items()},
         samples={sample.id: sample for sample in view.samples},
-        predictions=tuple(each for scores in looked_at.values() for each in scores.predictions),
         commands=workspace.commands,
         shown_beside=tuple(name for name in view.shown_metrics if name not in workspace.metrics),
         slices=workspace.suite.dataset.slices,

@@ -1,8 +1,9 @@
-"""Builds the results of single models and of jobs."""
+"""Builds the results of models and their jobs, of comparisons, of models beside the other side, and of judges."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,18 +11,30 @@ from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
-from evaltape.reporting.model_results import Accepted, Computed, JobResults, ModelResults, Slice
+from evaltape.reporting.results import (
+    Accepted,
+    AgainstModel,
+    AgainstResults,
+    Flips,
+    JobResults,
+    JudgeResults,
+    ModelResults,
+    PairResults,
+)
 from evaltape.reporting.tables import changes
-from evaltape.samples.sample import Answer, Sample, Usage
+from evaltape.samples.sample import Answer, Sample
 from evaltape.scoring import bounds
-from evaltape.scoring.bounds import FAILED, NOT_CHECKED, Bound, Decision, Kind, Verdict
+from evaltape.scoring.bounds import Bound, Decision, Kind
 from evaltape.scoring.fragility import Removable, fragility
-from evaltape.scoring.prediction import Prediction, recording_dates
-from evaltape.scoring.scores import ModelScores, why_unscored
+from evaltape.scoring.paired_scores import UNCHANGED, AgainstScores, PairedScores
+from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.cost import batch_price, call_usd
-from evaltape.suite.definition import CORRECTED, MetricSpec, Model
+from evaltape.suite.definition import CORRECTED, Judge, MetricSpec, Model
 from evaltape.workspace import Workspace
+
+if TYPE_CHECKING:  # Only a suite with judges needs them.
+    from evaltape.recording.verdicts import RecordedVerdict
 
 LEAD = "first three lines"
 WHOLE = "whole input"
@@ -85,62 +98,19 @@ class SuiteView:
 
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
     """Return the session's findings about a model."""
-    model = scores.model
     slices = SliceScores(scores, view.workspace.suite.dataset.slice_min)
-    asked = list(bounds.model_bounds(model, view.workspace.suite))
-    slice_gates = view.decided(asked, slices, bounds.SLICE_GATE)
-    dates = recording_dates(scores.predictions)
-    served = {version.name: version.answers for version in dates.versions}
-    usages = [prediction.answer.usage for prediction in scores.predictions]
-    unfinished = None
+    asked, unfinished = list(bounds.model_bounds(scores.model, view.workspace.suite)), None
     with contextlib.suppress(RecordingError):  # Its file is damaged.
-        unfinished = view.workspace.to_come(model)
+        unfinished = view.workspace.to_come(scores.model)
     return ModelResults(
-        model.key,
-        served=max(served, key=lambda name: served[name]) if served else model.served,
-        kind=model.kind,
-        samples=len(scores.predictions),
+        slices,
         of=len(view.workspace.samples),
-        failures={prediction.sample.id: prediction.failure or "" for prediction in scores.failures},
-        truncated=scores.truncated,
-        scores={**scores.intervals, **scores.corrected_intervals},
         gates=view.decided(asked, scores, bounds.GATE),
-        usage=Usage(sum(it.prompt_tokens for it in usages), sum(it.completion_tokens for it in usages)),
-        cost_usd=_cost_usd(scores),
-        allow_failed=model.allow_failed,
-        versions=served,
-        recorded=None if dates.first is None or dates.last is None else (dates.first, dates.last),
-        unscored={metric: reasons for metric in view.workspace.metrics if (reasons := why_unscored(scores, metric))},
-        slices=_slices(slices, slice_gates),
-        slice_gates=slice_gates,
+        slice_gates=view.decided(asked, slices, bounds.SLICE_GATE),
         accepted=_accepted(view, scores),
         noise=view.workspace.noise(scores),
         unfinished=unfinished,
     )
-
-
-def _cost_usd(scores: ModelScores) -> float | None:
-    """Return the cost of the recorded calls by today's price; None without a price."""
-    model, costs = scores.model, []
-    for answer in (prediction.answer for prediction in scores.predictions if model.price):
-        price = batch_price(model.price) if answer.came else model.price
-        costs.append(call_usd(price, answer.usage.prompt_tokens, answer.usage.completion_tokens))
-    return sum(costs) if model.price else None
-
-
-def _slices(slices: SliceScores, gates: Mapping[str, Decision]) -> dict[str, dict[str, Slice]]:
-    verdicts: dict[tuple[str, str], dict[str, Verdict]] = {}
-    for metric, gate in gates.items():
-        # Where the gate fails for other reasons nothing passed it.
-        is_decided = gate.outcome is not None and not slices.scores.unusable(metric)
-        for it in slices.decided(gate.bound):
-            decided = it.verdict if is_decided or it.verdict == FAILED else NOT_CHECKED
-            verdicts.setdefault((it.column, it.value), {})[metric] = decided
-    found: dict[str, dict[str, Slice]] = {}
-    for column, value, each in slices:
-        facts = len(each.predictions), len(each.failures), each.intervals, slices.is_gated(each)
-        found.setdefault(column, {})[value] = Slice(*facts, verdicts.get((column, value), {}))
-    return found
 
 
 def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
@@ -152,7 +122,7 @@ def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
     return Accepted(passed, changes(compared.values, now), compared.values is not None, test_id)
 
 
-def computed(view: SuiteView) -> dict[str, Computed]:
+def computed(view: SuiteView) -> dict[str, ModelScores]:
     """Return the scores of each input's first three lines: computed, not recorded. A single line is scored whole."""
     rows = [view.evaluation.lead(view.workspace.name, sample) for sample in view.samples]
     names = [name for name in view.workspace.text_metrics if rows and all(name in row for row in rows)]
@@ -162,7 +132,7 @@ def computed(view: SuiteView) -> dict[str, Computed]:
     predictions = [Prediction(nobody, it, Answer(), row) for it, row in zip(view.samples, rows, strict=True)]
     scores = ModelScores(nobody, metrics, predictions, view.workspace.clusters)
     whole = all(len(sample.input.splitlines()) == 1 for sample in view.samples)
-    return {WHOLE if whole else LEAD: Computed(len(rows), scores.intervals)}
+    return {WHOLE if whole else LEAD: scores}
 
 
 def job_results(view: SuiteView) -> dict[str, JobResults]:
@@ -170,3 +140,87 @@ def job_results(view: SuiteView) -> dict[str, JobResults]:
     jobs = [scores.model.job for scores in view.looked_at.values() if scores.model.job]
     known = view.workspace.jobs
     return {job.key: JobResults(job, known.job(job.key)) for job in jobs if known.is_recorded(job.key)}
+
+
+def comparison_results(view: SuiteView) -> dict[str, PairResults]:
+    """Return the comparisons of which the run looked at both models, by name."""
+    found = {}
+    for it in view.workspace.suite.comparisons.values():
+        if {it.baseline, it.candidate} <= set(view.looked_at):
+            baseline, candidate = (view.looked_at[key] for key in (it.baseline, it.candidate))
+            pair = PairedScores(comparison=it, metrics=view.metrics, baseline=baseline, candidate=candidate)
+            found[it.name] = PairResults(pair, view.decided(bounds.comparison_bounds(it), pair))
+    return found
+
+
+def against_results(view: SuiteView) -> AgainstResults | None:
+    """Return the models that were looked at beside the other side; None without `--against` or without such a model."""
+    suite, other_side = view.workspace.suite, view.evaluation.other_side
+    models = view.evaluation.looked_at_against(suite.name)
+    if not models or other_side is None:
+        return None
+    results = {
+        key: AgainstModel(it, view.decided(bounds.model_bounds(it.model, suite), it, bounds.AGAINST))
+        for key, it in models.items()
+    }
+    return AgainstResults(other_side.side, results, (f"Compared with {other_side.side.title}.", *_notes(models)))
+
+
+def _notes(models: Mapping[str, AgainstScores]) -> Iterator[str]:
+    """Yield the models of which nothing at all changed in a single line, then what is to be said of each other one."""
+    unchanged = [key for key, found in models.items() if found.unchanged and not found.notes]
+    if unchanged:
+        yield f"{', '.join(unchanged)}: {UNCHANGED}"
+    for key, found in models.items():
+        if found.not_compared:
+            yield f"{key} isn't compared: {found.not_compared}."
+        if found.notes:
+            yield f"{key}: {'; '.join([*([found.unchanged] if found.unchanged else []), *found.notes])}"
+
+
+def judge_results(view: SuiteView) -> dict[str, JudgeResults]:
+    """Return each judge of the suite, with its verdicts on the answers that were looked at."""
+    workspace = view.workspace
+    answered = [each for scores in view.looked_at.values() for each in scores.answered]
+    return {key: _judge(view, judge, answered) for key, judge in workspace.suite.judges.items()}
+
+
+def _judge(view: SuiteView, judge: Judge, answered: list[Prediction]) -> JudgeResults:
+    workspace = view.workspace
+    metrics = tuple(name for name, by in workspace.judged_by.items() if by.key == judge.key)
+    found = [(each, _verdict(workspace, judge, each)) for each in answered] if metrics else []
+    verdicts = [verdict for _, verdict in found if verdict is not None]
+    costs = [verdict.cost_usd for verdict in verdicts if verdict.cost_usd is not None]
+    return JudgeResults(
+        judge.key,
+        asked=len(verdicts),
+        unread=sum(verdict.score is None for verdict in verdicts),
+        examined=view.evaluation.examined(judge),
+        metrics=metrics,
+        missing=tuple((each.model.key, each.sample.id) for each, verdict in found if verdict is None),
+        flips=_flips(workspace, judge, [(each, verdict.score) for each, verdict in found if verdict is not None]),
+        cost_usd=sum(costs) if costs and judge.price else None,
+    )
+
+
+def _verdict(workspace: Workspace, judge: Judge, of: Prediction, again: int = 1) -> "RecordedVerdict | None":
+    from evaltape.recording.verdicts import Asked
+
+    try:
+        return workspace.verdicts.read(Asked(judge, of.sample, of.text, of.model.key, again=again))
+    except RecordingError:
+        return None
+
+
+def _flips(workspace: Workspace, judge: Judge, first: list[tuple[Prediction, float | None]]) -> Flips | None:
+    """Return how often verdicts on the same answer differ; None if no answer has several that can be read."""
+    from evaltape.judging.agreement import flips
+
+    repeated = []
+    for each, score in ((each, score) for each, score in first if score is not None):
+        numbers = workspace.verdicts.further(judge, each.model.key, each.sample)
+        further = [_verdict(workspace, judge, each, again) for again in numbers]
+        repeated.append([score, *(it.score for it in further if it is not None and it.score is not None)])
+    share = flips(repeated)
+    several = [len(each) for each in repeated if len(each) > 1]
+    return None if share is None else Flips(share, len(several), max(several))

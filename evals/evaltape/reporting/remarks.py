@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaltape.errors import UserError
 from evaltape.recorder.wire import Notice
-from evaltape.reporting.model_results import JudgeResults
-from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.results import JudgeResults, Results, SuiteResults
 from evaltape.settings import RECORD
 from evaltape.suite.commands import Advice
 from evaltape.text import counted, usd, visible

@@ -5,12 +5,20 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from evaltape.mutation.model_mutants import ModelMutants
-from evaltape.reporting.model_results import AgainstModel, AgainstResults, JobResults, JudgeResults, ModelResults, PairResults
-from evaltape.reporting.results import Results, SuiteResults
-from evaltape.reporting.results_file import compared, difference, fields, written
+from evaltape.reporting.results import (
+    AgainstModel,
+    AgainstResults,
+    JobResults,
+    JudgeResults,
+    ModelResults,
+    PairResults,
+    Results,
+    SuiteResults,
+)
+from evaltape.reporting.results_file import compared, counts, difference, fields, in_slice, written
 from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.verdict import failed_first, verdict_of
 from evaltape.scoring.bounds import AGAINST, CONFIDENCE, NOT_CHECKED, Decision
@@ -83,18 +91,25 @@ def _whole(record: msgspec.Struct | None) -> Data | None:
 
 
 def _model(model: ModelResults) -> Data:
-    accepted = model.accepted
+    accepted, scores = model.accepted, model.scores
     changes = [[name, before, now] for name, (before, now) in accepted.changes.items()] if accepted else []
+    verdicts = {name: model.slice_verdicts(name) for name in model.slice_gates}
     return {
-        **fields(model, "key served kind samples of failed allow_failed truncated recorded"),
+        **fields(scores.model, "key kind allow_failed"),
+        **counts(scores),
+        **fields(model, "served of truncated=scores.truncated recorded"),
         "versions": list(model.versions),
-        "scores": written(model.scores),
+        "scores": written(model.means),
         "unscored": {name: len(reasons) for name, reasons in model.unscored.items()},
         **fields(model, "gates slice_gates"),
         "slices": [
-            {"column": column, "value": value, "verdicts": dict(each.verdicts), **written(each)}
-            for column, values in model.slices.items()
-            for value, each in values.items()
+            {
+                "column": column,
+                "value": value,
+                "verdicts": {name: at[column, value] for name, at in verdicts.items() if (column, value) in at},
+                **in_slice(model.slices, each),
+            }
+            for column, value, each in model.slices
         ],
         "accepted": {**fields(accepted, "exists verdict"), "changes": changes} if accepted and changes else None,
         **fields(model, "noise=noise_beside_gates usage cost_usd"),
@@ -118,11 +133,20 @@ def _comparison(comparison: PairResults) -> Data:
         "label": comparison.label,
         "metrics": [_compared(name, each) for name, each in comparison.metrics.items()],
         "beside": [_difference(name, each) for name, each in comparison.beside.items()],
-        "slices": [
-            {**fields(each, "column value"), "metrics": [_difference(name, pair) for name, pair in each.metrics.items()]}
-            for each in comparison.slices
-        ],
+        "slices": list(_by_slice(comparison)),
     }
+
+
+def _by_slice(comparison: PairResults) -> Iterator[Data]:
+    """Yield the differences in the metrics that are bounded, on the samples that share a column's value."""
+    scores = comparison.scores
+    for column, values in scores.baseline.slices.items():
+        for value, before in values.items():
+            after = scores.candidate.slices[column].get(value)
+            if after is not None:
+                found = replace(scores, baseline=before, candidate=after).differences
+                metrics = [_difference(name, found[name]) for name in comparison.metrics if name in found]
+                yield {"column": column, "value": value, "metrics": metrics}
 
 
 def _compared(name: str, each: Decision) -> Data:

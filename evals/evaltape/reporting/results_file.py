@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.files import write_output
-from evaltape.reporting.model_results import AgainstModel, JudgeResults, PairResults
-from evaltape.reporting.results import Results
+from evaltape.reporting.results import AgainstModel, JudgeResults, ModelResults, PairResults, Results
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.scores import ModelScores
+from evaltape.scoring.slices import SliceScores
 
 Json = dict[str, Any]
 VERSION = 2
@@ -21,15 +22,11 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 FIELDS: Mapping[str, str] = {
     "SuiteResults": "mode metrics=described models computed jobs judges? comparisons against? "
     "history? references? mutants?=mutant_tables tests predictions",
-    "ModelResults": "served kind samples failed failures truncated recorded scores gates versions?=several_versions unscored? "
-    "slices? slice_gates? accepted? noise?=noise_beside_gates unfinished? usage cost_usd",
     "Interval": "mean low high scored=samples clusters?",
     "Difference": "difference=mean low high samples clusters?",
-    "Slice": "samples failed gated=is_gated scores",
     "Accepted": "verdict passed changes=both",
     "ToCome": "to_come selected",
     "Usage": "prompt_tokens completion_tokens",
-    "Computed": "samples scores",
     "JobResults": "id=job.id status=job.status tuned_model=job.tuned_model trained_tokens=job.trained_tokens cost_usd",
     "Moment": "commit=commit.id day=commit.day samples=answered scores=means falls? unread?=reason",
     "Fall": "difference=found.mean low=found.low high=found.high smallest_drop?",
@@ -41,9 +38,13 @@ FIELDS: Mapping[str, str] = {
 }
 """By type its keys, each with its attribute if that has another name. Nothing is held at `a.b` where `a` is None; a key with
 `?` is left out where nothing is held."""
+MODEL = (
+    "failures truncated=scores.truncated recorded scores=means gates versions? unscored? slices? slice_gates? accepted? "
+    "noise?=noise_beside_gates unfinished? usage cost_usd"
+)
 GATE = "threshold=bound.limit verdict fragility passed=outcome"
 COMPARED = "verdict fragility passed=outcome confidence=bound.confidence"
-"""Of a decision on a mean, and on a difference beside the difference itself."""
+"""Of a model, of a decision on a mean, and of one on a difference beside the difference itself."""
 ALARMS = "alarms=alarms.mean alarms_harmless=harmless.mean"
 AGREEMENT = (
     "labels kappa=kappa.value low=kappa.low high=kappa.high sensitivity=sensitivity.mean specificity=specificity.mean "
@@ -78,11 +79,27 @@ def written(value: Any) -> Any:
             return _prediction(value)
         case JudgeResults():
             return _judge(value)
+        case ModelResults():
+            return {**fields(value, "served kind=scores.model.kind"), **counts(value.scores), **fields(value, MODEL)}
+        case ModelScores():
+            return {"samples": len(value.predictions), "scores": written(value.intervals)}
+        case SliceScores():
+            return {column: {it: in_slice(value, of) for it, of in values.items()} for column, values in value.columns.items()}
         case AgainstModel():
             return _against(value)
         case PairResults():
             return written(value.metrics)
     return fields(value, FIELDS[type(value).__name__])
+
+
+def counts(scores: ModelScores) -> Json:
+    """Return how many samples were looked at, and how many of them failed."""
+    return {"samples": len(scores.predictions), "failed": len(scores.failures)}
+
+
+def in_slice(slices: SliceScores, scores: ModelScores) -> Json:
+    """Return the scores of a slice, and whether it is large enough for a gate."""
+    return {**counts(scores), "gated": slices.is_gated(scores), "scores": written(scores.intervals)}
 
 
 def difference(found: Difference | None) -> Json:

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.reporting.model_results import ModelResults, PairResults, Slice
-from evaltape.reporting.results import SuiteResults
+from evaltape.reporting.results import ModelResults, PairResults, SuiteResults
 from evaltape.reporting.tables import bound_text, interval, mean_beside
-from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, NOT_CHECKED, Decision, Verdict
+from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, Decision, Verdict
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval, has_few
 from evaltape.suite.definition import CORRECTED
@@ -79,36 +78,37 @@ def _line(name: str, metric: Metric, found: Interval | Difference | None, decisi
 def model_groups(suite: SuiteResults) -> Iterator[Group]:
     """Yield scores that cost nothing, then each model that was looked at."""
     for computed_as, computed in suite.computed.items():
-        lines = tuple(_line(name, suite.metrics[name], score) for name, score in computed.scores.items())
+        lines = tuple(_line(name, suite.metrics[name], mean) for name, mean in computed.intervals.items())
         yield Group(f"{computed_as} (computed, not recorded)", ("what a model has to beat",), lines)
     for key, model in suite.models.items():
+        means = model.means
         lines = tuple(
-            _line(name, metric, model.scores.get(name), model.gates.get(name))
+            _line(name, metric, means.get(name), model.gates.get(name))
             for name, metric in suite.metrics.items()
-            if name in model.scores or name in model.gates
+            if name in means or name in model.gates
         )
         tests = tuple(Line(test_id, verdict=test.verdict) for test_id, test in suite.tests.items() if test.model == key)
         yield Group(key, tuple(_facts(model)), lines, (*_alarming(model), *unproven(suite)), tests, key)
 
 
 def _facts(model: ModelResults) -> Iterator[str]:
-    all_of = counted(model.of, "sample")
-    yield all_of if model.samples == model.of else f"{model.samples:,} of {all_of}"
-    if model.truncated:
-        yield f"{model.truncated:,} truncated"
-    yield from _clusters(model.scores.values())
+    all_of, samples = counted(model.of, "sample"), len(model.scores.predictions)
+    yield all_of if samples == model.of else f"{samples:,} of {all_of}"
+    if model.scores.truncated:
+        yield f"{model.scores.truncated:,} truncated"
+    yield from _clusters(model.means.values())
     if model.recorded is not None:
         first, last = model.recorded
         yield f"recorded {first}" if first == last else f"recorded {first} to {last}"
 
 
 def _alarming(model: ModelResults) -> Iterator[str]:
-    if model.failed:
-        yield f"{model.failed:,} failed ({model.allow_failed:,} allowed)"
-    yield from (f"{len(reasons):,} not scored by {metric}" for metric, reasons in model.unscored.items() if reasons)
+    if model.scores.failures:
+        yield f"{len(model.scores.failures):,} failed ({model.scores.model.allow_failed:,} allowed)"
+    yield from (f"{len(reasons):,} not scored by {metric}" for metric, reasons in model.unscored.items())
     if model.unfinished:
         yield f"recording unfinished: {model.unfinished}"
-    if len(model.versions) > 1:
+    if model.versions:
         yield f"served by {len(model.versions)} versions: {', '.join(model.versions)}"
 
 
@@ -124,32 +124,36 @@ def slice_groups(suite: SuiteResults, everything: bool = False) -> Iterator[Grou
 
     With `everything`, of all metrics that the suite names, and however many slices there are.
     """
-    for model in suite.models.values():
+    for key, model in suite.models.items():
         named = [metric.name for metric in suite.named_metrics]
         for name in named if everything else list(model.slice_gates) or named[:1]:
-            for column, slices in model.slices.items():
-                yield _slice_group(suite.metrics[name], model, column, slices, everything)
+            for column in model.slices.columns:
+                facts, lines = _slices(suite.metrics[name], model, column, everything)
+                yield Group(f"{key} {name} by {column}", facts, lines)
 
 
-def _slice_group(metric: Metric, model: ModelResults, column: str, slices: Mapping[str, Slice], everything: bool) -> Group:
+def _slices(metric: Metric, model: ModelResults, column: str, everything: bool) -> tuple[tuple[str, ...], tuple[Line, ...]]:
+    slices, verdicts = model.slices.columns[column], model.slice_verdicts(metric.name)
+    means = {value: scores.intervals.get(metric.name) for value, scores in slices.items()}
+
     def badness(value: str) -> float:
-        score = slices[value].scores.get(metric.name)
-        if score is None:
+        mean = means[value]
+        if mean is None:
             return float("-inf")
-        return score.mean if metric.higher_is_better else -score.mean
+        return mean.mean if metric.higher_is_better else -mean.mean
 
     gate = model.slice_gates.get(metric.name)
     shown = sorted(slices, key=badness)[: None if everything else MOST_SLICES]
-    small = sum(not each.is_gated for each in slices.values())
+    small = sum(not model.slices.is_gated(each) for each in slices.values())
     facts = [counted(len(slices), "slice")]
     facts += [f"the {len(shown)} worst are shown"] if len(shown) < len(slices) else []
     facts += [f"{small} too small for a gate"] if gate and small else []
     lines = []
-    for value, each in ((value, slices[value]) for value in shown):
-        verdict = each.verdicts.get(metric.name, NOT_CHECKED)
-        decided = msgspec.structs.replace(gate, verdict=verdict) if gate and each.is_gated else None
-        lines.append(_line(f"{value} ({each.samples:,})", metric, each.scores.get(metric.name), decided))
-    return Group(f"{model.key} {metric.name} by {column}", tuple(facts), tuple(lines))
+    for value in shown:
+        verdict = verdicts.get((column, value))
+        decided = msgspec.structs.replace(gate, verdict=verdict) if gate and verdict else None
+        lines.append(_line(f"{value} ({len(slices[value].predictions):,})", metric, means[value], decided))
+    return tuple(facts), tuple(lines)
 
 
 def comparison_groups(suite: SuiteResults) -> Iterator[Group]:

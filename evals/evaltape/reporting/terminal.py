@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from evaltape.reporting.model_results import JobResults, PairResults
 from evaltape.reporting.remarks import judge_lines, left_lines, recording_lines, spent_lines
-from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.results import JobResults, PairResults, Results, SuiteResults
 from evaltape.reporting.scoreboard import Group, Line, tables
 from evaltape.reporting.tables import aligned, row, shown, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
@@ -119,7 +118,7 @@ def _remarks(suite: SuiteResults, verbose: bool) -> Iterator[str]:
         for pair in suite.against.models.values():
             yield from _remarks_on(pair) if not pair.is_unchanged else ()
     if suite.acceptance:  # The tests' failures show which scores differ.
-        keys = [model.key for model in suite.models.values() if model.can_be_accepted]
+        keys = [key for key, model in suite.models.items() if model.can_be_accepted]
         models = f"{counted(len(keys), 'model')} with scores that are not accepted: {', '.join(keys)}"
         yield f"{models}. Accept them: {suite.acceptance}"
     yield from filter(None, [mutation_line(suite)])

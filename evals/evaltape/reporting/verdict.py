@@ -8,10 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import misses
-from evaltape.reporting.model_results import ModelResults
-from evaltape.reporting.results import Results, SuiteResults
+from evaltape.reporting.results import ModelResults, Results, SuiteResults
 from evaltape.reporting.tables import bound_text, distance, interval, mean_beside
 from evaltape.scoring.bounds import AGAINST, FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
 from evaltape.text import counted, listed
@@ -73,7 +71,7 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
         *_failed_tests(suite.other_failures, "other test of the suite", "other tests of the suite"),
         *(failures_elsewhere(results) if len(results.suites) == 1 else ()),
     ]
-    reasons = [reason for model in suite.models.values() for reason in _model_reasons(suite, model)]
+    reasons = [reason for key, model in suite.models.items() for reason in _model_reasons(key, model)]
     reasons += [Reason(f"{it} failed", "scores", test.model) for it, test in suite.tests.items() if test.passed is False]
     reasons += [reason for reason in _pair_reasons(suite) if reason.is_failure]
     return SuiteVerdict(tuple(parts), tuple(reasons))
@@ -150,7 +148,7 @@ def _passed(metrics: list[Decision], noun: str) -> tuple[str, State]:
 
 
 def _accepted(suite: SuiteResults) -> Iterator[Part]:
-    scored = [model.accepted for model in suite.models.values() if model.accepted and model.scores]
+    scored = [model.accepted for model in suite.models.values() if model.accepted and model.means]
     failed = [accepted for accepted in scored if accepted.passed is False]
     new = sum(not accepted.exists for accepted in failed)
     if len(failed) > new:
@@ -161,16 +159,16 @@ def _accepted(suite: SuiteResults) -> Iterator[Part]:
 
 def _failed_samples(suite: SuiteResults) -> Iterator[Part]:
     """Yield the failed samples; they are failures where a test says so, and otherwise open."""
-    models = suite.models.values()
-    failed = sum(model.failed for model in models)
+    predictions = suite.predictions
+    failed = sum(not each.answered for each in predictions)
     if failed:
         state: State = FAILED if suite.lost else OPEN
-        yield Part(f"{failed:,} of {counted(sum(model.samples for model in models), 'prediction')} failed", state)
+        yield Part(f"{failed:,} of {counted(len(predictions), 'prediction')} failed", state)
     elif suite.lost:
         yield Part(f"tests of {counted(suite.lost, 'sample')} failed before they had an answer", FAILED)
-    for model in models:
+    for key, model in suite.models.items():
         if model.unfinished:
-            yield Part(f"recording of {model.key} unfinished: {model.unfinished}", FAILED)
+            yield Part(f"recording of {key} unfinished: {model.unfinished}", FAILED)
 
 
 def _failed_tests(failed: int, one: str, several: str) -> Iterator[Part]:
@@ -186,41 +184,34 @@ def open_lines(suite: SuiteResults) -> Iterator[str]:
     yield from (reason.text for reason in _pair_reasons(suite) if not reason.is_failure)
 
 
-def _model_reasons(suite: SuiteResults, model: ModelResults) -> Iterator[Reason]:
+def _model_reasons(key: str, model: ModelResults) -> Iterator[Reason]:
     """Yield a line for each gate that its mean misses, one for all gates with the same other reason, and one a slice gate."""
-    others: dict[str, list[str]] = {}
+    means, others = model.means, dict[str, list[Decision]]()
     for name, gate in model.gates.items():
         if gate.outcome is not False:
             continue
-        score, metric, limit = model.scores.get(name), suite.metrics.get(name), gate.bound.limit
-        if metric is not None and score is not None and misses(score.mean, limit, metric.higher_is_better):
-            side = "under" if metric.higher_is_better else "over"
-            mean, by = mean_beside(score, limit, metric), distance(score.mean, limit, metric)
-            missed = f"mean {mean} is {by} {side} its gate {limit:g} (95% interval {interval(score, metric)})"
-            yield Reason(f"{model.key} {name}: {missed}", "scores", model.key, name)
+        mean, metric, limit = means.get(name), gate.metric, gate.bound.limit
+        if mean is not None and misses(mean.mean, limit, metric.higher_is_better):
+            side, by = "under" if metric.higher_is_better else "over", distance(mean.mean, limit, metric)
+            missed = f"mean {mean_beside(mean, limit, metric)} is {by} {side} its gate {limit:g}"
+            yield Reason(f"{key} {name}: {missed} (95% interval {interval(mean, metric)})", "scores", key, name)
             continue
         why = "the recording is unfinished" if model.unfinished else gate.reason
-        others.setdefault(why if score is not None else "no sample was scored", []).append(name)
-    for why, names in others.items():
-        held = f"{_held(suite, model, names)}, but {why}" if names[0] in model.scores else f"{', '.join(names)}: {why}"
-        yield Reason(f"{model.key} {held}", "scores", model.key, names[0])
+        others.setdefault(why if mean is not None else "no sample was scored", []).append(gate)
+    for why, gates in others.items():
+        names, first = [gate.bound.metric for gate in gates], gates[0]
+        held = f"mean {mean_beside(means.get(names[0]), first.bound.limit, first.metric)} holds its gate {bound_text(first)}"
+        held = f"{held if len(gates) == 1 else 'means hold their gates'}, but " if names[0] in means else ""
+        yield Reason(f"{key} {', '.join(names)}: {held}{why}", "scores", key, names[0])
     for name, gate in model.slice_gates.items():
         if gate.outcome is False:
-            yield Reason(f"{model.key} {name}: {_missed_slices(suite, model, name)}", "slices", model.key, name)
+            yield Reason(f"{key} {name}: {_missed_slices(model, gate)}", "slices", key, name)
 
 
-def _held(suite: SuiteResults, model: ModelResults, names: list[str]) -> str:
-    if len(names) > 1:
-        return f"{', '.join(names)}: means hold their gates"
-    gate, metric = model.gates[names[0]], suite.metrics[names[0]]
-    mean = mean_beside(model.scores[names[0]], gate.bound.limit, metric)
-    return f"{names[0]}: mean {mean} holds its gate {bound_text(gate)}"
-
-
-def _missed_slices(suite: SuiteResults, model: ModelResults, name: str) -> str:
-    gate, side = model.slice_gates[name], "under" if suite.metrics[name].higher_is_better else "over"
-    slices = {f"{column} {value}": each for column, of in model.slices.items() for value, each in of.items()}
-    missed = [named for named, each in slices.items() if each.verdicts.get(name) in (FAILED, INCONCLUSIVE)]
+def _missed_slices(model: ModelResults, gate: Decision) -> str:
+    verdicts = model.slice_verdicts(gate.bound.metric).items()
+    missed = [f"{column} {value}" for (column, value), verdict in verdicts if verdict in (FAILED, INCONCLUSIVE)]
+    side = "under" if gate.metric.higher_is_better else "over"
     told = f"{counted(len(missed), 'slice')} wholly {side} the slice gate {gate.bound.limit:g}: {listed(missed)}"
     return told if missed else gate.reason or "the test of its slices failed"
 
@@ -230,16 +221,16 @@ def _pair_reasons(suite: SuiteResults) -> Iterator[Reason]:
     for pair in suite.pairs:
         for name, each in pair.metrics.items():
             if each.verdict in (FAILED, INCONCLUSIVE):
-                text = _difference(pair.named(name), each, suite.metrics[name], pair.label)
+                text = _difference(pair.named(name), each, pair.label)
                 place: Place = "against" if each.bound.kind == AGAINST else "comparisons"
                 yield Reason(text, place, pair.comparison.candidate, name, each.outcome is False)
 
 
-def _difference(title: str, each: Decision, metric: Metric, label: str) -> str:
+def _difference(title: str, each: Decision, label: str) -> str:
     if each.difference is None:
         return f"{title}: {each.reason or 'no sample was scored on both sides'}"
     required = each.required_difference
-    ends = f"{label} interval {interval(each.difference, metric, required)}"
+    ends = f"{label} interval {interval(each.difference, each.metric, required)}"
     remark = f": {each.remark}" if each.verdict == INCONCLUSIVE else ""
-    change = mean_beside(each.difference, required, metric)
+    change = mean_beside(each.difference, required, each.metric)
     return f"{title}: {change} ({ends}), {bound_text(each)}, {each.verdict}{remark}"

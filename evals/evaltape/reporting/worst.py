@@ -6,8 +6,7 @@ import msgspec
 
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import misses
-from evaltape.reporting.model_results import PairResults
-from evaltape.reporting.results import SuiteResults
+from evaltape.reporting.results import ModelResults, PairResults, SuiteResults
 from evaltape.reporting.tables import shown
 from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.prediction import Prediction
@@ -37,14 +36,14 @@ class Worst(msgspec.Struct, frozen=True):
 
 def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
     """Yield the worst samples of each failed gate and comparison, and the failed samples of models that fail for them."""
-    for key in suite.models:
-        yield from _of_model(suite, key)
+    for key, model in suite.models.items():
+        yield from _of_model(suite, key, model)
     for it in suite.comparisons.values():
         about = f"where {it.comparison.candidate} lost most"
-        yield from _of_pairs(suite, it, about, ("baseline", "candidate"))
+        yield from _of_pairs(it, about, ("baseline", "candidate"))
     for past in suite.against.models.values() if suite.against else ():
         about = f"what {past.scores.side.ref} answered better"
-        yield from _of_pairs(suite, past, about, ("before", "after"))
+        yield from _of_pairs(past, about, ("before", "after"))
 
 
 def lost_most(suite: SuiteResults, most: int) -> Iterator[tuple[str, ...]]:
@@ -60,18 +59,18 @@ def lost_most(suite: SuiteResults, most: int) -> Iterator[tuple[str, ...]]:
         yield pair.after.model.key, pair.sample, score, reference, pair.before.text, pair.after.text
 
 
-def _of_model(suite: SuiteResults, key: str) -> Iterator[Worst]:
-    model, predictions = suite.models[key], [each for each in suite.predictions if each.model.key == key]
+def _of_model(suite: SuiteResults, key: str, model: ModelResults) -> Iterator[Worst]:
+    means, scores = model.means, model.scores
     for name, gate in model.gates.items():
-        score, metric = model.scores.get(name), suite.metrics[name]
-        if gate.outcome is False and score and misses(score.mean, gate.bound.limit, metric.higher_is_better):
-            scored = [each for each in predictions if each.answered and name in each.scores]
+        mean, metric = means.get(name), gate.metric
+        if gate.outcome is False and mean and misses(mean.mean, gate.bound.limit, metric.higher_is_better):
+            scored = [each for each in scores.answered if name in each.scores]
             scored.sort(key=lambda each: each.scores[name], reverse=not metric.higher_is_better)
             cases = (Case(each.sample.id, shown(each.scores[name], metric), _texts(each)) for each in scored[:MOST])
             yield Worst(f"{key} {name}: what hurt most", tuple(cases))
     # Only their answers explain these; causes with a remedy are told elsewhere.
     mended = {of for cause in suite.causes if cause.command for of in cause.predictions}
-    failed = [each for each in predictions if not each.answered and (key, each.sample.id) not in mended][:MOST]
+    failed = [each for each in scores.failures if (key, each.sample.id) not in mended][:MOST]
     if failed and model.too_many_failed:
         tests = [suite.test_ids.get((key, each.sample.id)) for each in failed]
         command = suite.commands.replay([test for test in tests if test is not None]) if None not in tests else None
@@ -92,9 +91,9 @@ def _references(references: tuple[str, ...]) -> dict[str, str]:
     return {f"reference {number}": text for number, text in enumerate(references, 1)}
 
 
-def _of_pairs(suite: SuiteResults, results: PairResults, about: str, sides: tuple[str, str]) -> Iterator[Worst]:
+def _of_pairs(results: PairResults, about: str, sides: tuple[str, str]) -> Iterator[Worst]:
     for name, decision in results.metrics.items():
-        metric, cases = suite.metrics[name], []
+        metric, cases = decision.metric, []
         for pair in _lost(results.scores.pairs, metric)[:MOST] if decision.outcome is False else []:
             answers = dict(zip(sides, (pair.before.text, pair.after.text), strict=True))
             texts = {**_references(pair.after.sample.references), **answers}
