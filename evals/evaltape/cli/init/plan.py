@@ -12,7 +12,7 @@ from pathlib import Path
 from evaltape.cli.init.data import Guess, Source, guess, read_source
 from evaltape.cli.init.place import EVALS, SUITES, Place, relative, with_suites
 from evaltape.cli.init.promptfoo import Model, read_config
-from evaltape.cli.init.suite_text import DEFAULT_MODEL, imported, model_table, suite_text, toml_key
+from evaltape.cli.init.suite_text import DEFAULT_MODEL, imported_rows, imported_suite, model_table, suite_text, toml_key
 from evaltape.cli.init.templates import JUDGES, TESTS, template
 from evaltape.errors import UserError
 from evaltape.files import write_whole
@@ -188,17 +188,17 @@ def imported_plan(place: Place, config_file: str) -> Plan:
     config = read_config(place.here / config_file)
     name = "promptfoo" if config.file.stem.startswith("promptfoo") else config.file.stem
     module, metrics = place.metrics_file(f"{name.replace('-', '_')}_metrics")
-    found = imported(config, f"../data/{name}.jsonl", module)
-    suite = place.evals / "suites" / f"{name}.toml"
+    suite, data = place.evals / "suites" / f"{name}.toml", place.evals / "data" / f"{name}.jsonl"
     changes = [
         *_tests(place),
-        _new_file(suite, found.suite, f"{config.file.name} as a suite"),
-        _new_file(place.evals / "data" / f"{name}.jsonl", found.rows, "its tests: a row each, with their assertions"),
-        *([_new_file(metrics, found.metrics, "its assertions on the text, as a metric")] if found.metrics else []),
-        *_around(place),
+        _new_file(suite, imported_suite(config, f"../data/{name}.jsonl", module), f"{config.file.name} as a suite"),
+        _new_file(data, imported_rows(config), "its tests: a row each, with their assertions"),
     ]
+    if any(case.text_checks for case in config.cases):
+        changes.append(_new_file(metrics, template("promptfoo_metrics.py"), "its assertions on the text, as a metric"))
+    changes += _around(place)
     model = config.models[0] if config.models else DEFAULT_MODEL
-    return Plan(changes, suite, model, rows=len(config.cases), left=found.notes)
+    return Plan(changes, suite, model, rows=len(config.cases), left=config.notes)
 
 
 def _tests(place: Place) -> list[Change]:

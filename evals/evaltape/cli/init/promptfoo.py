@@ -25,7 +25,7 @@ TEXT_CHECKS = (
     "contains", "icontains", "contains-all", "contains-any", "icontains-all", "icontains-any", "equals", "regex", "starts-with",
 )  # fmt: skip
 """Assertions on the text alone; each may begin with `not-`."""
-RUBRIC = "llm-rubric"
+RUBRIC, ROUGE = "llm-rubric", "rouge-n"
 INSTEAD = {
     "latency": "name latency_s under [metrics] and give it a gate",
     "cost": "name cost_usd under [metrics] and give it a gate",
@@ -61,26 +61,25 @@ class Model(msgspec.Struct, frozen=True):
     request: Mapping[str, Json] = {}
 
 
-class Prompt(msgspec.Struct, frozen=True):
-    """The messages of a prompt as (role, template); `{name}` stands for a variable."""
-
-    key: str
-    turns: tuple[tuple[str, str], ...]
-
-
-class Check(msgspec.Struct, frozen=True):
-    """An assertion on the text of an answer."""
-
-    kind: str
-    """An item of `TEXT_CHECKS`, perhaps with `not-`; `rouge-n` or `llm-rubric`."""
-    value: Json
+Turns = tuple[tuple[str, str], ...]
+"""The messages of a prompt as (role, template); `{name}` stands for a variable."""
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A test: its variables and its assertions."""
+    """A test."""
 
     variables: Mapping[str, Json]
-    checks: tuple[Check, ...]
+    checks: tuple[tuple[str, Json], ...]
+    """Its assertions as (kind, value): of `TEXT_CHECKS`, perhaps with `not-`; of `rouge-n` or `llm-rubric`."""
+
+    @property
+    def text_checks(self) -> list[tuple[str, Json]]:
+        """The assertions on the text alone."""
+        return [check for check in self.checks if check[0] not in (RUBRIC, ROUGE)]
+
+    def values(self, kind: str) -> list[Json]:
+        """Return the values of the assertions of a kind."""
+        return [value for own, value in self.checks if own == kind]
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -89,7 +88,8 @@ class Config(msgspec.Struct, frozen=True):
     file: Path
     models: tuple[Model, ...]
     """The providers that a suite can ask."""
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[tuple[str, Turns], ...]
+    """By the key that each has in the suite."""
     cases: tuple[Case, ...]
     grader: Model | None
     """The provider that grades rubrics, if the file names it."""
@@ -127,6 +127,8 @@ class _Reader:
             raise self._error(f"there is no {'test with variables' if not cases else 'prompt'} in it that could be taken over")
         models = tuple(self._models(data.get("providers", data.get("targets"))))
         grader = self._model(self._grading) if self._grading else None
+        if any(case.values(ROUGE) for case in cases) and not all(case.values(ROUGE) for case in cases):
+            self._note("rouge-n: only some tests have it, so it isn't a metric of the suite")
         return Config(self.file, models, prompts, cases, grader, tuple(self._notes))
 
     def _note(self, text: str) -> None:
@@ -168,12 +170,12 @@ class _Reader:
             return rest.removeprefix("chat:"), base or LOCAL[kind]
         return (rest.removeprefix("chat:"), base) if base and rest else (None, None)
 
-    def _prompts(self, value: Json) -> Iterator[Prompt]:
+    def _prompts(self, value: Json) -> Iterator[tuple[str, Turns]]:
         entries = [text for entry in _list(value) for text in self._texts(entry)]
         for number, (label, text) in enumerate(entries, 1):
             turns = self._turns(text, number)
             if turns:
-                yield Prompt(as_key(label) if label else f"prompt-{number}", turns)
+                yield as_key(label) if label else f"prompt-{number}", turns
 
     def _texts(self, entry: Json) -> Iterator[tuple[str, str]]:
         label = ""
@@ -191,7 +193,7 @@ class _Reader:
         else:
             self._note(f"prompt {text}: a program's prompt isn't taken over")
 
-    def _turns(self, text: str, number: int) -> tuple[tuple[str, str], ...]:
+    def _turns(self, text: str, number: int) -> Turns:
         if _LOGIC.search(text):
             self._note(f"prompt {number}: its template logic isn't taken over. Put what it makes into a column of the data")
             return ()
@@ -250,17 +252,17 @@ class _Reader:
         path = self._path(value) if isinstance(value, str) else None
         return self._read(path) if path is not None and path.suffix in (".txt", ".md", ".json", ".csv") else value
 
-    def _checks(self, value: Json) -> Iterator[Check]:
+    def _checks(self, value: Json) -> Iterator[tuple[str, Json]]:
         for entry in value if isinstance(value, list) else []:
             entry = entry if isinstance(entry, dict) else {}
             kind, given = str(entry.get("type") or ""), entry.get("value")
             if kind == "assert-set":
                 self._note("assert-set: its assertions are taken over one by one, its threshold isn't")
                 yield from self._checks(entry.get("assert"))
-            elif kind.removeprefix("not-") in TEXT_CHECKS or kind in ("rouge-n", RUBRIC):
+            elif kind.removeprefix("not-") in TEXT_CHECKS or kind in (ROUGE, RUBRIC):
                 if kind == RUBRIC and entry.get("provider"):
                     self._grading = entry["provider"]
-                yield Check(kind, self._value(given))
+                yield kind, self._value(given)
             elif kind in ("javascript", "python"):
                 self._note(f"{kind} assertion: write it as a function of (sample, answer) and name it under [metrics]: {given}")
             else:
@@ -321,7 +323,7 @@ def _spelled_out(text: str) -> dict[str, Json]:
     name = kind.split("(")[0].strip()
     if name in ("grade", "llm-rubric") and separator:
         return {"type": RUBRIC, "value": value.strip()}
-    if separator and (name.removeprefix("not-") in TEXT_CHECKS or name in ("javascript", "python", "rouge-n")):
+    if separator and (name.removeprefix("not-") in TEXT_CHECKS or name in ("javascript", "python", ROUGE)):
         listed = [part.strip() for part in value.split(",")] if name.endswith(("-all", "-any")) else value.strip()
         return {"type": name, "value": listed}
     return {"type": "equals", "value": text}

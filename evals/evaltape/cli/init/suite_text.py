@@ -2,13 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
-
-import msgspec
+from collections import Counter
 
 from evaltape.cli.init.data import Guess
-from evaltape.cli.init.promptfoo import RUBRIC, Case, Check, Config, Model, Prompt, as_key
-from evaltape.cli.init.templates import template
+from evaltape.cli.init.promptfoo import ROUGE, RUBRIC, Config, Model, Turns, as_key
 from evaltape.errors import UserError
 from evaltape.suite.endpoint import address_problem, is_local
 
@@ -122,98 +119,78 @@ PASSES = "passes"
 JUDGE = "rubric"
 
 
-class Imported(msgspec.Struct, frozen=True):
-    """The texts of the files."""
-
-    suite: str
-    rows: str
-    metrics: str | None
-    """None if no assertion looks at the text alone."""
-    notes: tuple[str, ...]
-
-
-def imported(config: Config, data: str, module: str) -> Imported:
-    """Return the files for a configuration; `data` is the rows' path as the suite spells it, `module` that of the metrics."""
-    notes = list(config.notes)
+def imported_suite(config: Config, data: str, module: str) -> str:
+    """Return the suite for a configuration; `data` is the rows' path as the suite spells it, `module` that of the metrics."""
+    metrics = _imported_metrics(config, module)
+    asserted = {metric: column for metric, column in ((PASSES, CHECKS), (JUDGE, RUBRICS)) if metric in metrics}
+    gates = ", ".join(f"{metric} = 1.0" for metric in asserted)
+    gates = f"gates = {{ {gates} }}    # every test passes, as promptfoo asks\n" if gates else ""
     column = _input_column(config)
-    has_checks = any(_text_checks(case) for case in config.cases)
-    has_rubrics = any(_rubrics(case) for case in config.cases)
-    has_equals = all(_values(case, "equals") for case in config.cases)
-    has_rouge = all(_values(case, "rouge-n") for case in config.cases)
-    if not has_rouge and any(_values(case, "rouge-n") for case in config.cases):
-        notes.append("rouge-n: only some tests have it, so it isn't a metric of the suite")
-    kept = [toml_text(name) for name, there in ((CHECKS, has_checks), (RUBRICS, has_rubrics)) if there]
-    bounds = [f"{name} = 1.0" for name, there in ((PASSES, has_checks), (JUDGE, has_rubrics)) if there]
-    gates = f"gates = {{ {', '.join(bounds)} }}    # every test passes, as promptfoo asks\n" if bounds else ""
+    dataset = [
+        f"path = {toml_text(data)}",
+        f'fields = {{ id = "{ID}", input = {toml_text(column)}, reference = "{REFERENCE}" }}',
+        f"keep = [{', '.join(map(toml_text, asserted.values()))}]",
+    ]
     parts = [
         f"# Taken over from {config.file.name}. Paths are relative to this file. Every key: evaltape schema\n",
-        f"[dataset]\npath = {toml_text(data)}\n"
-        f'fields = {{ id = "{ID}", input = {toml_text(column)}, reference = "{REFERENCE}" }}\n'
-        f"keep = [{', '.join(kept)}]\n",
-        *(_prompt_table(prompt, column, is_first=number == 0) for number, prompt in enumerate(config.prompts)),
-        "[metrics]\n" + "".join(f"{line}\n" for line in _metric_lines(module, has_checks, has_rubrics, has_equals, has_rouge)),
-        *([_judge_table(config)] if has_rubrics else []),
+        _table("dataset", dataset),
+        *(_prompt_table(*prompt, column, is_first=number == 0) for number, prompt in enumerate(config.prompts)),
+        _table("metrics", [f"{name} = {declared}" for name, declared in metrics.items()]),
+        *([_judge_table(config)] if JUDGE in metrics else []),
         *(_declared(model) + _request(model) + gates for model in config.models or (DEFAULT_MODEL,)),
     ]
-    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(config, column))
-    return Imported("\n".join(parts), rows, template("promptfoo_metrics.py") if has_checks else None, tuple(notes))
+    return "\n".join(parts)
 
 
-def _input_column(config: Config) -> str:
-    """Return the variable that is the input: the variable of a prompt with the longest texts."""
-    lengths: dict[str, int] = {}
-    for case in config.cases:
-        for name, value in case.variables.items():
-            if any("{" + name + "}" in template for prompt in config.prompts for _, template in prompt.turns):
-                lengths[name] = lengths.get(name, 0) + len(str(value))
-    named = lengths or {name: len(str(value)) for name, value in config.cases[0].variables.items()}
-    return max(named, key=lambda name: named[name])
+def _imported_metrics(config: Config, module: str) -> dict[str, str]:
+    cases, metrics = config.cases, dict[str, str]()
+    if any(case.text_checks for case in cases):
+        metrics[PASSES] = f'{{ function = "{module}:{PASSES}" }}    # 1 where every assertion on the text holds'
+    if any(case.values(RUBRIC) for case in cases):
+        metrics[JUDGE] = f'{{ judge = "{JUDGE}" }}'
+    if all(case.values("equals") for case in cases):
+        metrics["exact"] = "{}"
+    if not metrics or all(case.values(ROUGE) for case in cases):
+        metrics["rouge1"] = "{}"
+    return metrics
 
 
-def _rows(config: Config, column: str) -> Iterator[dict[str, object]]:
+def imported_rows(config: Config) -> str:
+    """Return the rows for a configuration's tests as JSON lines: the variables, the assertions and a reference."""
+    column, lines = _input_column(config), []
     names = dict.fromkeys(name for case in config.cases for name in case.variables)
     for number, case in enumerate(config.cases, 1):
         row: dict[str, object] = {ID: f"test-{number}", **{name: case.variables.get(name, "") for name in names if name != ID}}
         row[column] = str(row[column])
-        row[CHECKS] = [{"kind": check.kind, "value": check.value} for check in _text_checks(case)]
-        row[RUBRICS] = "\n".join(_rubrics(case)) or "nothing"
+        row[CHECKS] = [{"kind": kind, "value": value} for kind, value in case.text_checks]
+        rubrics = [str(value) for value in case.values(RUBRIC)]
+        row[RUBRICS] = "\n".join(rubrics) or "nothing"
         # The answer that is wanted is in a test's own words where it has no text to be equal or like to.
-        exact, own = _values(case, "equals") or _values(case, "rouge-n"), [*_values(case, "contains"), *_rubrics(case)]
+        exact, own = case.values("equals") or case.values(ROUGE), [*case.values("contains"), *rubrics]
         row[REFERENCE] = exact[0] if exact else ", ".join(map(str, own)) or "(none)"
-        yield row
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    return "".join(lines)
 
 
-def _text_checks(case: Case) -> list[Check]:
-    return [check for check in case.checks if check.kind not in (RUBRIC, "rouge-n")]
+def _input_column(config: Config) -> str:
+    """Return the variable that is the input: the variable of a prompt with the longest texts."""
+    templates = [template for _, turns in config.prompts for _, template in turns]
+    lengths = Counter[str]()
+    for case in config.cases:
+        for name, value in case.variables.items():
+            if any("{" + name + "}" in template for template in templates):
+                lengths[name] += len(str(value))
+    named = lengths or {name: len(str(value)) for name, value in config.cases[0].variables.items()}
+    return max(named, key=lambda name: named[name])
 
 
-def _rubrics(case: Case) -> list[str]:
-    return [str(value) for value in _values(case, RUBRIC)]
-
-
-def _values(case: Case, kind: str) -> list[object]:
-    return [check.value for check in case.checks if check.kind == kind]
-
-
-def _prompt_table(prompt: Prompt, column: str, is_first: bool) -> str:
-    head = "[prompt]" if is_first else f"[prompts.{toml_key(prompt.key)}]"
-    turns = [(role, toml_text(template.replace("{" + column + "}", "{input}"))) for role, template in prompt.turns]
+def _prompt_table(key: str, turns: Turns, column: str, is_first: bool) -> str:
+    turns = tuple((role, toml_text(template.replace("{" + column + "}", "{input}"))) for role, template in turns)
     if [role for role, _ in turns] in (["user"], ["system", "user"]):
         lines = [f"{role} = {text}" for role, text in turns]
     else:
         lines = ["messages = [", *(f"  {{ role = {toml_text(role)}, content = {text} }}," for role, text in turns), "]"]
-    return "\n".join([head, *lines, ""])
-
-
-def _metric_lines(module: str, checks: bool, rubrics: bool, equals: bool, rouge: bool) -> Iterator[str]:
-    if checks:
-        yield f'{PASSES} = {{ function = "{module}:{PASSES}" }}    # 1 where every assertion on the text holds'
-    if rubrics:
-        yield f'{JUDGE} = {{ judge = "{JUDGE}" }}'
-    if equals:
-        yield "exact = {}"
-    if rouge or not (checks or rubrics or equals):
-        yield "rouge1 = {}"
+    return _table("prompt" if is_first else f"prompts.{toml_key(key)}", lines)
 
 
 def _judge_table(config: Config) -> str:
