@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-from functools import partial
-from pathlib import Path
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.finetuning.services import Service
-from evaltape.finetuning.training_file import build_training_file, build_validation_file, problem_of
+from evaltape.finetuning.services import SERVICES, Service
+from evaltape.finetuning.training_file import build_validation_file, problem_of
 from evaltape.suite.cost import MOST_EPOCHS
 
 from tests.support.project import ROWS
@@ -112,12 +110,13 @@ def test_refuses_an_example_that_is_too_long(tuning: TuningProject) -> None:
     assert refused(tuning) == ("training row r13: about 75,034 tokens (300,136 bytes); the API takes 65,536 tokens")
 
 
-def test_refuses_a_file_that_is_larger_than_the_service_takes(tuning: TuningProject) -> None:
+def test_refuses_a_file_that_is_larger_than_the_service_takes(tuning: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(tuning.training_file().content)
-    build = partial(build_training_file, *tuning.loaded(), tuning.samples(), Path())
-    assert build(Service(largest_bytes=size)).rows == 12
+    monkeypatch.setitem(SERVICES, "openai", Service(largest_bytes=size))
+    assert tuning.training_file().rows == 12
+    monkeypatch.setitem(SERVICES, "openai", Service(largest_bytes=size - 1))
     with pytest.raises(UserError, match=f"the training file has {size:,} bytes; the API takes {size - 1:,}"):
-        build(Service(largest_bytes=size - 1))
+        tuning.training_file()
 
 
 def line(*turns: tuple[str, str]) -> str:
@@ -145,7 +144,7 @@ ROLES = ["system", "user", "assistant"]
     ],
 )
 def test_finds_what_the_api_would_refuse_in_a_line(turns: list[tuple[str, str]], fault: str | None) -> None:
-    problem = problem_of(line(*turns), ROLES)
+    problem = problem_of(line(*turns), ROLES, 65_536)
     assert problem is None if fault is None else problem is not None and problem.startswith(fault)
 
 

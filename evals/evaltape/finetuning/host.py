@@ -5,6 +5,7 @@ A suite names another host as `service = "acme.tuning:Together"`: a class that i
 The state machine, the budget, resuming, `job.yaml` and replay are the same for all of them.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -25,8 +26,11 @@ class Upload(msgspec.Struct, frozen=True):
     name: str
     """Made of its content's digest, `evaltape-<digest>.jsonl`: a file of this name is the same file."""
     content: bytes
-    sha256: str
-    """Of the content."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the content, as hex."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 class FileState(msgspec.Struct, frozen=True):

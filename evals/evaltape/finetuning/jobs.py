@@ -11,8 +11,8 @@ import msgspec
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning import recorded_job
 from evaltape.finetuning.intent import NAME, Intents, UnreadableIntent
-from evaltape.finetuning.recorded_job import Identity, Job, Recorded
-from evaltape.finetuning.services import ORDER_KEYS, SERVICES, Service
+from evaltape.finetuning.recorded_job import Identity, Job, Recorded, read_origin
+from evaltape.finetuning.services import ORDER_KEYS, service_of
 from evaltape.finetuning.training_file import TrainingFile, build_training_file, build_validation_file
 from evaltape.names import shown
 from evaltape.samples import dataset as source
@@ -58,13 +58,25 @@ class PreparedJob(msgspec.Struct, frozen=True):
         return Intents(self.cassette.with_name(NAME))
 
     def recorded(self) -> Recorded:
-        """Read its recording."""
-        return recorded_job.read_recorded(self.cassette, self.identity)
+        """Read its recording, and compare the recorded job with this one."""
+        if not self.cassette.exists():
+            return Recorded()
+        try:
+            known = recorded_job.read_job(self.cassette)
+        except RecordingError as error:
+            return Recorded(problem=str(error))
+        then, now = known.identity, self.identity
+        if then.digest == now.digest:
+            return Recorded(known)
+        other_settings = recorded_job.settings_difference(then.settings, now.settings)
+        return Recorded(mismatch=f"{shown(self.cassette)} was recorded with {other_settings or 'other training data'}")
 
     def of_others(self) -> set[str]:
         """Return the jobs that are known to be of other data, base or settings. Raises `UnreadableIntent`."""
-        digest = self.identity.digest
-        return recorded_job.recorded_elsewhere(self.cassette, digest) | self.intents.of_others(digest)
+        digest, folders = self.identity.digest, self.cassette.parents
+        origins = map(read_origin, folders[2].glob(f"*/*/{recorded_job.ORIGIN}") if len(folders) > 2 else ())
+        recorded = {origin[1] for origin in origins if origin is not None and origin[0].digest != digest}
+        return recorded | self.intents.of_others(digest)
 
 
 def epochs_of(hyperparameters: Mapping[str, Any]) -> float | None:
@@ -136,7 +148,7 @@ class Jobs:
         return PreparedJob(
             job=job,
             training=training,
-            validation=build_validation_file(self.suite, job, service_of(job)),
+            validation=build_validation_file(self.suite, job),
             identity=Identity(training.sha256, recorded_job.settings_of(job), self._recipe(job), self._source(job)),
             cassette=self.cassette(key),
             how_to_go_on=self._commands.record_all("finetuned", missing=True),
@@ -182,7 +194,7 @@ class Jobs:
             )
 
     def _training_file(self, job: Finetune) -> TrainingFile:
-        return build_training_file(self.suite, job, self._samples(), self.folder.parent, service_of(job))
+        return build_training_file(self.suite, job, self._samples(), self.folder.parent)
 
     def _recipe(self, job: Finetune) -> str:
         return recorded_job.recipe_of(self.suite, job, sorted(sample.input for sample in self._samples()))
@@ -205,14 +217,9 @@ def _digest_of(folder: Path, model: str) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if len(digests) > 1 else ""
 
 
-def service_of(job: Finetune) -> Service:
-    """Return the ways of a job's service; the ways of `openai` for a class of the user's."""
-    return SERVICES.get(job.service, SERVICES["openai"])
-
-
 def check_order(suite: Suite, job: Finetune) -> None:
     """Raise `UserError` for keys that the order of a job can't hold at its service."""
-    place, service = f"{shown(suite.file)}: [finetune.{job.key}]", service_of(job)
+    place, service = f"{shown(suite.file)}: [finetune.{job.key}]", service_of(job.service)
     ours = [key for key in job.extra if key in ORDER_KEYS]
     if ours:
         raise UserError(f"{place} extra.{ours[0]}: Evaltape writes {ours[0]} itself; extra takes further keys of the order")

@@ -162,21 +162,6 @@ def read_job(path: Path) -> Job:
     return job
 
 
-def read_recorded(path: Path, identity: Identity) -> Recorded:
-    """Read a cassette, and compare its job with this identity."""
-    if not path.exists():
-        return Recorded()
-    try:
-        job = read_job(path)
-    except RecordingError as error:
-        return Recorded(problem=str(error))
-    if job.identity.digest == identity.digest:
-        return Recorded(job)
-    other_settings = job.identity.settings != identity.settings
-    change = settings_difference(job.identity.settings, identity.settings) if other_settings else "other training data"
-    return Recorded(mismatch=f"{shown(path)} was recorded with {change}")
-
-
 def orders_of(path: Path, job_id: str) -> list[Exchange]:
     """Return the upload and the order that a cassette holds of a job; empty if it is of another job or can't be read."""
     try:
@@ -184,12 +169,6 @@ def orders_of(path: Path, job_id: str) -> list[Exchange]:
     except RecordingError:
         return []
     return [exchange for exchange in exchanges if exchange.method == "POST"] if job.id == job_id else []
-
-
-def recorded_elsewhere(path: Path, digest: str) -> set[str]:
-    """Return the jobs that all cassettes beside a job's record for other digests: they aren't ours."""
-    origins = path.parents[2].glob(f"*/*/{ORIGIN}") if len(path.parents) > 2 else ()
-    return {read[1] for read in map(read_origin, origins) if read is not None and read[0].digest != digest}
 
 
 def read_origin(path: Path) -> tuple[Identity, str] | None:

@@ -16,6 +16,10 @@ ORDER_KEYS = ("model", "training_file", "validation_file", "method", "hyperparam
 """Keys of an order that Evaltape writes; `extra` doesn't take them."""
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""U+FEFF, UTF-8."""
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """The ways of a service that speaks OpenAI's fine-tuning API, or nearly."""
 
@@ -67,6 +71,11 @@ SERVICES: dict[str, Service] = {
     ),
     "portkey": Service(takes_metadata=False, advice="the gateway's headers belong in OPENAI_CUSTOM_HEADERS"),
 }
+
+
+def service_of(name: str) -> Service:
+    """Return the ways of a job's service; the ways of `openai` for a class of the user's."""
+    return SERVICES.get(name, SERVICES["openai"])
 
 
 class Phase(enum.Enum):

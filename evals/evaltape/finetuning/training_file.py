@@ -9,19 +9,20 @@ import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from evaltape.errors import UserError
-from evaltape.finetuning.services import SERVICES, Service
+from evaltape.finetuning.services import service_of
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings
 from evaltape.samples.dataset import Loaded, load_training_rows
 from evaltape.samples.frozen import owner_of, read_frozen
 from evaltape.samples.sample import Answer, Sample
+from evaltape.samples.sources import selected
 from evaltape.suite.commands import Advice, Commands
 from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Suite
 from evaltape.suite.reader import load_suite
@@ -29,7 +30,6 @@ from evaltape.text import counted, listed
 
 BYTES_PER_TOKEN = 4
 NGRAM = 5
-OPENAI = SERVICES["openai"]
 NEAR = 0.5
 """The least share of the shorter text's word 5-grams that makes two texts near each other."""
 
@@ -99,16 +99,14 @@ class TrainingFile(msgspec.Struct, frozen=True):
     text: str
     rows: int
     """How many examples it has."""
-    dropped: tuple[Overlap, ...] = ()
+    dropped: Sequence[Overlap] = ()
     """Rows that are left out because they are evaluated, too."""
-    near: tuple[Overlap, ...] = ()
+    near: Sequence[Overlap] = ()
     """Rows that are kept although an evaluated row is near."""
-    repeated: tuple[Overlap, ...] = ()
+    repeated: Sequence[Overlap] = ()
     """Rows that are kept although an earlier row says the same."""
-    remarks: tuple[str, ...] = ()
+    remarks: Sequence[str] = ()
     """Remarks on the data, a line each."""
-    byte_order_mark: bool = False
-    """Whether it is uploaded with U+FEFF at its beginning."""
 
     @property
     def content(self) -> bytes:
@@ -119,21 +117,6 @@ class TrainingFile(msgspec.Struct, frozen=True):
     def sha256(self) -> str:
         """The digest that identifies the file."""
         return hashlib.sha256(self.content).hexdigest()
-
-    @property
-    def uploaded(self) -> bytes:
-        """The content as it is uploaded: with a byte order mark where the service asks for it."""
-        return b"\xef\xbb\xbf" + self.content if self.byte_order_mark else self.content
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """The SHA-256 of its content, with and without a byte order mark."""
-        return self.sha256, hashlib.sha256(b"\xef\xbb\xbf" + self.content).hexdigest()
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The bytes of its content, likewise."""
-        return len(self.content), len(self.content) + 3
 
     @property
     def name(self) -> str:
@@ -153,12 +136,10 @@ class TrainingFile(msgspec.Struct, frozen=True):
         yield from self.remarks
 
 
-def build_training_file(
-    suite: Suite, job: Finetune, samples: list[Sample], cassettes: Path = Path(), service: Service = OPENAI
-) -> TrainingFile:
+def build_training_file(suite: Suite, job: Finetune, samples: list[Sample], cassettes: Path = Path()) -> TrainingFile:
     """Load the rows to train on and build their file. Raise `UserError`, naming the row, for a row that must not be trained on.
 
-    `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers; `service` has the limits.
+    `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers.
     """
     if job.recorded is None:
         rows, remarks = load_training_rows(suite, job.base, job.train)
@@ -173,35 +154,25 @@ def build_training_file(
     if exact and job.leaks == "error":
         raise UserError(_leaking(suite, job, list(exact.values())))
     kept = [row for row in rows if row.id not in exact]
-    file = TrainingFile(
-        text="".join(_line(job, row) for row in kept),
-        rows=len(kept),
-        dropped=tuple(exact.values()),
-        near=tuple(overlap for overlap in leaking if not overlap.exact),
-        repeated=tuple(duplicates({row.id: row.input for row in kept})),
-        remarks=tuple(remarks),
-        byte_order_mark=service.byte_order_mark,
-    )
-    _check(suite, job, file, kept, "training", service)
-    return file
+    repeated = duplicates({row.id: row.input for row in kept})
+    near = [overlap for overlap in leaking if not overlap.exact]
+    return _checked(suite, job, kept, TrainingFile(_text(job, kept), len(kept), list(exact.values()), near, repeated, remarks))
 
 
-def build_validation_file(suite: Suite, job: Finetune, service: Service = OPENAI) -> TrainingFile | None:
+def build_validation_file(suite: Suite, job: Finetune) -> TrainingFile | None:
     """Build the file of the job's validation split, if any. Raises as `build_training_file`."""
     if job.validation is None:
         return None
     rows, remarks = load_training_rows(suite, job.base, job.validation)
-    file = TrainingFile(
-        "".join(_line(job, row) for row in rows), len(rows), remarks=tuple(remarks), byte_order_mark=service.byte_order_mark
-    )
-    _check(suite, job, file, rows, "validation", service)
-    return file
+    return _checked(suite, job, rows, TrainingFile(_text(job, rows), len(rows), remarks=remarks), "validation")
 
 
-def _line(job: Finetune, row: Sample) -> str:
-    turns = job.base.prompt.render(row)
-    turns.append({"role": "assistant", "content": row.references[0]})
-    return json.dumps({"messages": turns}, ensure_ascii=False) + "\n"
+def _text(job: Finetune, rows: list[Sample]) -> str:
+    lines = []
+    for row in rows:
+        turns = [*job.base.prompt.render(row), {"role": "assistant", "content": row.references[0]}]
+        lines.append(json.dumps({"messages": turns}, ensure_ascii=False) + "\n")
+    return "".join(lines)
 
 
 def _leaking(suite: Suite, job: Finetune, exact: list[Overlap]) -> str:
@@ -216,9 +187,9 @@ def _place(suite: Suite, job: Finetune) -> str:
     return f"{shown(suite.file)}: [finetune.{job.key}]"
 
 
-def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], kind: str, service: Service) -> None:
-    """Check the lines that will be uploaded as the API will."""
-    place = _place(suite, job)
+def _checked(suite: Suite, job: Finetune, rows: list[Sample], file: TrainingFile, kind: str = "training") -> TrainingFile:
+    """Return a file of these rows, once its lines are checked as the API will check them."""
+    place, service = _place(suite, job), service_of(job.service)
     if kind == "training" and file.rows < service.fewest_rows:
         left = f", with {len(file.dropped)} left out that are evaluated, too" if file.dropped else ""
         rows_left = f"{counted(file.rows, 'training row')}{left}"
@@ -230,9 +201,10 @@ def _check(suite: Suite, job: Finetune, file: TrainingFile, rows: list[Sample], 
         problem = problem_of(line, roles, service.longest_tokens)
         if problem:
             raise UserError(f"{place} {kind} row {row.id}: {problem}")
+    return file
 
 
-def problem_of(line: str, roles: list[str], longest_tokens: int = OPENAI.longest_tokens) -> str | None:
+def problem_of(line: str, roles: list[str], longest_tokens: int) -> str | None:
     """Return why the API would refuse a line of a training file: other `roles`, an empty turn, too many tokens."""
     turns: list[dict[str, str]] = json.loads(line)["messages"]
     by, size = [turn["role"] for turn in turns], len(line.encode())
@@ -259,7 +231,8 @@ def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassett
     of = load_suite(file)
     if teacher.model not in of.models:
         raise UserError(f"{place}: {shown(file)} has no such model. It has: {', '.join(of.models)}")
-    samples = _selected(read_frozen(folder).samples, job)
+    frozen = read_frozen(folder).samples
+    samples = [frozen[number] for number in selected(job.train, len(frozen))]
     _check_columns(place, of, samples, job.base)
     answers = _answers(of, folder, teacher.model, samples)
     whole = [pair for pair in answers if not pair[1].truncated]
@@ -293,12 +266,3 @@ def _check_columns(place: str, of: Suite, samples: list[Sample], base: Model) ->
                 f"{place}: the job's prompt names the column {column!r}, which sample {without.id} was frozen without. Name it "
                 f"in keep under [dataset] of {shown(of.file)}, and record that suite again: its calls stay recorded"
             )
-
-
-def _selected(samples: list[Sample], job: Finetune) -> list[Sample]:
-    count = min(job.train.samples or len(samples), len(samples))
-    if job.train.seed is None:
-        return samples[:count]
-    from evaltape.samples.sources import shuffled
-
-    return [samples[number] for number in shuffled(len(samples), job.train.seed, count)]

@@ -16,8 +16,8 @@ from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.batches.host import refuse_without_batches
 from evaltape.recorder.lane import Ask, failure_of
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.tuning.driver import Assignment, Drives
-from evaltape.recorder.tuning.states import Served
+from evaltape.recorder.tuning.driver import Drives
+from evaltape.recorder.tuning.states import Assignment, Served
 from evaltape.recorder.tuning.waiting import undeploy
 from evaltape.recorder.verdicts import Bench, VerdictsPlan
 from evaltape.recorder.wire import Selection, place_of

@@ -2,8 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import combinations
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -38,19 +37,16 @@ class Header(msgspec.Struct, frozen=True):
         """Check the columns under `fields`."""
         fields = self.suite.dataset.fields
         for key, columns in {"id": (fields.id,), "input": (fields.input,), "reference": fields.reference}.items():
-            for column in columns:
-                if column is not None and column not in self.columns:
-                    hint = ". Or leave id out of fields: ids are then made of the inputs" if key == "id" else ""
-                    raise self._missing(f"[dataset.fields] {key} = {column!r}", column, hint)
+            hint = ". Or leave id out of fields: ids are then made of the inputs" if key == "id" else ""
+            for column in filter(None, columns):
+                self._check(column, f"[dataset.fields] {key} = {column!r}", hint)
 
     def check_kept(self) -> None:
         """Check the columns that samples carry: slices, cluster, keep and the columns of prompts."""
         data = self.suite.dataset
-        cluster = (data.cluster,) if data.cluster else ()
-        for key, columns in {"slices": data.slices, "cluster": cluster, "keep": data.keep}.items():
-            for column in columns:
-                if column not in self.columns:
-                    raise self._missing(f"[dataset] {key} names {column!r}", column)
+        for key, columns in {"slices": data.slices, "cluster": (data.cluster,), "keep": data.keep}.items():
+            for column in filter(None, columns):
+                self._check(column, f"[dataset] {key} names {column!r}")
         for model in self.suite.models.values():
             self.check_prompt(model)
         for judge in self.suite.judges.values():
@@ -63,12 +59,13 @@ class Header(msgspec.Struct, frozen=True):
     def _check_names(self, prompt: Prompt, place: str, valid: list[str]) -> None:
         for column in sorted(prompt.columns.difference(valid)):
             if column == prompt.conversation:
-                raise self._missing(f"{place} conversation = {column!r}", column)
+                self._check(column, f"{place} conversation = {column!r}")
             near = nearest(column, valid).replace("'", "{", 1).replace("'", "}", 1)
             raise self._error(f"{place} names {{{column}}}, which is no column.{near}", valid)
 
-    def _missing(self, place: str, column: str, hint: str = "") -> UserError:
-        return self._error(f"{place}: no such column.{nearest(column, self.columns)}", self.columns, hint)
+    def _check(self, column: str, place: str, hint: str = "") -> None:
+        if column not in self.columns:
+            raise self._error(f"{place}: no such column.{nearest(column, self.columns)}", self.columns, hint)
 
     def _error(self, what: str, valid: Collection[str], hint: str = "") -> UserError:
         listed = cut(", ".join(valid) or "none", LONGEST_LIST)
@@ -158,26 +155,6 @@ def _check_row_ids(suite: Suite, samples: Sequence[Sample]) -> None:
             )
 
 
-class _Group(msgspec.Struct, frozen=True):
-    """The tests of a function and a subject: their ids begin with `start` and end with an item of `ends`."""
-
-    suite: Suite
-    table: str
-    key: str
-    ends: frozenset[str]
-    """Empty for a single test without an end."""
-
-    @property
-    def start(self) -> str:
-        """The part that all of them share."""
-        return f"{self.suite.name}-{self.key}"
-
-    @property
-    def place(self) -> str:
-        """The suite file and the table in it that the subject is declared in."""
-        return f"{shown(self.suite.file)}: [{self.table}.{self.key}]"
-
-
 def check_ids(suites_with_samples: Sequence[tuple[Suite, Sequence[Sample]]]) -> None:
     """Raise `UserError`, naming both, if names of suites, models, jobs or comparisons make two test ids alike.
 
@@ -185,34 +162,25 @@ def check_ids(suites_with_samples: Sequence[tuple[Suite, Sequence[Sample]]]) -> 
     SUITE-JUDGE and SUITE-COMPARISON-METRIC.
     """
     refuse_equal_names([suite for suite, _ in suites_with_samples])
-    names = [(suite, frozenset(sample.name for sample in samples)) for suite, samples in suites_with_samples]
-    suites = [suite for suite, _ in names]
-    families = (
-        [group for suite, ends in names for group in _of_models(suite, ends)],
-        [group for suite in suites for group in _of_models(suite, suite.metrics)],
-        [group for suite in suites for group in _of_models(suite, suite.mutants.operators if suite.mutants else ())],
-        [group for suite in suites for group in _of_models(suite, ())],
-        [_Group(suite, "judges", key, frozenset()) for suite in suites for key in suite.judges],
-        [_Group(suite, "compare", key, frozenset(suite.metrics)) for suite in suites for key in suite.comparisons],
-    )
-    for groups in families:
-        for one, other in combinations(groups, 2):
-            same = _same_id(one, other) or _same_id(other, one)
-            if same is not None:
-                raise UserError(f"{one.place} and {other.place} make two tests of the id {same}; rename one of them")
+    places: dict[tuple[str, str], str] = {}
+    for suite, samples in suites_with_samples:
+        for family, place, test_id in _ids(suite, samples):
+            other = places.setdefault((family, test_id), place)
+            if other != place:
+                raise UserError(f"{other} and {place} make two tests of the id {test_id}; rename one of them")
 
 
-def _of_models(suite: Suite, ends: Iterable[str]) -> list[_Group]:
-    tables = {key: "finetune" if model.job else "models" for key, model in suite.models.items()}
-    return [_Group(suite, table, key, frozenset(ends)) for key, table in tables.items()]
-
-
-def _same_id(short: _Group, long: _Group) -> str | None:
-    """Return an id of both, of which `short` has the shorter start."""
-    if short.start == long.start:
-        both = short.ends & long.ends
-        return f"{long.start}-{min(both)}" if both else None if short.ends or long.ends else long.start
-    if not long.start.startswith(f"{short.start}-"):
-        return None
-    between = long.start[len(short.start) + 1 :]
-    return next((f"{long.start}-{end}" for end in sorted(long.ends) if f"{between}-{end}" in short.ends), None)
+def _ids(suite: Suite, samples: Sequence[Sample]) -> Iterator[tuple[str, str, str]]:
+    """Yield every test id with its family and the place in the suite file that declares its subject."""
+    operators = suite.mutants.operators if suite.mutants else ()
+    names = [sample.name for sample in samples]
+    of_models: dict[str, Iterable[str]] = {"sample": names, "metric": suite.metrics, "operator": operators, "model": [""]}
+    subjects: list[tuple[str, str, dict[str, Iterable[str]]]]
+    subjects = [("finetune" if model.job else "models", key, of_models) for key, model in suite.models.items()]
+    subjects += [("judges", key, {"judge": [""]}) for key in suite.judges]
+    subjects += [("compare", key, {"comparison": suite.metrics}) for key in suite.comparisons]
+    for table, key, families in subjects:
+        place = f"{shown(suite.file)}: [{table}.{key}]"
+        for family, ends in families.items():
+            for end in ends:
+                yield family, place, "-".join(filter(None, (suite.name, key, end)))

@@ -1,14 +1,10 @@
-"""Loads the rows of a split, from a local file or the Hub, and makes samples of them.
-
-Rows are loaded by a recording, and by a replay if the data file has changed; their readers are imported then.
-"""
+"""Loads the rows of a split, from a local file or the Hub, and makes samples of them."""
 
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -16,13 +12,12 @@ from evaltape.errors import UserError
 from evaltape.files import lfs_digest
 from evaltape.names import shown
 from evaltape.samples.checks import Header, check_prompt_columns, check_samples, repeated_id
+from evaltape.samples.rows import as_sample, columns_of
 from evaltape.samples.sample import Sample
+from evaltape.samples.sources import Rows, hub_rows, read_rows, selected
 from evaltape.suite.definition import Model, Split, Suite
 from evaltape.suite.prompt import INPUT
 from evaltape.text import cut, visible
-
-if TYPE_CHECKING:
-    from evaltape.samples.sources import Rows
 
 Loaded = tuple[list[Sample], list[str]]
 """Samples, and notes for the user about loading them."""
@@ -40,7 +35,7 @@ def load_samples(suite: Suite) -> Loaded:
     _header(suite, rows).check_kept()
     samples = _samples(suite, suite.columns, rows, suite.dataset.split)
     check_samples(suite, samples, rows.is_text)
-    return samples, fewer_rows(suite, suite.dataset.split, rows.count)
+    return samples, fewer_rows(suite, rows.count)
 
 
 def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
@@ -62,7 +57,7 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
     if twice is not None:
         raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {twice!r}")
     check_prompt_columns(suite, samples, model.prompt.columns - {INPUT}, model.prompt.conversation)
-    return samples, fewer_rows(suite, split, rows.count)
+    return samples, fewer_rows(suite, rows.count, split)
 
 
 def split_file(suite: Suite, split: str | None = None) -> Path | None:
@@ -90,20 +85,19 @@ def digest(file: Path) -> str:
     return lfs_digest(content) or hashlib.sha256(content).hexdigest()
 
 
-def fewer_rows(suite: Suite, split: Split, count: int) -> list[str]:
-    """Return a note if a split has fewer rows than are asked for."""
+def fewer_rows(suite: Suite, count: int, split: Split | None = None) -> list[str]:
+    """Return a note if a split, by default the evaluated split, has fewer rows than are asked for."""
+    split = split or suite.dataset.split
     if split.samples is None or split.samples <= count:
         return []
     return [f"{shown(suite.file)}: {split.samples} samples asked for, split {split.name!r} has {count}: all are used"]
 
 
-def _rows(suite: Suite, split: Split) -> "Rows":
+def _rows(suite: Suite, split: Split) -> Rows:
     file, data = split_file(suite, split.name), suite.dataset
     if file is not None:
         rows = _local_rows(suite, file, split.name)
     else:
-        from evaltape.samples.sources import hub_rows
-
         try:
             rows = hub_rows(data.path, data.revision, split.name)
         except Exception as error:
@@ -116,26 +110,20 @@ def _rows(suite: Suite, split: Split) -> "Rows":
     return rows
 
 
-def _samples(suite: Suite, kept: Iterable[str], rows: "Rows", split: Split) -> list[Sample]:
-    from evaltape.samples.rows import as_sample, columns_of
-    from evaltape.samples.sources import shuffled
-
-    wanted, kept = min(split.samples or rows.count, rows.count), sorted(kept)
-    numbers = range(wanted) if split.seed is None else shuffled(rows.count, split.seed, wanted)
+def _samples(suite: Suite, kept: Iterable[str], rows: Rows, split: Split) -> list[Sample]:
+    kept, numbers = sorted(kept), selected(split, rows.count)
     picked = rows.pick(numbers, columns_of(suite, kept))
     return [as_sample(suite, kept, row, number + 1) for row, number in zip(picked, numbers, strict=True)]
 
 
-def _header(suite: Suite, rows: "Rows") -> Header:
+def _header(suite: Suite, rows: Rows) -> Header:
     """Return the columns of rows, once it is sure that the columns under `fields` are there."""
     header = Header(suite, rows.columns, f"Columns of {suite.dataset.path!r}")
     header.check_fields()
     return header
 
 
-def _local_rows(suite: Suite, file: Path, split: str) -> "Rows":
-    from evaltape.samples.sources import read_rows
-
+def _local_rows(suite: Suite, file: Path, split: str) -> Rows:
     path, folder = suite.dataset.path, suite.file.parent / suite.dataset.path
     if not file.is_file():
         there = ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "no such folder or file"

@@ -215,18 +215,14 @@ def parse_samples(path: Path, content: bytes) -> list[Sample]:
         lines = content.decode().split("\n")
     except UnicodeDecodeError as error:
         raise NotFrozen(f"{shown(path)}: not a file of frozen samples ({error})") from None
-    return [_sample(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _sample(path: Path, number: int, line: str) -> Sample:
-    try:
-        row = json.loads(line)
-        references = row["references"]
-        sample = Sample(row["id"], row["input"], tuple(references), row["columns"])
-        texts = (sample.id, sample.input, *sample.references)
-        are_texts = isinstance(references, list) and references and all(isinstance(text, str) for text in texts)
-        if not (are_texts and isinstance(sample.columns, dict)):
-            raise TypeError("id and input are texts, references a list of texts, columns an object")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotFrozen(f"{shown(path)}, line {number}: not a frozen sample ({error!r})") from None
-    return sample
+    samples = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+                samples.append(msgspec.convert(row, Sample))
+                if not (row["references"] and "columns" in row):
+                    raise ValueError("it takes id, input, references and columns")
+            except (ValueError, RecursionError) as error:
+                raise NotFrozen(f"{shown(path)}, line {number}: not a frozen sample ({error!r})") from None
+    return samples

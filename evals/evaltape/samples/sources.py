@@ -17,6 +17,7 @@ from evaltape.errors import UserError
 from evaltape.files import refuse_unusable
 from evaltape.names import shown
 from evaltape.samples.rows import Literal, Row
+from evaltape.suite.definition import Split
 from evaltape.text import cut
 
 LONGEST_CELL = 2**31 - 1
@@ -214,11 +215,15 @@ def hub_rows(path: str, revision: str | None, split: str) -> Rows:
     return Rows(tuple(loaded.column_names), len(loaded), pick, is_text=is_csv)
 
 
-def shuffled(count: int, seed: int, samples: int) -> list[int]:
-    """Return the numbers of the rows that datasets' `shuffle(seed=seed).select(range(samples))` takes of `count`.
+def selected(split: Split, count: int) -> Sequence[int]:
+    """Return the numbers of the rows that a split takes of `count`.
 
-    This is how the library draws them; the library itself takes most of a second to import.
+    With a seed they are those of datasets' `shuffle(seed=seed).select(range(samples))`, drawn as the library draws them; the
+    library itself takes most of a second to import.
     """
+    wanted = min(split.samples or count, count)
+    if split.seed is None:
+        return range(wanted)
     from numpy.random import default_rng
 
-    return [int(number) for number in default_rng(seed).permutation(count)[:samples]]
+    return [int(number) for number in default_rng(split.seed).permutation(count)[:wanted]]

@@ -33,7 +33,7 @@ def stage_samples(suite: Suite, folder: Path, fresh: bool) -> Loaded:
     discard(folder)
     asked, frozen = Origin.asked_by(suite), _frozen(folder)
     if frozen is not None and _is_same(frozen, suite, asked, fresh):
-        samples, notes = frozen.samples, _notes(suite, frozen.samples)
+        samples, notes = frozen.samples, fewer_rows(suite, len(frozen.samples))
         check_samples(suite, samples)
         if frozen.origin.dataset == asked.dataset:
             return samples, notes
@@ -75,7 +75,7 @@ def preview_samples(suite: Suite, folder: Path) -> Loaded:
     frozen = _frozen(folder)
     if frozen is not None and _is_same(frozen, suite, Origin.asked_by(suite), fresh=False):
         check_samples(suite, frozen.samples)
-        return frozen.samples, _notes(suite, frozen.samples)
+        return frozen.samples, fewer_rows(suite, len(frozen.samples))
     return load_samples(suite)
 
 
@@ -100,7 +100,7 @@ def replay_samples(suite: Suite, folder: Path, record_missing: str, staged: bool
     except NotFrozen as error:
         raise UserError(f"{error}. Or freeze the samples again from the data: {Advice(record_missing)}") from None
     _check_frozen(suite, folder, frozen, record_missing)
-    return frozen.samples, _notes(suite, frozen.samples)
+    return frozen.samples, fewer_rows(suite, len(frozen.samples))
 
 
 def _frozen(folder: Path) -> Frozen | None:
@@ -129,10 +129,6 @@ def _asks_nothing_new(suite: Suite, before: Sequence[Sample], after: Sequence[Sa
 
 def _some(sample: Sample, columns: set[str]) -> dict[str, object]:
     return {column: sample.columns.get(column) for column in columns}
-
-
-def _notes(suite: Suite, samples: list[Sample]) -> list[str]:
-    return fewer_rows(suite, suite.dataset.split, len(samples))
 
 
 def _check_frozen(suite: Suite, folder: Path, frozen: Frozen, command: str) -> None:

@@ -75,7 +75,7 @@ async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submiss
     submission = Submission(model.key, chunk.digest, len(chunk.names), int(time.time()))
     try:
         sha256 = hashlib.sha256(chunk.content).hexdigest()
-        file = await drive.host.upload(Upload(f"evaltape-{sha256[:16]}.jsonl", chunk.content, sha256))
+        file = await drive.host.upload(Upload(f"evaltape-{sha256[:16]}.jsonl", chunk.content))
         file = await processed(drive.host, drive.asking, file, drive.patience.file_s, FILE_POLL_S)
         _write(drive, submission)
     except BaseException:

@@ -6,7 +6,6 @@ the digest in its metadata or by its training file.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,98 +13,30 @@ import msgspec
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.host import RemoteJob
-from evaltape.finetuning.intent import Intent, UnreadableIntent
-from evaltape.finetuning.jobs import PreparedJob, service_of
-from evaltape.finetuning.recorded_job import Job, Recorded, copy_job
+from evaltape.finetuning.intent import UnreadableIntent
+from evaltape.finetuning.jobs import PreparedJob
+from evaltape.finetuning.recorded_job import copy_job
 from evaltape.names import shown
-from evaltape.recorder.api.asking import Asking, Patience
-from evaltape.recorder.api.client import Endpoint
-from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.budget import Budget, OverBudget
-from evaltape.recorder.tuning.hosts import host_for
+from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
+from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.tuning.looking import find_ordered, look
-from evaltape.recorder.tuning.matching import Rivals, Search
-from evaltape.recorder.tuning.ordering import OwnOrder, place, settle
-from evaltape.recorder.tuning.states import End, Looking, Messages, Ordering, Sent, State, Step, Succeeded, Waiting, advance
+from evaltape.recorder.tuning.ordering import place, settle
+from evaltape.recorder.tuning.states import (
+    Assignment,
+    Drive,
+    End,
+    Looking,
+    Ordering,
+    Sent,
+    State,
+    Step,
+    Succeeded,
+    Waiting,
+    advance,
+)
 from evaltape.recorder.tuning.waiting import deploy, record, wait
 from evaltape.samples.sample import Failure
 from evaltape.text import visible
-
-
-class Assignment(msgspec.Struct, frozen=True):
-    """The job to drive, and how."""
-
-    prepared: PreparedJob
-    endpoint: Endpoint
-    budget: Budget
-    note: Callable[[str], None]
-    """Receives notes to the user, a line each."""
-    show: Callable[[str], None]
-    """Receives the job's state while it is waited for."""
-    retrain: bool = False
-    """Pay for a job although the same data, base and settings have a job."""
-    may_replace: bool = True
-    """Pay for a job although `job.yaml` holds a job of other data, base or settings."""
-    patience: Patience = Patience()
-    same: str | None = None
-    """The id of the same job, which another table or suite of this session has driven."""
-
-
-class Drive:
-    """The tools and the state that all steps of a job share."""
-
-    def __init__(self, assignment: Assignment) -> None:
-        prepared = assignment.prepared
-        self.assignment = assignment
-        self.prepared = prepared
-        self.digest = prepared.identity.digest
-        self.job = prepared.job
-        self.service = service_of(prepared.job)
-        self.patience = assignment.patience
-        self.retrain = assignment.retrain
-        self.asking = Asking(assignment.endpoint, self.patience, self.show, prepared.job.extra, self.service.asked_with)
-        self.host = host_for(prepared.job, self.asking, prepared.root)
-        self.search = Search(prepared, self.host, self.service.stale_listing)
-        self.intents = prepared.intents
-        self.messages = Messages(prepared)
-        self.recorded: Recorded = prepared.recorded()
-        self.intent: Intent | None = None
-        """The order on disk that is gone on with."""
-        self.order: OwnOrder | None = None
-        self.rivals: Rivals | None = None
-
-    def note(self, text: str) -> None:
-        """Tell the user something about the job."""
-        self.assignment.note(f"{self.job.key}: {visible(text)}")
-
-    def show(self, text: str) -> None:
-        """Show the reason of a wait."""
-        self.assignment.show(visible(text))
-
-    def wait_for(self, job: RemoteJob) -> Waiting:
-        """Write down this job as the open order's; return the step that waits for it."""
-        if self.intent is not None and self.intent.job != job.id:
-            self.write_intent(job=job.id)
-        if self.intent is not None and self.rivals is None:
-            self.rivals = Rivals(self.intent, self.search, self.host, self.patience, self.note)
-        return Waiting(job, time.monotonic())
-
-    def keep_recorded(self, job: Job, why: str) -> End:
-        """End with the job that is recorded already."""
-        self.note(f"using {job.id} as it is recorded: {why}. To pay for another: {self.prepared.how_to_retrain}")
-        return End(State.KEPT)
-
-    def write_intent(self, **changes: object) -> None:
-        """Change the order on disk."""
-        assert self.intent is not None
-        self.intent = msgspec.structs.replace(self.intent, **changes)
-        self.intents.write(self.digest, self.intent)
-
-    def forget_intent(self) -> None:
-        """Remove the order: its job is recorded."""
-        self.intents.remove(self.digest)
-        self.intent = None
-
 
 TAKE: dict[type[Step], Callable[[Drive, Any], Awaitable[Step]]] = {
     Looking: look,
@@ -194,17 +125,44 @@ def _named(failure: Failure | None, key: str) -> Failure | None:
 def _stopped(drive: Drive, step: Step, job: RemoteJob | None, error: Exception) -> Failure:
     """Return the failure for an error outside the table, and say if a job goes on at the API."""
     if isinstance(error, OverBudget):
-        return drive.messages.over_budget(error)
+        return drive.then_go_on(str(error), "With a larger --budget, or fewer n_epochs, this goes on")
     text = str(error)
     if isinstance(error, CallFailed):
-        text = error.message + (drive.messages.advice(error) if isinstance(step, Looking | Ordering) else "")
+        text = error.message + (_advice(drive, error) if isinstance(step, Looking | Ordering) else "")
     elif isinstance(error, OSError):
         text = f"{shown(drive.prepared.cassette.parent)} can't be written: {error.strerror or error}"
-    return drive.messages.stopped(text, job)
+    if job is None:
+        return drive.then_go_on(f"{text}. Nothing was ordered", "Once that is mended, this goes on")
+    return drive.then_go_on(text, _goes_on(job))
+
+
+def _advice(drive: Drive, failure: CallFailed) -> str:
+    """Return advice about a refused order, to follow its reason."""
+    job, base = drive.job, drive.job.base
+    if failure.status == 403:
+        return (
+            ". This API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name "
+            f"another service in base_url of [models.{base.key}] (docs/hosts.md), or serve one: evaltape serve --help"
+        )
+    if drive.service.advice and failure.status in (400, 404, 422):
+        return f". [finetune.{job.key}] service = {job.service!r}: {drive.service.advice}"
+    if failure.code in ("model_not_found", "model_not_available"):
+        return f". [models.{base.key}] model = {base.served!r}: name a model that this API can fine-tune"
+    if failure.status in NO_ROUTE:
+        return f". The service of [models.{base.key}] seems to have no fine-tuning API (docs/hosts.md has those that do)"
+    return ""
+
+
+def _goes_on(job: RemoteJob) -> str:
+    if job.phase.is_under_way:
+        return f"{job.id} goes on at the API, and this goes on with it"
+    return f"{job.id} itself has succeeded, and this records it, without paying again"
 
 
 def _say_what_goes_on(drive: Drive, job: RemoteJob | None) -> None:
     with contextlib.suppress(UnreadableIntent):
-        job = None if job is not None and job.phase.has_ended else job
-        if job is not None or drive.intents.read(drive.digest) is not None:
-            drive.note(drive.messages.interrupted(job))
+        if job is not None and not job.phase.has_ended:
+            drive.note(f"{_goes_on(job)}: {drive.prepared.how_to_go_on}")
+        elif drive.intents.read(drive.digest) is not None:
+            left = "a job may have been ordered just now; this looks for it and goes on with it"
+            drive.note(f"{left}: {drive.prepared.how_to_go_on}")

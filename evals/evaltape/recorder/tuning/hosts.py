@@ -14,9 +14,8 @@ from urllib.parse import quote, urljoin
 
 from evaltape.errors import UserError
 from evaltape.finetuning.host import Api, Event, FileState, Host, Listing, Order, RemoteJob, Upload, as_text
-from evaltape.finetuning.jobs import service_of
 from evaltape.finetuning.recorded_job import read_metrics, token_count
-from evaltape.finetuning.services import SERVICES, FilePhase, Phase, Service, phase_of
+from evaltape.finetuning.services import SERVICES, FilePhase, Phase, Service, phase_of, service_of
 from evaltape.recorder.api.asking import Asking
 from evaltape.recorder.api.failures import CallFailed, message_in, words_of
 from evaltape.suite.definition import Finetune
@@ -285,7 +284,7 @@ METHODS = ("upload", "order", "find", "look", "cancel", "events", "files", "file
 def host_for(job: Finetune, asking: Asking, root: Path) -> Host:
     """Return the host of a job's service. Raises `UserError` for a class of the user's that can't be used."""
     if job.service in SERVICES:
-        return OpenAIHost(asking, service_of(job))
+        return OpenAIHost(asking, service_of(job.service))
     made = loaded(job.service, f"[finetune.{job.key}] service", root)
     try:
         return guarded(made(asking), job.service)

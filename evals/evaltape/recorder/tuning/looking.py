@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,16 +10,13 @@ from evaltape.finetuning.intent import Intent, UnreadableIntent
 from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
 from evaltape.recorder.tuning.matching import Found, preferred
-from evaltape.recorder.tuning.states import End, Looking, Ordering, Sent, State, Step
-from evaltape.text import duration
-
-if TYPE_CHECKING:
-    from evaltape.recorder.tuning.driver import Drive
+from evaltape.recorder.tuning.states import Drive, End, Looking, Ordering, Sent, State, Step
+from evaltape.text import duration, listed
 
 SAME = "made of the same data, base and settings"
 
 
-async def look(drive: "Drive", step: Looking) -> Step:
+async def look(drive: Drive, step: Looking) -> Step:
     """Use an existing job, look for an ordered job, or order a job."""
     if drive.assignment.same is not None:
         return drive.wait_for(await drive.host.look(drive.assignment.same))
@@ -42,17 +38,17 @@ async def look(drive: "Drive", step: Looking) -> Step:
     return await _use_recorded(drive) or await _use_listed(drive, seen)
 
 
-async def _without_intents(drive: "Drive", step: Looking, problem: str) -> Step:
+async def _without_intents(drive: Drive, step: Looking, problem: str) -> Step:
     """Use the recorded job if `job-intent.json` can't be read; pay only if the user says so."""
     if drive.retrain:
         drive.intents.path.unlink(missing_ok=True)
         return await _use_listed(drive, step.seen)
     if drive.recorded.job is not None:
         return drive.keep_recorded(drive.recorded.job, problem)
-    return End(State.UNCLEAR, drive.messages.unreadable(problem))
+    return _unreadable(drive, problem)
 
 
-async def find_ordered(drive: "Drive", step: Sent) -> Step:
+async def find_ordered(drive: Drive, step: Sent) -> Step:
     """Look for the job of an order that got no answer until it is listed or patience ends."""
     drive.intent = intent = step.intent
     found, job, problem = await _listed_job_of(drive, intent)
@@ -73,10 +69,16 @@ async def find_ordered(drive: "Drive", step: Sent) -> Step:
             return drive.wait_for(older)
         if drive.recorded.job is not None:
             return drive.keep_recorded(drive.recorded.job, open_order)
-    return End(State.UNCLEAR, drive.messages.no_answer(intent, step.problem or problem))
+    why = f" ({step.problem or problem})" if step.problem or problem else ""
+    reason = (
+        f"a job was ordered on {intent.sent} at {intent.address}, no answer came{why}, and the API's listing doesn't show "
+        f"it. It may have been created, so nothing more is paid. {_check(drive)} If there is one, this looks again: "
+        f"{drive.prepared.how_to_go_on}"
+    )
+    return End(State.UNCLEAR, drive.then_retrain(reason, "If there is none, this pays for another"))
 
 
-async def _use_ordered(drive: "Drive", intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
+async def _use_ordered(drive: Drive, intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
     """Go on with the job of an order of an earlier session; no step if it has ended, or isn't wanted now."""
     job, failure = await _state_of(drive, job_id, 0.0 if intent.reported else drive.patience.look_s)
     if job is None:
@@ -87,9 +89,9 @@ async def _use_ordered(drive: "Drive", intent: Intent, job_id: str) -> tuple[Ste
         if drive.recorded.job is not None and not drive.retrain:
             gone = f"{job_id}, which a session ordered on {intent.sent}, is gone ({failure.message})"
             return drive.keep_recorded(drive.recorded.job, gone), None
-        return End(State.GONE, drive.messages.gone(job_id, failure)), None
+        return drive.gone(job_id, failure), None
     if job.phase.has_ended and intent.differences and not drive.retrain:
-        return End(State.ENDED, drive.messages.cancelled_for(job, intent.differences), job), job
+        return drive.cancelled_for(job, intent.differences), job
     is_done = job.phase is Phase.PAUSED or (job.phase is Phase.SUCCEEDED and not intent.retrains)
     if job.phase.has_ended or (drive.retrain and is_done):
         return None, job
@@ -97,7 +99,7 @@ async def _use_ordered(drive: "Drive", intent: Intent, job_id: str) -> tuple[Ste
     return drive.wait_for(job), job
 
 
-async def _state_of(drive: "Drive", job_id: str, patience_s: float) -> tuple[RemoteJob | None, CallFailed | None]:
+async def _state_of(drive: Drive, job_id: str, patience_s: float) -> tuple[RemoteJob | None, CallFailed | None]:
     """Return a job, or the 404 about it, which a job has to survive for a while: not every listing is up to date."""
     started = time.monotonic()
     while True:
@@ -112,7 +114,7 @@ async def _state_of(drive: "Drive", job_id: str, patience_s: float) -> tuple[Rem
         await asyncio.sleep(drive.patience.look_every_s)
 
 
-async def _listed_job_of(drive: "Drive", intent: Intent) -> tuple[Found, RemoteJob | None, str]:
+async def _listed_job_of(drive: Drive, intent: Intent) -> tuple[Found, RemoteJob | None, str]:
     """Return all that is found, the job of an order, and the reason if the listing can't tell.
 
     Any job on our own upload that wasn't there before the order counts, however it is described. For a user who knows already
@@ -138,7 +140,7 @@ async def _listed_job_of(drive: "Drive", intent: Intent) -> tuple[Found, RemoteJ
         await asyncio.sleep(drive.patience.look_every_s)
 
 
-async def _use_recorded(drive: "Drive") -> Step | None:
+async def _use_recorded(drive: Drive) -> Step | None:
     recorded = drive.recorded.job
     if recorded is None or drive.retrain:
         return None
@@ -154,7 +156,7 @@ async def _use_recorded(drive: "Drive") -> Step | None:
     return drive.wait_for(job)
 
 
-async def _use_listed(drive: "Drive", seen: tuple[RemoteJob, ...]) -> Step:
+async def _use_listed(drive: Drive, seen: tuple[RemoteJob, ...]) -> Step:
     """Use a listed job, or order a job if there surely is no such job, or a new job is asked for."""
     try:
         found = await drive.search.find(drive.intent.files if drive.intent else ())
@@ -169,7 +171,7 @@ async def _use_listed(drive: "Drive", seen: tuple[RemoteJob, ...]) -> Step:
     return _retrain(drive, found) if drive.retrain else _use_or_order(drive, found)
 
 
-def _retrain(drive: "Drive", found: Found) -> Step:
+def _retrain(drive: Drive, found: Found) -> Step:
     """Order another job, unless a job is under way: most likely the same command was interrupted."""
     job = preferred([job for job in found.jobs if job.phase.is_under_way and job.phase is not Phase.PAUSED])
     if job is not None:
@@ -184,7 +186,7 @@ def _retrain(drive: "Drive", found: Found) -> Step:
     return Ordering(found)
 
 
-def _use_or_order(drive: "Drive", found: Found) -> Step:
+def _use_or_order(drive: Drive, found: Found) -> Step:
     recorded = drive.recorded
     job = preferred(found.jobs)
     if job is not None:
@@ -193,12 +195,31 @@ def _use_or_order(drive: "Drive", found: Found) -> Step:
     if recorded.job is not None:
         return drive.keep_recorded(recorded.job, "the API doesn't have it")
     if found.perhaps:
-        return End(State.UNCLEAR, drive.messages.perhaps_ours(found.perhaps))
+        named = listed([f"{doubtful} with {'; '.join(differs)}" for doubtful, differs in found.perhaps])
+        reason = (
+            f"there is {named}, on this very training file. It may be the job that is asked for, so nothing more is paid. To "
+            f"use it, name in the suite what the API states, and run this: {drive.prepared.how_to_go_on}"
+        )
+        return End(State.UNCLEAR, drive.then_retrain(reason))
     if found.jobs:
-        return End(State.ENDED, drive.messages.ended(found.jobs[-1]), found.jobs[-1])
+        return End(State.ENDED, drive.then_retrain(found.jobs[-1].why_ended), found.jobs[-1])
     problem = found.unfinished or recorded.problem
     if problem:
-        return End(State.UNCLEAR, drive.messages.unreadable(problem))
+        return _unreadable(drive, problem)
     if recorded.mismatch and not drive.assignment.may_replace:
-        return End(State.STOPPED, drive.messages.other_data(recorded.mismatch))
+        some = "A run of some of the samples doesn't pay for another job: run all of them, or pay for it on purpose"
+        return End(State.STOPPED, drive.then_retrain(recorded.mismatch, some))
     return Ordering(found)
+
+
+def _unreadable(drive: Drive, problem: str) -> End:
+    """End because something that may tell of a paid job can't be read."""
+    reason = (
+        f"{problem}. There may be a job that was paid for, so none is started. {_check(drive)} When that can be read, this "
+        f"goes on: {drive.prepared.how_to_go_on}"
+    )
+    return End(State.UNCLEAR, drive.then_retrain(reason, "To pay for a job all the same"))
+
+
+def _check(drive: Drive) -> str:
+    return f"Look there for a job on {drive.prepared.training.name} (base {drive.job.base.served})."

@@ -9,7 +9,6 @@ session; a session cancels its own younger job while its training hasn't begun, 
 """
 
 import contextlib
-import hashlib
 import re
 import time
 from collections.abc import Callable, Collection
@@ -19,8 +18,8 @@ import msgspec
 
 from evaltape.finetuning.host import FileState, Host, RemoteJob
 from evaltape.finetuning.intent import Intent, UnreadableIntent
-from evaltape.finetuning.jobs import PreparedJob, epochs_of, service_of
-from evaltape.finetuning.services import Phase
+from evaltape.finetuning.jobs import PreparedJob, epochs_of
+from evaltape.finetuning.services import BYTE_ORDER_MARK, Phase, service_of
 from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.suite.definition import Finetune
@@ -41,7 +40,7 @@ class Difference(msgspec.Struct, frozen=True):
 def differences(job: Finetune, told: RemoteJob) -> tuple[Difference, ...]:
     """Return how a host's description differs from the order. A key that isn't stated is no difference."""
     found = settings_differences(job, told)
-    suffix = job.suffix if service_of(job).takes_suffix else None
+    suffix = job.suffix if service_of(job.service).takes_suffix else None
     if suffix and told.suffix and suffix.casefold() != told.suffix.casefold():
         found.append(Difference("suffix", suffix, told.suffix))
     if told.method not in (None, "supervised"):
@@ -60,7 +59,7 @@ def settings_differences(job: Finetune, told: RemoteJob) -> list[Difference]:
         stated = told.hyperparameters.get(key)
         if not _agree(asked, stated):
             found.append(Difference(key, asked, stated, may_cost_more=key == "n_epochs" and may_be_more))
-    seed = job.seed if service_of(job).takes_seed else None
+    seed = job.seed if service_of(job.service).takes_seed else None
     if seed is not None and told.seed not in (None, seed):
         found.append(Difference("seed", seed, told.seed))
     return found
@@ -141,7 +140,7 @@ class Search:
         self._host = host
         self._is_stale = stale
         self._files: dict[str, FileState] | None = None
-        self._contents: dict[str, str | None] = {}
+        self._are_ours: dict[str, bool | None] = {}
 
     async def find(self, own_files: Collection[str] = (), ours: RemoteJob | None = None) -> Found:
         """Look once. `own_files` are ids of the training file as it was uploaded for this job. Raises `CallFailed`.
@@ -190,12 +189,12 @@ class Search:
             return False
         if file.name is not None:
             return file.name.endswith(training.name)
-        if file.size not in (None, *training.sizes) or (
+        size = len(training.content)
+        if file.size not in (None, size, size + len(BYTE_ORDER_MARK)) or (
             job.base and not is_same_model(self._prepared.job.base.served, job.base)
         ):
             return False
-        content = await self._content(file.id)
-        return None if content is None else content in training.digests
+        return await self._has_our_content(file.id)
 
     async def _file(self, file_id: str) -> FileState | None:
         if self._files is None:
@@ -212,12 +211,12 @@ class Search:
                 return None
         return self._files[file_id]
 
-    async def _content(self, file_id: str) -> str | None:
-        """Return the SHA-256 of a file's content; None if the host doesn't give it."""
-        if file_id not in self._contents:
+    async def _has_our_content(self, file_id: str) -> bool | None:
+        """Whether a file is our training file, with a byte order mark or without; None if the host doesn't tell."""
+        if file_id not in self._are_ours:
             text = await self._host.file_content(file_id)
-            self._contents[file_id] = None if text is None else hashlib.sha256(text.encode()).hexdigest()
-        return self._contents[file_id]
+            self._are_ours[file_id] = None if text is None else text.removeprefix("\ufeff") == self._prepared.training.text
+        return self._are_ours[file_id]
 
 
 def preferred(jobs: Collection[RemoteJob]) -> RemoteJob | None:

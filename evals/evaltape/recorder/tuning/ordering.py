@@ -1,45 +1,27 @@
 """The step that pays: files are uploaded, the order is written to disk and sent, once, and its answer is compared with it."""
 
 import contextlib
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from evaltape.finetuning.host import FileState, Order, RemoteJob, Upload
 from evaltape.finetuning.intent import Intent, new_intent
 from evaltape.finetuning.jobs import epochs_of
+from evaltape.finetuning.services import BYTE_ORDER_MARK
 from evaltape.finetuning.training_file import TrainingFile
 from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.api.shutdown_dates import ask
-from evaltape.recorder.budget import Hold, OverBudget
+from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.tuning.hosts import processed
 from evaltape.recorder.tuning.matching import Difference, cancel_untrained, differences
-from evaltape.recorder.tuning.states import End, ForbiddenStep, Ordering, Sent, State, Step, check_payable
-from evaltape.recording.cassettes import Exchange
+from evaltape.recorder.tuning.states import Drive, ForbiddenStep, Ordering, OwnOrder, Sent, State, Step, check_payable
 from evaltape.suite.cost import training_usd
 from evaltape.suite.endpoint import is_local
 from evaltape.text import counted, usd
 
-if TYPE_CHECKING:
-    from evaltape.recorder.tuning.driver import Drive
 
-
-class OwnOrder(msgspec.Struct):
-    """The job that this session has ordered."""
-
-    intent: Intent
-    hold: Hold
-    exchanges: tuple[Exchange, ...] = ()
-    """The uploads and the order, if it was answered."""
-
-    def owns(self, job: RemoteJob) -> bool:
-        """Return whether it created a job, as far as can be known."""
-        created = self.intent.created
-        return job.id in created or job.order == self.intent.order or not (created or job.order)
-
-
-async def place(drive: "Drive", step: Ordering) -> Step:
+async def place(drive: Drive, step: Ordering) -> Step:
     """Order a job. The only step that pays, and at most once a session."""
     check_payable(State.ORDERING)
     if drive.order is not None:
@@ -80,7 +62,7 @@ async def place(drive: "Drive", step: Ordering) -> Step:
     return await _compared(drive, job, tolerated)
 
 
-def most_usd(drive: "Drive", tokens: float) -> float:
+def most_usd(drive: Drive, tokens: float) -> float:
     """Return the most that a job of so many tokens can cost. Raises `OverBudget` if nothing bounds it."""
     most = training_usd(drive.job.price, int(tokens))
     if most is not None:
@@ -90,7 +72,7 @@ def most_usd(drive: "Drive", tokens: float) -> float:
     return 0.0
 
 
-async def _note_what_is_ahead(drive: "Drive") -> None:
+async def _note_what_is_ahead(drive: Drive) -> None:
     """Note that the base shuts down soon, and that the tuned model needs a deployment, before money is spent."""
     notice = await ask(drive.assignment.endpoint, drive.job.base.served)
     if notice.is_near:
@@ -102,14 +84,14 @@ async def _note_what_is_ahead(drive: "Drive") -> None:
         )
 
 
-async def _uploaded(drive: "Drive", file: TrainingFile) -> FileState:
+async def _uploaded(drive: Drive, file: TrainingFile) -> FileState:
     """Upload a file and wait until the service has processed it. Raises `CallFailed` if it can't."""
-    sha256 = file.digests[1] if file.byte_order_mark else file.sha256
-    state = await drive.host.upload(Upload(file.name, file.uploaded, sha256))
+    content = (BYTE_ORDER_MARK if drive.service.byte_order_mark else b"") + file.content
+    state = await drive.host.upload(Upload(file.name, content))
     return await processed(drive.host, drive.asking, state, drive.patience.file_s, drive.job.poll_seconds)
 
 
-def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> Order:
+def _order(drive: Drive, intent: Intent, files: dict[str, FileState]) -> Order:
     job = drive.job
     marks = {"evaltape_order": intent.order, "evaltape_run": str(intent.run)}
     return Order(
@@ -124,7 +106,7 @@ def _order(drive: "Drive", intent: Intent, files: dict[str, FileState]) -> Order
     )
 
 
-async def _ordered(drive: "Drive", order: Order) -> RemoteJob:
+async def _ordered(drive: Drive, order: Order) -> RemoteJob:
     """Send the order; again only if the API surely refused it, for its pace. Raises `CallFailed`."""
     return await drive.asking.retry(
         lambda: drive.host.order(order),
@@ -134,7 +116,7 @@ async def _ordered(drive: "Drive", order: Order) -> RemoteJob:
     )
 
 
-async def _compared(drive: "Drive", job: RemoteJob, tolerated: tuple[str, ...]) -> Step:
+async def _compared(drive: Drive, job: RemoteJob, tolerated: tuple[str, ...]) -> Step:
     """Tell how the API trains otherwise than asked; cancel that while it costs nothing, if it can cost more than asked."""
     differs = differences(drive.job, job)
     for difference in differs:
@@ -148,12 +130,12 @@ async def _compared(drive: "Drive", job: RemoteJob, tolerated: tuple[str, ...]) 
             if drive.order is not None:
                 drive.order.hold.release()
             drive.write_intent(differences=costs_more)
-            return End(State.ENDED, drive.messages.cancelled_for(cancelled, costs_more), cancelled)
+            return drive.cancelled_for(cancelled, costs_more)
     hold_what_is_told(drive, job, differs)
     return drive.wait_for(job)
 
 
-async def _cancelled(drive: "Drive", job: RemoteJob) -> RemoteJob | None:
+async def _cancelled(drive: Drive, job: RemoteJob) -> RemoteJob | None:
     """Cancel a job of ours that isn't training yet; None if it goes on."""
     try:
         job = await cancel_untrained(drive.host, job.id)
@@ -166,7 +148,7 @@ async def _cancelled(drive: "Drive", job: RemoteJob) -> RemoteJob | None:
     return None
 
 
-def hold_what_is_told(drive: "Drive", job: RemoteJob, differs: tuple[Difference, ...] = ()) -> None:
+def hold_what_is_told(drive: Drive, job: RemoteJob, differs: tuple[Difference, ...] = ()) -> None:
     """Hold the job's most against the budget, by the epochs that the API states."""
     order = drive.order
     told = epochs_of(job.hyperparameters)
@@ -177,7 +159,7 @@ def hold_what_is_told(drive: "Drive", job: RemoteJob, differs: tuple[Difference,
         drive.note(f"{job.id} can cost up to {usd(most)} by what the API says, which passes the budget")
 
 
-def settle(drive: "Drive", job: RemoteJob | None) -> None:
+def settle(drive: Drive, job: RemoteJob | None) -> None:
     """Tell the budget the cost of this session's order, or its most."""
     order = drive.order
     if order is None or order.hold.has_ended:

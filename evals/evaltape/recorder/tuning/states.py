@@ -1,4 +1,4 @@
-"""The states that a session takes a fine-tuning job through, the steps between them, and the messages at the end.
+"""The states that a session takes a fine-tuning job through, the steps between them, and the drive that takes them.
 
 `TABLE` alone decides the payment that a state allows, and the states that may follow. The driver takes every step through
 `advance` and orders a job only after `check_payable`, so a step or a payment outside the table is an error. A step is a record
@@ -6,6 +6,7 @@ with everything that the next function needs: `Looking`, `Ordering`, `Sent`, `Wa
 """
 
 import enum
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -13,13 +14,18 @@ import msgspec
 
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent
-from evaltape.finetuning.jobs import PreparedJob, service_of
-from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
-from evaltape.recorder.budget import OverBudget
-from evaltape.recorder.tuning.matching import Found
+from evaltape.finetuning.jobs import PreparedJob
+from evaltape.finetuning.recorded_job import Job, Recorded
+from evaltape.finetuning.services import service_of
+from evaltape.recorder.api.asking import Asking, Patience
+from evaltape.recorder.api.client import Endpoint
+from evaltape.recorder.api.failures import CallFailed
+from evaltape.recorder.budget import Budget, Hold
+from evaltape.recorder.tuning.hosts import host_for
+from evaltape.recorder.tuning.matching import Found, Rivals, Search
 from evaltape.recording.cassettes import Exchange
 from evaltape.samples.sample import Failure
-from evaltape.text import listed
+from evaltape.text import visible
 
 
 class State(enum.Enum):
@@ -198,120 +204,116 @@ class End(msgspec.Struct, frozen=True):
 Step = Looking | Ordering | Sent | Waiting | Succeeded | End
 
 
-class Messages:
-    """Writes the failures at the end of a job's drive, each with the free way on or the command that pays for another."""
+class Assignment(msgspec.Struct, frozen=True):
+    """The job to drive, and how."""
 
-    def __init__(self, prepared: PreparedJob) -> None:
-        self._prepared = prepared
-        self._go_on, self._retrain = prepared.how_to_go_on, prepared.how_to_retrain
+    prepared: PreparedJob
+    endpoint: Endpoint
+    budget: Budget
+    note: Callable[[str], None]
+    """Receives notes to the user, a line each."""
+    show: Callable[[str], None]
+    """Receives the job's state while it is waited for."""
+    retrain: bool = False
+    """Pay for a job although the same data, base and settings have a job."""
+    may_replace: bool = True
+    """Pay for a job although `job.yaml` holds a job of other data, base or settings."""
+    patience: Patience = Patience()
+    same: str | None = None
+    """The id of the same job, which another table or suite of this session has driven."""
 
-    def ended(self, job: RemoteJob) -> Failure:
-        """Say that a job failed or was cancelled."""
-        return self._or_retrain(job.why_ended)
 
-    def cancelled_for(self, job: RemoteJob, differences: tuple[str, ...]) -> Failure:
-        """Say that our own job was cancelled because it would have cost more than asked."""
-        return self._or_retrain(
+class OwnOrder(msgspec.Struct):
+    """The job that this session has ordered."""
+
+    intent: Intent
+    hold: Hold
+    exchanges: tuple[Exchange, ...] = ()
+    """The uploads and the order, if it was answered."""
+
+    def owns(self, job: RemoteJob) -> bool:
+        """Return whether it created a job, as far as can be known."""
+        created = self.intent.created
+        return job.id in created or job.order == self.intent.order or not (created or job.order)
+
+
+class Drive:
+    """The tools and the state that all steps of a job share."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        prepared = assignment.prepared
+        self.assignment = assignment
+        self.prepared = prepared
+        self.digest = prepared.identity.digest
+        self.job = prepared.job
+        self.service = service_of(prepared.job.service)
+        self.patience = assignment.patience
+        self.retrain = assignment.retrain
+        self.asking = Asking(assignment.endpoint, self.patience, self.show, prepared.job.extra, self.service.asked_with)
+        self.host = host_for(prepared.job, self.asking, prepared.root)
+        self.search = Search(prepared, self.host, self.service.stale_listing)
+        self.intents = prepared.intents
+        self.recorded: Recorded = prepared.recorded()
+        self.intent: Intent | None = None
+        """The order on disk that is gone on with."""
+        self.order: OwnOrder | None = None
+        self.rivals: Rivals | None = None
+
+    def note(self, text: str) -> None:
+        """Tell the user something about the job."""
+        self.assignment.note(f"{self.job.key}: {visible(text)}")
+
+    def show(self, text: str) -> None:
+        """Show the reason of a wait."""
+        self.assignment.show(visible(text))
+
+    def wait_for(self, job: RemoteJob) -> Waiting:
+        """Write down this job as the open order's; return the step that waits for it."""
+        if self.intent is not None and self.intent.job != job.id:
+            self.write_intent(job=job.id)
+        if self.intent is not None and self.rivals is None:
+            self.rivals = Rivals(self.intent, self.search, self.host, self.patience, self.note)
+        return Waiting(job, time.monotonic())
+
+    def keep_recorded(self, job: Job, why: str) -> End:
+        """End with the job that is recorded already."""
+        self.note(f"using {job.id} as it is recorded: {why}. To pay for another: {self.prepared.how_to_retrain}")
+        return End(State.KEPT)
+
+    def write_intent(self, **changes: object) -> None:
+        """Change the order on disk."""
+        assert self.intent is not None
+        self.intent = msgspec.structs.replace(self.intent, **changes)
+        self.intents.write(self.digest, self.intent)
+
+    def forget_intent(self) -> None:
+        """Remove the order: its job is recorded."""
+        self.intents.remove(self.digest)
+        self.intent = None
+
+    def then_go_on(self, reason: str, remedy: str) -> Failure:
+        """Return a failure after which the next session goes on; it ends with the free command."""
+        return Failure("job", reason, command=self.prepared.how_to_go_on, remedy=remedy)
+
+    def then_retrain(self, reason: str, remedy: str = "To pay for another") -> Failure:
+        """Return a failure after which a job has to be paid for; it ends with that command."""
+        retrain = self.prepared.how_to_retrain
+        return Failure("job", reason, command=retrain.command, cost=retrain.cost, remedy=remedy)
+
+    def cancelled_for(self, job: RemoteJob, differences: tuple[str, ...]) -> End:
+        """End with our own job, which was cancelled because it would have cost more than asked."""
+        reason = (
             f"{job.id} was cancelled before its training, nothing is paid: the API would train otherwise than asked "
-            f"({'; '.join(differences)}), which can cost more",
-            "Ask for it in the suite, or pay for a job with these differences",
+            f"({'; '.join(differences)}), which can cost more"
+        )
+        return End(
+            State.ENDED, self.then_retrain(reason, "Ask for it in the suite, or pay for a job with these differences"), job
         )
 
-    def paused(self, job: RemoteJob) -> Failure:
-        """Say that a job is paused."""
-        return self._then(f"{job.id} is paused at the API", "Resume it there; this goes on with it")
-
-    def gone(self, job_id: str, failure: CallFailed) -> Failure:
-        """Say that the API has lost a job that it had."""
-        return self._or_retrain(
+    def gone(self, job_id: str, failure: CallFailed) -> End:
+        """End without a job that the API had and has lost."""
+        reason = (
             f"{job_id} is gone: {failure.message}. It was deleted, or this key is of another project. Nothing more is paid. If "
-            f"it comes back, this goes on with it: {self._go_on}",
-            "To pay for another job",
+            f"it comes back, this goes on with it: {self.prepared.how_to_go_on}"
         )
-
-    def nameless(self, job: RemoteJob) -> Failure:
-        """Say that a job yields nothing that can be asked."""
-        return self._then(
-            f"{job.id} succeeded, but this API names no tuned model that could be asked",
-            f"Name a function that deploys it in deploy under [finetune.{self._prepared.job.key}]; this then records the job, "
-            "without paying again",
-        )
-
-    def no_answer(self, intent: Intent, problem: str) -> Failure:
-        """Say that a job may have been created that doesn't show up."""
-        why = f" ({problem})" if problem else ""
-        return self._or_retrain(
-            f"a job was ordered on {intent.sent} at {intent.address}, no answer came{why}, and the API's listing doesn't show "
-            f"it. It may have been created, so nothing more is paid. {self._check()} If there is one, this looks again: "
-            f"{self._go_on}",
-            "If there is none, this pays for another",
-        )
-
-    def perhaps_ours(self, jobs: tuple[tuple[RemoteJob, tuple[str, ...]], ...]) -> Failure:
-        """Say that there is a job on our training file that the API describes otherwise than it would be ordered."""
-        named = listed([f"{job} with {'; '.join(differences)}" for job, differences in jobs])
-        return self._or_retrain(
-            f"there is {named}, on this very training file. It may be the job that is asked for, so nothing more is paid. To "
-            f"use it, name in the suite what the API states, and run this: {self._go_on}"
-        )
-
-    def unreadable(self, problem: str) -> Failure:
-        """Say that something that may tell of a paid job can't be read."""
-        return self._or_retrain(
-            f"{problem}. There may be a job that was paid for, so none is started. {self._check()} When that can be read, this "
-            f"goes on: {self._go_on}",
-            "To pay for a job all the same",
-        )
-
-    def other_data(self, mismatch: str) -> Failure:
-        """Say that a part of the samples doesn't pay for another job."""
-        some = "A run of some of the samples doesn't pay for another job: run all of them, or pay for it on purpose"
-        return self._or_retrain(mismatch, some)
-
-    def stopped(self, text: str, job: RemoteJob | None) -> Failure:
-        """Say how to go on after an error outside the table, which left a job behind or nothing."""
-        if job is None:
-            return self._then(f"{text}. Nothing was ordered", "Once that is mended, this goes on")
-        return self._then(text, _goes_on(job))
-
-    def over_budget(self, error: OverBudget) -> Failure:
-        """Say how to go on after a job that the budget doesn't cover."""
-        return self._then(str(error), "With a larger --budget, or fewer n_epochs, this goes on")
-
-    def interrupted(self, job: RemoteJob | None) -> str:
-        """Say that a job, or an order, is left at the API after an interrupt."""
-        left = _goes_on(job) if job else "a job may have been ordered just now; this looks for it and goes on with it"
-        return f"{left}: {self._go_on}"
-
-    def advice(self, failure: CallFailed) -> str:
-        """Return advice about a refused order, to follow its reason."""
-        job, base = self._prepared.job, self._prepared.job.base
-        if failure.status == 403:
-            return (
-                ". This API lets the organisation start no fine-tuning job (OpenAI takes none after 6 January 2027). Name "
-                f"another service in base_url of [models.{base.key}] (docs/hosts.md), or serve one: evaltape serve --help"
-            )
-        hint = service_of(job).advice
-        if hint and failure.status in (400, 404, 422):
-            return f". [finetune.{job.key}] service = {job.service!r}: {hint}"
-        if failure.code in ("model_not_found", "model_not_available"):
-            return f". [models.{base.key}] model = {base.served!r}: name a model that this API can fine-tune"
-        if failure.status in NO_ROUTE:
-            return f". The service of [models.{base.key}] seems to have no fine-tuning API (docs/hosts.md has those that do)"
-        return ""
-
-    def _then(self, reason: str, remedy: str) -> Failure:
-        return Failure("job", reason, command=self._go_on, remedy=remedy)
-
-    def _or_retrain(self, reason: str, remedy: str = "To pay for another") -> Failure:
-        return Failure("job", reason, command=self._retrain.command, cost=self._retrain.cost, remedy=remedy)
-
-    def _check(self) -> str:
-        base = self._prepared.job.base.served
-        return f"Look there for a job on {self._prepared.training.name} (base {base})."
-
-
-def _goes_on(job: RemoteJob) -> str:
-    if job.phase.is_under_way:
-        return f"{job.id} goes on at the API, and this goes on with it"
-    return f"{job.id} itself has succeeded, and this records it, without paying again"
+        return End(State.GONE, self.then_retrain(reason, "To pay for another job"))

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,19 +20,16 @@ from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.tuning.hosts import loaded, shown_error
 from evaltape.recorder.tuning.matching import differences, told_settings
 from evaltape.recorder.tuning.ordering import hold_what_is_told
-from evaltape.recorder.tuning.states import End, Looking, Served, State, Step, Succeeded, Waiting
+from evaltape.recorder.tuning.states import Drive, End, Looking, Served, State, Step, Succeeded, Waiting
 from evaltape.recording.cassettes import Exchange
 from evaltape.suite.definition import Finetune
 from evaltape.text import cut, duration, visible
-
-if TYPE_CHECKING:
-    from evaltape.recorder.tuning.driver import Drive
 
 SHOWN_EVERY_S = 5.0
 T = TypeVar("T")
 
 
-async def wait(drive: "Drive", step: Waiting) -> Step:
+async def wait(drive: Drive, step: Waiting) -> Step:
     """Ask for the job's state once, after a look at the jobs of other sessions."""
     if drive.rivals is not None and drive.rivals.is_look_due(step.job):
         winner = await drive.rivals.winner(step.job)
@@ -60,7 +57,7 @@ async def wait(drive: "Drive", step: Waiting) -> Step:
     return msgspec.structs.replace(step, job=job, was_known=True, missing_since_s=None)
 
 
-async def _miss(drive: "Drive", step: Waiting, failure: CallFailed) -> Step:
+async def _miss(drive: Drive, step: Waiting, failure: CallFailed) -> Step:
     """Wait for a job that the API doesn't know for a while; end if it stays unknown."""
     now = time.monotonic()
     since_s = step.missing_since_s or now
@@ -71,23 +68,25 @@ async def _miss(drive: "Drive", step: Waiting, failure: CallFailed) -> Step:
         return msgspec.structs.replace(step, missing_since_s=since_s)
     if drive.intent is not None:
         drive.write_intent(reported=True)
-    return End(State.GONE, drive.messages.gone(step.job.id, failure), step.job)
+    return drive.gone(step.job.id, failure)
 
 
-def _after(drive: "Drive", job: RemoteJob) -> Step | None:
+def _after(drive: Drive, job: RemoteJob) -> Step | None:
     """Return the step that a job's state leads to; None while it is under way."""
     if job.phase is Phase.SUCCEEDED:
         return Succeeded(job, drive.asking.taken("GET"))
     if job.phase is Phase.CANCELLED and not drive.retrain and drive.assignment.same is None:
         return Looking((job,))  # A session on another machine may have ordered a job at the same time.
     if job.phase.has_ended:
-        return End(State.ENDED, drive.messages.ended(job), job)
+        return End(State.ENDED, drive.then_retrain(job.why_ended), job)
     if job.phase is Phase.PAUSED:
-        return End(State.PAUSED, drive.messages.paused(job), job)
+        return End(
+            State.PAUSED, drive.then_go_on(f"{job.id} is paused at the API", "Resume it there; this goes on with it"), job
+        )
     return None
 
 
-async def _progress(drive: "Drive", step: Waiting, job: RemoteJob) -> str:
+async def _progress(drive: Drive, step: Waiting, job: RemoteJob) -> str:
     """Return status, elapsed time, trained tokens and the API's latest message, which during training is the loss."""
     elapsed_s = int(time.monotonic() - step.since_s)
     tokens = f"{job.trained_tokens:,} trained tokens" if job.trained_tokens else ""
@@ -101,7 +100,7 @@ async def _progress(drive: "Drive", step: Waiting, job: RemoteJob) -> str:
     return ", ".join([job.status, f"{elapsed_s // 60} min {elapsed_s % 60:02d} s", *filter(None, (tokens, message))])
 
 
-async def record(drive: "Drive", step: Succeeded) -> Step:
+async def record(drive: Drive, step: Succeeded) -> Step:
     """Record the job. Its events and metrics may be missing: it counts all the same."""
     job = step.job
     recorded = drive.recorded.job if drive.recorded.job is not None and drive.recorded.job.id == job.id else None
@@ -110,7 +109,9 @@ async def record(drive: "Drive", step: Succeeded) -> Step:
     if served is None and recorded is not None:
         return drive.keep_recorded(recorded, "the API doesn't name its tuned model any more")
     if served is None:
-        return End(State.NAMELESS, drive.messages.nameless(job), job)
+        reason = f"{job.id} succeeded, but this API names no tuned model that could be asked"
+        way = f"Name a function that deploys it in deploy under [finetune.{drive.job.key}]; this then records the job, "
+        return End(State.NAMELESS, drive.then_go_on(reason, f"{way}without paying again"), job)
     problems: list[str] = []
     events = await _extra(drive, drive.host.events(job.id), "its events", problems)
     metrics = await _extra(drive, drive.host.metrics(job), "its metrics", problems)
@@ -133,7 +134,7 @@ async def record(drive: "Drive", step: Succeeded) -> Step:
     return End(State.RECORDED, None, job, served)
 
 
-def _described(drive: "Drive", job: RemoteJob) -> Job:
+def _described(drive: Drive, job: RemoteJob) -> Job:
     """Return a job's summary, before its tuned model has a name."""
     told = epochs_of(job.hyperparameters) or drive.prepared.most_epochs
     return Job(
@@ -149,7 +150,7 @@ def _described(drive: "Drive", job: RemoteJob) -> Job:
     )
 
 
-async def _served(drive: "Drive", job: RemoteJob, described: Job, recorded: Job | None) -> Served | None:
+async def _served(drive: Drive, job: RemoteJob, described: Job, recorded: Job | None) -> Served | None:
     """Return the tuned model's name: as it was recorded, of a deployment that is made now, or the host's own."""
     if recorded is not None and not recorded.is_undeployed and (drive.job.deploy or not job.tuned_model):
         return Served(recorded.tuned_model, recorded.base_url)
@@ -160,7 +161,7 @@ async def _served(drive: "Drive", job: RemoteJob, described: Job, recorded: Job 
     return Served(name) if name else None
 
 
-async def _extra(drive: "Drive", asking: Awaitable[T], what: str, problems: list[str]) -> T | None:
+async def _extra(drive: Drive, asking: Awaitable[T], what: str, problems: list[str]) -> T | None:
     """Return events or metrics; None if they can't be had, with the reason among the problems."""
     try:
         with drive.asking.patient(drive.patience.extra_s):
@@ -170,7 +171,7 @@ async def _extra(drive: "Drive", asking: Awaitable[T], what: str, problems: list
         return None
 
 
-def _write(drive: "Drive", job: Job, calls: list[Exchange], problems: list[str]) -> None:
+def _write(drive: Drive, job: Job, calls: list[Exchange], problems: list[str]) -> None:
     """Write the job; without its extras if they hold something that must not be written."""
     cassette, secrets = drive.prepared.cassette, (drive.assignment.endpoint.key,)
     try:
@@ -183,7 +184,7 @@ def _write(drive: "Drive", job: Job, calls: list[Exchange], problems: list[str])
         drive.note(f"{job.id} is recorded without {problem}")
 
 
-def _orders(drive: "Drive", job: RemoteJob) -> list[Exchange]:
+def _orders(drive: Drive, job: RemoteJob) -> list[Exchange]:
     """Return the upload and the order of a job: as this session sent them, else as they are recorded."""
     if drive.order is not None and job.id in drive.order.intent.created:
         return list(drive.order.exchanges)
