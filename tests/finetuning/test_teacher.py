@@ -65,7 +65,7 @@ def test_a_job_trains_on_the_recorded_answers_and_replays_without_the_split(taug
     # The student's own prompt, not the teacher's.
     assert all(turns[0]["content"].startswith("Summarise this conversation.") for turns in lines)
     assert len(lines) == len(TRAINING)
-    assert file.remarks == ("12 answers of teacher to train on, recorded by suite teach",)
+    assert file.remarks == ["12 answers of teacher to train on, recorded by suite teach"]
     (taught.splits / "train.jsonl").unlink()
     assert taught.jobs().job("tuned").status == "succeeded"
 
