@@ -306,9 +306,9 @@ class Workspace:
             return {}
         from evaltape.recording.verdicts import JudgeExam
 
-        root, samples = self.settings.root, self.samples
+        root, command = self.settings.root, str(Advice(self.commands.record_missing()))
         return {
-            key: JudgeExam(judge, self.suite.file, root, samples, self.verdicts, str(Advice(self.commands.record_missing())))
+            key: JudgeExam(judge, self.suite.file, root, self.samples_by_id, self.verdicts, command)
             for key, judge in self.suite.judges.items()
         }
 
@@ -322,7 +322,7 @@ class Workspace:
 
         A recording that isn't whole stays, and so does a recording in a folder that can't be written.
         """
-        calls = self.recordings.of(self.suite.models[key])
+        calls = self.recordings.of(key)
         with contextlib.suppress(OSError, RecordingError):
             if read_unfinished(self.folder, key) is None:
                 calls.arrange([sample.name for sample in self.samples], self.settings.pack)

@@ -73,7 +73,7 @@ def test_a_file_that_is_never_processed_ends_with_its_state_and_no_order(tuning:
         "[finetune.tuned] file-0001 is still 'pending' after 0 s. Nothing was ordered. Once that is "
         f"mended, this goes on: {GO_ON}"
     )
-    assert (tuning.job_ids, driven.recorder.budget.under_way) == ([], 0)
+    assert (tuning.job_ids, driven.recorder.budget.holds) == ([], set())
 
 
 @pytest.mark.parametrize("status", ["failed", "error", "Deleted"])

@@ -364,7 +364,7 @@ def test_calls_wait_while_a_job_may_need_the_money(tuning: TuningProject, api: A
         calls.append(api.calls)
         hold.release()
 
-    recorder.add_job(job)
+    recorder.add_work(job, is_job=True)
     recorder.run()
     assert (calls, api.calls) == ([0], 6)
 
@@ -375,6 +375,6 @@ def test_a_job_that_breaks_off_leaves_no_test_waiting(tuning: TuningProject) -> 
     async def job() -> None:
         raise LookupError("nobody thought of this")
 
-    recorder.add_job(job)
+    recorder.add_work(job, is_job=True)
     recorder.run()
     assert outcomes.stopped == "the recording broke off: LookupError('nobody thought of this')"

@@ -363,7 +363,7 @@ class Session(RuleBasedStateMachine):
 
     @invariant()
     def what_is_held_is_what_is_under_way(self) -> None:
-        assert self.budget.under_way == len(self.under_way)
+        assert len(self.budget.holds) == len(self.under_way)
         assert self.budget.held_usd == pytest.approx(math.fsum(hold.most_usd for hold in self.under_way), abs=1e-9)
         assert self.budget.spend.broke_off == len(self.in_doubt)
 

@@ -147,7 +147,7 @@ def test_calls_that_are_given_up_with_a_stopped_session_may_have_been_billed(
     api.fault("hang", times=math.inf)
     recorder = of_base(tuning, until=lambda tally: api.in_flight == 4)
     recorder.run()
-    assert (recorder.tally.spend.broke_off, recorder.budget.under_way, api.calls) == (4, 0, 4)
+    assert (recorder.tally.spend.broke_off, recorder.budget.holds, api.calls) == (4, set(), 4)
 
 
 def test_an_interrupt_ends_a_wait_of_a_session_at_once(project: Project, api: ApiServer) -> None:
@@ -171,7 +171,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_api_that_refuses_every_call_for_its_pace_is_given_up_as_a_whole(recorder: Watched, api: ApiServer) -> None:
     api.fault("429 at once", times=math.inf)
     recorder.run()
-    assert recorder.tally.failed == 6
+    assert recorder.tally.calls.failed == 6
     (note,) = recorder.tally.notes
     assert re.match(
         r"small: \d calls not asked: the API has refused every call for \d s, the last with HTTP 429: Rate limit", note
@@ -183,7 +183,7 @@ def test_an_api_that_refuses_every_call_for_its_pace_is_given_up_as_a_whole(reco
 def test_an_api_that_fails_one_call_after_another_is_given_up_as_a_whole(recorder: Watched, api: ApiServer) -> None:
     api.fault("500", times=math.inf)
     recorder.run()
-    assert recorder.tally.failed == 6
+    assert recorder.tally.calls.failed == 6
     assert api.calls < 6 * failures.ATTEMPTS
     (note,) = recorder.tally.notes
     assert note.startswith("small: ")
@@ -196,7 +196,7 @@ def test_failures_between_answers_give_up_nothing(recorder: Watched, api: ApiSer
         api.fault("500", match=name, times=math.inf)
     recorder.concurrency = 1
     recorder.run()
-    assert recorder.tally.failed <= 4
+    assert recorder.tally.calls.failed <= 4
     assert api.answered >= 2
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.recorder.batches.outputs import Outputs
+from evaltape.recorder.batches.outputs import FromFiles
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.reader import load_suite
 
 from tests.support.forked import REPOSITORY
 from tests.support.options import settings_of
 from tests.support.project import Project
-from tests.support.recording import record_here, requests_here, requests_in
+from tests.support.recording import Watched, record_here, requests_here, requests_in
 from tests.support.server import ApiServer, completion
 
 BASELINE = ("evals", "-m", "baseline", "-p", "no:xdist")
@@ -128,10 +128,13 @@ def test_files_that_are_no_answers_to_the_suite_are_refused(project: Project) ->
     for name, (content, message) in files.items():
         write(project, name, *content)
         with pytest.raises(UserError) as refused:
-            Outputs([project.root / name], suites)
+            FromFiles([project.root / name], suites, Watched())
         assert message in str(refused.value).replace(f"{project.root}/", "")
-    mixed = Outputs([project.root / write(project, "mixed.jsonl", of_other_suite, *lines)], suites)
-    assert [note.split(": ")[1] for note in mixed.notes] == ["1 of 7 answers are to the suite 'tickets', and aren't read"]
+    recorder = Watched()
+    FromFiles([project.root / write(project, "mixed.jsonl", of_other_suite, *lines)], suites, recorder)
+    assert [note.split(": ")[1] for note in recorder.tally.notes] == [
+        "1 of 7 answers are to the suite 'tickets', and aren't read"
+    ]
 
     run = project.run(*BASELINE, "--record", "--answers-from", "out/none.jsonl")
     run.assert_refused("--answers-from out/none.jsonl: can't be read: No such file or directory")
@@ -171,7 +174,7 @@ def test_what_the_page_does_with_ray_makes_answers(project: Project) -> None:
     assert asked[0]["sampling_params"] == {"max_tokens": 50, "temperature": 0}
     told = {"generated_text": "Ben: the red car won", "num_input_tokens": 12, "num_generated_tokens": 5}
     file = write(project, "0_000000.json", *(json.dumps(names["reply"]({**request, **told})) for request in requests))
-    outputs = Outputs([project.root / file], {"chats": load_suite(project.suite)})
+    outputs = FromFiles([project.root / file], {"chats": load_suite(project.suite)}, Watched())
     replies = [outputs.find(name) for name in (request["custom_id"] for request in requests)]
     answers = [read_completion(reply.body) for reply in replies if reply is not None and reply.is_answer]
     assert [(answer.text, answer.usage.completion_tokens) for answer in answers] == [("Ben: the red car won", 5)] * 6

@@ -12,7 +12,7 @@ import pytest
 from evaltape.recorder import throttle
 from evaltape.recorder.api import client, failures
 from evaltape.recorder.api.failures import Mend, of_status
-from evaltape.recorder.lane import Ask
+from evaltape.recorder.lane import Call
 from evaltape.recording.cassettes import Exchange
 from evaltape.recording.folder import answer_of
 
@@ -189,7 +189,7 @@ def test_an_answer_that_arrived_while_the_process_was_stopped_is_read(
             await asyncio.sleep(0.005)
         time.sleep(0.8)  # As with Ctrl-Z: the loop sees nothing of the answers and the timeout until it goes on.
 
-    recording.recorder.add_question(be_stopped)
+    recording.recorder.add_work(be_stopped, is_job=False)
     recorder = recording.run().recorder
     assert (len(recording.recorded()), api.calls, recorder.tally.spend.broke_off) == (4, 4, 0)
 
@@ -247,8 +247,8 @@ def test_a_prompt_that_the_content_filter_refuses_is_recorded_as_the_answer(reco
         answer_of(Exchange("POST", "http://a/v1/chat/completions", {}, 400, plain))
 
 
-class Failing(Ask):
-    """An ask whose answer can't be written at first."""
+class Failing(Call):
+    """A call whose answer can't be written at first."""
 
     failures: list[OSError]
 
@@ -263,7 +263,7 @@ def failing(recording: Recording, number: int) -> Callable[[], Recording]:
     """Let the first writings fail, as with too many open files."""
     Failing.failures = [OSError(24, "Too many open files")] * number
     for call in recording.recorder.lanes[0].waiting:
-        object.__setattr__(call.ask, "__class__", Failing)
+        call.__class__ = Failing
     return recording.run
 
 

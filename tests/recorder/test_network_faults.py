@@ -129,7 +129,7 @@ def test_retry_after_is_waited_for(project: Project, api: ApiServer) -> None:
 def test_a_key_refused_in_mid_run_fails_what_follows_and_keeps_what_was_answered(project: Project, api: ApiServer) -> None:
     api.fault("401", after=2, times=math.inf)
     recorder = recorder_here(project, "--record", "--concurrency", "1")
-    assert len(recorder.errors()) == recorder.tally.failed == 4
+    assert len(recorder.errors()) == recorder.tally.calls.failed == 4
     assert len(project.recorded()) == 2
     assert api.calls <= 6
 

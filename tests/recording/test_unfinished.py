@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.support.project import ROWS, Project, Run, wait_for
-from tests.support.recording import Watched, record_here, sample_ask
+from tests.support.recording import Watched, record_here, sample_call
 from tests.support.server import ApiServer
 from tests.support.tuning import TuningProject
 
@@ -171,7 +171,7 @@ def test_a_file_that_would_be_the_old_one_to_the_byte_is_made_to_differ(tuning: 
     path = recordings.cassette(model, sample)
     cassettes.write(path, [exchange])
     begun = Unfinished.begin(tuning.cassettes, "small", [(sample, 1)], tuning.samples())
-    sample_ask(Watched(), tuning, model, sample, unfinished=begun).keep(exchange)
+    sample_call(Watched(), tuning, model, sample, unfinished=begun).keep(exchange)
     assert begun.still_to_come() == []
     assert cassettes.read(path)[0].latency_s == pytest.approx(0.500001)
 

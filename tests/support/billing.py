@@ -13,7 +13,7 @@ from evaltape.recording import cassettes
 from evaltape.samples.sample import Sample
 from evaltape.suite.file.basics import Price
 
-from tests.support.recording import Watched, sample_ask
+from tests.support.recording import Watched, sample_call
 from tests.support.server import ApiServer
 from tests.support.server.billing import ANSWER_LIMIT, FAULTS, USAGES, Biller
 from tests.support.tuning import TuningProject
@@ -73,10 +73,10 @@ class Till:
         self._api.forget()
         self._api.add_rule(biller)  # type: ignore[arg-type]
         recorder = Watched(concurrency, budget_usd)
-        asks = [sample_ask(recorder, self._project, model, sample) for sample in samples]
-        recorder.add_lane(model, model.served, Endpoint(self._api.base_url, "", TIMEOUT_S), asks)
+        calls = [sample_call(recorder, self._project, model, sample) for sample in samples]
+        recorder.add_lane(model, model.served, Endpoint(self._api.base_url, "", TIMEOUT_S), calls)
         recorder.run()
-        self._paths = {ask.body()["messages"][-1]["content"]: ask.cassette for ask in asks}
+        self._paths = {call.body()["messages"][-1]["content"]: call.cassette for call in calls}
         return recorder
 
     def _check(self, biller: Biller, recorder: Watched, budget_usd: float) -> None:
@@ -93,7 +93,7 @@ class Till:
         if biller.exceeds == 1.0:
             assert over_usd <= 1e-9, f"billed {biller.billed_usd} of {budget_usd}: {biller}"
         assert biller.billed_usd <= spend.usd + spend.perhaps_usd + biller.dearest_usd, (spend, biller)
-        assert recorder.budget.under_way == 0
+        assert len(recorder.budget.holds) == 0
         lost = biller.answered - recorded
         assert not lost, f"answered and billed, not recorded: {lost} {biller} {recorder.tally.notes}"
         assert all(len(cassettes.read(self._paths[prompt])) == 1 for prompt in recorded)

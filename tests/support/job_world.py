@@ -359,7 +359,7 @@ class Stage:
             assert files_of(prepared.cassette.parent) == script.files_when_killed
             return None
         finally:
-            assert not budget.under_way
+            assert not budget.holds
             await endpoint.close()
         self._assert_clear(result, prepared, notes)
         return result

@@ -111,8 +111,8 @@ class JudgedProject(Project):
         self.freeze()
         workspace = self.workspace
         for key, exam in workspace.exams.items():
-            for question in exam.questions:
-                self.write(exam.asked(question), judge(exam.asked(question)))
+            for asked in exam.questions.values():
+                self.write(asked, judge(asked))
             for model in workspace.suite.models.values():
                 for sample in workspace.samples:
                     text = workspace.recordings.answer(model, sample).text

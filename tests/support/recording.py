@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.batches.lines import write_requests
-from evaltape.recorder.lane import Ask, Lane
+from evaltape.recorder.lane import Call, Lane
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.main import engine_of
 from evaltape.recorder.plan import Planner
@@ -95,7 +95,7 @@ def requests_in(project: Project) -> dict[str, dict[str, Any]]:
     return {line["custom_id"]: line for line in map(json.loads, lines)}
 
 
-def sample_ask(
+def sample_call(
     recorder: Recorder,
     project: TuningProject,
     model: Model,
@@ -103,16 +103,16 @@ def sample_ask(
     *,
     key: tuple[str, str] | None = None,
     unfinished: Unfinished | None = None,
-) -> Ask:
-    """Return what asks a model of a project for a sample."""
+) -> Call:
+    """Return the call that asks a model of a project for a sample."""
     recordings = project.recordings()
-    return Ask(
+    return Call(
         sample.id,
         recordings.folder,
         recordings.cassette(model, sample),
         partial(recordings.request, model, sample),
         "",
-        partial(recorder.publish, key or (model.suite, model.key), sample.id),
+        partial(recorder.publish, *(key or (model.suite, model.key)), sample.id),
         unfinished,
     )
 
@@ -125,8 +125,8 @@ def add_lane(
     key: tuple[str, str] | None = None,
 ) -> Lane:
     """Add the calls of a model of a project for all of its samples."""
-    asks = [sample_ask(recorder, project, model, sample, key=key) for sample in project.samples()]
-    return recorder.add_lane(model, model.served, endpoint or project.endpoint(), asks)
+    calls = [sample_call(recorder, project, model, sample, key=key) for sample in project.samples()]
+    return recorder.add_lane(model, model.served, endpoint or project.endpoint(), calls)
 
 
 class Recording:
@@ -143,10 +143,10 @@ class Recording:
     def add(self, key: str = "small", base_url: str | None = None, timeout_s: float = 10.0, **changes: Any) -> Model:
         """Add a model under this key, with changes."""
         model = msgspec.structs.replace(self.project.loaded()[0].models["small"], key=key, **changes)
-        asks = [sample_ask(self.recorder, self.project, model, sample) for sample in self.samples]
+        calls = [sample_call(self.recorder, self.project, model, sample) for sample in self.samples]
         endpoint = self.project.endpoint(base_url)
         endpoint.timeout_s = timeout_s
-        self.recorder.add_lane(model, key, endpoint, asks)
+        self.recorder.add_lane(model, key, endpoint, calls)
         self.asked += [(model, sample) for sample in self.samples]
         return model
 

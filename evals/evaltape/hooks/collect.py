@@ -145,7 +145,7 @@ def _prompt(view: SuiteView, model: str, sample: str) -> PromptChange | None:
     workspace = view.workspace
     asked, of = workspace.suite.models[model], workspace.samples_by_id[sample]
     with contextlib.suppress(RecordingError):
-        recorded = workspace.recordings.of(asked).read(of.name)
+        recorded = workspace.recordings.of(asked.key).read(of.name)
         return prompt_change(sample, recorded[0].asked, workspace.recordings.request(asked, of)) if recorded else None
     return None
 

@@ -81,10 +81,8 @@ class Controller:
             wanted = selection(collected.items, self.evaluation)
         self.evaluation.expect(wanted)
         self._has_begun = bool(wanted)
-        if wanted:
+        if not failed:
             self.recorder.begin(wanted)
-        elif not failed:
-            self.recorder.settle()
 
     def wait(self) -> None:
         """Wait for the recording's end; once stopped, for calls in flight alone."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -40,28 +40,31 @@ class Calls:
             with hold:
                 try:
                     exchange, headers = await lane.endpoint.chat(body)
-                    text = _text_of(lane, exchange)
+                    cost_usd, is_whole = _counted(lane, exchange)
                 except CallFailed as failure:
                     if not failure.may_be_billed:
                         hold.release()
                     self._fail(lane, call, failure, started)
                     return
                 lane.note_answer(time.monotonic(), headers)
-                cost = self._count(lane, exchange, bool(text), hold)
-            await self.take(lane, call, replace(exchange, cost_usd=cost if lane.model.price else None))
+                self._settle(lane, hold, cost_usd, is_whole)
+            await self._take(lane, call, exchange, cost_usd if is_whole else None)
         finally:
             lane.tally.in_flight -= 1
 
-    async def receive(self, lane: Lane, call: Call, exchange: Exchange) -> "Counted":
-        """Record an answer of another engine, and end its call; return the cost. Raises `CallFailed` if it is no answer."""
-        counted = count(lane, exchange, bool(_text_of(lane, exchange)))
-        await self.take(lane, call, replace(exchange, cost_usd=counted.usd if lane.model.price and counted.is_whole else None))
-        return counted
+    async def receive(self, lane: Lane, call: Call, exchange: Exchange) -> float | None:
+        """Record an answer of another engine, and end its call; return the cost, None if its counts don't say all of it.
 
-    async def take(self, lane: Lane, call: Call, exchange: Exchange) -> None:
+        Raises `CallFailed` if it is no answer.
+        """
+        cost_usd, is_whole = _counted(lane, exchange)
+        await self._take(lane, call, exchange, cost_usd if is_whole else None)
+        return cost_usd if is_whole else None
+
+    async def _take(self, lane: Lane, call: Call, exchange: Exchange, cost_usd: float | None) -> None:
         """Record an answer, wherever it came from, and end its call."""
         try:
-            failure = await self._kept(call, exchange)
+            failure = await self._kept(call, replace(exchange, cost_usd=cost_usd if lane.model.price else None))
         except Exception as broken:  # No test may wait for ever.
             failure = Failure("call", f"the call broke off: {lane.endpoint.shown(repr(broken))}")
         self.end(lane, call, failure)
@@ -71,7 +74,7 @@ class Calls:
         lane.tally.done += 1
         lane.tally.failed += failure is not None
         lane.away.pop(call, None)
-        call.ask.end(failure)
+        call.end(failure)
 
     def _fail(self, lane: Lane, call: Call, failure: CallFailed, started: float) -> None:
         now, at_once = time.monotonic(), lane.throttle.most
@@ -79,7 +82,7 @@ class Calls:
         self._note_waits(lane, failure, at_once)
         is_retried = lane.may_retry(call, failure)
         if not is_retried:
-            lane.streak.add(failure.message)
+            lane.note_loss(failure.message)
         reason = lane.hopeless(failure, now)
         if is_retried and reason is None:
             lane.delayed.append(call)
@@ -128,20 +131,18 @@ class Calls:
         if text not in self._recorder.tally.notes:
             self._recorder.tally.notes.append(text)
 
-    def _count(self, lane: Lane, exchange: Exchange, has_text: bool, hold: Hold) -> float | None:
-        """Return the cost of an answer; None if its counts don't say, so that it counts for the most."""
-        cost, is_whole = count(lane, exchange, has_text)
-        is_dearer = cost > hold.most_usd > 0
-        hold.settle(cost if is_whole or is_dearer else None)
+    def _settle(self, lane: Lane, hold: Hold, cost_usd: float, is_whole: bool) -> None:
+        """Count the cost of an answer: the most if its counts don't say all of it, unless they say more."""
+        is_dearer = cost_usd > hold.most_usd > 0
+        hold.settle(cost_usd if is_whole or is_dearer else None)
         if is_dearer:
-            lane.dearest *= cost / hold.most_usd * MARGIN
+            lane.dearest *= cost_usd / hold.most_usd * MARGIN
             if self._recorder.budget.limit_usd is not None:
                 lane.throttle.begin_anew()
                 self._note(
                     f"{lane.model.key}: an answer cost more than its request allows; the budget may be passed by as much. "
                     "Further calls count for more, and start one at a time until their costs are known"
                 )
-        return cost if is_whole else None
 
     async def _kept(self, call: Call, exchange: Exchange) -> Failure | None:
         """Write an answer; return why it can't be. A full disk, or too many open files, are waited for a while."""
@@ -150,12 +151,12 @@ class Calls:
         try:
             while True:
                 try:
-                    call.ask.keep(exchange)
+                    call.keep(exchange)
                     return None
                 except RecordingError as error:
                     return failure_of(error)
                 except OSError as error:
-                    problem = f"{shown(call.ask.cassette)} can't be written: {error.strerror}"
+                    problem = f"{shown(call.cassette)} can't be written: {error.strerror}"
                 if time.monotonic() >= until:
                     self._recorder.stop(f"{problem}. Files written earlier are whole")
                     return Failure("call", problem)
@@ -164,28 +165,17 @@ class Calls:
             self.unwritten -= 1
 
 
-class Counted(NamedTuple):
-    """The cost of an answer by its own counts."""
+def _counted(lane: Lane, exchange: Exchange) -> tuple[float, bool]:
+    """Count the tokens of an answer; return its cost in USD, and whether the counts say all of it.
 
-    usd: float
-    is_whole: bool
-    """Whether the counts say all of it."""
-
-
-def count(lane: Lane, exchange: Exchange, has_text: bool) -> Counted:
-    """Count the tokens of an answer; return the cost."""
-    usage = read_usage(exchange.answered.get("usage"), has_text)
-    lane.tally.tokens += usage.prompt + usage.answer
-    return Counted(call_usd(lane.model.price, usage.prompt, usage.answer), usage.is_whole)
-
-
-def _text_of(lane: Lane, exchange: Exchange) -> str:
-    """Return the text of an answer; empty for a prompt that was filtered. Raises `CallFailed` if it is no answer."""
-    if exchange.status >= 300:
-        return ""
+    Raises `CallFailed` if it is no answer; a prompt that was filtered has an answer without text.
+    """
     try:
-        return read_completion(exchange.answered).text
+        has_text = exchange.status < 300 and bool(read_completion(exchange.answered).text)
     except ValueError as error:
         words = message_in(exchange.answered)
         said = f"{error}: {words}" if words else str(error)
         raise CallFailed(f"HTTP {exchange.status}: the answer is {lane.endpoint.shown(said)}", "model") from None
+    usage = read_usage(exchange.answered.get("usage"), has_text)
+    lane.tally.tokens += usage.prompt + usage.answer
+    return call_usd(lane.model.price, usage.prompt, usage.answer), usage.is_whole

@@ -1,7 +1,7 @@
 """A lane: the calls to a model in the order of their tests, at the pace that the model's API can take.
 
-A call's `Ask` holds the request, and the place of the answer. A judge has a lane like a model; its calls are added as soon as
-there is an answer, and share concurrency and budget. Calls that another engine answers leave `waiting` for `away`.
+A judge has a lane like a model; its calls are added as soon as there is an answer, and share concurrency and budget. Calls that
+another engine answers leave `waiting` for `away`.
 """
 
 import re
@@ -25,9 +25,9 @@ from evaltape.suite.definition import Model
 from evaltape.text import duration
 
 
-@dataclass(frozen=True)
-class Ask:
-    """The request of a call, and the place of its answer: a sample's answer, or a judge's verdict."""
+@dataclass(eq=False)
+class Call:
+    """A call for a sample's answer, or for a judge's verdict: its request, the place of its answer, and its state so far."""
 
     sample: str
     """The id of the sample that it is about."""
@@ -35,7 +35,7 @@ class Ask:
     """The suite's folder of recordings."""
     cassette: Path
     """The recording that it makes."""
-    asked: Callable[[], dict[str, Any]]
+    request: Callable[[], dict[str, Any]]
     """Makes the JSON body; raises `RecordingError` if it can't."""
     secret: str
     """The key that it is asked with; empty without a key."""
@@ -43,36 +43,6 @@ class Ask:
     """Receives None once the answer is on disk, or why it isn't."""
     unfinished: Unfinished | None = None
     """The fresh recording that it is part of."""
-
-    @property
-    def name(self) -> str:
-        """The recording's path under the suite's folder, without suffix."""
-        return self.cassette.relative_to(self.folder).with_suffix("").as_posix()
-
-    def body(self) -> dict[str, Any]:
-        """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
-        body = self.asked()
-        if any(holds_secret(str(turn["content"]), (self.secret,)) for turn in body["messages"]):
-            raise HoldsKey(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
-        return body
-
-    def keep(self, exchange: cassettes.Exchange) -> None:
-        """Record an answer. Raises `RecordingError` if it must not be recorded, `OSError` if it can't be now."""
-        text = new_text(exchange, self.unfinished, self.cassette.stem)
-        cassettes.write_text(self.cassette, text, secrets=(self.secret,))
-        promote(self.folder)
-
-
-def failure_of(error: RecordingError) -> Failure:
-    """Return the failure of a call that can't be asked or recorded."""
-    return Failure("holds a key" if isinstance(error, HoldsKey) else "job" if error.command else "call", str(error))
-
-
-@dataclass(eq=False)
-class Call:
-    """A call under way to its end, with its state so far."""
-
-    ask: Ask
     attempts: int = 0
     refusals: int = 0
     timeouts: int = 0
@@ -87,22 +57,28 @@ class Call:
         """How often it has failed."""
         return self.attempts + self.refusals + self.timeouts
 
+    @property
+    def name(self) -> str:
+        """The recording's path under the suite's folder, without suffix."""
+        return self.cassette.relative_to(self.folder).with_suffix("").as_posix()
 
-@dataclass
-class Streak:
-    """How many calls in a row failed for good, and how many of them alike."""
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body. Raises `RecordingError` if no recording could hold it, before it is paid for."""
+        body = self.request()
+        if any(holds_secret(str(turn["content"]), (self.secret,)) for turn in body["messages"]):
+            raise HoldsKey(f"not asked, because the prompt {HOLDS_KEY}, which no recording may")
+        return body
 
-    failed: int = 0
-    alike: int = 0
-    cause: str = ""
-    message: str = ""
+    def keep(self, exchange: cassettes.Exchange) -> None:
+        """Record an answer. Raises `RecordingError` if it must not be recorded, `OSError` if it can't be now."""
+        text = new_text(exchange, self.unfinished, self.cassette.stem)
+        cassettes.write_text(self.cassette, text, secrets=(self.secret,))
+        promote(self.folder)
 
-    def add(self, message: str) -> None:
-        """Count a call that failed for good."""
-        cause = re.sub(r"\d+", "0", message)[:200]
-        self.alike = self.alike + 1 if cause == self.cause else 1
-        self.cause, self.message = cause, message
-        self.failed += 1
+
+def failure_of(error: RecordingError) -> Failure:
+    """Return the failure of a call that can't be asked or recorded."""
+    return Failure("holds a key" if isinstance(error, HoldsKey) else "job" if error.command else "call", str(error))
 
 
 @dataclass(eq=False)
@@ -123,7 +99,11 @@ class Lane:
     """The API asked to wait for longer than it is granted; said once."""
     dearest: float = 1.0
     """The largest ratio yet of an answer's cost to the most that its request allows."""
-    streak: Streak = field(default_factory=Streak)
+    lost: int = 0
+    """How many calls in a row failed for good."""
+    alike: int = 0
+    """How many of them, the last, failed with the same `cause`."""
+    cause: str = ""
 
     def next_call(self, now: float) -> tuple[Call | None, float]:
         """Take the first call that may start now, or None and the seconds until then. Failed calls come last."""
@@ -162,7 +142,7 @@ class Lane:
     def note_answer(self, now: float, headers: Mapping[str, str]) -> None:
         """Note that a call was answered."""
         self.throttle.succeed(now, headers)
-        self.streak = Streak()
+        self.lost = self.alike = 0
         self.throttle.paused_by = "the API says that its limit is used up"
 
     def note_failure(self, call: Call, failure: failures.CallFailed, started: float, now: float) -> None:
@@ -186,6 +166,13 @@ class Lane:
                 call.attempts += 1
                 call.not_before = now + failures.backoff_s(call.attempts, failure.retry_after_s)
 
+    def note_loss(self, message: str) -> None:
+        """Note that a call failed for good."""
+        cause = re.sub(r"\d+", "0", message)[:200]
+        self.alike = self.alike + 1 if cause == self.cause else 1
+        self.cause = cause
+        self.lost += 1
+
     def may_retry(self, call: Call, failure: failures.CallFailed) -> bool:
         """Return whether a call that failed so is to be tried again."""
         if self.given_up is not None or not failure.transient:
@@ -198,7 +185,7 @@ class Lane:
 
     def hopeless(self, failure: failures.CallFailed, now: float) -> str | None:
         """Return why the lane makes no further call after such a failure; None if it goes on."""
-        throttle, streak, last = self.throttle, self.streak, f"the last with {failure.message}"
+        throttle, last = self.throttle, f"the last with {failure.message}"
         refused_s, unreached_s = now - throttle.refused_since, now - throttle.unreached_since
         if failure.mend == "account":
             return f"not asked: {failure.message}"
@@ -208,8 +195,8 @@ class Lane:
             return f"not asked: the API couldn't be reached for {duration(unreached_s)}, {last}"
         if failure.mend == "time" and throttle.timeouts_alone >= failures.TIMEOUTS_ALONE:
             return f"not asked: even a single call at a time got {failure.message}; eval_timeout_s sets how long one may take"
-        if failure.transient and streak.failed >= failures.GIVE_UP_AFTER:
-            return f"not asked: {streak.failed} calls failed one after another, {last}"
-        if streak.alike >= (failures.HOPELESS if failure.mend == "model" else failures.GIVE_UP_AFTER):
-            return f"not asked: {streak.alike} calls in a row failed alike, {last}"
+        if failure.transient and self.lost >= failures.GIVE_UP_AFTER:
+            return f"not asked: {self.lost} calls failed one after another, {last}"
+        if self.alike >= (failures.HOPELESS if failure.mend == "model" else failures.GIVE_UP_AFTER):
+            return f"not asked: {self.alike} calls in a row failed alike, {last}"
         return None

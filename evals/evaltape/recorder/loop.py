@@ -19,7 +19,7 @@ from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget
 from evaltape.recorder.calls import Calls
-from evaltape.recorder.lane import Ask, Call, Lane, failure_of
+from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recorder.throttle import FIRST_LIMIT, Throttle, most_in_flight
 from evaltape.recorder.wire import GRACE_S, CallEnd, LaneTally, Outcomes, Tally, place_of
 from evaltape.recording.unfinished import Unfinished
@@ -41,7 +41,7 @@ class Engine(Protocol):
     """Answers calls in place of the loop's own calls, in turn: from files, or through the Batch API."""
 
     def take_up(self, lane: Lane, calls: list[Call]) -> None:
-        """See to it that these calls of a lane end, in a question or a job of the recorder's."""
+        """See to it that these calls of a lane end, in work of the recorder's."""
 
 
 class Recorder:
@@ -73,7 +73,7 @@ class Recorder:
         """Called after the last call."""
         self.begun: list[tuple[Unfinished, Sequence[Sample]]] = []
         """Fresh recordings that have begun, to be finished with the run, each with all samples of its suite."""
-        self._jobs: list[Work] = []
+        self._works: list[tuple[Work, bool]] = []
         self._driving = 0
         self._throttles: dict[tuple[str, str, str], Throttle] = {}
         self._turn = 0
@@ -84,7 +84,7 @@ class Recorder:
 
     # ------------------------------------------------------------ work to do
 
-    def add_lane(self, model: Model, asked_by: str, endpoint: Endpoint, asks: Iterable[Ask] = ()) -> Lane:
+    def add_lane(self, model: Model, asked_by: str, endpoint: Endpoint, calls: Iterable[Call] = ()) -> Lane:
         """Add a lane with a model's first calls, before the start or from within the loop.
 
         `asked_by` is the name that the API knows the model by; empty if it isn't known yet.
@@ -100,12 +100,12 @@ class Recorder:
         lane = Lane(model, endpoint, throttle, tally)
         self.lanes.append(lane)
         self.tally.lanes.append(tally)
-        self.add_calls(lane, asks)
+        self.add_calls(lane, calls)
         return lane
 
-    def add_calls(self, lane: Lane, asks: Iterable[Ask]) -> None:
+    def add_calls(self, lane: Lane, calls: Iterable[Call]) -> None:
         """Add further calls to a lane, before the start or from within the loop."""
-        calls = [Call(ask) for ask in asks]
+        calls = list(calls)
         lane.tally.total += len(calls)
         if lane.given_up is not None:
             for call in calls:
@@ -114,34 +114,21 @@ class Recorder:
             lane.waiting.extend(calls)
         self._wake.set()
 
-    def publish(self, key: tuple[str, str], sample: str, failure: Failure | None) -> None:
-        """Publish the end of a model's call soon, with others; `key` is the model's name in `Outcomes`."""
+    def publish(self, suite: str, model: str, sample: str, failure: Failure | None) -> None:
+        """Publish the end of a call soon, with others."""
+        self._ended.append((suite, model, sample, failure))
         if self._loop is None:
-            self.outcomes.end([(*key, sample, failure)])
-            return
-        self._ended.append((*key, sample, failure))
-        if len(self._ended) == 1:
+            self._publish()
+        elif len(self._ended) == 1:
             self._loop.call_later(PUBLISH_EVERY_S, self._publish)
 
     def has_other_work(self, lanes: list[Lane]) -> bool:
         """Return whether lanes beside these have calls left, or a job is under way."""
         return self._driving > 0 or any(lane.has_calls() for lane in self.lanes if lane not in lanes)
 
-    def add_job(self, drive: Work) -> None:
-        """Add a fine-tuning job, before the start or from within the loop."""
-
-        async def counted_drive() -> None:
-            self._driving += 1
-            try:
-                await drive()
-            finally:
-                self._driving -= 1
-
-        self.add_question(counted_drive)
-
-    def add_question(self, ask: Work) -> None:
-        """Add questions beside the calls that cost nothing, before the start or from within the loop."""
-        self._jobs.append(ask)
+    def add_work(self, work: Work, *, is_job: bool) -> None:
+        """Add work beside the calls, before the start or from within the loop: a job, or questions that cost nothing."""
+        self._works.append((work, is_job))
         self._wake.set()
 
     def run(self) -> None:
@@ -182,28 +169,28 @@ class Recorder:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         reporting = asyncio.create_task(self._report_often())
-        jobs: list[asyncio.Task[None]] = []
+        works: list[asyncio.Task[None]] = []
         try:
             while not self.outcomes.stopped:
                 self._wake.clear()
-                jobs += [asyncio.create_task(self._guarded(job())) for job in self._jobs[len(jobs) :]]
-                if not any(lane.has_calls() for lane in self.lanes) and all(job.done() for job in jobs):
+                works += [asyncio.create_task(self._guarded(work(), is_job)) for work, is_job in self._works[len(works) :]]
+                if not any(lane.has_calls() for lane in self.lanes) and all(work.done() for work in works):
                     break
                 pause = self._start_calls()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), min(pause, TICK_S))
         finally:
-            for job in jobs:
-                job.cancel()
+            for work in works:
+                work.cancel()
             in_time = asyncio.timeout(GRACE_S if self.outcomes.stopped else None)
             with contextlib.suppress(TimeoutError):
                 async with in_time:
-                    await asyncio.gather(*self._tasks, *jobs, return_exceptions=True)
+                    await asyncio.gather(*self._tasks, *works, return_exceptions=True)
             for end in self.at_end:
                 await end()
             reporting.cancel()
             if self.tally.stopped:
-                self.tally.left = {place_of(lane.model): [call.ask.sample for call in lane.left()] for lane in self.lanes}
+                self.tally.left = {place_of(lane.model): [call.sample for call in lane.left()] for lane in self.lanes}
             for endpoint in {id(lane.endpoint): lane.endpoint for lane in self.lanes}.values():
                 await endpoint.close()
 
@@ -215,12 +202,14 @@ class Recorder:
                 reported = now
             await asyncio.sleep(REPORT_EVERY_S)
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Awaitable[None], is_job: bool = False) -> None:
+        self._driving += is_job
         try:
             await work
         except Exception as error:  # No test may wait for ever.
             self.stop(f"the recording broke off: {error!r}")
         finally:
+            self._driving -= is_job
             self._wake.set()
 
     def _start_calls(self) -> float:
@@ -233,7 +222,7 @@ class Recorder:
         pause = float("inf")
         idle = 0
         while idle < len(self.lanes) and not self.outcomes.stopped:
-            if self.tally.in_flight >= self.concurrency or self.calls.unwritten:
+            if self.tally.calls.in_flight >= self.concurrency or self.calls.unwritten:
                 return float("inf")
             lane = self.lanes[self._turn % len(self.lanes)]
             self._turn += 1
@@ -258,14 +247,14 @@ class Recorder:
     def _start(self, lane: Lane, call: Call) -> bool:
         """Start a call, unless the budget doesn't cover it; then it waits until the cost of the calls in flight is known."""
         try:
-            body = call.ask.body()
+            body = call.body()
         except RecordingError as error:
             self.calls.end(lane, call, failure_of(error))
             return True
         hold = self.budget.hold(most_usd(lane.model, body) * lane.dearest)
         if hold is None:
             lane.waiting.appendleft(call)
-            if not self.budget.under_way:
+            if not self.budget.holds:
                 self.stop(self._spent_up())
             return False
         lane.tally.in_flight += 1

@@ -45,9 +45,9 @@ def _serve(pipe: wire.Pipe, settings: Settings) -> None:
         if settings.mode == RECORD and settings.asks_api:
             import openai  # noqa: F401  # While the controller loads the samples. For a few missing calls it may not be needed.
         message = pipe.receive()
-        if isinstance(message, wire.Begin):
+        if isinstance(message, wire.Begin) and message.selection:
             _record(pipe, settings, workspaces, message.selection)
-        elif isinstance(message, wire.Settle):
+        elif isinstance(message, wire.Begin):
             _settle(settings, workspaces)
 
 
@@ -55,7 +55,7 @@ def _record(pipe: wire.Pipe, settings: Settings, workspaces: dict[str, Workspace
     from evaltape.recorder.plan import Planner
 
     def receive(message: wire.Message) -> None:
-        if isinstance(message, wire.Stop):
+        if isinstance(message, wire.Stopped):
             recorder.stop_soon(message.reason)
 
     recorder = Recorder(
@@ -64,7 +64,7 @@ def _record(pipe: wire.Pipe, settings: Settings, workspaces: dict[str, Workspace
     recorder.engine = engine_of(settings, workspaces, recorder)
     Planner(settings, workspaces, recorder).plan(selection)
     _settle(settings, workspaces)
-    pipe.send(wire.Begun())
+    pipe.send(wire.Ready())
     _end_on_signals(recorder.stop_soon)
     recorder.outcomes.attach(pipe.send)
     pipe.listen(receive, lambda: recorder.stop_soon(wire.CONTROLLER_ENDED))
@@ -81,10 +81,9 @@ def engine_of(settings: Settings, workspaces: dict[str, Workspace], recorder: Re
 
         return BatchEngine(settings, workspaces, recorder)
     if settings.answers_from:
-        from evaltape.recorder.batches.outputs import FromFiles, Outputs
+        from evaltape.recorder.batches.outputs import FromFiles
 
-        suites = {name: workspace.suite for name, workspace in workspaces.items()}
-        return FromFiles(Outputs(settings.answers_from, suites), recorder)
+        return FromFiles(settings.answers_from, {name: it.suite for name, it in workspaces.items()}, recorder)
     return None
 
 

@@ -14,7 +14,7 @@ from evaltape.names import shown
 from evaltape.recorder.api.client import Endpoint, base_url_of, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.batches.host import refuse_without_batches
-from evaltape.recorder.lane import Ask, failure_of
+from evaltape.recorder.lane import Call, failure_of
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.tuning.driver import Drives
 from evaltape.recorder.tuning.states import Assignment, Served
@@ -50,10 +50,13 @@ class Planner:
     def plan(self, selection: Selection) -> None:
         """Plan the calls of the selected samples. Raises `UserError` if they can't begin; nothing is asked or written then."""
         plans = [self._plan(self.workspaces[suite], key, samples) for suite, key, samples in selection]
-        for plan in plans:
-            plan.check()
-        for plan in plans if self.settings.requests_to is None else ():
-            plan.begin()
+        try:
+            for plan in plans:
+                plan.check()
+            for plan in plans if self.settings.requests_to is None else ():
+                plan.begin()
+        except RecordingError as error:
+            raise UserError(str(error)) from None
         for plan in plans:
             plan.add()
 
@@ -62,8 +65,7 @@ class Planner:
         if key in suite.models:
             return ModelPlan(self, workspace, suite.models[key], [workspace.samples_by_id[it] for it in samples])
         if key in suite.judges:
-            exams = workspace.exams
-            return VerdictsPlan(bench, suite.judges[key], key, lambda: map(exams[key].asked, exams[key].missing))
+            return VerdictsPlan(bench, suite.judges[key], key, lambda: workspace.exams[key].missing)
         of_model, _, of_judge = key.partition("/")
         model, judge = suite.models[of_model], suite.judges[of_judge]
         return VerdictsPlan(bench, judge, key, lambda: workspace.unjudged_mutants(judge, model))
@@ -122,8 +124,6 @@ class Planner:
                 begun = read_unfinished(folder, key)
             elif calls:
                 begun = Unfinished.begin(folder, key, calls, workspace.samples)
-        except RecordingError as error:
-            raise UserError(str(error)) from None
         except OSError as error:
             raise unwritable(folder / key, error) from None
         if begun is not None:
@@ -140,7 +140,10 @@ class Planner:
 
 
 class ModelPlan:
-    """The calls, or the job and the calls, that record a model."""
+    """The calls, or the job and the calls, that record a model.
+
+    `check` and `begin` raise `RecordingError` and `UserError` for anything that can't be recorded, or not within the budget.
+    """
 
     def __init__(self, planner: Planner, workspace: Workspace, model: Model, samples: list[Sample]) -> None:
         self.planner = planner
@@ -157,7 +160,7 @@ class ModelPlan:
         """The calls of a model without such a job."""
 
     def check(self) -> None:
-        """Raise `UserError` for anything that can't be recorded, or not within the budget."""
+        """Check that it can be recorded."""
         self._refuse_unfetched_job()
         job = self.model.job
         if job is not None and self._drives(job):
@@ -177,12 +180,7 @@ class ModelPlan:
         return self.planner.endpoint(self.model)
 
     def _calls(self) -> list[tuple[Sample, int]]:
-        if self.model.predictions is not None:
-            return []
-        try:
-            return self.workspace.calls_of(self.model, self.samples)
-        except RecordingError as error:
-            raise UserError(str(error)) from None
+        return [] if self.model.predictions is not None else self.workspace.calls_of(self.model, self.samples)
 
     def _refuse_unfetched_job(self) -> None:
         """Refuse to look for, and perhaps pay for, a job when Git LFS keeps its recording elsewhere."""
@@ -217,15 +215,15 @@ class ModelPlan:
         else:
             if self.model.job is not None:
                 served = self._served()  # Where the API is asked, each of its calls will say why it can't be.
-                self._end_job(served if isinstance(served, Failure) and not self.settings.asks_api else None)
+                self._publish("", served if isinstance(served, Failure) and not self.settings.asks_api else None)
             self._add_lane(self.calls)
 
     def _add_lane(self, sample_calls: list[tuple[Sample, int]]) -> None:
         self._end_recorded(sample_calls)
         if sample_calls:
             recordings, endpoint, served = self.workspace.recordings, self._asked_at(), self._served()
-            asks = [
-                Ask(
+            calls = [
+                Call(
                     sample.id,
                     recordings.folder,
                     recordings.cassette(self.model, sample, repeat),
@@ -236,9 +234,9 @@ class ModelPlan:
                 )
                 for sample, repeat in sample_calls
             ]
-            self.recorder.add_lane(self.model, served if isinstance(served, str) else "", endpoint, asks)
+            self.recorder.add_lane(self.model, served if isinstance(served, str) else "", endpoint, calls)
             if self.settings.asks_api:
-                self.recorder.add_question(self._ask_end)
+                self.recorder.add_work(self._ask_end, is_job=False)
 
     def _served(self) -> str | Failure:
         """Return the name that the API knows the model by, or why a tuned model can't be asked."""
@@ -252,7 +250,7 @@ class ModelPlan:
 
         def publish() -> None:
             if repeat == 1:
-                self.recorder.publish(self._key, sample.id, failure)
+                self._publish(sample.id, failure)
 
         if failure is None:
             self.bench.judge(self.model, sample, repeat, publish)
@@ -262,9 +260,6 @@ class ModelPlan:
     def _end_recorded(self, calls: list[tuple[Sample, int]]) -> None:
         """Publish the samples that need no call, once their answers are judged, too."""
         asked = {(sample.id, repeat) for sample, repeat in calls}
-        if not self.workspace.judges:
-            self._end([sample for sample in self.samples if (sample.id, 1) not in asked], None)
-            return
         for repeat in range(1, self.settings.repeat + 1 if self.model.predictions is None else 2):
             for sample in self.samples:
                 if (sample.id, repeat) not in asked:
@@ -298,24 +293,18 @@ class ModelPlan:
             if result.served is not None and result.served.undeploy is not None:
                 self.recorder.at_end.append(partial(self._undeploy, key, result.served))
             self.workspace.jobs.forget(key)
-            self._end_job(result.failure)
+            self._publish("", result.failure)
             if result.failure is None:
                 self._add_lane(self._calls())
-            else:
-                self._end(self.samples, result.failure)
+                return
+            for sample in self.samples:
+                self._publish(sample.id, result.failure)
 
-        self.recorder.add_job(drive)
+        self.recorder.add_work(drive, is_job=True)
 
     async def _undeploy(self, key: str, served: Served) -> None:
         problem = await undeploy(served)
         self.recorder.tally.notes.append(f"{key}: {problem or f'{served.name} is undeployed'}")
 
-    @property
-    def _key(self) -> tuple[str, str]:
-        return (self.model.suite, self.model.key)
-
-    def _end(self, samples: list[Sample], failure: Failure | None) -> None:
-        self.recorder.outcomes.end((*self._key, sample.id, failure) for sample in samples)
-
-    def _end_job(self, failure: Failure | None) -> None:
-        self.recorder.outcomes.end([(*self._key, "", failure)])
+    def _publish(self, sample: str, failure: Failure | None) -> None:
+        self.recorder.publish(self.model.suite, self.model.key, sample, failure)

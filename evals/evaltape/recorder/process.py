@@ -47,20 +47,16 @@ class RecorderProcess:
             )
         self._pipe = wire.Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
         self._pipe.send(wire.Open(settings.as_json()))
-        self._expect(wire.Ready)
+        self._expect_ready()
 
     def begin(self, selection: wire.Selection) -> None:
-        """Let it record these samples."""
+        """Let it record these samples; if there are none, let it move the samples into place that wait for no answer."""
         self.started = time.monotonic()
         self._pipe.send(wire.Begin(selection))
 
-    def settle(self) -> None:
-        """Let it move the samples into place that wait for no answer: there is nothing to record."""
-        self._pipe.send(wire.Settle())
-
     def listen(self) -> None:
         """Wait until it has begun, and take in its messages from then on. Raises `UserError` if it can't begin."""
-        self._expect(wire.Begun)
+        self._expect_ready()
         self.is_running = True
         self._pipe.listen(self._receive, self._end)
 
@@ -72,7 +68,7 @@ class RecorderProcess:
     def stop(self, reason: str) -> None:
         """Let it start no further call, and wait until it knows."""
         with contextlib.suppress(OSError):
-            self._pipe.send(wire.Stop(reason))
+            self._pipe.send(wire.Stopped(reason))
         self._outcomes.stop(reason)
         if self.is_running:
             self._has_stopped.wait(STOP_S)
@@ -97,9 +93,9 @@ class RecorderProcess:
             with contextlib.suppress(OSError):
                 cast(IO[bytes], stream).close()
 
-    def _expect(self, kind: type[wire.Ready] | type[wire.Begun]) -> None:
+    def _expect_ready(self) -> None:
         message = self._pipe.receive()
-        if not isinstance(message, kind):
+        if not isinstance(message, wire.Ready):
             raise UserError(message.error if isinstance(message, wire.Refused) else self._why_lost())
 
     def _receive(self, message: wire.Message) -> None:

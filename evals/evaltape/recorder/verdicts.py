@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from evaltape.errors import RecordingError, UserError
+from evaltape.errors import RecordingError
 from evaltape.judging.verdict import as_model, judge_request
-from evaltape.recorder.lane import Ask, Lane, failure_of
+from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recorder.wire import verdicts_key
-from evaltape.recording.unfinished import Unfinished
+from evaltape.recording.unfinished import Unfinished, cassette_name
 from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Failure, Sample
 from evaltape.settings import RECORD_MISSING
@@ -43,11 +43,7 @@ class Bench:
         `asks_all`: answers are still to come, so the cost of verdicts on them isn't known yet.
         """
         for judge in self.workspace.judges:
-            try:
-                needed = asks_all or any(self._wanted(judge, model, sample, 1) for sample in samples)
-            except RecordingError as error:
-                raise UserError(str(error)) from None
-            if needed:
+            if asks_all or any(self._wanted(judge, model, sample, 1) for sample in samples):
                 self.check_judge(judge)
 
     def check_judge(self, judge: Judge) -> None:
@@ -82,7 +78,7 @@ class Bench:
 
     def publish(self, key: str, sample: str, failure: Failure | None) -> None:
         """Publish that a verdict, or all of an exam or of mutants, has ended."""
-        self._planner.recorder.publish((self.workspace.name, key), sample, failure)
+        self._planner.recorder.publish(self.workspace.name, key, sample, failure)
 
     def ask_all(self, wanted: Sequence[Asked], then: Callable[[list[tuple[Asked, Failure]]], None]) -> None:
         """Ask for verdicts; `then` receives the failed ones once all have ended."""
@@ -107,7 +103,7 @@ class Bench:
         begun = self._unfinished.get((model.key, judge.key))
         if answer.failure is not None:
             if begun is not None and answer.failure.kind in SAID:
-                begun.forget(sample, repeat)
+                begun.forget(cassette_name(sample, repeat))
             return []
         times = self.settings.repeat if repeat == 1 else 1
         asked = [Asked(judge, sample, answer.text, model.key, repeat, again) for again in range(1, times + 1)]
@@ -123,7 +119,7 @@ class Bench:
             endpoint = self._planner.endpoint(model)
             self._lanes[judge.key] = self._planner.recorder.add_lane(model, judge.served, endpoint)
         lane = self._lanes[judge.key]
-        ask = Ask(
+        call = Call(
             asked.sample.id,
             verdicts.folder,
             verdicts.cassette(asked),
@@ -132,7 +128,7 @@ class Bench:
             ended,
             self._unfinished.get((asked.model, judge.key)),
         )
-        self._planner.recorder.add_calls(lane, [ask])
+        self._planner.recorder.add_calls(lane, [call])
 
 
 @dataclass
@@ -148,10 +144,7 @@ class VerdictsPlan:
 
     def check(self) -> None:
         """Raise `UserError` if the judge can't be asked, or not within the budget."""
-        try:
-            self.missing = list(self.wanted())
-        except RecordingError as error:
-            raise UserError(str(error)) from None
+        self.missing = list(self.wanted())
         if self.missing:
             self.bench.check_judge(self.judge)
 

@@ -1,7 +1,7 @@
 """The processes of a session tell each other, as JSON lines, which calls have ended and how far the recording has come.
 
-controller to recorder   Open, Begin or Settle, then perhaps Stop
-recorder to controller   Ready once it holds the folders, Begun once all is planned, or Refused in place of either;
+controller to recorder   Open, Begin, then perhaps Stopped
+recorder to controller   Ready once it holds the folders, and once all is planned, or Refused in place of either;
                          then Ended and Progress as they come, and Stopped at the end
 controller to workers    Ended and Stopped
 
@@ -85,7 +85,7 @@ class Spend(msgspec.Struct):
 
 
 class LaneTally(msgspec.Struct):
-    """The calls to one model: how many there are, have ended (failed ones included), and are in flight."""
+    """The calls to one model: how many there are, have ended (failed ones included), failed, and are in flight."""
 
     model: str
     total: int = 0
@@ -93,6 +93,7 @@ class LaneTally(msgspec.Struct):
     failed: int = 0
     in_flight: int = 0
     tokens: int = 0
+    """Of prompts and answers."""
     has_price: bool = False
 
 
@@ -113,29 +114,10 @@ class Tally(msgspec.Struct):
     """The samples that a recording which `stopped` early has not asked for, by their model's `place_of`."""
 
     @property
-    def total(self) -> int:
-        """All calls."""
-        return sum(lane.total for lane in self.lanes)
-
-    @property
-    def done(self) -> int:
-        """Calls that have ended."""
-        return sum(lane.done for lane in self.lanes)
-
-    @property
-    def failed(self) -> int:
-        """Calls that have ended without an answer."""
-        return sum(lane.failed for lane in self.lanes)
-
-    @property
-    def in_flight(self) -> int:
-        """Calls in flight, over all models."""
-        return sum(lane.in_flight for lane in self.lanes)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of prompts and answers."""
-        return sum(lane.tokens for lane in self.lanes)
+    def calls(self) -> LaneTally:
+        """The calls to all models."""
+        counts = ("total", "done", "failed", "in_flight", "tokens")
+        return LaneTally("", *(sum(getattr(lane, count) for lane in self.lanes) for count in counts))
 
 
 Selection = Sequence[tuple[str, str, Sequence[str]]]
@@ -160,27 +142,13 @@ class Open(msgspec.Struct, tag=True):
 
 
 class Begin(msgspec.Struct, tag=True):
-    """Record this."""
+    """Record this; if it is empty, only move the samples into place that wait for no answer."""
 
     selection: Selection
 
 
-class Settle(msgspec.Struct, tag=True):
-    """Move the samples into place that wait for no answer: there is nothing to record."""
-
-
-class Stop(msgspec.Struct, tag=True):
-    """Start no further call."""
-
-    reason: str
-
-
 class Ready(msgspec.Struct, tag=True):
-    """The folders are held."""
-
-
-class Begun(msgspec.Struct, tag=True):
-    """All is planned, and the calls begin."""
+    """The folders are held, or all is planned, and the calls begin."""
 
 
 class Refused(msgspec.Struct, tag=True):
@@ -196,7 +164,7 @@ class Ended(msgspec.Struct, tag=True):
 
 
 class Stopped(msgspec.Struct, tag=True):
-    """No further call will be made."""
+    """No further call will be made, or, to the recorder, shall be."""
 
     reason: str
 
@@ -207,7 +175,7 @@ class Progress(msgspec.Struct, tag=True):
     tally: Tally
 
 
-Message = Open | Begin | Settle | Stop | Ready | Begun | Refused | Ended | Stopped | Progress
+Message = Open | Begin | Ready | Refused | Ended | Stopped | Progress
 
 
 def encoded(message: Message) -> str:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from evaltape.errors import HoldsKey, NotFetched, NotRecorded, RecordedOtherwise
 from evaltape.files import FETCH, has_conflict, is_lfs_pointer, keep_a_side, write_whole
 from evaltape.names import Told, shown
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
-from evaltape.recording.vcr_yaml import HEAD, Asked, Interaction, interactions_of, json_text, text_of
+from evaltape.recording.vcr_yaml import HEAD, Asked, interactions_of, json_text, text_of
 from evaltape.text import cut, visible
 
 ENDPOINT = "/chat/completions"
@@ -260,7 +260,7 @@ def write(path: Path, exchanges: list[Exchange], secrets: Collection[str] = ()) 
 
 def as_text(exchanges: list[Exchange]) -> str:
     """Return the text of a cassette with these calls."""
-    return text_of(map(_interaction, exchanges))
+    return HEAD + "".join(map(call_text, exchanges))
 
 
 def write_text(path: Path, text: str, secrets: Collection[str] = ()) -> None:
@@ -281,30 +281,25 @@ def without_identity(value: Any) -> Any:
     return value
 
 
-def _interaction(exchange: Exchange) -> Interaction:
-    """Return a call as vcrpy has it, with neither credentials nor query in its address."""
+def call_text(exchange: Exchange) -> str:
+    """Return a call as it stands in a cassette, with neither credentials nor query in its address."""
     parts = urlsplit(exchange.url)
-    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    asked = None if exchange.asked is None else _text(exchange.asked, is_json=True).encode()
-    return Asked(exchange.method, address, asked), {
-        "status": {"code": exchange.status, "message": "OK" if exchange.status == 200 else "Bad Request"},
-        "headers": {name: [value] for name, value in _headers(exchange)},
-        "body": {"string": _text(exchange.answered, "json" in exchange.content_type).encode()},
+    headers = {
+        "content-type": exchange.content_type,
+        "date": exchange.date if _HTTP_DATE.fullmatch(exchange.date or "") else None,
+        LATENCY: None if exchange.latency_s is None else f"{exchange.latency_s:.6f}",
+        COST: None if exchange.cost_usd is None else f"{exchange.cost_usd:.9f}",
+        CAME: exchange.came,
+        CALL: exchange.name,
     }
-
-
-def _headers(exchange: Exchange) -> Iterable[tuple[str, str]]:
-    yield "content-type", exchange.content_type
-    if exchange.date is not None and _HTTP_DATE.fullmatch(exchange.date):
-        yield "date", exchange.date
-    if exchange.latency_s is not None:
-        yield LATENCY, f"{exchange.latency_s:.6f}"
-    if exchange.cost_usd is not None:
-        yield COST, f"{exchange.cost_usd:.9f}"
-    if exchange.came is not None:
-        yield CAME, exchange.came
-    if exchange.name is not None:
-        yield CALL, exchange.name
+    return text_of(
+        exchange.method,
+        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}",
+        None if exchange.asked is None else _text(exchange.asked, is_json=True),
+        {"code": exchange.status, "message": "OK" if exchange.status == 200 else "Bad Request"},
+        {name: [value] for name, value in headers.items() if value is not None},
+        _text(exchange.answered, "json" in exchange.content_type),
+    )
 
 
 def _text(value: Any, is_json: bool) -> str:

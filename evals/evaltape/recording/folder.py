@@ -21,7 +21,7 @@ from evaltape.recording.model_calls import REPEAT, SUFFIX, ModelCalls, call_of
 from evaltape.recording.unfinished import Call, cassette_name, read_unfinished
 from evaltape.samples.frozen import check_owner
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
-from evaltape.samples.sample import Answer, Failure, Sample
+from evaltape.samples.sample import Answer, Failure, Kind, Sample
 from evaltape.scoring.prediction import read_completion, read_refused_prompt
 from evaltape.suite import prompt
 from evaltape.suite.commands import Advice
@@ -51,11 +51,11 @@ class Recordings(msgspec.Struct, frozen=True):
         """Return the file of a recorded call; asked again for noise, `repeat` counts from 2."""
         return self.folder / model.key / f"{cassette_name(sample, repeat)}.yaml"
 
-    def of(self, model: Model) -> ModelCalls:
-        """Return a model's recorded calls."""
-        if model.key not in self._calls:
-            self._calls[model.key] = ModelCalls(self.folder, model.key)
-        return self._calls[model.key]
+    def of(self, key: str) -> ModelCalls:
+        """Return the recorded calls of a model, by its key."""
+        if key not in self._calls:
+            self._calls[key] = ModelCalls(self.folder, key)
+        return self._calls[key]
 
     def request(self, model: Model, sample: Sample) -> dict[str, Any]:
         """Return the JSON body a model is asked with. Raises `RecordingError` if its job has no tuned model."""
@@ -66,36 +66,33 @@ class Recordings(msgspec.Struct, frozen=True):
         try:
             return self.valid_answer(model, sample, repeat)
         except RecordingError as error:
-            return Answer(failure=self._failure(error, model, self.of(model).place_of(cassette_name(sample, repeat))))
+            return Answer(failure=self._failure(error, model, self.of(model.key).place_of(cassette_name(sample, repeat))))
 
     def valid_answer(self, model: Model, sample: Sample, repeat: int = 1) -> Answer:
         """Like `answer`, but raises `RecordingError` if there is no valid recording of exactly this call."""
         if model.predictions is not None:
             return extracted(self._from_file(model.predictions, sample), self.steps(model))
-        name = cassette_name(sample, repeat)
-        exchange = self.of(model).replay(name, self.request(model, sample))
+        name, calls = cassette_name(sample, repeat), self.of(model.key)
+        exchange = calls.replay(name, self.request(model, sample))
         try:
             return extracted(answer_of(exchange), self.steps(model))
         except ValueError as error:
-            raise RecordingError(f"{self.of(model).place_of(name)}: {error}") from None
+            raise RecordingError(f"{calls.place_of(name)}: {error}") from None
 
     def _failure(self, error: RecordingError, model: Model, place: str) -> Failure:
         reason = str(error).removeprefix(f"{place}: ")
         place = "" if reason == str(error) else place
-        if error.command is not None and not isinstance(error, Conflicted):  # The job of a tuned model.
-            return Failure("job", reason, place, error.command, error.cost)
-        if not isinstance(error, NotFetched | Conflicted):
-            advice = self.how_to_record(model)
         match error:
             case NotFetched():
                 return Failure("not fetched", reason, place, FETCH)
             case Conflicted():
                 return Failure("unreadable", reason, place, error.command, remedy="Take one side whole (or --theirs)")
-            case NotRecorded():
-                return Failure("not recorded", reason, place, advice.command, advice.cost)
-            case RecordedOtherwise(what=what):
-                return Failure("recorded otherwise", reason, place, advice.command, advice.cost, cause=what)
-        return Failure("unreadable", reason, place, advice.command, advice.cost)
+            case RecordingError(command=str()):  # The job of a tuned model.
+                return Failure("job", reason, place, error.command, error.cost)
+        what = error.what if isinstance(error, RecordedOtherwise) else ""
+        kind: Kind = "recorded otherwise" if what else "not recorded" if isinstance(error, NotRecorded) else "unreadable"
+        advice = self.how_to_record(model)
+        return Failure(kind, reason, place, advice.command, advice.cost, what)
 
     def read_files(self, samples: Iterable[Sample]) -> list[str]:
         """Read and check the predictions of models that are not called; return notes for the user."""
@@ -135,18 +132,18 @@ class Recordings(msgspec.Struct, frozen=True):
         names = {sample.name for sample in samples}
         found = []
         for key in _keys(self.folder):
-            calls = self._calls.get(key) or ModelCalls(self.folder, key)
+            calls = self.of(key)
             if key in self.suite.models:
                 found += [calls.place_of(name) for name in _recorded(calls) if call_of(name)[0] not in names]
             else:
-                packs = [calls.pack.path] if calls.pack.path.exists() else []
-                found += [shown(path) for path in [*packs, *sorted(calls.folder.glob(f"*{SUFFIX}"))]]
+                paths = [calls.pack.path, *sorted(calls.folder.glob(f"*{SUFFIX}"))]
+                found += [shown(path) for path in paths if path.exists()]
         return found
 
     def repeats(self, model: Model) -> dict[str, list[int]]:
         """Return which further answers of a model are recorded, by the name of their sample: 2 and up."""
         numbers: dict[str, list[int]] = {}
-        for name in _recorded(self.of(model)):
+        for name in _recorded(self.of(model.key)):
             sample, number = call_of(name)
             if number > 1 and REPEAT in name:
                 numbers.setdefault(sample, []).append(number)
@@ -218,10 +215,9 @@ def free_way(folder: Path, model: str, models: Collection[str], asked: Asked, so
     if old is None:
         return restored([calls, pack, *sources])
     move = "mv" if repository_of(folder) is None else "git mv"
-    old_pack, old_calls = folder / f"{old}{SUFFIX}", folder / old
-    pairs = [(old_pack, pack)] if old_pack.exists() else []
-    pairs += [(old_calls, calls)] if old_calls.is_dir() else []
-    return " && ".join(f"{move} {shlex.quote(shown(one))} {shlex.quote(shown(other))}" for one, other in pairs)
+    pairs = [(folder / f"{old}{SUFFIX}", pack), (folder / old, calls)]
+    moves = [f"{move} {shlex.quote(shown(one))} {shlex.quote(shown(other))}" for one, other in pairs if one.exists()]
+    return " && ".join(moves)
 
 
 def _other_name(folder: Path, models: Collection[str], asked: Asked) -> str | None:

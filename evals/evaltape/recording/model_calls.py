@@ -11,9 +11,10 @@ without these headers are found by their requests.
 
 import contextlib
 import hashlib
+import io
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -137,8 +138,7 @@ def _packed_text(path: Path) -> bytes | None:
         return None
     if len(exchanges) != 1:
         return None
-    text = cassettes.as_text([replace(exchanges[0], name=path.stem)])
-    return text.removeprefix(HEAD).encode()
+    return cassettes.call_text(replace(exchanges[0], name=path.stem)).encode()
 
 
 def _unnamed_text(place: str, text: bytes) -> str:
@@ -178,8 +178,6 @@ class Pack:
     def find(self, asked: dict[str, Any], number: int) -> Exchange | None:
         """Return the call with this request, the `number`th from 1, of the calls without a name."""
         with self._opened() as file:
-            if file is None or not self._unnamed:
-                return None
             if self._by_request is None:
                 self._by_request = {}
                 for place in self._unnamed:
@@ -191,7 +189,7 @@ class Pack:
     def text(self, name: str) -> bytes | None:
         """Return the bytes of a call, without the cassette's head; None without a call of that name."""
         with self._opened() as file:
-            return _part(file, self._named[name]) if file is not None and name in self._named else None
+            return _part(file, self._named[name]) if name in self._named else None
 
     def place_of(self, name: str) -> str:
         """Return the name in messages of a call."""
@@ -210,40 +208,33 @@ class Pack:
     def write(self, calls: Mapping[str, bytes]) -> None:
         """Replace the named calls as a whole by these, in this order; calls without a name stay behind them."""
         with self._opened() as file:
-            unnamed = b"" if file is None else b"".join(_part(file, place) for place in self._unnamed)
+            unnamed = b"".join(_part(file, place) for place in self._unnamed)
         write_whole(self.path, (HEAD.encode() + b"".join(calls.values()) + unnamed).decode())
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[BinaryIO | None]:
-        """Give the file once its index is known; None without a file."""
-        file = self._file()
-        if file is None:
-            self._look_through(())
-            yield None
-            return
-        with file:
+    def _opened(self) -> Iterator[BinaryIO]:
+        """Give the file, once its index is known; an empty file if there is none."""
+        file: BinaryIO = io.BytesIO()
+        version = None
+        try:
+            file = self.path.open("rb")
             status = os.fstat(file.fileno())
             version = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if version != self._version:
-                self._look_through(_places(file, self.path))
-                self._version = version
-            yield file
-
-    def _file(self) -> BinaryIO | None:
-        try:
-            return self.path.open("rb")
         except FileNotFoundError:
-            return None
+            pass
         except OSError as error:
             raise RecordingError(f"{shown(self.path)}: can't be read: {error.strerror or error}") from None
-
-    def _look_through(self, places: Iterable[tuple[str | None, Place]]) -> None:
-        self._version, self._named, self._unnamed, self._by_request = None, {}, [], None
-        for name, place in places:
-            if name is None:
-                self._unnamed.append(place)
-            else:
-                self._named.setdefault(name, place)
+        with file:
+            if version != self._version:
+                named: dict[str, Place] = {}
+                unnamed: list[Place] = []
+                for name, place in _places(file, self.path):
+                    if name is None:
+                        unnamed.append(place)
+                    else:
+                        named.setdefault(name, place)
+                self._version, self._named, self._unnamed, self._by_request = version, named, unnamed, None
+            yield file
 
     def _exchanges(self, file: BinaryIO, place: Place) -> list[Exchange]:
         return cassettes.exchanges_of(Told(lambda: shown(self.path)), _part(file, place))

@@ -18,7 +18,7 @@ killed leaves the truth behind, and removed once every answer is in a cassette.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,8 +34,6 @@ from evaltape.samples.sample import Sample
 UNFINISHED, BATCHES = "unfinished.json", "batches.json"
 Call = tuple[Sample, int]
 """A sample, and how often it was asked before, counted from 1."""
-Digests = Mapping[str, str | None]
-"""Calls by the names of their cassettes, without suffix: the SHA-256 of the recording, or None without a recording."""
 
 
 class ToCome(msgspec.Struct, frozen=True):
@@ -58,7 +56,8 @@ class Unfinished(msgspec.Struct, frozen=True):
     selected: int
     """How many calls the recording consists of."""
     to_come: dict[str, str | None]
-    then_remove: Digests
+    """Calls by the names of their cassettes, without suffix: the SHA-256 of the recording, or None without a recording."""
+    then_remove: dict[str, str | None]
 
     @classmethod
     def begin(cls, folder: Path, model: str, calls: Sequence[Call], samples: Sequence[Sample]) -> "Unfinished":
@@ -67,14 +66,20 @@ class Unfinished(msgspec.Struct, frozen=True):
         The calls that an earlier, interrupted recording lacks stay to come. Raises `RecordingError` if its file is damaged,
         `OSError` if it can't be written.
         """
-        before = read_unfinished(folder, model) or cls(folder / model, 0, {}, {})
+        before, recorded = read_unfinished(folder, model) or cls(folder / model, 0, {}, {}), ModelCalls(folder, model)
         repeats = {sample.name: 0 for sample in samples}
         for sample, repeat in calls:
             repeats[sample.name] = max(repeat, repeats[sample.name])
-        to_come = {name: old for name, old in before.to_come.items() if _is_due(name, repeats)}
-        recorded = ModelCalls(folder, model)
+        asks_all = all(repeats.values())
+
+        def is_obsolete(name: str) -> bool:
+            """Return whether the sample is asked less often now; or, if every sample is asked, is none of them."""
+            sample, repeat = call_of(name)
+            return 0 < repeats[sample] < repeat if sample in repeats else asks_all
+
+        to_come = {name: old for name, old in before.to_come.items() if call_of(name)[0] in repeats and not is_obsolete(name)}
         to_come |= {name: recorded.digest(name) for name in (cassette_name(*call) for call in calls)}
-        then_remove = {**before.then_remove, **_obsolete(recorded, repeats)}
+        then_remove = before.then_remove | {name: recorded.digest(name) for name in recorded.names() if is_obsolete(name)}
         begun = cls(folder / model, max(len(to_come), before.selected), to_come, then_remove)
         begun._write()
         return begun
@@ -83,13 +88,9 @@ class Unfinished(msgspec.Struct, frozen=True):
         """Return the calls that have no new recording yet, as (name of the sample, repeat)."""
         return [call_of(name) for name in self._left()]
 
-    def count(self, name: str) -> None:
-        """Count a call's present recording as new."""
+    def forget(self, name: str) -> None:
+        """Note that a call isn't to come: its recording counts as new, or it isn't needed."""
         self.to_come.pop(name, None)
-
-    def forget(self, sample: Sample, repeat: int = 1) -> None:
-        """Note that a call isn't needed: a judge's verdict on an answer without text."""
-        self.to_come.pop(cassette_name(sample, repeat), None)
 
     def finish(self, samples: Iterable[Sample]) -> None:
         """End a session's work on it: keep the calls left for `samples`, or remove the file and obsolete recordings.
@@ -99,7 +100,7 @@ class Unfinished(msgspec.Struct, frozen=True):
         names = {sample.name for sample in samples}
         left = {name: digest for name, digest in self._left().items() if call_of(name)[0] in names}
         if left:
-            Unfinished(self.folder, self.selected, dict(left), self.then_remove)._write()
+            Unfinished(self.folder, self.selected, left, self.then_remove)._write()
             return
         # A recording of this session, or of a sample that is back, is no longer obsolete.
         obsolete = {name: digest for name, digest in self.then_remove.items() if REPEAT in name or name not in names}
@@ -110,7 +111,7 @@ class Unfinished(msgspec.Struct, frozen=True):
     def _calls(self) -> ModelCalls:
         return ModelCalls(self.folder.parent, self.folder.name)
 
-    def _left(self) -> Digests:
+    def _left(self) -> dict[str, str | None]:
         calls = self._calls
         return {name: old for name, old in self.to_come.items() if calls.digest(name) in (None, old)}
 
@@ -146,7 +147,7 @@ def new_text(exchange: Exchange, unfinished: Unfinished | None, name: str) -> st
     if unfinished is None or unfinished.to_come.get(name) != hashlib.sha256(text.encode()).hexdigest():
         return text  # It counts as the new recording.
     if exchange.came:  # It was taken before, by a session that was cut short.
-        unfinished.count(name)
+        unfinished.forget(name)
         return text
     # The same answer in the same microseconds: a file that didn't change would count as not asked again.
     return cassettes.as_text([msgspec.structs.replace(exchange, latency_s=(exchange.latency_s or 0.0) + 1e-6)])
@@ -155,26 +156,6 @@ def new_text(exchange: Exchange, unfinished: Unfinished | None, name: str) -> st
 def cassette_name(sample: Sample, repeat: int = 1) -> str:
     """Return the name of a call's cassette, without suffix; asked again for noise, `repeat` counts from 2."""
     return sample.name if repeat == 1 else f"{sample.name}{REPEAT}{repeat}"
-
-
-def _is_due(name: str, repeats: Mapping[str, int]) -> bool:
-    """Return whether an earlier recording's call stays to come; the new recording asks samples so often (0: not)."""
-    sample_name, repeat = call_of(name)
-    return sample_name in repeats and (not repeats[sample_name] or repeat <= repeats[sample_name])
-
-
-def _obsolete(recorded: ModelCalls, repeats: Mapping[str, int]) -> Digests:
-    """Return the calls that a recording makes obsolete once it is complete; `repeats` as for `_is_due`.
-
-    Further answers of a sample beyond the ones asked for now; and, if every sample is asked, cassettes of no sample.
-    """
-    asks_all = all(repeats.values())
-    found = {}
-    for name in recorded.names():
-        sample_name, repeat = call_of(name)
-        if (asks_all and sample_name not in repeats) or repeat > (repeats.get(sample_name) or repeat):
-            found[name] = recorded.digest(name)
-    return found
 
 
 def _is_plain(name: str) -> bool:
@@ -216,13 +197,18 @@ class Submissions:
         """Return the batches of a model or judge. Raises `UserError` for a file that can't be read."""
         return [one for one in self._read() if one.model == model]
 
-    def write(self, submission: Submission) -> None:
+    def write(self, submission: Submission, *, remove: bool = False) -> None:
         """Add an entry, or replace that of the same requests. Raises `OSError`."""
-        self._write([*(one for one in self._read() if not _is_same(one, submission)), submission])
+        others = [one for one in self._read() if (one.model, one.digest) != (submission.model, submission.digest)]
+        entries = msgspec.to_builtins(others if remove else [*others, submission])
+        if entries:
+            write_whole(self.path, json.dumps(entries, indent=1) + "\n")
+        else:
+            self.path.unlink(missing_ok=True)
 
     def remove(self, submission: Submission) -> None:
         """Remove an entry, and the file with the last. Raises `OSError`."""
-        self._write(one for one in self._read() if not _is_same(one, submission))
+        self.write(submission, remove=True)
 
     def _read(self) -> list[Submission]:
         try:
@@ -233,14 +219,3 @@ class Submissions:
         except (OSError, msgspec.MsgspecError) as error:
             problem = conflict_in(self.path) or f"{shown(self.path)}: can't be read: {error}"
             raise UserError(f"{problem}. Without the file --batch finds the batches by their metadata at the API") from None
-
-    def _write(self, submissions: Iterable[Submission]) -> None:
-        values = [msgspec.to_builtins(one) for one in submissions]
-        if values:
-            write_whole(self.path, json.dumps(values, indent=1) + "\n")
-        else:
-            self.path.unlink(missing_ok=True)
-
-
-def _is_same(one: Submission, other: Submission) -> bool:
-    return (one.model, one.digest) == (other.model, other.digest)

@@ -6,7 +6,7 @@ vcrpy. A cassette that vcrpy wrote, or that was edited by hand, is read by vcrpy
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 # A literal block of YAML can't hold these; in JSON each has an escape.
@@ -112,21 +112,18 @@ class _Reader:
         return yamlserializer.deserialize(text)
 
 
-def text_of(interactions: Iterable[Interaction]) -> str:
-    """Return the text of a cassette with these calls, with or without JSON bodies in their requests."""
-    return HEAD + "".join(_written(asked, response) for asked, response in interactions)
-
-
-def _written(asked: Asked, response: dict[str, Any]) -> str:
-    headers = {} if asked.body is None else {"content-type": ["application/json"]}
-    asked_body = None if asked.body is None else asked.body.decode()
+def text_of(
+    method: str, uri: str, asked: str | None, status: Mapping[str, Any], headers: Mapping[str, Any], answered: str
+) -> str:
+    """Return the text of a call in a cassette, with or without a JSON body in its request."""
+    asked_headers = {} if asked is None else {"content-type": ["application/json"]}
     return (
-        f"- request:\n    method: {asked.method}\n    uri: {json_text(asked.uri)}\n"
+        f"- request:\n    method: {method}\n    uri: {json_text(uri)}\n"
+        f"    headers: {json_text(asked_headers)}\n"
+        f"    body:{_block(asked, _REQUEST_INDENT)}"
+        f"  response:\n    status: {json_text(status)}\n"
         f"    headers: {json_text(headers)}\n"
-        f"    body:{_block(asked_body, _REQUEST_INDENT)}"
-        f"  response:\n    status: {json_text(response['status'])}\n"
-        f"    headers: {json_text(response['headers'])}\n"
-        f"    body:\n      string:{_block(response['body']['string'].decode(), _RESPONSE_INDENT)}"
+        f"    body:\n      string:{_block(answered, _RESPONSE_INDENT)}"
     )
 
 

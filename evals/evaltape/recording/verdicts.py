@@ -25,7 +25,7 @@ from evaltape.mutation.operators import BUILT_IN, Answers, Operator, load_operat
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.model_calls import REPEAT
-from evaltape.samples.sample import Sample, Usage
+from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.definition import Judge
 from evaltape.text import counted, visible
@@ -73,10 +73,6 @@ class RecordedVerdict(msgspec.Struct, frozen=True):
     """In 0..1; None if the verdict can't be read."""
     unscored: str = ""
     """Why there is no score, in a sentence."""
-    said: str = ""
-    """The judge's own words."""
-    usage: Usage = Usage()
-    """The tokens of the call."""
     cost_usd: float | None = None
     """Its price; None if the recording doesn't say."""
 
@@ -106,14 +102,15 @@ class Verdicts(msgspec.Struct, frozen=True):
             answer = read_completion(exchange.answered)
         except ValueError as error:
             raise RecordingError(f"{shown(path)}: {error}") from None
-        counts = (answer.usage, exchange.cost_usd)
+        score, unscored = None, ""
         if answer.failure is not None:
-            return RecordedVerdict(None, f"the judge {asked.judge.key} gave no verdict: {answer.failure}", "", *counts)
-        try:
-            return RecordedVerdict(read_verdict(answer.text, asked.judge.verdict), "", answer.text, *counts)
-        except Unread as reason:
-            unread = f"the verdict of the judge {asked.judge.key} can't be read: {visible(str(reason))}"
-            return RecordedVerdict(None, unread, answer.text, *counts)
+            unscored = f"the judge {asked.judge.key} gave no verdict: {answer.failure}"
+        else:
+            try:
+                score = read_verdict(answer.text, asked.judge.verdict)
+            except Unread as reason:
+                unscored = f"the verdict of the judge {asked.judge.key} can't be read: {visible(str(reason))}"
+        return RecordedVerdict(score, unscored, exchange.cost_usd)
 
     def further(self, judge: Judge, model: str, sample: Sample) -> list[int]:
         """Return which further verdicts on a model's first answer to a sample there are: 2 and up."""
@@ -164,14 +161,11 @@ class JudgeExam:
     judge: Judge
     suite_file: Path
     root: Path
-    samples: Sequence[Sample]
+    samples: Mapping[str, Sample]
+    """By id."""
     verdicts: Verdicts
     command: str
     """Records missing verdicts; messages show it."""
-
-    @property
-    def _place(self) -> str:
-        return f"{shown(self.suite_file)}: [judges.{self.judge.key}.exam]"
 
     @cached_property
     def labels(self) -> list[Label]:
@@ -179,7 +173,7 @@ class JudgeExam:
         exam = self.judge.exam
         if exam is None or exam.labels is None:
             return []
-        return read_labels(exam.labels, self.judge.verdict.scale, [sample.id for sample in self.samples])
+        return read_labels(exam.labels, self.judge.verdict.scale, list(self.samples))
 
     @cached_property
     def paper(self) -> Paper | None:
@@ -187,48 +181,39 @@ class JudgeExam:
         exam = self.judge.exam
         if exam is None or exam.mutants == ():
             return None
-        paper = set_paper(self._operators(exam.mutants), self.samples, exam.samples)
+        place = f"{shown(self.suite_file)}: [judges.{self.judge.key}.exam] mutants"
+        asked = load_operators(exam.mutants, self.suite_file, self.root, place) if exam.mutants else []
+        operators = list[Operator]()
+        for harmful in (True, False):
+            own, built_in = ([it for it in them if it.harmful is harmful] for them in (asked, BUILT_IN.values()))
+            operators += own or built_in
+        paper = set_paper(operators, list(self.samples.values()), exam.samples)
         for damage in paper.damages:
             if not damage.pairs and damage.operator in (exam.mutants or ()):
                 references = counted(len(self.samples), "reference")
-                raise UserError(f"{self._place} mutants: {damage.operator!r} applies to none of the {references}; leave it out")
+                raise UserError(f"{place}: {damage.operator!r} applies to none of the {references}; leave it out")
         return paper
 
-    def _operators(self, names: Sequence[str] | None) -> list[Operator]:
-        """Return the harmful and the harmless operators: the suite's own, or all that are built in."""
-        place = f"{self._place} mutants"
-        asked = load_operators(names, self.suite_file, self.root, place) if names else []
-        harmful = [each for each in asked if each.harmful] or [each for each in BUILT_IN.values() if each.harmful]
-        harmless = [each for each in asked if not each.harmful] or [each for each in BUILT_IN.values() if not each.harmful]
-        return [*harmful, *harmless]
-
-    @property
-    def questions(self) -> list[Question]:
-        """Everything that the judge is asked."""
-        return questions_of(self.paper, self.labels)
-
-    def asked(self, question: Question) -> Asked:
-        """Return a question as a judge's call."""
-        return Asked(self.judge, self._by_id[question.sample], question.answer)
-
     @cached_property
-    def _by_id(self) -> Mapping[str, Sample]:
-        return {sample.id: sample for sample in self.samples}
+    def questions(self) -> dict[Question, Asked]:
+        """Everything that the judge is asked, with its call."""
+        asked = questions_of(self.paper, self.labels)
+        return {question: Asked(self.judge, self.samples[question.sample], question.answer) for question in asked}
 
     @cached_property
     def _recorded(self) -> dict[Question, RecordedVerdict | RecordingError]:
-        return {question: self._read(question) for question in self.questions}
-
-    def _read(self, question: Question) -> RecordedVerdict | RecordingError:
-        try:
-            return self.verdicts.read(self.asked(question))
-        except RecordingError as error:
-            return error
+        found: dict[Question, RecordedVerdict | RecordingError] = {}
+        for question, asked in self.questions.items():
+            try:
+                found[question] = self.verdicts.read(asked)
+            except RecordingError as error:
+                found[question] = error
+        return found
 
     @property
-    def missing(self) -> list[Question]:
-        """The questions without a valid verdict. Raises `RecordingError` as `cassettes.is_valid`."""
-        return [question for question in self.questions if not self.verdicts.is_recorded(self.asked(question))]
+    def missing(self) -> list[Asked]:
+        """The calls without a valid verdict. Raises `RecordingError` as `cassettes.is_valid`."""
+        return [asked for asked in self.questions.values() if not self.verdicts.is_recorded(asked)]
 
     def verdict(self, question: Question) -> float | None:
         """Return the recorded verdict on a question; None without a readable recording."""

@@ -188,8 +188,7 @@ def _of_judge(
     workspace: Workspace, judge: Judge, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
 ) -> ModelEstimate:
     """Estimate a judge's verdicts on answers, there or still to come, and the missing verdicts of its exam."""
-    exam = workspace.exams[judge.key]
-    of_exam = ((exam.asked(question), 0) for question in exam.missing)
+    of_exam = ((it, 0) for it in workspace.exams[judge.key].missing)
     return _judged(judge, chain(_on_answers(workspace, judge, asked, looked_at), of_exam))
 
 

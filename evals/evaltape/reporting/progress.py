@@ -50,8 +50,8 @@ def shown(config: "pytest.Config", recorder: "RecorderProcess | None") -> Iterat
 def announce_wait(config: "pytest.Config", recorder: "RecorderProcess | None") -> None:
     """Name the calls that a session waits for after its early end."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if recorder is not None and recorder.is_running and recorder.tally.in_flight and reporter and reporter.verbosity >= 0:
-        calls = counted(recorder.tally.in_flight, "call")
+    if recorder is not None and recorder.is_running and recorder.tally.calls.in_flight and reporter and reporter.verbosity >= 0:
+        calls = counted(recorder.tally.calls.in_flight, "call")
         if config.get_terminal_writer().width_of_current_line:
             reporter.line("")
         reporter.write_line(f"Waiting for {calls} in flight, {GRACE_S:g} s at most: their answers are paid for.")
@@ -78,7 +78,7 @@ class Progress:
         with contextlib.suppress(OSError):
             if not self.screen.live:
                 self._say_notes()
-                if self.recorder.tally.total:
+                if self.recorder.tally.calls.total:
                     self.screen.say(last_line(self.recorder.tally, time.monotonic() - self.recorder.started))
             self.screen.close()
 
@@ -86,13 +86,14 @@ class Progress:
         with contextlib.suppress(OSError):  # The terminal is gone; the recording goes on without it.
             while not self._over.wait(LIVE_EVERY_S):
                 now, recorder, tally = time.monotonic(), self.recorder, self.recorder.tally
-                self._rate.note(now, tally.done)
+                done = tally.calls.done
+                self._rate.note(now, done)
                 if self.screen.live:
                     self.screen.show(live_lines(tally, self._rate, recorder.stopped) if recorder.is_running else [])
                 elif recorder.is_running:
                     self._say_notes()
-                    if now - self._said >= (SAY_EVERY_S if tally.done != self._said_done else SAY_IDLE_EVERY_S):
-                        self._said, self._said_done = now, tally.done
+                    if now - self._said >= (SAY_EVERY_S if done != self._said_done else SAY_IDLE_EVERY_S):
+                        self._said, self._said_done = now, done
                         for line in log_lines(tally, self._rate, recorder.stopped):
                             self.screen.say(line)
 
@@ -137,22 +138,23 @@ def log_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
 
 def last_line(tally: Tally, took_s: float) -> str:
     """The number of recorded calls, and how long they took."""
-    failures = [f"{tally.failed:,} failed"] if tally.failed else []
-    recorded = f"recorded {tally.done - tally.failed:,} of {tally.total:,} calls"
+    calls = tally.calls
+    failures = [f"{calls.failed:,} failed"] if calls.failed else []
+    recorded = f"recorded {calls.done - calls.failed:,} of {calls.total:,} calls"
     return ", ".join([recorded, *failures, *_spent(tally), f"in {duration(took_s)}"])
 
 
 def _summary(tally: Tally, rate: Rate, stopping: bool) -> str:
     lanes = _asked(tally)
     name = f"{lanes[0].model} " if len(lanes) == 1 else ""
-    parts = [f"recording {name}{tally.done:,}/{tally.total:,}", f"{tally.in_flight} in flight"]
-    parts += [f"{tally.failed:,} failed"] if tally.failed else []
-    left_s = rate.left_s(tally.total - tally.done)
+    parts = [f"recording {name}{_counts(tally.calls)}"]
+    left = tally.calls.total - tally.calls.done
+    left_s = rate.left_s(left)
     if stopping:
         parts.append("stopping")
-    elif left_s is not None and tally.total > tally.done:  # As exact as a forecast can be.
-        left = duration(left_s if left_s < 60 else 60 * round(left_s / 60)).replace(" 00 s", "")
-        parts.append(f"{left} left")
+    elif left_s is not None and left:  # As exact as a forecast can be.
+        rounded = duration(left_s if left_s < 60 else 60 * round(left_s / 60)).replace(" 00 s", "")
+        parts.append(f"{rounded} left")
     return ", ".join([*parts, *_spent(tally)])
 
 
@@ -161,8 +163,12 @@ def _asked(tally: Tally) -> list[LaneTally]:
 
 
 def _lane(lane: LaneTally) -> str:
+    return f"{lane.model} {_counts(lane)}"
+
+
+def _counts(lane: LaneTally) -> str:
     failed = f", {lane.failed:,} failed" if lane.failed else ""
-    return f"{lane.model} {lane.done:,}/{lane.total:,}, {lane.in_flight} in flight{failed}"
+    return f"{lane.done:,}/{lane.total:,}, {lane.in_flight} in flight{failed}"
 
 
 def _jobs(tally: Tally) -> list[str]:
@@ -172,7 +178,8 @@ def _jobs(tally: Tally) -> list[str]:
 
 def _spent(tally: Tally) -> list[str]:
     priced = any(lane.has_price for lane in tally.lanes) or tally.spend.usd
-    return ([f"{tally.tokens:,} tokens"] if tally.tokens else []) + ([usd(tally.spend.usd)] if priced else [])
+    tokens = tally.calls.tokens
+    return ([f"{tokens:,} tokens"] if tokens else []) + ([usd(tally.spend.usd)] if priced else [])
 
 
 # ---------------------------------------------------------------- the screen

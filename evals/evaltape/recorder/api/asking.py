@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from functools import partial
 from typing import IO, Any, TypeVar
 
 import msgspec
@@ -18,7 +17,6 @@ from evaltape.recorder.api.failures import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, C
 from evaltape.recording.cassettes import Exchange
 from evaltape.text import duration
 
-Send = Callable[..., Awaitable[Any]]
 T = TypeVar("T")
 GARBLED_ATTEMPTS = 3
 """So often an answer is asked for again that isn't JSON: a gateway's page may pass, a wrong address doesn't."""
@@ -104,38 +102,26 @@ class Asking:
 
     async def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """Ask until there is an answer; return its JSON."""
-        options = {"params": {**self._shared, **(query or {})}}
-        send = partial(self._sent, self.endpoint.client.get, path, options=options)
-        return await self._kept(self._patiently(send, f"GET {path}"))
+        return await self._asked("get", path, options={"params": {**self._shared, **(query or {})}})
 
     async def post(self, path: str, body: Any = None, *, again: bool = False) -> Any:
         """Send once, or with `again` until there is an answer; return its JSON."""
         body = {**self._shared, **(body or {})} if self._shared else body
-        send = partial(self._sent, self.endpoint.client.post, path, is_json=False, body=body)
-        return await self._kept(self._patiently(send, f"POST {path}") if again else send())
+        return await self._asked("post", path, again=again, is_json=False, body=body)
 
     async def upload(self, path: str, file: Upload, fields: Mapping[str, str]) -> Any:
         """Send a file until there is an answer. The call that is kept holds its digest and size, not its bytes."""
         limit_s = self.endpoint.timeout_s + len(file.content) / self._patience.upload_bytes_per_s
-        form: dict[str, Any] = {
-            "body": {**self._shared, **fields},
-            "options": {"headers": {"Content-Type": "multipart/form-data"}},
-        }
-
-        async def send() -> Exchange:
-            files = [("file", (file.name, file.content))]
-            return await self._sent(self.endpoint.client.post, path, timeout_s=limit_s, files=files, **form)
-
-        answered = (await self._patiently(send, "the upload")).answered
+        files, options = [("file", (file.name, file.content))], {"headers": {"Content-Type": "multipart/form-data"}}
+        body = {**self._shared, **fields}
+        answered = await self._asked("post", path, limit_s=limit_s, files=files, body=body, options=options)
         stored = {"filename": file.name, "sha256": file.sha256, "bytes": len(file.content)}
-        self.calls.append(Exchange("POST", f"{self.base_url}{path}", {**fields, "file": stored}, 200, answered))
+        self.calls[-1] = Exchange("POST", f"{self.base_url}{path}", {**fields, "file": stored}, 200, answered)
         return answered
 
     async def content(self, path: str) -> str:
         """Return a file's content as text."""
-        options = {"params": self._shared}
-        get = partial(self._sent, self.endpoint.client.get, path, is_json=False, options=options)
-        return str((await self._patiently(get, f"GET {path}")).answered)
+        return str(await self._asked("get", path, is_json=False, options={"params": self._shared}))
 
     async def download(self, file_id: str, into: IO[bytes]) -> None:
         """Write a file's content, which may be larger than an answer, to the start of another file."""
@@ -156,28 +142,31 @@ class Asking:
 
     async def delete(self, path: str) -> None:
         """Delete a file, or another object, in a single attempt."""
-        await self._sent(self.endpoint.client.delete, path, is_json=False)
+        await self._asked("delete", path, again=False, is_json=False)
 
     async def wait(self, what: str, seconds: float) -> None:
         """Sleep, and show the reason."""
         self._show(what)
         await asyncio.sleep(min(seconds, self._patience.longest_wait_s))
 
-    async def _kept(self, answering: Awaitable[Exchange]) -> Any:
-        exchange = await answering
-        self.calls.append(exchange)
-        return exchange.answered
-
-    async def _sent(
-        self, send: Send, path: str, *, is_json: bool = True, timeout_s: float | None = None, **parts: Any
-    ) -> Exchange:
-        """Send a request once by a method of the client; its answer must come within the timeout as a whole."""
+    async def _asked(
+        self, method: str, path: str, *, again: bool = True, is_json: bool = True, limit_s: float | None = None, **parts: Any
+    ) -> Any:
+        """Send a request by a method of the client, once or until there is an answer; keep the call."""
         import httpx2
 
-        exchange, _ = await self.endpoint.call(lambda: send(path, cast_to=httpx2.Response, **parts), timeout_s)
-        if is_json and "json" not in exchange.content_type:
-            raise CallFailed("the answer is not JSON of this API", "model")
-        return exchange
+        send = getattr(self.endpoint.client, method)
+
+        async def ask() -> Exchange:
+            exchange, _ = await self.endpoint.call(lambda: send(path, cast_to=httpx2.Response, **parts), limit_s)
+            if is_json and "json" not in exchange.content_type:
+                raise CallFailed("the answer is not JSON of this API", "model")
+            return exchange
+
+        name = "the upload" if "files" in parts else f"{method.upper()} {path}"
+        exchange = await (self._patiently(ask, name) if again else ask())
+        self.calls.append(exchange)
+        return exchange.answered
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]], name: str) -> T:
         """Ask until there is an answer, while failures are of a kind that passes."""

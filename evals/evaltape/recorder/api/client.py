@@ -171,35 +171,34 @@ class Endpoint:
         """
         import openai
 
-        from evaltape.recorder.api.transport import SENDING, Sending
+        from evaltape.recorder.api.transport import HAS_LEFT
 
-        read = _chat_exchange if is_chat else _exchange
         limit_s = self.timeout_s if timeout_s is None else timeout_s
-        sending = Sending()
-        SENDING.set(sending)
+        has_left = asyncio.Event()
+        HAS_LEFT.set(has_left)
         try:
             async with _deadline(limit_s):
                 sent = await send()
-            return read(getattr(sent, "http_response", sent))
+            return _exchange(getattr(sent, "http_response", sent), is_chat)
         except openai.APIStatusError as error:
             if is_chat and error.status_code == 400 and isinstance(error.body, dict):
-                answered = read(error.response)
+                answered = _exchange(error.response, is_chat)
                 if is_filtered(answered[0]):
                     return answered
             raise self._refusal(error) from None
         except openai.APIConnectionError as error:
-            raise self._broken(error, sending.has_left) from None
+            raise self._broken(error, has_left.is_set()) from None
         except TimeoutError:
             raise CallFailed(
-                f"no answer within {limit_s:g} s", "time" if sending.has_left else "network", may_be_billed=sending.has_left
+                f"no answer within {limit_s:g} s", "time" if has_left.is_set() else "network", may_be_billed=has_left.is_set()
             ) from None
         except (ValueError, openai.OpenAIError) as error:
-            if not sending.has_left:
+            if not has_left.is_set():
                 raise CallFailed(f"it can't be sent: {self.shown(str(error)[:200])}", "model", may_be_billed=False) from None
             raise CallFailed(f"the answer is not JSON of this API: {self.shown(str(error)[:200])}", "model") from None
         except Exception as error:  # The client didn't foresee it.
             message = f"the call broke off: {self.shown(repr(error))}"
-            raise CallFailed(message, "attempt" if sending.has_left else "model", may_be_billed=sending.has_left) from None
+            raise CallFailed(message, "attempt" if has_left.is_set() else "model", may_be_billed=has_left.is_set()) from None
 
     def shown(self, text: str) -> str:
         """Return an API's words fit for a message: in one line, of bounded length, without keys and identities."""
@@ -287,26 +286,19 @@ async def _deadline(limit_s: float) -> AsyncIterator[None]:
             timers[0].cancel()
 
 
-def _exchange(raw: Any) -> Answered:
-    headers = headers_of(raw)
-    content_type = headers.get("content-type", "application/json").split(";")[0]
-    request = raw.request
-    is_json = request.headers.get("content-type", "").startswith("application/json")
-    asked = json.loads(request.content) if is_json and request.content else None
-    answered = without_identity(raw.json()) if "json" in content_type else raw.text
-    return Exchange(request.method, str(request.url), asked, raw.status_code, answered, content_type), headers
-
-
-def _chat_exchange(raw: Any) -> Answered:
+def _exchange(raw: Any, is_chat: bool) -> Answered:
     request, headers = raw.request, headers_of(raw)
+    content_type = "application/json" if is_chat else headers.get("content-type", "application/json").split(";")[0]
+    sends_json = is_chat or request.headers.get("content-type", "").startswith("application/json")
     exchange = Exchange(
         method=request.method,
         url=str(request.url),
-        asked=json.loads(request.content),
+        asked=json.loads(request.content) if sends_json and request.content else None,
         status=raw.status_code,
-        answered=without_identity(raw.json()),
-        date=headers.get("date"),
-        latency_s=raw.elapsed.total_seconds(),
+        answered=without_identity(raw.json()) if "json" in content_type else raw.text,
+        content_type=content_type,
+        date=headers.get("date") if is_chat else None,
+        latency_s=raw.elapsed.total_seconds() if is_chat else None,
     )
     return exchange, headers
 

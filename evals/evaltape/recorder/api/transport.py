@@ -3,6 +3,7 @@
 Its transport is aiohttp: a call takes two thirds of the time that it takes with httpx2's own.
 """
 
+import asyncio
 import os
 import ssl
 from contextvars import ContextVar
@@ -26,15 +27,8 @@ LARGEST_HEADER_BYTES = 2**20
 """aiohttp's own limit, 8 KiB, loses answers that are paid for: gateways put cookies and policies of any size before them."""
 
 
-class Sending:
-    """A call on its way. Until it begins to leave this machine, it surely costs nothing."""
-
-    def __init__(self) -> None:
-        self.has_left = False
-
-
-SENDING: ContextVar[Sending | None] = ContextVar("SENDING", default=None)
-"""The call that the running task makes."""
+HAS_LEFT: ContextVar[asyncio.Event | None] = ContextVar("HAS_LEFT", default=None)
+"""Set once the call that the running task makes begins to leave this machine. Until then it surely costs nothing."""
 
 
 class AnswerTooLarge(httpx2.TransportError):
@@ -42,14 +36,19 @@ class AnswerTooLarge(httpx2.TransportError):
 
 
 class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-type,unused-ignore]
-    """An `httpx2.AsyncClient` that reads at most `most_bytes` of an answer, unpacked, and raises `AnswerTooLarge` beyond."""
+    """An `httpx2.AsyncClient` that reads at most 32 MiB of an answer, unpacked, and raises `AnswerTooLarge` beyond."""
 
-    def __init__(self, *, sends_key: bool, most_bytes: int, is_direct: bool, **options: Any) -> None:
-        """`is_direct`: no proxy is used, so the environment's needn't be usable. Raises `UnusableProxy`."""
-        self._sends_key = sends_key
-        self._most_bytes = most_bytes
-        self._is_direct = is_direct
-        super().__init__(**options)
+    def __init__(self, base_url: str, key: str, connect_s: float) -> None:
+        """Raises `OSError` for certificates that can't be read, `ValueError` for a proxy that isn't spoken to."""
+        self._sends_key = bool(key)
+        # A proxy of the environment is for other machines. Asked for an address of this machine, it would ask itself.
+        self._is_direct = is_local(base_url)
+        super().__init__(
+            cookies=NoCookies(),
+            timeout=httpx2.Timeout(None, connect=connect_s),  # The whole call has a limit around it.
+            verify=certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
+            mounts={f"all://{urlsplit(base_url).netloc.rpartition('@')[2]}": None} if self._is_direct else None,
+        )
 
     def _init_transport(self, *args: Any, **options: Any) -> Any:
         transport: Any = super()._init_transport(*args, **options)
@@ -58,7 +57,7 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
 
     def _init_proxy_transport(self, proxy: httpx2.Proxy, *args: Any, **options: Any) -> Any:
         if proxy.url.scheme not in ("http", "https") and not self._is_direct:
-            raise UnusableProxy(f"a {proxy.url.scheme} proxy; it takes one of http:// or https://")
+            raise ValueError(f"a {proxy.url.scheme} proxy; it takes one of http:// or https://")
         transport: Any = super()._init_proxy_transport(proxy, *args, **options)
         transport.client = partial(_session, transport)
         return transport
@@ -96,8 +95,8 @@ class BoundedClient(openai.DefaultAioHttpClient):  # type: ignore[misc,valid-typ
         return _unpacked(response, b"".join(parts))
 
     def _check(self, size: int) -> None:
-        if size > self._most_bytes:
-            raise AnswerTooLarge(f"more than {self._most_bytes:,} bytes")
+        if size > LARGEST_BYTES:
+            raise AnswerTooLarge(f"more than {LARGEST_BYTES:,} bytes")
 
 
 def _unpacked(response: httpx2.Response, content: bytes) -> httpx2.Response:
@@ -114,17 +113,13 @@ def _unpacked(response: httpx2.Response, content: bytes) -> httpx2.Response:
     return whole
 
 
-class UnusableProxy(ValueError):
-    """A proxy of the environment that isn't spoken to."""
-
-
 def _session(transport: Any) -> aiohttp.ClientSession:
     """Return the session beneath a transport; it notes when a request leaves, and keeps no cookies."""
 
     async def leave(*_: object) -> None:
-        sending = SENDING.get()
-        if sending is not None:
-            sending.has_left = True
+        has_left = HAS_LEFT.get()
+        if has_left is not None:
+            has_left.set()
 
     async def leave_without_body(_: object, __: object, sent: aiohttp.TraceRequestHeadersSentParams) -> None:
         if sent.headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in sent.headers:
@@ -166,23 +161,12 @@ def certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
 
 def http_client(base_url: str, key: str, connect_s: float) -> BoundedClient:
     """Return the HTTP client for an address and key. Raises `UserError` for unusable certificates or proxies."""
-    # A proxy of the environment is for other machines. Asked for an address of this machine, it would ask itself.
-    is_direct = is_local(base_url)
-    direct = {f"all://{urlsplit(base_url).netloc.rpartition('@')[2]}": None} if is_direct else None
     try:
-        return BoundedClient(
-            sends_key=bool(key),
-            most_bytes=LARGEST_BYTES,
-            is_direct=is_direct,
-            cookies=NoCookies(),
-            timeout=httpx2.Timeout(None, connect=connect_s),  # The whole call has a limit around it.
-            verify=certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
-            mounts=direct,
-        )
+        return BoundedClient(base_url, key, connect_s)
     except OSError as error:
         path = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
         place = f"SSL_CERT_FILE = {path!r}: " if path else ""
         raise UserError(f"{place}the certificates can't be read: {error.strerror or error}") from None
-    except (UnusableProxy, ValueError, httpx2.InvalidURL) as error:
+    except (ValueError, httpx2.InvalidURL) as error:
         variables = [name for name in PROXY_VARIABLES for name in (name, name.lower()) if os.environ.get(name)]
         raise UserError(f"{', '.join(variables) or 'the environment'}: {without_secrets(str(error), key)}") from None

@@ -12,6 +12,7 @@ Verdicts need answers: a judge's calls come as its models' batches are collected
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -21,7 +22,7 @@ import msgspec
 from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.api.asking import Asking, Patience
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.batches.host import DIGEST, BatchHost, RemoteBatch, names_in, still_of_use
+from evaltape.recorder.batches.host import BatchHost, RemoteBatch, names_in, still_of_use
 from evaltape.recorder.batches.lines import custom_id
 from evaltape.recorder.batches.ordering import Chunk, chunks, collect, submit
 from evaltape.recorder.budget import Hold, OverBudget
@@ -77,25 +78,24 @@ class BatchDrive:
         self._calls: dict[str, Call] = {}
         """The calls that are in no batch yet."""
         self._awaited: list[Awaited] = []
+        self._holds = contextlib.ExitStack()
+        """Of this session's own orders."""
 
     async def run(self, calls: list[Call]) -> None:
         """Bring the calls to their end. Raises `CallFailed` and `UserError` if the API or the disk doesn't let it."""
         self._name(calls)
-        try:
-            await self._find()
-            for chunk in chunks(self.lane, dict(self._calls)):
-                await self._submit(chunk)
-            await self._wait()
-        except asyncio.CancelledError:
-            for awaited in self._awaited:
-                self.note(f"{_told(awaited)} goes on at the API. Collect it: {self._command}")
-                for call in awaited.calls.values():
-                    self.lane.away.pop(call, None)
-            raise
-        finally:
-            for awaited in self._awaited:
-                if awaited.hold is not None:
-                    awaited.hold.doubt_unless_ended()
+        with self._holds:
+            try:
+                await self._find()
+                for chunk in chunks(self.lane, dict(self._calls)):
+                    await self._submit(chunk)
+                await self._wait()
+            except asyncio.CancelledError:
+                for awaited in self._awaited:
+                    self.note(f"{_told(awaited)} goes on at the API. Collect it: {self._command}")
+                    for call in awaited.calls.values():
+                        self.lane.away.pop(call, None)
+                raise
 
     def end_all(self, failure: Failure) -> None:
         """End all calls that have no end yet."""
@@ -123,7 +123,7 @@ class BatchDrive:
     def _name(self, calls: Iterable[Call]) -> None:
         for call in calls:
             try:
-                self._calls[custom_id(self.lane, call.ask, call.ask.body())] = call
+                self._calls[custom_id(self.lane, call, call.body())] = call
             except RecordingError as error:
                 self.recorder.calls.end(self.lane, call, failure_of(error))
         self._asked = tuple(self._calls)
@@ -139,9 +139,9 @@ class BatchDrive:
             if batch is not None:
                 listed.pop(batch.id, None)
                 await self._look_into(batch, submission)
-        newest = max((batch.created_at for batch in listed.values()), default=0.0)
+        newest = max((batch.created for batch in listed.values()), default=0.0)
         for batch in listed.values():
-            if batch.created_at > newest - USED_FOR_S and not batch.was_refused and self._calls:
+            if batch.created > newest - USED_FOR_S and not batch.was_refused and self._calls:
                 await self._look_into(batch, None)
 
     async def _of_submission(self, submission: Submission, listed: dict[str, RemoteBatch]) -> RemoteBatch | None:
@@ -164,7 +164,7 @@ class BatchDrive:
         """Look for the batch of an order that got no answer; None once it was surely not received."""
         started = time.monotonic()
         while True:
-            found = [one for one in await self.host.batches(self.lane.model) if one.metadata.get(DIGEST) == submission.digest]
+            found = [one for one in await self.host.batches(self.lane.model) if one.digest == submission.digest]
             if found:
                 return found[-1]
             left_s = submission.sent_at + LOST_AFTER_S - time.time()
@@ -183,10 +183,10 @@ class BatchDrive:
         """Wait for a batch if it holds some of the calls."""
         requests = await names_in(self.asking, batch.input_file)
         names: set[str] | None = requests
-        if submission is None and not batch.is_under_way:
+        if submission is None and not batch.phase.is_under_way:
             # Without its requests it has been collected. Requests that it failed to answer are asked anew.
             names = set() if requests is None else await names_in(self.asking, batch.output_file) or set()
-        elif requests is None and not batch.is_under_way:
+        elif requests is None and not batch.phase.is_under_way:
             answered = await names_in(self.asking, batch.output_file) or set()
             names = answered | (await names_in(self.asking, batch.error_file) or set())
         calls = self._take(set(self._calls) if names is None else names)
@@ -200,7 +200,7 @@ class BatchDrive:
 
     async def _submit(self, chunk: Chunk) -> None:
         try:
-            hold = await self.recorder.budget.hold_in_turn(chunk.most_usd)
+            hold = self._holds.enter_context(await self.recorder.budget.hold_in_turn(chunk.most_usd))
             submission, batch = await submit(self, chunk, hold)
         except OverBudget as error:
             self.end(self._take(set(chunk.names)), Failure("call", f"not in a batch: {error}"))
@@ -216,9 +216,9 @@ class BatchDrive:
         while self._awaited:
             for awaited in list(self._awaited):
                 try:
-                    if awaited.batch.is_under_way:
+                    if awaited.batch.phase.is_under_way:
                         awaited.batch = await self.host.look_at(awaited.batch.id)
-                    if not awaited.batch.is_under_way:
+                    if not awaited.batch.phase.is_under_way:
                         await collect(self, awaited)
                         self._awaited.remove(awaited)
                 except CallFailed as failure:
@@ -236,8 +236,6 @@ class BatchDrive:
     def _leave(self, awaited: Awaited, why: str) -> None:
         """Wait for a batch no longer: it goes on at the API."""
         self._awaited.remove(awaited)
-        if awaited.hold is not None:
-            awaited.hold.doubt_unless_ended()
         self.end(awaited.calls, Failure("call", _told(awaited) + why, command=self._command, remedy="Collect it"))
 
 
@@ -266,7 +264,7 @@ class BatchEngine:
             self._waiting[id(lane)] += calls
         else:
             self._waiting[id(lane)] = calls
-            self.recorder.add_job(partial(self._drive, lane))
+            self.recorder.add_work(partial(self._drive, lane), is_job=True)
 
     async def _drive(self, lane: Lane) -> None:
         while calls := await self._settled(lane):

@@ -1,5 +1,6 @@
 """The Batch API of a host: batches are created, listed, looked at and cancelled, and their files read."""
 
+import contextlib
 from collections.abc import Iterable
 from tempfile import TemporaryFile
 from typing import Any
@@ -7,13 +8,13 @@ from typing import Any
 import msgspec
 
 from evaltape.errors import RecordingError, UserError
-from evaltape.finetuning.host import Api, as_text
-from evaltape.finetuning.services import Phase, Service, phase_of
+from evaltape.finetuning.host import Api, RemoteJob, as_text
+from evaltape.finetuning.services import Phase, Service
 from evaltape.recorder.api.asking import Asking
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import NO_ROUTE, CallFailed, words_of
 from evaltape.recorder.batches.lines import URL, call_name
-from evaltape.recorder.tuning.hosts import OpenAIHost
+from evaltape.recorder.tuning.hosts import OpenAIHost, read_job
 from evaltape.recording.cassettes import digest_of
 from evaltape.recording.model_calls import ModelCalls, call_of
 from evaltape.recording.unfinished import read_unfinished
@@ -26,36 +27,20 @@ SUITE, MODEL, DIGEST = "evaltape_suite", "evaltape_model", "evaltape_digest"
 """Keys of a batch's metadata."""
 
 
-class RemoteBatch(msgspec.Struct, frozen=True):
-    """A batch as the API describes it."""
+class RemoteBatch(RemoteJob, frozen=True):
+    """A batch as the API describes it: a job like any other, of requests."""
 
-    id: str
-    status: str
-    created_at: float = 0.0
     input_file: str | None = None
     output_file: str | None = None
     error_file: str | None = None
-    metadata: dict[str, Any] = {}
     total: int = 0
     done: int = 0
     """Requests that have ended, with an answer or an error."""
-    why: str = ""
-    """Why the API refused it."""
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether answers may still come."""
-        return phase_of(self.status).is_under_way
 
     @property
     def was_refused(self) -> bool:
         """Whether the API asked nothing of it."""
-        return phase_of(self.status) is Phase.FAILED and self.status.lower() != "expired"
-
-    @property
-    def age(self) -> tuple[float, str]:
-        """Sorts the oldest batch first."""
-        return (self.created_at, self.id)
+        return self.phase is Phase.FAILED and self.status.lower() != "expired"
 
 
 class BatchHost(OpenAIHost):
@@ -91,24 +76,24 @@ def _read_batch(value: Any) -> RemoteBatch:
     """Read a batch from an API's JSON, leniently. Raise `CallFailed` for an answer that is no batch."""
     if not isinstance(value, dict) or not isinstance(value.get("id"), str) or not isinstance(value.get("status"), str):
         raise CallFailed("the answer is no batch")
-    counts, metadata, created = value.get("request_counts"), value.get("metadata"), value.get("created_at")
-    counts = counts if isinstance(counts, dict) else {}
-    files = {name: as_text(value.get(f"{name}_id")) for name in ("input_file", "output_file", "error_file")}
-    errors = value.get("errors")
+    job, errors, counts = read_job(value), value.get("errors"), value.get("request_counts")
+    total, *ended = ((counts if isinstance(counts, dict) else {}).get(key) for key in ("total", "completed", "failed"))
     return RemoteBatch(
-        value["id"],
-        value["status"],
-        float(created) if isinstance(created, int | float) else 0.0,
-        **files,
-        metadata=metadata if isinstance(metadata, dict) else {},
-        total=_number(counts.get("total")),
-        done=_number(counts.get("completed")) + _number(counts.get("failed")),
-        why=words_of(errors.get("data") if isinstance(errors, dict) else errors),
+        job.id,
+        job.status,
+        job.created,
+        metadata=job.metadata,
+        reason=words_of(errors.get("data") if isinstance(errors, dict) else errors),
+        input_file=as_text(value.get("input_file_id")),
+        output_file=as_text(value.get("output_file_id")),
+        error_file=as_text(value.get("error_file_id")),
+        total=total if isinstance(total, int) else 0,
+        done=sum(count for count in ended if isinstance(count, int)),
     )
 
 
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+class _Named(msgspec.Struct):
+    custom_id: str
 
 
 async def names_in(asking: Asking, file_id: str | None) -> set[str] | None:
@@ -123,15 +108,11 @@ async def names_in(asking: Asking, file_id: str | None) -> set[str] | None:
                 return None
             raise
         file.seek(0)
-        return {name for line in file if (name := _name_in(line)) is not None}
-
-
-def _name_in(line: bytes) -> str | None:
-    try:
-        value = msgspec.json.decode(line)
-        return as_text(value.get("custom_id"))
-    except (msgspec.MsgspecError, AttributeError):
-        return None
+        names = set()
+        for line in file:
+            with contextlib.suppress(msgspec.MsgspecError):
+                names.add(msgspec.json.decode(line, type=_Named).custom_id)
+        return names
 
 
 async def refuse_without_batches(model: Model, endpoint: Endpoint) -> None:
@@ -172,17 +153,13 @@ class _Recorded:
 
     def __init__(self, workspace: Workspace, folder: str) -> None:
         self._calls = ModelCalls(workspace.folder, folder)
-        try:
+        self._to_come = set[tuple[str, int]]()
+        with contextlib.suppress(RecordingError):
             unfinished = read_unfinished(workspace.folder, folder)
-        except RecordingError:
-            unfinished = None
-        self._to_come = set(unfinished.still_to_come()) if unfinished else set()
+            self._to_come.update(unfinished.still_to_come() if unfinished else ())
 
     def has(self, name: str, digest: str) -> bool:
         """Return whether a call is recorded with a request of this digest."""
-        if call_of(name) in self._to_come:
-            return False
-        try:
-            return any(digest_of(exchange.asked) == digest for exchange in self._calls.read(name))
-        except RecordingError:
-            return False
+        with contextlib.suppress(RecordingError):
+            return call_of(name) not in self._to_come and any(digest_of(it.asked) == digest for it in self._calls.read(name))
+        return False

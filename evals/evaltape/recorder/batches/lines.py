@@ -17,7 +17,7 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.files import write_whole
 from evaltape.names import shown
 from evaltape.recorder.api.failures import CallFailed, words_of
-from evaltape.recorder.lane import Ask, Lane
+from evaltape.recorder.lane import Call, Lane
 from evaltape.recording.cassettes import Exchange, digest_of, is_filtered, without_identity
 from evaltape.suite.definition import Suite
 from evaltape.text import counted
@@ -36,9 +36,9 @@ class CallName(msgspec.Struct, frozen=True):
     """All of it, as in `chats/small/t1`."""
 
 
-def custom_id(lane: Lane, ask: Ask, body: dict[str, Any]) -> str:
+def custom_id(lane: Lane, call: Call, body: dict[str, Any]) -> str:
     """Return the `custom_id` in the line of a request, and of its answer."""
-    return f"{lane.model.suite}/{ask.name}@{digest_of(body)}"
+    return f"{lane.model.suite}/{call.name}@{digest_of(body)}"
 
 
 def call_name(text: str) -> CallName | None:
@@ -144,8 +144,8 @@ def _written(path: Path, lanes: list[Lane]) -> Written:
     for lane in lanes:
         for call in lane.waiting:
             try:
-                body = call.ask.body()
-                requests.append(request_line(custom_id(lane, call.ask, body), body))
+                body = call.body()
+                requests.append(request_line(custom_id(lane, call, body), body))
             except RecordingError as error:
                 problems[str(error)] = problems.get(str(error), 0) + 1
     if requests:

@@ -39,13 +39,13 @@ MOST_BYTES = 200_000_000
 FILE_POLL_S = 2.0
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class Chunk(msgspec.Struct):
     """The requests of a batch."""
 
-    names: tuple[str, ...]
+    names: list[str] = []
     """Their `custom_id`s."""
-    content: bytes
-    most_usd: float
+    content: bytearray = msgspec.field(default_factory=bytearray)
+    most_usd: float = 0.0
 
     @property
     def digest(self) -> str:
@@ -55,18 +55,18 @@ class Chunk(msgspec.Struct, frozen=True):
 
 def chunks(lane: Lane, calls: Mapping[str, Call]) -> Iterator[Chunk]:
     """Yield the requests of calls in as many batches as they take, in their order."""
-    names, lines, size, usd = list[str](), list[bytes](), 0, 0.0
+    chunk = Chunk()
     for name, call in calls.items():
-        body = call.ask.body()
+        body = call.body()
         line = request_line(name, body)
-        if names and (len(names) >= MOST_REQUESTS or size + len(line) > MOST_BYTES):
-            yield Chunk(tuple(names), b"".join(lines), usd)
-            names, lines, size, usd = [], [], 0, 0.0
-        names.append(name)
-        lines.append(line)
-        size, usd = size + len(line), usd + most_usd(lane.model, body)
-    if names:
-        yield Chunk(tuple(names), b"".join(lines), usd)
+        if len(chunk.names) >= MOST_REQUESTS or (chunk.names and len(chunk.content) + len(line) > MOST_BYTES):
+            yield chunk
+            chunk = Chunk()
+        chunk.names.append(name)
+        chunk.content += line
+        chunk.most_usd += most_usd(lane.model, body)
+    if chunk.names:
+        yield chunk
 
 
 async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submission, RemoteBatch]:
@@ -75,7 +75,7 @@ async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submiss
     submission = Submission(model.key, chunk.digest, len(chunk.names), int(time.time()))
     try:
         sha256 = hashlib.sha256(chunk.content).hexdigest()
-        file = await drive.host.upload(Upload(f"evaltape-{sha256[:16]}.jsonl", chunk.content))
+        file = await drive.host.upload(Upload(f"evaltape-{sha256[:16]}.jsonl", bytes(chunk.content)))
         file = await processed(drive.host, drive.asking, file, drive.patience.file_s, FILE_POLL_S)
         _write(drive, submission)
     except BaseException:
@@ -88,17 +88,10 @@ async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submiss
             drive.submissions.remove(submission)
             hold.release()
             raise CallFailed(f"the API refused the batch: {failure.message}") from None
-        try:
-            found = await drive.lost(submission)
-        except BaseException:
-            hold.doubt()
-            raise
+        found = await drive.lost(submission)
         if found is None:
             raise
         batch = found
-    except BaseException:
-        hold.doubt()
-        raise
     submission = msgspec.structs.replace(submission, id=batch.id)
     _write(drive, submission)
     drive.note(f"{batch.id} with {counted(len(chunk.names), 'call')} is submitted")
@@ -109,8 +102,8 @@ async def _oldest(
     drive: "BatchDrive", submission: Submission, batch: RemoteBatch, hold: Hold
 ) -> tuple[Submission, RemoteBatch]:
     """Return the batch, or an older batch of the same requests by a session at the same time; ours is then cancelled."""
-    listed = [one for one in await drive.host.batches(drive.lane.model) if one.is_under_way and one.id != batch.id]
-    rivals = [one for one in listed if one.metadata.get(DIGEST) == submission.digest]
+    same = [one for one in await drive.host.batches(drive.lane.model) if one.digest == submission.digest]
+    rivals = [one for one in same if one.phase.is_under_way and one.id != batch.id]
     first = min([batch, *rivals], key=lambda one: one.age)
     if first.id == batch.id:
         return submission, batch
@@ -142,7 +135,7 @@ async def collect(drive: "BatchDrive", awaited: "Awaited") -> None:
             return  # It stays to be collected.
         if awaited.hold is not None and not awaited.hold.has_ended:
             awaited.hold.settle(cost_usd)
-        why = f": {batch.why}" if batch.why else ""
+        why = f": {batch.reason}" if batch.reason else ""
         drive.end(awaited.calls, Failure("call", f"{batch.id} is {batch.status} and has no answer to it{why}"))
     if awaited.others:
         drive.note(f"{batch.id} holds {counted(awaited.others, 'answer')} to other samples, which stay to be collected")
@@ -174,10 +167,10 @@ async def _record(drive: "BatchDrive", awaited: "Awaited", file: IO[bytes]) -> f
 
 
 async def _record_one(drive: "BatchDrive", call: Call, reply: Reply) -> float:
-    lane, calls, body = drive.lane, drive.recorder.calls, call.ask.body()
+    lane, calls, body = drive.lane, drive.recorder.calls, call.body()
     try:
-        cost = await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, BATCH))
+        cost_usd = await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, BATCH))
     except CallFailed as failure:
         calls.end(lane, call, drive.failure(failure))
         return 0.0
-    return cost.usd if cost.is_whole else most_usd(lane.model, body)
+    return most_usd(lane.model, body) if cost_usd is None else cost_usd

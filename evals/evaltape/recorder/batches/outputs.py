@@ -31,28 +31,25 @@ class Place(msgspec.Struct, frozen=True):
     """Counted from 1."""
     start: int
     """In bytes."""
-    length: int
-    is_answer: bool
+    is_answer: bool = False
 
     def __str__(self) -> str:
         return f"{shown(self.path)}, line {self.line}"
 
 
-class Outputs:
-    """The replies of some files. Raises `UserError` for a file without answers to these suites."""
+class FromFiles:
+    """Answers the calls of a recorder's lanes from files. Raises `UserError` for a file without answers to these suites."""
 
-    def __init__(self, paths: Iterable[Path], suites: Mapping[str, Suite]) -> None:
-        self.notes: list[str] = []
-        """Notes for the user of the files."""
+    def __init__(self, paths: Iterable[Path], suites: Mapping[str, Suite], recorder: Recorder) -> None:
         self._suites = suites
+        self._recorder = recorder
         self._places: dict[str, Place] = {}
-        self.by_call: dict[str, Place] = {}
+        self._by_call: dict[str, Place] = {}
         """Where a reply to some request of a call lies, today's or not."""
+        self._used = 0
         for path in _files(paths):
             self._look_through(path)
-
-    def __len__(self) -> int:
-        return len(self._places)
+        recorder.at_end.append(self._tell_unused)
 
     def find(self, custom_id: str) -> Reply | None:
         """Return the reply to a request; None if the files lack it."""
@@ -61,7 +58,41 @@ class Outputs:
             return None
         with place.path.open("rb") as file:
             file.seek(place.start)
-            return read_reply(file.read(place.length))
+            return read_reply(file.readline())
+
+    def take_up(self, lane: Lane, calls: list[Call]) -> None:
+        """Answer these calls."""
+        self._recorder.add_work(partial(self._answer, lane, calls), is_job=False)
+
+    async def _answer(self, lane: Lane, calls: list[Call]) -> None:
+        for call in calls:
+            if self._recorder.outcomes.stopped:
+                return
+            try:
+                await self._answer_one(lane, call)
+            except RecordingError as error:
+                self._recorder.calls.end(lane, call, failure_of(error))
+            except CallFailed as failure:
+                self._recorder.calls.end(lane, call, Failure("call", lane.endpoint.shown(failure.message)))
+            await asyncio.sleep(0)  # Others, who publish and report, have their turn.
+
+    async def _answer_one(self, lane: Lane, call: Call) -> None:
+        body = call.body()
+        name = custom_id(lane, call, body)
+        reply = self.find(name)
+        if reply is None:
+            other = self._by_call.get(name.rpartition("@")[0])
+            another = f"{other}: an answer to another request than today's, which --requests-to writes"
+            raise RecordingError(another if other else "no answer to it is among those of --answers-from")
+        self._used += 1
+        await self._recorder.calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, ANSWERS_FROM))
+
+    async def _tell_unused(self) -> None:
+        left = len(self._places) - self._used
+        if left and not self._recorder.outcomes.stopped:
+            self._recorder.tally.notes.append(
+                f"--answers-from: {counted(left, 'answer')} not taken: recorded already, not selected, or to other requests"
+            )
 
     def _look_through(self, path: Path) -> None:
         found, foreign = 0, list[str]()
@@ -70,7 +101,7 @@ class Outputs:
                 reply = read_reply(text)
             except ValueError as error:
                 if found and not text.endswith(b"\n"):
-                    self.notes.append(f"{shown(path)}: its last line is cut off, and isn't read")
+                    self._recorder.tally.notes.append(f"{shown(path)}: its last line is cut off, and isn't read")
                     return
                 raise UserError(f"{place} {error}. An output file is JSON Lines of custom_id, response and error") from None
             name = call_name(reply.custom_id)
@@ -87,7 +118,7 @@ class Outputs:
             place = msgspec.structs.replace(place, is_answer=reply.is_answer)
             before = self._places.get(reply.custom_id)
             if before is None or (place.is_answer and not before.is_answer):
-                self._places[reply.custom_id] = self.by_call[name.call] = place
+                self._places[reply.custom_id] = self._by_call[name.call] = place
         if foreign:
             self._tell_foreign(path, foreign, found)
 
@@ -106,7 +137,9 @@ class Outputs:
                 f"{shown(path)}: answers to the suite {names}, and this session is of {listed(list(self._suites))}. "
                 "Name the suite with --suite"
             )
-        self.notes.append(f"{shown(path)}: {len(foreign):,} of {found:,} answers are to the suite {names}, and aren't read")
+        self._recorder.tally.notes.append(
+            f"{shown(path)}: {len(foreign):,} of {found:,} answers are to the suite {names}, and aren't read"
+        )
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -127,55 +160,7 @@ def _lines(path: Path) -> Iterator[tuple[Place, bytes]]:
         with path.open("rb") as file:
             for number, text in enumerate(file, 1):
                 if text.strip():
-                    yield Place(path, number, start, len(text), False), text
+                    yield Place(path, number, start), text
                 start += len(text)
     except OSError as error:
         raise UserError(f"--answers-from {shown(path)}: can't be read: {error.strerror or error}") from None
-
-
-class FromFiles:
-    """Answers the calls of a recorder's lanes from files."""
-
-    def __init__(self, outputs: Outputs, recorder: Recorder) -> None:
-        self._outputs = outputs
-        self._recorder = recorder
-        self._used = 0
-        recorder.tally.notes += outputs.notes
-        recorder.at_end.append(self._tell_unused)
-
-    def take_up(self, lane: Lane, calls: list[Call]) -> None:
-        """Answer these calls."""
-        self._recorder.add_question(partial(self._answer, lane, calls))
-
-    async def _answer(self, lane: Lane, calls: list[Call]) -> None:
-        for call in calls:
-            if self._recorder.outcomes.stopped:
-                return
-            await self._answer_one(lane, call)
-            await asyncio.sleep(0)  # Others, who publish and report, have their turn.
-
-    async def _answer_one(self, lane: Lane, call: Call) -> None:
-        calls = self._recorder.calls
-        try:
-            body = call.ask.body()
-            name = custom_id(lane, call.ask, body)
-            reply = self._outputs.find(name)
-            if reply is None:
-                other = self._outputs.by_call.get(name.rpartition("@")[0])
-                another = f"{other}: an answer to another request than today's, which --requests-to writes"
-                why = another if other else "no answer to it is among those of --answers-from"
-                calls.end(lane, call, Failure("call", why))
-                return
-            self._used += 1
-            await calls.receive(lane, call, reply.exchange(body, lane.endpoint.base_url, ANSWERS_FROM))
-        except RecordingError as error:
-            calls.end(lane, call, failure_of(error))
-        except CallFailed as failure:
-            calls.end(lane, call, Failure("call", lane.endpoint.shown(failure.message)))
-
-    async def _tell_unused(self) -> None:
-        left = len(self._outputs) - self._used
-        if left and not self._recorder.outcomes.stopped:
-            self._recorder.tally.notes.append(
-                f"--answers-from: {counted(left, 'answer')} not taken: recorded already, not selected, or to other requests"
-            )
