@@ -18,6 +18,8 @@ from evaltape.scoring.prediction import Prediction
 if TYPE_CHECKING:
     from evaltape.mutation.model_mutants import ModelMutants
 
+Changes = Mapping[str, tuple[int | float | None, int | float | None]]
+"""How a model's scores and counts differ from its accepted ones, as (accepted, now); None for a missing value."""
 
 # ---------------------------------------------------------------- in a report
 
@@ -57,8 +59,9 @@ class Compared(msgspec.Struct, frozen=True, tag=True):
 
     suite: str
     model: str
-    values: dict[str, int | float] | None = None
-    """The accepted scores before this session; None without a snapshot."""
+    changes: Changes
+    exists: bool
+    """Whether scores were accepted before this session."""
 
 
 class AssertedOtherwise(msgspec.Struct, frozen=True, tag=True):
@@ -112,6 +115,27 @@ class GateTest(msgspec.Struct, frozen=True):
         return verdict_on(self.passed)
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """A model's scores beside the accepted scores of its snapshot."""
+
+    passed: bool | None
+    """The outcome of the snapshot's test; None if it didn't run to its end."""
+    changes: Changes = {}
+    exists: bool = True
+    """Whether scores were accepted before."""
+    test: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """`passed`, `failed` or `not checked`."""
+        return verdict_on(self.passed)
+
+    @property
+    def both(self) -> Mapping[str, Mapping[str, float | None]]:
+        """The changes by name, each side under its own."""
+        return {name: {"accepted": before, "now": now} for name, (before, now) in self.changes.items()}
+
+
 class Findings(msgspec.Struct):
     """The findings of tests, by subject."""
 
@@ -122,8 +146,8 @@ class Findings(msgspec.Struct):
     """Why a sample's test ended before it asked for its prediction."""
     bounds: dict[BoundKey, bool | None] = {}
     """Whether the tests on a bound passed; None: all of them looked at it and were skipped."""
-    accepted: dict[tuple[str, str], tuple[str, bool | None, Compared]] = {}
-    """By suite and model the id of the test of its accepted scores, whether it passed, and what it compared with."""
+    accepted: dict[tuple[str, str], Accepted] = {}
+    """The models with a test of their accepted scores, by suite and key."""
     tests: dict[str, GateTest] = {}
     """Other gates, by test id."""
     test_ids: dict[CallKey, str] = {}
@@ -146,7 +170,7 @@ class Findings(msgspec.Struct):
                 before = self.bounds.get(key)
                 self.bounds[key] = before if passed is None else passed and before is not False
             case Compared():
-                self.accepted[finding.suite, finding.model] = (test_id, passed, finding)
+                self.accepted[finding.suite, finding.model] = Accepted(passed, finding.changes, finding.exists, test_id)
             case AssertedOtherwise(suite=suite, model=model):
                 self.tests[test_id] = GateTest(suite, model, passed)
             case Unasked(reason=reason):

@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 from evaltape.recorder.wire import Spend
 from evaltape.reporting.markdown import LONGEST_COMMENT, comment, summary
-from evaltape.reporting.results import Cause, LeftOver, Results
+from evaltape.reporting.remarks import left_line
+from evaltape.reporting.results import Cause, Results
 from evaltape.suite.prompt import prompt_change
 from evaltape.text import markdown
 from markdown_it import MarkdownIt
@@ -163,7 +164,7 @@ def test_a_bound_on_the_change_of_a_metric_that_scored_nothing_today_stands_besi
 
 
 def test_spend_what_is_left_and_the_mutation_score_are_lines() -> None:
-    made = changed(with_mutants(facts()), left=(LeftOver(3, 0.031, "pytest evals -m baseline --record-missing"),))
+    made = changed(with_mutants(facts()), left=(left_line(3, 0.031, "pytest evals -m baseline --record-missing", True),))
     made = replace(made, spend=Spend(1.2, 0.4, broke_off=3), budget_usd=2.0, stopped="the budget is spent")
     text = html.unescape(comment(made, {}))
     for line in (

@@ -3,8 +3,8 @@
 import re
 from typing import get_args
 
+from evaltape.findings import Accepted
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.results import Accepted
 from evaltape.reporting.results_file import results_json
 from evaltape.reporting.scoreboard import COLUMNS
 from evaltape.scoring.bounds import Verdict

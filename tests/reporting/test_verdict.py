@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from evaltape.findings import GateTest
+from evaltape.findings import Accepted, GateTest
 from evaltape.recording.unfinished import ToCome
-from evaltape.reporting.results import Accepted, Results
+from evaltape.reporting.results import Results
 from evaltape.reporting.verdict import verdict_of
 from evaltape.scoring.bounds import MIN_GAIN, Decision
 from evaltape.scoring.statistics import Interval

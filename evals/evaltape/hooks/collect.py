@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from evaltape.errors import RecordingError, UserError
+from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.hooks.collect_models import (
     SuiteView,
@@ -19,16 +19,14 @@ from evaltape.hooks.collect_models import (
     model_results,
 )
 from evaltape.recorder.wire import Tally, place_of
-from evaltape.reporting.remarks import retirement_lines
-from evaltape.reporting.results import Cause, JudgeResults, LeftOver, Results, SuiteResults
+from evaltape.reporting.remarks import left_lines, retirement_lines
+from evaltape.reporting.results import Cause, JudgeResults, Results, SuiteResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import outvoted
 from evaltape.settings import REPLAY
-from evaltape.suite.cost import most_usd
 from evaltape.suite.prompt import PromptChange, prompt_change
 from evaltape.text import counted
-from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:
     from evaltape.recorder.process import RecorderProcess
@@ -88,31 +86,9 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
         causes=tuple(_causes(view, judges.values())),
         orphans=tuple(workspace.recordings.orphans(workspace.samples)),
         retirements=tuple(retirement_lines(workspace, ending)),
-        left=tuple(_left(workspace, tally)),
+        left=tuple(left_lines(workspace, tally.left)),
         notes=(*workspace.notes, *ways),
     )
-
-
-def _left(workspace: Workspace, tally: Tally) -> Iterator[LeftOver]:
-    """Yield the calls that a stopped recording has not made, by kind of model."""
-    models = workspace.suite.models
-    left = {key: tally.left.get(place_of(model), []) for key, model in models.items()}
-    for kind in ("baseline", "finetuned"):
-        calls = [(key, sample) for key, samples in left.items() if models[key].kind == kind for sample in samples]
-        if calls:
-            most = sum(_most_usd(workspace, key, sample) for key, sample in calls)
-            yield LeftOver(len(calls), most, workspace.commands.record_all(kind, missing=True))
-    for judge in workspace.judges:
-        verdicts = tally.left.get(place_of(judge), [])
-        if verdicts:
-            yield LeftOver(len(verdicts), 0.0, workspace.commands.record_missing())
-
-
-def _most_usd(workspace: Workspace, key: str, sample: str) -> float:
-    model = workspace.suite.models[key]
-    with contextlib.suppress(RecordingError, UserError):  # Its job has no tuned model yet.
-        return most_usd(workspace.priced(model), workspace.recordings.request(model, workspace.samples_by_id[sample]))
-    return 0.0
 
 
 def _causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:

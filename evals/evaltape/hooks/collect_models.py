@@ -12,7 +12,6 @@ from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
 from evaltape.reporting.results import (
-    Accepted,
     AgainstModel,
     AgainstResults,
     Flips,
@@ -21,7 +20,6 @@ from evaltape.reporting.results import (
     ModelResults,
     PairResults,
 )
-from evaltape.reporting.tables import changes
 from evaltape.samples.sample import Answer, Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound, Decision, Kind
@@ -107,19 +105,10 @@ def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:
         of=len(view.workspace.samples),
         gates=view.decided(asked, scores, bounds.GATE),
         slice_gates=view.decided(asked, slices, bounds.SLICE_GATE),
-        accepted=_accepted(view, scores),
+        accepted=view.evaluation.findings.accepted.get((scores.model.suite, scores.model.key)),
         noise=view.workspace.noise(scores),
         unfinished=unfinished,
     )
-
-
-def _accepted(view: SuiteView, scores: ModelScores) -> Accepted | None:
-    found = view.evaluation.findings.accepted.get((view.workspace.name, scores.model.key))
-    if found is None:
-        return None
-    test_id, passed, compared = found
-    now = ModelScores(scores.model, view.workspace.metrics, scores.predictions).accepted
-    return Accepted(passed, changes(compared.values, now), compared.values is not None, test_id)
 
 
 def computed(view: SuiteView) -> dict[str, ModelScores]:

@@ -25,7 +25,7 @@ from evaltape.files import refuse_unusable
 from evaltape.findings import Compared
 from evaltape.hooks.reports import ACCEPTED
 from evaltape.names import shown
-from evaltape.reporting.tables import changes, difference_lines
+from evaltape.reporting.tables import difference_lines
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands
 from evaltape.workspace import Workspace
@@ -37,7 +37,7 @@ SUFFIX = "scores"
 METRICS = "metrics"
 """The key of a snapshot that states how its scores were computed; a metric can't have its name."""
 SCORES = "evaltape_scores"
-"""The attribute of our snapshots that holds the scores they are compared with."""
+"""The attribute of our snapshots that holds how the scores differ from them."""
 
 
 def leave_to_us(config: pytest.Config) -> None:
@@ -81,17 +81,17 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
     snapshot = request.getfixturevalue("snapshot").use_extension(AcceptedScores)
     path = Path(AcceptedScores.get_location(test_location=snapshot.test_location, index=0))
     values = _read(path, bool(request.config.getoption("update_snapshots")))
-    request.node.stash[ACCEPTED] = Compared(scores.model.suite, scores.model.key, values)
-    setattr(snapshot, SCORES, (scores, values, commands.accept([request.node.nodeid])))
+    before, now = values or {}, scores.accepted
+    changes = {it: (before.get(it), now.get(it)) for it in {**now, **before} if before.get(it) != now.get(it)}
+    request.node.stash[ACCEPTED] = compared = Compared(scores.model.suite, scores.model.key, changes, values is not None)
+    setattr(snapshot, SCORES, (compared, scores.metrics, commands.accept([request.node.nodeid])))
     return snapshot
 
 
 def explain(right: object) -> Iterator[str]:
     """Yield how scores differ from the accepted scores that they were compared with; nothing for other comparisons."""
     if SCORES in getattr(right, "__dict__", {}):
-        scores, values, command = getattr(right, SCORES)
-        decimals = {name: metric.decimals for name, metric in scores.metrics.items()}
-        yield from difference_lines(scores.model.key, changes(values, scores.accepted), values is not None, command, decimals)
+        yield from difference_lines(*getattr(right, SCORES))
 
 
 def _refuse_no_scores(data: Any, scores: ModelScores) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from evaltape.files import write_output
-from evaltape.reporting.remarks import left_lines, recording_lines, spent_lines, standing_line
+from evaltape.reporting.remarks import recording_lines, spent_lines, standing_line, stopped_lines
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.scoreboard import (
     Group,
@@ -23,7 +23,7 @@ from evaltape.reporting.scoreboard import (
     model_groups,
     slice_groups,
 )
-from evaltape.reporting.tables import FEW_DECIMALS, LONGEST_TEXT, accepted_cells, cells, code, folded, table
+from evaltape.reporting.tables import LONGEST_TEXT, accepted_cells, cells, code, folded, table
 from evaltape.reporting.verdict import State, failed_first, failures_elsewhere, mutation_line, open_lines, verdict_of
 from evaltape.reporting.worst import lost_most, worst_samples
 from evaltape.suite.prompt import PromptChange
@@ -73,7 +73,7 @@ def _fitting(results: Results, environment: Environment, marker: str, longest: i
     several = len(suites) > 1
     top = [*([marker] if marker else []), *(_overall(results, suites) if several else [])]
     made = [[list(_headline(suite, results, several)), *(list(part(suite)) for part in PARTS)] for suite in suites]
-    end = [f"\n{markdown(line)}" for line in (*spent_lines(results), *left_lines(results))]
+    end = [f"\n{markdown(line)}" for line in (*spent_lines(results), *stopped_lines(results))]
     end += [f"\n{link}" for link in _link(environment)]
     for parts in range(len(PARTS), -1, -1):
         lines = [*top, *(line for suite in made for part in suite[: parts + 1] for line in part), *end]
@@ -182,8 +182,7 @@ def _accepted(suite: SuiteResults) -> Iterator[str]:
     rows = []
     for key, model in suite.models.items():
         for name, pair in model.accepted.changes.items() if model.accepted else ():
-            metric = suite.metrics.get(name)
-            rows.append([*cells([key, name]), *accepted_cells(*pair, metric.decimals if metric else FEW_DECIMALS)])
+            rows.append([*cells([key, name]), *accepted_cells(*pair, suite.metrics.get(name))])
     if rows:
         yield from table(("model", "against the accepted scores", "accepted", "now", "change"), rows)
     if suite.acceptance:

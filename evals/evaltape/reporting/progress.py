@@ -35,16 +35,25 @@ RATE_WINDOW_S = 30.0
 
 @contextlib.contextmanager
 def shown(config: "pytest.Config", recorder: "RecorderProcess | None") -> Iterator[None]:
-    """Show a recording's progress meanwhile."""
+    """Show a recording's progress meanwhile. At its end a log gets a last line, and a terminal is left clean."""
     screen = open_screen(config) if recorder is not None else None
     if recorder is None or screen is None:
         yield
         return
-    progress = Progress(recorder, screen)
+    over = threading.Event()
+    watching = threading.Thread(target=_watch, args=(recorder, screen, over), name="evaltape-progress", daemon=True)
+    watching.start()
     try:
         yield
     finally:
-        progress.stop()
+        over.set()
+        watching.join()
+        with contextlib.suppress(OSError):
+            if not screen.live:
+                screen.say_notes(recorder.tally.notes)
+                if recorder.tally.calls.total:
+                    screen.say(last_line(recorder.tally, time.monotonic() - recorder.started))
+            screen.close()
 
 
 def announce_wait(config: "pytest.Config", recorder: "RecorderProcess | None") -> None:
@@ -57,51 +66,22 @@ def announce_wait(config: "pytest.Config", recorder: "RecorderProcess | None") -
         reporter.write_line(f"Waiting for {calls} in flight, {GRACE_S:g} s at most: their answers are paid for.")
 
 
-class Progress:
-    """Watches a recorder from a thread of its own: tests and their workers wait in theirs."""
-
-    def __init__(self, recorder: "RecorderProcess", screen: "Screen") -> None:
-        self.recorder = recorder
-        self.screen = screen
-        self._rate = Rate(recorder.started)
-        self._notes = 0
-        self._said = time.monotonic()
-        self._said_done = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="evaltape-progress", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; a log gets a last line, a terminal is left clean."""
-        self._over.set()
-        self._thread.join()
-        with contextlib.suppress(OSError):
-            if not self.screen.live:
-                self._say_notes()
-                if self.recorder.tally.calls.total:
-                    self.screen.say(last_line(self.recorder.tally, time.monotonic() - self.recorder.started))
-            self.screen.close()
-
-    def _run(self) -> None:
-        with contextlib.suppress(OSError):  # The terminal is gone; the recording goes on without it.
-            while not self._over.wait(LIVE_EVERY_S):
-                now, recorder, tally = time.monotonic(), self.recorder, self.recorder.tally
-                done = tally.calls.done
-                self._rate.note(now, done)
-                if self.screen.live:
-                    self.screen.show(live_lines(tally, self._rate, recorder.stopped) if recorder.is_running else [])
-                elif recorder.is_running:
-                    self._say_notes()
-                    if now - self._said >= (SAY_EVERY_S if done != self._said_done else SAY_IDLE_EVERY_S):
-                        self._said, self._said_done = now, done
-                        for line in log_lines(tally, self._rate, recorder.stopped):
-                            self.screen.say(line)
-
-    def _say_notes(self) -> None:
-        notes = self.recorder.tally.notes[self._notes :]
-        self._notes += len(notes)
-        for note in notes:
-            self.screen.say(f"evaltape: {note}")
+def _watch(recorder: "RecorderProcess", screen: "Screen", over: threading.Event) -> None:
+    """Watch a recorder from a thread of its own: tests and their workers wait in theirs."""
+    rate, said, said_done = Rate(recorder.started), time.monotonic(), 0
+    with contextlib.suppress(OSError):  # The terminal is gone; the recording goes on without it.
+        while not over.wait(LIVE_EVERY_S):
+            now, tally = time.monotonic(), recorder.tally
+            done = tally.calls.done
+            rate.note(now, done)
+            if screen.live:
+                screen.show(live_lines(tally, rate, recorder.stopped) if recorder.is_running else [])
+            elif recorder.is_running:
+                screen.say_notes(tally.notes)
+                if now - said >= (SAY_EVERY_S if done != said_done else SAY_IDLE_EVERY_S):
+                    said, said_done = now, done
+                    for line in log_lines(tally, rate, recorder.stopped):
+                        screen.say(line)
 
 
 class Rate:
@@ -200,6 +180,7 @@ class Screen:
         self._encoding = encoding
         self._column = writer.width_of_current_line
         self._lines: list[str] = []
+        self._noted = 0
         self._drawn = False
         self._inside = False
         self._lock = threading.RLock()
@@ -219,6 +200,12 @@ class Screen:
         with self._lock:
             self._put(("\n" if self._column else "") + cut(line, 500) + "\n")
             self._column = 0
+
+    def say_notes(self, notes: Sequence[str]) -> None:
+        """Write the notes that aren't written yet."""
+        for note in notes[self._noted :]:
+            self.say(f"evaltape: {note}")
+        self._noted = len(notes)
 
     def close(self) -> None:
         """Leave the terminal as it would be without all this."""

@@ -2,14 +2,16 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from evaltape.errors import UserError
-from evaltape.recorder.wire import Notice
+from evaltape.errors import RecordingError, UserError
+from evaltape.recorder.wire import Notice, place_of
 from evaltape.reporting.results import JudgeResults, Results, SuiteResults
 from evaltape.settings import RECORD
 from evaltape.suite.commands import Advice
+from evaltape.suite.cost import most_usd
+from evaltape.suite.definition import Model
 from evaltape.text import counted, usd, visible
 from evaltape.workspace import Workspace
 
@@ -73,18 +75,42 @@ def recording_lines(suite: SuiteResults) -> Iterator[str]:
         yield f"The recording cost {usd(sum(costs.values()))}{parts}."
 
 
-def left_lines(results: Results) -> Iterator[str]:
-    """Yield why a recording ended early, how many calls are left, their highest cost, and how to go on."""
-    if results.stopped is None:
-        return
-    yield f"The recording stopped: {results.stopped}. Earlier answers are recorded."
-    for left in (left for suite in results for left in suite.left):
-        cost, budget = "", ""
-        if left.most_usd:
-            cost = f", which can cost up to {usd(left.most_usd)}"
-            unit = 10.0 ** (math.floor(math.log10(left.most_usd)) - 1)
-            budget = f" --budget {math.ceil(left.most_usd / unit) * unit:g}" if results.budget_usd else ""
-        yield f"{counted(left.calls, 'call')} left{cost}. Go on: {left.command}{budget}"
+def stopped_lines(results: Results) -> Iterator[str]:
+    """Yield why a recording ended early, and the rest of it."""
+    if results.stopped is not None:
+        yield f"The recording stopped: {results.stopped}. Earlier answers are recorded."
+        yield from (line for suite in results for line in suite.left)
+
+
+def left_lines(workspace: Workspace, left: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield how many calls a stopped recording has left, by kind of model, their highest cost, and how to go on.
+
+    `left` are the samples by `place_of` a model or judge.
+    """
+    commands, has_budget = workspace.commands, workspace.settings.budget_usd is not None
+    for kind in ("baseline", "finetuned"):
+        models = [model for model in workspace.suite.models.values() if model.kind == kind]
+        costs = [_most_usd(workspace, model, sample) for model in models for sample in left.get(place_of(model), ())]
+        if costs:
+            yield left_line(len(costs), sum(costs), commands.record_all(kind, missing=True), has_budget)
+    for verdicts in (left[place_of(judge)] for judge in workspace.judges if left.get(place_of(judge))):
+        yield left_line(len(verdicts), 0.0, commands.record_missing(), has_budget)
+
+
+def left_line(calls: int, most_usd: float, command: str, has_budget: bool) -> str:
+    """Return how many calls are left, and the command that makes them, with a budget if the session had one."""
+    cost, budget = "", ""
+    if most_usd:
+        cost = f", which can cost up to {usd(most_usd)}"
+        unit = 10.0 ** (math.floor(math.log10(most_usd)) - 1)
+        budget = f" --budget {math.ceil(most_usd / unit) * unit:g}" if has_budget else ""
+    return f"{counted(calls, 'call')} left{cost}. Go on: {command}{budget}"
+
+
+def _most_usd(workspace: Workspace, model: Model, sample: str) -> float:
+    with contextlib.suppress(RecordingError, UserError):  # Its job has no tuned model yet.
+        return most_usd(workspace.priced(model), workspace.recordings.request(model, workspace.samples_by_id[sample]))
+    return 0.0
 
 
 def retirement_lines(workspace: Workspace, notices: Mapping[str, Notice]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from evaltape.findings import GateTest, verdict_on
+from evaltape.findings import Accepted, GateTest, verdict_on
 from evaltape.finetuning.recorded_job import Job
 from evaltape.metrics.metric import Metric
 from evaltape.recorder.wire import Spend
@@ -34,28 +34,6 @@ if TYPE_CHECKING:  # Only some runs need them.
     from evaltape.against.history import Moment
     from evaltape.judging.exam import Examined
     from evaltape.mutation.model_mutants import ModelMutants
-
-
-class Accepted(msgspec.Struct, frozen=True):
-    """A model's scores beside the accepted scores of its snapshot."""
-
-    passed: bool | None
-    """The outcome of the snapshot's test; None if it didn't run to its end."""
-    changes: Mapping[str, tuple[float | None, float | None]] = {}
-    """The differences, as (accepted, now); None for a missing value."""
-    exists: bool = True
-    """Whether scores were accepted before."""
-    test: str = ""
-
-    @property
-    def verdict(self) -> Verdict:
-        """`passed`, `failed` or `not checked`."""
-        return verdict_on(self.passed)
-
-    @property
-    def both(self) -> Mapping[str, Mapping[str, float | None]]:
-        """The changes by name, each side under its own."""
-        return {name: {"accepted": before, "now": now} for name, (before, now) in self.changes.items()}
 
 
 class ModelResults(msgspec.Struct, frozen=True, dict=True):
@@ -298,15 +276,6 @@ class Cause(msgspec.Struct, frozen=True):
     """Both prompts of a sample, where the prompts differ."""
 
 
-class LeftOver(msgspec.Struct, frozen=True):
-    """Calls that a recording left out, for it stopped early."""
-
-    calls: int
-    most_usd: float
-    """An upper bound of their cost; 0 if it can't be given."""
-    command: str
-
-
 class SuiteResults(msgspec.Struct, frozen=True):
     """A suite: the session's findings about its models."""
 
@@ -352,8 +321,8 @@ class SuiteResults(msgspec.Struct, frozen=True):
     """Recordings of no model or sample of the suite: paths as a person would type them."""
     retirements: tuple[str, ...] = ()
     """Lines on models that were recorded and end soon."""
-    left: tuple[LeftOver, ...] = ()
-    """By kind of model."""
+    left: tuple[str, ...] = ()
+    """Lines on the calls that a recording which stopped early has left, by kind of model."""
     notes: tuple[str, ...] = ()
     """Notes for the user of the suite's data."""
 

@@ -54,14 +54,9 @@ class Group(msgspec.Struct, frozen=True):
 
 def tables(suite: SuiteResults, everything: bool) -> Iterator[tuple[tuple[str, str, str, str], list[Group]]]:
     """Yield the titles and the groups of each table that has any; with `everything` all slices of all metrics."""
-    groups = {
-        "models": model_groups(suite),
-        "slices": slice_groups(suite, everything),
-        "comparisons": comparison_groups(suite),
-        "against": against_groups(suite),
-        "judges": judge_groups(suite),
-    }
-    made = ((titles, list(groups[name])) for name, titles in COLUMNS.items())
+    slices = slice_groups(suite, everything)
+    groups = (model_groups(suite), slices, comparison_groups(suite), against_groups(suite), judge_groups(suite))
+    made = zip(COLUMNS.values(), map(list, groups), strict=True)
     yield from ((titles, of_table) for titles, of_table in made if of_table)
 
 

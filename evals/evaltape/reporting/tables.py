@@ -5,6 +5,7 @@ Numbers are rounded here, and nowhere before.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from evaltape.findings import Compared
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import decimals_apart, misses
 from evaltape.scoring.bounds import Decision, ends_of
@@ -22,7 +23,7 @@ LONGEST_TEXT = 400
 
 def shown(value: float | None, metric: Metric, signed: bool = False) -> str:
     """Return a score or, signed, a difference of scores with the metric's decimals."""
-    return NONE if value is None else _rounded(value, metric.decimals, signed)
+    return NONE if value is None else f"{value:{'+' if signed else ''}.{metric.decimals}f}"
 
 
 def interval(estimate: Interval | Difference | None, metric: Metric, beside: float | None = None) -> str:
@@ -34,7 +35,10 @@ def mean_beside(found: Interval | Difference | None, bound: float | None, metric
     """Return a mean, or a mean difference, with as many decimals as it takes to differ from a bound that it misses."""
     if found is None:
         return NONE
-    return _rounded(found.mean, _digits(found.mean, bound, metric), signed=isinstance(found, Difference))
+    digits = metric.decimals
+    if bound is not None and misses(found.mean, bound, metric.higher_is_better):
+        digits = decimals_apart(found.mean, bound, digits)
+    return f"{found.mean:{'+' if isinstance(found, Difference) else ''}.{digits}f}"
 
 
 def bound_text(decision: Decision) -> str:
@@ -46,17 +50,7 @@ def bound_text(decision: Decision) -> str:
 
 def distance(value: float, bound: float, metric: Metric) -> str:
     """Return how far a value is from a bound that it misses: never 0."""
-    return _rounded(abs(value - bound), _digits(value, bound, metric), signed=False)
-
-
-def _digits(value: float, bound: float | None, metric: Metric) -> int:
-    if bound is None or not misses(value, bound, metric.higher_is_better):
-        return metric.decimals
-    return decimals_apart(value, bound, metric.decimals)
-
-
-def _rounded(value: float, digits: int, signed: bool) -> str:
-    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return f"{abs(value - bound):.{decimals_apart(value, bound, metric.decimals)}f}"
 
 
 # ---------------------------------------------------------------- tables of a terminal
@@ -67,7 +61,10 @@ def aligned(rows: Iterable[Sequence[str]], sides: str, least: Sequence[int] = ()
 
     A first cell of over `longest` columns stands on a line of its own.
     """
-    split = [line for cells in rows for line in _with_room(cells, longest)]
+    split: list[Sequence[str]] = []
+    for cells in rows:
+        is_long = longest is not None and _columns(cells[0]) > longest
+        split += [cells[:1], ["", *cells[1:]]] if is_long else [cells]
     widths = widths_of([cells for cells in split if len(cells) > 1], least)
     yield from (row(cells, widths, sides).rstrip() for cells in split)
 
@@ -86,12 +83,6 @@ def row(cells: Sequence[str], widths: Sequence[int], sides: str) -> str:
         space = " " * (width - columns(text))
         line += GAP + (text + space if side == "<" else space + text)
     return line
-
-
-def _with_room(cells: Sequence[str], longest: int | None) -> list[Sequence[str]]:
-    if longest is None or _columns(cells[0]) <= longest:
-        return [cells]
-    return [cells[:1], ["", *cells[1:]]]
 
 
 def _columns(text: str) -> int:
@@ -129,39 +120,27 @@ def code(command: str, indent: str = "") -> str:
 # ---------------------------------------------------------------- accepted scores
 
 
-Changes = Mapping[str, tuple[float | None, float | None]]
-"""By metric or count: (accepted, now); None for anything that isn't there."""
-
 MOST_ROWS = 5
 """With a heading and a command, pytest shows no more lines of an assertion unless it is asked for all."""
 FEW_DECIMALS = 4
 
 
-def changes(accepted: Mapping[str, float] | None, now: Mapping[str, float]) -> dict[str, tuple[float | None, float | None]]:
-    """Return the differences of accepted scores and today's; everything without accepted scores."""
-    before = accepted or {}
-    pairs = {name: (before.get(name), now.get(name)) for name in {**now, **before}}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def difference_lines(model: str, different: Changes, exists: bool, command: str, decimals: Mapping[str, int]) -> Iterator[str]:
-    """Yield a heading with the number first, a small table of accepted, now and change, and the command that accepts.
-
-    `decimals` are the metrics'; further decimals are shown if it takes them to tell two values apart.
-    """
-    if exists:
-        yield f"{counted(len(different), 'accepted score')} of {model} changed. Accept: {command}"
+def difference_lines(compared: Compared, metrics: Mapping[str, Metric], command: str) -> Iterator[str]:
+    """Yield a heading with the number first, a small table of accepted, now and change, and the command that accepts."""
+    different = compared.changes
+    if compared.exists:
+        yield f"{counted(len(different), 'accepted score')} of {compared.model} changed. Accept: {command}"
     else:
-        yield f"0 scores of {model} are accepted yet. Accept: {command}"
-    shown = list(different.items())[:MOST_ROWS]
-    rows = [(name, *accepted_cells(before, now, decimals.get(name, FEW_DECIMALS))) for name, (before, now) in shown]
+        yield f"0 scores of {compared.model} are accepted yet. Accept: {command}"
+    rows = [(name, *accepted_cells(*pair, metrics.get(name))) for name, pair in list(different.items())[:MOST_ROWS]]
     yield from aligned([("", "accepted", "now", "change"), *rows], "<>>>")
     if len(different) > MOST_ROWS:
         yield f"  and {len(different) - MOST_ROWS} more"
 
 
-def accepted_cells(before: float | None, now: float | None, decimals: int) -> tuple[str, str, str]:
+def accepted_cells(before: float | None, now: float | None, metric: Metric | None) -> tuple[str, str, str]:
     """Return accepted, now and change as they are shown: counts whole, scores with as many decimals as tell them apart."""
+    decimals = metric.decimals if metric else FEW_DECIMALS
     if isinstance(before, int) and isinstance(now, int):
         return str(before), str(now), f"{now - before:+d}"
     while before is not None and now is not None and decimals < 15 and round(before, decimals) == round(now, decimals):

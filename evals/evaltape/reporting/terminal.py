@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from evaltape.reporting.remarks import judge_lines, left_lines, recording_lines, spent_lines
+from evaltape.reporting.remarks import judge_lines, recording_lines, spent_lines, stopped_lines
 from evaltape.reporting.results import JobResults, PairResults, Results, SuiteResults
 from evaltape.reporting.scoreboard import Group, Line, tables
 from evaltape.reporting.tables import aligned, row, shown, widths_of
@@ -48,7 +48,7 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
                 print_wrapped(reporter, line)
     # Also with -q: the money spent, and work that goes on at an API and costs more.
     elsewhere = [part.text for part in failures_elsewhere(results)] if len(results.suites) > 1 else []
-    for line in (*elsewhere, *spent_lines(results), *results.notes, *left_lines(results)):
+    for line in (*elsewhere, *spent_lines(results), *results.notes, *stopped_lines(results)):
         print_wrapped(reporter, line)
 
 
