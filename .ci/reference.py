@@ -27,6 +27,8 @@ from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Model
 from evaltape.suite.file import schema as suite_file
+from evaltape.suite.file.kinds import keys_of
+from evaltape.suite.file.values import Table
 
 REACHED = (Model, Answer, Failure, Decision, Interval, Difference, Pair)
 """Types that a test reaches from the public ones."""
@@ -217,7 +219,8 @@ def _type(name: str, it: type, level: str = "###") -> Iterator[str]:
 
 
 def _fields(it: type) -> Iterator[tuple[str, str]]:
-    texts = _field_texts(it)
+    keys = keys_of(it).values() if issubclass(it, Table) else ()
+    texts = {key.field.name: key.kind.about for key in keys} | _field_texts(it)
     fields = msgspec.structs.fields(it) if issubclass(it, msgspec.Struct) else ()
     for field in fields:
         if field.name not in PLUMBING.split():

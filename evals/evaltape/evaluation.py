@@ -123,7 +123,7 @@ class Evaluation:
     def _with_errors(self, prediction: Prediction, workspace: Workspace) -> Prediction:
         """Return a prediction; its missing verdicts say why the judge's call failed in this session."""
         model, errors = prediction.model, {}
-        for metric, judge in workspace.judged_by.items() if prediction.unscored else ():
+        for metric, judge in workspace.suite.judged_by.items() if prediction.unscored else ():
             failure = self.outcomes.failure_of((workspace.name, verdicts_key(model.key, judge.key), prediction.sample.id))
             if failure is not None and metric in prediction.unscored:
                 missing = Advice(workspace.commands.record_missing(model.kind), 1)
@@ -191,7 +191,7 @@ class Evaluation:
     def judge_of(self, bound: Bound) -> Judge | None:
         """Return the judge of the metric that a bound is on; None for any other metric."""
         workspace = self.workspaces[bound.suite]
-        return workspace.judged_by.get(plain_name(bound.metric, workspace.metrics))
+        return workspace.suite.judged_by.get(plain_name(bound.metric, workspace.metrics))
 
     def unfinished(self, model: Model) -> str | None:
         """Return why a model's fresh recording isn't whole: the calls still to come, or why its job failed; None if it is.
@@ -287,7 +287,7 @@ class Evaluation:
 
         model, workspace = scores.model, self.workspaces[scores.model.suite]
         noticed_at = workspace.suite.mutants.noticed_at if workspace.suite.mutants else None
-        judged = {metric: self._judged_mutants(workspace, model, judge) for metric, judge in workspace.judged_by.items()}
+        judged = {metric: self._judged_mutants(workspace, model, judge) for metric, judge in workspace.suite.judged_by.items()}
         return mutate_model(scores, assertions, workspace.operators, noticed_at, judged)
 
     def _judged_mutants(self, workspace: Workspace, model: Model, judge: Judge) -> "Judged":

@@ -32,6 +32,7 @@ from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Advice, Commands, advise, called_models
 from evaltape.suite.cost import batch_price
 from evaltape.suite.definition import Judge, Model, Suite
+from evaltape.suite.metric_tables import OwnMetric
 
 if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
@@ -151,7 +152,7 @@ class Workspace:
         suite, file = self.suite, shown(self.suite.file)
         metrics = build_metrics(suite.metrics, f"{file}: [metrics]", self.settings.root)
         for bound in bounds_of(suite):
-            problem = check_bound(metrics[suite.metric_of(bound.metric).name], bound.limit, difference=bound.is_paired)
+            problem = check_bound(metrics[suite.metric_of(bound.metric).key], bound.limit, difference=bound.is_paired)
             if problem:
                 table = f"compare.{bound.subject}" if bound.is_paired else suite.models[bound.subject].place
                 table = "against" if bound.kind == AGAINST else table
@@ -161,23 +162,17 @@ class Workspace:
     @cached_property
     def text_metrics(self) -> dict[str, Metric]:
         """The metrics that need nothing but a text, and cost nothing."""
-        return {name: metric for name, metric in self.metrics.items() if metric.is_computed and metric.kind != "function"}
-
-    @cached_property
-    def judged_by(self) -> dict[str, Judge]:
-        """The judges by the metrics that they score."""
-        named = {name: spec.judge for name, spec in self.suite.metrics.items()}
-        return {name: self.suite.judges[judge] for name, judge in named.items() if judge is not None}
+        return {name: it for name, it in self.metrics.items() if not (it.is_of_call or isinstance(it.table, OwnMetric))}
 
     @property
     def judges(self) -> list[Judge]:
         """The judges that score a metric, each once."""
-        return list({judge.key: judge for judge in self.judged_by.values()}.values())
+        return list({judge.key: judge for judge in self.suite.judged_by.values()}.values())
 
     @cached_property
     def computed(self) -> dict[str, Metric]:
         """The metrics that no judge scores."""
-        return {name: metric for name, metric in self.metrics.items() if name not in self.judged_by}
+        return {name: metric for name, metric in self.metrics.items() if name not in self.suite.judged_by}
 
     @cached_property
     def operators(self) -> "list[Operator]":
@@ -206,7 +201,7 @@ class Workspace:
         scores, unscored = score_answer(self.computed, sample, answer)
         faults = {name: reason for name, reason in unscored.items() if not self.metrics[name].is_of_call}
         unread: list[str] = []
-        for name, judge in self.judged_by.items():
+        for name, judge in self.suite.judged_by.items():
             found = self._verdict(model, judge, verdict or recorded)
             if isinstance(found, str):
                 faults[name] = found
@@ -315,7 +310,7 @@ class Workspace:
     @cached_property
     def grounds(self) -> dict[str, Ground]:
         """The ground of bounds, by judge's metric."""
-        return {metric: self.exams[judge.key].ground for metric, judge in self.judged_by.items()}
+        return {metric: self.exams[judge.key].ground for metric, judge in self.suite.judged_by.items()}
 
     def arrange(self, key: str) -> None:
         """Put the recorded calls of a model into a pack, or out of it, by the number of the suite's samples.

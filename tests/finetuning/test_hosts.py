@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from evaltape.finetuning.services import SERVICES
-from evaltape.suite.file.tables import NOT_BUILT_IN
-from evaltape.suite.file.tables import SERVICES as NAMES
+from evaltape.suite.definition import SERVICES as NAMES
+from evaltape.suite.read_models import NOT_BUILT_IN
 from evaltape.suite.reader import load_suite
 
 from tests.support.forked import REPOSITORY

@@ -17,8 +17,7 @@ from evaltape.judging.exam import Examined
 from evaltape.judging.ground import JudgeGround
 from evaltape.judging.labels import Label
 from evaltape.scoring.paired_scores import Pair
-from evaltape.suite.definition import Judge
-from evaltape.suite.file.tables import Verdict
+from evaltape.suite.definition import Judge, Verdict
 from evaltape.suite.prompt import Prompt
 
 from tests.support.predictions import answered

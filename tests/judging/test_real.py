@@ -28,7 +28,7 @@ def test_both_exams_replay_whole(judged: Workspace) -> None:
 def test_every_answer_has_a_verdict_and_no_gate_rests_on_a_judge_that_failed(judged: Workspace) -> None:
     for model in judged.suite.models.values():
         predictions = [judged.recorded(model, sample) for sample in judged.samples]
-        for metric, judge in judged.judged_by.items():
+        for metric, judge in judged.suite.judged_by.items():
             judgements = [metric in each.scores or metric in each.unread for each in predictions]
             assert all(judgements), judge.key
             assert judged.exams[judge.key].examined.passed or metric not in model.gates

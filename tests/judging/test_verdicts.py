@@ -2,7 +2,7 @@
 
 import pytest
 from evaltape.judging.verdict import Unread, read_verdict
-from evaltape.suite.file.tables import Verdict
+from evaltape.suite.definition import Verdict
 
 FAITHFUL = Verdict(json="faithful")
 FIVE = Verdict(json="score", scale=(1, 5))

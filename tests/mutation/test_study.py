@@ -25,9 +25,7 @@ from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.definition import Comparison, Dataset, Model, Split, Suite
-from evaltape.suite.file.basics import Fields
-from evaltape.suite.file.tables import Against
+from evaltape.suite.definition import Against, Comparison, Dataset, Fields, Model, Suite
 
 from tests.mutation.samples import SIX, share_by_counting
 from tests.support.decisions import noticing as noticed
@@ -38,8 +36,8 @@ MODEL = Model("small", "chats", "small")
 
 def suite(against: Against | None = None) -> Suite:
     """A suite of one model."""
-    dataset = Dataset(path="rows.jsonl", fields=Fields(), split=Split("train"))
-    return Suite(Path("chats.toml"), dataset, {}, {"small": MODEL}, against=against)
+    dataset = Dataset(path="rows.jsonl", fields=Fields(), split="train")
+    return Suite(file=Path("chats.toml"), dataset=dataset, metrics={}, models={"small": MODEL}, against=against)
 
 
 def words_of(text: str) -> set[str]:
@@ -225,7 +223,7 @@ def paired_study(count: int, before: float, after: float, asked: dict[str, Any],
     """A study of a candidate of mixed scores beside a baseline that is worse by 0.2, and against its own past."""
     column = [0.6 + 0.1 * (n % 3) for n in range(count)]
     scores = scored([{"exact": score} for score in column])
-    comparison = Comparison(name="tuning-helps", suite="chats", baseline="base", candidate="small", **asked)
+    comparison = Comparison(key="tuning-helps", suite="chats", baseline="base", candidate="small", **asked)
     baseline = scored([{"exact": score - before + 0.02 * (n % 2)} for n, score in enumerate(column)])
     pair = PairedScores(comparison=comparison, metrics=METRICS, baseline=baseline, candidate=scores)
     against = None if max_drop is None else Against({"exact": max_drop})

@@ -11,7 +11,7 @@ from evaltape.recorder.wire import Ended, Progress, Tally, decoded, encoded
 from evaltape.recording.cassettes import is_same
 from evaltape.samples.sample import Failure
 from evaltape.suite.cost import MOST_USD, Billed, call_usd, most_epochs, most_tokens, read_usage
-from evaltape.suite.file.basics import Price
+from evaltape.suite.endpoint import Price
 
 from tests.support.billing import Till, shorten_waits
 from tests.support.server import ApiServer

@@ -14,7 +14,7 @@ from evaltape.recorder.api import failures
 from evaltape.recorder.budget import Budget, Hold, OverBudget
 from evaltape.recorder.wire import Spend
 from evaltape.suite.cost import answer_limit, most_tokens
-from evaltape.suite.file.basics import Price
+from evaltape.suite.endpoint import Price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule

@@ -146,7 +146,7 @@ def test_every_bound_of_the_shipped_suites_can_be_decided_with_its_samples(name:
     for comparison in suite.comparisons.values():
         for metric, value in {**comparison.min_gain, **comparison.max_drop}.items():
             needed = pairs_needed(SPREADS[metric], value, confidence=comparison.confidence)
-            assert needed is not None and needed <= (suite.dataset.split.samples or 200), (comparison.name, metric)
+            assert needed is not None and needed <= (suite.dataset.samples or 200), (comparison.key, metric)
 
 
 def test_repeated_answers_tell_the_spread_between_two_recordings(recorded: Project) -> None:

@@ -6,7 +6,8 @@ import pytest
 from evaltape.metrics.metric import build_metrics
 from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.scores import ModelScores
-from evaltape.suite.definition import Comparison, MetricSpec, Model
+from evaltape.suite.definition import Comparison, Model
+from evaltape.suite.metric_tables import Rouge
 
 from tests.support.predictions import answered, failed
 from tests.support.server import ApiServer
@@ -16,7 +17,7 @@ from tests.support.tuning import COMPARISON, TWELVE_ROWS, TuningProject
 LOW, HIGH = [0.4] * 100, [0.52] * 50 + [0.32] * 50
 
 
-METRICS = build_metrics({"rouge1": MetricSpec("rouge1", "rouge")}, "[metrics]", Path())
+METRICS = build_metrics({"rouge1": Rouge("rouge1")}, "[metrics]", Path())
 
 
 def scores_of(model: str, scores: list[float | None]) -> ModelScores:
@@ -30,7 +31,7 @@ def scores_of(model: str, scores: list[float | None]) -> ModelScores:
 def compared(baseline: list[float | None], candidate: list[float | None], **bound: float) -> PairedScores:
     """A comparison with a bound on ROUGE-1: `min_gain` or `max_drop`."""
     bounds = {kind: {"rouge1": bound[kind]} if kind in bound else {} for kind in ("min_gain", "max_drop")}
-    comparison = Comparison(name="tuning-helps", suite="chats", baseline="small", candidate="tuned", **bounds)
+    comparison = Comparison(key="tuning-helps", suite="chats", baseline="small", candidate="tuned", **bounds)
     sides = {"baseline": scores_of("small", baseline), "candidate": scores_of("tuned", candidate)}
     return PairedScores(comparison=comparison, metrics=METRICS, **sides)
 

@@ -15,9 +15,7 @@ from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleCh
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.definition import Comparison, Dataset, Model, Split, Suite
-from evaltape.suite.file.basics import Fields
-from evaltape.suite.file.tables import Against
+from evaltape.suite.definition import Against, Comparison, Dataset, Fields, Model, Suite
 
 from tests.support.metrics import metrics
 from tests.support.report_facts import facts, suite_of, with_model
@@ -65,7 +63,7 @@ def _places(groups: Sequence[Sequence[Row]]) -> list[int]:
 
 def pair(before: Sequence[Row], after: Sequence[Row], metric: str = "score") -> PairedScores:
     """A candidate beside a baseline."""
-    comparison = Comparison(name="gain", suite="chats", baseline="old", candidate="small")
+    comparison = Comparison(key="gain", suite="chats", baseline="old", candidate="small")
     sides = {"baseline": scores(*before, metric=metric), "candidate": scores(*after, metric=metric)}
     return PairedScores(comparison=comparison, metrics=METRICS, **sides)
 
@@ -256,7 +254,7 @@ def test_a_number_of_samples_that_no_one_can_have_is_not_told_to_the_last_digit(
 
 def test_a_suite_lists_all_its_bounds() -> None:
     compare = Comparison(
-        name="gain",
+        key="gain",
         suite="chats",
         baseline="old",
         candidate="small",
@@ -264,12 +262,12 @@ def test_a_suite_lists_all_its_bounds() -> None:
         max_drop={"share": 0.2},
         inconclusive="skip",
     )
-    dataset = Dataset(path="rows.jsonl", fields=Fields(), split=Split("train"), slices=("topic",))
+    dataset = Dataset(path="rows.jsonl", fields=Fields(), split="train", slices=("topic",))
     suite = Suite(
-        Path("chats.toml"),
-        dataset,
-        {},
-        {"small": MODEL},
+        file=Path("chats.toml"),
+        dataset=dataset,
+        metrics={},
+        models={"small": MODEL},
         comparisons={"gain": compare},
         against=Against({"score": 0.02}),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from evaltape.errors import UserError
 from evaltape.metrics.extraction import NoMatch, extract, load_steps
-from evaltape.suite.definition import AnswerRule
+from evaltape.suite.definition import AnswerTable
 
 FUNCTIONS = """
 def first_sentence(text):
@@ -20,7 +20,7 @@ def number(text):
 
 
 def taken(text: str, *rules: tuple[str, str], root: Path = Path()) -> str:
-    steps = load_steps([AnswerRule(kind, value) for kind, value in rules], "chats.toml: [answer]", root)
+    steps = load_steps(AnswerTable(**dict(rules), written=tuple(dict(rules))), "chats.toml: [answer]", root)
     return extract(text, steps)
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from evaltape.metrics.metric import check_bound
-from evaltape.suite.read_metrics import DEFAULT
+from evaltape.suite.metric_tables import DEFAULT
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer

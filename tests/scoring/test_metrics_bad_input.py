@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from evaltape.errors import UserError
 from evaltape.reporting.results_file import results_json
-from evaltape.suite.file.basics import METRICS
-from evaltape.suite.read_metrics import TAKEN
+from evaltape.suite.metric_tables import METRICS, TAKEN
 
 from tests.support.metrics import metrics
 from tests.support.report_facts import facts

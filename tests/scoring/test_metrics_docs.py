@@ -8,8 +8,7 @@ import pytest
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.reference_check import check_references
 from evaltape.metrics.tokenizers import unicode_words
-from evaltape.suite.file.basics import METRICS
-from evaltape.suite.read_metrics import TAKEN
+from evaltape.suite.metric_tables import METRICS, TAKEN
 
 from tests.scoring.test_metrics_tokenizers import JAPANESE
 from tests.support.metrics import Example, metrics, score, scored

@@ -9,7 +9,7 @@ from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import MOST_NAMED, Outvoted, outvoted
 from evaltape.scoring.scores import ModelScores
-from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Split
+from evaltape.suite.definition import Finetune, Model, Train
 
 from tests.support.metrics import metrics
 
@@ -64,9 +64,9 @@ def test_every_reference_is_asked() -> None:
     assert outvoted([answers(key, "Bob calls Eve", references=()) for key in "ab"]) == ()
 
 
-def tuned(**keys: Any) -> Model:
+def tuned(**train: Any) -> Model:
     """A model tuned from `a`."""
-    job = Finetune(key="tuned", suite="chats", base=named("a"), train=Split(name="train"), **keys)
+    job = Finetune(key="tuned", suite="chats", base=named("a"), base_key="a", train=Train(**train))
     return named("tuned", "", job=job)
 
 
@@ -77,7 +77,7 @@ def tuned(**keys: Any) -> Model:
         ([named("a"), named("a-terse", "a")], 0),
         ([named("a"), tuned()], 0),
         ([named("b"), tuned()], 1),
-        ([named("b"), tuned(recorded=RecordedAnswers("chats", "b"))], 0),
+        ([named("b"), tuned(recorded="chats/b")], 0),
         ([named("a"), named("a-terse", "a"), named("b")], 1),
         ([named("old", "", predictions=Path("old.jsonl")), named("new", "", predictions=Path("new.jsonl"))], 1),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.suite.file.tables import SERVICES
+from evaltape.suite.definition import SERVICES
 from evaltape.suite.reader import load_suite, read_suites
 from hypothesis import given
 from hypothesis import strategies as st

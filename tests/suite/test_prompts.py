@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from evaltape.samples.sample import Sample
-from evaltape.suite.prompt import Prompt, as_text, messages_of, turns_as_text
+from evaltape.suite.prompt import MessageTable, Prompt, as_text, messages_of, turns_as_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,7 +82,7 @@ def test_values_stand_in_a_prompt_as_json_writes_them(value: object, text: str) 
 
 @given(st.text(), st.text())
 def test_no_value_is_ever_read_as_a_template(text: str, other: str) -> None:
-    prompt = Prompt((("user", "{other}-{input}"),))
+    prompt = Prompt(user="{other}-{input}")
     assert prompt.render(Sample("a", text, ("x",), {"other": other})) == [{"role": "user", "content": f"{other}-{text}"}]
 
 
@@ -106,11 +106,11 @@ def test_turns_as_text_name_their_roles() -> None:
 
 def test_the_json_of_a_prompt_tells_every_prompt_from_every_other() -> None:
     prompts = [
-        Prompt((("user", "a"),)),
-        Prompt((("system", "a"),)),
-        Prompt((("user", "a"), ("user", "a"))),
-        Prompt((("user", "a"),), "turns"),
-        Prompt((), "turns"),
+        Prompt(user="a"),
+        Prompt(system="a"),
+        Prompt(messages=(MessageTable(role="user", content="a"),) * 2),
+        Prompt(user="a", conversation="turns"),
+        Prompt(conversation="turns"),
     ]
     assert len({json.dumps(prompt.as_json()) for prompt in prompts}) == len(prompts)
 

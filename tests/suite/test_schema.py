@@ -10,9 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from evaltape.suite.file.basics import METRICS, OwnMetric
 from evaltape.suite.file.kinds import keys_of
 from evaltape.suite.file.schema import declared_tables, suite_schema
+from evaltape.suite.metric_tables import METRICS, OwnMetric
 
 from tests.suite.test_bad_suites import ERRORS, GOOD
 from tests.suite.test_suites import WHOLE

@@ -8,9 +8,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 from evaltape.samples.predictions_file import read_predictions
+from evaltape.suite.definition import Suite
 from evaltape.suite.file.kinds import keys_of
 from evaltape.suite.file.schema import key_tables, metrics_table, options_table, suite_schema
-from evaltape.suite.file.tables import SuiteTable
 from evaltape.suite.reader import load_suite
 from markdown_it import MarkdownIt
 
@@ -46,7 +46,7 @@ def test_a_snippet_is_a_suite(snippet: str, tmp_path: Path) -> None:
 
 def test_there_are_snippets_of_every_table() -> None:
     shown = {table for snippet in SNIPPETS for table in tomllib.loads(snippet)}
-    assert shown == set(keys_of(SuiteTable))
+    assert shown == set(keys_of(Suite))
 
 
 def test_the_tables_of_keys_stand_on_the_reference_page_alone() -> None:

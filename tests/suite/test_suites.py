@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from evaltape.suite.definition import AnswerRule, MetricSpec, RecordedAnswers, Split
-from evaltape.suite.file.basics import Fields, Price, TrainingPrice
-from evaltape.suite.file.tables import Against, Exam, Mutants, Verdict
+from evaltape.suite.definition import Against, AnswerTable, Exam, Fields, Mutants, Split, Train, Verdict
+from evaltape.suite.endpoint import Price, TrainingPrice
+from evaltape.suite.metric_tables import LatencyS, Overlap, OwnMetric, Rouge, Words
 from evaltape.suite.prompt import Prompt
 from evaltape.suite.reader import load_suite
 
@@ -140,7 +140,13 @@ def whole(tmp_path: Path) -> Path:
 
 def test_every_key_of_the_data_set(whole: Path) -> None:
     data = load_suite(whole).dataset
-    assert (data.path, data.revision, data.split) == ("knkarthick/samsum", "main", Split("validation", 200, 42))
+    assert (data.path, data.revision, data.split, data.samples, data.seed) == (
+        "knkarthick/samsum",
+        "main",
+        "validation",
+        200,
+        42,
+    )
     assert data.fields == Fields("id", "dialogue", ("summary", "other"))
     assert (data.slices, data.slice_min, data.cluster, data.keep) == (("topic",), 10, "thread", ("url",))
 
@@ -151,20 +157,20 @@ def test_every_key_of_a_model(whole: Path) -> None:
     assert (model.key, model.suite, model.served, model.kind) == ("gpt-4o-mini", "samsum", "gpt-4o-mini-2024-07-18", "baseline")
     assert (model.base_url, model.api_key_env) == ("http://127.0.0.1:8000/v1", "MY_KEY")
     assert model.request == {"max_completion_tokens": 128, "reasoning_effort": "none", "seed": 1}
-    assert model.prompt == Prompt((("user", "Own: {input}"),))
+    assert model.prompt == Prompt(user="Own: {input}")
     assert model.price == Price(0.15, 0.60)
     assert (model.gates, model.slice_gates, model.allow_failed) == (
         {"rouge1": 0.38, "rougeL": 0.30, "faithful_corrected": 4.0},
         {"rougeL": 0.20},
         1,
     )
-    assert model.answer == (AnswerRule("function", "acme.clean:first"), AnswerRule("json", "summary"))
+    assert model.answer == AnswerTable(function="acme.clean:first", json="summary", written=("function", "json"))
     assert (model.prompt_place, model.place) == ("[models.gpt-4o-mini.prompt]", "models.gpt-4o-mini")
 
 
 def test_a_model_without_keys_of_its_own_has_the_suites(whole: Path) -> None:
     model = load_suite(whole).models["plain"]
-    assert model.prompt == Prompt((("system", "Be brief."), ("user", "In a {tone} tone: {input}")))
+    assert model.prompt == Prompt(system="Be brief.", user="In a {tone} tone: {input}")
     assert model.request == {"temperature": 0.2, "max_completion_tokens": 128, "seed": 1}
     assert (model.base_url, model.api_key_env, model.price) == (
         "http://127.0.0.1:9000/v1",
@@ -172,7 +178,7 @@ def test_a_model_without_keys_of_its_own_has_the_suites(whole: Path) -> None:
         Price(1.0, 2.0, batch=0.5),
     )
     assert (model.gates, model.slice_gates, model.allow_failed) == ({"words": 40.0, "rouge1": 0.2}, {}, 0)
-    assert model.answer == (AnswerRule("after", "</think>"), AnswerRule("regex", "(?s)Summary: (.*)"))
+    assert model.answer == AnswerTable(after="</think>", regex="(?s)Summary: (.*)", written=("after", "regex"))
     assert (model.prompt_place, model.place) == ("[prompt]", "models.plain")
 
 
@@ -183,7 +189,7 @@ def test_a_model_without_a_prompt_of_its_own_is_tested_with_each(whole: Path) ->
     assert terse == msgspec.structs.replace(
         plain,
         key="plain-terse",
-        prompt=Prompt((("user", "Few words: {input}"),)),
+        prompt=Prompt(user="Few words: {input}"),
         prompt_place="[prompts.terse]",
         declared="plain",
     )
@@ -192,7 +198,7 @@ def test_a_model_without_a_prompt_of_its_own_is_tested_with_each(whole: Path) ->
 
 def test_a_suite_without_defaults_leaves_them_open(tmp_path: Path) -> None:
     model = suite_in(tmp_path).models["small"]
-    assert (model.base_url, model.api_key_env, model.price, model.gates, model.answer) == (None, None, None, {}, ())
+    assert (model.base_url, model.api_key_env, model.price, model.gates, model.answer) == (None, None, None, {}, None)
 
 
 def test_judges_are_asked_by_the_defaults_but_not_with_the_models_request(whole: Path) -> None:
@@ -203,11 +209,11 @@ def test_judges_are_asked_by_the_defaults_but_not_with_the_models_request(whole:
         "EVERY_KEY",
         {"temperature": 0},
     )
-    assert faithful.prompt == Prompt((("user", "{input} {reference} {answer} {tone} {source}"),))
+    assert faithful.prompt == Prompt(user="{input} {reference} {answer} {tone} {source}")
     assert (faithful.columns, faithful.price) == ({"tone", "source"}, Price(1.0, 2.0, batch=0.5))
     assert faithful.verdict == Verdict(json="faithful", scale=(1.0, 5.0))
     assert faithful.exam == Exam(("swap_names",), 10, 0.7, 0.2, whole.parent / "../labels.jsonl", 0.5)
-    assert plain.prompt == Prompt((("system", "Be strict."), ("user", "{answer}")))
+    assert plain.prompt == Prompt(system="Be strict.", user="{answer}")
     assert (plain.verdict, plain.exam, plain.unexamined) == (Verdict(regex="verdict: (yes|no)"), None, True)
     assert (plain.base_url, plain.request) == ("http://127.0.0.1:9000/v1", {})
 
@@ -224,7 +230,7 @@ def test_a_job_elsewhere_trains_on_recorded_answers_with_settings_of_its_service
     job = model.job
     assert job is not None
     assert (job.base.key, model.prompt_place, model.place) == ("plain-terse", "[prompts.terse]", "finetune.elsewhere")
-    assert (job.train, job.recorded) == (Split("", 50), RecordedAnswers("other", "big"))
+    assert job.train == Train("", 50, recorded="other/big")
     assert job.hyperparameters == {"lora": True, "learning_rate": 1e-5, "n_epochs": 2.5}
     assert (job.service, job.extra, job.deploy) == ("nebius", {"trainingType": "globalStandard"}, "acme.azure:deploy")
     assert (model.gates, model.answer, model.price) == ({"words": 40.0, "rouge1": 0.2}, job.base.answer, None)
@@ -234,7 +240,7 @@ def test_a_model_of_predictions_asks_nothing(whole: Path) -> None:
     model = load_suite(whole).models["old"]
     assert model.predictions == whole.parent / "sub/old.jsonl"
     assert (model.served, model.request, model.prompt, model.kind) == ("", {}, Prompt(), "baseline")
-    assert (model.gates, model.answer) == ({"words": 40.0, "rouge1": 0.2}, ())
+    assert (model.gates, model.answer) == ({"words": 40.0, "rouge1": 0.2}, None)
 
 
 def test_every_key_of_a_job_and_what_its_model_has_of_the_base(whole: Path) -> None:
@@ -242,8 +248,8 @@ def test_every_key_of_a_job_and_what_its_model_has_of_the_base(whole: Path) -> N
     model, base = suite.models["tuned"], suite.models["gpt-4o-mini"]
     job = model.job
     assert job is not None
-    assert (job.key, job.suite, job.base, job.leaks) == ("tuned", "samsum", base, "drop")
-    assert (job.train, job.validation) == (Split("train", 100, 1), Split("validation", 20, 42))
+    assert (job.key, job.suite, job.base) == ("tuned", "samsum", base)
+    assert (job.train, job.validation) == (Train("train", 100, 1, leaks="drop"), Split("validation", 20, 42))
     assert (job.suffix, job.seed, job.poll_seconds, job.price) == (
         "samsum-ft",
         42,
@@ -262,20 +268,20 @@ def test_every_key_of_a_job_and_what_its_model_has_of_the_base(whole: Path) -> N
 
 def test_metrics_are_in_the_order_of_the_file_with_the_options_that_are_written(whole: Path) -> None:
     assert list(load_suite(whole).metrics.values()) == [
-        MetricSpec("rouge1", "rouge"),
-        MetricSpec("rougeL", "rouge", {"stemmer": True, "tokenizer": "unicode", "references": "mean"}),
-        MetricSpec("chrf", "chrf"),
-        MetricSpec("words", "words"),
-        MetricSpec("latency_s", "latency_s"),
-        MetricSpec("names_kept", "function", {"function": "acme.metrics:names_kept"}),
-        MetricSpec("faithful", "judge", {"judge": "faithful"}),
+        Rouge("rouge1", "samsum"),
+        Rouge("rougeL", "samsum", stemmer=True, tokenizer="unicode", references="mean"),
+        Overlap("chrf", "samsum"),
+        Words("words", "samsum"),
+        LatencyS("latency_s", "samsum"),
+        OwnMetric("names_kept", "samsum", function="acme.metrics:names_kept"),
+        OwnMetric("faithful", "samsum", judge="faithful"),
     ]
 
 
 def test_comparisons_against_and_mutants(whole: Path) -> None:
     suite = load_suite(whole)
     comparison = suite.comparisons["helps"]
-    assert (comparison.name, comparison.suite, comparison.baseline, comparison.candidate) == (
+    assert (comparison.key, comparison.suite, comparison.baseline, comparison.candidate) == (
         "helps",
         "samsum",
         "gpt-4o-mini",
@@ -304,9 +310,9 @@ def test_models_are_told_by_their_kind(whole: Path) -> None:
 def test_what_a_short_suite_leaves_out_has_a_default(tmp_path: Path) -> None:
     suite = suite_in(tmp_path)
     assert suite.dataset.fields == Fields("id", "dialogue", ("summary",))
-    assert suite.dataset.split == Split("validation")
+    assert (suite.dataset.split, suite.dataset.samples, suite.dataset.seed) == ("validation", None, None)
     assert (suite.dataset.slices, suite.dataset.slice_min, suite.dataset.cluster, suite.dataset.keep) == ((), 20, None, ())
-    assert [metric.name for metric in suite.metrics.values()] == ["rouge1", "rouge2", "rougeL"]
+    assert [metric.key for metric in suite.metrics.values()] == ["rouge1", "rouge2", "rougeL"]
     assert (suite.comparisons, suite.against, suite.mutants, suite.columns) == ({}, None, None, ())
 
 
@@ -338,7 +344,7 @@ def test_a_suite_needs_no_prompt_where_no_model_needs_it(tmp_path: Path) -> None
     file.write_text(file.read_text().replace('[prompt]\nuser = "Sum up: {input}"\n', ""))
     assert load_suite(file).calls_nothing
     file.write_text(file.read_text() + '[models.own]\nmodel = "x"\nprompt = { user = "{input}" }\n')
-    assert load_suite(file).models["own"].prompt == Prompt((("user", "{input}"),))
+    assert load_suite(file).models["own"].prompt == Prompt(user="{input}")
 
 
 # ---------------------------------------------------------------- the file

@@ -11,7 +11,7 @@ from evaltape.recorder.api import failures
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recording import cassettes
 from evaltape.samples.sample import Sample
-from evaltape.suite.file.basics import Price
+from evaltape.suite.endpoint import Price
 
 from tests.support.recording import Watched, sample_call
 from tests.support.server import ApiServer

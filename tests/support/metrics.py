@@ -7,8 +7,7 @@ from typing import Any
 
 from evaltape.metrics.metric import Metric, build_metrics, score_answer
 from evaltape.samples.sample import Answer
-from evaltape.suite.definition import MetricSpec
-from evaltape.suite.read_metrics import kind_of
+from evaltape.suite.metric_tables import METRICS, OwnMetric
 
 PLACE = "evals/suites/chats.toml: [metrics]"
 
@@ -25,7 +24,7 @@ class Example:
 
 def metrics(table: Mapping[str, Mapping[str, Any]], root: Path = Path("/nowhere")) -> dict[str, Metric]:
     """The metrics of a [metrics] table."""
-    return build_metrics({name: MetricSpec(name, kind_of(name), options) for name, options in table.items()}, PLACE, root)
+    return build_metrics({name: METRICS.get(name, OwnMetric)(name, **options) for name, options in table.items()}, PLACE, root)
 
 
 def scored(metrics: Mapping[str, Metric], sample: Example, text: str, **call: Any) -> tuple[dict[str, float], dict[str, str]]:

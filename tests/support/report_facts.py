@@ -37,8 +37,7 @@ from evaltape.scoring.slices import SliceScores
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
 from evaltape.suite.cost import Price
-from evaltape.suite.definition import Comparison, Finetune, Judge, Model, Split
-from evaltape.suite.file.tables import Exam, Verdict
+from evaltape.suite.definition import Comparison, Exam, Finetune, Judge, Model, Train, Verdict
 from evaltape.suite.prompt import Prompt
 from msgspec.structs import replace
 
@@ -47,7 +46,7 @@ from tests.support.decisions import compared, difference, gate, mean_gate, paire
 from tests.support.metrics import metrics
 
 METRICS = metrics({"rouge1": {}, "rougeL": {}})
-ORDER = Finetune(key="tuned", suite="made", base=Model("base", "made", "base"), train=Split("train"))
+ORDER = Finetune(key="tuned", suite="made", base=Model("base", "made", "base"), base_key="base", train=Train())
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'><b>bold</b>&amp;<!--"
 ESCAPES = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnirts\u2028end\x00"
 WORDS = ["we", "meet", "at", "noon", "on", "friday", "by", "the", "old", "bridge", "with", "bread", "for", "everyone"]
@@ -388,7 +387,7 @@ def _model(predictions: list[Prediction]) -> ModelResults:
 def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> PairResults:
     sides = [[each for each in predictions if each.model.key == key] for key in models[:2]]
     baseline, candidate = (ModelScores(side[0].model, METRICS, side) for side in sides)
-    comparison = Comparison(name="gain", suite="made", baseline=models[0], candidate=models[1])
+    comparison = Comparison(key="gain", suite="made", baseline=models[0], candidate=models[1])
     metrics = {"rougeL": METRICS["rougeL"]}
     scores = PairedScores(comparison=comparison, metrics=metrics, baseline=baseline, candidate=candidate)
     found = difference(0.1, 0.02, 0.18, 11)

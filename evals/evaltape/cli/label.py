@@ -27,6 +27,7 @@ from evaltape.judging.labels import (
 from evaltape.names import nearest, shown
 from evaltape.settings import Settings
 from evaltape.suite.definition import Judge
+from evaltape.suite.metric_tables import Rouge
 from evaltape.suite.reader import read_suites
 from evaltape.text import counted, cut, visible, wrapped
 from evaltape.workspace import Workspace
@@ -139,8 +140,8 @@ class Desk:
         suite = self.workspace.suite
         if model is not None and model not in suite.models:
             raise UserError(f"--model {model}: no model of {shown(suite.file)}.{nearest(model, suite.models)}")
-        verdict = next((name for name, spec in suite.metrics.items() if spec.judge == self.judge.key), None)
-        score = next((name for name, spec in suite.metrics.items() if spec.kind == "rouge"), None)
+        verdict = next((name for name, judge in suite.judged_by.items() if judge.key == self.judge.key), None)
+        score = next((name for name, metric in suite.metrics.items() if isinstance(metric, Rouge)), None)
         found = []
         for key in [model] if model else suite.models:
             for sample in self.workspace.samples:

@@ -19,7 +19,7 @@ from evaltape.samples import dataset as source
 from evaltape.samples.sample import Sample
 from evaltape.suite.commands import Advice, Commands
 from evaltape.suite.cost import most_epochs, training_tokens
-from evaltape.suite.definition import Finetune, Model, Suite
+from evaltape.suite.definition import Finetune, Model, Split, Suite
 
 
 class PreparedJob(msgspec.Struct, frozen=True):
@@ -201,12 +201,13 @@ class Jobs:
 
     def _source(self, job: Finetune) -> str:
         """Return the digests of the local files that decide a training file; empty if the rows to train on are not at hand."""
-        splits = [] if job.recorded else [job.train]
+        splits: list[Split] = [] if job.train.recorded else [job.train]
         splits += [job.validation] if job.validation else []
-        files = [source.split_file(self.suite, split.name) for split in splits]
+        files = [source.split_file(self.suite, split.split) for split in splits]
         digests = [source.digest(file) if file is not None and file.is_file() else "" for file in files]
-        if job.recorded:
-            digests.insert(0, _digest_of(self.folder.parent / job.recorded.suite, job.recorded.model))
+        if job.train.recorded:
+            suite, model = job.train.recorded.split("/")
+            digests.insert(0, _digest_of(self.folder.parent / suite, model))
         return "+".join(digests) if digests[0] else ""
 
 

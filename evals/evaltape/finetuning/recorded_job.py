@@ -83,15 +83,15 @@ def recipe_of(suite: Suite, job: Finetune, evaluated: list[str]) -> str:
         "fields": {"id": fields.id, "input": fields.input, "reference": list(fields.reference)},
         "train": _selection(job.train),
         "validation": _selection(job.validation) if job.validation else None,
-        "leaks": job.leaks,
+        "leaks": job.train.leaks,
         "evaluated": evaluated,
-        **({"recorded": [job.recorded.suite, job.recorded.model]} if job.recorded else {}),
+        **({"recorded": job.train.recorded.split("/")} if job.train.recorded else {}),
     }
     return _sha256(recipe)
 
 
 def _selection(split: Split) -> dict[str, Any]:
-    return {"split": split.name, "samples": split.samples, "seed": split.seed}
+    return {"split": split.split, "samples": split.samples, "seed": split.seed}
 
 
 def _by_key(settings: str) -> dict[str, str]:

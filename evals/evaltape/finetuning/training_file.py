@@ -24,7 +24,7 @@ from evaltape.samples.frozen import owner_of, read_frozen
 from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.sources import selected
 from evaltape.suite.commands import Advice, Commands
-from evaltape.suite.definition import Finetune, Model, RecordedAnswers, Suite
+from evaltape.suite.definition import Finetune, Model, Suite
 from evaltape.suite.reader import load_suite
 from evaltape.text import counted, listed
 
@@ -141,17 +141,17 @@ def build_training_file(suite: Suite, job: Finetune, samples: list[Sample], cass
 
     `cassettes` is the folder of all suites' recordings, for a job that trains on recorded answers.
     """
-    if job.recorded is None:
+    if job.train.recorded is None:
         rows, remarks = load_training_rows(suite, job.base, job.train)
     else:
-        rows, remarks = recorded_rows(suite, job, job.recorded, cassettes)
+        rows, remarks = recorded_rows(suite, job, job.train.recorded, cassettes)
     validation = load_training_rows(suite, job.base, job.validation)[0] if job.validation else []
     # The texts that must not be trained on, by the name that messages give their rows.
     evaluated = {f"sample {sample.id}": sample.input for sample in samples}
     evaluated |= {f"validation row {row.id}": row.input for row in validation}
     leaking = leaks({row.id: row.input for row in rows}, evaluated)
     exact = {overlap.row: overlap for overlap in leaking if overlap.exact}
-    if exact and job.leaks == "error":
+    if exact and job.train.leaks == "error":
         raise UserError(_leaking(suite, job, list(exact.values())))
     kept = [row for row in rows if row.id not in exact]
     repeated = duplicates({row.id: row.input for row in kept})
@@ -217,24 +217,25 @@ def problem_of(line: str, roles: list[str], longest_tokens: int) -> str | None:
     return None
 
 
-def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassettes: Path) -> Loaded:
+def recorded_rows(suite: Suite, job: Finetune, recorded: str, cassettes: Path) -> Loaded:
     """Return the frozen samples of a teacher's suite with its answers as their references, and remarks on them.
 
     Answers that were cut at the length limit are left out. Raises `UserError` for answers that are missing or failed, and
     for samples without a column that the job's prompt names.
     """
-    place = f'{shown(suite.file)}: [finetune.{job.key}.train] recorded = "{teacher.suite}/{teacher.model}"'
-    folder = cassettes / teacher.suite
+    place = f'{shown(suite.file)}: [finetune.{job.key}.train] recorded = "{recorded}"'
+    taught_in, teacher = recorded.split("/")
+    folder = cassettes / taught_in
     file = owner_of(folder)
     if file is None:
         raise UserError(f"{place}: {shown(folder)} holds no recording of a suite of this project; record that suite first")
     of = load_suite(file)
-    if teacher.model not in of.models:
+    if teacher not in of.models:
         raise UserError(f"{place}: {shown(file)} has no such model. It has: {', '.join(of.models)}")
     frozen = read_frozen(folder).samples
     samples = [frozen[number] for number in selected(job.train, len(frozen))]
     _check_columns(place, of, samples, job.base)
-    answers = _answers(of, folder, teacher.model, samples)
+    answers = _answers(of, folder, teacher, samples)
     whole = [pair for pair in answers if not pair[1].truncated]
     good = [(sample, answer) for sample, answer in whole if answer.failure is None]
     rows = [Sample(sample.id, sample.input, (answer.text,), sample.columns) for sample, answer in good]
@@ -243,7 +244,7 @@ def recorded_rows(suite: Suite, job: Finetune, teacher: RecordedAnswers, cassett
         more = f" (and {counted(len(failed) - 1, 'further answer')} likewise)" if len(failed) > 1 else ""
         raise UserError(f"{place}: no answer to sample {failed[0][0].id}{more}: {failed[0][1].failure}")
     cut = [sample.id for sample, answer in answers if answer.truncated]
-    remarks = [f"{counted(len(rows), 'answer')} of {teacher.model} to train on, recorded by suite {teacher.suite}"]
+    remarks = [f"{counted(len(rows), 'answer')} of {teacher} to train on, recorded by suite {taught_in}"]
     if cut:
         remarks.append(f"{counted(len(cut), 'answer')} left out, cut at the length limit: {listed(cut)}")
     return rows, remarks

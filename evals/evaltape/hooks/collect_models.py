@@ -28,7 +28,8 @@ from evaltape.scoring.paired_scores import UNCHANGED, AgainstScores, PairedScore
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
-from evaltape.suite.definition import CORRECTED, Judge, MetricSpec, Model
+from evaltape.suite.definition import CORRECTED, Judge, Model
+from evaltape.suite.metric_tables import Words
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:  # Only a suite with judges needs them.
@@ -52,7 +53,7 @@ class SuiteView:
     def metrics(self) -> Metrics:
         """The suite's metrics, and the answers' length."""
         named, root = self.workspace.metrics, self.workspace.settings.root
-        return named if WORDS in named else Metrics({**named, **build_metrics({WORDS: MetricSpec(WORDS, WORDS)}, "", root)})
+        return named if WORDS in named else Metrics({**named, **build_metrics({WORDS: Words(WORDS)}, "", root)})
 
     @property
     def shown_metrics(self) -> dict[str, Metric]:
@@ -138,7 +139,7 @@ def comparison_results(view: SuiteView) -> dict[str, PairResults]:
         if {it.baseline, it.candidate} <= set(view.looked_at):
             baseline, candidate = (view.looked_at[key] for key in (it.baseline, it.candidate))
             pair = PairedScores(comparison=it, metrics=view.metrics, baseline=baseline, candidate=candidate)
-            found[it.name] = PairResults(pair, view.decided(bounds.comparison_bounds(it), pair))
+            found[it.key] = PairResults(pair, view.decided(bounds.comparison_bounds(it), pair))
     return found
 
 
@@ -176,7 +177,7 @@ def judge_results(view: SuiteView) -> dict[str, JudgeResults]:
 
 def _judge(view: SuiteView, judge: Judge, answered: list[Prediction]) -> JudgeResults:
     workspace = view.workspace
-    metrics = tuple(name for name, by in workspace.judged_by.items() if by.key == judge.key)
+    metrics = tuple(name for name, by in workspace.suite.judged_by.items() if by.key == judge.key)
     found = [(each, _verdict(workspace, judge, each)) for each in answered] if metrics else []
     verdicts = [verdict for _, verdict in found if verdict is not None]
     costs = [verdict.cost_usd for verdict in verdicts if verdict.cost_usd is not None]

@@ -85,7 +85,7 @@ def _sample(case: Case, evaluation: Evaluation, report: pytest.TestReport) -> An
 
 
 def _gate(item: pytest.Item, case: Case) -> Finding:
-    subject = case.comparison.name if case.comparison else case.model.key if case.model else ""
+    subject = case.comparison.key if case.comparison else case.model.key if case.model else ""
     if _is_own_gate(item, case):
         return AssertedOtherwise(case.suite, subject)
     if case.bound is not None:

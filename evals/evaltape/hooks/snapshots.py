@@ -28,6 +28,7 @@ from evaltape.names import shown
 from evaltape.reporting.tables import difference_lines
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands
+from evaltape.suite.metric_tables import Rouge
 from evaltape.workspace import Workspace
 
 # ---------------------------------------------------------------- accepted scores
@@ -171,7 +172,9 @@ def _many(config: pytest.Config, evaluation: Evaluation) -> list[Workspace]:
     if not hasattr(config, "cache"):
         return []
     many = [each for each in evaluation.workspaces.values() if len(each.samples) >= KEPT_FROM]
-    return [each for each in many if not any(":" in str(spec.options.get("tokenizer")) for spec in each.suite.metrics.values())]
+    return [
+        each for each in many if not any(isinstance(it, Rouge) and ":" in it.tokenizer for it in each.suite.metrics.values())
+    ]
 
 
 def _digest(workspace: Workspace) -> str:

@@ -24,8 +24,8 @@ from evaltape.metrics.scorers import judged, misses
 from evaltape.mutation.operators import Answers, Mutant, Operator
 from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind, sign
 from evaltape.scoring.statistics import Interval
-from evaltape.suite.definition import Judge
-from evaltape.suite.file.tables import Exam
+from evaltape.suite.definition import Exam, Judge
+from evaltape.suite.metric_tables import OwnMetric
 from evaltape.text import counted, cut
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
     def _decision(self, kind: Kind, name: str, limit: float, found: Interval, told: str, *, is_known: bool = True) -> Decision:
         key, higher = self.judge.key, kind != MAX_ALARMS
         limits = (-1.0 if kind == MIN_KAPPA else 0.0, 1.0)
-        metric = Metric(name, judged, f"[judges.{key}.exam]", higher, limits, decimals=2, kind="judge")
+        metric = Metric(name, judged, f"[judges.{key}.exam]", higher, limits, decimals=2, table=OwnMetric(judge=key))
         missed = not is_known or misses(found.mean, limit, higher)
         line = f"{found.mean:.2f} {sign(missed, higher)} {limit:g}: {key} {name}: {told}{_ends(found)}"
         bound = Bound(kind, self.judge.suite, key, name, limit)

@@ -13,8 +13,7 @@ import msgspec
 
 from evaltape.metrics.extraction import objects, quoted
 from evaltape.samples.sample import Sample
-from evaltape.suite.definition import Judge, Model
-from evaltape.suite.file.tables import Verdict
+from evaltape.suite.definition import Judge, Model, Verdict
 from evaltape.suite.prompt import ANSWER, REFERENCE, chat_request
 
 THINKING_ENDS = "</think>"

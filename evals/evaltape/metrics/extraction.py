@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from evaltape.metrics.scorers import FunctionError
-from evaltape.suite.definition import AnswerRule
+from evaltape.suite.definition import AnswerTable
 from evaltape.text import cut, visible
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ class NoMatch(Exception):
 class Step(msgspec.Struct, frozen=True):
     """A step of `[answer]`, ready to be applied."""
 
-    rule: AnswerRule
+    kind: str
+    """after, json, regex or function."""
+    value: str
+    """The text after which it begins; the key of a JSON object; the pattern; `module:function`."""
     function: "UserFunction | None" = None
     """The user's own, of a `function`."""
 
@@ -37,21 +40,21 @@ class Step(msgspec.Struct, frozen=True):
         """Return the part of a text that the step takes. Raises `NoMatch`."""
         found = self._found(text)
         if found is None:
-            raise NoMatch(f"[answer] {self.rule.kind} = {cut(repr(self.rule.value), 80)} finds nothing in {quoted(text)}")
+            raise NoMatch(f"[answer] {self.kind} = {cut(repr(self.value), 80)} finds nothing in {quoted(text)}")
         return found
 
     def _found(self, text: str) -> str | None:
-        match self.rule.kind:
+        match self.kind:
             case "after":
-                _, mark, rest = text.rpartition(self.rule.value)
+                _, mark, rest = text.rpartition(self.value)
                 return rest if mark else None
             case "json":
-                values = [each[self.rule.value] for each in objects(text) if self.rule.value in each]
+                values = [each[self.value] for each in objects(text) if self.value in each]
                 if values and not isinstance(values[-1], str):
-                    raise NoMatch(f"[answer] json = {self.rule.value!r} holds {quoted(values[-1])}, not a text")
+                    raise NoMatch(f"[answer] json = {self.value!r} holds {quoted(values[-1])}, not a text")
                 return values[-1] if values else None
             case "regex":
-                match = re.search(self.rule.value, text)
+                match = re.search(self.value, text)
                 return None if match is None else match[1 if match.re.groups else 0]
         return self._called(text)
 
@@ -66,12 +69,13 @@ class Step(msgspec.Struct, frozen=True):
         return returned
 
 
-def load_steps(rules: Sequence[AnswerRule], place: str, root: Path) -> tuple[Step, ...]:
+def load_steps(answer: AnswerTable | None, place: str, root: Path) -> tuple[Step, ...]:
     """Return the steps of `[answer]`; functions are imported from below `root`.
 
     Raises `UserError`, with the `place` of the table, for a function that can't be imported or called with a text.
     """
-    return tuple(Step(rule, _function(rule, place, root) if rule.kind == "function" else None) for rule in rules)
+    rules = [(kind, getattr(answer, kind)) for kind in answer.written] if answer else []
+    return tuple(Step(kind, value, _function(value, place, root) if kind == "function" else None) for kind, value in rules)
 
 
 def extract(text: str, steps: Sequence[Step]) -> str:
@@ -79,14 +83,14 @@ def extract(text: str, steps: Sequence[Step]) -> str:
     for step in steps:
         text = step.apply(text)
     if steps and not text.strip():
-        raise NoMatch(f"[answer] {steps[-1].rule.kind} leaves nothing of the answer")
+        raise NoMatch(f"[answer] {steps[-1].kind} leaves nothing of the answer")
     return text.strip() if steps else text
 
 
-def _function(rule: AnswerRule, place: str, root: Path) -> "UserFunction":
+def _function(name: str, place: str, root: Path) -> "UserFunction":
     from evaltape.metrics.functions import load_function
 
-    return load_function(rule.value, root, ("text",), f"{place} function = {rule.value!r}")
+    return load_function(name, root, ("text",), f"{place} function = {name!r}")
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:

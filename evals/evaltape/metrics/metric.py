@@ -18,7 +18,9 @@ from evaltape.metrics import scorers
 from evaltape.metrics.rouge import Words, package, rouge, words_by
 from evaltape.metrics.scorers import UNLIMITED, FunctionError, Limits, Score, Unscored, is_within, span_of, spelled
 from evaltape.samples.sample import Answer, Sample
-from evaltape.suite.definition import CORRECTED, MetricSpec
+from evaltape.suite import metric_tables
+from evaltape.suite.definition import CORRECTED
+from evaltape.suite.metric_tables import MetricTable
 from evaltape.text import visible
 
 if TYPE_CHECKING:
@@ -40,48 +42,50 @@ class Metric(msgspec.Struct, frozen=True):
     """The unit of a score: `words`, `s`, `USD`; empty for a pure number."""
     decimals: int = 4
     """How many to show."""
-    kind: str = "function"
-    """As in `MetricSpec`."""
-    options: Mapping[str, Any] = {}
-    """Likewise."""
+    table: MetricTable = MetricTable()
+    """Its options, as the suite has them."""
     words: Words | None = None
     """Of ROUGE: the function from a text to its words."""
 
     @property
     def is_of_call(self) -> bool:
         """Whether it scores the recorded call, which some answers lack, and not the answer's text."""
-        return self.kind in ("latency_s", "cost_usd")
+        return isinstance(self.table, metric_tables.LatencyS | metric_tables.CostUsd)
 
     @property
     def is_computed(self) -> bool:
         """Whether the text alone decides a score: not of a metric of the call, nor of a judge's recorded verdict."""
-        return not self.is_of_call and self.kind != "judge"
+        return not self.is_of_call and not self._is_judged
 
     @property
     def is_two_valued(self) -> bool:
         """Whether a score is 0 or 1, as far as the metric itself says."""
-        return self.kind == "judge" or (self.kind == "exact" and self.references == "best")
+        return self._is_judged or (isinstance(self.table, metric_tables.Exact) and self.references == "best")
 
     @property
     def references(self) -> str:
         """How several references count: by the `best` of them, or by their `mean`."""
-        return self.options.get("references", "best")  # type: ignore[no-any-return]
+        references: str = getattr(self.table, "references", "best")
+        return references
+
+    @property
+    def _is_judged(self) -> bool:
+        return isinstance(self.table, metric_tables.OwnMetric) and self.table.judge is not None
 
     def describe(self, samples: Sequence[Sample] = ()) -> dict[str, Any]:
         """Return the grounds of its scores, for results and snapshots; of `samples` only the number of references counts."""
         found: dict[str, Any] = {}
-        match self.kind:
-            case "rouge":
-                tokenizer, stemmer = self.options.get("tokenizer", "rouge"), self.options.get("stemmer", False)
+        match self.table:
+            case metric_tables.Rouge(tokenizer=tokenizer, stemmer=stemmer):
                 found = {"package": package(), "tokenizer": tokenizer, "stemmer": stemmer}
-            case "chrf" | "bleu":
-                found = scorers.sacrebleu_settings(samples, self.kind, self.references)
-            case "words":
+            case metric_tables.Overlap(key=kind, references=references):
+                found = scorers.sacrebleu_settings(samples, kind, references)
+            case metric_tables.Words():
                 found = {"tokenizer": "unicode"}
-            case "judge":
-                found = {"judge": self.options["judge"]}
-            case "function":
-                found = {**self.options, **({} if self.bounds == UNLIMITED else {"bounds": list(self.bounds)})}
+            case metric_tables.OwnMetric(judge=str(judge)):
+                found = {"judge": judge}
+            case metric_tables.OwnMetric(function=function):
+                found = {"function": function, **({} if self.bounds == UNLIMITED else {"bounds": list(self.bounds)})}
         stated = {} if self.references == "best" else {"references": self.references}
         return {**found, **stated, **({} if self.higher_is_better else {"higher_is_better": False})}
 
@@ -105,14 +109,14 @@ def plain_name(name: str, metrics: Mapping[str, Metric]) -> str:
     return name if name in metrics else name.removesuffix(CORRECTED)
 
 
-def build_metrics(specs: Mapping[str, MetricSpec], place: str, root: Path) -> Metrics:
+def build_metrics(tables: Mapping[str, MetricTable], place: str, root: Path) -> Metrics:
     """Return the metrics of a suite by name, in the order of the suite.
 
     `place` names the table in messages (`evals/suites/chats.toml: [metrics]`); functions are imported from below `root`.
     Raises `UserError` for a metric that can't be computed.
     """
     known: dict[tuple[str, bool], Words] = {}
-    return Metrics({name: _metric(spec, place, root, known) for name, spec in specs.items()})
+    return Metrics({name: _metric(table, place, root, known) for name, table in tables.items()})
 
 
 def score_answer(metrics: Mapping[str, Metric], sample: Sample, answer: Answer) -> tuple[dict[str, float], dict[str, str]]:
@@ -145,37 +149,39 @@ def check_bound(metric: Metric, bound: float, difference: bool = False) -> str |
     return f"= {bound:.15g}: a {what} of {metric.name} is {spelled(limits)}.{hint}"
 
 
-def _metric(spec: MetricSpec, place: str, root: Path, known: dict[tuple[str, bool], Words]) -> Metric:
-    name, kind, references = spec.name, spec.kind, spec.options.get("references", "best")
-    made = partial(Metric, name, place=place, kind=kind, options=spec.options)
-    match kind:
-        case "rouge":
-            words = _words(spec, place, root, known)
+def _metric(table: MetricTable, place: str, root: Path, known: dict[tuple[str, bool], Words]) -> Metric:
+    name = table.key
+    made = partial(Metric, name, place=place, table=table)
+    of_amounts = partial(made, higher_is_better=False, bounds=(0.0, None))
+    match table:
+        case metric_tables.Rouge(references=references):
+            words = _words(table, place, root, known)
             return made(partial(rouge, name=name, words=words, references=references), words=words)
-        case "chrf" | "bleu":
+        case metric_tables.Overlap(references=references):
             if importlib.util.find_spec("sacrebleu") is None:
                 install = "Install it: pip install 'evaltape[metrics]'"
                 raise UserError(f"{place} {name} needs sacrebleu, which isn't installed. {install}")
             return made(partial(scorers.sacrebleu_score, name=name, references=references))
-        case "exact":
+        case metric_tables.Exact(references=references):
             return made(partial(scorers.exact, references=references))
-        case "judge":
-            return made(scorers.judged)
-        case "function":
+        case metric_tables.Words():
+            return of_amounts(scorers.length, unit="words", decimals=1)
+        case metric_tables.OwnMetric(function=str(function)):
             from evaltape.metrics.functions import load_metric
 
-            score, higher_is_better, bounds = load_metric(spec.options["function"], root, f"{place} {name}")
+            score, higher_is_better, bounds = load_metric(function, root, f"{place} {name}")
             return made(score, higher_is_better=higher_is_better, bounds=bounds)
-    score = scorers.length if kind == "words" else partial(scorers.recorded, name=name)
-    unit, decimals = {"words": ("words", 1), "latency_s": ("s", 2), "cost_usd": ("USD", 6)}[kind]
-    return made(score, higher_is_better=False, bounds=(0.0, None), unit=unit, decimals=decimals)
+        case metric_tables.OwnMetric():
+            return made(scorers.judged)
+    unit, decimals = ("s", 2) if isinstance(table, metric_tables.LatencyS) else ("USD", 6)
+    return of_amounts(partial(scorers.recorded, name=name), unit=unit, decimals=decimals)
 
 
-def _words(spec: MetricSpec, place: str, root: Path, known: dict[tuple[str, bool], Words]) -> Words:
+def _words(table: metric_tables.Rouge, place: str, root: Path, known: dict[tuple[str, bool], Words]) -> Words:
     """Return the function to a text's words; all metrics with its tokenizer and stemmer share it."""
-    name, stemmer = spec.options.get("tokenizer", "rouge"), spec.options.get("stemmer", False)
+    name, stemmer = table.tokenizer, table.stemmer
     if (name, stemmer) not in known:
-        known[name, stemmer] = words_by(_tokenizer(name, stemmer, f"{place} {spec.name}", root), stemmer)
+        known[name, stemmer] = words_by(_tokenizer(name, stemmer, f"{place} {table.key}", root), stemmer)
     return known[name, stemmer]
 
 

@@ -14,6 +14,7 @@ from evaltape.metrics.metric import Metric
 from evaltape.metrics.rouge import Words
 from evaltape.metrics.scorers import FunctionError
 from evaltape.samples.sample import Sample
+from evaltape.suite.metric_tables import Rouge
 from evaltape.text import counted, cut, visible
 
 OWN = ("rouge", "unicode")
@@ -43,8 +44,9 @@ def check_references(metrics: Mapping[str, Metric], samples: Sequence[Sample]) -
     """
     notes = []
     groups: dict[str, list[Metric]] = defaultdict(list)
-    for metric in (metric for metric in metrics.values() if metric.kind == "rouge"):
-        groups[metric.options.get("tokenizer", "rouge")].append(metric)
+    for metric in metrics.values():
+        if isinstance(metric.table, Rouge):
+            groups[metric.table.tokenizer].append(metric)
     for tokenizer, group in groups.items():
         names, words = ", ".join(metric.name for metric in group), group[0].words
         assert words is not None

@@ -129,7 +129,7 @@ def _job(job: JobResults) -> Data:
 
 def _comparison(comparison: PairResults) -> Data:
     return {
-        **fields(comparison.comparison, "name baseline candidate"),
+        **fields(comparison.comparison, "name=key baseline candidate"),
         "label": comparison.label,
         "metrics": [_compared(name, each) for name, each in comparison.metrics.items()],
         "beside": [_difference(name, each) for name, each in comparison.beside.items()],

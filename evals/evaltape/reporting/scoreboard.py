@@ -159,7 +159,7 @@ def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
         asked, samples = comparison.comparison, _samples(found)
         facts = (counted(samples, "sample"), *_clusters(found), f"{comparison.label} interval")
         alarming = (*_unpaired(samples), *unproven(suite, comparison.metrics))
-        title = f"{asked.name}: {asked.candidate} less {asked.baseline}"
+        title = f"{asked.key}: {asked.candidate} less {asked.baseline}"
         yield Group(title, facts, _pair_lines(suite, comparison, words), alarming)
 
 

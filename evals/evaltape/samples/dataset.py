@@ -31,9 +31,9 @@ def load_samples(suite: Suite) -> Loaded:
 
     Raises `UserError` if the data set, its split or a column is missing, or a row can't be a sample.
     """
-    rows = _rows(suite, suite.dataset.split)
+    rows = _rows(suite, suite.dataset)
     _header(suite, rows).check_kept()
-    samples = _samples(suite, suite.columns, rows, suite.dataset.split)
+    samples = _samples(suite, suite.columns, rows, suite.dataset)
     check_samples(suite, samples, rows.is_text)
     return samples, fewer_rows(suite, rows.count)
 
@@ -55,7 +55,7 @@ def load_training_rows(suite: Suite, model: Model, split: Split) -> Loaded:
                 samples[place] = replace(row, id=f"{row.id} ({seen[row.id]})")
     twice = repeated_id(samples)
     if twice is not None:
-        raise UserError(f"{shown(suite.file)}: two rows of split {split.name!r} have the id {twice!r}")
+        raise UserError(f"{shown(suite.file)}: two rows of split {split.split!r} have the id {twice!r}")
     check_prompt_columns(suite, samples, model.prompt.columns - {INPUT}, model.prompt.conversation)
     return samples, fewer_rows(suite, rows.count, split)
 
@@ -65,7 +65,7 @@ def split_file(suite: Suite, split: str | None = None) -> Path | None:
 
     A path is local if it ends as a data file does, begins with a dot or a slash, exists, or lies in a folder that does.
     """
-    dataset, split = suite.dataset, split or suite.dataset.split.name
+    dataset, split = suite.dataset, split or suite.dataset.split
     path = suite.file.parent / dataset.path
     if path.is_dir():
         files = [path / f"{split}{suffix}" for suffix in SUFFIXES]
@@ -87,26 +87,26 @@ def digest(file: Path) -> str:
 
 def fewer_rows(suite: Suite, count: int, split: Split | None = None) -> list[str]:
     """Return a note if a split, by default the evaluated split, has fewer rows than are asked for."""
-    split = split or suite.dataset.split
+    split = split or suite.dataset
     if split.samples is None or split.samples <= count:
         return []
-    return [f"{shown(suite.file)}: {split.samples} samples asked for, split {split.name!r} has {count}: all are used"]
+    return [f"{shown(suite.file)}: {split.samples} samples asked for, split {split.split!r} has {count}: all are used"]
 
 
 def _rows(suite: Suite, split: Split) -> Rows:
-    file, data = split_file(suite, split.name), suite.dataset
+    file, data = split_file(suite, split.split), suite.dataset
     if file is not None:
-        rows = _local_rows(suite, file, split.name)
+        rows = _local_rows(suite, file, split.split)
     else:
         try:
-            rows = hub_rows(data.path, data.revision, split.name)
+            rows = hub_rows(data.path, data.revision, split.split)
         except Exception as error:
             raise UserError(
-                f"{shown(suite.file)}: [dataset] path = {data.path!r}, split {split.name!r}: the Hub data set can't be loaded: "
-                f"{cut(' '.join(str(error).split()), 500)} ({KINDS})"
+                f"{shown(suite.file)}: [dataset] path = {data.path!r}, split {split.split!r}: the Hub data set can't be "
+                f"loaded: {cut(' '.join(str(error).split()), 500)} ({KINDS})"
             ) from None
     if rows.count == 0:
-        raise UserError(f"{shown(suite.file)}: [dataset] split {split.name!r} of {data.path!r} is empty")
+        raise UserError(f"{shown(suite.file)}: [dataset] split {split.split!r} of {data.path!r} is empty")
     return rows
 
 
@@ -144,7 +144,7 @@ def refuse_links(suite: Suite, root: Path) -> None:
     A path that the suite itself names outside of `root` is the suite's to name: it is read in a review.
     """
     jobs = [model.job for model in suite.models.values() if model.job]
-    splits = {suite.dataset.split.name, *(split.name for job in jobs for split in (job.train, job.validation) if split)}
+    splits = {suite.dataset.split, *(split.split for job in jobs for split in (job.train, job.validation) if split)}
     files = {f"[dataset] path, split {name!r}": split_file(suite, name) for name in sorted(splits)}
     files |= {f"[models.{key}] predictions": model.predictions for key, model in suite.models.items()}
     for place, file in files.items():

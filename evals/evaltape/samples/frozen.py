@@ -54,7 +54,7 @@ class Origin(msgspec.Struct, frozen=True):
         fields: dict[str, Any] = {"id": data.fields.id, "input": data.fields.input, "reference": list(data.fields.reference)}
         if data.fields.input is None:
             fields["conversation"] = suite.conversation
-        split = {"split": data.split.name, "samples": data.split.samples, "seed": data.split.seed}
+        split = {"split": data.split, "samples": data.samples, "seed": data.seed}
         selection = {"path": data.path, "revision": data.revision, **split, "fields": fields}
         file = split_file(suite)
         return cls(selection, suite.columns, {file.name: digest(file)} if file is not None and file.is_file() else {})

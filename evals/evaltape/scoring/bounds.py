@@ -268,7 +268,7 @@ def compared(comparison: Comparison, metric: str) -> Bound:
     """Return the bound on a difference of two models."""
     kind: Kind = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
     limit = comparison.min_gain[metric] if kind == MIN_GAIN else comparison.max_drop[metric]
-    return Bound(kind, comparison.suite, comparison.name, metric, limit, comparison.confidence, comparison.inconclusive)
+    return Bound(kind, comparison.suite, comparison.key, metric, limit, comparison.confidence, comparison.inconclusive)
 
 
 def ends_of(estimate: Interval | Difference, decimals: int, beside: float | None = None) -> str:

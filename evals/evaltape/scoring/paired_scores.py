@@ -49,7 +49,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The scores of the candidate."""
 
     def __repr__(self) -> str:
-        return f"<comparison {self.comparison.name}>"
+        return f"<comparison {self.comparison.key}>"
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -140,7 +140,7 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def _about(self, metric: str) -> str:
         asked = self.comparison
-        return f"{asked.name} {metric}: {asked.candidate} less {asked.baseline}"
+        return f"{asked.key} {metric}: {asked.candidate} less {asked.baseline}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -326,4 +326,4 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
 
 def against_comparison(model: Model, side: Side) -> Comparison:
     """Return the comparison of a model with its own past."""
-    return Comparison(name="against", suite=model.suite, baseline=side.ref, candidate=model.key, confidence=CONFIDENCE)
+    return Comparison(key="against", suite=model.suite, baseline=side.ref, candidate=model.key, confidence=CONFIDENCE)

@@ -86,7 +86,8 @@ def _origins(model: Model) -> set[str]:
     names = {model.key, model.served} - {""}
     if model.job is None:
         return names
-    teacher = {model.job.recorded.model} if model.job.recorded else set()
+    recorded = model.job.train.recorded
+    teacher = {recorded.split("/")[1]} if recorded else set()
     return names | teacher | _origins(model.job.base)
 
 

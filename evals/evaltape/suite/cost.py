@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from evaltape.suite.definition import Model
-from evaltape.suite.file.basics import Price, TrainingPrice
+from evaltape.suite.endpoint import Price, TrainingPrice
 
 Count = Callable[[str], int]
 MOST_TOKENS = 10**9

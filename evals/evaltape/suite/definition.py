@@ -1,103 +1,136 @@
-"""A suite as records: the contents of its file, checked, with every default filled in.
+"""A suite as records: the tables of its file, checked, with every default filled in.
 
-`reader.load_suite` makes them. Nothing here reads a file.
+A field whose type has a description is a key of its table; any other has a line of its own. `reader.load_suite` makes the
+records; nothing here reads a file.
 """
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
-from evaltape.suite.file.basics import DatasetKeys, Price, TrainingPrice
-from evaltape.suite.file.tables import Against, CompareTable, JobKeys, JudgeKeys, Mutants
-from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, Prompt
+from evaltape.suite.endpoint import BaseUrl, Body, KeyVariable, ModelPrice, Request, TrainingPrice
+from evaltape.suite.file.values import (
+    SAFE,
+    Column,
+    Count,
+    Drop,
+    Function,
+    Integer,
+    Json,
+    Limit,
+    Named,
+    Number,
+    Positive,
+    Regex,
+    Rules,
+    Setting,
+    Share,
+    Table,
+    Text,
+    Texts,
+    Whole,
+    key,
+    reads,
+    text,
+)
+from evaltape.suite.metric_tables import Metrics, MetricTable, OwnMetric, default_metrics
+from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, JudgePrompt, Prompt
 
 CORRECTED = "_corrected"
 """A bound on a judge's metric with this suffix is on its mean corrected by people's labels."""
+SERVICES = ("openai", "azure", "nebius", "bedrock", "litellm", "portkey")
+"""Services with known ways of fine-tuning."""
 
 
-class Split(msgspec.Struct, frozen=True):
+class Split(Table, frozen=True, kw_only=False):
     """A selection of a split's rows."""
 
-    name: str
-    """As the data set calls it; of a local folder the stem of a file in it."""
-    samples: int | None = None
-    """How many rows; None for all of them."""
-    seed: int | None = None
-    """Rows are taken after datasets' `shuffle(seed=seed)`; None: in the order of the data set."""
+    split: Annotated[Text, key("The split that the rows are from.")] = "validation"
+    samples: Annotated[Count | None, key("How many rows; all of them when absent.")] = None
+    seed: Annotated[Whole | None, key("Rows are taken after datasets' shuffle(seed=...); in their order when absent.")] = None
 
 
-class Dataset(DatasetKeys, frozen=True, kw_only=True):
-    """Where samples come from, and which parts of a row are kept."""
+class Fields(Table, frozen=True, kw_only=False):
+    """The columns that hold the parts of a sample."""
 
-    split: Split
-    """The rows that are evaluated."""
-
-
-class AnswerRule(msgspec.Struct, frozen=True):
-    """A step from the recorded text to the text that is scored."""
-
-    kind: str
-    """after, json, regex or function."""
-    value: str
-    """The text after which it begins; the key of a JSON object; the pattern; `module:function`."""
+    id: Annotated[Column | None, key("The first 12 hex digits of the SHA-256 of the input when absent.")] = None
+    input: Annotated[Column | None, key("'dialogue' when absent; beside a conversation its turns as text.")] = None
+    reference: Annotated[
+        tuple[Column, ...],
+        reads(Column | Annotated[tuple[Column, ...], Meta(min_length=1)], lambda it: (it,) if isinstance(it, str) else it),
+        key("A column of texts or of lists of texts, or a list of columns."),
+    ] = ("summary",)
 
 
-AnswerRules = tuple[AnswerRule, ...]
-"""The steps, in their order; without steps the recorded text is scored whole."""
+class Dataset(Split, frozen=True, kw_only=True):
+    """The data set, and the rows of it that are evaluated."""
+
+    path: Annotated[Text, key("A Hub data set; a .jsonl, .json, .csv or .parquet file; or a folder with a file per split.")]
+    revision: Annotated[Text | None, key("Of a Hub data set: a branch, tag or commit.")] = None
+    fields: Annotated[Fields, key("The columns of a sample's parts; id, dialogue and summary when absent.")] = Fields("id")
+    slices: Annotated[Texts, key("Columns of labels; samples with one label are a slice, scored apart.")] = ()
+    slice_min: Annotated[Count, key("A slice of fewer samples is shown, not gated.")] = 20
+    cluster: Annotated[Column | None, key("Samples that share this column's value aren't independent of each other.")] = None
+    keep: Annotated[Texts, key("Further columns for tests and metrics.")] = ()
 
 
-class MetricSpec(msgspec.Struct, frozen=True):
-    """A metric as the suite asks for it; `metrics` builds it, and checks options that depend on the metric."""
+class AnswerTable(Table, frozen=True):
+    """The part of the recorded text that is scored, found by these steps in the order of the file."""
 
-    name: str
-    """The key under `[metrics]`: how gates, tests and results call it."""
-    kind: str
-    """rouge, chrf, bleu, exact, words, latency_s, cost_usd, function or judge."""
-    options: Mapping[str, Any] = {}
-    """The options that are written in the suite: known keys, values of the right types."""
-
-    @property
-    def judge(self) -> str | None:
-        """The key of the judge that computes it; None for every other kind."""
-        return self.options["judge"] if self.kind == "judge" else None
+    after: Annotated[Text | None, key("The text after the last occurrence of this one, as '</think>'.")] = None
+    json: Annotated[Text | None, key("The value of this key of a JSON object, which stands in a code fence or bare.")] = None
+    regex: Annotated[Regex | None, key("The first group of this pattern, or all that it finds.")] = None
+    function: Annotated[Function | None, key("The text that your function returns for the text.")] = None
+    written: tuple[str, ...] = ()
+    """The keys that the file has, in its order."""
 
 
-class Model(msgspec.Struct, frozen=True):
+Answer = Annotated[AnswerTable | None, key("The part of the recorded text that is scored; all of it when absent.")]
+Gates = Annotated[dict[str, Limit], key("Per metric the bound on the mean score; 'omit' removes one of [defaults].")]
+SliceGates = Annotated[dict[str, Number], key("Per metric the bound that no slice may be clearly beyond.")]
+AllowFailed = Annotated[Whole, key("How many failed samples the gates put up with.")]
+
+
+class Defaults(Table, frozen=True):
+    """For every model that doesn't say otherwise."""
+
+    base_url: BaseUrl = None
+    api_key_env: KeyVariable = None
+    request: Request = {}
+    answer: Answer = None
+    price: ModelPrice = None
+    gates: Gates = {}
+
+
+class Model(Named, frozen=True, kw_only=False):
     """A model under test."""
 
-    key: str
-    """Its key in the suite: part of test ids and the name of its cassette folder."""
-    suite: str
-    """The name of its suite."""
-    served: str
+    rules: ClassVar[Rules] = Rules(
+        one_of=("model", "predictions"),
+        apart=tuple(("predictions", other) for other in ("base_url", "api_key_env", "request", "prompt", "price")),
+    )
+    served: Annotated[Text, key("The name the model is asked by.")] = msgspec.field(name="model", default="")
     """The name it is asked by; empty for answers from a file, and for a tuned model: its job knows the name."""
-    request: Mapping[str, Any] = {}
+    predictions: Annotated[Path | None, key("In place of a model: a file of answers, id and prediction a line.")] = None
+    base_url: BaseUrl = None
+    api_key_env: KeyVariable = None
+    request: Request = {}
     """The keys that every call sends beside model and messages: the suite's, with the model's own changes."""
-    prompt: Prompt = Prompt()
+    prompt: Annotated[Prompt, key("This model's own prompt, in place of all of the suite's.")] = Prompt()
     """The model's own prompt, or a prompt of the suite; a tuned model has its base's."""
+    answer: Answer = None
+    price: ModelPrice = None
+    gates: Gates = {}
+    """Per metric the bound on the mean score, those of `[defaults]` among them."""
+    slice_gates: SliceGates = {}
+    allow_failed: AllowFailed = 0
     prompt_place: str = "[prompt]"
     """The table that declares its prompt, for messages: `[prompt]`, `[prompts.terse]`, `[models.small.prompt]`."""
-    base_url: str | None = None
-    """None: that of `OPENAI_BASE_URL`, or OpenAI's own."""
-    api_key_env: str | None = None
-    """The name of the environment variable that holds the key."""
-    price: Price | None = None
-    """The price of its tokens."""
-    gates: Mapping[str, float] = {}
-    """Per metric the bound on the mean score."""
-    slice_gates: Mapping[str, float] = {}
-    """Per metric the bound that no slice may be clearly beyond."""
-    allow_failed: int = 0
-    """How many failed samples its gates put up with."""
-    answer: AnswerRules = ()
-    """How the text that is scored is taken from the recorded text."""
     job: "Finetune | None" = None
     """The job that yields a tuned model."""
-    predictions: Path | None = None
-    """The file of its answers, for a model that is never called."""
     declared: str = ""
     """The key of the table that declares it: without the prompt's, where the suite has several prompts. Empty: as `key`."""
 
@@ -115,50 +148,42 @@ class Model(msgspec.Struct, frozen=True):
         return f"{'finetune' if self.job else 'models'}.{self.declared or self.key}"
 
 
-class RecordedAnswers(msgspec.Struct, frozen=True):
-    """The recorded answers of a model, which a job trains on in place of references."""
-
-    suite: str
-    """The name of the model's suite."""
-    model: str
-    """The model's key in it."""
+Scale = Annotated[tuple[Number, Number], Meta(extra={"takes": "two numbers, the lower one first"})]
 
 
-class Finetune(JobKeys, frozen=True, kw_only=True):
-    """A fine-tuning job; its tuned model is a model under test with the same key."""
+class Verdict(Table, frozen=True, kw_only=False):
+    """How a judge's answer is read: as true or false, or as a number on a scale."""
 
-    key: str
-    """Its key in the suite."""
-    suite: str
-    """The name of its suite."""
-    base: Model
-    """The model that is tuned; the job trains with its prompt."""
-    train: Split
-    """The rows it trains on; with `recorded` only how many of its samples, and by which seed: the name is then empty."""
-    recorded: RecordedAnswers | None = None
-    """The answers it trains on, where they aren't the references of rows."""
-    leaks: str = "error"
-    """`error` refuses training rows that are also evaluated, `drop` leaves them out."""
-    validation: Split | None = None
-    """The rows the API measures its validation loss on."""
-    price: TrainingPrice | None = None
-    """The price of training and of the tuned model's tokens."""
-
-    def __repr__(self) -> str:
-        return f"<job {self.key}>"
+    rules: ClassVar[Rules] = Rules(one_of=("json", "regex"))
+    json: Annotated[Text | None, key("A key of a JSON object in the answer.")] = None
+    regex: Annotated[Regex | None, key("A pattern; its first group is the verdict, or all that it finds.")] = None
+    scale: Annotated[Scale | None, key("The lowest and the highest number; true or false when absent.")] = None
 
 
-class Judge(JudgeKeys, frozen=True, kw_only=True):
+class Exam(Table, frozen=True, kw_only=False):
+    """The exam that a judge must pass before a gate may rest on it."""
+
+    rules: ClassVar[Rules] = Rules(needs=(("min_kappa", "labels"),))
+    mutants: Annotated[tuple[Text, ...] | None, key("Damages to notice; all that harm when absent, none for [].")] = None
+    samples: Annotated[Count, key("How many samples of each kind it judges.")] = 20
+    min_noticed: Annotated[Share, key("The least share of each kind of damage that it must notice.")] = 0.8
+    max_alarms: Annotated[Share, key("The greatest share of undamaged references that it may fault.")] = 0.1
+    labels: Annotated[Path | None, key("A file of people's verdicts: id, answer and label a line.")] = None
+    min_kappa: Annotated[Share, key("The least agreement with the labels, Cohen's kappa.")] = 0.6
+
+
+class Judge(Named, frozen=True, kw_only=True):
     """A model that scores answers."""
 
-    key: str
-    """Its key in the suite: the name of folders of its verdicts."""
-    suite: str
-    """The name of its suite."""
-    served: str
-    """The name it is asked by."""
-    prompt: Prompt
-    """Its prompt; beside `input` and columns it names `answer`, and perhaps `reference`."""
+    verdict: Annotated[Verdict, key("How its answer is read.")]
+    base_url: BaseUrl = None
+    api_key_env: KeyVariable = None
+    request: Annotated[Body, key("Sent with every call; the suite's [request] is for models under test.")] = {}
+    price: ModelPrice = None
+    unexamined: Annotated[bool, key("Whether gates may rest on it without an exam.")] = False
+    exam: Annotated[Exam | None, key("What it must pass before a gate may rest on it.")] = None
+    served: Annotated[Text, key("The name the judge is asked by.")] = msgspec.field(name="model")
+    prompt: JudgePrompt
 
     def __repr__(self) -> str:
         return f"<judge {self.key}>"
@@ -169,13 +194,58 @@ class Judge(JudgeKeys, frozen=True, kw_only=True):
         return self.prompt.columns - {INPUT, ANSWER, REFERENCE}
 
 
-class Comparison(CompareTable, frozen=True, kw_only=True):
-    """A paired assertion between two models: a least gain or a greatest drop in mean score, per metric."""
+class Train(Split, frozen=True):
+    """The rows to train on."""
 
-    name: str
-    """Its key in the suite."""
-    suite: str
-    """The name of its suite."""
+    rules: ClassVar[Rules] = Rules(apart=(("recorded", "split"),))
+    split: Annotated[Text, key("The split that the rows are from.")] = "train"
+    leaks: Annotated[
+        Literal["error", "drop"], key("Training rows that are also evaluated: refuse them, or leave them out.")
+    ] = "error"
+    recorded: Annotated[
+        Annotated[str, text("'SUITE/MODEL'", "^[^/]+/[^/]+$")] | None,
+        key("In place of a split: a model's recorded answers as references."),
+    ] = None
+
+
+class Finetune(Named, frozen=True, kw_only=True):
+    """A fine-tuning job; its tuned model is a model under test."""
+
+    base_key: Annotated[Text, key("A key under [models]; the job trains with its prompt.")] = msgspec.field(name="base")
+    train: Annotated[Train, key("The rows to train on.")]
+    suffix: Annotated[Text | None, key("A part of the tuned model's name.")] = None
+    seed: Annotated[Integer | None, key("The seed of the training.")] = None
+    hyperparameters: Annotated[
+        dict[str, Setting], key("By the service's names: numbers, texts, true or false; the API's choice when absent.")
+    ] = {}
+    service: Annotated[Text, key(f"Whose ways the API has: {', '.join(SERVICES)}, or 'module:Class'.")] = "openai"
+    extra: Annotated[Json, key("Further keys of the order of the job.")] = {}
+    deploy: Annotated[Function | None, key("Deploys the tuned model and returns the name to ask it by.")] = None
+    poll_seconds: Annotated[Positive, key("How often the API is asked for the job's state.")] = 30.0
+    validation: Annotated[Split | None, key("The rows that the API measures its validation loss on.")] = None
+    price: Annotated[TrainingPrice | None, key("USD per million tokens.")] = None
+    gates: Gates = {}
+    slice_gates: SliceGates = {}
+    allow_failed: AllowFailed = 0
+    base: Model = msgspec.field(name="base_model", default=Model())
+    """The model that is tuned."""
+
+    def __repr__(self) -> str:
+        return f"<job {self.key}>"
+
+
+class Comparison(Named, frozen=True, kw_only=True):
+    """A paired assertion on the samples that both models answered."""
+
+    rules: ClassVar[Rules] = Rules(any_of=("min_gain", "max_drop"))
+    baseline: Annotated[Text, key("A key under [models] or [finetune].")]
+    candidate: Annotated[Text, key("Likewise: the model that is judged.")]
+    min_gain: Annotated[dict[str, Number], key("Per metric by how much the candidate has to be better.")] = {}
+    max_drop: Annotated[dict[str, Drop], key("Per metric by how much the candidate may be worse.")] = {}
+    confidence: Annotated[
+        float, Meta(ge=0.5, lt=1), key("One-sided: at 0.95 a difference on the bound passes in 5% of all cases.")
+    ] = 0.95
+    inconclusive: Annotated[Literal["fail", "skip"], key("The end of a test that can't be decided.")] = "fail"
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -183,34 +253,58 @@ class Comparison(CompareTable, frozen=True, kw_only=True):
         return {**self.min_gain, **{metric: -drop for metric, drop in self.max_drop.items()}}
 
 
-class Suite(msgspec.Struct, frozen=True, dict=True):
-    """Everything a suite file says."""
+class Against(Table, frozen=True, kw_only=False):
+    """Asserted if --against is given."""
 
-    file: Path
+    max_drop: Annotated[
+        dict[str, Drop], Meta(min_length=1), key("Per metric by how much a model may be worse than its earlier recording.")
+    ]
+
+
+class Mutants(Table, frozen=True, kw_only=False):
+    """Which damages --mutate tries; all that are built in when absent."""
+
+    operators: Annotated[Texts, key("Names of built-in operators, or 'module:function'.")] = ()
+    noticed_at: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None, key("Some gate has to fail when this share of the answers is damaged.")
+    ] = None
+
+
+class Suite(Table, frozen=True, kw_only=True, dict=True):
+    """A suite of Evaltape: data, prompts, models, metrics and their bounds."""
+
+    dataset: Annotated[Dataset, key("The data set, and the rows of it that are evaluated.")]
+    prompt: Annotated[Prompt | None, key("The messages that models are asked with.")] = None
+    prompts: Annotated[dict[str, Prompt], SAFE, key("Further prompts; models without their own take each.")] = {}
+    defaults: Annotated[Defaults, key("For every model that doesn't say otherwise.")] = Defaults()
+    request: Request = {}
+    answer: Answer = None
+    metrics: Metrics = msgspec.field(default_factory=default_metrics)
+    judges: Annotated[dict[str, Judge], SAFE, key("Models that score answers.")] = {}
+    models: Annotated[dict[str, Model], SAFE, Meta(min_length=1), key("The models under test.")]
+    finetune: Annotated[dict[str, Finetune], SAFE, key("Fine-tuning jobs; each tuned model is a model under test.")] = {}
+    comparisons: Annotated[dict[str, Comparison], SAFE, key("Paired assertions between two models.")] = msgspec.field(
+        name="compare", default={}
+    )
+    against: Annotated[Against | None, key("Asserted if --against is given.")] = None
+    mutants: Annotated[Mutants | None, key("Which damages --mutate tries; all that are built in when absent.")] = None
+    file: Path = Path()
     """The file, as it was named."""
-    dataset: Dataset
-    """The data set, and the rows that are evaluated."""
-    metrics: Mapping[str, MetricSpec]
-    """By name, in the order they are shown."""
-    models: Mapping[str, Model]
-    """By key, in the order of the file; tuned models last."""
-    judges: Mapping[str, Judge] = {}
-    """By key."""
-    comparisons: Mapping[str, Comparison] = {}
-    """By name."""
-    against: Against | None = None
-    """None: `--against` shows differences and asserts nothing."""
-    mutants: Mutants | None = None
-    """None: `--mutate` tries every built-in operator."""
 
     @property
     def name(self) -> str:
         """The file's stem: the first part of test ids, and the name of the folder under the cassettes."""
         return self.file.stem
 
-    def metric_of(self, name: str) -> MetricSpec:
+    def metric_of(self, name: str) -> MetricTable:
         """Return the metric that a bound names: by its name, or by the name with `_corrected` for a judge's."""
         return self.metrics[name] if name in self.metrics else self.metrics[name.removesuffix(CORRECTED)]
+
+    @cached_property
+    def judged_by(self) -> dict[str, Judge]:
+        """The judges by the metrics that they score."""
+        own = {name: it.judge for name, it in self.metrics.items() if isinstance(it, OwnMetric)}
+        return {name: self.judges[judge] for name, judge in own.items() if judge is not None}
 
     @property
     def calls_nothing(self) -> bool:

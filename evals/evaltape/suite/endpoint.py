@@ -1,15 +1,13 @@
-"""How models and judges are asked: address, key and price, and the part of an answer that counts."""
+"""How models and judges are asked: address, key and price."""
 
 import ipaddress
 import re
-from typing import Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from evaltape.names import is_safe_key
-from evaltape.suite.definition import AnswerRule, AnswerRules
-from evaltape.suite.file.basics import AnswerTable
-from evaltape.suite.file.reading import Place, value_shown
-from evaltape.suite.file.tables import DefaultsTable, JudgeTable, ModelTable
+from msgspec import Meta
+
+from evaltape.suite.file.values import Json, Share, Table, Text, Usd, checked, key
 
 EXAMPLE = "http://127.0.0.1:8000/v1"
 
@@ -46,44 +44,37 @@ def is_local(url: str) -> bool:
     return ip.is_loopback or ip.is_unspecified
 
 
-BESIDE = ("samples.jsonl", "dataset.json", "batches.json", "samples.jsonl.next", "dataset.json.next")
-"""Files that lie beside the models' cassette folders."""
+def _variable_problem(name: str) -> str | None:
+    is_name = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)
+    return None if is_name else "takes the name of an environment variable, never a key"
 
 
-def read_endpoint(table: ModelTable | JudgeTable, place: Place, defaults: DefaultsTable) -> dict[str, Any]:
-    """Return `base_url`, `api_key_env` and `price`: the table's own, or the suite's."""
-    check_endpoint(table, place)
-    return {key: getattr(table, key) or getattr(defaults, key) for key in ("base_url", "api_key_env", "price")}
+class Price(Table, frozen=True, kw_only=False):
+    """USD per million tokens."""
+
+    input: Annotated[Usd, key("Of the prompt's tokens.")]
+    output: Annotated[Usd, key("Of the answer's tokens.")]
+    batch: Annotated[Share, key("The factor of both through the Batch API.")] = 1.0
 
 
-def check_endpoint(table: ModelTable | JudgeTable | DefaultsTable, place: Place) -> None:
-    """Refuse an address that nothing can be asked at, and a key in the place of a variable's name."""
-    problem = None if table.base_url is None else address_problem(table.base_url)
-    if problem is not None:
-        raise place.error("base_url", problem)
-    if table.api_key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", table.api_key_env):
-        raise place.error("api_key_env", "takes the name of an environment variable, never a key")
+class TrainingPrice(Price, frozen=True, kw_only=True):
+    """USD per million tokens, of training and of the tuned model."""
+
+    training: Annotated[Usd, key("Of trained tokens.")]
 
 
-def check_key(place: Place, key: str) -> str:
-    """Return a key that the user chose, if it can be part of a test id and name a folder."""
-    if not is_safe_key(key):
-        raise place.error(key, "can't be a test id and a folder's name; use letters, digits, _, - and .")
-    return key
-
-
-def check_pattern(pattern: str, place: Place) -> None:
-    """Refuse the value of a key `regex` that is no regular expression."""
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise place.error("regex", f"= {value_shown(pattern)}: not a regular expression: {error}") from None
-
-
-def read_answer(table: AnswerTable | None, place: Place) -> AnswerRules | None:
-    """Return the steps in the order of the file; None without the table."""
-    if table is None:
-        return None
-    if table.regex is not None:
-        check_pattern(table.regex, place)
-    return tuple(AnswerRule(step, getattr(table, step)) for step in table.written)
+BaseUrl = Annotated[
+    Text | None,
+    checked(address_problem),
+    key("An address that speaks OpenAI's API; that of OPENAI_BASE_URL or OpenAI's own when absent."),
+]
+KeyVariable = Annotated[
+    Text | None,
+    checked(_variable_problem),
+    key("The name of the variable that holds the key, never a key; OPENAI_API_KEY when absent."),
+]
+ModelPrice = Annotated[Price | None, key("USD per million tokens.")]
+SENT_BY_EVALTAPE = ("messages", "model", "stream", "n")
+"""Keys of a call's body that no `request` may set."""
+Body = Annotated[Json, Meta(extra={"refused": SENT_BY_EVALTAPE})]
+Request = Annotated[Body, key("Sent with every call. The value 'omit' removes a key that another table sets.")]

@@ -5,16 +5,17 @@ import re
 import string
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Any, Protocol, get_args
+from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
 
 import msgspec
+from msgspec import Meta
 
 from evaltape.names import nearest
-from evaltape.suite.file.basics import Fields, PromptTable, Role
 from evaltape.suite.file.reading import Place
-from evaltape.suite.file.tables import JudgeTable
+from evaltape.suite.file.values import Column, Rules, Table, Text, checked, key, reads
 
 Message = dict[str, str]
+Role = Literal["system", "developer", "user", "assistant"]
 ROLES: tuple[str, ...] = get_args(Role)
 INPUT = "input"
 """The name that stands for a sample's input in every template."""
@@ -35,17 +36,52 @@ class Promptable(Protocol):
         """Further columns of its row."""
 
 
-class Prompt(msgspec.Struct, frozen=True):
-    """The messages a model is asked with.
+def _template_problem(text: str) -> str | None:
+    try:
+        columns(text)
+    except ValueError as error:
+        return f": {error}"
+    return None
 
-    >>> Prompt(turns=(("user", "Sum up: {input}"),)).render(sample)
+
+def _messages_problem(messages: "tuple[MessageTable, ...]") -> str | None:
+    is_asked = messages[-1].role == "user"
+    return None if is_asked else "ends with another role than 'user'; a model answers the user's last message"
+
+
+Template = Annotated[Text, checked(_template_problem)]
+
+
+class MessageTable(Table, frozen=True):
+    """A message."""
+
+    role: Annotated[Role, key("Who says it.")]
+    content: Annotated[Template, key("May name {input} and any other column.")]
+
+
+class Prompt(Table, frozen=True):
+    """The messages of a call: {input} and every other column by its name are replaced by the sample's.
+
+    >>> Prompt(user="Sum up: {input}").render(sample)
     [{"role": "user", "content": "Sum up: Ann: hi\\nBob: hello"}]
     """
 
-    turns: tuple[tuple[str, str], ...] = ()
-    """(role, template) of each message; before a conversation: its system prompt, or nothing."""
-    conversation: str | None = None
-    """The column that holds the messages themselves."""
+    rules: ClassVar[Rules] = Rules(one_of=("user", "messages", "conversation"), apart=(("messages", "system"),))
+    user: Annotated[Template | None, key("The user's message.")] = None
+    system: Annotated[Template | None, key("The system message before it, or before a conversation.")] = None
+    messages: Annotated[
+        Annotated[tuple[MessageTable, ...], Meta(min_length=1)] | None,
+        checked(_messages_problem),
+        key("All messages, for few-shot prompts; the last one is the user's."),
+    ] = None
+    conversation: Annotated[Column | None, key("A column of messages, { role, content } each; the last is the user's.")] = None
+
+    @property
+    def turns(self) -> list[tuple[str, str]]:
+        """(role, template) of each message; before a conversation: its system prompt, or nothing."""
+        if self.messages is not None:
+            return [(message.role, message.content) for message in self.messages]
+        return [(role, text) for role, text in (("system", self.system), ("user", self.user)) if text is not None]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -166,51 +202,43 @@ DEFAULT_INPUT = "dialogue"
 """The column that holds the input where a suite names no column."""
 
 
-def read_prompt(table: PromptTable, place: Place, fields: Fields) -> Prompt:
-    """Return the prompt. It has to name the input; otherwise every sample would be asked the same."""
-    read, key = _read(table, place)
-    names = {INPUT, fields.input or DEFAULT_INPUT, *([read.conversation] if read.conversation else [])}
-    _require(read, INPUT, names, place, key, "every sample would be asked the same")
-    return read
+def check_prompt(prompt: Prompt, place: Place, column: str | None) -> None:
+    """Refuse a prompt without the input, by that name or its `column`: every sample would be asked the same."""
+    names = {INPUT, column or DEFAULT_INPUT, *([prompt.conversation] if prompt.conversation else [])}
+    problem = _unnamed(prompt, INPUT, names, "every sample would be asked the same")
+    if problem is not None:
+        raise place.error("messages" if prompt.messages else "user", problem)
 
 
-def read_judge_prompt(judge: JudgeTable, place: Place) -> Prompt:
-    """Return a judge's prompt: a text for the user's message, or a table as `[prompt]`. It has to name the answer."""
-    if isinstance(judge.prompt, str):
-        read, key = Prompt((("user", _template(judge.prompt, place, "prompt")),)), "prompt"
-    else:
-        place = place.inside("prompt")
-        if judge.prompt.conversation is not None:
-            raise place.error("conversation", "is of samples; a judge is asked with user, system or messages")
-        read, key = _read(judge.prompt, place)
-    _require(read, ANSWER, {ANSWER}, place, key, "every answer would get the same verdict")
-    return read
+def check_judge_prompt(prompt: Prompt, place: Place) -> None:
+    """Refuse a judge's prompt without the answer."""
+    if prompt.conversation is not None:
+        raise place.error("conversation", "is of samples; a judge is asked with user, system or messages")
+    problem = _no_answer(prompt)
+    if problem is not None:
+        raise place.error("messages" if prompt.messages else "user", problem)
 
 
-def _read(table: PromptTable, place: Place) -> tuple[Prompt, str]:
-    """Return the prompt, and the key of its main message."""
-    if table.messages is None:
-        texts = [("system", table.system), ("user", table.user)]
-        turns = tuple((role, _template(text, place, role)) for role, text in texts if text is not None)
-        return Prompt(turns, table.conversation), "user"
-    if table.messages[-1].role != "user":
-        raise place.error("messages", "ends with another role than 'user'; a model answers the user's last message")
-    places = [place.inside(f"messages[{number}]") for number in range(len(table.messages))]
-    turns = tuple((it.role, _template(it.content, at, "content")) for it, at in zip(table.messages, places, strict=True))
-    return Prompt(turns), "messages"
+def _no_answer(prompt: Prompt) -> str | None:
+    return _unnamed(prompt, ANSWER, {ANSWER}, "every answer would get the same verdict")
 
 
-def _require(read: Prompt, name: str, names: Collection[str], place: Place, key: str, otherwise: str) -> None:
-    """Refuse a prompt without any of these names; `name` is the usual name, and a mistyped name is told."""
-    if read.columns.isdisjoint(names):
-        mistyped = next((column for column in sorted(read.columns) if nearest(column, names)), None)
-        hint = f". It names {{{mistyped}}}: did you mean {{{name}}}?" if mistyped else ""
-        raise place.error(key, f"never names {{{name}}}, so {otherwise}{hint}")
+def _unnamed(prompt: Prompt, name: str, names: Collection[str], otherwise: str) -> str | None:
+    """Return why a prompt lacks all of these names; `name` is the usual name, and a mistyped name is told."""
+    if not prompt.columns.isdisjoint(names):
+        return None
+    mistyped = next((column for column in sorted(prompt.columns) if nearest(column, names)), None)
+    hint = f". It names {{{mistyped}}}: did you mean {{{name}}}?" if mistyped else ""
+    return f"never names {{{name}}}, so {otherwise}{hint}"
 
 
-def _template(text: str, place: Place, key: str) -> str:
-    try:
-        columns(text)
-    except ValueError as error:
-        raise place.error(key, f": {error}") from None
-    return text
+def _judge_problem(text: str) -> str | None:
+    return _template_problem(text) or _no_answer(Prompt(user=text))
+
+
+JudgePrompt = Annotated[
+    Prompt,
+    reads(Annotated[Text, checked(_judge_problem)] | Prompt, lambda it: Prompt(user=it) if isinstance(it, str) else it),
+    key("Names {answer}, and perhaps {input}, {reference} and columns."),
+]
+"""A judge's prompt: a text for the user's message, or a table."""

@@ -1,6 +1,6 @@
 """Reads a suite file: checked whole, before anything else happens.
 
-`file.reading` reads each table; the modules `read_...` check rules across tables, and fill in defaults.
+`file.reading` reads each table; the modules `read_...` check rules across tables, and complete models and judges.
 A mistake in the file is a `UserError` naming file, key, value found and valid values.
 """
 
@@ -8,27 +8,16 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from evaltape.errors import UserError
 from evaltape.files import refuse_unusable
 from evaltape.names import is_safe_key, shown
-from evaltape.suite.definition import Dataset, Suite
-from evaltape.suite.file.basics import DatasetKeys
+from evaltape.suite.definition import Suite
 from evaltape.suite.file.reading import Place, read_table
-from evaltape.suite.file.tables import SuiteTable
 from evaltape.suite.prompt import DEFAULT_INPUT
-from evaltape.suite.read_metrics import (
-    Scored,
-    check_bounds,
-    check_judges,
-    check_metric_names,
-    check_metrics,
-    read_comparisons,
-    read_judges,
-    read_metrics,
-)
-from evaltape.suite.read_models import read_models, read_split
+from evaltape.suite.read_metrics import check_bounds, check_comparisons, check_judges, check_metrics, read_judges
+from evaltape.suite.read_models import read_models
 from evaltape.text import visible
 
 
@@ -58,35 +47,22 @@ def load_suite(file: Path) -> Suite:
     if not is_safe_key(file.stem):
         raise UserError(f"{shown(file)}: the file's name is the folder of its recordings; use letters, digits, _ and -")
     place = Place(file)
-    if isinstance(values.get("metrics"), dict):
-        check_metric_names(values["metrics"], place.inside("metrics"))
-    return _suite(read_table(SuiteTable, values, place), place)
+    return _checked(read_table(Suite, values, place), place)
 
 
-def _suite(table: SuiteTable, place: Place) -> Suite:
-    """Return the suite, checked across its tables."""
-    name, fields = place.file.stem, table.dataset.fields
-    metrics = read_metrics(table.metrics, place.inside("metrics"))
-    judges = read_judges(table, name, place.inside("judges"))
-    check_metrics(metrics, judges, place.inside("metrics"))
-    scored = Scored(metrics, judges)
-    models = read_models(table, scored, place)
-    check_judges(judges, metrics, models.values(), place.inside("judges"))
-    if table.against is not None:
-        check_bounds(table.against.max_drop, "max_drop", place.inside("against"), scored)
-    if fields.input is None and not any(model.prompt.conversation for model in models.values()):
-        fields = msgspec.structs.replace(fields, input=DEFAULT_INPUT)
-    values = {**table.dataset.values_of(DatasetKeys), "fields": fields, "split": read_split(table.dataset)}
-    return Suite(
-        file=place.file,
-        dataset=Dataset(**values),
-        metrics=metrics,
-        models=models,
-        judges=judges,
-        comparisons=read_comparisons(table.compare, name, models, scored, place.inside("compare")),
-        against=table.against,
-        mutants=table.mutants,
-    )
+def _checked(suite: Suite, place: Place) -> Suite:
+    """Return a suite, checked across its tables, with its models and jobs as other tables complete them."""
+    check_metrics(suite, place.inside("metrics"))
+    judges = read_judges(suite, place.inside("judges"))
+    models = read_models(suite, place)
+    check_judges(suite, models.values(), place.inside("judges"))
+    if suite.against is not None:
+        check_bounds(suite.against.max_drop, "max_drop", place.inside("against"), suite)
+    check_comparisons(suite, models, place.inside("compare"))
+    data = suite.dataset
+    if data.fields.input is None and not any(model.prompt.conversation for model in models.values()):
+        data = replace(data, fields=replace(data.fields, input=DEFAULT_INPUT))
+    return replace(suite, file=place.file, dataset=data, judges=judges, models=models)
 
 
 def refuse_equal_names(suites: Sequence[Suite]) -> None:

@@ -65,7 +65,7 @@ def test_any_pair(comparison, metric):
 """,
     "test_odd_pair": """
 def test_odd_pair(comparison, metric):
-    assert len(comparison.comparison.name + metric) % 2, "even"
+    assert len(comparison.comparison.key + metric) % 2, "even"
 """,
     "test_any_past": """
 def test_any_past(against, metric):

@@ -13,13 +13,11 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from evaltape.suite.file.basics import MOST, Table
+from evaltape.suite.file.values import MOST, Table
 
 Schema = dict[str, Any]
 MOST_LEVELS = 64
 """How deep values of the user's own may be nested: all that read JSON read this."""
-WRITTEN = "written"
-"""A field of tables that isn't a key: the keys that the file has."""
 
 
 class Kind(msgspec.Struct, frozen=True, dict=True):
@@ -30,7 +28,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
     about: str = ""
     """The description of the key."""
     extra: dict[str, Any] = {}
-    """Rules that msgspec has no word for: `takes`, `single`, `known`, `refused`."""
+    """Rules that msgspec has no word for: `takes`, `check`, `make`, `known`, `refused`, `entry`."""
 
     @property
     def takes(self) -> str:
@@ -45,8 +43,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
             case inspect.IntType() | inspect.FloatType() as number:
                 return range_of(number)
             case inspect.VarTupleType():
-                many = "a list of tables" if self.item.table else "a list of texts, each once"
-                return f"{self.item.takes}, or {many}" if "single" in self.extra else many
+                return "a list of tables" if self.item.table else "a list of texts, each once"
             case inspect.DictType() | inspect.StructType():
                 return "a table"
             case inspect.UnionType():
@@ -79,9 +76,9 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
     def keys(self) -> "dict[str, Key]":
         """The keys of such a table by name, required keys first."""
         assert isinstance(self.declared, inspect.StructType)
-        fields = [field for field in self.declared.fields if field.name != WRITTEN]
+        fields = [field for field in self.declared.fields if isinstance(field.type, inspect.Metadata)]
         fields.sort(key=lambda field: not field.required)
-        return {field.name: Key(field.name, kind_of(field.type), field.required, _default(field)) for field in fields}
+        return {field.encode_name: Key(field, kind_of(field.type)) for field in fields}
 
     def value_of(self, name: str) -> "Kind":
         """Return the kind of the value under a key of the user's own."""
@@ -111,10 +108,9 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
             case inspect.IntType() | inspect.FloatType() as number:
                 return is_number(number, value)
             case inspect.VarTupleType(min_length=least):
-                items = [value] if "single" in self.extra and isinstance(value, str) else value
-                if not isinstance(items, list) or len(items) < (least or 0) or not all(map(self.item.accepts, items)):
+                if not isinstance(value, list) or len(value) < (least or 0) or not all(map(self.item.accepts, value)):
                     return False
-                return self.item.table is not None or len(set(items)) == len(items)
+                return self.item.table is not None or len(set(value)) == len(value)
             case inspect.TupleType(item_types=types):
                 if not isinstance(value, list) or len(value) != len(types):
                     return False
@@ -144,8 +140,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
                 return number_shape(number)
             case inspect.VarTupleType(min_length=least):
                 many: Schema = {"type": "array", "items": self.item.schema(), **({"minItems": least} if least else {})}
-                many |= {} if self.item.table else {"uniqueItems": True}
-                return {"anyOf": [self.item.schema(), many]} if "single" in self.extra else many
+                return many if self.item.table else many | {"uniqueItems": True}
             case inspect.TupleType(item_types=types):
                 return {"type": "array", "items": kind_of(types[0]).schema(), "minItems": len(types), "maxItems": len(types)}
             case inspect.DictType(min_length=least):
@@ -163,7 +158,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
         rules = table.rules
         shape: Schema = {"type": "object", "additionalProperties": False}
         shape["properties"] = {name: key.schema() for name, key in self.keys.items()}
-        required = [name for name, key in self.keys.items() if key.required]
+        required = [name for name, key in self.keys.items() if key.field.required]
         shape |= {"required": required} if required else {}
         shape |= {"oneOf": [{"required": [name]} for name in rules.one_of]} if rules.one_of else {}
         shape |= {"anyOf": [{"required": [name]} for name in rules.any_of]} if rules.any_of else {}
@@ -174,20 +169,19 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
 class Key(msgspec.Struct, frozen=True):
     """A key of a table."""
 
-    name: str
+    field: inspect.Field
+    """The field of the record that holds its value."""
     kind: Kind
-    required: bool
-    default: Any
-    """The value where the key is absent; None if that has no value."""
 
     @property
-    def has_plain_default(self) -> bool:
-        """Whether the default can be shown: a text, a number, true or false."""
-        return isinstance(self.default, str | int | float)
+    def default(self) -> str | int | float | None:
+        """The value where the key is absent, if it can be shown."""
+        default = self.field.default
+        return default if isinstance(default, str | int | float) and default != "" else None
 
     def schema(self) -> Schema:
         """Return the JSON Schema of the key's value."""
-        return self.kind.schema() | ({"default": self.default} if self.has_plain_default else {})
+        return self.kind.schema() | ({} if self.default is None else {"default": self.default})
 
 
 def kind_of(declared: inspect.Type) -> Kind:
@@ -204,6 +198,9 @@ def kind_of(declared: inspect.Type) -> Kind:
             declared = inspect.UnionType(left)
             break
         declared = left[0]
+    if "reads" in extra:
+        read = kind_of(inspect.type_info(extra.pop("reads")))
+        return Kind(read.declared, about, {**read.extra, **extra})
     if not about and isinstance(declared, inspect.StructType):
         about = (declared.cls.__doc__ or "").split("\n")[0]
     return Kind(declared, about, extra)
@@ -218,12 +215,6 @@ def kind_of_table(table: type[Table]) -> Kind:
 def keys_of(table: type[Table]) -> dict[str, Key]:
     """Return the keys of a table by name, required keys first."""
     return kind_of_table(table).keys
-
-
-def _default(field: inspect.Field) -> Any:
-    if field.default is not msgspec.NODEFAULT:
-        return field.default
-    return None if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def listed(words: Iterable[str], last: str) -> str:

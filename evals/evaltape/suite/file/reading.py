@@ -1,6 +1,5 @@
 """Reads tables of a suite file into their records: every error names the file, the key, the value found and the valid ones."""
 
-import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,12 +9,9 @@ from msgspec import inspect
 
 from evaltape.errors import UserError
 from evaltape.names import nearest, shown
-from evaltape.suite.file.basics import Rules, Table
-from evaltape.suite.file.kinds import WRITTEN, Key, Kind, kind_of_table, listed
-from evaltape.text import cut, visible
-
-LONGEST_VALUE = 80
-"""How many columns of a value a message shows."""
+from evaltape.suite.file.kinds import Kind, kind_of_table, listed
+from evaltape.suite.file.values import Named, Rules, Table, value_shown
+from evaltape.text import visible
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -29,10 +25,12 @@ class Place(msgspec.Struct, frozen=True):
     """The suite file."""
     table: str = ""
     """The table's dotted name; empty for the file itself."""
+    key: str = ""
+    """The last part of the name."""
 
     def inside(self, *keys: str) -> "Place":
         """Return the place of a table under these keys."""
-        return Place(self.file, visible(".".join([self.table, *keys] if self.table else keys)))
+        return Place(self.file, visible(".".join([self.table, *keys] if self.table else keys)), keys[-1])
 
     def error(self, key: str, what: str) -> UserError:
         """Return an error at a key of this table."""
@@ -40,40 +38,25 @@ class Place(msgspec.Struct, frozen=True):
         return UserError(f"{shown(self.file)}: {table}{visible(key)} {what}")
 
 
-def value_shown(value: Any) -> str:
-    """Return a value of a TOML file as a message shows it: in a single line, as TOML writes it, cut if it is long."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    try:
-        return cut(repr(value), LONGEST_VALUE)
-    except (RecursionError, ValueError):  # Nested too deeply, or a number of too many digits.
-        return "..."
-
-
 AnyTable = TypeVar("AnyTable", bound=Table)
 
 
 def read_table(table: type[AnyTable], values: Mapping[str, Any], place: Place) -> AnyTable:
     """Return the record of a table. Raises `UserError` for the first thing that is wrong with it."""
-    return _read(kind_of_table(table).keys, table, values, place)
-
-
-def _read(keys: Mapping[str, Key], table: type[AnyTable], values: Mapping[str, Any], place: Place) -> AnyTable:
+    keys = kind_of_table(table).keys
     for name in values:
         if name not in keys:
             hint = nearest(name, keys)
             raise place.error(name, f"is not a key Evaltape knows.{hint} Valid here: {', '.join(keys) or 'no key'}")
     _check_rules(table.rules, values, place)
-    read = {}
+    read: dict[str, Any] = {"key": place.key, "suite": place.file.stem} if issubclass(table, Named) else {}
+    read |= {"written": tuple(values)} if "written" in table.__struct_fields__ else {}
     for name, key in keys.items():
         if name in values:
-            read[name] = read_value(key.kind, name, values[name], place)
-        elif key.required:
+            read[key.field.name] = read_value(key.kind, name, values[name], place)
+        elif key.field.required:
             raise place.error(name, f"is missing; it takes {key.kind.takes}")
-    written = {WRITTEN: tuple(values)} if WRITTEN in table.__struct_fields__ else {}
-    return table(**read, **written)
+    return table(**read)
 
 
 def read_value(kind: Kind, key: str, value: Any, place: Place) -> Any:
@@ -81,8 +64,16 @@ def read_value(kind: Kind, key: str, value: Any, place: Place) -> Any:
     fault = kind.fault(value)
     if fault is not None:
         raise place.error(key, f"= {value_shown(value)}: {fault}")
+    read = _read(kind, key, value, place)
+    problem = kind.extra["check"](read) if "check" in kind.extra else None
+    if problem is not None:
+        raise place.error(key, problem)
+    return kind.extra["make"](read) if "make" in kind.extra else read
+
+
+def _read(kind: Kind, key: str, value: Any, place: Place) -> Any:
     if kind.table is not None:
-        return _read(kind.keys, kind.table, value, place.inside(key))
+        return read_table(kind.table, value, place.inside(key))
     match kind.declared:
         case inspect.UnionType():
             return read_value(next(member for member in kind.members if member.accepts(value)), key, value, place)
@@ -91,21 +82,25 @@ def read_value(kind: Kind, key: str, value: Any, place: Place) -> Any:
         case inspect.VarTupleType() if kind.item.table:
             return tuple(read_value(kind.item, f"{key}[{number}]", item, place) for number, item in enumerate(value))
         case inspect.VarTupleType():
-            return tuple([value] if isinstance(value, str) else value)
+            return tuple(value)
         case inspect.TupleType():
             return tuple(map(float, value))
         case inspect.FloatType():
             return float(value)
         case inspect.CustomType():
-            return Path(value)
+            return place.file.parent / value
     return value
 
 
 def _entries(kind: Kind, values: Mapping[str, Any], place: Place, is_filled: bool) -> dict[str, Any]:
     """Return the entries of a table with the user's own keys."""
-    for name in kind.extra.get("refused", ()):
-        if name in values:
-            raise place.error(name, f"= {value_shown(values[name])}: Evaltape sends this one itself; leave it out")
+    problem_of = kind.extra.get("entry", lambda name, value: None)
+    for name, value in values.items():
+        if name in kind.extra.get("refused", ()):
+            raise place.error(name, f"= {value_shown(value)}: Evaltape sends this one itself; leave it out")
+        problem = problem_of(name, value)
+        if problem is not None:
+            raise place.error(name, problem)
     if is_filled and not values:
         raise UserError(f"{shown(place.file)}: [{place.table}] is empty; name at least one")
     return {name: read_value(kind.value_of(name), name, value, place) for name, value in values.items()}

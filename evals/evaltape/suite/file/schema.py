@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterable, Iterator
 
-from evaltape.suite.file.basics import METRICS, MetricTable, OwnMetric, Table
+from evaltape.suite.definition import Suite
 from evaltape.suite.file.kinds import Key, Kind, Schema, keys_of, kind_of_table
-from evaltape.suite.file.tables import SuiteTable
+from evaltape.suite.file.values import Table
+from evaltape.suite.metric_tables import METRICS, MetricTable, OwnMetric
 
 
 def suite_schema() -> Schema:
     """Return the schema as builtins; it is valid as draft 4, 6 and 7."""
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Evaltape suite"}
-    return {**head, **kind_of_table(SuiteTable).schema()}
+    return {**head, **kind_of_table(Suite).schema()}
 
 
 def schema_text() -> str:
@@ -31,7 +32,7 @@ def key_tables() -> dict[str, str]:
 def declared_tables() -> Iterator[tuple[str, type[Table]]]:
     """Yield the tables of the suite file, each once, with the name in its header."""
     seen: set[type[Table]] = set()
-    waiting: list[tuple[str, type[Table]]] = [("", SuiteTable)]
+    waiting: list[tuple[str, type[Table]]] = [("", Suite)]
     while waiting:
         place, table = waiting.pop(0)
         if table in seen or issubclass(table, MetricTable):
@@ -67,8 +68,8 @@ def _inside(place: str, kind: Kind) -> Iterator[tuple[str, type[Table]]]:
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:
-    default = "required" if key.required else f"`{json.dumps(key.default)}`" if key.has_plain_default else ""
-    return f"`{key.name}`", key.kind.takes, default, key.kind.about
+    default = "required" if key.field.required else "" if key.default is None else f"`{json.dumps(key.default)}`"
+    return f"`{key.field.encode_name}`", key.kind.takes, default, key.kind.about
 
 
 def _coded(names: Iterable[str]) -> str:
