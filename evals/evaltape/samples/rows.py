@@ -99,49 +99,36 @@ def as_sample(suite: Suite, kept: Iterable[str], row: Row, number: int) -> Sampl
 
     Raises `UserError` for a row without id, input or reference.
     """
-    reader, fields = _RowReader(suite, row, number), suite.dataset.fields
-    text = reader.text(fields.input) if fields.input else turns_as_text(reader.messages(suite.conversation or ""))
-    sample_id = reader.text(fields.id) if fields.id else hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
-    carried = {column: reader.read(column, as_json) for column in kept}
-    return Sample(sample_id, text, reader.references(fields.reference), carried)
+    fields = suite.dataset.fields
+    name = number if fields.id is None or is_missing(row[fields.id]) else cut(repr(row[fields.id]), 60)
+    place = f"{shown(suite.file)}: row {name} of {suite.dataset.path!r}"
 
-
-class _RowReader:
-    """Reads the values of a row; errors name the row."""
-
-    def __init__(self, suite: Suite, row: Row, number: int) -> None:
-        self.row = row
-        column = suite.dataset.fields.id
-        name = number if column is None or is_missing(row[column]) else cut(repr(row[column]), 60)
-        self.place = f"{shown(suite.file)}: row {name} of {suite.dataset.path!r}"
-
-    def read(self, column: str, read: Callable[[Any], Any]) -> Any:
-        """Return a value as `read` reads it."""
+    def read(column: str, as_kind: Callable[[Any], Any]) -> Any:
         try:
-            return read(self.row[column])
+            return as_kind(row[column])
         except ValueError as error:
-            raise UserError(f"{self.place}: column {column!r} {error}") from None
+            raise UserError(f"{place}: column {column!r} {error}") from None
 
-    def text(self, column: str) -> str:
-        """Return a value that has to be a text."""
-        if is_missing(self.row[column]):
-            raise UserError(f"{self.place} has no {visible(column)}")
-        return str(self.read(column, as_written))
+    def text(column: str) -> str:
+        if is_missing(row[column]):
+            raise UserError(f"{place} has no {visible(column)}")
+        return str(read(column, as_written))
 
-    def messages(self, column: str) -> list[dict[str, str]]:
-        """Return the messages of a conversation column."""
-        messages: list[dict[str, str]] = self.read(column, lambda value: messages_of(as_json(value)))
-        return messages
+    asked = text(fields.input) if fields.input else turns_as_text(read(suite.conversation or "", _messages))
+    sample_id = text(fields.id) if fields.id else hashlib.sha256(asked.encode()).hexdigest()[:ID_DIGITS]
+    carried = {column: read(column, as_json) for column in kept}
+    references = tuple(reference for column in fields.reference for reference in read(column, _texts))
+    if not references:
+        empty = "an empty list of references in" if isinstance(row[fields.reference[0]], list) else "no"
+        raise UserError(f"{place} has {empty} {visible(' and no '.join(fields.reference))}")
+    return Sample(sample_id, asked, references, carried)
 
-    def references(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the references: the texts of these columns, or in the lists of these; empty ones are left out."""
-        texts = tuple(text for column in columns for text in self.read(column, _texts))
-        if not texts:
-            empty = "an empty list of references in" if isinstance(self.row[columns[0]], list) else "no"
-            raise UserError(f"{self.place} has {empty} {visible(' and no '.join(columns))}")
-        return texts
+
+def _messages(value: Any) -> list[dict[str, str]]:
+    return messages_of(as_json(value))
 
 
 def _texts(value: Any) -> list[str]:
+    """Return a reference, or a list of them, as texts; empty ones are left out."""
     items = value if isinstance(value, list) else [value]
     return [as_written(item) for item in items if not is_missing(item)]

@@ -113,12 +113,10 @@ def with_suites(file: Path, text: str | None, pattern: str) -> tuple[str, str]:
     before = text or ""
     newline = "\r\n" if "\r\n" in before else "\n"
     table = _table(file, before)
+    line = f"{KEY} = {pattern}"
     if file.suffix == ".toml":  # `[tool.pytest.ini_options]` takes text, as ini files do.
         line = f'{KEY} = "{pattern}"' if table == "tool.pytest.ini_options" else f'{KEY} = ["{pattern}"]'
-        after = _in_toml(before, table, line, newline)
-    else:
-        line = f"{KEY} = {pattern}"
-        after = _in_ini(before, table, line, newline)
+    after = _with_line(file, before, table, line, newline)
     if not _only_adds(file, before, after, pattern):
         raise UserError(f"{shown(file)}: can't add a key without changing others. Add it by hand: [{table}] {line}")
     return after, f"[{table}] {line}"
@@ -139,43 +137,32 @@ def _table(file: Path, text: str) -> str:
     return "tool.pytest.ini_options" if "ini_options" in options else "tool.pytest"
 
 
-def _in_ini(text: str, section: str, line: str, newline: str) -> str:
-    """Put the line behind the last key of its section, ahead of the comments that lead to the next section."""
+def _with_line(file: Path, text: str, table: str, line: str, newline: str) -> str:
+    """Put the line behind the last key of its table, ahead of the comments that lead to the next; append a missing table."""
     lines = text.splitlines(keepends=True)
     headers = {index: match["name"] for index, row in enumerate(lines) if (match := _HEADER.match(row))}
-    start = next((index for index, name in headers.items() if name == section), None)
+    start = next((index for index, name in headers.items() if name == table), None)
     if start is None:
         gap = newline if text.strip() else ""
-        return _ended(text, newline) + f"{gap}[{section}]{newline}{line}{newline}"
+        inside = _in_toml(text, table, line) if file.suffix == ".toml" else None
+        return inside or _ended(text, newline) + f"{gap}[{table}]{newline}{line}{newline}"
     end = next((index for index in headers if index > start), len(lines))
     content = [index for index in range(start, end) if lines[index].strip() and lines[index].lstrip()[0] not in "#;"]
     after = content[-1] + 1
     return _ended("".join(lines[:after]), newline) + line + newline + "".join(lines[after:])
 
 
-def _in_toml(text: str, table: str, line: str, newline: str) -> str:
-    """Put the line behind the last key of its table; a table that isn't there is appended."""
+def _in_toml(text: str, table: str, line: str) -> str | None:
+    """Put the line into a table without a header of its own: an inline table, or dotted keys. None if there is no such table."""
     import tomlkit
-    from tomlkit.items import Table
 
     document: Any = tomlkit.parse(text)
     parent: Any = document
     for name in table.split("."):
         if name not in parent:
-            gap = newline if text.strip() else ""
-            return _ended(text, newline) + f"{gap}[{table}]{newline}{line}{newline}"
+            return None
         parent = parent[name]
-    value: Any = tomlkit.parse(line)[KEY]
-    if not isinstance(parent, Table):
-        parent[KEY] = value
-        return tomlkit.dumps(document)
-    value.trivia.trail = newline
-    body: list[Any] = parent.value.body
-    loose: list[Any] = []
-    while body and body[-1][0] is None:  # Comments and blank lines behind the last key lead to the next table.
-        loose.insert(0, body.pop())
-    parent[KEY] = value
-    body.extend(loose)
+    parent[KEY] = tomlkit.parse(line)[KEY]
     return tomlkit.dumps(document)
 
 

@@ -127,7 +127,9 @@ async def record(drive: Drive, step: Succeeded) -> Step:
             metrics=tuple(metrics or ()),
             events=tuple({"created_at": it.created_at, "level": it.level, "message": it.message} for it in events or ()),
         )
-        _write(drive, whole, [*_orders(drive, job), *step.exchanges], problems)
+        is_own = drive.order is not None and job.id in drive.order.intent.created
+        orders = drive.order.exchanges if drive.order and is_own else orders_of(drive.prepared.cassette, job.id)
+        _write(drive, whole, [*orders, *step.exchanges], problems)
     if drive.intent is not None:
         with contextlib.suppress(OSError):  # The next session sees that its job is recorded.
             drive.forget_intent()
@@ -182,13 +184,6 @@ def _write(drive: Drive, job: Job, calls: list[Exchange], problems: list[str]) -
         problems = [f"events and metrics: {error}"]
     for problem in problems:
         drive.note(f"{job.id} is recorded without {problem}")
-
-
-def _orders(drive: Drive, job: RemoteJob) -> list[Exchange]:
-    """Return the upload and the order of a job: as this session sent them, else as they are recorded."""
-    if drive.order is not None and job.id in drive.order.intent.created:
-        return list(drive.order.exchanges)
-    return orders_of(drive.prepared.cassette, job.id)
 
 
 async def deploy(job: Finetune, finished: Any, root: Path, show: Callable[[str], None]) -> Served:
