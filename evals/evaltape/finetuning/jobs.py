@@ -175,23 +175,16 @@ class Jobs:
         if same_recipe and all(now in ("", then) for now, then in files):
             return recorded
         changed = "the split's rows" if same_recipe else "the prompt, the selection or the samples"
-        if at_hand:
-            self._compare_files(job, recorded, changed)
-            return recorded
-        raise RecordingError(f"{path}: the recording is of other training data: {changed} changed since")
-
-    def _compare_files(self, job: Finetune, recorded: Job, changed: str) -> None:
-        """Build the training file again: only the file itself shows whether the change matters."""
-        path = shown(self.cassette(job.key))
-        try:
+        problem = f"{path}: the recording is of other training data: {changed} changed since"
+        if not at_hand:
+            raise RecordingError(problem)
+        try:  # Only the file itself shows whether the change matters.
             now = self._training_file(job).sha256
         except UserError as error:
             raise RecordingError(f"{path}: the training data can't be checked against the recording: {error}") from None
-        if now != recorded.identity.training:
-            raise RecordingError(
-                f"{path}: the recording is of other training data: {changed} changed since (its training file has "
-                f"sha256 {recorded.identity.training[:12]}, the suite makes {now[:12]})"
-            )
+        if now != known.training:
+            raise RecordingError(f"{problem} (its training file has sha256 {known.training[:12]}, the suite makes {now[:12]})")
+        return recorded
 
     def _training_file(self, job: Finetune) -> TrainingFile:
         return build_training_file(self.suite, job, self._samples(), self.folder.parent)

@@ -153,7 +153,7 @@ def _with_line(file: Path, text: str, table: str, line: str, newline: str) -> st
 
 
 def _in_toml(text: str, table: str, line: str) -> str | None:
-    """Put the line into a table without a header of its own: an inline table, or dotted keys. None if there is no such table."""
+    """Put the line into a table without a header of its own, inline or of dotted keys; None if there is no such table."""
     import tomlkit
 
     document: Any = tomlkit.parse(text)

@@ -21,31 +21,19 @@ from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
 from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.tuning.looking import find_ordered, look
 from evaltape.recorder.tuning.ordering import place, settle
-from evaltape.recorder.tuning.states import (
-    Assignment,
-    Drive,
-    End,
-    Looking,
-    Ordering,
-    Sent,
-    State,
-    Step,
-    Succeeded,
-    Waiting,
-    advance,
-)
+from evaltape.recorder.tuning.states import Assignment, Drive, End, Looking, State, Step, advance
 from evaltape.recorder.tuning.waiting import deploy, record, wait
 from evaltape.samples.sample import Failure
 from evaltape.text import visible
 
-TAKE: dict[type[Step], Callable[[Drive, Any], Awaitable[Step]]] = {
-    Looking: look,
-    Ordering: place,
-    Sent: find_ordered,
-    Waiting: wait,
-    Succeeded: record,
+TAKE: dict[State, Callable[[Drive, Any], Awaitable[Step]]] = {
+    State.LOOKING: look,
+    State.ORDERING: place,
+    State.SENT: find_ordered,
+    State.WAITING: wait,
+    State.SUCCEEDED: record,
 }
-"""The function that takes each step."""
+"""The function that takes the step from each state."""
 STOPPING = (CallFailed, OverBudget, RecordingError, UnreadableIntent, UserError, OSError)
 
 
@@ -92,9 +80,8 @@ async def drive_job(assignment: Assignment) -> End:
     job: RemoteJob | None = None
     try:
         while not isinstance(step, End):
-            if isinstance(step, Waiting | Succeeded):
-                job = step.job
-            following = await TAKE[type(step)](drive, step)
+            job = step.job or job
+            following = await TAKE[step.state](drive, step)
             advance(step.state, following.state)
             step = following
         job = step.job or job
@@ -128,7 +115,7 @@ def _stopped(drive: Drive, step: Step, job: RemoteJob | None, error: Exception) 
         return drive.then_go_on(str(error), "With a larger --budget, or fewer n_epochs, this goes on")
     text = str(error)
     if isinstance(error, CallFailed):
-        text = error.message + (_advice(drive, error) if isinstance(step, Looking | Ordering) else "")
+        text = error.message + (_advice(drive, error) if step.state in (State.LOOKING, State.ORDERING) else "")
     elif isinstance(error, OSError):
         text = f"{shown(drive.prepared.cassette.parent)} can't be written: {error.strerror or error}"
     if job is None:

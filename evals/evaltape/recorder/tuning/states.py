@@ -137,6 +137,7 @@ class Looking(msgspec.Struct, frozen=True):
     """Nothing is known yet."""
 
     state: ClassVar[State] = State.LOOKING
+    job: ClassVar[None] = None
     seen: tuple[RemoteJob, ...] = ()
     """Jobs of the same data that were looked at singly, listed or not."""
 
@@ -145,6 +146,7 @@ class Ordering(msgspec.Struct, frozen=True):
     """A job is to be ordered."""
 
     state: ClassVar[State] = State.ORDERING
+    job: ClassVar[None] = None
     found: Found
     """The jobs that are there already."""
 
@@ -153,6 +155,7 @@ class Sent(msgspec.Struct, frozen=True):
     """An order went out, and no answer came."""
 
     state: ClassVar[State] = State.SENT
+    job: ClassVar[None] = None
     intent: Intent
     problem: str = ""
     """The failure that came in place of the answer."""
