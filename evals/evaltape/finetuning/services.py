@@ -16,10 +16,6 @@ ORDER_KEYS = ("model", "training_file", "validation_file", "method", "hyperparam
 """Keys of an order that Evaltape writes; `extra` doesn't take them."""
 
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""U+FEFF, UTF-8."""
-
-
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """The ways of a service that speaks OpenAI's fine-tuning API, or nearly."""
 

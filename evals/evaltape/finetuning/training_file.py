@@ -152,7 +152,11 @@ def build_training_file(suite: Suite, job: Finetune, samples: list[Sample], cass
     leaking = leaks({row.id: row.input for row in rows}, evaluated)
     exact = {overlap.row: overlap for overlap in leaking if overlap.exact}
     if exact and job.train.leaks == "error":
-        raise UserError(_leaking(suite, job, list(exact.values())))
+        more = f" (and {counted(len(exact) - 1, 'further row')} likewise)" if len(exact) > 1 else ""
+        raise UserError(
+            f"{_place(suite, job)} training row {next(iter(exact.values()))}{more}: a model would be tested on what it was "
+            'trained on. Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
+        )
     kept = [row for row in rows if row.id not in exact]
     repeated = duplicates({row.id: row.input for row in kept})
     near = [overlap for overlap in leaking if not overlap.exact]
@@ -173,14 +177,6 @@ def _text(job: Finetune, rows: list[Sample]) -> str:
         turns = [*job.base.prompt.render(row), {"role": "assistant", "content": row.references[0]}]
         lines.append(json.dumps({"messages": turns}, ensure_ascii=False) + "\n")
     return "".join(lines)
-
-
-def _leaking(suite: Suite, job: Finetune, exact: list[Overlap]) -> str:
-    more = f" (and {counted(len(exact) - 1, 'further row')} likewise)" if len(exact) > 1 else ""
-    return (
-        f"{_place(suite, job)} training row {exact[0]}{more}: a model would be tested on what it was trained on. "
-        'Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
-    )
 
 
 def _place(suite: Suite, job: Finetune) -> str:

@@ -145,7 +145,9 @@ class OpenAIHost(Host):
             return None
         last = max(checkpoints, key=lambda one: (_number(one.get("step_number")), _number(one.get("created_at"))))
         models = urljoin(self._api.base_url, "/v0/models")
-        wanted = {"name": _adapter_name(job), "base_model": job.base, "source": f"{job.id}:{last['id']}"}
+        suffix = "".join(sign if sign.isalnum() else "-" for sign in job.suffix or "evaltape")
+        adapter = f"{suffix}-{job.id[-8:]}".lower()
+        wanted = {"name": adapter, "base_model": job.base, "source": f"{job.id}:{last['id']}"}
         described = await self._api.post(models, wanted, again=True)
         pause_s = FIRST_REGISTERED_S
         while True:
@@ -254,11 +256,6 @@ def _unix_time(value: Any) -> float:
         return 0.0
 
 
-def _adapter_name(job: RemoteJob) -> str:
-    suffix = "".join(sign if sign.isalnum() else "-" for sign in job.suffix or "evaltape").lower()
-    return f"{suffix}-{job.id[-8:].lower()}"
-
-
 def _reason(error: Any) -> str:
     """Return an API's words about a failed job: they may be a text, a list, or an object."""
     code = _mapping(error).get("code")
@@ -276,9 +273,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-METHODS = ("upload", "order", "find", "look", "cancel", "events", "files", "file", "file_content", "metrics", "serve")
 
 
 def host_for(job: Finetune, asking: Asking, root: Path) -> Host:
@@ -305,10 +299,11 @@ def loaded(name: str, place: str, root: Path) -> Any:
 
 def guarded(host: Any, name: str) -> Host:
     """Return a class of the user's in which every error is a failed call with its name: a job may have been created."""
-    missing = [method for method in METHODS if not callable(getattr(host, method, None))]
+    methods = [each for each in vars(Host) if not each.startswith("_")]
+    missing = [method for method in methods if not callable(getattr(host, method, None))]
     if missing:
         raise TypeError(f"it has no method {missing[0]}; inherit from evaltape.finetuning.host.Host")
-    return cast(Host, SimpleNamespace(**{each: _guarded(getattr(host, each), f"{name}.{each}") for each in METHODS}))
+    return cast(Host, SimpleNamespace(**{each: _guarded(getattr(host, each), f"{name}.{each}") for each in methods}))
 
 
 def _guarded(method: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:

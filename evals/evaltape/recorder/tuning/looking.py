@@ -130,7 +130,9 @@ async def _listed_job_of(drive: Drive, intent: Intent) -> tuple[Found, RemoteJob
             problem = failure.message
             if not failure.transient:
                 return found, None, problem
-        candidates = found.on_files_beside((*intent.files, drive.prepared.training.name), intent.known)
+        files = (*intent.files, drive.prepared.training.name)
+        jobs = [*found.jobs, *(doubtful for doubtful, _ in found.perhaps if doubtful.training_file in files)]
+        candidates = sorted((one for one in jobs if one.id not in intent.known), key=lambda one: one.age)
         own = [job for job in candidates if job.order == intent.order]
         job = preferred(candidates) or next(reversed(own or candidates), None)
         passed_s = time.monotonic() - started

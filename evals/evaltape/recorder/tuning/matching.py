@@ -8,6 +8,7 @@ Sessions on two machines can both find no job and both order a job. Each looks a
 session; a session cancels its own younger job while its training hasn't begun, and never a job that isn't surely its own.
 """
 
+import codecs
 import contextlib
 import re
 import time
@@ -19,7 +20,7 @@ import msgspec
 from evaltape.finetuning.host import FileState, Host, RemoteJob
 from evaltape.finetuning.intent import Intent, UnreadableIntent
 from evaltape.finetuning.jobs import PreparedJob, epochs_of
-from evaltape.finetuning.services import BYTE_ORDER_MARK, Phase, service_of
+from evaltape.finetuning.services import Phase, service_of
 from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.suite.definition import Finetune
@@ -63,15 +64,6 @@ def settings_differences(job: Finetune, told: RemoteJob) -> list[Difference]:
     if seed is not None and told.seed not in (None, seed):
         found.append(Difference("seed", seed, told.seed))
     return found
-
-
-def are_stated_alike(one: RemoteJob, other: RemoteJob) -> bool:
-    """Return whether a host states the same base, hyperparameters and seed for two jobs."""
-    return (
-        is_same_model(one.base, other.base)
-        and dict(one.hyperparameters) == dict(other.hyperparameters)
-        and one.seed == other.seed
-    )
 
 
 def told_settings(told: RemoteJob) -> dict[str, Any]:
@@ -121,11 +113,6 @@ class Found(msgspec.Struct, frozen=True):
     unfinished: str | None = None
     """Why the listing couldn't be read to its end."""
 
-    def on_files_beside(self, files: Collection[str], known: Collection[str]) -> list[RemoteJob]:
-        """Return the unknown jobs that are the same or train on these files, the oldest first."""
-        jobs = [*self.jobs, *(job for job, _ in self.perhaps if job.training_file in files)]
-        return sorted((job for job in jobs if job.id not in known), key=lambda job: job.age)
-
     @property
     def ids(self) -> tuple[str, ...]:
         """All of them."""
@@ -169,7 +156,10 @@ class Search:
     async def _doubts(self, job: RemoteJob, own_files: Collection[str], ours: RemoteJob | None) -> tuple[str, ...] | None:
         """Return how a job without metadata differs from the order; empty for the same job, None for another job."""
         is_ours, differs = await self._is_on_our_file(job, own_files), settings_differences(self._prepared.job, job)
-        if is_ours and (not differs or (ours is not None and are_stated_alike(ours, job))):
+        if ours is not None and is_same_model(ours.base, job.base):
+            alike = (dict(ours.hyperparameters), ours.seed) == (dict(job.hyperparameters), job.seed)
+            differs = [] if is_ours and alike else differs
+        if is_ours and not differs:
             return ()
         if is_ours is False or job.phase.has_ended:
             return None
@@ -190,7 +180,7 @@ class Search:
         if file.name is not None:
             return file.name.endswith(training.name)
         size = len(training.content)
-        if file.size not in (None, size, size + len(BYTE_ORDER_MARK)) or (
+        if file.size not in (None, size, size + len(codecs.BOM_UTF8)) or (
             job.base and not is_same_model(self._prepared.job.base.served, job.base)
         ):
             return False
@@ -267,23 +257,15 @@ class Rivals:
             self._looked_at = begun
             if self._shown_at is None and any(one.id == job.id for one in found.jobs):
                 self._shown_at = time.monotonic()
-            rivals = self._rivals(job, found)
-            winner = job if job.phase is Phase.SUCCEEDED else min(rivals, key=lambda one: one.age)
-            for loser in rivals:
+            rivals = [one for one in found.jobs if one.id not in (job.id, *self._intent.known) and not one.phase.has_ended]
+            if self._intent.retrains:  # --retrain passes over jobs that have succeeded.
+                rivals = [one for one in rivals if one.phase is not Phase.SUCCEEDED]
+            winner = job if job.phase is Phase.SUCCEEDED else min([job, *rivals], key=lambda one: one.age)
+            for loser in [job, *rivals]:
                 if loser.id != winner.id:
                     await self._give_up(loser, winner)
             return winner
         return job
-
-    def _rivals(self, job: RemoteJob, found: Found) -> list[RemoteJob]:
-        """The job itself and the jobs that the others may use; --retrain passes over jobs that have succeeded."""
-        listed = {one.id: one for one in [job, *(one for one in found.jobs if one.id not in self._intent.known)]}
-        retrains = self._intent.retrains
-        return [
-            one
-            for one in listed.values()
-            if one.id == job.id or not (one.phase.has_ended or (retrains and one.phase is Phase.SUCCEEDED))
-        ]
 
     async def _give_up(self, loser: RemoteJob, winner: RemoteJob) -> None:
         """Cancel a job if it is ours and its training hasn't begun; say the outcome, once."""

@@ -1,5 +1,6 @@
 """The step that pays: files are uploaded, the order is written to disk and sent, once, and its answer is compared with it."""
 
+import codecs
 import contextlib
 
 import msgspec
@@ -7,7 +8,6 @@ import msgspec
 from evaltape.finetuning.host import FileState, Order, RemoteJob, Upload
 from evaltape.finetuning.intent import Intent, new_intent
 from evaltape.finetuning.jobs import epochs_of
-from evaltape.finetuning.services import BYTE_ORDER_MARK
 from evaltape.finetuning.training_file import TrainingFile
 from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
@@ -46,7 +46,7 @@ async def place(drive: Drive, step: Ordering) -> Step:
         raise
     drive.intent, drive.order = intent, OwnOrder(intent, hold)
     try:
-        job = await _ordered(drive, _order(drive, intent, files))
+        job = await _ordered(drive, intent, files)
     except CallFailed as failure:
         if surely_refused(failure):
             drive.intents.remove(drive.digest)
@@ -86,15 +86,16 @@ async def _note_what_is_ahead(drive: Drive) -> None:
 
 async def _uploaded(drive: Drive, file: TrainingFile) -> FileState:
     """Upload a file and wait until the service has processed it. Raises `CallFailed` if it can't."""
-    content = (BYTE_ORDER_MARK if drive.service.byte_order_mark else b"") + file.content
+    content = (codecs.BOM_UTF8 if drive.service.byte_order_mark else b"") + file.content
     state = await drive.host.upload(Upload(file.name, content))
     return await processed(drive.host, drive.asking, state, drive.patience.file_s, drive.job.poll_seconds)
 
 
-def _order(drive: Drive, intent: Intent, files: dict[str, FileState]) -> Order:
+async def _ordered(drive: Drive, intent: Intent, files: dict[str, FileState]) -> RemoteJob:
+    """Send the order; again only if the API surely refused it, for its pace. Raises `CallFailed`."""
     job = drive.job
     marks = {"evaltape_order": intent.order, "evaltape_run": str(intent.run)}
-    return Order(
+    order = Order(
         base=job.base.served,
         training_file=files["training"].id,
         validation_file=files["validation"].id if "validation" in files else None,
@@ -104,10 +105,6 @@ def _order(drive: Drive, intent: Intent, files: dict[str, FileState]) -> Order:
         metadata={**drive.prepared.identity.metadata(), **marks},
         extra=job.extra,
     )
-
-
-async def _ordered(drive: Drive, order: Order) -> RemoteJob:
-    """Send the order; again only if the API surely refused it, for its pace. Raises `CallFailed`."""
     return await drive.asking.retry(
         lambda: drive.host.order(order),
         "the order of the job",

@@ -50,70 +50,66 @@ class Row(msgspec.Struct, frozen=True):
     """A state of the table."""
 
     known: str
-    may_pay: bool
-    next: frozenset[State]
     then: str
     """The next step, in words; of a state that ends the drive, the user's choices."""
+    next: frozenset[State] = frozenset()
+    may_pay: bool = False
 
 
 class ForbiddenStep(Exception):
     """The driver tried a step or a payment that the table doesn't allow. Nothing was sent."""
 
 
-def _row(known: str, then: str, *following: State, may_pay: bool = False) -> Row:
-    return Row(known, may_pay, frozenset(following), then)
-
-
 S = State
 TABLE: dict[State, Row] = {
-    S.LOOKING: _row(
+    S.LOOKING: Row(
         "nothing yet",
         "the job of an order on disk, of job.yaml, or of the API's listing (by digest, else by training file) is used; an "
         "order that got no answer is looked for; with none of these, or with --retrain, a job is ordered; a job on our file "
         "that may be ours is left to the user",
-        *(S.ORDERING, S.SENT, S.WAITING, S.ENDED, S.KEPT, S.GONE, S.UNCLEAR, S.STOPPED),
+        frozenset({S.ORDERING, S.SENT, S.WAITING, S.ENDED, S.KEPT, S.GONE, S.UNCLEAR, S.STOPPED}),
     ),
-    S.ORDERING: _row(
+    S.ORDERING: Row(
         "there is no such job, or --retrain asks for another",
         "the budget is asked, files are uploaded and waited for, the order is written to disk and sent once; an answer that "
         "would cost more than asked is cancelled before it trains",
-        *(S.WAITING, S.SENT, S.ENDED, S.STOPPED),
+        frozenset({S.WAITING, S.SENT, S.ENDED, S.STOPPED}),
         may_pay=True,
     ),
-    S.SENT: _row(
+    S.SENT: Row(
         "an order went out, and no answer came: there may be a job",
         "the listing is looked through until the job shows up or patience ends",
-        *(S.WAITING, S.ORDERING, S.KEPT, S.UNCLEAR, S.STOPPED),
+        frozenset({S.WAITING, S.ORDERING, S.KEPT, S.UNCLEAR, S.STOPPED}),
     ),
-    S.WAITING: _row(
+    S.WAITING: Row(
         "the job's id",
         "it is polled. While a job of ours hasn't begun to train, an older one of the same data, from a session at the same "
         "time, takes its place, and ours is cancelled",
-        *(S.WAITING, S.SUCCEEDED, S.LOOKING, S.ENDED, S.PAUSED, S.GONE, S.STOPPED),
+        frozenset({S.WAITING, S.SUCCEEDED, S.LOOKING, S.ENDED, S.PAUSED, S.GONE, S.STOPPED}),
     ),
-    S.SUCCEEDED: _row(
+    S.SUCCEEDED: Row(
         "the job has succeeded",
         "its tuned model gets the name it is asked by, from the API or from deploy; the job is recorded, with its events and "
         "metrics if they can be had",
-        *(S.RECORDED, S.KEPT, S.NAMELESS, S.STOPPED),
+        frozenset({S.RECORDED, S.KEPT, S.NAMELESS, S.STOPPED}),
     ),
-    S.RECORDED: _row("job.yaml holds it", "its tuned model is asked"),
-    S.KEPT: _row(
+    S.RECORDED: Row("job.yaml holds it", "its tuned model is asked"),
+    S.KEPT: Row(
         "job.yaml holds a job of this data, but the API doesn't have it, or can't list its jobs",
         "the tuned model that job.yaml names is asked; --retrain pays for another job",
     ),
-    S.ENDED: _row("it failed or was cancelled", "its tests fail with the API's reason; --retrain pays for another"),
-    S.PAUSED: _row("it is paused at the API", "resume it there; --record-missing goes on with it"),
-    S.GONE: _row("the API had it and doesn't any more", "--retrain pays for another"),
-    S.NAMELESS: _row(
+    S.ENDED: Row("it failed or was cancelled", "its tests fail with the API's reason; --retrain pays for another"),
+    S.PAUSED: Row("it is paused at the API", "resume it there; --record-missing goes on with it"),
+    S.GONE: Row("the API had it and doesn't any more", "--retrain pays for another"),
+    S.NAMELESS: Row(
         "it succeeded, but the API names no tuned model",
         "name a function that deploys it in deploy; --record-missing then records it without paying again",
     ),
-    S.UNCLEAR: _row(
+    S.UNCLEAR: Row(
         "there may be a job that the API doesn't show, or one that may be ours",
         "the user looks at the API: --record-missing looks again, --record --retrain pays for another",
     ),
-    S.STOPPED: _row(
+    S.STOPPED: Row(
         "the API or the disk refused something, or the budget doesn't cover the job",
         "once the named problem is mended, --record-missing goes on where this session stopped",
     ),
