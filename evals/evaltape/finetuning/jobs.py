@@ -222,5 +222,3 @@ def check_order(suite: Suite, job: Finetune) -> None:
             raise UserError(f'{place} service = {job.service!r} needs {key} in extra, as in extra = {{ {key} = "..." }}')
     if job.suffix and any(sign in job.suffix for sign in service.suffix_without):
         raise UserError(f"{place} suffix = {job.suffix!r}: {job.service} takes none with {service.suffix_without!r} in it")
-    if job.validation and not service.takes_validation:
-        raise UserError(f"{place} validation: {job.service} takes no validation file; leave it out")

@@ -26,7 +26,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     takes_suffix: bool = True
     takes_seed: bool = True
     takes_metadata: bool = True
-    takes_validation: bool = True
     purpose: str = "fine-tune"
     """Of uploaded files."""
     byte_order_mark: bool = False

@@ -58,9 +58,11 @@ def read_rows(path: Path) -> Rows:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise UserError(f"{shown(path)} can't be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError, csv.Error) as error:
+    except UserError:
+        raise
+    except Exception as error:  # Arrow's exceptions have no class in common that Python's don't have.
+        if isinstance(error, OSError) and error.strerror:
+            raise UserError(f"{shown(path)} can't be read: {error.strerror}") from None
         reason = cut(" ".join(str(error).split()), 300)
         raise UserError(f"{shown(path)}: not a readable {path.suffix} data set: {reason}") from None
 
@@ -76,16 +78,13 @@ def _read_json(content: bytes) -> Rows:
     """Read an array of objects, or an object a line."""
     text = content.decode("utf-8-sig")
     if text.lstrip().startswith("["):
-        rows = json.loads(text, parse_float=Literal)
-        places = [f"item {number}" for number in range(1, len(rows) + 1)]
+        rows = {f"item {number}": row for number, row in enumerate(json.loads(text, parse_float=Literal), 1)}
     else:
-        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-        places = [f"line {number}" for number, _ in lines]
-        rows = [_line(number, line) for number, line in lines]
-    wrong = next((place for place, row in zip(places, rows, strict=True) if not isinstance(row, dict)), None)
-    if wrong is not None:
-        raise ValueError(f"{wrong}: not an object; it takes an object a line, or an array of objects")
-    return _of_objects(list(dict.fromkeys(column for row in rows for column in row)), rows)
+        rows = {f"line {number}": _line(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()}
+    for place, row in rows.items():
+        if not isinstance(row, dict):
+            raise ValueError(f"{place}: not an object; it takes an object a line, or an array of objects")
+    return _of_objects(tuple(dict.fromkeys(column for row in rows.values() for column in row)), list(rows.values()))
 
 
 def _line(number: int, line: str) -> Any:
@@ -120,24 +119,16 @@ def _read_parquet(content: bytes) -> Rows:
     """
     import pyarrow.parquet
 
-    try:
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
-        columns, count = tuple(file.schema_arrow.names), file.metadata.num_rows
-    except Exception as error:  # Arrow's exceptions have no class in common that Python's don't have.
-        raise ValueError(str(error)) from None
+    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
+    columns = tuple(file.schema_arrow.names)
     if len(set(columns)) != len(columns):
         raise ValueError(f"it names a column twice: {', '.join(columns)}")
 
     def pick(numbers: Sequence[int], wanted: Sequence[str]) -> list[Row]:
-        try:
-            rows = _picked(file, set(numbers), list(wanted))
-        except ValueError:
-            raise
-        except Exception as error:
-            raise ValueError(str(error)) from None
+        rows = _picked(file, set(numbers), list(wanted))
         return [rows[number] for number in numbers]
 
-    return Rows(columns, count, pick)
+    return Rows(columns, file.metadata.num_rows, pick)
 
 
 def _picked(file: Any, numbers: set[int], columns: list[str]) -> dict[int, Row]:
