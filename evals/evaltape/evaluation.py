@@ -231,21 +231,6 @@ class Evaluation:
         assert self.other_side is not None
         return self.other_side.compare(self.workspaces[model.suite], self.scores(model))
 
-    def looked_at_against(self, suite: str) -> dict[str, AgainstScores]:
-        """Return a suite's models that were looked at beside the other side, by key; empty without `--against`.
-
-        A model of which only some samples were looked at isn't compared.
-        """
-        workspace, found = self.workspaces[suite], {}
-        for key, model in workspace.suite.models.items() if self.other_side else ():
-            number = sum((suite, key, sample.id) in self.findings.predictions for sample in workspace.samples)
-            if number == len(workspace.samples):
-                found[key] = self.against(model)
-            elif number and self.other_side:
-                why = f"{number} of {counted(len(workspace.samples), 'sample')} were looked at"
-                found[key] = self.other_side.not_compared(workspace, model, why)
-        return found
-
     def paired_scores(self, comparison: Comparison) -> PairedScores:
         """Return the scores of a comparison's two models on every sample of their suite."""
         workspace = self.workspaces[comparison.suite]

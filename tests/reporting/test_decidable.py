@@ -118,7 +118,7 @@ def test_answers_from_a_file_are_told_of_and_scores_of_0_and_1_scatter_more(proj
 
 def bound(sd: float, samples: int, per_cluster: float = 1.0) -> Decidable:
     metric = metrics({"rougeL": {}})["rougeL"]
-    return Decidable(paired(MAX_DROP, "rougeL", 0.02), samples, metric, Spread(sd, "recorded", per_cluster))
+    return Decidable(paired(MAX_DROP, "rougeL", 0.02), samples, metric, Spread(sd, False, per_cluster))
 
 
 def test_it_decides_and_needs_what_the_formulas_of_power_say() -> None:

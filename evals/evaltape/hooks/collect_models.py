@@ -24,12 +24,13 @@ from evaltape.samples.sample import Answer, Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound, Decision, Kind
 from evaltape.scoring.fragility import Removable, fragility
-from evaltape.scoring.paired_scores import UNCHANGED, AgainstScores, PairedScores
+from evaltape.scoring.paired_scores import UNCHANGED, PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import CORRECTED, Judge, Model
 from evaltape.suite.metric_tables import Words
+from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 if TYPE_CHECKING:  # Only a suite with judges needs them.
@@ -144,24 +145,30 @@ def comparison_results(view: SuiteView) -> dict[str, PairResults]:
 
 
 def against_results(view: SuiteView) -> AgainstResults | None:
-    """Return the models that were looked at beside the other side; None without `--against` or without such a model."""
-    suite, other_side = view.workspace.suite, view.evaluation.other_side
-    models = view.evaluation.looked_at_against(suite.name)
-    if not models or other_side is None:
+    """Return the models that were looked at beside the other side; None without `--against` or without such a model.
+
+    A model of which only some samples were looked at isn't compared.
+    """
+    workspace, other_side, models = view.workspace, view.evaluation.other_side, {}
+    if other_side is None or not view.looked_at:
         return None
-    results = {
-        key: AgainstModel(it, view.decided(bounds.model_bounds(it.model, suite), it, bounds.AGAINST))
-        for key, it in models.items()
-    }
-    return AgainstResults(other_side.side, results, (f"Compared with {other_side.side.title}.", *_notes(models)))
+    for key, seen in view.looked_at.items():
+        if len(seen.predictions) == len(workspace.samples):
+            scores = view.evaluation.against(seen.model)
+        else:
+            why = f"{len(seen.predictions)} of {counted(len(workspace.samples), 'sample')} were looked at"
+            scores = other_side.not_compared(workspace, seen.model, why)
+        decided = view.decided(bounds.model_bounds(seen.model, workspace.suite), scores, bounds.AGAINST)
+        models[key] = AgainstModel(scores, decided)
+    return AgainstResults(other_side.side, models, (f"Compared with {other_side.side.title}.", *_notes(models)))
 
 
-def _notes(models: Mapping[str, AgainstScores]) -> Iterator[str]:
+def _notes(models: Mapping[str, AgainstModel]) -> Iterator[str]:
     """Yield the models of which nothing at all changed in a single line, then what is to be said of each other one."""
-    unchanged = [key for key, found in models.items() if found.unchanged and not found.notes]
+    unchanged = [key for key, it in models.items() if it.scores.unchanged and not it.scores.notes]
     if unchanged:
         yield f"{', '.join(unchanged)}: {UNCHANGED}"
-    for key, found in models.items():
+    for key, found in ((key, it.scores) for key, it in models.items()):
         if found.not_compared:
             yield f"{key} isn't compared: {found.not_compared}."
         if found.notes:

@@ -1,9 +1,7 @@
-"""`--mutate`: recorded answers are damaged, and every assertion on their scores is decided again.
+"""`--mutate`: before the first test recorded answers are damaged, and every assertion on their scores is decided again.
 
-1. xdist starts no workers, and only tests that ask for `mutants` stay selected. The models of all that were selected
-   are looked at, so `-m` and `-k` choose models also where no test asks for `mutants`.
-2. Before the first test every model's answers are damaged and scored. Tests and reports take its findings.
-3. A table per model takes the place of the score table.
+xdist starts no workers. The models of all selected tests are looked at, so `-m` and `-k` choose models also where no test asks
+for `mutants`.
 """
 
 import pytest

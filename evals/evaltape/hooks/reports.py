@@ -67,10 +67,16 @@ def _finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: p
     """Return a test's findings by the end of a phase; None for nothing."""
     if case.judge is not None and report.when == "call" and not evaluation.examined(case.judge).passed:
         return None  # The results have the exam; the test's failure adds nothing.
-    if report.when == "call" or (report.when == "setup" and report.outcome == "failed"):
-        return _sample(case, evaluation, report) if case.subject == PREDICTION else _gate(item, case)
-    if report.when == "setup" and report.outcome == "skipped" and _is_own_gate(item, case):
-        return _gate(item, case)
+    has_run = report.when == "call" or (report.when == "setup" and report.outcome == "failed")
+    if has_run and case.subject == PREDICTION:
+        return _sample(case, evaluation, report)
+    # A test of the user's own asserts on a model's scores, or on them beside another side's.
+    is_accepted = "accepted" in getattr(item, "fixturenames", ())
+    is_own = case.bound is None and (case.subject == AGAINST or (case.subject == SCORES and not is_accepted))
+    if is_own and case.model and (has_run or (report.when == "setup" and report.outcome == "skipped")):
+        return AssertedOtherwise(case.suite, case.model.key)
+    if has_run:
+        return Asserted(case.bound.key) if case.bound else item.stash.get(ACCEPTED, Ran(case.suite))
     return Ran(case.suite) if report.outcome == "failed" else None
 
 
@@ -82,21 +88,6 @@ def _sample(case: Case, evaluation: Evaluation, report: pytest.TestReport) -> An
         return Unasked(*key, crash.message if crash else str(report.longrepr))
     found, lead = evaluation.prediction(case.model, case.sample), dict(evaluation.lead(case.suite, case.sample))
     return Answered(*key, found.answer, dict(found.scores), dict(found.unscored), found.unread, lead)
-
-
-def _gate(item: pytest.Item, case: Case) -> Finding:
-    subject = case.comparison.key if case.comparison else case.model.key if case.model else ""
-    if _is_own_gate(item, case):
-        return AssertedOtherwise(case.suite, subject)
-    if case.bound is not None:
-        return Asserted(case.bound.key)
-    return item.stash.get(ACCEPTED, Ran(case.suite))
-
-
-def _is_own_gate(item: pytest.Item, case: Case) -> bool:
-    """Whether a test of the user's own asserts on a model's scores, or on them beside another side's."""
-    is_accepted = "accepted" in getattr(item, "fixturenames", ())
-    return case.bound is None and (case.subject == AGAINST or (case.subject == SCORES and not is_accepted))
 
 
 # ---------------------------------------------------------------- how failures read

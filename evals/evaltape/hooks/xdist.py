@@ -1,17 +1,14 @@
 """Under pytest-xdist: workers run sample tests, the controller has the recorder and runs the gates.
 
-1. The controller collects before the workers start: it freezes the samples, reports the user's errors once, and knows the
-   gates.
-2. When recording, the recorder starts at once, and each worker gets a channel that brings the outcome of each call.
-3. xdist spreads the sample tests as `--dist` says. Their reports bring predictions and scores back.
-4. When all are done the controller runs the gates, on reports and, for anything that no report brought, on the recordings.
+The controller collects before the workers start: it freezes the samples, reports the user's errors once, and knows the gates.
+When recording, each worker gets a channel that brings the outcome of each call.
 """
 
 import threading
 import time
 from collections.abc import Generator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -84,16 +81,11 @@ class Distribution(Sending):
         self._gates: list[pytest.Item] = []
         self._listening: list[threading.Event] = []
         """Of each worker whether it has its channel, or has ended."""
-        self._session: pytest.Session
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Keep the session, for the hook below doesn't get it."""
-        self._session = session
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_setupnodes(self) -> None:
+    def pytest_xdist_setupnodes(self, config: pytest.Config) -> None:
         """Collect before xdist starts the first worker."""
-        self._distributes, session = True, self._session
+        self._distributes, session = True, cast(pytest.Session, config.pluginmanager.getplugin("session"))
         session.perform_collect()
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             # pytest gives no summary of a session that ends this early.

@@ -18,7 +18,6 @@ from evaltape.workspace import Workspace
 
 TITLES = ("", "spread of pairs", "decides", "bound", "needs")
 SIDES, LEAST_WIDTHS, LONGEST_NAME = "<<<<>", (28, 15, 7, 13, 7), 28
-RECORDED, GUESSED = "recorded", "guessed"
 LEGEND = (
     "decides: how far off its bound a true difference has to be. needs: the samples that decide a max_drop if nothing "
     "changes, and a min_gain if twice that is gained."
@@ -29,8 +28,7 @@ class Spread(msgspec.Struct, frozen=True):
     """How far the differences of pairs scatter."""
 
     sd: float
-    source: str
-    """`recorded` or `guessed`."""
+    is_guessed: bool = False
     pairs_per_cluster: float = 1.0
 
 
@@ -66,8 +64,10 @@ class Decidable(msgspec.Struct, frozen=True):
     def cells(self) -> tuple[str, ...]:
         """The row of the table."""
         decimals = self.metric.decimals
-        spread = "unknown" if self.spread is None else f"{self.spread.sd:.{decimals}f} {self.spread.source}"
-        nothing = "-" if self.spread is None else "nothing"
+        spread, nothing = "unknown", "-"
+        if self.spread is not None:
+            spread = f"{self.spread.sd:.{decimals}f} {'guessed' if self.spread.is_guessed else 'recorded'}"
+            nothing = "nothing"
         smallest = nothing if self.smallest is None else f"{self.smallest:.{decimals}f}"
         needed = "-" if self.needed is None else f"{self.needed:,}"
         return self.name, spread, smallest, f"{self.bound.suite_key} {self.bound.limit:g}", needed
@@ -86,7 +86,7 @@ def decidable_lines(workspace: Workspace, models: Collection[str], other_side: O
     yield f"What {counted(len(workspace.samples), 'sample')} can decide, in {POWER:.0%} of cases:"
     yield from aligned([TITLES, *(bound.cells for bound in bounds)], SIDES, LEAST_WIDTHS, LONGEST_NAME)
     yield LEGEND
-    if any(bound.spread is not None and bound.spread.source == GUESSED for bound in bounds):
+    if any(bound.spread is not None and bound.spread.is_guessed for bound in bounds):
         two_valued = f"{GUESSED_TWO_VALUED_SD:g} of scores that are 0 or 1"
         yield f"A spread is guessed where nothing is recorded: {GUESSED_SD:g} of the metric's range, {two_valued}."
     lacking = [bound.name for bound in bounds if bound.needed is not None and bound.needed > bound.samples]
@@ -109,14 +109,14 @@ def _of_comparisons(workspace: Workspace, models: Collection[str]) -> Iterator[D
 
 def _spreads(differences: Mapping[str, Difference]) -> dict[str, Spread]:
     known = {metric: one for metric, one in differences.items() if not one.is_alike}
-    return {metric: Spread(one.sd, RECORDED, one.samples / one.units) for metric, one in known.items()}
+    return {metric: Spread(one.sd, pairs_per_cluster=one.samples / one.units) for metric, one in known.items()}
 
 
 def _decidable(workspace: Workspace, bounds: Iterable[Bound], spreads: Mapping[str, Spread]) -> Iterator[Decidable]:
     for bound in bounds:
         metric = workspace.metrics[bound.metric]
         span, guess = span_of(metric.bounds), GUESSED_TWO_VALUED_SD if metric.is_two_valued else GUESSED_SD
-        guessed = None if span is None else Spread(guess * span, GUESSED)
+        guessed = None if span is None else Spread(guess * span, is_guessed=True)
         yield Decidable(bound, len(workspace.samples), metric, spreads.get(bound.metric) or guessed)
 
 
@@ -128,7 +128,7 @@ def _of_against(workspace: Workspace, models: Collection[str], other_side: Other
         scores = scores_recorded(workspace, workspace.suite.models[key], workspace.samples)
         # The spread between two recordings of an unchanged model, if it was asked repeatedly.
         noises = {name: noise for name, noise in workspace.noise(scores).items() if noise.sd > 0}
-        spreads = {name: Spread(math.sqrt(2 * noise.of) * noise.sd, RECORDED) for name, noise in noises.items()}
+        spreads = {name: Spread(math.sqrt(2 * noise.of) * noise.sd) for name, noise in noises.items()}
         if other_side is not None:
             found = other_side.compare(workspace, scores)
             spreads |= {} if found.is_the_same else _spreads(found.differences)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from evaltape.judging.verdict import as_model, judge_request
 from evaltape.recording.verdicts import Asked
 from evaltape.reporting.decidable import decidable_lines
 from evaltape.reporting.tables import aligned
-from evaltape.samples.sample import Sample
+from evaltape.samples.sample import Answer, Sample
 from evaltape.settings import RECORD_MISSING
 from evaltape.suite import cost
 from evaltape.suite.cost import DEFAULT_ANSWER_TOKENS, answer_limit, bytes_of, counter_of
@@ -36,8 +36,6 @@ class ModelEstimate(msgspec.Struct, frozen=True):
     answer_tokens: int
     is_counted: bool
     """Whether prompt tokens are counted by tiktoken, and not by bytes."""
-    is_limited: bool
-    """Whether requests limit the answer."""
 
     @property
     def usd(self) -> float | None:
@@ -111,7 +109,7 @@ def _estimate(model: Model, served: str, bodies: Iterable[tuple[Mapping[str, Any
     count = counter_of(served)
     tokens = [(*cost.most_tokens(body, count or bytes_of), more) for body, more in bodies]
     prompts, answers = sum(asked + more for asked, _, more in tokens), sum(answer for _, answer, _ in tokens)
-    return ModelEstimate(model, len(tokens), prompts, answers, count is not None, answer_limit(model.request) is not None)
+    return ModelEstimate(model, len(tokens), prompts, answers, count is not None)
 
 
 def _of_job(workspace: Workspace, job: Finetune) -> JobEstimate:
@@ -140,7 +138,11 @@ def _bill(
         told = f"{counted(job.rows, 'row')} x {_epochs(job)}, {tokens}, {_usd(job, 'no price for training')}"
         yield f"  job {job.job.key}: {f'not estimated: {cut(job.problem, 400)}' if job.problem else told}"
     yield from _total(models, jobs)
-    yield from _basis(workspace, models, jobs)
+    yield from _grounds(models)
+    if jobs and not workspace.settings.retrain:
+        yield "A job costs nothing where the API has one of the same data, base and settings."
+    if any("assumed" in _epochs(one) for one in jobs):
+        yield "Where n_epochs is not set, the most that an API chooses is assumed."
 
 
 def _total(models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
@@ -157,9 +159,9 @@ def _usd(one: ModelEstimate | JobEstimate, none: str) -> str:
     return none if one.usd is None else usd(one.usd)
 
 
-def _basis(workspace: Workspace, models: list[ModelEstimate], jobs: list[JobEstimate]) -> Iterator[str]:
+def _grounds(models: list[ModelEstimate]) -> Iterator[str]:
     bounded = [one.model.key for one in models if not one.is_counted]
-    unlimited = [one.model.key for one in models if not one.is_limited]
+    unlimited = [one.model.key for one in models if answer_limit(one.model.request) is None]
     if len(bounded) < len(models):
         yield f"Prompt tokens are counted by tiktoken{f', but for {_listed(bounded)}' if bounded else ''}."
     if bounded:
@@ -169,10 +171,6 @@ def _basis(workspace: Workspace, models: list[ModelEstimate], jobs: list[JobEsti
     if unlimited:
         names = _listed(unlimited)
         yield f"{DEFAULT_ANSWER_TOKENS:,} answer tokens are assumed for {names}: no max_completion_tokens is set."
-    if jobs and not workspace.settings.retrain:
-        yield "A job costs nothing where the API has one of the same data, base and settings."
-    if any("assumed" in _epochs(one) for one in jobs):
-        yield "Where n_epochs is not set, the most that an API chooses is assumed."
 
 
 def _epochs(one: JobEstimate) -> str:
@@ -201,31 +199,21 @@ def _on_answers(
     workspace: Workspace, judge: Judge, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
 ) -> Iterator[tuple[Asked, int]]:
     """Yield each call, with the tokens of an answer that isn't there yet."""
-    for key in looked_at:
-        model = workspace.suite.models[key]
-        samples = workspace.selected_samples if model.predictions else asked.get(key, [])
-        due = set() if model.predictions else {(it.id, repeat) for it, repeat in workspace.calls_of(model, samples)}
-        for sample in samples:
-            for repeat in range(1, 2 if model.predictions else workspace.settings.repeat + 1):
-                yield from _of_answer(workspace, judge, model, sample, repeat, is_due=(sample.id, repeat) in due)
-
-
-def _of_answer(
-    workspace: Workspace, judge: Judge, model: Model, sample: Sample, repeat: int, *, is_due: bool
-) -> Iterator[tuple[Asked, int]]:
-    times = workspace.settings.repeat if repeat == 1 else 1
-    if is_due:
+    settings = workspace.settings
+    for model in (workspace.suite.models[key] for key in looked_at):
+        samples, repeats, due = workspace.selected_samples, 1, set[tuple[str, int]]()
+        if model.predictions is None:
+            samples, repeats = asked.get(model.key, []), settings.repeat
+            due = {(sample.id, repeat) for sample, repeat in workspace.calls_of(model, samples)}
         limit = answer_limit(model.request)
-        more = DEFAULT_ANSWER_TOKENS if limit is None else limit
-        yield from ((Asked(judge, sample, "", model.key, repeat, again), more) for again in range(1, times + 1))
-        return
-    answer = workspace.recordings.answer(model, sample, repeat)
-    if answer.failure is not None:
-        return
-    for again in range(1, times + 1):
-        one = Asked(judge, sample, answer.text, model.key, repeat, again)
-        if workspace.settings.mode != RECORD_MISSING or not workspace.verdicts.is_recorded(one):
-            yield one, 0
+        for sample, repeat in product(samples, range(1, repeats + 1)):
+            is_due = (sample.id, repeat) in due
+            answer = Answer() if is_due else workspace.recordings.answer(model, sample, repeat)
+            more = 0 if not is_due else DEFAULT_ANSWER_TOKENS if limit is None else limit
+            for again in range(1, settings.repeat + 1 if repeat == 1 else 2) if answer.failure is None else ():
+                one = Asked(judge, sample, answer.text, model.key, repeat, again)
+                if is_due or settings.mode != RECORD_MISSING or not workspace.verdicts.is_recorded(one):
+                    yield one, more
 
 
 def label_lines(workspace: Workspace) -> Iterator[str]:

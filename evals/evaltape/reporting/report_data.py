@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import msgspec
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.reporting.results import (
@@ -21,20 +20,19 @@ from evaltape.reporting.results import (
 from evaltape.reporting.results_file import compared, counts, difference, fields, in_slice, written
 from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.verdict import failed_first, verdict_of
-from evaltape.scoring.bounds import AGAINST, CONFIDENCE, NOT_CHECKED, Decision
+from evaltape.scoring.bounds import CONFIDENCE, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference, two_sided
 from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.prediction import Prediction
-
-if TYPE_CHECKING:  # Only a suite with judges needs them.
-    from evaltape.judging.agreement import Agreement, Kappa
 
 Data = dict[str, Any]
 MOST_WHOLE = 2_000
 """So many samples of a suite have their texts on the page, however long they are."""
 MOST_TEXT = 2_000_000
 """Characters of texts on the page of a suite of more."""
+PAIRED = "kind=bound.suite_key bound=bound.limit required=required_difference remark"
 EXAM_PART = "value low=estimate.low high=estimate.high at_least limit=bound.limit verdict"
+AGREEMENT = "labels answers agreed commonest kappa sensitivity specificity people=people.value"
 MOST_MISSED = 2
 """Texts that a judge got wrong, of each operator."""
 
@@ -73,21 +71,12 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
         "tests": [{"id": name, **fields(test, "model passed")} for name, test in suite.tests.items()],
         "jobs": [_job(job) for job in suite.jobs.values()],
         "causes": [
-            {
-                "text": f"{cause.text} ({cause.cost})" if cause.cost else cause.text,
-                "command": cause.command,
-                "prompt": _whole(cause.prompt),
-            }
-            for cause in suite.causes
+            {"text": f"{it.text} ({it.cost})" if it.cost else it.text, **fields(it, "command prompt")} for it in suite.causes
         ],
         "notes": list(suite.notes),
         "samples": list(_samples(suite, kept)),
         "texts_of": len(kept) if len(kept) < len(suite.samples) else None,
     }
-
-
-def _whole(record: msgspec.Struct | None) -> Data | None:
-    return None if record is None else asdict(record)
 
 
 def _model(model: ModelResults) -> Data:
@@ -118,18 +107,22 @@ def _model(model: ModelResults) -> Data:
 
 def _job(job: JobResults) -> Data:
     """Return a job with the metrics of known steps; a loss that isn't finite, as of a run that diverged, is None."""
-
-    def finite(value: Any) -> Any:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    rows = [{key: finite(value) for key, value in row.items()} for row in job.job.metrics]
-    metrics, events = [row for row in rows if row.get("step") is not None], [dict(each) for each in job.job.events]
-    return {"key": job.order.key, **written(job), "base": job.order.base.key, "metrics": metrics, "events": events}
+    rows = [
+        {key: None if value is None or not math.isfinite(value) else value for key, value in row.items()}
+        for row in job.job.metrics
+        if row.get("step") is not None
+    ]
+    return {
+        **fields(job, "key=order.key"),
+        **written(job),
+        **fields(job, "base=order.base.key events=job.events"),
+        "metrics": rows,
+    }
 
 
 def _comparison(comparison: PairResults) -> Data:
     return {
-        **fields(comparison.comparison, "name=key baseline candidate"),
+        **fields(comparison.scores.comparison, "name=key baseline candidate"),
         "label": comparison.label,
         "metrics": [_compared(name, each) for name, each in comparison.metrics.items()],
         "beside": [_difference(name, each) for name, each in comparison.beside.items()],
@@ -150,9 +143,7 @@ def _by_slice(comparison: PairResults) -> Iterator[Data]:
 
 
 def _compared(name: str, each: Decision) -> Data:
-    kind = "max_drop" if each.bound.kind == AGAINST else each.bound.kind
-    facts = {"kind": kind, "bound": each.bound.limit, "required": each.required_difference, "remark": each.remark}
-    return {"metric": name, **compared(each), **facts}
+    return {"metric": name, **compared(each), **fields(each, PAIRED)}
 
 
 def _difference(name: str, found: Difference) -> Data:
@@ -167,7 +158,10 @@ def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]
         **fields(against, "ref=side.ref commit=side.commit"),
         "label": two_sided(CONFIDENCE),
         "notes": list(against.notes),
-        "models": [_against_model(suite, key, model) for key, model in against.models.items()],
+        "models": [
+            {"key": key, **it.counts, "metrics": _against_metrics(suite, it), **fields(it, "prompt=scores.prompt")}
+            for key, it in against.models.items()
+        ],
         "pairs": [
             _pair(pair, models[pair.after.model.key], samples[pair.sample])
             for pair in against.pairs
@@ -176,13 +170,12 @@ def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]
     }
 
 
-def _against_model(suite: SuiteResults, key: str, model: AgainstModel) -> Data:
-    rows: dict[str, Data] = {}
-    if not model.is_told_in_notes:
-        rows = {name: _compared(name, each) for name, each in model.metrics.items()}
-        rows |= {name: _difference(name, each) for name, each in model.beside.items()}
-    metrics = [rows[name] for name in suite.metrics if name in rows]
-    return {"key": key, **model.counts, "metrics": metrics, "prompt": _whole(model.scores.prompt)}
+def _against_metrics(suite: SuiteResults, model: AgainstModel) -> list[Data]:
+    if model.is_told_in_notes:
+        return []
+    rows = {name: _compared(name, each) for name, each in model.metrics.items()}
+    rows |= {name: _difference(name, each) for name, each in model.beside.items()}
+    return [rows[name] for name in suite.metrics if name in rows]
 
 
 def _pair(pair: Pair, model: int, sample: int) -> Data:
@@ -205,7 +198,7 @@ def _mutants(key: str, result: ModelMutants) -> Data:
                 **fields(each, "name=operator harmful applies_to answers"),
                 "noticed": each.is_noticed(study.noticed_at),
                 "shares": [gate.share for gate in each.noticing],
-                **({"example": asdict(result.examples[each.operator])} if each.operator in result.examples else {}),
+                **({"example": written(result.examples[each.operator])} if each.operator in result.examples else {}),
             }
             for each in study.hardest_first
         ],
@@ -225,21 +218,10 @@ def _judge(judge: JudgeResults) -> Data:
         **fields(judge, "flips scale=examined.judge.verdict.scale"),
         "labels": None if exam is None or exam.labels is None else exam.labels.name,
         "parts": [{"name": exam_part(decision), **fields(decision, EXAM_PART)} for decision in found.decisions],
-        "missed": [{"operator": it.operator, **asdict(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]],
+        "missed": [{"operator": it.operator, **written(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]],
         "alarming": [{"sample": it.sample, "text": it.answer} for it in (marks.alarming[:MOST_MISSED] if marks else ())],
-        "agreement": None if agreement is None else _agreement(agreement, found.oneself),
-    }
-
-
-def _agreement(agreement: "Agreement", oneself: "Kappa | None") -> Data:
-    shares = {"sensitivity": agreement.sensitivity, "specificity": agreement.specificity}
-    return {
-        **fields(agreement, "labels answers agreed commonest"),
-        "kappa": _whole(agreement.kappa),
-        **{name: it and fields(it, "mean low high") for name, it in shares.items()},
-        **fields(agreement, "people=people.value"),
-        "oneself": oneself.value if oneself else None,
-        "confusion": [[label, verdict, count] for (label, verdict), count in agreement.confusion.items()],
+        "agreement": None if agreement is None else {**fields(agreement, AGREEMENT), **fields(found, "oneself=oneself.value")},
+        "confusion": [[*pair, count] for pair, count in agreement.confusion.items()] if agreement else [],
     }
 
 

@@ -27,7 +27,7 @@ from evaltape.scoring.slices import SliceScores
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.commands import Commands
 from evaltape.suite.cost import batch_price, call_usd, training_usd
-from evaltape.suite.definition import Comparison, Finetune
+from evaltape.suite.definition import Finetune
 from evaltape.suite.prompt import PromptChange
 
 if TYPE_CHECKING:  # Only some runs need them.
@@ -166,14 +166,9 @@ class PairResults(msgspec.Struct, frozen=True):
     """Per metric that the suite bounds the difference."""
 
     @property
-    def comparison(self) -> Comparison:
-        """The comparison, as the suite states it."""
-        return self.scores.comparison
-
-    @property
     def label(self) -> str:
         """The two-sided confidence of its intervals, such as `90%`."""
-        return two_sided(self.comparison.confidence)
+        return two_sided(self.scores.comparison.confidence)
 
     @property
     def beside(self) -> Mapping[str, Difference]:
@@ -183,7 +178,7 @@ class PairResults(msgspec.Struct, frozen=True):
     def named(self, metric: str) -> str:
         """Return the name of a bound in sentences: `tuning-helps rouge1`, `gpt-4o-mini rouge1 against main`."""
         bound = self.metrics[metric].bound
-        return f"{bound.subject} {metric}{f' against {self.comparison.baseline}' if bound.kind == AGAINST else ''}"
+        return f"{bound.subject} {metric}{f' against {self.scores.comparison.baseline}' if bound.kind == AGAINST else ''}"
 
 
 class AgainstModel(PairResults, frozen=True):
@@ -195,8 +190,7 @@ class AgainstModel(PairResults, frozen=True):
     @property
     def counts(self) -> Mapping[str, int]:
         """How many samples can't be compared: added, dropped, changed."""
-        samples = self.scores.samples
-        return {"added": len(samples.added), "dropped": len(samples.dropped), "changed": len(samples.changed)}
+        return {kind: len(ids) for kind, ids in msgspec.structs.asdict(self.scores.samples).items()}
 
     @property
     def is_unchanged(self) -> bool:

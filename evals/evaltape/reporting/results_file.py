@@ -25,19 +25,14 @@ FIELDS: Mapping[str, str] = {
     "Interval": "mean low high scored=samples clusters?",
     "Difference": "difference=mean low high samples clusters?",
     "Accepted": "verdict passed changes=both",
-    "ToCome": "to_come selected",
-    "Usage": "prompt_tokens completion_tokens",
     "JobResults": "id=job.id status=job.status tuned_model=job.tuned_model trained_tokens=job.trained_tokens cost_usd",
     "Moment": "commit=commit.id day=commit.day samples=answered scores=means falls? unread?=reason",
     "Fall": "difference=found.mean low=found.low high=found.high smallest_drop?",
-    "Outvoted": "sample models agreement to_reference",
-    "Fragility": "samples ids becomes",
-    "Flips": "share answers verdicts",
     "AgainstResults": "ref=side.ref commit=side.commit models",
     "GateTest": "model verdict passed",
 }
-"""By type its keys, each with its attribute if that has another name. Nothing is held at `a.b` where `a` is None; a key with
-`?` is left out where nothing is held."""
+"""By type its keys, each with its attribute if that has another name; other records are written whole. Nothing is held at `a.b`
+where `a` is None; a key with `?` is left out where nothing is held."""
 MODEL = (
     "failures truncated=scores.truncated recorded scores=means gates versions? unscored? slices? slice_gates? accepted? "
     "noise?=noise_beside_gates unfinished? usage cost_usd"
@@ -89,7 +84,7 @@ def written(value: Any) -> Any:
             return _against(value)
         case PairResults():
             return written(value.metrics)
-    return fields(value, FIELDS[type(value).__name__])
+    return fields(value, FIELDS.get(type(value).__name__) or " ".join(value.__struct_fields__))
 
 
 def counts(scores: ModelScores) -> Json:

@@ -156,7 +156,7 @@ def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
     for comparison in suite.comparisons.values():
         words = {name: each for name, each in comparison.beside.items() if name == "words"}
         found = [each.difference for each in comparison.metrics.values()]
-        asked, samples = comparison.comparison, _samples(found)
+        asked, samples = comparison.scores.comparison, _samples(found)
         facts = (counted(samples, "sample"), *_clusters(found), f"{comparison.label} interval")
         alarming = (*_unpaired(samples), *unproven(suite, comparison.metrics))
         title = f"{asked.key}: {asked.candidate} less {asked.baseline}"

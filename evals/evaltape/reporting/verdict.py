@@ -223,7 +223,7 @@ def _pair_reasons(suite: SuiteResults) -> Iterator[Reason]:
             if each.verdict in (FAILED, INCONCLUSIVE):
                 text = _difference(pair.named(name), each, pair.label)
                 place: Place = "against" if each.bound.kind == AGAINST else "comparisons"
-                yield Reason(text, place, pair.comparison.candidate, name, each.outcome is False)
+                yield Reason(text, place, pair.scores.comparison.candidate, name, each.outcome is False)
 
 
 def _difference(title: str, each: Decision, label: str) -> str:

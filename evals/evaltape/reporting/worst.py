@@ -39,7 +39,7 @@ def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
     for key, model in suite.models.items():
         yield from _of_model(suite, key, model)
     for it in suite.comparisons.values():
-        about = f"where {it.comparison.candidate} lost most"
+        about = f"where {it.scores.comparison.candidate} lost most"
         yield from _of_pairs(it, about, ("baseline", "candidate"))
     for past in suite.against.models.values() if suite.against else ():
         about = f"what {past.scores.side.ref} answered better"

@@ -65,7 +65,7 @@ function agreementOf(judge) {
 }
 
 function confusion(judge) {
-  const cells = judge.agreement.confusion;
+  const cells = judge.confusion;
   const values = (place) => [...new Set(cells.map((cell) => cell[place]))].sort((one, other) => one - other);
   const count = (label, verdict) => (cells.find((cell) => cell[0] === label && cell[1] === verdict) || [0, 0, 0])[2];
   const verdicts = values(1);
