@@ -12,6 +12,7 @@ from tests.support.installed import Installed, install
 from tests.support.once import made_once
 from tests.support.project import Project
 from tests.support.server import ApiServer
+from tests.support.shell import Shell
 from tests.support.tuning import TuningProject
 
 settings.register_profile("evaltape", settings.get_profile("ci") if os.environ.get("CI") else None, deadline=None)
@@ -97,6 +98,14 @@ def tuned(tuning: TuningProject, tuned_recording: Path) -> TuningProject:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """An environment with the wheel, built and installed once. Not to be written to."""
     return Installed(made_once(tmp_path_factory, "installed", install) / "venv")
+
+
+@pytest.fixture
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell that knows `pytest` and `evaltape`."""
+    made = Shell(tmp_path_factory.mktemp("shell"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=MODES.values(), ids=MODES)

@@ -15,6 +15,7 @@ from tests.support.forked import REPOSITORY
 from tests.support.installed import Installed
 from tests.support.project import Run, run_forked
 from tests.support.server import ApiServer
+from tests.support.shell import Shell
 
 SEVEN = ("pytest.ini", "pytest.toml", "pyproject.toml, native", "pyproject.toml, ini_options", "tox.ini", "setup.cfg")
 
@@ -128,20 +129,20 @@ def test_the_gates_of_the_example_fail_where_they_should(folder: Path) -> None:
 
 
 def test_rows_of_ones_own_are_estimated_recorded_and_replayed_by_the_commands_it_ends_with(
-    installed: Installed, folder: Path, api: ApiServer
+    shell: Shell, folder: Path, api: ApiServer
 ) -> None:
     rows = [
         {"id": n, "dialogue": f"Ann: shall we meet at {n}?\nBob: yes", "summary": f"Ann and Bob meet at {n}."}
         for n in range(12)
     ]
     (folder / "talks.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    said = init(installed, folder, "--data", "talks.jsonl", "--model", "small", "--base-url", api.base_url)
+    said = init(None, folder, "--data", "talks.jsonl", "--model", "small", "--base-url", api.base_url)
     commands = [line.split("  ")[1] for line in said.output.partition("Next:\n")[2].splitlines()]
     assert commands == ["pytest evals --estimate", "pytest evals --record --snapshot-update", "pytest evals"]
-    estimate = installed.shell(folder, commands[0])
+    estimate = shell.run(folder, commands[0])
     assert estimate.exit_code == 0, estimate.output
     assert not api.requests
-    recorded = installed.shell(folder, commands[1])
+    recorded = shell.run(folder, commands[1])
     assert recorded.exit_code == 0, recorded.output
     asked = [request.json["messages"] for request in api.requests if request.json]
     assert len(asked) == 12
@@ -149,5 +150,5 @@ def test_rows_of_ones_own_are_estimated_recorded_and_replayed_by_the_commands_it
     wanted = [line.strip() for line in shown.removeprefix("  user").splitlines()]
     assert wanted in [[line.strip() for line in turns[0]["content"].strip().splitlines()] for turns in asked]
     assert len(list((folder / "cassettes/talks/small").glob("*.yaml"))) == 12
-    replayed = green(installed, folder, "evals")
+    replayed = green(None, folder, "evals")
     assert "small: 12 samples" in replayed.output

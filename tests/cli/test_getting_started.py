@@ -9,8 +9,8 @@ from markdown_it import MarkdownIt
 
 from tests.cli.test_workflow import git
 from tests.support.forked import REPOSITORY
-from tests.support.installed import Installed
 from tests.support.server import ApiServer
+from tests.support.shell import Shell
 
 PAGE = REPOSITORY / "docs/getting-started.md"
 BASE_URL = "http://127.0.0.1:8000/v1"
@@ -32,7 +32,7 @@ def commands(content: str) -> Iterator[tuple[str, int]]:
         yield command.strip(), int(wanted[1]) if wanted else 0
 
 
-def test_every_command_and_snippet_of_the_page_works(installed: Installed, tmp_path: Path, api: ApiServer) -> None:
+def test_every_command_and_snippet_of_the_page_works(shell: Shell, tmp_path: Path, api: ApiServer) -> None:
     upstream, folder = tmp_path / "upstream.git", tmp_path / "repository"
     for made in (upstream, folder):
         made.mkdir()
@@ -54,9 +54,9 @@ def test_every_command_and_snippet_of_the_page_works(installed: Installed, tmp_p
                 git(folder, "commit", "-m", "Evaluations")
                 git(folder, "push", "-u", "origin", "main")
             for command, exit_code in commands(content):
-                run = installed.shell(folder, command.replace(BASE_URL, api.base_url))
+                run = shell.run(folder, command.replace(BASE_URL, api.base_url))
                 assert run.exit_code == exit_code, f"{command}\n{run.output}"
-    own = installed.run(folder, "pytest", "evals/test_own.py")
+    own = shell.run(folder, "pytest evals/test_own.py")
     assert own.outcomes == {"passed": 12}, own.output
 
 

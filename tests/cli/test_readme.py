@@ -10,8 +10,9 @@ from pathlib import Path
 from evaltape.suite.reader import load_suite
 
 from tests.support.forked import REPOSITORY
-from tests.support.installed import UNUSED, Installed
+from tests.support.installed import UNUSED
 from tests.support.project import ENVIRONMENT, Run
+from tests.support.shell import Shell
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -66,14 +67,14 @@ def test_its_commands_work_in_a_fresh_clone_and_print_what_it_shows(tmp_path: Pa
     assert "passed" in run.output
 
 
-def test_its_tour_is_green_and_its_own_tests_pass_right_after(installed: Installed, tmp_path: Path) -> None:
+def test_its_tour_is_green_and_its_own_tests_pass_right_after(shell: Shell, tmp_path: Path) -> None:
     for snippet in blocks("python"):
         (tmp_path / "evals").mkdir(exist_ok=True)
         (tmp_path / "evals/test_own.py").write_text(snippet)
-    run = installed.shell(tmp_path, blocks("sh")[2])
+    run = shell.run(tmp_path, blocks("sh")[2])
     assert run.exit_code == 0, run.output
     assert "evals/test_own.py" in run.output
-    listed = installed.run(tmp_path, "pytest", "--help").output
+    listed = shell.run(tmp_path, "pytest --help").output
     commands = re.findall(r"pytest evals[^`\n|]*", README)
     for option in {option for command in commands for option in re.findall(r"--[a-z-]+", command)}:
         assert option in listed, option

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.support.commands import evaltape
-from tests.support.installed import Installed
 from tests.support.server import ApiServer
+from tests.support.shell import Shell
 
 LINT = """
 import { createRequire } from "node:module";
@@ -114,12 +114,12 @@ def test_a_pull_request_can_not_write_and_never_sees_the_key(tmp_path: Path) -> 
     assert document["jobs"]["record"]["if"] == "github.event_name == 'workflow_dispatch'"
 
 
-def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Installed, tmp_path: Path) -> None:
-    upstream, folder, bin_ = tmp_path / "upstream.git", tmp_path / "repository", tmp_path / "bin"
-    for made in (upstream, folder, bin_):
+def test_every_command_of_a_pull_request_runs_and_comments_once(shell: Shell, tmp_path: Path) -> None:
+    upstream, folder, gh = tmp_path / "upstream.git", tmp_path / "repository", shell.programs / "gh"
+    for made in (upstream, folder):
         made.mkdir()
-    (bin_ / "gh").write_text(GH)
-    (bin_ / "gh").chmod(0o755)
+    gh.write_text(GH)
+    gh.chmod(0o755)
     git(upstream, "init", "--bare")
     git(folder, "init")
     evaltape(folder, "init")
@@ -129,7 +129,6 @@ def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Insta
     git(folder, "push", "-u", "origin", "main")
     git(folder, "switch", "-c", "change")
     environment = {
-        "PATH": f"{bin_}{os.pathsep}{installed.environment['PATH']}",
         "GITHUB_BASE_REF": "main",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         "COMMENTS": "repos/o/r/issues/1/comments",
@@ -139,7 +138,7 @@ def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Insta
     (tmp_path / "comments.json").write_text(json.dumps([quoted]))
     commands = [step["run"] for step in steps(folder, "replay")]
     for command in (*commands, commands[-1]):  # The second time there is a comment.
-        run = installed.shell(folder, command, environment)
+        run = shell.run(folder, command, environment)
         assert run.exit_code == 0, run.output
         assert "::notice::" not in run.output
     assert "All 3 gates hold; 2 of 2 comparisons passed" in (tmp_path / "summary.md").read_text()
@@ -149,12 +148,12 @@ def test_every_command_of_a_pull_request_runs_and_comments_once(installed: Insta
     assert strangers["body"].endswith("somebody else's")
     assert comment["body"] == (folder / "comment.md").read_text()
     assert "careful" in comment["body"]
-    run = installed.shell(folder, commands[-1], {**environment, "MAY_ONLY_READ": "1"})
+    run = shell.run(folder, commands[-1], {**environment, "MAY_ONLY_READ": "1"})
     assert run.exit_code == 0
     assert "::notice::No comment: this token may only read. The scores are in the run's summary." in run.output
 
 
-def test_every_command_of_a_recording_runs_in_each_mode(installed: Installed, tmp_path: Path, api: ApiServer) -> None:
+def test_every_command_of_a_recording_runs_in_each_mode(shell: Shell, tmp_path: Path, api: ApiServer) -> None:
     rows = [{"id": n, "text": f"Text {n}, in a few words.", "summary": f"A text, number {n}."} for n in range(12)]
     (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, rows)))
     evaltape(tmp_path, "init", "--data", "texts.jsonl", "--model", "small", "--base-url", api.base_url)
@@ -164,7 +163,7 @@ def test_every_command_of_a_recording_runs_in_each_mode(installed: Installed, tm
         environment = {"MODE": mode, "BUDGET": inputs["budget"]["default"], "OPENAI_API_KEY": "sk-of-the-test"}
         for step in steps(tmp_path, "record"):
             if mode == "record-missing" or "$MODE" in step["run"]:  # What was installed needn't be again.
-                run = installed.shell(tmp_path, step["run"], environment)
+                run = shell.run(tmp_path, step["run"], environment)
                 assert run.exit_code == 0, run.output
         assert len(list((tmp_path / "cassettes/texts/small").glob("*.yaml"))) == 12
         assert (tmp_path / "evals/__snapshots__/texts/small.scores").is_file()
