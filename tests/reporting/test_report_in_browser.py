@@ -73,7 +73,6 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[[Results], Page]]:
             page.run("look({ sort: 'order', descending: false, failedFirst: false })")
         return page
 
-    browser.get("about:blank")
     browser.get_log("browser")
     yield open_page
     assert Page(browser).errors() == []
