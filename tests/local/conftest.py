@@ -12,20 +12,14 @@ from tests.support.local_service import MISSING, InProcess, Service, make_model
 
 @pytest.fixture(scope="session", autouse=True)
 def _forks() -> Iterator[None]:
-    """Fork what is started from a process that imports while this one does."""
-    if not MISSING:
-        FORKS.start()
-    yield
-    FORKS.stop()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread(_forks: None) -> None:
-    """A tiny model is no faster with two, and thirty times slower where others use the second."""
+    """Fork what is started, with one thread: a tiny model is no faster with two, and thirty times slower on a busy machine."""
     if not MISSING:
         import torch
 
         torch.set_num_threads(1)
+        FORKS.start()
+    yield
+    FORKS.stop()
 
 
 @pytest.fixture(scope="session")

@@ -35,15 +35,16 @@ def fork_children() -> None:
         subprocess.Popen = forking(fork_helper(), name_of)  # type: ignore[assignment,misc]
 
 
-def fork_helper(prepare: Callable[[str], None] = lambda name: None) -> socket.socket:
+def fork_helper(prepare: Callable[[str], None] = lambda name: None, begin: Callable[[], None] = lambda: None) -> socket.socket:
     """Fork a helper from what is imported now; return the socket that it is asked by.
 
-    Each process that it forks calls `prepare` with its name before it becomes what it was asked for.
+    It calls `begin` first. Each process that it forks calls `prepare` with its name before it becomes what it was asked for.
     """
     control(SET_CHILD_SUBREAPER, 1)
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         here.close()
+        begin()
         fork_on_request(there, prepare)
     there.close()
     return here

@@ -1,20 +1,21 @@
-"""Forks services and trainings from a process where PyTorch and all that a training needs is imported, in a tenth of the time.
+"""Forks services and trainings from the tests' own process, once PyTorch and all that a training needs is imported there.
 
-`FORKS.start()` starts that process, once; from then on trainings are forked, and `torchrun` and its processes, too.
+From `FORKS.start()` on trainings are forked, in a tenth of the time, and `torchrun` and its processes, too.
 """
 
+import faulthandler
 import gc
 import importlib
-import os
+import logging
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from tests.support.children import SET_CHILD_SUBREAPER, control, fork_helper, fork_on_request, forking
+from _pytest.assertion.rewrite import AssertionRewritingHook
 
-ROOT = Path(__file__).parents[2]
+from tests.support.children import fork_helper, forking
+
 LAUNCHER, TRAINER = "torch.distributed.run", "evaltape.local.training.trainer"
 SLOW_IMPORTS = [
     "torch",
@@ -39,22 +40,18 @@ from_nothing = subprocess.Popen
 
 
 class Forks:
-    """The process that services and trainings are forked from."""
+    """Services and trainings are forked from what this process has imported when they start."""
 
     def __init__(self) -> None:
         self._asking: socket.socket | None = None
 
     def start(self) -> None:
-        """Start it, and go on while it imports; fork this process's trainings from now on."""
+        """Import what they need, fork it, and fork this process's trainings from now on."""
         if self._asking is not None or sys.platform != "linux":
             return
-        control(SET_CHILD_SUBREAPER, 1)
-        self._asking, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", __name__, str(there.fileno())]
-        # What is read at the imports. A tiny model needs no second thread, and many processes run at once in the tests.
-        environ = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        self._process = from_nothing(command, cwd=ROOT, env=environ, pass_fds=[there.fileno()])
-        there.close()
+        for name in SLOW_IMPORTS:
+            importlib.import_module(name)
+        self._asking = fork_helper(_prepare, _leave_pytest)
         subprocess.Popen = forking(self._asking, name_of)  # type: ignore[assignment,misc]
 
     def popen(self) -> type["subprocess.Popen[Any]"]:
@@ -67,7 +64,6 @@ class Forks:
             subprocess.Popen = from_nothing  # type: ignore[misc]
             self._asking.close()
             self._asking = None
-            self._process.wait()
 
 
 FORKS = Forks()
@@ -91,8 +87,9 @@ def _prepare(name: str) -> None:
     handler.Popen = subprocess.Popen
 
 
-if __name__ == "__main__":
-    for name in SLOW_IMPORTS:
-        importlib.import_module(name)
+def _leave_pytest() -> None:
+    """Drop what pytest has put into this process: its handler of log records, its import hook and its handler of faults."""
+    logging.getLogger().handlers.clear()
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, AssertionRewritingHook)]
+    faulthandler.disable()
     gc.freeze()
-    fork_on_request(socket.socket(fileno=int(sys.argv[1])), _prepare)
