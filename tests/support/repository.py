@@ -61,9 +61,10 @@ class Repository:
         args = ["-p", "no:cacheprovider", "-p", "no:anyio", *words]
         return Running(start_forked(args, self.root, given, output), output).wait()
 
-    def pytest_without_asserts(self, *words: str) -> Run:
-        """Run pytest in an interpreter that leaves asserts out, but for those that pytest rewrites."""
-        command = [sys.executable, "-O", "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:anyio", *words]
+    def pytest_in_new_interpreter(self, *words: str, asserts: bool = True) -> Run:
+        """Run pytest in a Python that starts from nothing; without `asserts` it leaves out those that pytest doesn't rewrite."""
+        options = [] if asserts else ["-O"]
+        command = [sys.executable, *options, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:anyio", *words]
         done = subprocess.run(command, cwd=self.root, env=Project.environment(), capture_output=True, text=True, timeout=240)
         return Run(done.returncode, done.stdout + done.stderr)
 
