@@ -78,7 +78,8 @@ TEMPORARY = Path(tempfile.gettempdir()) / f"evaltape-runs-of-{os.getuid()}"
 STARTING = ("-n", "--numprocesses", "--record")
 """The options of runs that start workers or a recorder; where they stand elsewhere than in the command, these start from nothing."""
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([*SLOW_IMPORTS, "tests.support.known_packages", "tests.support.certificates"])
+KNOWN = ["tests.support.known_packages", "tests.support.certificates", "tests.support.known_modules"]
+_CONTEXT.set_forkserver_preload([*SLOW_IMPORTS, *KNOWN])
 
 
 def start_forked(
