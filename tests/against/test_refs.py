@@ -219,15 +219,15 @@ def with_samples(folder: Path) -> Path:
 def test_a_folder_is_taken_where_no_ref_has_its_name(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(origin.parent)
     with_samples(origin.parent / "nightly")
-    assert find_tree("nightly", origin).commit is None
+    assert not find_tree("nightly", origin).side.commit
 
 
 def test_what_is_a_ref_and_a_folder_is_the_ref_and_with_a_dot_the_folder(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(origin.parent)
     with_samples(origin.parent / "main")
-    assert find_tree("main", origin).commit == git(origin, "rev-parse", "main")
-    assert find_tree(f".{os.sep}main", origin).commit is None
-    assert find_tree(str(origin.parent / "main"), origin).commit is None
+    assert find_tree("main", origin).side.commit == git(origin, "rev-parse", "main")
+    assert not find_tree(f".{os.sep}main", origin).side.commit
+    assert not find_tree(str(origin.parent / "main"), origin).side.commit
 
 
 def test_no_folder_stands_in_for_a_ref_that_can_not_be_read(

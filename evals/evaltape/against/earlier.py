@@ -6,7 +6,7 @@ It is not checked against today's suite: a changed prompt is a reason to compare
 import posixpath
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,99 +36,6 @@ class New(Unreadable):
     """The suite or the model isn't on the other side at all."""
 
 
-class Places(msgspec.Struct, frozen=True, dict=True):
-    """The files of a suite on the other side."""
-
-    tree: Tree
-    recordings: str | None
-    """The folder of its recordings."""
-    suite: str | None
-    """Its file."""
-    files: tuple[str, ...]
-    """Its recordings, and its file."""
-
-    @cached_property
-    def models(self) -> Mapping[str, str | None]:
-        """The models that the suite had: by key, each with its file of predictions or None.
-
-        Nothing else of the suite file counts, so that files of earlier versions can be read. Without a file the models are the
-        folders of its recordings. Raises `Unreadable` if the file isn't a suite's.
-        """
-        if self.suite is None:
-            return dict.fromkeys(model for model, path in self._recorded if path.endswith(SUFFIX))
-        try:
-            tables = self._tables["models"]
-            paths = {key: table.get("predictions") for key, table in tables.items()}
-            # With a further prompt: `MODEL-KEY` for each model without a prompt of its own, and each of `[prompts]`.
-            asked = [key for key, table in tables.items() if not {"prompt", "predictions"} & set(table)]
-            prompted = dict.fromkeys(f"{key}-{prompt}" for key in asked for prompt in self._tables.get("prompts", {}))
-            jobs = dict.fromkeys(self._tables.get("finetune", {}))
-            models = {key: None if path is None else self.beside(path) for key, path in (paths | prompted).items()}
-            return {**models, **jobs}
-        except (KeyError, TypeError, AttributeError):
-            raise self._not_a_suite("models") from None
-
-    @cached_property
-    def data(self) -> str:
-        """Where its data set lies, if it is local. Raises `Unreadable` if the file isn't a suite's."""
-        try:
-            return self.beside(self._tables["dataset"]["path"])
-        except (KeyError, TypeError):
-            raise self._not_a_suite("dataset") from None
-
-    def cassettes(self, model: str) -> list[str]:
-        """Return the files of a model's recordings: a cassette for each call, and perhaps a pack."""
-        return [path for recorded, path in self._recorded if recorded == model]
-
-    def beside(self, path: str) -> str:
-        """Return where a path lies that the suite file names relative to itself. Raises `Unreadable` if that is outside."""
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(self.suite or ""), path))
-        if place.startswith(("/", "..")):
-            raise Unreadable(f"{self.tree.name_of(self.suite or '')} names {visible(path)}, which leads out of {self.tree.ref}")
-        return place
-
-    @cached_property
-    def _recorded(self) -> list[tuple[str, str]]:
-        """The recordings, as (model, path): packs, and the files in the models' folders."""
-        prefix = f"{self.recordings}/"
-        inside = [(file.removeprefix(prefix).split("/"), file) for file in self.files if file.startswith(prefix)]
-        packs = [(parts[0].removesuffix(SUFFIX), file) for parts, file in inside if len(parts) == 1 and file.endswith(SUFFIX)]
-        return [*packs, *((parts[0], file) for parts, file in inside if len(parts) == 2)]
-
-    @cached_property
-    def _tables(self) -> Mapping[str, Any]:
-        assert self.suite is not None
-        try:
-            with self.tree.copied([self.suite]) as root:
-                return tomllib.loads((root / self.suite).read_bytes().decode("utf-8-sig"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise Unreadable(f"{self.tree.name_of(self.suite)} is not a readable TOML file: {visible(str(error))}") from None
-
-    def _not_a_suite(self, table: str) -> Unreadable:
-        return Unreadable(f"{self.tree.name_of(self.suite or '')} has no [{table}] that can be read")
-
-
-def find_places(tree: Tree, workspace: Workspace) -> Places:
-    """Return where a suite lies on the other side.
-
-    Its file and its recordings are looked for where they lie today; in a folder also right inside it, as `chats.toml` and
-    `chats/`. Raises `New` if neither is there, and `Unreadable`.
-    """
-    name, settings = workspace.name, workspace.settings
-    is_folder = tree.commit is None
-    folders = [tree.place_of(workspace.folder), tree.place_of(settings.default_cassettes / name), name if is_folder else None]
-    suites = [tree.place_of(workspace.suite.file), f"{name}.toml" if is_folder else None]
-    wanted = [place for place in (*folders, *suites) if place is not None]
-    files = tuple(tree.files(*wanted))
-    recordings = next((place for place in folders if any(file.startswith(f"{place}/") for file in files)), None)
-    suite = next((place for place in suites if place in files), None)
-    if not wanted:
-        raise Unreadable(f"neither {shown(workspace.suite.file)} nor {shown(workspace.folder)} lies in this git repository")
-    if recordings is None and suite is None:
-        raise New(f"{tree.ref} has no suite {name}")
-    return Places(tree, recordings, suite, files)
-
-
 Content = tuple[str, tuple[str, ...]]
 """The parts by which a sample is the same on both sides: its input and its references."""
 
@@ -148,21 +55,38 @@ class Answers(msgspec.Struct, frozen=True):
 
 
 class Earlier:
-    """A suite on the other side."""
+    """A suite on the other side: its file and its recordings, looked for where they lie today.
 
-    def __init__(self, places: Places) -> None:
-        self._places, self._tree = places, places.tree
+    In a folder they may also lie right inside it, as `chats.toml` and `chats/`.
+    """
+
+    def __init__(self, tree: Tree, workspace: Workspace) -> None:
+        """Find the suite. Raises `New` if neither file nor recordings are there, and `Unreadable`."""
+        name, is_folder = workspace.name, not tree.side.commit
+        usual = workspace.settings.default_cassettes / name
+        folders = [tree.place_of(workspace.folder), tree.place_of(usual), name if is_folder else None]
+        suites = [tree.place_of(workspace.suite.file), f"{name}.toml" if is_folder else None]
+        wanted = [place for place in (*folders, *suites) if place is not None]
+        files = tree.files(*wanted)
+        recordings = next((place for place in folders if any(file.startswith(f"{place}/") for file in files)), None)
+        suite = next((place for place in suites if place in files), None)
+        if not wanted:
+            raise Unreadable(f"neither {shown(workspace.suite.file)} nor {shown(workspace.folder)} lies in this git repository")
+        if recordings is None and suite is None:
+            raise New(f"{tree.side.ref} has no suite {name}")
+        self._tree, self._ref = tree, tree.side.ref
+        self._recordings, self._suite, self._files = recordings, suite, files
 
     @cached_property
     def samples(self) -> Mapping[str, Content]:
         """The samples by id. Raises `Unreadable`."""
-        frozen = f"{self._places.recordings}/{SAMPLES}"
-        if frozen in self._places.files:
+        frozen = f"{self._recordings}/{SAMPLES}"
+        if frozen in self._files:
             with self._copied([frozen]) as root:
                 samples = parse_samples(root / frozen, (root / frozen).read_bytes())
         else:  # A suite without recordings needs no frozen samples: they are loaded from their data set.
-            suite, ref = self._places.suite, self._tree.ref
-            place = self._places.data if suite is not None else ""
+            suite, ref = self._suite, self._ref
+            place = self._data() if suite is not None else ""
             data = [file for file in self._tree.files(place) if place in (file, posixpath.dirname(file))] if place else []
             if suite is None or not data:
                 raise Unreadable(f"the samples of {ref} are neither frozen there nor in a local data set")
@@ -173,14 +97,18 @@ class Earlier:
     def answers(self, model: Model, samples: Sequence[Sample]) -> Answers:
         """Return a model's recorded answers to some samples. Raises `New` if there is no such model, and `Unreadable`."""
         key = model.key
-        if key not in self._places.models:
-            raise New(f"{self._tree.ref} has no model {key}")
-        predictions = self._places.models[key]
+        if key not in self._models:
+            raise New(f"{self._ref} has no model {key}")
+        predictions = self._models[key]
         if predictions is not None:
             return self._from_file(key, predictions, samples)
-        if not any(path.endswith(".yaml") for path in self._places.cassettes(key)):
-            raise Unreadable(f"nothing of {key} is recorded at {self._tree.ref}")
-        return self._recorded(key, samples)
+        paths = [path for recorded, path in self._cassettes if recorded == key]
+        if not any(path.endswith(SUFFIX) for path in paths):
+            raise Unreadable(f"nothing of {key} is recorded at {self._ref}")
+        if not any(path.endswith(f"/{UNFINISHED}") for path in paths):  # Else all of them have to be read.
+            names = {key, *(f"{key}/{sample.name}" for sample in samples)}
+            paths = [path for path in paths if path.removesuffix(SUFFIX).removeprefix(f"{self._recordings}/") in names]
+        return self._recorded(key, paths, samples)
 
     def verdicts(self, asked: Sequence[Asked]) -> Mapping[tuple[str, str], RecordedVerdict]:
         """Return the verdicts of today's judges on a model's answers there, by judge and sample.
@@ -188,21 +116,19 @@ class Earlier:
         Verdicts compare only if they were given in the same way: a judge that was asked otherwise gives no score.
         Raises `Unreadable`.
         """
-        there = set(self._places.files)
-        paths = [f"{self._places.recordings}/{it.place.as_posix()}" for it in asked]
+        there = set(self._files)
+        paths = [f"{self._recordings}/{it.place.as_posix()}" for it in asked]
         with self._copied([path for path in paths if path in there]) as root:
-            recorded = Verdicts(root / str(self._places.recordings))
+            recorded = Verdicts(root / str(self._recordings))
             return {(it.judge.key, it.sample.id): self._verdict(recorded, it, root) for it in asked}
 
     def _verdict(self, recorded: Verdicts, asked: Asked, root: Path) -> RecordedVerdict:
         try:
             return recorded.read(asked)
         except NotRecorded:
-            return RecordedVerdict(None, f"{self._tree.ref} has no verdict of the judge {asked.judge.key} on this answer")
+            return RecordedVerdict(None, f"{self._ref} has no verdict of the judge {asked.judge.key} on this answer")
         except RecordingError as error:
             return RecordedVerdict(None, self._named(str(error), root))
-
-    # ------------------------------------------------------------ answers
 
     def _from_file(self, key: str, path: str, samples: Sequence[Sample]) -> Answers:
         if path not in self._tree.files(path):
@@ -212,12 +138,11 @@ class Earlier:
             answers = {sample.id: file.answer(sample) for sample in samples}
         return Answers({name: self._there(answer, root) for name, answer in answers.items()}, {})
 
-    def _recorded(self, key: str, samples: Sequence[Sample]) -> Answers:
-        paths = self._needed(key, samples)
+    def _recorded(self, key: str, paths: Sequence[str], samples: Sequence[Sample]) -> Answers:
         answers, requests = {}, {}
         with self._copied(paths) as root:
-            refuse_unfinished(root / str(self._places.recordings), key, f"the recording of {key} at {self._tree.ref}")
-            calls = ModelCalls(root / str(self._places.recordings), key)
+            refuse_unfinished(root / str(self._recordings), key, f"the recording of {key} at {self._ref}")
+            calls = ModelCalls(root / str(self._recordings), key)
             for sample in samples:
                 try:
                     exchange = _answered(calls, sample.name)
@@ -228,15 +153,6 @@ class Earlier:
                 except (RecordingError, ValueError) as error:
                     answers[sample.id] = Answer(failure=Failure("unreadable", self._named(str(error), root)))
         return Answers(answers, requests)
-
-    def _needed(self, key: str, samples: Sequence[Sample]) -> list[str]:
-        """Return the recordings of a model that have to be read: all of them only if they may be unfinished."""
-        paths = self._places.cassettes(key)
-        if any(path.endswith(f"/{UNFINISHED}") for path in paths):
-            return paths
-        pack = f"{self._places.recordings}/{key}{SUFFIX}"
-        names = {pack, *(f"{self._places.recordings}/{key}/{sample.name}{SUFFIX}" for sample in samples)}
-        return [path for path in paths if path in names]
 
     @contextmanager
     def _copied(self, paths: Sequence[str]) -> Iterator[Path]:
@@ -257,6 +173,63 @@ class Earlier:
     def _named(self, message: str, root: Path) -> str:
         return message.replace(f"{shown(root)}/", self._tree.prefix)
 
+    # ------------------------------------------------------------ where things lie
+
+    @cached_property
+    def _models(self) -> Mapping[str, str | None]:
+        """The models that the suite had: by key, each with its file of predictions or None.
+
+        Nothing else of the suite file counts, so that files of earlier versions can be read. Without a file the models are the
+        folders of its recordings. Raises `Unreadable` if the file isn't a suite's.
+        """
+        if self._suite is None:
+            return dict.fromkeys(model for model, path in self._cassettes if path.endswith(SUFFIX))
+        try:
+            tables = self._tables["models"]
+            paths = {key: table.get("predictions") for key, table in tables.items()}
+            # With a further prompt: `MODEL-KEY` for each model without a prompt of its own, and each of `[prompts]`.
+            asked = [key for key, table in tables.items() if not {"prompt", "predictions"} & set(table)]
+            prompted = dict.fromkeys(f"{key}-{prompt}" for key in asked for prompt in self._tables.get("prompts", {}))
+            jobs = dict.fromkeys(self._tables.get("finetune", {}))
+            models = {key: None if path is None else self._beside(path) for key, path in (paths | prompted).items()}
+            return {**models, **jobs}
+        except (KeyError, TypeError, AttributeError):
+            raise self._not_a_suite("models") from None
+
+    def _data(self) -> str:
+        """Return where its data set lies, if it is local. Raises `Unreadable` if the file isn't a suite's."""
+        try:
+            return self._beside(self._tables["dataset"]["path"])
+        except (KeyError, TypeError):
+            raise self._not_a_suite("dataset") from None
+
+    def _beside(self, path: str) -> str:
+        """Return where a path lies that the suite file names relative to itself. Raises `Unreadable` if that is outside."""
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(self._suite or ""), path))
+        if place.startswith(("/", "..")):
+            raise Unreadable(f"{self._tree.name_of(self._suite or '')} names {visible(path)}, which leads out of {self._ref}")
+        return place
+
+    @cached_property
+    def _cassettes(self) -> list[tuple[str, str]]:
+        """The recordings, as (model, path): packs, and the files in the models' folders."""
+        prefix = f"{self._recordings}/"
+        inside = [(file.removeprefix(prefix).split("/"), file) for file in self._files if file.startswith(prefix)]
+        packs = [(parts[0].removesuffix(SUFFIX), file) for parts, file in inside if len(parts) == 1 and file.endswith(SUFFIX)]
+        return [*packs, *((parts[0], file) for parts, file in inside if len(parts) == 2)]
+
+    @cached_property
+    def _tables(self) -> Mapping[str, Any]:
+        assert self._suite is not None
+        try:
+            with self._tree.copied([self._suite]) as root:
+                return tomllib.loads((root / self._suite).read_bytes().decode("utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise Unreadable(f"{self._tree.name_of(self._suite)} is not a readable TOML file: {visible(str(error))}") from None
+
+    def _not_a_suite(self, table: str) -> Unreadable:
+        return Unreadable(f"{self._tree.name_of(self._suite or '')} has no [{table}] that can be read")
+
 
 def refuse_unfinished(folder: Path, model: str, told: str) -> None:
     """Raise `Unreadable` if a suite's `folder` holds a fresh recording of a model that isn't complete.
@@ -276,25 +249,21 @@ def _answered(calls: ModelCalls, name: str) -> Exchange:
     return answered[-1]
 
 
-def changed_prompt(
+def asked_otherwise(
     workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]
-) -> PromptChange | None:
-    """Return both prompts of the first sample with a changed prompt; None if all are the same."""
-    for sample in samples if model.predictions is None else ():
-        with suppress(RecordingError):
-            change = prompt_change(sample.id, requests.get(sample.id), workspace.recordings.request(model, sample))
-            if change is not None:
-                return change
-    return None
-
-
-def changed_request(workspace: Workspace, model: Model, samples: Sequence[Sample], requests: Mapping[str, Any]) -> str:
-    """Return how today's request differs from the recorded one, in the words of the suite; empty if it doesn't."""
+) -> tuple[str, PromptChange | None]:
+    """Return how today's requests differ from the recorded ones, in the words of the suite, and the first changed prompt."""
     if model.predictions is not None:
-        return "answers from a file in place of calls" if requests else ""
-    with suppress(RecordingError):
-        for sample in (sample for sample in samples if sample.id in requests):
+        return "answers from a file in place of calls" if requests else "", None
+    told, prompt = "", None
+    for sample in (sample for sample in samples if sample.id in requests):
+        try:
             asked, recorded = workspace.recordings.request(model, sample), requests[sample.id]
-            if not is_same(asked, recorded):
-                return "; ".join(differences(asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
-    return ""
+        except RecordingError:
+            continue
+        if not told and not is_same(asked, recorded):
+            told = "; ".join(differences(asked, Exchange("POST", ENDPOINT, recorded, 200, None)))
+        prompt = prompt_change(sample.id, recorded, asked) if told else None
+        if prompt is not None:
+            break
+    return told, prompt

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from evaltape.against.earlier import Earlier, content_of, find_places
+from evaltape.against.earlier import Earlier, content_of
 from evaltape.against.other_side import NOT_RECORDED, past_predictions
 from evaltape.against.tree import SHORT, UNSHALLOW, Commit, CommitTree, Unreadable, is_shallow
 from evaltape.errors import RecordingError, UserError
@@ -110,7 +110,7 @@ class Histories:
     def _moment(self, model: Model, workspace: Workspace, commit: Commit, known: Sequence[Prediction]) -> Moment:
         tree = self._trees.setdefault(commit.id, CommitTree(self._repository, commit))
         try:
-            earlier = Earlier(find_places(tree, workspace))
+            earlier = Earlier(tree, workspace)
             same = [one for one in known if earlier.samples.get(one.sample.id) == content_of(one.sample)]
             if not same:
                 return Moment(commit, None, "no sample has the input and references of today's")

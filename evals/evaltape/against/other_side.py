@@ -11,13 +11,11 @@ from evaltape.against.earlier import (
     Answers,
     Content,
     Earlier,
-    changed_prompt,
-    changed_request,
+    asked_otherwise,
     content_of,
-    find_places,
     refuse_unfinished,
 )
-from evaltape.against.tree import FolderTree, Tree, Unreadable
+from evaltape.against.tree import Tree, Unreadable
 from evaltape.errors import RecordingError
 from evaltape.recording.folder import extracted
 from evaltape.recording.verdicts import Asked, RecordedVerdict
@@ -35,7 +33,7 @@ class OtherSide:
     """The commit or folder that `--against` names. It reads a suite or a model when the first comparison asks for it."""
 
     def __init__(self, tree: Tree) -> None:
-        self.side = Side(tree.ref, tree.commit or "", tree.title)
+        self.side = tree.side
         self._tree = tree
         self._suites: dict[str, Earlier | Unreadable] = {}
         self._compared: dict[tuple[str, str], AgainstScores] = {}
@@ -74,7 +72,7 @@ class OtherSide:
         answers = earlier.answers(scores.model, common)
         both = {sample.id for sample in common}
         today = [one for one in scores.predictions if one.sample.id in both]
-        request = changed_request(workspace, scores.model, common, answers.requests)
+        request, prompt = asked_otherwise(workspace, scores.model, common, answers.requests)
         then = past_predictions(workspace, answers, today, earlier)
         return msgspec.structs.replace(
             nothing,
@@ -82,13 +80,13 @@ class OtherSide:
             candidate=msgspec.structs.replace(nothing.candidate, predictions=today),
             samples=changes,
             request=request,
-            prompt=changed_prompt(workspace, scores.model, common, answers.requests) if request else None,
+            prompt=prompt,
         )
 
     def _earlier(self, workspace: Workspace) -> Earlier:
         if workspace.name not in self._suites:
             try:
-                self._suites[workspace.name] = Earlier(find_places(self._tree, workspace))
+                self._suites[workspace.name] = Earlier(self._tree, workspace)
             except Unreadable as error:
                 self._suites[workspace.name] = error
         earlier = self._suites[workspace.name]
@@ -143,7 +141,7 @@ def _answers(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> d
         return {sample.id: workspace.recordings.answer(model, sample) for sample in samples}
     cassettes = workspace.settings.cassettes
     try:
-        earlier = Earlier(find_places(FolderTree(cassettes, str(cassettes), cassettes), workspace))
+        earlier = Earlier(Tree(Side(str(cassettes)), cassettes, cassettes), workspace)
         same = [sample for sample in samples if earlier.samples.get(sample.id) == content_of(sample)]
         return dict(earlier.answers(model, same).answers)
     except Unreadable:

@@ -6,7 +6,6 @@ A branch means its merge base with HEAD, any other ref itself. Paths are relativ
 import os
 import re
 import tempfile
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from evaltape.files import is_lfs_pointer
 from evaltape.git import GitError, Repository, UnknownRef, find_repository
 from evaltape.names import nearest, shown
 from evaltape.samples.frozen import SAMPLES
+from evaltape.scoring.paired_scores import Side
 from evaltape.text import cut, listed, visible
 
 BRANCHES = ("refs/heads/", "refs/remotes/", "FETCH_HEAD")
@@ -63,12 +63,12 @@ def find_commit(repository: Repository, ref: str) -> Commit:
     head = _commit_of(repository, "HEAD")
     if head is None:
         raise UnknownRef(f"--against {ref}: there is no commit yet to compare with")
-    name, tip = ref, _commit_of(repository, ref)
-    if tip is None:
-        name = _known(repository, ref)
+    for name in (ref, *(f"{remote}/{ref}" for remote in _remotes(repository))):
         tip = _commit_of(repository, name)
-    if tip is None and repository.line("cat-file", "-t", name) is None:  # A full id is a name, there or not.
-        raise UnknownRef(_unknown(repository, ref, _names(repository)))
+        if tip is not None:
+            break
+    if tip is None and repository.line("cat-file", "-t", ref) is None:
+        raise UnknownRef(_unknown(repository, ref))
     if tip is None:
         raise UserError(f"--against {ref}: it names no commit. It takes a branch, a tag or a commit")
     full = repository.line("rev-parse", "--symbolic-full-name", "--verify", "--quiet", name) or ""
@@ -87,23 +87,6 @@ def _commit_of(repository: Repository, name: str) -> str | None:
     return repository.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
 
-def _known(repository: Repository, ref: str) -> str:
-    """Return the name by which git knows a ref."""
-    if repository.line("rev-parse", "--verify", "--quiet", "--end-of-options", ref) is not None:
-        return ref
-    names = _names(repository)
-    remote = [f"{remote}/{ref}" for remote in _remotes(repository) if f"{remote}/{ref}" in names]
-    if remote:
-        return remote[0]
-    raise UnknownRef(_unknown(repository, ref, names))
-
-
-def _names(repository: Repository) -> list[str]:
-    remotes = _remotes(repository)
-    names = _lines(repository, "for-each-ref", "--format=%(refname:short)", *REFS)
-    return [name for name in names if name not in remotes]  # `origin` names origin/HEAD.
-
-
 def _remotes(repository: Repository) -> list[str]:
     """Return the remotes' names, `origin` first."""
     return sorted(_lines(repository, "remote"), key=lambda remote: (remote != "origin", remote))
@@ -116,7 +99,9 @@ def _lines(repository: Repository, *words: str) -> list[str]:
         return []
 
 
-def _unknown(repository: Repository, ref: str, names: list[str]) -> str:
+def _unknown(repository: Repository, ref: str) -> str:
+    remotes = _remotes(repository)  # `origin` names origin/HEAD.
+    names = [name for name in _lines(repository, "for-each-ref", "--format=%(refname:short)", *REFS) if name not in remotes]
     refs = listed([cut(name, 60) for name in names], MOST_NAMES)
     message = f"--against {cut(ref, 100)}: no such git ref or folder.{nearest(ref, names)} Refs here: {refs or 'none'}"
     fetch = _fetch(repository, ref)
@@ -148,19 +133,14 @@ class Unreadable(Exception):
     """The other side, or a model's part of it, can't be read; the message shows the reason."""
 
 
-class Tree(ABC):
-    """The files of the other side."""
+class Tree:
+    """The files of the other side: a folder, which is a copy of the repository or holds recordings with their suite file."""
 
-    def __init__(self, ref: str, title: str, commit: str | None, root: Path, prefix: str) -> None:
-        self.ref = ref
-        """The git ref or the folder, as it was given."""
-        self.title = title
-        """Its name in messages."""
-        self.commit = commit
-        """The commit's id; None for a folder."""
-        self.prefix = visible(prefix)
+    def __init__(self, side: Side, folder: Path, root: Path) -> None:
+        self.side = side
+        self.prefix = visible(f"{shown(folder)}/")
         """The prefix of its paths in messages."""
-        self._root = root
+        self._folder, self._root = folder, root
 
     def place_of(self, path: Path) -> str | None:
         """Return where a file of today would lie in it; None if that is outside."""
@@ -169,32 +149,37 @@ class Tree(ABC):
         except ValueError:
             return None
 
-    @abstractmethod
-    def files(self, *paths: str) -> list[str]:
-        """Return the files at and below some paths, sorted. Raises `Unreadable`."""
-
-    @abstractmethod
-    def copied(self, paths: Sequence[str]) -> AbstractContextManager[Path]:
-        """Return a context that gives a folder with these files, to be read. Raises `Unreadable`."""
-
     def name_of(self, path: str) -> str:
         """Return the name of a file in messages, as git has it: `main:cassettes/chats/samples.jsonl`."""
         return self.prefix + visible(path)
+
+    def files(self, *paths: str) -> list[str]:
+        """Return the files at and below some paths, sorted. Raises `Unreadable`."""
+        found: set[str] = set()
+        for path in paths:
+            top = self._folder / path
+            inside = [top] if top.is_file() else [item for item in top.rglob("*") if item.is_file()]
+            found.update(item.relative_to(self._folder).as_posix() for item in inside)
+        return sorted(found)
+
+    def copied(self, paths: Sequence[str]) -> AbstractContextManager[Path]:
+        """Return a context that gives a folder with these files, to be read. Raises `Unreadable`."""
+        return nullcontext(self._folder)
 
 
 class CommitTree(Tree):
     """The files of a commit, read through git."""
 
     def __init__(self, repository: Repository, commit: Commit) -> None:
-        super().__init__(commit.ref, commit.title, commit.id, repository.top, f"{commit.name}:")
+        super().__init__(Side(commit.ref, commit.id, commit.title), repository.top, repository.top)
+        self.prefix = visible(f"{commit.name}:")
         self._repository = repository
-        self._commit_id = commit.id
         self._ids: dict[str, str] = {}
 
     def files(self, *paths: str) -> list[str]:
         """Return the files at and below some paths, sorted. Raises `Unreadable`."""
         try:
-            found = self._repository.files(self._commit_id, paths)
+            found = self._repository.files(self.side.commit, paths)
         except GitError as error:
             raise Unreadable(str(error)) from None
         found = {path: name for path, name in found.items() if ".." not in PurePosixPath(path).parts}
@@ -218,7 +203,9 @@ class CommitTree(Tree):
         except GitError as error:
             if "promisor" not in str(error):
                 raise Unreadable(str(error)) from None
-            raise Unreadable(f"this clone is a partial one without the files of {self.ref}. Fetch them: {REFETCH}") from None
+            raise Unreadable(
+                f"this clone is a partial one without the files of {self.side.ref}. Fetch them: {REFETCH}"
+            ) from None
         for path, content in zip(paths, contents, strict=True):
             if content is None:
                 raise Unreadable(f"{self.name_of(path)} isn't in this clone. Fetch it: {REFETCH}")
@@ -226,30 +213,9 @@ class CommitTree(Tree):
             if found is None:
                 raise Unreadable(
                     f"{self.name_of(path)} is a Git LFS pointer, and what it stands for isn't on this machine. "
-                    f"Fetch it: git lfs fetch origin {self._commit_id[:12]}"
+                    f"Fetch it: git lfs fetch origin {self.side.commit[:12]}"
                 )
             yield found
-
-
-class FolderTree(Tree):
-    """The files of a folder: a copy of the repository, or a folder of recordings with their suite file."""
-
-    def __init__(self, folder: Path, ref: str, root: Path) -> None:
-        super().__init__(ref, shown(folder), None, root, f"{shown(folder)}/")
-        self._folder = folder
-
-    def files(self, *paths: str) -> list[str]:
-        """Return the files at and below some paths, sorted. Raises `Unreadable`."""
-        found: set[str] = set()
-        for path in paths:
-            top = self._folder / path
-            inside = [top] if top.is_file() else [item for item in top.rglob("*") if item.is_file()]
-            found.update(item.relative_to(self._folder).as_posix() for item in inside)
-        return sorted(found)
-
-    def copied(self, paths: Sequence[str]) -> AbstractContextManager[Path]:
-        """Return a context that gives the folder itself."""
-        return nullcontext(self._folder)
 
 
 def find_tree(ref: str, root: Path) -> Tree:
@@ -262,7 +228,7 @@ def find_tree(ref: str, root: Path) -> Tree:
         raise UserError(f"--against {ref!r}: it takes a branch, a tag, a commit or a folder of recordings")
     folder = Path(ref)
     if folder.is_dir() and (folder.is_absolute() or ref.startswith(".")):
-        return _folder_tree(folder, ref, root, "")
+        return _folder_tree(folder, ref, root)
     try:
         repository = find_repository(root, ref)
         return CommitTree(repository, find_commit(repository, ref))
@@ -272,8 +238,8 @@ def find_tree(ref: str, root: Path) -> Tree:
         raise
 
 
-def _folder_tree(folder: Path, ref: str, root: Path, why_no_ref: str) -> FolderTree:
+def _folder_tree(folder: Path, ref: str, root: Path, why_no_ref: str = "") -> Tree:
     if not any(next(folder.rglob(name), None) for name in (SAMPLES, "*.toml", "*.yaml")):
         also = f" As a git ref: {why_no_ref}" if why_no_ref else ""
         raise UserError(f"--against {ref}: the folder {shown(folder)} holds neither recordings nor a suite.{also}")
-    return FolderTree(folder, ref, root)
+    return Tree(Side(ref, title=shown(folder)), folder, root)
