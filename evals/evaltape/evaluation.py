@@ -178,9 +178,7 @@ class Evaluation:
     def scores(self, model: Model) -> ModelScores:
         """Return the scores of a model on every sample of its suite."""
         workspace = self.workspaces[model.suite]
-        predictions = [self.prediction(model, sample) for sample in workspace.samples]
-        grounds = workspace.grounds
-        return ModelScores(model, workspace.metrics, predictions, workspace.clusters, workspace.slice_values, grounds)
+        return workspace.scores(model, [self.prediction(model, sample) for sample in workspace.samples])
 
     def examined(self, judge: Judge) -> "Examined":
         """Return how a judge did in its exam; if it is being recorded, once that has ended."""

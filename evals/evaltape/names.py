@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
@@ -45,22 +45,6 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     """` Did you mean 'x'?` for a mistyped word, or nothing where no valid word is near."""
     close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
-
-
-class Told:
-    """A text that is made when it is told: most names of files never are, and take longer than a file to read.
-
-    >>> str(Told(lambda: "chats/t1.yaml"))
-    'chats/t1.yaml'
-    """
-
-    __slots__ = ("_tell",)
-
-    def __init__(self, tell: Callable[[], str]) -> None:
-        self._tell = tell
-
-    def __str__(self) -> str:
-        return self._tell()
 
 
 def shown(path: Path) -> str:

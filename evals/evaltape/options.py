@@ -63,7 +63,8 @@ def read_settings(config: pytest.Config) -> Settings:
     """Return the session's settings. Raises `UserError` for options that make no sense, alone or together."""
     option: Any = config.option
     root, here = config.rootpath, config.invocation_params.dir
-    _check(option)
+    for problem in _problems(option):
+        raise UserError(problem)
     mode = RECORD if option.record else REPLAY
     if option.record_missing or (option.record and option.mutate):  # Of mutants the missing verdicts of judges are recorded.
         mode = RECORD_MISSING
@@ -118,97 +119,88 @@ def _suites(patterns: Iterable[str], folder: Path, source: str) -> tuple[Path, .
     return tuple(files)
 
 
-def _check(option: Any) -> None:
+def _problems(option: Any) -> Iterator[str]:
+    """Yield the options that make no sense, alone or together, in words."""
+    is_recording, updates = option.record or option.record_missing, getattr(option, "update_snapshots", False)
     if option.record and option.record_missing:
-        raise UserError("--record asks every sample again, --record-missing only what has no recording: use one of them")
-    if option.mutate:
-        _check_mutate(option)
-    _check_lists(option)
-    _check_engines(option)
+        yield "--record asks every sample again, --record-missing only what has no recording: use one of them"
+    yield from _beside_readers(option, updates)
+    yield from _of_engines(option)
     if option.retrain and not option.record:
-        raise UserError("--retrain starts a new fine-tuning job, which only --record may: add --record")
-    if option.repeat != 1 and not (option.record or option.record_missing or option.estimate):
-        raise UserError(f"--repeat {option.repeat} asks samples again to measure noise, which only --record may: add --record")
+        yield "--retrain starts a new fine-tuning job, which only --record may: add --record"
+    if option.repeat != 1 and not (is_recording or option.estimate):
+        yield f"--repeat {option.repeat} asks samples again to measure noise, which only --record may: add --record"
     for name in ("repeat", "concurrency", "samples", "history"):
-        value = getattr(option, name)
-        if value is not None and value < 1:
-            raise UserError(f"--{name} {value}: it takes a whole number from 1")
-    if option.samples is not None and getattr(option, "update_snapshots", False):
-        raise UserError(
+        number = getattr(option, name)
+        if number is not None and number < 1:
+            yield f"--{name} {number}: it takes a whole number from 1"
+    if option.samples is not None and updates:
+        yield (
             f"--samples {option.samples} looks at a part of the samples, so --snapshot-update would accept the scores of a "
             "part: leave one of them out"
         )
     if option.estimate and option.retiring:
-        raise UserError("--estimate lists what a recording costs, --retiring which models end: use one of them")
+        yield "--estimate lists what a recording costs, --retiring which models end: use one of them"
     if option.against is not None and option.retiring:
-        raise UserError("--against compares recordings, --retiring lists which models end: use one of them")
-    if option.budget is not None and not (option.record or option.record_missing):
-        raise UserError("--budget bounds what a recording spends; replay spends nothing: add --record or --record-missing")
+        yield "--against compares recordings, --retiring lists which models end: use one of them"
+    if option.budget is not None and not is_recording:
+        yield "--budget bounds what a recording spends; replay spends nothing: add --record or --record-missing"
     if option.budget is not None and not option.budget > 0:
-        raise UserError(f"--budget {option.budget:g}: it takes an amount of USD over 0")
-    _check_files(option)
-
-
-def _check_files(option: Any) -> None:
+        yield f"--budget {option.budget:g}: it takes an amount of USD over 0"
     by_path: dict[str, str] = {}
     for name, path in ((name, getattr(option, name)) for name in OUTPUTS if getattr(option, name)):
         other = by_path.setdefault(os.path.realpath(path), name)
         if other != name:  # The second would replace the first.
-            raise UserError(f"--{other} and --{name} both name {path}: give each a file of its own")
+            yield f"--{other} and --{name} both name {path}: give each a file of its own"
 
 
-def _check_engines(option: Any) -> None:
-    """Refuse a way to other engines without a recording, or beside another way."""
-    ways = _given({"--batch": option.batch, "--requests-to": option.requests_to, "--answers-from": option.answers_from})
-    if not ways:
-        return
-    if not (option.record or option.record_missing or (option.batch and option.estimate)):
-        raise UserError(f"{ways[0]} is a way to record: add --record, or --record-missing for what has no recording")
-    if len(ways) > 1:
-        raise UserError(f"{' and '.join(ways)} are different ways to the same answers: use one of them")
-    if option.retiring:
-        raise UserError(f"{ways[0]} is about a recording, --retiring lists which models end: use one of them")
-    paid = {"--estimate": option.estimate, "--retrain": option.retrain, "--budget": option.budget is not None}
-    for name in () if option.batch else _given(paid):
-        raise UserError(f"{ways[0]} calls nothing, and costs nothing: leave out {name}")
+def _beside_readers(option: Any, updates: bool) -> Iterator[str]:
+    """Yield the options that can't stand beside `--mutate`, `--suggest` or `--history`, which read recordings.
 
-
-def _check_mutate(option: Any) -> None:
-    """Refuse options that can't be combined with `--mutate`: it damages recorded answers, and accepts nothing.
-
-    With `--record` it asks judges about mutants, and models nothing.
+    With `--record`, `--mutate` asks judges about mutants, and models nothing.
     """
-    others = {
+    part = f"--samples {option.samples}"
+    beside_mutate = {
         "--record-missing calls models": option.record_missing,
         "--estimate lists what a recording costs": option.estimate and not option.record,
         "--retiring lists which models end": option.retiring,
-        f"--samples {option.samples} looks at a part of the samples, which decides no gate": option.samples is not None,
-        "--snapshot-update accepts the scores of a run": getattr(option, "update_snapshots", False),
+        f"{part} looks at a part of the samples, which decides no gate": option.samples is not None,
+        "--snapshot-update accepts the scores of a run": updates,
     }
-    for other in _given(others):
-        raise UserError(f"--mutate damages recorded answers to see which gate notices, {other}: use one of them")
+    for other in _given(beside_mutate) if option.mutate else ():
+        yield f"--mutate damages recorded answers to see which gate notices, {other}: use one of them"
+    given = _given(
+        {
+            "--record": option.record,
+            "--record-missing": option.record_missing,
+            "--estimate": option.estimate,
+            "--retiring": option.retiring,
+            "--mutate": option.mutate,
+            "--against": option.against is not None,
+            "--snapshot-update": updates,
+            part: option.samples is not None,
+            "--history": option.history is not None,
+        }
+    )
+    for name in given if option.suggest else ():
+        yield f"--suggest prints gates from what is recorded of all samples, and runs no test: leave out {name}"
+    alone = "" if option.results or option.report or option.comment else ", and runs no test"
+    for name in given[:-1] if option.history is not None else ():
+        yield f"--history lists the scores of earlier commits{alone}: leave out {name}"
 
 
-def _check_lists(option: Any) -> None:
-    """Refuse options that can't be combined with `--suggest` or `--history`: these two read recordings."""
-    others = {
-        "--record": option.record,
-        "--record-missing": option.record_missing,
-        "--estimate": option.estimate,
-        "--retiring": option.retiring,
-        "--mutate": option.mutate,
-        "--against": option.against is not None,
-        "--snapshot-update": getattr(option, "update_snapshots", False),
-        f"--samples {option.samples}": option.samples is not None,
-        "--history": option.history is not None,
-    }
-    if option.suggest:
-        for name in _given(others):
-            raise UserError(f"--suggest prints gates from what is recorded of all samples, and runs no test: leave out {name}")
-    if option.history is not None:
-        alone = "" if option.results or option.report or option.comment else ", and runs no test"
-        for name in _given(others)[:-1]:
-            raise UserError(f"--history lists the scores of earlier commits{alone}: leave out {name}")
+def _of_engines(option: Any) -> Iterator[str]:
+    """Yield the fault of a way to other engines without a recording, or beside another way."""
+    ways = _given({"--batch": option.batch, "--requests-to": option.requests_to, "--answers-from": option.answers_from})
+    if ways and not (option.record or option.record_missing or (option.batch and option.estimate)):
+        yield f"{ways[0]} is a way to record: add --record, or --record-missing for what has no recording"
+    if len(ways) > 1:
+        yield f"{' and '.join(ways)} are different ways to the same answers: use one of them"
+    if ways and option.retiring:
+        yield f"{ways[0]} is about a recording, --retiring lists which models end: use one of them"
+    paid = {"--estimate": option.estimate, "--retrain": option.retrain, "--budget": option.budget is not None}
+    for name in _given(paid) if ways and not option.batch else ():
+        yield f"{ways[0]} calls nothing, and costs nothing: leave out {name}"
 
 
 def _given(options: Mapping[str, object]) -> list[str]:

@@ -5,7 +5,7 @@ workspaces of its own, and reads the same from them.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import Jobs
 from evaltape.metrics.extraction import Step, load_steps
-from evaltape.metrics.metric import Metric, Metrics, build_metrics, check_bound, score_answer
+from evaltape.metrics.metric import Metric, Metrics, build_metrics, check_bound, plain_name, score_answer
 from evaltape.metrics.reference_check import check_references
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings, free_way, locked, unwritable
@@ -152,7 +152,7 @@ class Workspace:
         suite, file = self.suite, shown(self.suite.file)
         metrics = build_metrics(suite.metrics, f"{file}: [metrics]", self.settings.root)
         for bound in bounds_of(suite):
-            problem = check_bound(metrics[suite.metric_of(bound.metric).key], bound.limit, difference=bound.is_paired)
+            problem = check_bound(metrics[plain_name(bound.metric, metrics)], bound.limit, difference=bound.is_paired)
             if problem:
                 table = f"compare.{bound.subject}" if bound.is_paired else suite.models[bound.subject].place
                 table = "against" if bound.kind == AGAINST else table
@@ -220,6 +220,10 @@ class Workspace:
             return f"{error}. Fetch it: {FETCH}"
         except RecordingError as error:
             return f"{error}. Record it: {Advice(self.commands.record_missing(model.kind))}"
+
+    def scores(self, model: Model, predictions: Sequence[Prediction]) -> ModelScores:
+        """Return the scores of some predictions of a model."""
+        return ModelScores(model, self.metrics, predictions, self.clusters, self.slice_values, self.grounds)
 
     def recorded(self, model: Model, sample: Sample, repeat: int = 1) -> Prediction:
         """Return the recorded answer, scored; if there is no valid recording, a failed prediction with the reason."""

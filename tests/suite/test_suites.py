@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from evaltape.metrics.metric import plain_name
 from evaltape.suite.definition import Against, AnswerTable, Exam, Fields, Mutants, Split, Train, Verdict
 from evaltape.suite.endpoint import Price, TrainingPrice
 from evaltape.suite.metric_tables import LatencyS, Overlap, OwnMetric, Rouge, Words
@@ -301,7 +302,7 @@ def test_models_are_told_by_their_kind(whole: Path) -> None:
     suite = load_suite(whole)
     assert [model.key for model in suite.models.values() if model.kind == "finetuned"] == ["tuned", "elsewhere"]
     assert not suite.calls_nothing
-    assert suite.metric_of("faithful_corrected") is suite.metric_of("faithful") is suite.metrics["faithful"]
+    assert [plain_name(name, suite.metrics) for name in ("faithful_corrected", "faithful")] == ["faithful"] * 2
 
 
 # ---------------------------------------------------------------- defaults

@@ -118,7 +118,7 @@ class Histories:
             predictions = past_predictions(workspace, answers, same, earlier)
         except (Unreadable, RecordingError) as error:
             return Moment(commit, None, str(error))
-        scores = ModelScores(model, workspace.metrics, predictions, workspace.clusters, grounds=workspace.grounds)
+        scores = workspace.scores(model, predictions)
         if not scores.answered:
             return Moment(commit, None, f"none of {counted(len(same), 'sample')} is answered")
         return Moment(commit, scores)
@@ -129,7 +129,7 @@ def _noise(model: Model, workspace: Workspace) -> Mapping[str, Noise]:
     if not workspace.recordings.repeats(model):
         return {}
     predictions = [workspace.recorded(model, sample) for sample in workspace.samples]
-    return workspace.noise(ModelScores(model, workspace.metrics, predictions))
+    return workspace.noise(workspace.scores(model, predictions))
 
 
 def _falls(before: Moment | None, after: Moment, noise: Mapping[str, Noise]) -> dict[str, Fall]:

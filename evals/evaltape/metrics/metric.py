@@ -5,7 +5,7 @@ with the first answer that it scores, `functions` for the first suite that names
 """
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,7 @@ class Metrics(dict[str, Metric]):
         return replace(self[plain], name=name)
 
 
-def plain_name(name: str, metrics: Mapping[str, Metric]) -> str:
+def plain_name(name: str, metrics: Container[str]) -> str:
     """Return the metric that a bound names: of a judge's corrected mean, the judge's metric."""
     return name if name in metrics else name.removesuffix(CORRECTED)
 

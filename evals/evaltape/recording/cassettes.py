@@ -17,7 +17,7 @@ import msgspec
 
 from evaltape.errors import HoldsKey, NotFetched, NotRecorded, RecordedOtherwise, RecordingError
 from evaltape.files import FETCH, has_conflict, is_lfs_pointer, keep_a_side, write_whole
-from evaltape.names import Told, shown
+from evaltape.names import shown
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
 from evaltape.recording.vcr_yaml import HEAD, Asked, interactions_of, json_text, text_of
 from evaltape.text import cut, visible
@@ -73,11 +73,11 @@ def read(path: Path) -> list[Exchange]:
         with path.open("rb") as file:
             # No more than there is: a buffer of the largest size takes longer to get than a recording to read.
             content = file.read(min(os.fstat(file.fileno()).st_size, LARGEST_BYTES) + 1)
-        return exchanges_of(Told(lambda: shown(path)), content)
+        return exchanges_of(lambda: shown(path), content)
     except FileNotFoundError:
         raise NotRecorded(f"{shown(path)}: there is no such recording") from None
     except OSError as error:
-        raise _unreadable(shown(path), error) from None
+        raise _unreadable(lambda: shown(path), error) from None
     except RecordingError:
         if has_conflict(content):
             raise Conflicted(path) from None
@@ -89,18 +89,18 @@ def replay(path: Path, asked: dict[str, Any]) -> Exchange:
 
     Raises `RecordingError` if the cassette is missing or damaged, or holds another call (it names the difference) or an error.
     """
-    return matching(Told(lambda: shown(path)), read(path), asked)
+    return matching(lambda: shown(path), read(path), asked)
 
 
-def matching(place: str | Told, recorded: Sequence[Exchange], asked: dict[str, Any]) -> Exchange:
+def matching(place: Callable[[], str], recorded: Sequence[Exchange], asked: dict[str, Any]) -> Exchange:
     """Return the call among recorded ones that is a POST of `asked` for a chat completion. Raises as `replay` does."""
     exchange = next((exchange for exchange in recorded if matches(exchange, asked)), None)
     if exchange is None:
         changes = differences(asked, recorded[0])
         kinds = " and ".join(change.split(" (")[0] for change in changes)
-        raise RecordedOtherwise(f"{place}: recorded with {'; '.join(changes)}", kinds)
+        raise RecordedOtherwise(f"{place()}: recorded with {'; '.join(changes)}", kinds)
     if not 200 <= exchange.status < 300 and not is_filtered(exchange):
-        raise RecordingError(f"{place}: recorded with HTTP status {exchange.status}, which is no answer")
+        raise RecordingError(f"{place()}: recorded with HTTP status {exchange.status}, which is no answer")
     return exchange
 
 
@@ -127,28 +127,31 @@ def is_filtered(exchange: Exchange) -> bool:
     return isinstance(error, dict) and error.get("code") in _FILTERED
 
 
-def exchanges_of(place: str | Told, content: bytes) -> list[Exchange]:
-    """Return the calls of a cassette's content, or of a part of it without the head. Raises `RecordingError`."""
+def exchanges_of(place: Callable[[], str], content: bytes) -> list[Exchange]:
+    """Return the calls of a cassette's content, or of a part of it without the head. Raises `RecordingError`.
+
+    `place` names it in messages: most names are never told, and take longer than a file to read.
+    """
     try:
         if len(content) > LARGEST_BYTES:
             raise ValueError(f"larger than {LARGEST_BYTES // 2**20} MiB")
         if is_lfs_pointer(content):
-            raise NotFetched(f"{place}: a Git LFS pointer, which stands for a recording that isn't on this machine")
+            raise NotFetched(f"{place()}: a Git LFS pointer, which stands for a recording that isn't on this machine")
         text = content.decode()
         interactions = interactions_of(HEAD + text if text.startswith("- ") else text)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(place, error) from None
     if not interactions:
-        raise RecordingError(f"{place}: an empty cassette")
+        raise RecordingError(f"{place()}: an empty cassette")
     return [_exchange(place, *interaction) for interaction in interactions]
 
 
-def _unreadable(place: str | Told, error: Exception) -> RecordingError:
+def _unreadable(place: Callable[[], str], error: Exception) -> RecordingError:
     reason = visible(" ".join(str(error).split())[:200])
-    return RecordingError(f"{place}: not a readable cassette ({type(error).__name__}: {reason})")
+    return RecordingError(f"{place()}: not a readable cassette ({type(error).__name__}: {reason})")
 
 
-def _exchange(place: str | Told, request: Asked, response: Any) -> Exchange:
+def _exchange(place: Callable[[], str], request: Asked, response: Any) -> Exchange:
     try:
         asked = json.loads(request.body) if request.body else None
         headers = response.get("headers", {})
@@ -169,7 +172,7 @@ def _exchange(place: str | Told, request: Asked, response: Any) -> Exchange:
         )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         reason = visible(repr(error)[:200])
-        raise RecordingError(f"{place}: a cassette, but not of this API ({reason})") from None
+        raise RecordingError(f"{place()}: a cassette, but not of this API ({reason})") from None
 
 
 def _number(headers: Mapping[str, Any], name: str) -> float | None:

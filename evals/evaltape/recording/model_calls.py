@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from evaltape.errors import NotFetched, NotRecorded, RecordingError
 from evaltape.files import is_lfs_pointer, write_whole
-from evaltape.names import Told, shown
+from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import CALL, Conflicted, Exchange, spelling
 from evaltape.recording.vcr_yaml import HEAD
@@ -76,7 +76,7 @@ class ModelCalls:
             if found is None:
                 raise
             recorded = [found]
-        return cassettes.matching(Told(lambda: self.place_of(name)), recorded, asked)
+        return cassettes.matching(lambda: self.place_of(name), recorded, asked)
 
     def digest(self, name: str) -> str | None:
         """Return the SHA-256 of a recorded call; None without a recording."""
@@ -143,7 +143,7 @@ def _packed_text(path: Path) -> bytes | None:
 
 def _unnamed_text(place: str, text: bytes) -> str:
     try:
-        return cassettes.as_text([replace(exchange, name=None) for exchange in cassettes.exchanges_of(place, text)])
+        return cassettes.as_text([replace(exchange, name=None) for exchange in cassettes.exchanges_of(lambda: place, text)])
     except RecordingError:
         return HEAD + text.decode(errors="replace")  # Damaged, and still damaged where it lies then.
 
@@ -173,7 +173,7 @@ class Pack:
     def read(self, name: str) -> list[Exchange] | None:
         """Return a call; None without a call of that name. Raises `RecordingError` if it can't be read."""
         text = self.text(name)
-        return None if text is None else cassettes.exchanges_of(Told(lambda: self.place_of(name)), text)
+        return None if text is None else cassettes.exchanges_of(lambda: self.place_of(name), text)
 
     def find(self, asked: dict[str, Any], number: int) -> Exchange | None:
         """Return the call with this request, the `number`th from 1, of the calls without a name."""
@@ -237,7 +237,7 @@ class Pack:
             yield file
 
     def _exchanges(self, file: BinaryIO, place: Place) -> list[Exchange]:
-        return cassettes.exchanges_of(Told(lambda: shown(self.path)), _part(file, place))
+        return cassettes.exchanges_of(lambda: shown(self.path), _part(file, place))
 
 
 def _part(file: BinaryIO, place: Place) -> bytes:

@@ -36,7 +36,7 @@ from evaltape.suite.file.values import (
     reads,
     text,
 )
-from evaltape.suite.metric_tables import Metrics, MetricTable, OwnMetric, default_metrics
+from evaltape.suite.metric_tables import Metrics, OwnMetric, default_metrics
 from evaltape.suite.prompt import ANSWER, INPUT, REFERENCE, JudgePrompt, Prompt
 
 CORRECTED = "_corrected"
@@ -295,10 +295,6 @@ class Suite(Table, frozen=True, kw_only=True, dict=True):
     def name(self) -> str:
         """The file's stem: the first part of test ids, and the name of the folder under the cassettes."""
         return self.file.stem
-
-    def metric_of(self, name: str) -> MetricTable:
-        """Return the metric that a bound names: by its name, or by the name with `_corrected` for a judge's."""
-        return self.metrics[name] if name in self.metrics else self.metrics[name.removesuffix(CORRECTED)]
 
     @cached_property
     def judged_by(self) -> dict[str, Judge]:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable
 from functools import cache, cached_property
+from operator import ge, gt, le, lt
 from typing import Any
 
 import msgspec
@@ -251,16 +252,11 @@ def range_of(number: Numeric) -> str:
 
 
 def is_number(number: Numeric, value: Any) -> bool:
-    """Whether it is such a number; a whole number will do for any."""
+    """Whether it is such a number; a whole number will do for any. Each kind has a least number, which NaN isn't."""
     if isinstance(value, bool) or not isinstance(value, int if isinstance(number, inspect.IntType) else int | float):
         return False
-    return (
-        not (isinstance(value, float) and math.isnan(value))
-        and (number.ge is None or value >= number.ge)
-        and (number.gt is None or value > number.gt)
-        and (number.le is None or value <= number.le)
-        and (number.lt is None or value < number.lt)
-    )
+    limits = ((ge, number.ge), (gt, number.gt), (le, number.le), (lt, number.lt))
+    return all(limit is None or holds(value, limit) for holds, limit in limits)
 
 
 def number_shape(number: Numeric) -> dict[str, Any]:
