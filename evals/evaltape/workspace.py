@@ -5,7 +5,7 @@ workspaces of its own, and reads the same from them.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +71,7 @@ class Workspace:
         asked = self.settings
         suite = None if self.suite.file in asked.configured_suites else self.suite.file
         cassettes = None if asked.cassettes == asked.default_cassettes else asked.cassettes
-        return Commands(asked.args, suite, cassettes, asked.budget_usd, asked.batch or self.submissions.exist())
+        return Commands(asked.args, suite, cassettes, asked.budget_usd, asked.batch or self.submissions.path.exists())
 
     @cached_property
     def submissions(self) -> Submissions:
@@ -340,11 +340,21 @@ class Workspace:
         left = {name for unfinished in begun if unfinished for name, _ in unfinished.still_to_come()}
         return ToCome(len(left), len(self.samples)) if left else None
 
-    def unjudged_mutants(self, judge: Judge, model: Model) -> "Iterator[Asked]":
-        """Return the mutants of a model's recorded answers without a judge's recorded verdict."""
+    def unjudged_mutants(self, judge: Judge, model: Model) -> "list[Asked]":
+        """Return the mutants of a model's recorded answers without a judge's recorded verdict, each text once.
+
+        Raises `RecordingError` if nobody can know whether there is a verdict.
+        """
+        from evaltape.recording.verdicts import Asked
+
         answers = [(sample, self.recordings.answer(model, sample)) for sample in self.samples]
         answered = [(sample, answer.text) for sample, answer in answers if answer.failure is None]
-        return self.verdicts.unjudged(judge, model.key, self.operators, answered)
+        mutants: dict[tuple[str, str], Asked] = {}
+        for operator in self.operators:
+            for (sample, _), text in zip(answered, operator.texts(answered), strict=True):
+                if text is not None:
+                    mutants[sample.id, text] = Asked(judge, sample, text, model.key, is_mutant=True)
+        return [asked for asked in mutants.values() if not self.verdicts.is_recorded(asked)]
 
     def calls_of(self, model: Model, samples: Iterable[Sample]) -> list[tuple[Sample, int]]:
         """Return the calls of a recording, as (sample, repeat): all of them, or all without a valid recording."""

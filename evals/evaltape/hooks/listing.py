@@ -103,7 +103,7 @@ class Listing:
         written = write_requests(recorder.lanes, [it.suite for it in evaluation.workspaces.values()], folder)
         session.testsfailed = sum(each.unwritten for each in written)
         for suite in evaluation.workspaces:
-            of_suite = [line for each in written if each.suite == suite for line in each.lines()]
+            of_suite = [line for each in written if each.suite == suite for line in each.lines]
             yield f"requests: {suite}", of_suite or ["Nothing is to be asked."]
         if any(each.requests for each in written):
             yield "answers", [ANSWERS]

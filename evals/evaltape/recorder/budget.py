@@ -20,10 +20,7 @@ class OverBudget(Exception):
 
 
 class Hold:
-    """The most that a call or job can cost, set aside until it has ended.
-
-    Used as a context manager, a hold that nothing else has ended is in doubt.
-    """
+    """The most that a call or job can cost, set aside until it has ended: in doubt at a context's end, if not before."""
 
     def __init__(self, budget: "Budget", most_usd: float, *, lasts: bool) -> None:
         self.most_usd = most_usd
@@ -109,10 +106,7 @@ class Budget:
         return self.spend.usd + self.spend.perhaps_usd + self.held_usd
 
     def covers(self, most_usd: float, *, beside_calls: bool = True) -> bool:
-        """Return whether the limit leaves room for something that can cost so much.
-
-        Without `beside_calls`: if the calls in flight turned out free.
-        """
+        """Return whether the limit leaves room for so much; without `beside_calls`, if the calls in flight turned out free."""
         held_usd = sum(hold.most_usd for hold in self.holds if hold.lasts or beside_calls)
         return self.limit_usd is None or self.spend.usd + self.spend.perhaps_usd + held_usd + most_usd <= self.limit_usd
 

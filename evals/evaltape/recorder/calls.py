@@ -53,10 +53,7 @@ class Calls:
             lane.tally.in_flight -= 1
 
     async def receive(self, lane: Lane, call: Call, exchange: Exchange) -> float | None:
-        """Record an answer of another engine, and end its call; return the cost, None if its counts don't say all of it.
-
-        Raises `CallFailed` if it is no answer.
-        """
+        """Record another engine's answer; return its cost, None if its counts don't say all of it. Raises `CallFailed`."""
         cost_usd, is_whole = _counted(lane, exchange)
         await self._take(lane, call, exchange, cost_usd if is_whole else None)
         return cost_usd if is_whole else None
@@ -166,11 +163,8 @@ class Calls:
 
 
 def _counted(lane: Lane, exchange: Exchange) -> tuple[float, bool]:
-    """Count the tokens of an answer; return its cost in USD, and whether the counts say all of it.
-
-    Raises `CallFailed` if it is no answer; a prompt that was filtered has an answer without text.
-    """
-    try:
+    """Count an answer's tokens; return its cost, and whether the counts say all of it. Raise `CallFailed` if there is none."""
+    try:  # A prompt that was filtered has an answer without text.
         has_text = exchange.status < 300 and bool(read_completion(exchange.answered).text)
     except ValueError as error:
         words = message_in(exchange.answered)

@@ -1,8 +1,7 @@
 """Makes the calls of a recording, in a process of its own, ahead of the tests that assert on each.
 
-An event loop holds every request of the session in flight, for any number of workers: requests in flight are cheap,
-processes are dear, and limits on calls, pace and money are kept exactly in a single place. A call's
-cassette is written the moment it is answered; its outcome is then published to the process that runs the sample's test.
+An event loop holds every request of the session in flight, for any number of workers: requests in flight are cheap, processes
+are dear, and limits on calls, pace and money are kept exactly in a single place.
 """
 
 import asyncio

@@ -29,9 +29,9 @@ def main() -> None:
         try:
             _serve(pipe, Settings.of_json(message.settings))
         except UserError as error:
-            _send(pipe, wire.Refused(str(error)))
+            pipe.send(wire.Refused(str(error)))
         except Exception as error:  # The controller has to learn of it in any case.
-            _send(pipe, wire.Refused(f"the recording broke off: {error!r}"))
+            pipe.send(wire.Refused(f"the recording broke off: {error!r}"))
     sys.stderr.flush()
     os._exit(0)  # Threads that still read from the pipe don't hold it up.
 
@@ -59,7 +59,7 @@ def _record(pipe: wire.Pipe, settings: Settings, workspaces: dict[str, Workspace
             recorder.stop_soon(message.reason)
 
     recorder = Recorder(
-        wire.Outcomes(), settings.concurrency, settings.budget_usd, lambda tally: _send(pipe, wire.Progress(tally))
+        wire.Outcomes(), settings.concurrency, settings.budget_usd, lambda tally: pipe.send(wire.Progress(tally))
     )
     recorder.engine = engine_of(settings, workspaces, recorder)
     Planner(settings, workspaces, recorder).plan(selection)
@@ -98,11 +98,6 @@ def _end_on_signals(stop: Callable[[str], None]) -> None:
         if hasattr(signal, name):
             number = getattr(signal, name)
             signal.signal(number, lambda *_, name=name: stop(f"the recorder was ended by {name}"))
-
-
-def _send(pipe: wire.Pipe, message: wire.Message) -> None:
-    with contextlib.suppress(OSError):  # The controller is gone.
-        pipe.send(message)
 
 
 def _streams() -> tuple[BinaryIO, BinaryIO]:

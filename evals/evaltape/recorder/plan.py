@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 
 import msgspec
 
@@ -61,18 +61,11 @@ class Planner:
             plan.add()
 
     def _plan(self, workspace: Workspace, key: str, samples: Sequence[str]) -> "ModelPlan | VerdictsPlan":
-        suite, bench = workspace.suite, self.bench(workspace)
+        suite, bench = workspace.suite, self._benches.setdefault(workspace.name, Bench(self, workspace))
         if key in suite.models:
-            return ModelPlan(self, workspace, suite.models[key], [workspace.samples_by_id[it] for it in samples])
-        if key in suite.judges:
-            return VerdictsPlan(bench, suite.judges[key], key, lambda: workspace.exams[key].missing)
-        of_model, _, of_judge = key.partition("/")
-        model, judge = suite.models[of_model], suite.judges[of_judge]
-        return VerdictsPlan(bench, judge, key, lambda: workspace.unjudged_mutants(judge, model))
-
-    def bench(self, workspace: Workspace) -> Bench:
-        """Return the judges of a suite."""
-        return self._benches.setdefault(workspace.name, Bench(self, workspace))
+            return ModelPlan(self, bench, suite.models[key], [workspace.samples_by_id[it] for it in samples])
+        model, _, judge = key.rpartition("/")
+        return VerdictsPlan(bench, key, suite.judges[judge], suite.models.get(model))
 
     def check_asked(self, workspace: Workspace, model: Model, table: str, training: bool = False) -> None:
         """Raise `UserError` if a model can't be asked, or not within the budget; `table` is where the suite says how."""
@@ -114,10 +107,7 @@ class Planner:
             raise UserError(f"{place} request sets no bound on the length of an answer, {budget}; {advice}")
 
     def unfinished(self, workspace: Workspace, key: str, calls: Sequence[tuple[Sample, int]]) -> Unfinished | None:
-        """Note on disk that a fresh recording begins, or read the rest of an unfinished recording; None for neither.
-
-        `key` names its folder in the suite's.
-        """
+        """Begin a fresh recording in the folder `key`, or read the rest of an unfinished recording; None for neither."""
         folder, begun = workspace.folder, None
         try:
             if self.settings.mode != RECORD:
@@ -140,17 +130,14 @@ class Planner:
 
 
 class ModelPlan:
-    """The calls, or the job and the calls, that record a model.
+    """The calls, or the job and the calls, that record a model."""
 
-    `check` and `begin` raise `RecordingError` and `UserError` for anything that can't be recorded, or not within the budget.
-    """
-
-    def __init__(self, planner: Planner, workspace: Workspace, model: Model, samples: list[Sample]) -> None:
+    def __init__(self, planner: Planner, bench: Bench, model: Model, samples: list[Sample]) -> None:
         self.planner = planner
         self.settings = planner.settings
         self.recorder = planner.recorder
-        self.workspace = workspace
-        self.bench = planner.bench(workspace)
+        self.workspace = bench.workspace
+        self.bench = bench
         self.model = model
         self.samples = samples
         self.unfinished: Unfinished | None = None
@@ -160,7 +147,7 @@ class ModelPlan:
         """The calls of a model without such a job."""
 
     def check(self) -> None:
-        """Check that it can be recorded."""
+        """Raise `RecordingError` or `UserError` for anything that can't be recorded, or not within the budget."""
         self._refuse_unfetched_job()
         job = self.model.job
         if job is not None and self._drives(job):
@@ -173,11 +160,6 @@ class ModelPlan:
         if asks:  # Without a call no key is needed.
             table = f"{'finetune' if job else 'models'}.{self.model.key}"
             self.planner.check_asked(self.workspace, self.model, table, training=job is not None)
-
-    @cached_property
-    def endpoint(self) -> Endpoint:
-        """Where the model is asked. Raises `UserError` if its address or its key can't be used."""
-        return self.planner.endpoint(self.model)
 
     def _calls(self) -> list[tuple[Sample, int]]:
         return [] if self.model.predictions is not None else self.workspace.calls_of(self.model, self.samples)
@@ -267,10 +249,9 @@ class ModelPlan:
 
     def _asked_at(self) -> Endpoint:
         """Return where the calls go: for a tuned model that is deployed elsewhere, there."""
-        if not self.settings.asks_api:
-            return self.endpoint
-        base_url = self.workspace.jobs.job(self.model.job.key).base_url if self.model.job else None
-        return self.planner.endpoint(msgspec.structs.replace(self.model, base_url=base_url)) if base_url else self.endpoint
+        model, job = self.model, self.model.job
+        base_url = self.workspace.jobs.job(job.key).base_url if job and self.settings.asks_api else None
+        return self.planner.endpoint(msgspec.structs.replace(model, base_url=base_url) if base_url else model)
 
     async def _ask_end(self) -> None:
         served = self.workspace.jobs.served(self.model)
@@ -282,7 +263,7 @@ class ModelPlan:
         async def drive() -> None:
             assignment = Assignment(
                 prepared=prepared,
-                endpoint=self.endpoint,
+                endpoint=self.planner.endpoint(self.model),
                 budget=self.recorder.budget,
                 note=tally.notes.append,
                 show=lambda text: tally.statuses.update({f"job {key}": text}),

@@ -67,8 +67,7 @@ class RecorderProcess:
 
     def stop(self, reason: str) -> None:
         """Let it start no further call, and wait until it knows."""
-        with contextlib.suppress(OSError):
-            self._pipe.send(wire.Stopped(reason))
+        self._pipe.send(wire.Stopped(reason))
         self._outcomes.stop(reason)
         if self.is_running:
             self._has_stopped.wait(STOP_S)

@@ -114,19 +114,18 @@ class Throttle:
             self._unreached += 1
             self._pause(now, backoff_s(self._unreached))
 
-    def time_out(self, started: float, now: float) -> bool:
-        """Note that a call wasn't answered in time; return whether fewer may be in flight from now on."""
+    def time_out(self, started: float, now: float) -> None:
+        """Note that a call wasn't answered in time: fewer may be in flight from now on."""
         self.in_flight -= 1
         self._reach()
         if started <= self._last_slowed:
-            return False
+            return
         self._last_slowed = now
         at_once = min(self.most, max(1, int(self.limit)))
         self.timeouts_alone = self.timeouts_alone + 1 if at_once == 1 else 0
         self.most = max(1, int(0.75 * at_once))
         self.limit = float(max(1, int(CUT_BY_TIMEOUTS * at_once) if self.answered else 1))
         self._limit_before = self.limit
-        return at_once > 1
 
     def begin_anew(self) -> None:
         """Start calls singly until these have ended: an answer cost more than was known to be possible."""

@@ -38,10 +38,7 @@ class Bench:
         self._unfinished: dict[tuple[str, str], Unfinished] = {}
 
     def check(self, model: Model, samples: Iterable[Sample], *, asks_all: bool) -> None:
-        """Raise `UserError` if a judge is needed for a model's answers, and can't be asked, or not within the budget.
-
-        `asks_all`: answers are still to come, so the cost of verdicts on them isn't known yet.
-        """
+        """Raise `UserError` if a judge is needed for answers, there or (`asks_all`) to come, and can't be asked in budget."""
         for judge in self.workspace.judges:
             if asks_all or any(self._wanted(judge, model, sample, 1) for sample in samples):
                 self.check_judge(judge)
@@ -122,7 +119,7 @@ class Bench:
         call = Call(
             asked.sample.id,
             verdicts.folder,
-            verdicts.cassette(asked),
+            verdicts.folder / asked.place,
             partial(_body, asked),
             lane.endpoint.key,
             ended,
@@ -133,18 +130,20 @@ class Bench:
 
 @dataclass
 class VerdictsPlan:
-    """The verdicts that an exam, or the mutants of a model's recorded answers, lack; in a fresh recording, too."""
+    """The verdicts that the mutants of a model's recorded answers, or an exam, lack; in a fresh recording, too."""
 
     bench: Bench
-    judge: Judge
     key: str
     """Their end is published under it."""
-    wanted: Callable[[], Iterable[Asked]]
+    judge: Judge
+    model: Model | None
+    """None: the exam."""
     missing: Sequence[Asked] = ()
 
     def check(self) -> None:
         """Raise `UserError` if the judge can't be asked, or not within the budget."""
-        self.missing = list(self.wanted())
+        workspace, judge, model = self.bench.workspace, self.judge, self.model
+        self.missing = workspace.unjudged_mutants(judge, model) if model else workspace.exams[judge.key].missing
         if self.missing:
             self.bench.check_judge(self.judge)
 

@@ -19,7 +19,7 @@ from evaltape.errors import HoldsKey, NotFetched, NotRecorded, RecordedOtherwise
 from evaltape.files import FETCH, has_conflict, is_lfs_pointer, keep_a_side, write_whole
 from evaltape.names import shown
 from evaltape.recording.redaction import HOLDS_KEY, holds_secret
-from evaltape.recording.vcr_yaml import HEAD, Asked, interactions_of, json_text, text_of
+from evaltape.recording.vcr_yaml import HEAD, interactions_of, json_text, text_of
 from evaltape.text import cut, visible
 
 ENDPOINT = "/chat/completions"
@@ -151,16 +151,15 @@ def _unreadable(place: Callable[[], str], error: Exception) -> RecordingError:
     return RecordingError(f"{place()}: not a readable cassette ({type(error).__name__}: {reason})")
 
 
-def _exchange(place: Callable[[], str], request: Asked, response: Any) -> Exchange:
+def _exchange(place: Callable[[], str], method: str, uri: str, body: bytes | None, response: Any) -> Exchange:
     try:
-        asked = json.loads(request.body) if request.body else None
         headers = response.get("headers", {})
         content_type = headers.get("content-type", ["application/json"])[0]
         text = response["body"]["string"].decode()
         return Exchange(
-            method=request.method,
-            url=request.uri,
-            asked=asked,
+            method=method,
+            url=uri,
+            asked=json.loads(body) if body else None,
             status=int(response["status"]["code"]),
             answered=json.loads(text) if "json" in content_type else text,
             content_type=content_type,

@@ -17,7 +17,7 @@ from evaltape.git import repository_of, restored
 from evaltape.metrics.extraction import NoMatch, Step, extract
 from evaltape.names import shown
 from evaltape.recording.cassettes import Conflicted, Exchange, is_filtered, is_same, is_valid
-from evaltape.recording.model_calls import REPEAT, SUFFIX, ModelCalls, call_of
+from evaltape.recording.model_calls import SUFFIX, ModelCalls, call_of, further_calls
 from evaltape.recording.unfinished import Call, cassette_name, read_unfinished
 from evaltape.samples.frozen import check_owner
 from evaltape.samples.predictions_file import PredictionsFile, read_predictions
@@ -142,12 +142,7 @@ class Recordings(msgspec.Struct, frozen=True):
 
     def repeats(self, model: Model) -> dict[str, list[int]]:
         """Return which further answers of a model are recorded, by the name of their sample: 2 and up."""
-        numbers: dict[str, list[int]] = {}
-        for name in _recorded(self.of(model.key)):
-            sample, number = call_of(name)
-            if number > 1 and REPEAT in name:
-                numbers.setdefault(sample, []).append(number)
-        return {name: sorted(of_sample) for name, of_sample in numbers.items()}
+        return further_calls(_recorded(self.of(model.key)))
 
 
 def extracted(answer: Answer, steps: Sequence[Step]) -> Answer:
@@ -203,12 +198,9 @@ Asked = Sequence[tuple[str, dict[str, Any]]]
 
 
 def free_way(folder: Path, model: str, models: Collection[str], asked: Asked, sources: Sequence[Path]) -> str | None:
-    """Return the command that brings back missing recordings of a model in a suite's `folder`; None if no way is known.
+    """Return the command that brings back missing recordings, from git or another model's name; None if no way is known.
 
-    Git has them, or they lie under another name.
-
-    `models` are the suite's, `asked` some of the missing calls, and `sources` the files that requests are made of:
-    the suite's and its data.
+    `models` are the suite's, `asked` some of the missing calls, `sources` the files that requests are made of.
     """
     old = _other_name(folder, models, asked)
     pack, calls = folder / f"{model}{SUFFIX}", folder / model

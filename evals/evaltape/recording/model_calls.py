@@ -14,7 +14,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -124,10 +124,19 @@ class ModelCalls:
         self.pack.remove(names)
 
 
-def call_of(name: str) -> tuple[str, int]:
-    """Return the name of a call's sample, and how often it was asked, counted from 1."""
-    sample, _, number = name.rpartition(REPEAT)
+def call_of(name: str, mark: str = REPEAT) -> tuple[str, int]:
+    """Return the name of a call's sample, and how often it was asked, counted from 1; `mark` stands before the number."""
+    sample, _, number = name.rpartition(mark)
     return (sample, int(number)) if sample and number.isdecimal() and len(number) < 10 else (name, 1)
+
+
+def further_calls(names: Iterable[str], mark: str = REPEAT) -> dict[str, list[int]]:
+    """Return by the name of their sample the numbers of further calls among some, 2 and up, sorted."""
+    numbers: dict[str, list[int]] = {}
+    for sample, number in sorted(call_of(name, mark) for name in names):
+        if number > 1:
+            numbers.setdefault(sample, []).append(number)
+    return numbers
 
 
 def _packed_text(path: Path) -> bytes | None:

@@ -121,10 +121,7 @@ class Unfinished(msgspec.Struct, frozen=True):
 
 
 def read_unfinished(folder: Path, model: str) -> Unfinished | None:
-    """Return the fresh recording of a model in a suite's `folder` that was begun and not finished; usually None.
-
-    Raises `RecordingError` if its file is damaged.
-    """
+    """Return the unfinished fresh recording of a model in a suite's `folder`, if any. Raises `RecordingError` if damaged."""
     path = folder / model / UNFINISHED
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -183,14 +180,10 @@ class Submissions:
     def __init__(self, folder: Path) -> None:
         self.path = folder / BATCHES
 
-    def exist(self) -> bool:
-        """Return whether there are any."""
-        return self.path.exists()
-
     def calls(self, model: str) -> int:
         """Return how many calls to a model or judge are in batches; 0 for a file that can't be read."""
         with contextlib.suppress(UserError):
-            return sum(one.calls for one in self.of(model)) if self.exist() else 0
+            return sum(one.calls for one in self.of(model))
         return 0
 
     def of(self, model: str) -> list[Submission]:

@@ -7,7 +7,7 @@ vcrpy. A cassette that vcrpy wrote, or that was edited by hand, is read by vcrpy
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 # A literal block of YAML can't hold these; in JSON each has an escape.
 _NOT_IN_YAML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -27,16 +27,8 @@ MOST_NODES = 100_000
 """A recorded call takes about 40."""
 
 
-class Asked(NamedTuple):
-    """A recorded request, with its body as it was sent, or None."""
-
-    method: str
-    uri: str
-    body: bytes | None
-
-
-Interaction = tuple[Asked, dict[str, Any]]
-"""A request and vcrpy's response: `{"status": {"code": ...}, "headers": {...}, "body": {"string": bytes}}`."""
+Interaction = tuple[str, str, bytes | None, dict[str, Any]]
+"""Method, URI and body of a request, and vcrpy's response: `{"status": {...}, "headers": {...}, "body": {"string": bytes}}`."""
 
 
 def interactions_of(text: str) -> list[Interaction]:
@@ -65,7 +57,7 @@ def _as_written(text: str) -> list[Interaction] | None:
 def _interaction(match: re.Match[str]) -> Interaction:
     answered = {"string": _body(match, "answered", _RESPONSE_INDENT)}
     response = {"status": json.loads(match["status"]), "headers": json.loads(match["headers"]), "body": answered}
-    return Asked(match["method"], json.loads(match["uri"]), _body(match, "asked", _REQUEST_INDENT)), response
+    return match["method"], json.loads(match["uri"]), _body(match, "asked", _REQUEST_INDENT), response
 
 
 def _body(match: re.Match[str], name: str, indent: str) -> bytes | None:
@@ -87,8 +79,7 @@ def _by_vcrpy(text: str) -> list[Interaction]:
         requests, responses = deserialize(text, _Reader)[:2]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
-    asked = [Asked(request.method, request.uri, request.body) for request in requests]
-    return list(zip(asked, responses, strict=True))
+    return [(it.method, it.uri, it.body, response) for it, response in zip(requests, responses, strict=True)]
 
 
 class _Reader:

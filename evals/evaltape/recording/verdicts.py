@@ -9,7 +9,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,10 @@ from evaltape.judging.exam import Examined, Paper, Question, examine, questions_
 from evaltape.judging.ground import JudgeGround
 from evaltape.judging.labels import Label, read_labels
 from evaltape.judging.verdict import Unread, is_other_answer, judge_request, read_verdict
-from evaltape.mutation.operators import BUILT_IN, Answers, Operator, load_operators
+from evaltape.mutation.operators import BUILT_IN, Operator, load_operators
 from evaltape.names import shown
 from evaltape.recording import cassettes
-from evaltape.recording.model_calls import REPEAT
+from evaltape.recording.model_calls import REPEAT, further_calls
 from evaltape.samples.sample import Sample
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.definition import Judge
@@ -84,13 +84,9 @@ class Verdicts(msgspec.Struct, frozen=True):
     """`<cassettes>/<suite>`."""
     _further: dict[tuple[str, str], dict[str, list[int]]] = {}
 
-    def cassette(self, asked: Asked) -> Path:
-        """Return the file of a verdict."""
-        return self.folder / asked.place
-
     def read(self, asked: Asked) -> RecordedVerdict:
         """Return a recorded verdict. Raises `RecordingError` without a recording of exactly this request."""
-        path = self.cassette(asked)
+        path = self.folder / asked.place
         try:
             body = judge_request(asked.judge, asked.sample, asked.answer)
             exchange = cassettes.replay(path, body)
@@ -115,32 +111,13 @@ class Verdicts(msgspec.Struct, frozen=True):
     def further(self, judge: Judge, model: str, sample: Sample) -> list[int]:
         """Return which further verdicts on a model's first answer to a sample there are: 2 and up."""
         if (model, judge.key) not in self._further:
-            numbers: dict[str, list[int]] = {}
-            for path in sorted((self.folder / model / judge.key).glob(f"*{AGAIN}*.yaml")):
-                name, _, number = path.stem.rpartition(AGAIN)
-                if number.isdecimal() and 1 < int(number) < 10**9:
-                    numbers.setdefault(name, []).append(int(number))
-            self._further[model, judge.key] = numbers
+            paths = (self.folder / model / judge.key).glob(f"*{AGAIN}*.yaml")
+            self._further[model, judge.key] = further_calls((path.stem for path in paths), AGAIN)
         return self._further[model, judge.key].get(sample.name, [])
 
     def is_recorded(self, asked: Asked) -> bool:
         """Return whether there is a verdict of exactly this request. Raises `RecordingError` as `cassettes.is_valid`."""
         return cassettes.is_valid(lambda: self.read(asked))
-
-    def unjudged(self, judge: Judge, model: str, operators: Iterable[Operator], answered: Answers) -> Iterator[Asked]:
-        """Yield the mutants of a model's answers without a recorded verdict of a judge, each text once.
-
-        Raises `RecordingError` as `cassettes.is_valid`.
-        """
-        seen: set[tuple[str, str]] = set()
-        for operator in operators:
-            for (sample, _), text in zip(answered, operator.texts(answered), strict=True):
-                if text is None or (sample.id, text) in seen:
-                    continue
-                seen.add((sample.id, text))
-                asked = Asked(judge, sample, text, model, is_mutant=True)
-                if not self.is_recorded(asked):
-                    yield asked
 
     def _stale(self, asked: Asked, path: Path, error: RecordedOtherwise) -> RecordedOtherwise:
         """Name the change since: the answer, or how the judge is asked."""

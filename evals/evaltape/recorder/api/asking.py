@@ -18,6 +18,8 @@ from evaltape.recording.cassettes import Exchange
 from evaltape.text import duration
 
 T = TypeVar("T")
+Passes = Callable[[CallFailed, int], bool]
+"""Returns whether a failure passes, by its attempt's number from 1."""
 GARBLED_ATTEMPTS = 3
 """So often an answer is asked for again that isn't JSON: a gateway's page may pass, a wrong address doesn't."""
 
@@ -55,6 +57,11 @@ class Patience(msgspec.Struct, frozen=True):
     """The slowest upload that isn't given up."""
     download_s: float = 1800.0
     """How much longer a file of answers may take than an answer."""
+
+
+def passes(failure: CallFailed, attempt: int) -> bool:
+    """Return whether a failure is of a kind that passes."""
+    return failure.transient or (failure.status is None and attempt < GARBLED_ATTEMPTS)
 
 
 class Asking:
@@ -138,7 +145,7 @@ class Asking:
                 return httpx2.Response(200, json={}, request=response.http_request)
 
         limit_s = self.endpoint.timeout_s + self._patience.download_s
-        await self._patiently(lambda: self.endpoint.call(send, limit_s), f"the file {file_id}")
+        await self.retry(lambda: self.endpoint.call(send, limit_s), f"the file {file_id}")
 
     async def delete(self, path: str) -> None:
         """Delete a file, or another object, in a single attempt."""
@@ -164,23 +171,16 @@ class Asking:
             return exchange
 
         name = "the upload" if "files" in parts else f"{method.upper()} {path}"
-        exchange = await (self._patiently(ask, name) if again else ask())
+        exchange = await (self.retry(ask, name) if again else ask())
         self.calls.append(exchange)
         return exchange.answered
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]], name: str) -> T:
-        """Ask until there is an answer, while failures are of a kind that passes."""
-
-        def passes(failure: CallFailed, attempt: int) -> bool:
-            return failure.transient or (failure.status is None and attempt < GARBLED_ATTEMPTS)
-
-        return await self.retry(ask, name, self._patience_s, passes)
-
     async def retry(
-        self, ask: Callable[[], Awaitable[T]], name: str, patience_s: float, passes: Callable[[CallFailed, int], bool]
+        self, ask: Callable[[], Awaitable[T]], name: str, passes: Passes = passes, patience_s: float | None = None
     ) -> T:
-        """Ask again for so long while failures pass; `passes` receives a failure and the number of the attempt."""
+        """Ask until there is an answer, while failures pass; `patience_s` stands in for the patience with questions."""
         started, attempt = time.monotonic(), 0
+        patience_s = self._patience_s if patience_s is None else patience_s
         while True:
             try:
                 return await ask()

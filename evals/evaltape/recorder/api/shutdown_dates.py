@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +12,6 @@ from evaltape.errors import RecordingError, UserError
 from evaltape.recorder.api.client import Endpoint, endpoint_of
 from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
 from evaltape.recorder.wire import Notice
-from evaltape.suite.definition import Model
 from evaltape.workspace import Workspace
 
 PATIENCE_S = 10.0
@@ -40,9 +40,13 @@ def ask_all(workspace: Workspace) -> dict[str, Notice]:
     Raises `UserError` if a model has no usable address or key, or the environment lets no client be made.
     """
     models = {key: model for key, model in workspace.suite.models.items() if model.predictions is None}
-    asked = [(_served(workspace, model), endpoint_of(model, PATIENCE_S)) for model in models.values()]
-    for _, endpoint in asked:
+    asked = []
+    for model in models.values():
+        served, endpoint = "", endpoint_of(model, PATIENCE_S)
         endpoint.open()
+        with contextlib.suppress(RecordingError, UserError):  # No job has made the tuned model yet.
+            served = workspace.jobs.served(model)
+        asked.append((served, endpoint))
     # In a thread of its own: a notebook that runs pytest has a loop in this thread.
     with ThreadPoolExecutor(1) as thread:
         notices = thread.submit(asyncio.run, _ask_each(asked)).result()
@@ -57,11 +61,3 @@ async def _ask_each(asked: Iterable[tuple[str, Endpoint]]) -> list[Notice]:
             await endpoint.close()
 
     return list(await asyncio.gather(*(one(served, endpoint) for served, endpoint in asked)))
-
-
-def _served(workspace: Workspace, model: Model) -> str:
-    """Return the name to ask for; empty for a tuned model that no job has made yet."""
-    try:
-        return workspace.jobs.served(model)
-    except (RecordingError, UserError):
-        return ""

@@ -20,6 +20,7 @@ from functools import partial
 import msgspec
 
 from evaltape.errors import RecordingError, UserError
+from evaltape.finetuning.services import Phase
 from evaltape.recorder.api.asking import Asking, Patience
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.host import BatchHost, RemoteBatch, names_in, still_of_use
@@ -141,7 +142,8 @@ class BatchDrive:
                 await self._look_into(batch, submission)
         newest = max((batch.created for batch in listed.values()), default=0.0)
         for batch in listed.values():
-            if batch.created > newest - USED_FOR_S and not batch.was_refused and self._calls:
+            was_refused = batch.phase is Phase.FAILED and batch.status.lower() != "expired"
+            if batch.created > newest - USED_FOR_S and not was_refused and self._calls:
                 await self._look_into(batch, None)
 
     async def _of_submission(self, submission: Submission, listed: dict[str, RemoteBatch]) -> RemoteBatch | None:

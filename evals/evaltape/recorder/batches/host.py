@@ -9,7 +9,7 @@ import msgspec
 
 from evaltape.errors import RecordingError, UserError
 from evaltape.finetuning.host import Api, RemoteJob, as_text
-from evaltape.finetuning.services import Phase, Service
+from evaltape.finetuning.services import Service
 from evaltape.recorder.api.asking import Asking
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import NO_ROUTE, CallFailed, words_of
@@ -37,11 +37,6 @@ class RemoteBatch(RemoteJob, frozen=True):
     done: int = 0
     """Requests that have ended, with an answer or an error."""
 
-    @property
-    def was_refused(self) -> bool:
-        """Whether the API asked nothing of it."""
-        return self.phase is Phase.FAILED and self.status.lower() != "expired"
-
 
 class BatchHost(OpenAIHost):
     """OpenAI's Batch API."""
@@ -66,10 +61,6 @@ class BatchHost(OpenAIHost):
     async def look_at(self, batch: str) -> RemoteBatch:
         """Return a batch as it stands now."""
         return _read_batch(await self._api.get(f"{BATCHES}/{batch}"))
-
-    async def give_up(self, batch: str) -> None:
-        """Cancel a batch; again if the answer is lost, which does no harm."""
-        await self._api.post(f"{BATCHES}/{batch}/cancel", again=True)
 
 
 def _read_batch(value: Any) -> RemoteBatch:

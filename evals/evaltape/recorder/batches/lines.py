@@ -7,7 +7,8 @@ the digest alone says whether an answer is for today's request.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -100,22 +101,13 @@ def read_reply(line: bytes | str) -> Reply:
 
 
 class Written(msgspec.Struct, frozen=True):
-    """The requests to a model or judge: how many were written, and why others weren't."""
+    """The requests to a model or judge: how many were written, and how many weren't."""
 
     suite: str
-    path: Path
     requests: int
-    size: int
-    problems: tuple[str, ...] = ()
-    """Why requests weren't written, each reason once."""
-    unwritten: int = 0
-
-    def lines(self) -> Iterator[str]:
-        """Yield notes for the user."""
-        if self.requests:
-            yield f"  {shown(self.path)}  {counted(self.requests, 'request')}, {self.size / 1e6:,.1f} MB"
-        if self.unwritten:
-            yield f"  {self.path.stem}: {counted(self.unwritten, 'request')} not written: {'; '.join(self.problems)}"
+    unwritten: int
+    lines: tuple[str, ...]
+    """Notes for the user."""
 
 
 def write_requests(lanes: Iterable[Lane], suites: Iterable[Suite], folder: Path) -> list[Written]:
@@ -123,32 +115,26 @@ def write_requests(lanes: Iterable[Lane], suites: Iterable[Suite], folder: Path)
 
     The file of a model that isn't asked anything any more is removed: nobody is to pay for its requests.
     """
-    by_path: dict[Path, list[Lane]] = {}
-    for lane in lanes:
-        by_path.setdefault(_path(folder, lane.model.suite, lane.model.key), []).append(lane)
     try:
         for suite in suites:
             for key in (*suite.models, *suite.judges):
-                _path(folder, suite.name, key).unlink(missing_ok=True)
-        return [_written(path, of_path) for path, of_path in by_path.items()]
+                (folder / f"{suite.name}.{key}.jsonl").unlink(missing_ok=True)
+        return [_write(lane, folder / f"{lane.model.suite}.{lane.model.key}.jsonl") for lane in lanes]
     except OSError as error:
         raise UserError(f"--requests-to {shown(folder)}: can't be written: {error.strerror or error}") from None
 
 
-def _path(folder: Path, suite: str, key: str) -> Path:
-    return folder / f"{suite}.{key}.jsonl"
-
-
-def _written(path: Path, lanes: list[Lane]) -> Written:
-    requests, problems = list[bytes](), dict[str, int]()
-    for lane in lanes:
-        for call in lane.waiting:
-            try:
-                body = call.body()
-                requests.append(request_line(custom_id(lane, call, body), body))
-            except RecordingError as error:
-                problems[str(error)] = problems.get(str(error), 0) + 1
+def _write(lane: Lane, path: Path) -> Written:
+    requests, problems, notes = list[bytes](), Counter[str](), list[str]()
+    for call in lane.waiting:
+        try:
+            body = call.body()
+            requests.append(request_line(custom_id(lane, call, body), body))
+        except RecordingError as error:
+            problems[str(error)] += 1
     if requests:
         write_whole(path, b"".join(requests).decode())
-    size = sum(map(len, requests))
-    return Written(lanes[0].model.suite, path, len(requests), size, tuple(problems), sum(problems.values()))
+        notes.append(f"  {shown(path)}  {counted(len(requests), 'request')}, {sum(map(len, requests)) / 1e6:,.1f} MB")
+    if problems:
+        notes.append(f"  {path.stem}: {counted(problems.total(), 'request')} not written: {'; '.join(problems)}")
+    return Written(lane.model.suite, len(requests), problems.total(), tuple(notes))

@@ -1,8 +1,4 @@
-"""The two ends of a batch: the order, which pays, and the collection of its answers.
-
-Requests are uploaded, the order is written to disk and sent, once. When the batch has ended, its answers become recordings,
-once, and its money is accounted for.
-"""
+"""The two ends of a batch: the order, which pays, and the collection of its answers."""
 
 import asyncio
 import contextlib
@@ -19,7 +15,7 @@ from evaltape.finetuning.host import Upload
 from evaltape.names import shown
 from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.batches.host import DIGEST, MODEL, SUITE, RemoteBatch
+from evaltape.recorder.batches.host import BATCHES, DIGEST, MODEL, SUITE, RemoteBatch
 from evaltape.recorder.batches.lines import Reply, read_reply, request_line
 from evaltape.recorder.budget import Hold
 from evaltape.recorder.lane import Call, Lane
@@ -107,7 +103,7 @@ async def _oldest(
     first = min([batch, *rivals], key=lambda one: one.age)
     if first.id == batch.id:
         return submission, batch
-    await drive.host.give_up(batch.id)
+    await drive.asking.post(f"{BATCHES}/{batch.id}/cancel", again=True)  # Again does no harm.
     hold.doubt()
     drive.note(f"{first.id} has the same requests, of another session: it is used, and {batch.id} is cancelled")
     submission = msgspec.structs.replace(submission, id=first.id)

@@ -108,8 +108,8 @@ async def _ordered(drive: Drive, intent: Intent, files: dict[str, FileState]) ->
     return await drive.asking.retry(
         lambda: drive.host.order(order),
         "the order of the job",
-        drive.patience.order_s,
         lambda failure, _: surely_refused(failure) and failure.transient,
+        drive.patience.order_s,
     )
 
 

@@ -39,9 +39,8 @@ async def wait(drive: Drive, step: Waiting) -> Step:
     job_id, poll_s = step.job.id, drive.patience.poll_s
     try:
         with drive.asking.patient(poll_s):
-            job = await drive.asking.retry(
-                lambda: drive.host.look(job_id), f"the state of {job_id}", poll_s, lambda failure, _: failure.transient
-            )
+            name = f"the state of {job_id}"
+            job = await drive.asking.retry(lambda: drive.host.look(job_id), name, lambda failure, _: failure.transient)
     except CallFailed as failure:
         if failure.status != 404:
             raise
