@@ -1,6 +1,7 @@
-"""The life of the recorder, in the process that `boot` starts for the controller (see `process`)."""
+"""The life of the recorder, in the process that `boot` starts for the controller (see `process`), with its settings."""
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -24,14 +25,12 @@ def main() -> None:
     """Hold the folders, wait for the work, do it; end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # An interrupt is for the controller.
     pipe = wire.Pipe(*_streams())
-    message = pipe.receive()
-    if isinstance(message, wire.Open):
-        try:
-            _serve(pipe, Settings.of_json(message.settings))
-        except UserError as error:
-            pipe.send(wire.Refused(str(error)))
-        except Exception as error:  # The controller has to learn of it in any case.
-            pipe.send(wire.Refused(f"the recording broke off: {error!r}"))
+    try:
+        _serve(pipe, Settings.of_json(json.loads(sys.argv[2])))
+    except UserError as error:
+        pipe.send(wire.Stopped(str(error)))
+    except Exception as error:  # The controller has to learn of it in any case.
+        pipe.send(wire.Stopped(f"the recording broke off: {error!r}"))
     sys.stderr.flush()
     os._exit(0)  # Threads that still read from the pipe don't hold it up.
 

@@ -40,13 +40,12 @@ class RecorderProcess:
         folders = [str(Path(folder).absolute()) for folder in sys.path]  # Those it imports from, as the child can find them.
         with _ignoring_interrupts():
             self._process = subprocess.Popen(
-                [sys.executable, "-P", boot.__file__, json.dumps(folders)],
+                [sys.executable, "-P", boot.__file__, json.dumps(folders), json.dumps(settings.as_json())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
             )
         self._pipe = wire.Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
-        self._pipe.send(wire.Open(settings.as_json()))
         self._expect_ready()
 
     def begin(self, selection: wire.Selection) -> None:
@@ -95,7 +94,7 @@ class RecorderProcess:
     def _expect_ready(self) -> None:
         message = self._pipe.receive()
         if not isinstance(message, wire.Ready):
-            raise UserError(message.error if isinstance(message, wire.Refused) else self._why_lost())
+            raise UserError(message.reason if isinstance(message, wire.Stopped) else self._why_lost())
 
     def _receive(self, message: wire.Message) -> None:
         if isinstance(message, wire.Progress):

@@ -1,7 +1,7 @@
 """The processes of a session tell each other, as JSON lines, which calls have ended and how far the recording has come.
 
-controller to recorder   Open, Begin, then perhaps Stopped
-recorder to controller   Ready once it holds the folders, and once all is planned, or Refused in place of either;
+controller to recorder   Begin, then perhaps Stopped
+recorder to controller   Ready once it holds the folders, and once all is planned;
                          then Ended and Progress as they come, and Stopped at the end
 controller to workers    Ended and Stopped
 
@@ -14,7 +14,7 @@ import datetime
 import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
@@ -134,13 +134,6 @@ def verdicts_key(model: str, judge: str) -> str:
     return f"{model}/{judge}"
 
 
-class Open(msgspec.Struct, tag=True):
-    """Hold the folders of the session's suites."""
-
-    settings: dict[str, Any]
-    """As `Settings.as_json` gives them."""
-
-
 class Begin(msgspec.Struct, tag=True):
     """Record this; if it is empty, only move the samples into place that wait for no answer."""
 
@@ -151,12 +144,6 @@ class Ready(msgspec.Struct, tag=True):
     """The folders are held, or all is planned, and the calls begin."""
 
 
-class Refused(msgspec.Struct, tag=True):
-    """It can't be done; nothing was asked."""
-
-    error: str
-
-
 class Ended(msgspec.Struct, tag=True):
     """These calls and jobs have ended. The answers are not in it: they are read from the cassettes, as a replay would."""
 
@@ -164,7 +151,7 @@ class Ended(msgspec.Struct, tag=True):
 
 
 class Stopped(msgspec.Struct, tag=True):
-    """No further call will be made, or, to the recorder, shall be."""
+    """No further call will be made, or, to the recorder, shall be. In place of `Ready`: it can't be done; nothing was asked."""
 
     reason: str
 
@@ -175,7 +162,7 @@ class Progress(msgspec.Struct, tag=True):
     tally: Tally
 
 
-Message = Open | Begin | Ready | Refused | Ended | Stopped | Progress
+Message = Begin | Ready | Ended | Stopped | Progress
 
 
 def encoded(message: Message) -> str:

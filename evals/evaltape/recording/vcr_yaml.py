@@ -87,7 +87,6 @@ class _Reader:
 
     @staticmethod
     def deserialize(text: str) -> Any:
-        """Return a cassette's text as vcrpy's data."""
         import yaml
         from vcr.serializers import yamlserializer
 

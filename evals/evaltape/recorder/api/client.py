@@ -33,17 +33,11 @@ def base_url_of(model: Model) -> str:
 
     The suite's `base_url` comes first, then the environment's; an empty variable counts as unset.
     """
-    named = os.environ.get(URL_VARIABLE, "").strip()
-    if model.base_url:
-        url, source = model.base_url, f"{model.key}: base_url"
-    elif named:
-        url, source = named, URL_VARIABLE
-    else:
-        return DEFAULT_URL
-    problem = address_problem(url)
+    url = model.base_url or os.environ.get(URL_VARIABLE, "").strip()
+    problem = address_problem(url) if url else None
     if problem is not None:
-        raise UserError(f"{source} {problem}")
-    return url
+        raise UserError(f"{f'{model.key}: base_url' if model.base_url else URL_VARIABLE} {problem}")
+    return url or DEFAULT_URL
 
 
 def custom_headers_kept_from(url: str) -> list[str]:
