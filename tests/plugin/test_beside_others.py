@@ -130,6 +130,11 @@ def test_a_failing_run_is_short_and_has_its_numbers_in_the_short_summary(reposit
     assert "\n  0.2500 < 0.3: summariser-of-the-second-team rougeL: mean under its gate" in run.output, run.output
     run = repository.pytest("-k", "test_gate and first and rouge2", environment={"COLUMNS": "80"})
     assert "FAILED evals/test_with_a_name.py::test_gate - 0.2500 < 0.4: summariser-of-the..." in run.output.splitlines()
+    # The id stands there as long as ten characters of the number have room beside it.
+    line = "FAILED evals/test_with_a_name.py::test_gate[mine-summariser-of-the-first-team-rouge2] - 0.2500 ..."
+    for width, shown in ((len(line), line), (len(line) - 1, "FAILED evals/test_with_a_name.py::test_gate - 0.2500 < 0.4: ")):
+        run = repository.pytest("-k", "test_gate and first and rouge2", environment={"COLUMNS": str(width)})
+        assert any(each.startswith(shown) for each in run.output.splitlines()), run.output
 
 
 def test_what_only_shows_tests_calls_nothing(project: Project, api: ApiServer) -> None:

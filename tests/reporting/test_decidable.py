@@ -157,3 +157,10 @@ def test_repeated_answers_tell_the_spread_between_two_recordings(recorded: Proje
     # One of six samples has two answers, of 8/11 and 0; their variance stands for that of every sample.
     spread = math.sqrt(2 * statistics.variance([8 / 11, 0]))
     assert row[3:5] == [f"{spread:.4f}", "recorded"]
+
+
+def test_answers_that_were_repeated_alike_tell_no_spread(recorded: Project) -> None:
+    recorded.extend_suite(AGAINST)
+    recorded.cassette("t1.repeat-2").write_text(recorded.cassette("t1").read_text())
+    (row,), _ = rows(recorded)
+    assert row[3:5] == ["0.1400", "guessed"]
