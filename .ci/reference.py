@@ -220,7 +220,7 @@ def _type(name: str, it: type, level: str = "###") -> Iterator[str]:
 
 def _fields(it: type) -> Iterator[tuple[str, str]]:
     keys = keys_of(it).values() if issubclass(it, Table) else ()
-    texts = {key.field.name: key.kind.about for key in keys} | _field_texts(it)
+    texts = {key.name: key.about for key in keys} | _field_texts(it)
     fields = msgspec.structs.fields(it) if issubclass(it, msgspec.Struct) else ()
     for field in fields:
         if field.name not in PLUMBING.split():

@@ -3,11 +3,9 @@
 In a session without a suite nothing else of Evaltape exists: no option, fixture, mark or hook, and no slow import.
 """
 
-import contextlib
 import gc
 import os
 import shlex
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,8 +27,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         parser.addini(key, text, type=kind)  # type: ignore[arg-type]
     config: Any = pluginmanager.getplugin("pytestconfig")
     if not pluginmanager.is_blocked("evaltape") and (config.getini("eval_suite") or names_a_suite(config)):
-        with _no_garbage_collection():
+        was_enabled = gc.isenabled()
+        gc.disable()  # It would find next to nothing, and take a fiftieth of a replay's time.
+        try:
             pluginmanager.import_plugin(PLUGIN)
+        finally:
+            if was_enabled:
+                gc.enable()
 
 
 def names_a_suite(config: Any) -> bool:
@@ -39,15 +42,3 @@ def names_a_suite(config: Any) -> bool:
         return True
     words = [*config.invocation_params.args, *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *config.getini("addopts")]
     return any(str(word) == "--suite" or str(word).startswith("--suite=") for word in words)
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Import without garbage collection: it would find next to nothing, and take a fiftieth of a replay's time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -144,8 +144,9 @@ class Evaluation:
         if outcome not in ("passed", "failed", "skipped"):
             return  # pytest-rerunfailures runs it again, and that counts.
         if isinstance(finding, Answered):
-            workspace = self.workspaces[finding.suite]
-            model, sample = workspace.suite.models[finding.model], workspace.samples_by_id[finding.sample]
+            suite, key, sample_id = finding.key
+            workspace = self.workspaces[suite]
+            model, sample = workspace.suite.models[key], workspace.samples_by_id[sample_id]
             self.findings.add(Prediction(model, sample, finding.answer, finding.scores, finding.unscored, finding.unread))
         self.findings.receive(finding, test_id, {"passed": True, "failed": False}.get(outcome))
 

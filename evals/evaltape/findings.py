@@ -27,9 +27,7 @@ Changes = Mapping[str, tuple[int | float | None, int | float | None]]
 class Answered(msgspec.Struct, frozen=True, tag=True):
     """A sample's test got its prediction, which may have failed."""
 
-    suite: str
-    model: str
-    sample: str
+    key: CallKey
     answer: Answer
     scores: dict[str, float]
     unscored: dict[str, str]
@@ -42,9 +40,7 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
 class Unasked(msgspec.Struct, frozen=True, tag=True):
     """A sample's test ended before it asked for its prediction."""
 
-    suite: str
-    model: str
-    sample: str
+    key: CallKey
     reason: str
 
 
@@ -101,34 +97,32 @@ def verdict_on(passed: bool | None) -> Verdict:
     return PASSED if passed else FAILED
 
 
-class GateTest(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True):
+    """The outcome of a test."""
+
+    passed: bool | None
+    """None if it was skipped, or didn't run to its end."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """`passed`, `failed` or `not checked`."""
+        return verdict_on(self.passed)
+
+
+class GateTest(Outcome, frozen=True):
     """A test of the user's own that asserts on all samples of a model."""
 
     suite: str
     model: str
-    passed: bool | None
-    """None if it was skipped."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """`passed`, `failed` or `not checked`."""
-        return verdict_on(self.passed)
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(Outcome, frozen=True):
     """A model's scores beside the accepted scores of its snapshot."""
 
-    passed: bool | None
-    """The outcome of the snapshot's test; None if it didn't run to its end."""
     changes: Changes = {}
     exists: bool = True
     """Whether scores were accepted before."""
     test: str = ""
-
-    @property
-    def verdict(self) -> Verdict:
-        """`passed`, `failed` or `not checked`."""
-        return verdict_on(self.passed)
 
     @property
     def both(self) -> Mapping[str, Mapping[str, float | None]]:
@@ -172,16 +166,17 @@ class Findings(msgspec.Struct):
             case Compared():
                 self.accepted[finding.suite, finding.model] = Accepted(passed, finding.changes, finding.exists, test_id)
             case AssertedOtherwise(suite=suite, model=model):
-                self.tests[test_id] = GateTest(suite, model, passed)
-            case Unasked(reason=reason):
-                self.unasked[finding.suite, finding.model, finding.sample] = reason
-                self.lost.add((finding.suite, finding.model, finding.sample))
-            case Answered():
-                self.leads[finding.suite, finding.sample] = finding.lead
+                self.tests[test_id] = GateTest(passed, suite, model)
+            case Unasked(key=call, reason=reason):
+                self.unasked[call] = reason
+                self.lost.add(call)
+            case Answered(key=call):
+                suite, _, sample = call
+                self.leads[suite, sample] = finding.lead
                 if passed is False and finding.answer.failure is None:
-                    self.failures[test_id] = finding.suite
+                    self.failures[test_id] = suite
                 elif passed is False:
-                    self.lost.add((finding.suite, finding.model, finding.sample))
+                    self.lost.add(call)
             case Ran(suite=suite) if passed is False:
                 self.failures[test_id] = suite
 

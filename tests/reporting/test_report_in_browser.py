@@ -276,7 +276,7 @@ def test_an_answer_that_could_not_be_scored_has_its_reason_and_can_be_filtered(s
 
 
 def test_gates_that_users_wrote_stand_in_the_table(show: Callable[[Results], Page]) -> None:
-    page = show(changed(facts(), tests={"evals/test_own.py::test_gate[made-base]": GateTest("made", "base", False)}))
+    page = show(changed(facts(), tests={"evals/test_own.py::test_gate[made-base]": GateTest(False, "made", "base")}))
     assert page.texts("#scores tr.test :is(th, td)") == ["evals/test_own.py::test_gate[made-base]", "✗\u00a0fails"]
 
 

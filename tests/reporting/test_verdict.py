@@ -63,7 +63,7 @@ def test_the_verdict_counts_gates(passed: tuple[bool | None, ...], text: str, st
 
 def test_gates_that_users_wrote_count_as_others_do() -> None:
     ids = ("evals/test_own.py::test_gate[made-base]", "b", "c")
-    own = {it: GateTest("made", "base", passed) for it, passed in zip(ids, (False, True, None), strict=True)}
+    own = {it: GateTest(passed, "made", "base") for it, passed in zip(ids, (False, True, None), strict=True)}
     made = session(True, True, is_red=True, tests=own)
     assert parts(made) == [("3 of 4 gates hold, 1 more not checked in this run", "failed")]
     assert reasons(made) == ["evals/test_own.py::test_gate[made-base] failed"]

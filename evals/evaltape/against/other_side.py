@@ -35,7 +35,7 @@ class OtherSide:
     def __init__(self, tree: Tree) -> None:
         self.side = tree.side
         self._tree = tree
-        self._suites: dict[str, Earlier | Unreadable] = {}
+        self._suites: dict[str, Earlier] = {}
         self._compared: dict[tuple[str, str], AgainstScores] = {}
 
     def compare(self, workspace: Workspace, scores: ModelScores) -> AgainstScores:
@@ -85,14 +85,8 @@ class OtherSide:
 
     def _earlier(self, workspace: Workspace) -> Earlier:
         if workspace.name not in self._suites:
-            try:
-                self._suites[workspace.name] = Earlier(self._tree, workspace)
-            except Unreadable as error:
-                self._suites[workspace.name] = error
-        earlier = self._suites[workspace.name]
-        if isinstance(earlier, Unreadable):
-            raise earlier
-        return earlier
+            self._suites[workspace.name] = Earlier(self._tree, workspace)
+        return self._suites[workspace.name]
 
 
 def _split(today: list[Sample], earlier: Mapping[str, Content]) -> tuple[list[Sample], SampleChanges]:

@@ -93,7 +93,7 @@ class SuiteView:
             if each.answered and WORDS not in workspace.metrics:
                 words = {**each.scores, WORDS: float(len(unicode_words(each.text)))}
                 predictions[place] = msgspec.structs.replace(each, scores=words)
-        return workspace.scores(model, predictions)
+        return ModelScores(model, self.metrics, predictions, workspace.clusters, workspace.slice_values, workspace.grounds)
 
 
 def model_results(view: SuiteView, scores: ModelScores) -> ModelResults:

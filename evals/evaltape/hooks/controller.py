@@ -135,7 +135,7 @@ class Controller:
         if key is None or key in self.evaluation.findings.predictions:
             self.evaluation.findings.failures[report.nodeid] = case.suite if case else ""
         else:
-            self.evaluation.receive(Unasked(*key, f"{report.longrepr}".split(" while running")[0]), report.nodeid, "failed")
+            self.evaluation.receive(Unasked(key, f"{report.longrepr}".split(" while running")[0]), report.nodeid, "failed")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

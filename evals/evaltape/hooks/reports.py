@@ -85,9 +85,9 @@ def _sample(case: Case, evaluation: Evaluation, report: pytest.TestReport) -> An
     key = (case.suite, case.model.key, case.sample.id)
     if report.when == "setup":
         crash = getattr(report.longrepr, "reprcrash", None)
-        return Unasked(*key, crash.message if crash else str(report.longrepr))
+        return Unasked(key, crash.message if crash else str(report.longrepr))
     found, lead = evaluation.prediction(case.model, case.sample), dict(evaluation.lead(case.suite, case.sample))
-    return Answered(*key, found.answer, dict(found.scores), dict(found.unscored), found.unread, lead)
+    return Answered(key, found.answer, dict(found.scores), dict(found.unscored), found.unread, lead)
 
 
 # ---------------------------------------------------------------- how failures read
@@ -171,7 +171,7 @@ def _subject(report: Any, causes: Mapping[Key, "Cause"]) -> "Cause | str | int":
     finding, cause = finding_in(report), None
     is_failed_sample = _failure_in(finding) is not None and isinstance(report.longrepr, str)
     if isinstance(finding, Unasked) or (isinstance(finding, Answered) and is_failed_sample):
-        cause = causes.get((finding.suite, finding.model, finding.sample))
+        cause = causes.get(finding.key)
     if cause is not None:
         return cause
     match finding:

@@ -30,6 +30,11 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
     """The description of the key."""
     extra: dict[str, Any] = {}
     """Rules that msgspec has no word for: `takes`, `check`, `make`, `known`, `refused`, `entry`."""
+    name: str = ""
+    """Of a key: the field of the record that holds its value."""
+    required: bool = False
+    default: str | int | float | None = None
+    """The value where the key is absent, if it can be shown."""
 
     @property
     def takes(self) -> str:
@@ -74,12 +79,12 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
         return None
 
     @cached_property
-    def keys(self) -> "dict[str, Key]":
+    def keys(self) -> "dict[str, Kind]":
         """The keys of such a table by name, required keys first."""
         assert isinstance(self.declared, inspect.StructType)
         fields = [field for field in self.declared.fields if isinstance(field.type, inspect.Metadata)]
         fields.sort(key=lambda field: not field.required)
-        return {field.encode_name: Key(field, kind_of(field.type)) for field in fields}
+        return {field.encode_name: _of_key(field) for field in fields}
 
     def value_of(self, name: str) -> "Kind":
         """Return the kind of the value under a key of the user's own."""
@@ -125,7 +130,7 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
     def schema(self) -> Schema:
         """Return the JSON Schema of a valid value, with the description that editors show."""
         about: Schema = {"description": self.about} if self.about else {}
-        return about | self._shape()
+        return about | self._shape() | ({} if self.default is None else {"default": self.default})
 
     def _shape(self) -> Schema:
         match self.declared:
@@ -159,30 +164,12 @@ class Kind(msgspec.Struct, frozen=True, dict=True):
         rules = table.rules
         shape: Schema = {"type": "object", "additionalProperties": False}
         shape["properties"] = {name: key.schema() for name, key in self.keys.items()}
-        required = [name for name, key in self.keys.items() if key.field.required]
+        required = [name for name, key in self.keys.items() if key.required]
         shape |= {"required": required} if required else {}
         shape |= {"oneOf": [{"required": [name]} for name in rules.one_of]} if rules.one_of else {}
         shape |= {"anyOf": [{"required": [name]} for name in rules.any_of]} if rules.any_of else {}
         shape |= {"dependencies": {name: [other] for name, other in rules.needs}} if rules.needs else {}
         return shape | ({"allOf": [{"not": {"required": list(pair)}} for pair in rules.apart]} if rules.apart else {})
-
-
-class Key(msgspec.Struct, frozen=True):
-    """A key of a table."""
-
-    field: inspect.Field
-    """The field of the record that holds its value."""
-    kind: Kind
-
-    @property
-    def default(self) -> str | int | float | None:
-        """The value where the key is absent, if it can be shown."""
-        default = self.field.default
-        return default if isinstance(default, str | int | float) and default != "" else None
-
-    def schema(self) -> Schema:
-        """Return the JSON Schema of the key's value."""
-        return self.kind.schema() | ({} if self.default is None else {"default": self.default})
 
 
 def kind_of(declared: inspect.Type) -> Kind:
@@ -207,13 +194,18 @@ def kind_of(declared: inspect.Type) -> Kind:
     return Kind(declared, about, extra)
 
 
+def _of_key(field: inspect.Field) -> Kind:
+    default = field.default if isinstance(field.default, str | int | float) and field.default != "" else None
+    return msgspec.structs.replace(kind_of(field.type), name=field.name, required=field.required, default=default)
+
+
 @cache
 def kind_of_table(table: type[Table]) -> Kind:
     """Return the kind of a table. It is made once, with the kinds of all that is inside it: they take milliseconds."""
     return kind_of(inspect.type_info(table))
 
 
-def keys_of(table: type[Table]) -> dict[str, Key]:
+def keys_of(table: type[Table]) -> dict[str, Kind]:
     """Return the keys of a table by name, required keys first."""
     return kind_of_table(table).keys
 

@@ -53,9 +53,9 @@ def read_table(table: type[AnyTable], values: Mapping[str, Any], place: Place) -
     read |= {"written": tuple(values)} if "written" in table.__struct_fields__ else {}
     for name, key in keys.items():
         if name in values:
-            read[key.field.name] = read_value(key.kind, name, values[name], place)
-        elif key.field.required:
-            raise place.error(name, f"is missing; it takes {key.kind.takes}")
+            read[key.name] = read_value(key, name, values[name], place)
+        elif key.required:
+            raise place.error(name, f"is missing; it takes {key.takes}")
     return table(**read)
 
 

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import starmap
 
 from evaltape.suite.definition import Suite
-from evaltape.suite.file.kinds import Key, Kind, Schema, keys_of, kind_of_table
+from evaltape.suite.file.kinds import Kind, Schema, keys_of, kind_of_table
 from evaltape.suite.file.values import Table
 from evaltape.suite.metric_tables import METRICS, MetricTable, OwnMetric
 
@@ -26,7 +27,7 @@ def key_tables() -> dict[str, str]:
     A table that stands in several places, as a prompt does, is there once.
     """
     head = ("key", "takes", "default", "meaning")
-    return {place: _markdown(head, map(_row, keys_of(table).values())) for place, table in declared_tables()}
+    return {place: _markdown(head, starmap(_row, keys_of(table).items())) for place, table in declared_tables()}
 
 
 def declared_tables() -> Iterator[tuple[str, type[Table]]]:
@@ -40,7 +41,7 @@ def declared_tables() -> Iterator[tuple[str, type[Table]]]:
         seen.add(table)
         if place:
             yield place, table
-        waiting += [found for name, key in keys_of(table).items() for found in _inside(f"{place}.{name}".lstrip("."), key.kind)]
+        waiting += [found for name, key in keys_of(table).items() for found in _inside(f"{place}.{name}".lstrip("."), key)]
 
 
 def metrics_table() -> str:
@@ -56,7 +57,7 @@ def options_table() -> str:
     """Return the table of all options of metrics."""
     tables: list[type[MetricTable]] = [*METRICS.values(), OwnMetric]
     options = {name: key for table in tables for name, key in keys_of(table).items()}
-    return _markdown(("option", "takes", "default", "meaning"), map(_row, options.values()))
+    return _markdown(("option", "takes", "default", "meaning"), starmap(_row, options.items()))
 
 
 def _inside(place: str, kind: Kind) -> Iterator[tuple[str, type[Table]]]:
@@ -67,9 +68,9 @@ def _inside(place: str, kind: Kind) -> Iterator[tuple[str, type[Table]]]:
             yield f"{place}.KEY" if member.takes == "a table" else place, member.item.table
 
 
-def _row(key: Key) -> tuple[str, str, str, str]:
-    default = "required" if key.field.required else "" if key.default is None else f"`{json.dumps(key.default)}`"
-    return f"`{key.field.encode_name}`", key.kind.takes, default, key.kind.about
+def _row(name: str, key: Kind) -> tuple[str, str, str, str]:
+    default = "required" if key.required else "" if key.default is None else f"`{json.dumps(key.default)}`"
+    return f"`{name}`", key.takes, default, key.about
 
 
 def _coded(names: Iterable[str]) -> str:
