@@ -47,6 +47,8 @@ class Clone:
             "PYTHONPATH": os.pathsep.join(packages),
             "PIP_NO_INDEX": "1",
             "PIP_NO_BUILD_ISOLATION": "0",
+            "PIP_NO_WARN_CONFLICTS": "0",  # As above, 0 turns it off: nothing of the machine's is looked at again, nor compiled.
+            "PIP_NO_COMPILE": "1",
             "COLUMNS": "80",
             "PYTEST_ADDOPTS": f"{UNUSED} {options}",
         }
