@@ -186,7 +186,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
         pytest.skip(cases.NO_ASSERTS)
     if case is None or not case.is_gate:
         return
-    for model in case.models(evaluation):
+    for model in case.models:
         try:
             reason = evaluation.unfinished(model)
         except RecordingError as error:

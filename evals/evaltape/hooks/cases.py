@@ -17,6 +17,7 @@ from evaltape.names import nearest
 from evaltape.samples.sample import Sample
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import Bound
+from evaltape.settings import Settings
 from evaltape.suite.definition import Comparison, Judge, Model
 from evaltape.workspace import Workspace
 
@@ -46,7 +47,8 @@ class Case(msgspec.Struct, frozen=True):
 
     subject: str
     suite: str
-    model: Model | None = None
+    models: tuple[Model, ...] = ()
+    """The models that it looks at: of a comparison baseline and candidate, of a judge's exam none."""
     sample: Sample | None = None
     comparison: Comparison | None = None
     bound: Bound | None = None
@@ -58,6 +60,16 @@ class Case(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<{self.subject} {self.id}>"
+
+    @property
+    def model(self) -> Model | None:
+        """Its model, unless it looks at two or none."""
+        return self.models[0] if len(self.models) == 1 else None
+
+    @property
+    def kind(self) -> str:
+        """`baseline` or `finetuned`, of a comparison by its candidate; empty for a judge, which is neither."""
+        return self.models[-1].kind if self.models else ""
 
     @property
     def metric(self) -> str | None:
@@ -73,12 +85,6 @@ class Case(msgspec.Struct, frozen=True):
     def is_gate(self) -> bool:
         """Whether it is an assertion on all samples of a model, or on a pair of models."""
         return self.subject in GATES
-
-    def models(self, evaluation: Evaluation) -> list[Model]:
-        """Return the models that it looks at."""
-        suite = evaluation.workspaces[self.suite].suite
-        keys = [self.comparison.baseline, self.comparison.candidate] if self.comparison else []
-        return [self.model] if self.model else [suite.models[key] for key in keys]
 
 
 NOTHING = Case("nothing", "", id="nothing")
@@ -137,9 +143,9 @@ def parametrize(metafunc: pytest.Metafunc, evaluation: Evaluation, subject: str)
     kinds = [kind for kind in ("baseline", "finetuned") if metafunc.definition.get_closest_marker(kind)]
     known = [workspace for name, workspace in evaluation.workspaces.items() if name in suites]
     cases = [case for workspace in known for case in _cases(subject, workspace, with_metric)]
-    wanted = [case for case in cases if not kinds or _kind(case, evaluation) in kinds]
+    wanted = [case for case in cases if not kinds or case.kind in kinds]
     parameters = [
-        pytest.param(*([case, case.metric] if with_metric else [case]), id=case.id, marks=_marks(case, evaluation))
+        pytest.param(*([case, case.metric] if with_metric else [case]), id=case.id, marks=_marks(case, evaluation.settings))
         for case in wanted or [NOTHING]
     ]
     metafunc.parametrize([subject, "metric"] if with_metric else [subject], parameters, indirect=[subject])
@@ -165,7 +171,7 @@ def _cases(subject: str, workspace: Workspace, with_metric: bool) -> Iterator[Ca
     models = suite.models.values()
     if subject == PREDICTION:
         for model, sample in product(models, workspace.selected_samples):
-            yield Case(PREDICTION, name, model, sample, id=f"{name}-{model.key}-{sample.name}")
+            yield Case(PREDICTION, name, (model,), sample, id=f"{name}-{model.key}-{sample.name}")
     elif subject == JUDGE:
         examined = [judge for judge in suite.judges.values() if judge.exam is not None]
         yield from (Case(JUDGE, name, judge=judge, id=f"{name}-{judge.key}") for judge in examined)
@@ -173,36 +179,27 @@ def _cases(subject: str, workspace: Workspace, with_metric: bool) -> Iterator[Ca
         if suite.mutants is not None and suite.mutants.noticed_at is not None:
             operators = [operator.name for operator in workspace.operators if operator.harmful]
             for model, operator in product(models, operators):
-                yield Case(MUTANTS, name, model, operator=operator, id=f"{name}-{model.key}-{operator}")
+                yield Case(MUTANTS, name, (model,), operator=operator, id=f"{name}-{model.key}-{operator}")
     elif subject in (SLICES, COMPARISON) or with_metric:
         for bound in (bound for bound in bounds.bounds_of(suite) if bound.kind in BOUNDS[subject]):
             pair = suite.comparisons[bound.subject] if subject == COMPARISON else None
-            model_of = None if pair else suite.models[bound.subject]
-            case_id = f"{name}-{bound.subject}-{bound.metric}"
-            yield Case(subject, name, model_of, comparison=pair, bound=bound, id=case_id)
+            looked_at = tuple(suite.models[key] for key in ((pair.baseline, pair.candidate) if pair else (bound.subject,)))
+            yield Case(subject, name, looked_at, None, pair, bound, id=f"{name}-{bound.subject}-{bound.metric}")
     else:
         of_kind = [model for model in models if subject != JOB_KEY or model.job]
-        yield from (Case(subject, name, model, id=f"{name}-{model.key}") for model in of_kind)
+        yield from (Case(subject, name, (model,), id=f"{name}-{model.key}") for model in of_kind)
 
 
-def _kind(case: Case, evaluation: Evaluation) -> str:
-    """Return `baseline` or `finetuned`; nothing for a judge, which is neither."""
-    model = case.model
-    if case.comparison is not None:
-        model = evaluation.workspaces[case.suite].suite.models[case.comparison.candidate]
-    return model.kind if model is not None else ""
-
-
-def _marks(case: Case, evaluation: Evaluation) -> list[pytest.MarkDecorator]:
+def _marks(case: Case, settings: Settings) -> list[pytest.MarkDecorator]:
     """Return the marks of a case. A test that this run surely can't decide is skipped: then nothing is started for it."""
+    reasons: list[str] = []
     if case is NOTHING:
         return []
-    settings, reasons = evaluation.settings, []
     if case.subject == MUTANTS and not settings.mutate:
         reasons.append(NOT_MUTATED)
     if case.subject == AGAINST and settings.against is None:
         reasons.append(NO_REF)
     if case.subject in (AGAINST, JUDGE) and settings.samples is not None:
         reasons.append(f"not checked: {PARTIAL.format(settings.samples)}")
-    names = [_kind(case, evaluation), {PREDICTION: "sample", JOB_KEY: ""}.get(case.subject, "gate")]
+    names = [case.kind, {PREDICTION: "sample", JOB_KEY: ""}.get(case.subject, "gate")]
     return [*(getattr(pytest.mark, name) for name in names if name), *(pytest.mark.skip(reason) for reason in reasons[:1])]

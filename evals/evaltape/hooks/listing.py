@@ -118,7 +118,7 @@ class Listing:
                 yield f"suggested gates: {workspace.name}", suggestion_lines(found, workspace.suite.models)
 
     def _histories(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
-        from evaltape.reporting.listings import suite_lines
+        from evaltape.reporting.listings import history_lines
 
         histories, workspaces = self.evaluation.histories, self.evaluation.workspaces
         assert histories is not None
@@ -128,7 +128,7 @@ class Listing:
             folders = ", ".join(shown(workspace.folder) for workspace in workspaces.values())
             raise UserError(f"--history: no commit here has recordings ({folders}). Commit them first")
         for name, workspace in workspaces.items():
-            lines = suite_lines(found[name], list(workspace.metrics.values()))
+            lines = list(history_lines(found[name], list(workspace.metrics.values())))
             yield f"history: {name}", lines or [f"No commit has recordings of it: {shown(workspace.folder)}"]
 
     def _print(self, config: pytest.Config, title: str, lines: Iterable[str]) -> None:

@@ -31,7 +31,7 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
     chosen = [item for item in items if not is_skipped(item)]
     for item in chosen:
         case = case_of(item)
-        models = case.models(evaluation) if case else evaluation.models() if waits_for_jobs(item) else []
+        models = case.models if case else evaluation.models() if waits_for_jobs(item) else ()
         wanted.update({(model.suite, model.key): [] for model in models if model.job})
     for model, sample in _each_once(_asked(chosen)):
         if model.predictions is None or evaluation.workspaces[model.suite].judges:
@@ -46,8 +46,7 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
 
 def mutant_models(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[Model]:
     """Return the models that `--mutate` looks at: of selected tests, of a comparison the candidate; without any, all."""
-    cases = [case for case in _cases(items) if case.judge is None]
-    looked_at = {(case.suite, case.comparison.candidate if case.comparison else case.model.key) for case in cases}  # type: ignore[union-attr]
+    looked_at = {(case.suite, case.models[-1].key) for case in _cases(items) if case.models}
     models = evaluation.models()
     return [model for model in models if (model.suite, model.key) in looked_at] or models
 

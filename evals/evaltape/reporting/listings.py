@@ -204,25 +204,19 @@ def _comment(text: str) -> Iterable[str]:
 TITLES, LEAST_WIDTHS, LEAST_METRIC = ("commit", "day", "samples"), (10, 10, 7), 8
 
 
-def suite_lines(history: Mapping[str, Sequence[Moment]], metrics: Sequence[Metric]) -> list[str]:
-    """Return the lines of all models of a suite, by key."""
-    return [line for key, moments in history.items() for line in history_lines(key, moments, metrics)]
-
-
-def history_lines(model: str, moments: Sequence[Moment], metrics: Sequence[Metric]) -> Iterator[str]:
-    """Yield a heading, the table, and a line for each metric of each fall; `moments` are oldest first."""
-    yield f"{model}: {counted(len(moments), 'commit')} with recordings of the suite"
-    titles = (*TITLES, *(metric.name for metric in metrics))
-    rows = [_cells(moment, metrics) for moment in reversed(moments)]
-    widths = widths_of(
-        [titles, *(cells for cells in rows if len(cells) == len(titles))], (*LEAST_WIDTHS, *[LEAST_METRIC] * len(metrics))
-    )
-    yield from (row(cells, widths, "<<" + ">" * (len(titles) - 2)) for cells in [titles, *rows])
-    fallen = [line for moment in reversed(moments) for line in _falls(moment, metrics)]
-    if sum(moment.scores is not None for moment in moments) < 2:
-        yield "  Not checked: it takes two commits."
-    else:
-        yield from fallen or ["  At no commit is it known to have fallen by more than noise."]
+def history_lines(history: Mapping[str, Sequence[Moment]], metrics: Sequence[Metric]) -> Iterator[str]:
+    """Yield by model a heading, the table, and a line for each metric of each fall; its moments are oldest first."""
+    titles, least = (*TITLES, *(metric.name for metric in metrics)), (*LEAST_WIDTHS, *[LEAST_METRIC] * len(metrics))
+    for model, moments in history.items():
+        yield f"{model}: {counted(len(moments), 'commit')} with recordings of the suite"
+        rows = [_cells(moment, metrics) for moment in reversed(moments)]
+        widths = widths_of([titles, *(cells for cells in rows if len(cells) == len(titles))], least)
+        yield from (row(cells, widths, "<<" + ">" * (len(titles) - 2)) for cells in [titles, *rows])
+        fallen = [line for moment in reversed(moments) for line in _falls(moment, metrics)]
+        if sum(moment.scores is not None for moment in moments) < 2:
+            yield "  Not checked: it takes two commits."
+        else:
+            yield from fallen or ["  At no commit is it known to have fallen by more than noise."]
 
 
 def _cells(moment: Moment, metrics: Sequence[Metric]) -> tuple[str, ...]:

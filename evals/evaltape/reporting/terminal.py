@@ -41,10 +41,10 @@ def print_results(reporter: pytest.TerminalReporter, results: Results) -> None:
         if suite.predictions or suite.causes or results.stopped:
             _print_suite(reporter, suite, results)
         if suite.history and reporter.verbosity >= 0:
-            from evaltape.reporting.listings import suite_lines
+            from evaltape.reporting.listings import history_lines
 
             reporter.write_sep("=", f"history: {suite.name}")
-            for line in suite_lines(suite.history, suite.named_metrics):
+            for line in history_lines(suite.history, suite.named_metrics):
                 print_wrapped(reporter, line)
     # Also with -q: the money spent, and work that goes on at an API and costs more.
     elsewhere = [part.text for part in failures_elsewhere(results)] if len(results.suites) > 1 else []

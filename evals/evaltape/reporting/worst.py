@@ -8,8 +8,8 @@ from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import misses
 from evaltape.reporting.results import ModelResults, PairResults, SuiteResults
 from evaltape.reporting.tables import shown
+from evaltape.samples.sample import Sample
 from evaltape.scoring.paired_scores import Pair
-from evaltape.scoring.prediction import Prediction
 
 MOST = 5
 
@@ -40,10 +40,10 @@ def worst_samples(suite: SuiteResults) -> Iterator[Worst]:
         yield from _of_model(suite, key, model)
     for it in suite.comparisons.values():
         about = f"where {it.scores.comparison.candidate} lost most"
-        yield from _of_pairs(it, about, ("baseline", "candidate"))
+        yield from _of_pairs(it, about, "baseline", "candidate")
     for past in suite.against.models.values() if suite.against else ():
         about = f"what {past.scores.side.ref} answered better"
-        yield from _of_pairs(past, about, ("before", "after"))
+        yield from _of_pairs(past, about, "before", "after")
 
 
 def lost_most(suite: SuiteResults, most: int) -> Iterator[tuple[str, ...]]:
@@ -66,7 +66,7 @@ def _of_model(suite: SuiteResults, key: str, model: ModelResults) -> Iterator[Wo
         if gate.outcome is False and mean and misses(mean.mean, gate.bound.limit, metric.higher_is_better):
             scored = [each for each in scores.answered if name in each.scores]
             scored.sort(key=lambda each: each.scores[name], reverse=not metric.higher_is_better)
-            cases = (Case(each.sample.id, shown(each.scores[name], metric), _texts(each)) for each in scored[:MOST])
+            cases = (_case(it.sample, shown(it.scores[name], metric), prediction=it.text) for it in scored[:MOST])
             yield Worst(f"{key} {name}: what hurt most", tuple(cases))
     # Only their answers explain these; causes with a remedy are told elsewhere.
     mended = {of for cause in suite.causes if cause.command for of in cause.predictions}
@@ -74,31 +74,22 @@ def _of_model(suite: SuiteResults, key: str, model: ModelResults) -> Iterator[Wo
     if failed and model.too_many_failed:
         tests = [suite.test_ids.get((key, each.sample.id)) for each in failed]
         command = suite.commands.replay([test for test in tests if test is not None]) if None not in tests else None
-        cases = (Case(each.sample.id, "failed", _texts(each)) for each in failed)
+        cases = (_case(each.sample, "failed", reason=each.failure or "") for each in failed)
         yield Worst(f"{key}: failed samples", tuple(cases), command)
 
 
-def _texts(prediction: Prediction) -> dict[str, str]:
-    texts = _references(prediction.sample.references)
-    if prediction.failure is not None:
-        return {**texts, "reason": prediction.failure}
-    return {**texts, "prediction": prediction.text}
+def _case(sample: Sample, score: str, **texts: str) -> Case:
+    several = len(sample.references) > 1
+    references = {f"reference {n}" if several else "reference": text for n, text in enumerate(sample.references, 1)}
+    return Case(sample.id, score, {**references, **texts})
 
 
-def _references(references: tuple[str, ...]) -> dict[str, str]:
-    if len(references) == 1:
-        return {"reference": references[0]}
-    return {f"reference {number}": text for number, text in enumerate(references, 1)}
-
-
-def _of_pairs(results: PairResults, about: str, sides: tuple[str, str]) -> Iterator[Worst]:
+def _of_pairs(results: PairResults, about: str, before: str, after: str) -> Iterator[Worst]:
     for name, decision in results.metrics.items():
-        metric, cases = decision.metric, []
-        for pair in _lost(results.scores.pairs, metric)[:MOST] if decision.outcome is False else []:
-            answers = dict(zip(sides, (pair.before.text, pair.after.text), strict=True))
-            texts = {**_references(pair.after.sample.references), **answers}
-            cases.append(Case(pair.sample, _change(metric, pair), texts))
-        if cases:
+        metric, pairs = decision.metric, _lost(results.scores.pairs, decision.metric)[:MOST]
+        if pairs and decision.outcome is False:
+            texts = [{before: pair.before.text, after: pair.after.text} for pair in pairs]
+            cases = (_case(it.after.sample, _change(metric, it), **both) for it, both in zip(pairs, texts, strict=True))
             yield Worst(f"{decision.bound.subject} {name}: {about}", tuple(cases))
 
 
