@@ -15,8 +15,7 @@ from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
 from evaltape.mutation.study import OperatorStudy, Study
 from evaltape.reporting.html import page
-from evaltape.reporting.report_data import report_data
-from evaltape.reporting.results import (
+from evaltape.reporting.model_results import (
     AgainstModel,
     AgainstResults,
     Flips,
@@ -24,9 +23,9 @@ from evaltape.reporting.results import (
     JudgeResults,
     ModelResults,
     PairResults,
-    Results,
-    SuiteResults,
 )
+from evaltape.reporting.report_data import report_data
+from evaltape.reporting.results import Results, SuiteResults
 from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Fragility
 from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_comparison

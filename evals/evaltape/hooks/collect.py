@@ -19,8 +19,9 @@ from evaltape.hooks.collect_models import (
     model_results,
 )
 from evaltape.recorder.wire import Tally, place_of
+from evaltape.reporting.model_results import JudgeResults
 from evaltape.reporting.remarks import left_lines, retirement_lines
-from evaltape.reporting.results import Cause, JudgeResults, Results, SuiteResults
+from evaltape.reporting.results import Cause, Results, SuiteResults
 from evaltape.samples.sample import Failure
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import outvoted

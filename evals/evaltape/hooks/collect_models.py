@@ -11,7 +11,7 @@ from evaltape.errors import RecordingError
 from evaltape.evaluation import Evaluation
 from evaltape.metrics.metric import Metric, Metrics, build_metrics
 from evaltape.metrics.tokenizers import unicode_words
-from evaltape.reporting.results import (
+from evaltape.reporting.model_results import (
     AgainstModel,
     AgainstResults,
     Flips,

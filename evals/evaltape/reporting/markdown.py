@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from evaltape.files import write_output
-from evaltape.reporting.remarks import recording_lines, spent_lines, standing_line, stopped_lines
+from evaltape.reporting.remarks import lost_most, recording_lines, spent_lines, standing_line, stopped_lines, worst_samples
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.scoreboard import (
     Group,
@@ -25,7 +25,6 @@ from evaltape.reporting.scoreboard import (
 )
 from evaltape.reporting.tables import LONGEST_TEXT, accepted_cells, cells, code, folded, table
 from evaltape.reporting.verdict import State, failed_first, failures_elsewhere, mutation_line, open_lines, verdict_of
-from evaltape.reporting.worst import lost_most, worst_samples
 from evaltape.suite.prompt import PromptChange
 from evaltape.text import counted, cut, markdown
 

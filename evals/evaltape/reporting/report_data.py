@@ -7,16 +7,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from evaltape.mutation.model_mutants import ModelMutants
-from evaltape.reporting.results import (
-    AgainstModel,
-    AgainstResults,
-    JobResults,
-    JudgeResults,
-    ModelResults,
-    PairResults,
-    Results,
-    SuiteResults,
-)
+from evaltape.reporting.model_results import AgainstModel, AgainstResults, JobResults, JudgeResults, ModelResults, PairResults
+from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.results_file import compared, counts, difference, fields, in_slice, written
 from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.verdict import failed_first, verdict_of
@@ -80,13 +72,12 @@ def _suite(suite: SuiteResults, results: Results) -> Data:
 
 
 def _model(model: ModelResults) -> Data:
-    accepted, scores = model.accepted, model.scores
-    changes = [[name, before, now] for name, (before, now) in accepted.changes.items()] if accepted else []
+    scores = model.scores
     verdicts = {name: model.slice_verdicts(name) for name in model.slice_gates}
     return {
-        **fields(scores.model, "key kind allow_failed"),
+        **fields(scores.model, "key kind"),
         **counts(scores),
-        **fields(model, "served of truncated=scores.truncated recorded"),
+        **fields(model, "served truncated=scores.truncated recorded"),
         "versions": list(model.versions),
         "scores": written(model.means),
         "unscored": {name: len(reasons) for name, reasons in model.unscored.items()},
@@ -100,8 +91,7 @@ def _model(model: ModelResults) -> Data:
             }
             for column, value, each in model.slices
         ],
-        "accepted": {**fields(accepted, "exists verdict"), "changes": changes} if accepted and changes else None,
-        **fields(model, "noise=noise_beside_gates usage cost_usd"),
+        **fields(model, "usage cost_usd"),
     }
 
 
@@ -214,7 +204,7 @@ def _judge(judge: JudgeResults) -> Data:
     harmful = [it for it in marks.operators if it.harmful] if marks else []
     return {
         **fields(judge, "key metrics asked unread verdict"),
-        **fields(found, "standing not_examined unexamined=judge.unexamined"),
+        **fields(found, "standing not_examined"),
         **fields(judge, "flips scale=examined.judge.verdict.scale"),
         "labels": None if exam is None or exam.labels is None else exam.labels.name,
         "parts": [{"name": exam_part(decision), **fields(decision, EXAM_PART)} for decision in found.decisions],

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from evaltape.files import write_output
-from evaltape.reporting.results import AgainstModel, JudgeResults, ModelResults, PairResults, Results
+from evaltape.reporting.model_results import AgainstModel, JudgeResults, ModelResults, PairResults
+from evaltape.reporting.results import Results
 from evaltape.scoring.bounds import AGAINST, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.prediction import Prediction
@@ -24,6 +25,7 @@ FIELDS: Mapping[str, str] = {
     "history? references? mutants?=mutant_tables tests predictions",
     "Interval": "mean low high scored=samples clusters?",
     "Difference": "difference=mean low high samples clusters?",
+    "Noise": "runs samples of mean sd smallest_drop gate_1_in_100=gate",
     "Accepted": "verdict passed changes=both",
     "JobResults": "id=job.id status=job.status tuned_model=job.tuned_model trained_tokens=job.trained_tokens cost_usd",
     "Moment": "commit=commit.id day=commit.day samples=answered scores=means falls? unread?=reason",
@@ -35,7 +37,7 @@ FIELDS: Mapping[str, str] = {
 where `a` is None; a key with `?` is left out where nothing is held."""
 MODEL = (
     "failures truncated=scores.truncated recorded scores=means gates versions? unscored? slices? slice_gates? accepted? "
-    "noise?=noise_beside_gates unfinished? usage cost_usd"
+    "noise? unfinished? usage cost_usd"
 )
 GATE = "threshold=bound.limit verdict fragility passed=outcome"
 COMPARED = "verdict fragility passed=outcome confidence=bound.confidence"
@@ -75,7 +77,7 @@ def written(value: Any) -> Any:
         case JudgeResults():
             return _judge(value)
         case ModelResults():
-            return {**fields(value, "served kind=scores.model.kind"), **counts(value.scores), **fields(value, MODEL)}
+            return _model(value)
         case ModelScores():
             return {"samples": len(value.predictions), "scores": written(value.intervals)}
         case SliceScores():
@@ -85,6 +87,16 @@ def written(value: Any) -> Any:
         case PairResults():
             return written(value.metrics)
     return fields(value, FIELDS.get(type(value).__name__) or " ".join(value.__struct_fields__))
+
+
+def _model(model: ModelResults) -> Json:
+    told = {**fields(model, "served kind=scores.model.kind"), **counts(model.scores), **fields(model, MODEL)}
+    for metric, noise in model.noise.items():
+        if metric in model.gates:
+            gate = model.gates[metric].bound.limit
+            chance, inside = noise.chance_to_fail(gate), noise.holds_inside(gate)
+            told["noise"][metric] |= {"chance_to_fail_gate": chance, "gate_inside_noise": inside}
+    return told
 
 
 def counts(scores: ModelScores) -> Json:

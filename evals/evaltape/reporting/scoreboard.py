@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from evaltape.metrics.metric import Metric
-from evaltape.reporting.results import ModelResults, PairResults, SuiteResults
+from evaltape.reporting.model_results import ModelResults, PairResults
+from evaltape.reporting.results import SuiteResults
 from evaltape.reporting.tables import bound_text, interval, mean_beside
 from evaltape.scoring.bounds import MAX_ALARMS, MIN_NOTICED, Decision, Verdict
 from evaltape.scoring.paired import Difference

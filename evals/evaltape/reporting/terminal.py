@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from evaltape.reporting.remarks import judge_lines, recording_lines, spent_lines, stopped_lines
-from evaltape.reporting.results import JobResults, PairResults, Results, SuiteResults
+from evaltape.reporting.model_results import JobResults, PairResults
+from evaltape.reporting.remarks import judge_lines, recording_lines, spent_lines, stopped_lines, worst_samples
+from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.scoreboard import Group, Line, tables
 from evaltape.reporting.tables import aligned, row, shown, widths_of
 from evaltape.reporting.verdict import failures_elsewhere, mutation_line, verdict_of
-from evaltape.reporting.worst import worst_samples
 from evaltape.scoring.bounds import FAILED, PASSED
 from evaltape.scoring.noise import LEAST_ALIKE_SAMPLES, LEAST_SAMPLES
 from evaltape.text import columns, counted, cut, listed, visible, wrapped

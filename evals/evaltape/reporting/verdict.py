@@ -9,7 +9,8 @@ from typing import Final, Literal
 import msgspec
 
 from evaltape.metrics.scorers import misses
-from evaltape.reporting.results import ModelResults, Results, SuiteResults
+from evaltape.reporting.model_results import ModelResults
+from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.tables import bound_text, distance, interval, mean_beside
 from evaltape.scoring.bounds import AGAINST, FAILED, INCONCLUSIVE, NOT_CHECKED, PASSED, Decision
 from evaltape.text import counted, listed
