@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from evaltape.mutation.model_mutants import Judged, ModelMutants
     from evaltape.mutation.study import Assertion
 
-Selected = list[tuple[Model, Sample]]
 KEY_HELD = "Asking again ends the same: change the prompt, the data or the key"
 """What helps where an answer holds a key, and a recording may hold none."""
 

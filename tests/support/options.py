@@ -39,9 +39,7 @@ def estimate_of(project: Project, *args: str) -> list[str]:
     """Return the lines of `--estimate` on every test of a project's one suite."""
     workspace = workspace_of(project, "evals", "--estimate", *args)
     with contextlib.chdir(project.root):
-        asked = [model for model in workspace.suite.models.values() if model.predictions is None]
-        selected = [(model, sample) for model in asked for sample in workspace.samples]
-        return list(estimate(workspace, selected, list(workspace.suite.models)))
+        return list(estimate(workspace, dict.fromkeys(workspace.suite.models, workspace.samples)))
 
 
 def failures_of(project: Project, model: str = "small") -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from evaltape.errors import UserError
 from evaltape.evaluation import Evaluation
-from evaltape.hooks.selection import mutant_models, selected_calls, selected_models, selection
+from evaltape.hooks.selection import mutant_models, selected_samples, selection
 from evaltape.names import shown
 from evaltape.options import as_usage_error
 from evaltape.recorder.api.shutdown_dates import ask_all
@@ -84,13 +84,12 @@ class Listing:
         return self._estimates(session.items)
 
     def _estimates(self, items: Sequence[pytest.Item]) -> Iterator[Section]:
-        evaluation, selected = self.evaluation, selected_calls(items)
+        evaluation, selected = self.evaluation, selected_samples(items)
+        if evaluation.settings.mutate:
+            selected = {(model.suite, model.key): [] for model in mutant_models(items, evaluation)}
         for name, workspace in evaluation.workspaces.items():
-            calls = [call for call in selected if call[0].suite == name]
-            models = selected_models(items, name)
-            if evaluation.settings.mutate:
-                models = [model.key for model in mutant_models(items, evaluation) if model.suite == name]
-            yield f"estimate: {name}", list(estimate(workspace, calls, models, evaluation.other_side))
+            asked = {key: samples for (suite, key), samples in selected.items() if suite == name}
+            yield f"estimate: {name}", list(estimate(workspace, asked, evaluation.other_side))
 
     def _requests(self, session: pytest.Session, folder: Path) -> Iterator[Section]:
         from evaltape.recorder.batches.lines import write_requests

@@ -1,25 +1,24 @@
 """The needs of the selected tests: calls of the API, and fine-tuning jobs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 from _pytest.skipping import evaluate_skip_marks
 
-from evaltape.evaluation import Evaluation, Selected
+from evaltape.evaluation import Evaluation
 from evaltape.hooks.cases import Case, case_of, reaches
 from evaltape.recorder.wire import Selection, verdicts_key
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Model
 
 
-def selected_calls(items: Iterable[pytest.Item]) -> Selected:
-    """Return the (model, sample) of each call that selected tests rest on, each once, skipped tests left out."""
-    return _each_once((model, sample) for model, sample in _asked(items) if model.predictions is None)
-
-
-def selected_models(items: Iterable[pytest.Item], suite: str) -> list[str]:
-    """Return the keys of a suite's models that selected sample tests look at, whether they are called or not."""
-    return list(dict.fromkeys(model.key for model, _ in _asked(items) if model.suite == suite))
+def selected_samples(items: Iterable[pytest.Item]) -> dict[tuple[str, str], list[Sample]]:
+    """Return by suite and model the samples of the sample tests that no mark skips, each once."""
+    found: dict[tuple[str, str], dict[str, Sample]] = {}
+    for case in _cases(item for item in items if not is_skipped(item)):
+        if case.model is not None and case.sample is not None:
+            found.setdefault((case.suite, case.model.key), {})[case.sample.id] = case.sample
+    return {key: list(samples.values()) for key, samples in found.items()}
 
 
 def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection:
@@ -33,9 +32,10 @@ def selection(items: Iterable[pytest.Item], evaluation: Evaluation) -> Selection
         case = case_of(item)
         models = case.models if case else evaluation.models() if waits_for_jobs(item) else ()
         wanted.update({(model.suite, model.key): [] for model in models if model.job})
-    for model, sample in _each_once(_asked(chosen)):
-        if model.predictions is None or evaluation.workspaces[model.suite].judges:
-            wanted.setdefault((model.suite, model.key), []).append(sample.id)
+    for (suite, key), samples in selected_samples(chosen).items():
+        workspace = evaluation.workspaces[suite]
+        if workspace.suite.models[key].predictions is None or workspace.judges:
+            wanted[suite, key] = [sample.id for sample in samples]
     cases = _cases(chosen)
     bounds = [case.bound for case in cases if case.bound is not None and evaluation.settings.samples is None]
     for judge in (*(case.judge for case in cases), *map(evaluation.judge_of, bounds)):
@@ -76,14 +76,3 @@ def is_skipped(item: pytest.Item) -> bool:
 
 def _cases(items: Iterable[pytest.Item]) -> list[Case]:
     return [case for item in items if (case := case_of(item)) is not None]
-
-
-def _asked(items: Iterable[pytest.Item]) -> Iterator[tuple[Model, Sample]]:
-    """Yield model and sample of each sample test that no mark skips."""
-    for case in _cases(item for item in items if not is_skipped(item)):
-        if case.model is not None and case.sample is not None:
-            yield case.model, case.sample
-
-
-def _each_once(pairs: Iterable[tuple[Model, Sample]]) -> Selected:
-    return list({(model.suite, model.key, sample.id): (model, sample) for model, sample in pairs}.values())

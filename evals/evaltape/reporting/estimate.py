@@ -1,7 +1,7 @@
 """The calls of a recording and their highest cost, before anything is called."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, product
 from typing import Any
 
@@ -62,42 +62,34 @@ class JobEstimate(msgspec.Struct, frozen=True):
         return None if self.problem else cost.training_usd(self.job.price, self.tokens_per_epoch * self.epochs)
 
 
-def estimate(
-    workspace: Workspace,
-    selected: Iterable[tuple[Model, Sample]],
-    looked_at: Collection[str],
-    other_side: OtherSide | None = None,
-) -> Iterator[str]:
+def estimate(workspace: Workspace, asked: Mapping[str, Sequence[Sample]], other_side: OtherSide | None = None) -> Iterator[str]:
     """Yield lines on the calls and cost of recording the selected samples, and on the differences that comparisons can decide.
 
-    `looked_at` are the models of all selected sample tests, also models with answers from a file; with `--mutate` the models
-    with damaged answers.
+    `asked` has the samples of all selected sample tests by model, also by a model with answers from a file; with `--mutate` the
+    models with damaged answers.
     """
     settings, models, jobs = workspace.settings, workspace.suite.models, []
     if settings.mutate:
-        damaged = [models[key] for key in looked_at]
+        damaged = [models[key] for key in asked]
         of_judges = [
             _judged(judge, ((it, 0) for model in damaged for it in workspace.unjudged_mutants(judge, model)))
             for judge in workspace.judges
         ]
         yield from _bill(workspace, "--mutate --record", of_judges, [], "no verdict on a mutant is missing")
         return
-    asked: dict[str, list[Sample]] = {}
-    for model, sample in selected:
-        asked.setdefault(model.key, []).append(sample)
-    calls = [_of_model(workspace, models[key], samples) for key, samples in asked.items()]
-    calls += [_of_judge(workspace, judge, asked, looked_at) for judge in workspace.judges if looked_at]
+    calls = [_of_model(workspace, models[key], samples) for key, samples in asked.items() if models[key].predictions is None]
+    calls += [_of_judge(workspace, judge, asked) for judge in workspace.judges if asked]
     for job in (job for key in asked if (job := models[key].job)):
         if settings.mode != RECORD_MISSING or not workspace.jobs.is_recorded(job.key):
             jobs.append(_of_job(workspace, job))
     option = "--record-missing" if settings.mode == RECORD_MISSING else "--record"
     option += " --batch" if settings.batch else ""
-    yield from _bill(workspace, option, calls, jobs, "nothing is missing" if looked_at else "no sample test is selected")
-    yield from decidable_lines(workspace, looked_at, other_side)
-    yield from label_lines(workspace) if looked_at else ()
+    yield from _bill(workspace, option, calls, jobs, "nothing is missing" if asked else "no sample test is selected")
+    yield from decidable_lines(workspace, asked, other_side)
+    yield from label_lines(workspace) if asked else ()
 
 
-def _of_model(workspace: Workspace, model: Model, samples: list[Sample]) -> ModelEstimate:
+def _of_model(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> ModelEstimate:
     served = model.job.base.served if model.job else model.served
     calls = workspace.calls_of(model, samples)
     bodies = ((chat_request(served, model.prompt.render(sample), model.request), 0) for sample, _ in calls)
@@ -182,12 +174,10 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
 
-def _of_judge(
-    workspace: Workspace, judge: Judge, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
-) -> ModelEstimate:
+def _of_judge(workspace: Workspace, judge: Judge, asked: Mapping[str, Sequence[Sample]]) -> ModelEstimate:
     """Estimate a judge's verdicts on answers, there or still to come, and the missing verdicts of its exam."""
     of_exam = ((it, 0) for it in workspace.exams[judge.key].missing)
-    return _judged(judge, chain(_on_answers(workspace, judge, asked, looked_at), of_exam))
+    return _judged(judge, chain(_on_answers(workspace, judge, asked), of_exam))
 
 
 def _judged(judge: Judge, calls: Iterable[tuple[Asked, int]]) -> ModelEstimate:
@@ -195,16 +185,15 @@ def _judged(judge: Judge, calls: Iterable[tuple[Asked, int]]) -> ModelEstimate:
     return _estimate(as_model(judge), judge.served, bodies)
 
 
-def _on_answers(
-    workspace: Workspace, judge: Judge, asked: Mapping[str, list[Sample]], looked_at: Collection[str]
-) -> Iterator[tuple[Asked, int]]:
+def _on_answers(workspace: Workspace, judge: Judge, asked: Mapping[str, Sequence[Sample]]) -> Iterator[tuple[Asked, int]]:
     """Yield each call, with the tokens of an answer that isn't there yet."""
     settings = workspace.settings
-    for model in (workspace.suite.models[key] for key in looked_at):
-        samples, repeats, due = workspace.selected_samples, 1, set[tuple[str, int]]()
+    for model, samples in ((workspace.suite.models[key], samples) for key, samples in asked.items()):
+        repeats, due = settings.repeat, set[tuple[str, int]]()
         if model.predictions is None:
-            samples, repeats = asked.get(model.key, []), settings.repeat
             due = {(sample.id, repeat) for sample, repeat in workspace.calls_of(model, samples)}
+        else:
+            samples, repeats = workspace.selected_samples, 1
         limit = answer_limit(model.request)
         for sample, repeat in product(samples, range(1, repeats + 1)):
             is_due = (sample.id, repeat) in due
