@@ -43,12 +43,11 @@ WORDS = "words"
 """A metric that is always shown, for scores move with an answer's length."""
 
 
-class SuiteView:
+class SuiteView(msgspec.Struct, dict=True):
     """A suite of a session: its workspace, with the session's findings about it."""
 
-    def __init__(self, evaluation: Evaluation, workspace: Workspace) -> None:
-        self.evaluation = evaluation
-        self.workspace = workspace
+    evaluation: Evaluation
+    workspace: Workspace
 
     @cached_property
     def metrics(self) -> Metrics:

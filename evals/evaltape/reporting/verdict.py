@@ -68,8 +68,7 @@ def verdict_of(suite: SuiteResults, results: Results) -> SuiteVerdict:
         *_pairs(suite),
         *_judges(suite),
         *_accepted(suite),
-        *_failed_samples(suite),
-        *_failed_tests(suite.other_failures, "other test of the suite", "other tests of the suite"),
+        *_failures(suite),
         *(failures_elsewhere(results) if len(results.suites) == 1 else ()),
     ]
     reasons = [reason for key, model in suite.models.items() for reason in _model_reasons(key, model)]
@@ -86,7 +85,8 @@ def failed_first(results: Results) -> list[SuiteResults]:
 
 def failures_elsewhere(results: Results) -> Iterator[Part]:
     """Yield the line on failed tests of no suite; a single suite's verdict has it."""
-    return _failed_tests(results.other_failures, "test of no suite", "tests of no suite")
+    if results.other_failures:
+        yield Part(f"{counted(results.other_failures, 'test')} of no suite failed", FAILED)
 
 
 def mutation_line(suite: SuiteResults) -> str | None:
@@ -158,8 +158,8 @@ def _accepted(suite: SuiteResults) -> Iterator[Part]:
         yield Part(f"no scores of {counted(new, 'model')} are accepted yet", FAILED)
 
 
-def _failed_samples(suite: SuiteResults) -> Iterator[Part]:
-    """Yield the failed samples; they are failures where a test says so, and otherwise open."""
+def _failures(suite: SuiteResults) -> Iterator[Part]:
+    """Yield failed samples, which are open unless a test failed for them, unfinished recordings, and other failed tests."""
     predictions = suite.predictions
     failed = sum(not each.answered for each in predictions)
     if failed:
@@ -170,11 +170,8 @@ def _failed_samples(suite: SuiteResults) -> Iterator[Part]:
     for key, model in suite.models.items():
         if model.unfinished:
             yield Part(f"recording of {key} unfinished: {model.unfinished}", FAILED)
-
-
-def _failed_tests(failed: int, one: str, several: str) -> Iterator[Part]:
-    if failed:
-        yield Part(f"{failed:,} {one if failed == 1 else several} failed", FAILED)
+    if suite.other_failures:
+        yield Part(f"{counted(suite.other_failures, 'other test')} of the suite failed", FAILED)
 
 
 # ---------------------------------------------------------------- the reasons
