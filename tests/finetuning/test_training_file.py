@@ -6,7 +6,7 @@ import json
 import pytest
 from evaltape.errors import UserError
 from evaltape.finetuning.services import SERVICES, Service
-from evaltape.finetuning.training_file import build_validation_file, problem_of
+from evaltape.finetuning.training_file import build_validation_file
 from evaltape.suite.cost import MOST_EPOCHS
 
 from tests.support.project import ROWS
@@ -119,33 +119,20 @@ def test_refuses_a_file_that_is_larger_than_the_service_takes(tuning: TuningProj
         tuning.training_file()
 
 
-def line(*turns: tuple[str, str]) -> str:
-    return json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]})
+def test_every_line_has_the_turns_of_the_prompt_and_the_assistants(tuning: TuningProject) -> None:
+    tuning.edit_suite("[prompt]\n", '[prompt]\nsystem = "You summarise."\n')
+    for line in tuning.training_file().text.split("\n")[:-1]:
+        turns = json.loads(line)["messages"]
+        assert [turn["role"] for turn in turns] == ["system", "user", "assistant"]
+        assert all(turn["content"].strip() for turn in turns)
 
 
-ROLES = ["system", "user", "assistant"]
-
-
-@pytest.mark.parametrize(
-    ("turns", "fault"),
-    [
-        ([("system", "s"), ("user", "u"), ("assistant", "a")], None),
-        (
-            [("user", "u"), ("assistant", "a")],
-            "its turns are by user, assistant; an example has system, user, assistant",
-        ),
-        (
-            [("user", "u"), ("system", "s"), ("assistant", "a")],
-            "its turns are by user, system, assistant; an example has",
-        ),
-        ([("system", "s"), ("user", "u")], "its turns are by system, user; an example has"),
-        ([("system", "s"), ("user", "u"), ("assistant", " \n")], "a turn is empty"),
-        ([("system", ""), ("user", "u"), ("assistant", "a")], "a turn is empty"),
-    ],
-)
-def test_finds_what_the_api_would_refuse_in_a_line(turns: list[tuple[str, str]], fault: str | None) -> None:
-    problem = problem_of(line(*turns), ROLES, 65_536)
-    assert problem is None if fault is None else problem is not None and problem.startswith(fault)
+@pytest.mark.parametrize("note", ["", " \n"])
+def test_refuses_a_turn_that_a_row_leaves_empty(tuning: TuningProject, note: str) -> None:
+    tuning.edit_suite("[prompt]\n", '[prompt]\nsystem = "{note}"\n')
+    tuning.write_rows([{**row, "note": "Be short."} for row in ROWS])
+    tuning.write_split("train", [{**row, "note": "Be short."} for row in TRAINING[:-1]] + [{**TRAINING[-1], "note": note}])
+    assert refused(tuning) == f"training row {TRAINING[-1]['id']}: a turn is empty"
 
 
 def test_the_validation_file_is_checked_likewise(tuning: TuningProject) -> None:

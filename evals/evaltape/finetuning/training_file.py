@@ -94,19 +94,13 @@ def _grams(words: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
 
 
 class TrainingFile(msgspec.Struct, frozen=True):
-    """A file to upload, and the findings about its rows."""
+    """A file to upload, and remarks on its rows."""
 
     text: str
     rows: int
     """How many examples it has."""
-    dropped: Sequence[Overlap] = ()
-    """Rows that are left out because they are evaluated, too."""
-    near: Sequence[Overlap] = ()
-    """Rows that are kept although an evaluated row is near."""
-    repeated: Sequence[Overlap] = ()
-    """Rows that are kept although an earlier row says the same."""
     remarks: Sequence[str] = ()
-    """Remarks on the data, a line each."""
+    """Findings about its rows and their data, a line each."""
 
     @property
     def content(self) -> bytes:
@@ -126,13 +120,6 @@ class TrainingFile(msgspec.Struct, frozen=True):
     def notes(self) -> Iterator[str]:
         """Return notes on the file for the user, a line each."""
         yield f"{counted(self.rows, 'training row')}, {len(self.content):,} bytes, sha256 {self.sha256[:12]}"
-        for overlaps, what in (
-            (self.dropped, "left out, because they are evaluated, too"),
-            (self.near, f"kept, though near an evaluated one ({NEAR:.0%} or more of the shorter's word {NGRAM}-grams)"),
-            (self.repeated, "kept, though repeating an earlier one"),
-        ):
-            if overlaps:
-                yield f"{counted(len(overlaps), 'training row')} {what}: {listed(overlaps)}"
         yield from self.remarks
 
 
@@ -158,59 +145,48 @@ def build_training_file(suite: Suite, job: Finetune, samples: list[Sample], cass
             'trained on. Take such rows out of the split, or set train.leaks = "drop" to leave them out of training'
         )
     kept = [row for row in rows if row.id not in exact]
-    repeated = duplicates({row.id: row.input for row in kept})
     near = [overlap for overlap in leaking if not overlap.exact]
-    return _checked(suite, job, kept, TrainingFile(_text(job, kept), len(kept), list(exact.values()), near, repeated, remarks))
+    findings = {
+        "left out, because they are evaluated, too": list(exact.values()),
+        f"kept, though near an evaluated one ({NEAR:.0%} or more of the shorter's word {NGRAM}-grams)": near,
+        "kept, though repeating an earlier one": duplicates({row.id: row.input for row in kept}),
+    }
+    told = {what: overlaps for what, overlaps in findings.items() if overlaps}
+    found = [f"{counted(len(overlaps), 'training row')} {what}: {listed(overlaps)}" for what, overlaps in told.items()]
+    if len(kept) < (fewest := service_of(job.service).fewest_rows):
+        left = f", with {len(exact)} left out that are evaluated, too" if exact else ""
+        raise UserError(f"{_place(suite, job)} {counted(len(kept), 'training row')}{left}; the API asks for {fewest} or more")
+    return _file(suite, job, "training", kept, [*found, *remarks])
 
 
 def build_validation_file(suite: Suite, job: Finetune) -> TrainingFile | None:
     """Build the file of the job's validation split, if any. Raises as `build_training_file`."""
     if job.validation is None:
         return None
-    rows, remarks = load_training_rows(suite, job.base, job.validation)
-    return _checked(suite, job, rows, TrainingFile(_text(job, rows), len(rows), remarks=remarks), "validation")
-
-
-def _text(job: Finetune, rows: list[Sample]) -> str:
-    lines = []
-    for row in rows:
-        turns = [*job.base.prompt.render(row), {"role": "assistant", "content": row.references[0]}]
-        lines.append(json.dumps({"messages": turns}, ensure_ascii=False) + "\n")
-    return "".join(lines)
+    return _file(suite, job, "validation", *load_training_rows(suite, job.base, job.validation))
 
 
 def _place(suite: Suite, job: Finetune) -> str:
     return f"{shown(suite.file)}: [finetune.{job.key}]"
 
 
-def _checked(suite: Suite, job: Finetune, rows: list[Sample], file: TrainingFile, kind: str = "training") -> TrainingFile:
-    """Return a file of these rows, once its lines are checked as the API will check them."""
-    place, service = _place(suite, job), service_of(job.service)
-    if kind == "training" and file.rows < service.fewest_rows:
-        left = f", with {len(file.dropped)} left out that are evaluated, too" if file.dropped else ""
-        rows_left = f"{counted(file.rows, 'training row')}{left}"
-        raise UserError(f"{place} {rows_left}; the API asks for {service.fewest_rows} or more")
+def _file(suite: Suite, job: Finetune, kind: str, rows: list[Sample], remarks: list[str]) -> TrainingFile:
+    """Return the file of these rows, once it is checked as the API will check it."""
+    place, service, lines = _place(suite, job), service_of(job.service), []
+    for row in rows:
+        turns = [*job.base.prompt.render(row), {"role": "assistant", "content": row.references[0]}]
+        line = json.dumps({"messages": turns}, ensure_ascii=False)
+        size = len(line.encode())
+        if not all(turn["content"].strip() for turn in turns):
+            raise UserError(f"{place} {kind} row {row.id}: a turn is empty")
+        if size > service.longest_tokens * BYTES_PER_TOKEN:
+            long = f"about {size // BYTES_PER_TOKEN:,} tokens ({size:,} bytes)"
+            raise UserError(f"{place} {kind} row {row.id}: {long}; the API takes {service.longest_tokens:,} tokens")
+        lines.append(f"{line}\n")
+    file = TrainingFile("".join(lines), len(rows), remarks)
     if len(file.content) > service.largest_bytes:
         raise UserError(f"{place} the {kind} file has {len(file.content):,} bytes; the API takes {service.largest_bytes:,}")
-    for row, line in zip(rows, file.text.split("\n"), strict=False):
-        roles = [turn["role"] for turn in job.base.prompt.render(row)] + ["assistant"]
-        problem = problem_of(line, roles, service.longest_tokens)
-        if problem:
-            raise UserError(f"{place} {kind} row {row.id}: {problem}")
     return file
-
-
-def problem_of(line: str, roles: list[str], longest_tokens: int) -> str | None:
-    """Return why the API would refuse a line of a training file: other `roles`, an empty turn, too many tokens."""
-    turns: list[dict[str, str]] = json.loads(line)["messages"]
-    by, size = [turn["role"] for turn in turns], len(line.encode())
-    if by != roles:
-        return f"its turns are by {', '.join(by)}; an example has {', '.join(roles)}"
-    if not all(turn["content"].strip() for turn in turns):
-        return "a turn is empty"
-    if size > longest_tokens * BYTES_PER_TOKEN:
-        return f"about {size // BYTES_PER_TOKEN:,} tokens ({size:,} bytes); the API takes {longest_tokens:,} tokens"
-    return None
 
 
 def recorded_rows(suite: Suite, job: Finetune, recorded: str, cassettes: Path) -> Loaded:
