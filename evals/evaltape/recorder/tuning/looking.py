@@ -53,8 +53,7 @@ async def find_ordered(drive: Drive, step: Sent) -> Step:
     drive.intent = intent = step.intent
     found, job, problem = await _listed_job_of(drive, intent)
     if job is not None:
-        owns = drive.order is not None and drive.order.owns(job)
-        how = f"started {job}" if owns else f"using {job}, {SAME}"
+        how = f"started {job}" if drive.owns(job) else f"using {job}, {SAME}"
         drive.note(f"{how}. An order of {intent.sent} got no answer; the listing shows the job")
         return drive.wait_for(job)
     if drive.retrain and intent.reported:

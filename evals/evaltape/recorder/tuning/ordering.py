@@ -14,8 +14,8 @@ from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.tuning.hosts import processed
-from evaltape.recorder.tuning.matching import Difference, cancel_untrained, differences
-from evaltape.recorder.tuning.states import Drive, ForbiddenStep, Ordering, OwnOrder, Sent, State, Step, check_payable
+from evaltape.recorder.tuning.matching import cancel_untrained, differences
+from evaltape.recorder.tuning.states import Drive, ForbiddenStep, Ordering, Sent, State, Step, check_payable
 from evaltape.suite.cost import training_usd
 from evaltape.suite.endpoint import is_local
 from evaltape.text import counted, usd
@@ -24,7 +24,7 @@ from evaltape.text import counted, usd
 async def place(drive: Drive, step: Ordering) -> Step:
     """Order a job. The only step that pays, and at most once a session."""
     check_payable(State.ORDERING)
-    if drive.order is not None:
+    if drive.ordered is not None:
         raise ForbiddenStep("a session orders a job once")
     hold = await drive.assignment.budget.hold_in_turn(most_usd(drive, drive.prepared.most_tokens))
     try:
@@ -44,18 +44,18 @@ async def place(drive: Drive, step: Ordering) -> Step:
     except BaseException:
         hold.release()  # Nothing was ordered.
         raise
-    drive.intent, drive.order = intent, OwnOrder(intent, hold)
+    drive.intent, drive.ordered, drive.hold = intent, intent, hold
     try:
         job = await _ordered(drive, intent, files)
     except CallFailed as failure:
         if surely_refused(failure):
             drive.intents.remove(drive.digest)
-            drive.intent, drive.order = None, None
+            drive.intent = drive.ordered = None
             hold.release()
             raise
         return Sent(intent, failure.message)
-    drive.order.exchanges = drive.asking.taken()
-    drive.intent = drive.order.intent = msgspec.structs.replace(intent, job=job.id, created=(job.id,))
+    drive.exchanges = drive.asking.taken()
+    drive.intent = drive.ordered = msgspec.structs.replace(intent, job=job.id, created=(job.id,))
     with contextlib.suppress(OSError):  # The order without its job's id is on disk, which is enough to find the job.
         drive.intents.write(drive.digest, drive.intent)
     drive.note(f"started {job.id} on {counted(drive.prepared.training.rows, 'training row')}")
@@ -124,11 +124,11 @@ async def _compared(drive: Drive, job: RemoteJob, tolerated: tuple[str, ...]) ->
     if costs_more and costs_more != tolerated and not is_free:
         cancelled = await _cancelled(drive, job)
         if cancelled is not None:
-            if drive.order is not None:
-                drive.order.hold.release()
+            if drive.hold is not None:
+                drive.hold.release()
             drive.write_intent(differences=costs_more)
             return drive.cancelled_for(cancelled, costs_more)
-    hold_what_is_told(drive, job, differs)
+    hold_what_is_told(drive, job)
     return drive.wait_for(job)
 
 
@@ -145,27 +145,26 @@ async def _cancelled(drive: Drive, job: RemoteJob) -> RemoteJob | None:
     return None
 
 
-def hold_what_is_told(drive: Drive, job: RemoteJob, differs: tuple[Difference, ...] = ()) -> None:
+def hold_what_is_told(drive: Drive, job: RemoteJob) -> None:
     """Hold the job's most against the budget, by the epochs that the API states."""
-    order = drive.order
     told = epochs_of(job.hyperparameters)
-    if order is None or told is None or order.hold.has_ended:
+    if drive.hold is None or told is None or drive.hold.has_ended:
         return
     most = most_usd(drive, drive.prepared.tokens_per_epoch * told)
-    if not order.hold.change(most):
+    if not drive.hold.change(most):
         drive.note(f"{job.id} can cost up to {usd(most)} by what the API says, which passes the budget")
 
 
 def settle(drive: Drive, job: RemoteJob | None) -> None:
     """Tell the budget the cost of this session's order, or its most."""
-    order = drive.order
-    if order is None or order.hold.has_ended:
+    hold = drive.hold
+    if hold is None or hold.has_ended:
         return
-    is_ours = job is not None and order.owns(job)
+    is_ours = job is not None and drive.owns(job)
     if job is not None and is_ours and not job.phase.is_under_way:
         tokens = job.trained_tokens
-        order.hold.settle(None if tokens is None else training_usd(drive.job.price, tokens) or 0.0)
+        hold.settle(None if tokens is None else training_usd(drive.job.price, tokens) or 0.0)
     elif job is not None and not is_ours and not (drive.rivals and drive.rivals.may_cost):
-        order.hold.release()
+        hold.release()
     else:
-        order.hold.doubt()
+        hold.doubt()

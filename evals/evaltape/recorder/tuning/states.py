@@ -222,20 +222,6 @@ class Assignment(msgspec.Struct, frozen=True):
     """The id of the same job, which another table or suite of this session has driven."""
 
 
-class OwnOrder(msgspec.Struct):
-    """The job that this session has ordered."""
-
-    intent: Intent
-    hold: Hold
-    exchanges: tuple[Exchange, ...] = ()
-    """The uploads and the order, if it was answered."""
-
-    def owns(self, job: RemoteJob) -> bool:
-        """Return whether it created a job, as far as can be known."""
-        created = self.intent.created
-        return job.id in created or job.order == self.intent.order or not (created or job.order)
-
-
 class Drive:
     """The tools and the state that all steps of a job share."""
 
@@ -255,7 +241,12 @@ class Drive:
         self.recorded: Recorded = prepared.recorded()
         self.intent: Intent | None = None
         """The order on disk that is gone on with."""
-        self.order: OwnOrder | None = None
+        self.ordered: Intent | None = None
+        """The order that this session has sent."""
+        self.hold: Hold | None = None
+        """The most that its job can cost."""
+        self.exchanges: tuple[Exchange, ...] = ()
+        """The uploads and the order, if it was answered."""
         self.rivals: Rivals | None = None
 
     def note(self, text: str) -> None:
@@ -273,6 +264,13 @@ class Drive:
         if self.intent is not None and self.rivals is None:
             self.rivals = Rivals(self.intent, self.search, self.host, self.patience, self.note)
         return Waiting(job, time.monotonic())
+
+    def owns(self, job: RemoteJob) -> bool:
+        """Return whether this session's order created a job, as far as can be known."""
+        if self.ordered is None:
+            return False
+        created = self.ordered.created
+        return job.id in created or job.order == self.ordered.order or not (created or job.order)
 
     def keep_recorded(self, job: Job, why: str) -> End:
         """End with the job that is recorded already."""

@@ -126,8 +126,8 @@ async def record(drive: Drive, step: Succeeded) -> Step:
             metrics=tuple(metrics or ()),
             events=tuple({"created_at": it.created_at, "level": it.level, "message": it.message} for it in events or ()),
         )
-        is_own = drive.order is not None and job.id in drive.order.intent.created
-        orders = drive.order.exchanges if drive.order and is_own else orders_of(drive.prepared.cassette, job.id)
+        is_own = drive.ordered is not None and job.id in drive.ordered.created
+        orders = drive.exchanges if is_own else orders_of(drive.prepared.cassette, job.id)
         _write(drive, whole, [*orders, *step.exchanges], problems)
     if drive.intent is not None:
         with contextlib.suppress(OSError):  # The next session sees that its job is recorded.
