@@ -11,9 +11,8 @@ from evaltape.finetuning.recorded_job import read_job
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget, OverBudget
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.tuning.driver import Assignment, Drive
 from evaltape.recorder.tuning.ordering import most_usd
-from evaltape.recorder.tuning.states import State
+from evaltape.recorder.tuning.states import Drive, State
 from evaltape.recorder.wire import Outcomes
 from evaltape.suite.cost import training_tokens
 from evaltape.text import usd
@@ -312,7 +311,8 @@ def test_a_job_on_this_machine_costs_nothing_if_it_has_no_price(tuning: TuningPr
 
 def test_a_job_without_a_price_is_not_covered_by_a_budget(tuning: TuningProject) -> None:
     elsewhere = Endpoint("http://api.example.invalid/v1", "", 1.0)
-    drive = Drive(Assignment(tuning.jobs().prepare("tuned"), elsewhere, Budget(0.01), print, print))
+    drive = Drive(tuning.jobs().prepare("tuned"), elsewhere, Budget(0.01), print, print)
+    drive.open()
     with pytest.raises(OverBudget, match=r"the suite states no price\.training of it, so --budget can't bound what it costs"):
         most_usd(drive, 1_000_000)
 

@@ -19,9 +19,9 @@ from evaltape.finetuning.services import SERVICES, Service
 from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.budget import Budget
-from evaltape.recorder.tuning.driver import Assignment, drive_job
+from evaltape.recorder.tuning.driver import drive_job
 from evaltape.recorder.tuning.hosts import OpenAIHost
-from evaltape.recorder.tuning.states import End, State
+from evaltape.recorder.tuning.states import Drive, End, State
 from evaltape.suite.definition import Finetune
 from hypothesis import strategies as st
 
@@ -345,8 +345,8 @@ class Stage:
         script = Script(key, session, prepared.cassette.parent, self.tally)
         endpoint = Endpoint(self._api.base_url, key, TIMEOUT_S)
         retrain = session.mode == "retrain"
-        assignment = Assignment(prepared, endpoint, budget, notes.append, lambda text: None, retrain, patience=QUICK)
-        task = asyncio.ensure_future(drive_job(assignment))
+        drive = Drive(prepared, endpoint, budget, notes.append, lambda text: None, retrain, patience=QUICK)
+        task = asyncio.ensure_future(drive_job(drive))
         here = asyncio.get_running_loop()
         script.kill = lambda: here.call_soon_threadsafe(task.cancel)
         self._api.add_rule(script)

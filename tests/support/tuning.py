@@ -12,8 +12,8 @@ from evaltape.finetuning.training_file import TrainingFile, build_training_file
 from evaltape.recorder.api.asking import Patience
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.loop import Recorder
-from evaltape.recorder.tuning.driver import Assignment, Drives, drive_job
-from evaltape.recorder.tuning.states import End, State
+from evaltape.recorder.tuning.driver import Drives, drive_job
+from evaltape.recorder.tuning.states import Drive, End, State
 from evaltape.recorder.wire import Outcomes
 from evaltape.recording.folder import Recordings
 from evaltape.samples.sample import Sample
@@ -168,18 +168,18 @@ class TuningProject(Project):
         recorder.budget.spend.usd = spent_usd
         shown: list[str] = []
         prepared = self.jobs().prepare("tuned")
-        assignment = Assignment(
+        drive = Drive(
             # Polled more often than in runs of pytest, where the calls to the base are to be seen beside the job.
             prepared=replace(prepared, job=replace(prepared.job, poll_seconds=prepared.job.poll_seconds / 10), root=self.root),
             endpoint=Endpoint(self.base_url, KEY, timeout_s),
             budget=recorder.budget,
-            note=recorder.tally.notes.append,
-            show=shown.append,
+            tell=recorder.tally.notes.append,
+            tell_state=shown.append,
             retrain=retrain,
             may_replace=may_replace,
             patience=patience,
         )
-        task = asyncio.create_task(drive_job(assignment))
+        task = asyncio.create_task(drive_job(drive))
         try:
             while until is not None and not until(shown):
                 await asyncio.sleep(0.01)
@@ -189,7 +189,7 @@ class TuningProject(Project):
         except asyncio.CancelledError:
             return Driven(None, None, recorder.tally.notes, shown, recorder)
         finally:
-            await assignment.endpoint.close()
+            await drive.endpoint.close()
         return Driven(result.state, result.failure and str(result.failure), recorder.tally.notes, shown, recorder)
 
     def drive_all(self, keys: Iterable[str], drives: Drives) -> list[End]:
@@ -199,7 +199,7 @@ class TuningProject(Project):
             recorder = Recorder(Outcomes(), 16)
             endpoint = Endpoint(self.base_url, KEY, 10.0)
             jobs = [replace(self.jobs().prepare(key), root=self.root) for key in keys]
-            orders = [Assignment(job, endpoint, recorder.budget, print, print, patience=BRISK) for job in jobs]
+            orders = [Drive(job, endpoint, recorder.budget, print, print, patience=BRISK) for job in jobs]
             try:
                 return await asyncio.gather(*map(drives.drive, orders))
             finally:

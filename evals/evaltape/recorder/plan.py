@@ -17,7 +17,7 @@ from evaltape.recorder.batches.host import refuse_without_batches
 from evaltape.recorder.lane import Call, failure_of
 from evaltape.recorder.loop import Recorder
 from evaltape.recorder.tuning.driver import Drives
-from evaltape.recorder.tuning.states import Assignment, Served
+from evaltape.recorder.tuning.states import Drive, Served
 from evaltape.recorder.tuning.waiting import undeploy
 from evaltape.recorder.verdicts import Bench, VerdictsPlan
 from evaltape.recorder.wire import Selection, place_of
@@ -260,17 +260,18 @@ class ModelPlan:
     def _add_job(self, prepared: PreparedJob) -> None:
         key, tally = prepared.job.key, self.recorder.tally
 
-        async def drive() -> None:
-            assignment = Assignment(
-                prepared=prepared,
-                endpoint=self.planner.endpoint(self.model),
-                budget=self.recorder.budget,
-                note=tally.notes.append,
-                show=lambda text: tally.statuses.update({f"job {key}": text}),
-                retrain=self.settings.retrain,
-                may_replace=len(self.samples) in (0, len(self.workspace.samples)),
-            )
-            result = await self.planner.drives.drive(assignment)
+        drive = Drive(
+            prepared=prepared,
+            endpoint=self.planner.endpoint(self.model),
+            budget=self.recorder.budget,
+            tell=tally.notes.append,
+            tell_state=lambda text: tally.statuses.update({f"job {key}": text}),
+            retrain=self.settings.retrain,
+            may_replace=len(self.samples) in (0, len(self.workspace.samples)),
+        )
+
+        async def run() -> None:
+            result = await self.planner.drives.drive(drive)
             if result.served is not None and result.served.undeploy is not None:
                 self.recorder.at_end.append(partial(self._undeploy, key, result.served))
             self.workspace.jobs.forget(key)
@@ -281,7 +282,7 @@ class ModelPlan:
             for sample in self.samples:
                 self._publish(sample.id, result.failure)
 
-        self.recorder.add_work(drive, is_job=True)
+        self.recorder.add_work(run, is_job=True)
 
     async def _undeploy(self, key: str, served: Served) -> None:
         problem = await undeploy(served)

@@ -21,7 +21,7 @@ from evaltape.recorder.api.failures import NO_ROUTE, CallFailed
 from evaltape.recorder.budget import OverBudget
 from evaltape.recorder.tuning.looking import find_ordered, look
 from evaltape.recorder.tuning.ordering import place, settle
-from evaltape.recorder.tuning.states import Assignment, Drive, End, Looking, State, Step, advance
+from evaltape.recorder.tuning.states import Drive, End, Looking, State, Step, advance
 from evaltape.recorder.tuning.waiting import deploy, record, wait
 from evaltape.samples.sample import Failure
 from evaltape.text import visible
@@ -44,16 +44,16 @@ class Drives:
         self._locks: dict[tuple[str, str, str], asyncio.Lock] = {}
         self._first: dict[tuple[str, str, str], tuple[PreparedJob, End]] = {}
 
-    async def drive(self, assignment: Assignment) -> End:
+    async def drive(self, drive: Drive) -> End:
         """Drive a job; the second drive of a job in a session is recorded from the first, and fails with it."""
-        prepared, endpoint = assignment.prepared, assignment.endpoint
-        key = (prepared.identity.digest, endpoint.base_url, endpoint.key)
+        prepared = drive.prepared
+        key = (prepared.identity.digest, drive.endpoint.base_url, drive.endpoint.key)
         lock = self._locks.setdefault(key, asyncio.Lock())
         if lock.locked():
-            assignment.show("waiting for the same job of another table")
+            drive.show("waiting for the same job of another table")
         async with lock:
             if key not in self._first:
-                result = await drive_job(assignment)
+                result = await drive_job(drive)
                 self._first[key] = (prepared, result)
                 return result
             first, result = self._first[key]
@@ -61,19 +61,18 @@ class Drives:
             if result.failure is not None:
                 reason = f"[finetune.{prepared.job.key}] is the same job as {place}: {result.failure.reason}"
                 return End(result.state, msgspec.structs.replace(result.failure, reason=reason), result.job)
-            assignment.note(f"{prepared.job.key}: the same data, base and settings as {place}; one job serves both")
+            drive.note(f"the same data, base and settings as {place}; one job serves both")
             if result.job is not None:
-                return await drive_job(msgspec.structs.replace(assignment, same=result.job.id, retrain=False))
+                return await drive_job(msgspec.structs.replace(drive, same=result.job.id, retrain=False))
             if prepared.recorded().job is None:
                 copy_job(first.cassette, prepared.cassette)
             return result
 
 
-async def drive_job(assignment: Assignment) -> End:
+async def drive_job(drive: Drive) -> End:
     """Bring a job to its end and record it, or return why that can't be."""
-    key = assignment.prepared.job.key
     try:
-        drive = Drive(assignment)
+        drive.open()
     except UserError as error:
         return End(State.STOPPED, Failure("job", visible(str(error))))
     step: Step = Looking()
@@ -98,7 +97,7 @@ async def drive_job(assignment: Assignment) -> End:
             step = End(step.state, None, None, await deploy(drive.job, kept, drive.prepared.root, drive.show))
         except RecordingError as error:
             step = End(State.STOPPED, Failure("job", str(error)))
-    return End(step.state, _named(step.failure, key), job, step.served)
+    return End(step.state, _named(step.failure, drive.job.key), job, step.served)
 
 
 def _named(failure: Failure | None, key: str) -> Failure | None:

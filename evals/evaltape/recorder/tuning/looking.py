@@ -18,8 +18,8 @@ SAME = "made of the same data, base and settings"
 
 async def look(drive: Drive, step: Looking) -> Step:
     """Use an existing job, look for an ordered job, or order a job."""
-    if drive.assignment.same is not None:
-        return drive.wait_for(await drive.host.look(drive.assignment.same))
+    if drive.same is not None:
+        return drive.wait_for(await drive.host.look(drive.same))
     recorded = drive.recorded.job
     try:
         intent = drive.intent = drive.intents.read(drive.digest)
@@ -207,7 +207,7 @@ def _use_or_order(drive: Drive, found: Found) -> Step:
     problem = found.unfinished or recorded.problem
     if problem:
         return _unreadable(drive, problem)
-    if recorded.mismatch and not drive.assignment.may_replace:
+    if recorded.mismatch and not drive.may_replace:
         some = "A run of some of the samples doesn't pay for another job: run all of them, or pay for it on purpose"
         return End(State.STOPPED, drive.then_retrain(recorded.mismatch, some))
     return Ordering(found)

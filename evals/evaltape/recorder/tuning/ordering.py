@@ -26,7 +26,7 @@ async def place(drive: Drive, step: Ordering) -> Step:
     check_payable(State.ORDERING)
     if drive.ordered is not None:
         raise ForbiddenStep("a session orders a job once")
-    hold = await drive.assignment.budget.hold_in_turn(most_usd(drive, drive.prepared.most_tokens))
+    hold = await drive.budget.hold_in_turn(most_usd(drive, drive.prepared.most_tokens))
     try:
         await _note_what_is_ahead(drive)
         tolerated = drive.intent.differences if drive.intent else ()
@@ -67,14 +67,14 @@ def most_usd(drive: Drive, tokens: float) -> float:
     most = training_usd(drive.job.price, int(tokens))
     if most is not None:
         return most
-    if not is_local(drive.assignment.endpoint.base_url) and drive.assignment.budget.limit_usd is not None:
+    if not is_local(drive.endpoint.base_url) and drive.budget.limit_usd is not None:
         raise OverBudget("the suite states no price.training of it, so --budget can't bound what it costs; not started")
     return 0.0
 
 
 async def _note_what_is_ahead(drive: Drive) -> None:
     """Note that the base shuts down soon, and that the tuned model needs a deployment, before money is spent."""
-    notice = await ask(drive.assignment.endpoint, drive.job.base.served)
+    notice = await ask(drive.endpoint, drive.job.base.served)
     if notice.is_near:
         drive.note(f"{drive.job.base.served} {notice.in_short()}")
     if not drive.service.serves and drive.job.deploy is None:
@@ -120,7 +120,7 @@ async def _compared(drive: Drive, job: RemoteJob, tolerated: tuple[str, ...]) ->
         drive.note(f"{job.id}: the API states {difference}")
     costs_more = tuple(str(each) for each in differs if each.may_cost_more)
     price = drive.job.price
-    is_free = is_local(drive.assignment.endpoint.base_url) and (price is None or not price.training)
+    is_free = is_local(drive.endpoint.base_url) and (price is None or not price.training)
     if costs_more and costs_more != tolerated and not is_free:
         cancelled = await _cancelled(drive, job)
         if cancelled is not None:

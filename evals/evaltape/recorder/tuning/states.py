@@ -15,7 +15,7 @@ import msgspec
 from evaltape.finetuning.host import RemoteJob
 from evaltape.finetuning.intent import Intent
 from evaltape.finetuning.jobs import PreparedJob
-from evaltape.finetuning.recorded_job import Job, Recorded
+from evaltape.finetuning.recorded_job import Job
 from evaltape.finetuning.services import service_of
 from evaltape.recorder.api.asking import Asking, Patience
 from evaltape.recorder.api.client import Endpoint
@@ -203,15 +203,15 @@ class End(msgspec.Struct, frozen=True):
 Step = Looking | Ordering | Sent | Waiting | Succeeded | End
 
 
-class Assignment(msgspec.Struct, frozen=True):
-    """The job to drive, and how."""
+class Drive(msgspec.Struct, dict=True, eq=False):
+    """A job on its way: how it is driven, and the tools and the state that all its steps share."""
 
     prepared: PreparedJob
     endpoint: Endpoint
     budget: Budget
-    note: Callable[[str], None]
+    tell: Callable[[str], None]
     """Receives notes to the user, a line each."""
-    show: Callable[[str], None]
+    tell_state: Callable[[str], None]
     """Receives the job's state while it is waited for."""
     retrain: bool = False
     """Pay for a job although the same data, base and settings have a job."""
@@ -220,42 +220,32 @@ class Assignment(msgspec.Struct, frozen=True):
     patience: Patience = Patience()
     same: str | None = None
     """The id of the same job, which another table or suite of this session has driven."""
+    intent: Intent | None = None
+    """The order on disk that is gone on with."""
+    ordered: Intent | None = None
+    """The order that this session has sent."""
+    hold: Hold | None = None
+    """The most that its job can cost."""
+    exchanges: tuple[Exchange, ...] = ()
+    """The uploads and the order, if it was answered."""
+    rivals: Rivals | None = None
 
-
-class Drive:
-    """The tools and the state that all steps of a job share."""
-
-    def __init__(self, assignment: Assignment) -> None:
-        prepared = assignment.prepared
-        self.assignment = assignment
-        self.prepared = prepared
-        self.digest = prepared.identity.digest
-        self.job = prepared.job
-        self.service = service_of(prepared.job.service)
-        self.patience = assignment.patience
-        self.retrain = assignment.retrain
-        self.asking = Asking(assignment.endpoint, self.patience, self.show, prepared.job.extra, self.service.asked_with)
-        self.host = host_for(prepared.job, self.asking, prepared.root)
-        self.search = Search(prepared, self.host, self.service.stale_listing)
-        self.intents = prepared.intents
-        self.recorded: Recorded = prepared.recorded()
-        self.intent: Intent | None = None
-        """The order on disk that is gone on with."""
-        self.ordered: Intent | None = None
-        """The order that this session has sent."""
-        self.hold: Hold | None = None
-        """The most that its job can cost."""
-        self.exchanges: tuple[Exchange, ...] = ()
-        """The uploads and the order, if it was answered."""
-        self.rivals: Rivals | None = None
+    def open(self) -> None:
+        """Make its tools and read its recording. Raises `UserError` for a class of the user's that can't be used."""
+        self.digest, self.job = self.prepared.identity.digest, self.prepared.job
+        self.service = service_of(self.job.service)
+        self.asking = Asking(self.endpoint, self.patience, self.show, self.job.extra, self.service.asked_with)
+        self.host = host_for(self.job, self.asking, self.prepared.root)
+        self.search = Search(self.prepared, self.host, self.service.stale_listing)
+        self.intents, self.recorded = self.prepared.intents, self.prepared.recorded()
 
     def note(self, text: str) -> None:
         """Tell the user something about the job."""
-        self.assignment.note(f"{self.job.key}: {visible(text)}")
+        self.tell(f"{self.prepared.job.key}: {visible(text)}")
 
     def show(self, text: str) -> None:
         """Show the reason of a wait."""
-        self.assignment.show(visible(text))
+        self.tell_state(visible(text))
 
     def wait_for(self, job: RemoteJob) -> Waiting:
         """Write down this job as the open order's; return the step that waits for it."""

@@ -74,7 +74,7 @@ def _after(drive: Drive, job: RemoteJob) -> Step | None:
     """Return the step that a job's state leads to; None while it is under way."""
     if job.phase is Phase.SUCCEEDED:
         return Succeeded(job, drive.asking.taken("GET"))
-    if job.phase is Phase.CANCELLED and not drive.retrain and drive.assignment.same is None:
+    if job.phase is Phase.CANCELLED and not drive.retrain and drive.same is None:
         return Looking((job,))  # A session on another machine may have ordered a job at the same time.
     if job.phase.has_ended:
         return End(State.ENDED, drive.then_retrain(job.why_ended), job)
@@ -174,7 +174,7 @@ async def _extra(drive: Drive, asking: Awaitable[T], what: str, problems: list[s
 
 def _write(drive: Drive, job: Job, calls: list[Exchange], problems: list[str]) -> None:
     """Write the job; without its extras if they hold something that must not be written."""
-    cassette, secrets = drive.prepared.cassette, (drive.assignment.endpoint.key,)
+    cassette, secrets = drive.prepared.cassette, (drive.endpoint.key,)
     try:
         write_job(cassette, job, calls, secrets)
     except RecordingError as error:
