@@ -8,7 +8,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ REQUEST_KEYS = {
     "max_completion_tokens": "max_completion_tokens", "reasoning_effort": "reasoning_effort",
     "presence_penalty": "presence_penalty", "frequency_penalty": "frequency_penalty", "response_format": "response_format",
 }  # fmt: skip
-_PLACEHOLDER = re.compile(r"\{\{-?\s*([\w.-]+)\s*-?\}\}")
+_PLACEHOLDER = re.compile(r"\{\{-?\s*([\w.-]+)\s*-?\}\}|[{}]")
+"""`{{ name }}`, or a brace that is text."""
 _LOGIC = re.compile(r"\{%|\{\{[^}]*[^\w\s.}-][^}]*\}\}")
 
 
@@ -125,11 +126,13 @@ class _Reader:
         prompts = tuple(self._prompts(data.get("prompts")))
         if not cases or not prompts:
             raise self._error(f"there is no {'test with variables' if not cases else 'prompt'} in it that could be taken over")
-        models = tuple(self._models(data.get("providers", data.get("targets"))))
+        models: dict[str, Model] = {}
+        for model in filter(None, map(self._model, _list(data.get("providers", data.get("targets"))))):
+            models.setdefault(model.key, model)
         grader = self._model(self._grading) if self._grading else None
         if any(case.values(ROUGE) for case in cases) and not all(case.values(ROUGE) for case in cases):
             self._note("rouge-n: only some tests have it, so it isn't a metric of the suite")
-        return Config(self.file, models, prompts, cases, grader, tuple(self._notes))
+        return Config(self.file, tuple(models.values()), prompts, cases, grader, tuple(self._notes))
 
     def _note(self, text: str) -> None:
         self._notes[visible(text)] = None
@@ -137,17 +140,10 @@ class _Reader:
     def _error(self, what: str) -> UserError:
         return UserError(f"{shown(self.file)}: {what}")
 
-    def _models(self, value: Json) -> Iterable[Model]:
-        """Return the models; of several with a key the first."""
-        models: dict[str, Model] = {}
-        for model in filter(None, map(self._model, _list(value))):
-            models.setdefault(model.key, model)
-        return models.values()
-
     def _model(self, entry: Json) -> Model | None:
         if isinstance(entry, dict) and "id" not in entry and len(entry) == 1:
             name, options = next(iter(entry.items()))
-            entry = {"id": name, **(options if isinstance(options, dict) else {})}
+            entry = {"id": name, **_table(options)}
         options = entry if isinstance(entry, dict) else {"id": entry}
         name, config = str(options.get("id") or ""), options.get("config") or {}
         model, base_url = self._address(name, config)
@@ -206,18 +202,13 @@ class _Reader:
         return (("user", _template(text)),)
 
     def _default(self, value: Json) -> Case:
-        if isinstance(value, str):
-            value = self._yaml(self._path(value) or self.folder / value)
-        value = value if isinstance(value, dict) else {}
+        value = self._loaded(value)
         self._grading = _table(value.get("options")).get("provider")
         return Case(dict(value.get("vars") or {}), tuple(self._checks(value.get("assert"))))
 
     def _cases(self, value: Json, default: Case) -> Iterator[Case]:
         for entry in self._entries(value):
-            own = entry.get("vars")
-            if isinstance(own, str):
-                own = self._yaml(self._path(own) or self.folder / own)
-            variables = {**default.variables, **(own if isinstance(own, dict) else {})}
+            variables = {**default.variables, **self._loaded(entry.get("vars"))}
             checks = (*default.checks, *self._checks(entry.get("assert")))
             # A case for each combination of the values in lists.
             as_they_are = bool(_table(entry.get("options")).get("disableVarExpansion"))
@@ -229,9 +220,8 @@ class _Reader:
 
     def _entries(self, value: Json) -> Iterator[dict[str, Json]]:
         for entry in _list(value):
-            path = self._path(entry) if isinstance(entry, str) else None
             if isinstance(entry, str):
-                yield from self._from_file(path or self.folder / entry)
+                yield from self._from_file(self._path(entry) or self.folder / entry)
             elif isinstance(entry, dict):
                 yield entry
 
@@ -248,13 +238,17 @@ class _Reader:
         else:
             self._note(f"tests {path.name}: a program's tests aren't taken over")
 
+    def _loaded(self, value: Json) -> dict[str, Json]:
+        """Return a table, which may stand in a file of its own."""
+        return _table(self._yaml(self._path(value) or self.folder / value) if isinstance(value, str) else value)
+
     def _value(self, value: Json) -> Json:
         path = self._path(value) if isinstance(value, str) else None
         return self._read(path) if path is not None and path.suffix in (".txt", ".md", ".json", ".csv") else value
 
     def _checks(self, value: Json) -> Iterator[tuple[str, Json]]:
         for entry in value if isinstance(value, list) else []:
-            entry = entry if isinstance(entry, dict) else {}
+            entry = _table(entry)
             kind, given = str(entry.get("type") or ""), entry.get("value")
             if kind == "assert-set":
                 self._note("assert-set: its assertions are taken over one by one, its threshold isn't")
@@ -312,9 +306,7 @@ def _content(value: Json) -> str:
 
 def _template(text: str) -> str:
     """Return a template of `{{ name }}` as a template of `{name}`, other braces doubled."""
-    plain, names = _PLACEHOLDER.split(text)[::2], _PLACEHOLDER.findall(text)
-    escaped = [part.replace("{", "{{").replace("}", "}}") for part in plain]
-    return "".join(part + (f"{{{name}}}" if name else "") for part, name in zip(escaped, [*names, ""], strict=True))
+    return _PLACEHOLDER.sub(lambda found: f"{{{found[1]}}}" if found[1] else 2 * found[0], text)
 
 
 def _spelled_out(text: str) -> dict[str, Json]:
