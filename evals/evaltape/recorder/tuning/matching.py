@@ -99,6 +99,10 @@ def _agree(asked: Any, stated: Any) -> bool:
         return bool(asked == stated)
 
 
+def _stated(job: RemoteJob) -> tuple[dict[str, Any], int | None]:
+    return dict(job.hyperparameters), job.seed
+
+
 Doubtful = tuple[RemoteJob, tuple[str, ...]]
 """A job on our training file, and how the host's statement of it differs from our order."""
 
@@ -139,11 +143,7 @@ class Search:
         with contextlib.suppress(UnreadableIntent):  # Nothing is then known to belong to others.
             others = self._prepared.of_others()
         for job in listing.jobs:
-            doubts: tuple[str, ...] | None
-            if job.digest is not None:
-                doubts = () if job.digest == self._prepared.identity.digest else None
-            else:
-                doubts = None if job.id in others else await self._doubts(job, own_files, ours)
+            doubts = None if job.id in others and job.digest is None else await self._doubts(job, own_files, ours)
             if doubts:
                 perhaps.append((job, doubts))
             elif doubts is not None:
@@ -154,12 +154,12 @@ class Search:
         return Found(tuple(by_age), tuple(sorted(perhaps, key=lambda each: each[0].age)), listing.unfinished)
 
     async def _doubts(self, job: RemoteJob, own_files: Collection[str], ours: RemoteJob | None) -> tuple[str, ...] | None:
-        """Return how a job without metadata differs from the order; empty for the same job, None for another job."""
+        """Return how a job differs from the order as far as can be known; empty for the same job, None for another job."""
+        if job.digest is not None:
+            return () if job.digest == self._prepared.identity.digest else None
         is_ours, differs = await self._is_on_our_file(job, own_files), settings_differences(self._prepared.job, job)
-        if ours is not None and is_same_model(ours.base, job.base):
-            alike = (dict(ours.hyperparameters), ours.seed) == (dict(job.hyperparameters), job.seed)
-            differs = [] if is_ours and alike else differs
-        if is_ours and not differs:
+        is_like_ours = ours is not None and is_same_model(ours.base, job.base) and _stated(ours) == _stated(job)
+        if is_ours and (is_like_ours or not differs):
             return ()
         if is_ours is False or job.phase.has_ended:
             return None
