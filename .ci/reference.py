@@ -7,11 +7,13 @@ the tables of the suite file. A test holds the page equal to this.
 import argparse
 import ast
 import inspect
+import json
 import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import starmap
 from types import ModuleType
 from typing import Any
 
@@ -25,10 +27,10 @@ from evaltape.scoring.bounds import Decision
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.paired_scores import Pair
 from evaltape.scoring.statistics import Interval
-from evaltape.suite.definition import Model
-from evaltape.suite.file import schema as suite_file
-from evaltape.suite.file.kinds import keys_of
+from evaltape.suite.definition import Model, Suite
+from evaltape.suite.file.kinds import Kind, keys_of
 from evaltape.suite.file.values import Table
+from evaltape.suite.metric_tables import METRICS, MetricTable, OwnMetric
 
 REACHED = (Model, Answer, Failure, Decision, Interval, Difference, Pair)
 """Types that a test reaches from the public ones."""
@@ -263,20 +265,75 @@ def _members(it: type) -> Iterator[tuple[str, str]]:
 def _suite() -> Iterator[str]:
     yield "## The suite file"
     yield "[The suite file](suite.md) shows each table in use. A key without a default may be left out unless it is required."
-    tables = suite_file.key_tables()
+    tables = key_tables()
     order = list(tables)
     for place, table in sorted(tables.items(), key=lambda each: (order.index(_top(each[0], order)), each[0])):
         yield f"### `[{place}]`"
         yield table
     yield "### Metrics"
-    yield suite_file.metrics_table()
+    yield metrics_table()
     yield "### Options of metrics"
-    yield suite_file.options_table()
+    yield options_table()
 
 
 def _top(place: str, places: list[str]) -> str:
     """Return the table that a table stands in: `models.KEY` of `models.KEY.price`."""
     return min((each for each in places if place == each or place.startswith(f"{each}.")), key=len)
+
+
+def key_tables() -> dict[str, str]:
+    """Return a table of keys for each table of the suite file, by the name in its header, as `models.KEY`.
+
+    A table that stands in several places, as a prompt does, is there once.
+    """
+    head = ("key", "takes", "default", "meaning")
+    return {place: _table(head, starmap(_key, keys_of(table).items())) for place, table in declared_tables()}
+
+
+def declared_tables() -> Iterator[tuple[str, type[Table]]]:
+    """Yield the tables of the suite file, each once, with the name in its header."""
+    seen: set[type[Table]] = set()
+    waiting: list[tuple[str, type[Table]]] = [("", Suite)]
+    while waiting:
+        place, table = waiting.pop(0)
+        if table in seen or issubclass(table, MetricTable):
+            continue
+        seen.add(table)
+        if place:
+            yield place, table
+        waiting += [found for name, key in keys_of(table).items() for found in _inside(f"{place}.{name}".lstrip("."), key)]
+
+
+def metrics_table() -> str:
+    """Return the table of metrics with their options."""
+    tables: list[type[MetricTable]] = list(dict.fromkeys([*METRICS.values(), OwnMetric]))
+    named = {table: [name for name, it in METRICS.items() if it is table] or ["NAME"] for table in tables}
+    rows = [(_coded(named[it]), _coded(keys_of(it)) or "none", (it.__doc__ or "").split("\n")[0]) for it in tables]
+    return _table(("metric", "options", "score"), rows)
+
+
+def _coded(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def options_table() -> str:
+    """Return the table of all options of metrics."""
+    tables: list[type[MetricTable]] = [*METRICS.values(), OwnMetric]
+    options = {name: key for table in tables for name, key in keys_of(table).items()}
+    return _table(("option", "takes", "default", "meaning"), starmap(_key, options.items()))
+
+
+def _inside(place: str, kind: Kind) -> Iterator[tuple[str, type[Table]]]:
+    for member in kind.members:
+        if member.table is not None:
+            yield place, member.table
+        elif member.takes in ("a table", "a list of tables") and member.item.table is not None:
+            yield f"{place}.KEY" if member.takes == "a table" else place, member.item.table
+
+
+def _key(name: str, key: Kind) -> tuple[str, str, str, str]:
+    default = "required" if key.required else "" if key.default is None else f"`{json.dumps(key.default)}`"
+    return f"`{name}`", key.takes, default, key.about
 
 
 # ---------------------------------------------------------------- Markdown

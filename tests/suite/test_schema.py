@@ -1,6 +1,7 @@
 """The JSON Schema of suite files: it takes what the reader takes, and refuses what can be refused without the data."""
 
 import json
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -10,14 +11,15 @@ from typing import Any
 
 import jsonschema
 import pytest
+from evaltape.cli.schema import suite_schema
 from evaltape.suite.file.kinds import keys_of
-from evaltape.suite.file.schema import declared_tables, suite_schema
 from evaltape.suite.metric_tables import METRICS, OwnMetric
 
 from tests.suite.test_bad_suites import ERRORS, GOOD
 from tests.suite.test_suites import WHOLE
 from tests.support.commands import evaltape
 
+TOOL = runpy.run_path(str(Path(__file__).parents[2] / ".ci/reference.py"))
 SUITES = Path(__file__).parents[2] / "evals/suites"
 DRAFTS = [jsonschema.Draft4Validator, jsonschema.Draft6Validator, jsonschema.Draft7Validator]
 BEYOND_A_SCHEMA = {
@@ -84,7 +86,7 @@ def test_what_is_beyond_a_schema_really_is(name: str) -> None:
 
 
 def test_every_key_says_what_it_is_for() -> None:
-    tables = [*declared_tables(), *METRICS.items(), ("NAME", OwnMetric)]
+    tables = [*TOOL["declared_tables"](), *METRICS.items(), ("NAME", OwnMetric)]
     assert len(tables) > 30
     assert [(place, name) for place, table in tables for name, key in keys_of(table).items() if not key.about] == []
 

@@ -2,18 +2,20 @@
 
 import json
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
+from evaltape.cli.schema import suite_schema
 from evaltape.samples.predictions_file import read_predictions
 from evaltape.suite.definition import Suite
 from evaltape.suite.file.kinds import keys_of
-from evaltape.suite.file.schema import key_tables, metrics_table, options_table, suite_schema
 from evaltape.suite.reader import load_suite
 from markdown_it import MarkdownIt
 
+TOOL = runpy.run_path(str(Path(__file__).parents[2] / ".ci/reference.py"))
 PAGE = Path(__file__).parents[2] / "docs/suite.md"
 FENCES = [token for token in MarkdownIt().parse(PAGE.read_text(encoding="utf-8")) if token.type == "fence"]
 SNIPPETS = [token.content for token in FENCES if token.info == "toml"]
@@ -51,10 +53,14 @@ def test_there_are_snippets_of_every_table() -> None:
 
 def test_the_tables_of_keys_stand_on_the_reference_page_alone() -> None:
     page, keys = PAGE.read_text(encoding="utf-8"), PAGE.with_name("reference.md").read_text(encoding="utf-8")
-    assert [table for table in [*key_tables().values(), metrics_table(), options_table()] if table not in keys] == []
+    assert [
+        table
+        for table in [*TOOL["key_tables"]().values(), TOOL["metrics_table"](), TOOL["options_table"]()]
+        if table not in keys
+    ] == []
     assert re.findall(r"^\|.*", page, re.MULTILINE) == []
     linked = set(re.findall(r"\[`\[([\w.]+)\]`\]\(reference\.md#", page))
-    assert linked == set(key_tables()), "each table of keys is linked from the page that shows it in use"
+    assert linked == set(TOOL["key_tables"]()), "each table of keys is linked from the page that shows it in use"
 
 
 def test_the_lines_of_predictions_are_read(tmp_path: Path) -> None:
