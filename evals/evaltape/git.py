@@ -39,12 +39,16 @@ class Repository(msgspec.Struct, frozen=True):
         """Return the output of a git command, with `given` as its input. Raises `GitError` if it fails."""
         return _git(self.top, *args, given=given)
 
+    def lines(self, *args: str) -> list[str]:
+        """Return the lines that a git command prints; none if it fails."""
+        try:
+            return self.run(*args).decode(errors="replace").splitlines()
+        except GitError:
+            return []
+
     def line(self, *args: str) -> str | None:
         """Return the first line that a git command prints; None if it fails or prints nothing."""
-        try:
-            return (self.run(*args).decode(errors="replace").splitlines() or [None])[0]  # type: ignore[list-item]
-        except GitError:
-            return None
+        return next(iter(self.lines(*args)), None)
 
     def fetched(self, pointer: bytes) -> bytes | None:
         """Return the content that a Git LFS pointer stands for; None if this clone hasn't fetched it."""

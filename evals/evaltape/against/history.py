@@ -13,7 +13,7 @@ from evaltape.against.earlier import Earlier, content_of
 from evaltape.against.other_side import NOT_RECORDED, past_predictions
 from evaltape.against.tree import SHORT, UNSHALLOW, Commit, CommitTree, Unreadable, is_shallow
 from evaltape.errors import RecordingError, UserError
-from evaltape.git import GitError, repository_of
+from evaltape.git import repository_of
 from evaltape.metrics.metric import Metric
 from evaltape.names import shown
 from evaltape.scoring.bounds import FAILED
@@ -85,11 +85,8 @@ class Histories:
         if not places:
             return []
         words = ("log", "--first-parent", "--no-show-signature", f"--max-count={self._most}", "--format=%H %cs", "HEAD", "--")
-        try:
-            lines = self._repository.run("--literal-pathspecs", *words, *places).decode().split("\n")
-        except GitError:  # No commit yet.
-            return []
-        named = [line.partition(" ") for line in reversed(lines) if line]
+        lines = self._repository.lines("--literal-pathspecs", *words, *places)  # None before the first commit.
+        named = [line.partition(" ") for line in reversed(lines)]
         return [Commit(name[:SHORT], name, day, is_merge_base=False) for name, _, day in named]
 
     def _of(self, model: Model, workspace: Workspace, commits: Sequence[Commit]) -> list[Moment]:

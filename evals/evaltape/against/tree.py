@@ -89,19 +89,12 @@ def _commit_of(repository: Repository, name: str) -> str | None:
 
 def _remotes(repository: Repository) -> list[str]:
     """Return the remotes' names, `origin` first."""
-    return sorted(_lines(repository, "remote"), key=lambda remote: (remote != "origin", remote))
-
-
-def _lines(repository: Repository, *words: str) -> list[str]:
-    try:
-        return repository.run(*words).decode(errors="replace").splitlines()
-    except GitError:
-        return []
+    return sorted(repository.lines("remote"), key=lambda remote: (remote != "origin", remote))
 
 
 def _unknown(repository: Repository, ref: str) -> str:
     remotes = _remotes(repository)  # `origin` names origin/HEAD.
-    names = [name for name in _lines(repository, "for-each-ref", "--format=%(refname:short)", *REFS) if name not in remotes]
+    names = [name for name in repository.lines("for-each-ref", "--format=%(refname:short)", *REFS) if name not in remotes]
     refs = listed([cut(name, 60) for name in names], MOST_NAMES)
     message = f"--against {cut(ref, 100)}: no such git ref or folder.{nearest(ref, names)} Refs here: {refs or 'none'}"
     fetch = _fetch(repository, ref)

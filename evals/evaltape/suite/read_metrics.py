@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from evaltape.names import nearest
-from evaltape.suite.definition import CORRECTED, Comparison, Judge, Model, Suite
+from evaltape.suite.definition import CORRECTED, Judge, Model, Suite
 from evaltape.suite.file.reading import Place
 from evaltape.suite.metric_tables import OwnMetric
 from evaltape.suite.prompt import check_judge_prompt
@@ -89,20 +89,17 @@ def check_judges(suite: Suite, models: Iterable[Model], place: Place) -> None:
 
 def check_comparisons(suite: Suite, models: Mapping[str, Model], place: Place) -> None:
     """Refuse a comparison of models that aren't there or are one, or with bounds that can't be."""
-    for comparison in suite.comparisons.values():
-        _check(comparison, place.inside(comparison.key), models, suite)
-
-
-def _check(table: Comparison, place: Place, models: Mapping[str, Model], suite: Suite) -> None:
-    for side, key in (("baseline", table.baseline), ("candidate", table.candidate)):
-        if key not in models:
-            raise place.error(side, f"= {key!r}: no such model.{nearest(key, models)} Models: {', '.join(models)}")
-    if table.baseline == table.candidate:
-        raise place.error("candidate", f"= {table.candidate!r}: it is the baseline, too; compare two models")
-    check_bounds(table.min_gain, "min_gain", place, suite)
-    check_bounds(table.max_drop, "max_drop", place, suite)
-    if not table.min_gain and not table.max_drop:
-        raise place.error("min_gain", "is empty; it or max_drop takes a bound per metric, e.g. { rougeL = 0.05 }")
-    both = [metric for metric in table.min_gain if metric in table.max_drop]
-    if both:
-        raise place.error("max_drop", f"and min_gain both bound {both[0]}; keep one")
+    for it in suite.comparisons.values():
+        at = place.inside(it.key)
+        for side, key in (("baseline", it.baseline), ("candidate", it.candidate)):
+            if key not in models:
+                raise at.error(side, f"= {key!r}: no such model.{nearest(key, models)} Models: {', '.join(models)}")
+        if it.baseline == it.candidate:
+            raise at.error("candidate", f"= {it.candidate!r}: it is the baseline, too; compare two models")
+        check_bounds(it.min_gain, "min_gain", at, suite)
+        check_bounds(it.max_drop, "max_drop", at, suite)
+        if not it.bounds:
+            raise at.error("min_gain", "is empty; it or max_drop takes a bound per metric, e.g. { rougeL = 0.05 }")
+        both = [metric for metric in it.min_gain if metric in it.max_drop]
+        if both:
+            raise at.error("max_drop", f"and min_gain both bound {both[0]}; keep one")
