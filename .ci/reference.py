@@ -35,9 +35,9 @@ from evaltape.suite.metric_tables import METRICS, MetricTable, OwnMetric
 REACHED = (Model, Answer, Failure, Decision, Interval, Difference, Pair)
 """Types that a test reaches from the public ones."""
 PLUMBING = """
-as_json at_least corrected corrected_intervals counted_out decide decided declared described difference
-failed_in_short ground grounds group has_few_clusters identity is_alike is_let_open is_paired is_two_valued
-is_undeployed least_gain max_drop mirrored most_tokens outcome pairs_to_settle place prompt_place properties reach
+as_json at_least corrected_intervals decide decided declared described difference
+failed_in_short faults gain ground grounds group has_few_clusters identity is_alike is_let_open is_paired is_two_valued
+is_undeployed max_drop mirrored most_tokens outcome pairs_to_settle place prompt_place properties reach
 refusal remark required required_difference sd seen side slice_values smallest_decided span standing study suite_key
 tested title units untested unusable ways
 """

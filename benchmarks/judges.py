@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from evaltape.judging.agreement import kappa
-from evaltape.judging.correction import Corrected, Errors, NotCorrected, by_others, by_these, difference_by_others
+from evaltape.scoring.correction import Corrected, Errors, NotCorrected, by_others, by_these, difference_by_others
 
 SENSITIVITY, SPECIFICITY = 0.9, 0.8
 Answer = tuple[float, float]
@@ -77,7 +77,13 @@ def of_these(trials: int) -> list[dict[str, Any]]:
         def sample(rng: random.Random, labels: int = labels, others: int = others, true: float = true) -> Any:
             return [drawn(rng, true) for _ in range(labels)], [drawn(rng, true)[0] for _ in range(others)]
 
-        ours = missed(trials, lambda rng, sample=sample: ends(by_these(*sample(rng))), true)
+        def corrected(rng: random.Random, sample: Any = sample) -> Any:
+            labelled, unlabelled = sample(rng)
+            return ends(
+                by_these([(verdict, label, None) for verdict, label in labelled] + [(it, None, None) for it in unlabelled])
+            )
+
+        ours = missed(trials, corrected, true)
         row = {"labels": labels, "of": labels + others, "true": true, "under": ours[0], "over": ours[1], "width": ours[2]}
         if importlib.util.find_spec("ppi_py"):
             theirs = missed(trials, lambda rng, sample=sample: ppi_py_ends(*sample(rng)), true)

@@ -4,7 +4,7 @@ Each process that runs tests has its own: the controller, which gets the finding
 xdist's workers. The same `prediction` serves tests and gates, in recording and in replay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from evaltape.against.history import Histories
     from evaltape.against.other_side import OtherSide
     from evaltape.judging.exam import Examined
-    from evaltape.mutation.model_mutants import Judged, ModelMutants
-    from evaltape.mutation.study import Assertion
+    from evaltape.mutation.model_mutants import ModelMutants
+    from evaltape.mutation.study import Assertions
 
 KEY_HELD = "Asking again ends the same: change the prompt, the data or the key"
 """What helps where an answer holds a key, and a recording may hold none."""
@@ -234,7 +234,7 @@ class Evaluation:
         workspace = self.workspaces[comparison.suite]
         keys = (comparison.baseline, comparison.candidate)
         baseline, candidate = (self.scores(workspace.suite.models[key]) for key in keys)
-        return PairedScores(comparison=comparison, metrics=workspace.metrics, baseline=baseline, candidate=candidate)
+        return PairedScores(comparison=comparison, baseline=baseline, candidate=candidate)
 
     def decide(self, bound: Bound) -> Decision:
         """Decide a bound on every sample of its suite."""
@@ -261,30 +261,22 @@ class Evaluation:
         if key not in known:
             slices = self.slices(model)
             pairs = [self.paired_scores(it) for it in suite.comparisons.values() if it.candidate == model.key]
-            known[key] = self.mutated(slices.scores, list(assertions_of(slices, pairs, suite)))
+            known[key] = self.mutated(slices.scores, assertions_of(slices, pairs, suite))
         return known[key]
 
-    def mutated(self, scores: ModelScores, assertions: "Sequence[Assertion]") -> "ModelMutants":
+    def mutated(self, scores: ModelScores, assertions: "Assertions") -> "ModelMutants":
         """Return how some assertions notice damage to a model's recorded answers. Raises as `mutants` does."""
         from evaltape.mutation.model_mutants import mutate_model
+        from evaltape.mutation.study import NOTICED_AT
 
         model, workspace = scores.model, self.workspaces[scores.model.suite]
-        noticed_at = workspace.suite.mutants.noticed_at if workspace.suite.mutants else None
-        judged = {metric: self._judged_mutants(workspace, model, judge) for metric, judge in workspace.suite.judged_by.items()}
-        return mutate_model(scores, assertions, workspace.operators, noticed_at, judged)
-
-    def _judged_mutants(self, workspace: Workspace, model: Model, judge: Judge) -> "Judged":
-        """Return the function that reads a judge's verdict on a mutant, once the recording of verdicts has ended."""
-        from evaltape.recording.verdicts import Asked
-
-        if self.settings.records:
+        names = {bound.metric for bound in assertions}
+        for judge in workspace.judges if self.settings.records else ():
             self.outcomes.wait((workspace.name, verdicts_key(model.key, judge.key), ""))
 
-        def read(sample: Sample, text: str) -> float | str | None:
-            try:
-                found = workspace.verdicts.read(Asked(judge, sample, text, model.key, is_mutant=True))
-            except RecordingError:
-                return None
-            return found.unscored if found.score is None else found.score
+        def scored(sample: Sample, text: str) -> Prediction:
+            return workspace.scored(model, sample, Answer(text), is_mutant=True, names=names)
 
-        return read
+        asked = workspace.suite.mutants
+        noticed_at = NOTICED_AT if asked is None or asked.noticed_at is None else asked.noticed_at
+        return mutate_model(scores, assertions, workspace.operators, scored, noticed_at)

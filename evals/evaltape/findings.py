@@ -12,7 +12,7 @@ import msgspec
 
 from evaltape.recorder.wire import CallKey
 from evaltape.samples.sample import Answer
-from evaltape.scoring.bounds import FAILED, NOT_CHECKED, PASSED, BoundKey, Decision, Verdict
+from evaltape.scoring.bounds import FAILED, NOT_CHECKED, PASSED, Bound, Decision, Verdict
 from evaltape.scoring.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Unasked(msgspec.Struct, frozen=True, tag=True):
 class Asserted(msgspec.Struct, frozen=True, tag=True):
     """A test asserted on a bound of the suite."""
 
-    key: BoundKey
+    bound: Bound
 
 
 class Compared(msgspec.Struct, frozen=True, tag=True):
@@ -138,7 +138,7 @@ class Findings(msgspec.Struct):
     """The scores of a sample's first lines, by suite and sample."""
     unasked: dict[CallKey, str] = {}
     """Why a sample's test ended before it asked for its prediction."""
-    bounds: dict[BoundKey, bool | None] = {}
+    bounds: dict[Bound, bool | None] = {}
     """Whether the tests on a bound passed; None: all of them looked at it and were skipped."""
     accepted: dict[tuple[str, str], Accepted] = {}
     """The models with a test of their accepted scores, by suite and key."""
@@ -160,9 +160,9 @@ class Findings(msgspec.Struct):
     def receive(self, finding: Finding, test_id: str, passed: bool | None) -> None:
         """Keep a test's findings, but for its prediction; `passed` is None if it was skipped."""
         match finding:
-            case Asserted(key=key):  # A bound holds if all tests that decide it pass.
-                before = self.bounds.get(key)
-                self.bounds[key] = before if passed is None else passed and before is not False
+            case Asserted(bound=bound):  # A bound holds if all tests that decide it pass.
+                before = self.bounds.get(bound)
+                self.bounds[bound] = before if passed is None else passed and before is not False
             case Compared():
                 self.accepted[finding.suite, finding.model] = Accepted(passed, finding.changes, finding.exists, test_id)
             case AssertedOtherwise(suite=suite, model=model):
@@ -182,5 +182,5 @@ class Findings(msgspec.Struct):
 
     def tested(self, decision: Decision) -> Decision:
         """Return a decision with the outcome of the tests on its bound; `not checked` if no test ran."""
-        key = decision.bound.key
-        return decision.tested(self.bounds[key]) if key in self.bounds else decision.untested
+        bound = decision.bound
+        return decision.tested(self.bounds[bound]) if bound in self.bounds else decision.untested

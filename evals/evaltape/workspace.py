@@ -5,7 +5,7 @@ workspaces of its own, and reads the same from them.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +26,9 @@ from evaltape.samples.frozen import discard, is_staged
 from evaltape.samples.sample import Answer, Sample
 from evaltape.samples.suite_samples import preview_samples, replay_samples, stage_samples
 from evaltape.scoring.bounds import AGAINST, bounds_of
+from evaltape.scoring.ground import Ground
 from evaltape.scoring.prediction import Prediction
-from evaltape.scoring.scores import Ground, ModelScores
+from evaltape.scoring.scores import ModelScores
 from evaltape.settings import RECORD, RECORD_MISSING, Settings
 from evaltape.suite.commands import Advice, Commands, advise, called_models
 from evaltape.suite.cost import batch_price
@@ -170,22 +171,25 @@ class Workspace:
         return list({judge.key: judge for judge in self.suite.judged_by.values()}.values())
 
     @cached_property
-    def computed(self) -> dict[str, Metric]:
-        """The metrics that no judge scores."""
-        return {name: metric for name, metric in self.metrics.items() if name not in self.suite.judged_by}
-
-    @cached_property
     def operators(self) -> "list[Operator]":
         """The operators that damage recorded answers. Raises `UserError` for an operator that can't be loaded."""
         from evaltape.mutation.operators import load_operators
 
-        asked = self.suite.mutants
-        return load_operators(asked.operators or None if asked else None, self.suite.file, self.settings.root)
+        asked, place = self.suite.mutants, f"{shown(self.suite.file)}: [mutants] operators"
+        return load_operators(asked.operators or None if asked else None, place, self.settings.root)
 
     def scored(
-        self, model: Model, sample: Sample, answer: Answer, verdict: Verdict | None = None, repeat: int = 1
+        self,
+        model: Model,
+        sample: Sample,
+        answer: Answer,
+        verdict: Verdict | None = None,
+        repeat: int = 1,
+        *,
+        is_mutant: bool = False,
+        names: Collection[str] | None = None,
     ) -> Prediction:
-        """Return a model's answer with its scores, and the reasons of metrics that can't score it.
+        """Return a model's answer, or a mutant of it, with its scores by all metrics or some, and the reasons of the others.
 
         `verdict` returns a judge's recorded verdict on it, and raises `RecordingError`; by default the one that is
         recorded of the model's answer.
@@ -194,14 +198,16 @@ class Workspace:
         def recorded(judge: Judge) -> "RecordedVerdict":
             from evaltape.recording.verdicts import Asked
 
-            return self.verdicts.read(Asked(judge, sample, answer.text, model.key, repeat))
+            return self.verdicts.read(Asked(judge, sample, answer.text, model.key, repeat, is_mutant=is_mutant))
 
         if answer.failure is not None:
             return Prediction(model, sample, answer)
-        scores, unscored = score_answer(self.computed, sample, answer)
+        asked = {name: metric for name, metric in self.metrics.items() if names is None or name in names}
+        computed = {name: metric for name, metric in asked.items() if not metric.is_judged}
+        scores, unscored = score_answer(computed, sample, answer)
         faults = {name: reason for name, reason in unscored.items() if not self.metrics[name].is_of_call}
         unread: list[str] = []
-        for name, judge in self.suite.judged_by.items():
+        for name, judge in ((name, judge) for name, judge in self.suite.judged_by.items() if name in asked):
             found = self._verdict(model, judge, verdict or recorded)
             if isinstance(found, str):
                 faults[name] = found

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
+from msgspec.structs import replace
 
 from tests.support.metrics import metrics
 from tests.support.predictions import answered, failed
@@ -41,15 +42,8 @@ def against(
         for scores, text in ((before, "then"), (after, now))
     ]
     baseline, candidate = (ModelScores(MODEL, kinds, side, clusters) for side in sides)
-    return AgainstScores(
-        comparison=against_comparison(MODEL, SIDE),
-        metrics=kinds,
-        baseline=baseline,
-        candidate=candidate,
-        max_drop={} if max_drop is None else {metric: max_drop},
-        side=SIDE,
-        **more,
-    )
+    found = against_scores(SIDE, baseline, candidate, {} if max_drop is None else {metric: max_drop})
+    return replace(found, **more)
 
 
 def test_the_difference_is_today_less_then_pair_by_pair() -> None:

@@ -15,7 +15,7 @@ def pairs(table: Table) -> list[tuple[float, float]]:
 def test_kappa_of_cohens_kind_by_hand() -> None:
     # 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: 0.70 agree; by chance 0.5 x 0.6 + 0.5 x 0.4 = 0.50.
     found = kappa(pairs({(1, 1): 20, (1, 0): 5, (0, 1): 10, (0, 0): 15}))
-    assert found.value == pytest.approx(0.4)
+    assert found.mean == pytest.approx(0.4)
     # Its large-sample standard error (Fleiss, Cohen and Everitt 1969) is 0.1267: 0.15 to 0.65, and t a little wider.
     assert found.low == pytest.approx(0.40 - 2.01 * 0.128, abs=0.04)
     assert found.high == pytest.approx(0.40 + 2.01 * 0.128, abs=0.04)
@@ -24,25 +24,25 @@ def test_kappa_of_cohens_kind_by_hand() -> None:
 def test_kappa_with_quadratic_weights_by_hand() -> None:
     # Ratings 1, 2, 3 as 0, 0.5, 1. Two of eight pairs differ by half: D = 2 x 0.25 / 8; both have mean 0.5 and variance 0.125.
     rated = [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 0.5), (0.5, 0.5), (0.5, 0), (1, 1), (1, 1)]
-    assert kappa(rated).value == pytest.approx(1 - 0.0625 / 0.25)
+    assert kappa(rated).mean == pytest.approx(1 - 0.0625 / 0.25)
 
 
 def test_a_judge_that_always_says_yes_has_kappa_0_and_one_verdict_alone_has_none() -> None:
-    assert kappa(pairs({(1, 1): 30, (0, 1): 10})).value == pytest.approx(0)
-    assert kappa(pairs({(1, 1): 30})).value is None
+    assert kappa(pairs({(1, 1): 30, (0, 1): 10})).mean == pytest.approx(0)
+    assert kappa(pairs({(1, 1): 30})) is None
 
 
 def test_perfect_agreement_still_has_a_lower_end() -> None:
     found = kappa(pairs({(1, 1): 30, (0, 0): 30}))
     # With 60 answers a share of 1 - 0.025 ** (1 / 60) = 5.96% that disagree may be unseen; by chance half would.
-    assert (found.value, found.high) == (1, 1)
+    assert (found.mean, found.high) == (1, 1)
     assert found.low == pytest.approx(1 - 0.0596 / 0.5, abs=0.0005)
 
 
 def test_clusters_widen_the_interval() -> None:
     rated = pairs({(1, 1): 20, (1, 0): 4, (0, 1): 4, (0, 0): 20})
     alone, paired = kappa(rated), kappa(rated * 2, [str(place) for place in range(48)] * 2)
-    assert paired.value == pytest.approx(alone.value)
+    assert paired.mean == pytest.approx(alone.mean)
     assert alone.low is not None
     assert paired.low == pytest.approx(alone.low, abs=0.02)
 
@@ -86,7 +86,7 @@ def test_several_people_agree_with_each_other_and_with_the_judge() -> None:
     assert (found.labels, found.answers) == (12, 4)
     # Of 24 ordered pairs of people 4 differ; 10 of 24 labels in them are yes on either side.
     assert found.people is not None
-    assert found.people.value == pytest.approx(1 - (4 / 24) / (2 * (10 / 24) * (14 / 24)))
+    assert found.people.mean == pytest.approx(1 - (4 / 24) / (2 * (10 / 24) * (14 / 24)))
     assert found.agreed == pytest.approx(11 / 12)
 
 

@@ -1,10 +1,13 @@
 """Corrected means, against values computed by hand, another implementation, and simulation."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
-from evaltape.judging.correction import (
+from evaltape.judging.exam import Examined, ground_of
+from evaltape.judging.labels import Label
+from evaltape.scoring.correction import (
     Corrected,
     Errors,
     NotCorrected,
@@ -13,10 +16,7 @@ from evaltape.judging.correction import (
     count_errors,
     difference_by_others,
 )
-from evaltape.judging.exam import Examined
-from evaltape.judging.ground import JudgeGround
-from evaltape.judging.labels import Label
-from evaltape.scoring.paired_scores import Pair
+from evaltape.scoring.prediction import Pair
 from evaltape.suite.definition import Judge, Verdict
 from evaltape.suite.prompt import Prompt
 
@@ -29,6 +29,14 @@ def drawn(rng: random.Random, true: float, sensitivity: float = 0.9, specificity
     """A judge's verdict and a person's label of one answer."""
     label = rng.random() < true
     return float(rng.random() < (sensitivity if label else 1 - specificity)), float(label)
+
+
+def these(
+    labelled: Sequence[tuple[float, float]], others: Sequence[float], chosen: Sequence[float] = (), **how: Any
+) -> Corrected:
+    """Corrected by (verdict, label) of some answers, the verdicts on others, and the labels of answers that were chosen."""
+    rows = [(verdict, label, None) for verdict, label in labelled] + [(verdict, None, None) for verdict in others]
+    return by_these([*rows, *((0.0, None, label) for label in chosen)], **how)
 
 
 def misses(make: Callable[[random.Random], Corrected], truth: float) -> tuple[float, float]:
@@ -44,7 +52,7 @@ def test_rogan_and_gladen_by_hand() -> None:
     # Of 100 verdicts 70 are yes; sensitivity 45/50 = 0.9, specificity 40/50 = 0.8: (0.7 + 0.8 - 1) / 0.7 = 0.7143.
     found = by_others([1.0] * 70 + [0.0] * 30, Errors(50, 45, 50, 40))
     assert found.mean == pytest.approx(0.5 / 0.7)
-    assert found.labels == 100
+    assert found.note == "corrected by the judge's errors on 100 labels of other answers"
     # Lee et al.: p 0.6926, n 103.84; q1 46/52, q0 41/52; centre 0.7142, its shift 0.0058, its reach 0.1685.
     assert found.low == pytest.approx(0.5519, abs=0.002)
     assert found.high == pytest.approx(0.8879, abs=0.002)
@@ -56,7 +64,7 @@ def test_a_judge_that_guesses_corrects_nothing() -> None:
     with pytest.raises(NotCorrected, match="9 labels are true and 50 are false; it takes 10 of each"):
         by_others([1.0, 0.0], Errors(9, 9, 50, 25))
     with pytest.raises(NotCorrected, match="19 of its answers have a label; it takes 20"):
-        by_these([(1.0, 1.0)] * 19, [1.0])
+        these([(1.0, 1.0)] * 19, [1.0])
 
 
 def test_errors_are_counted_by_label() -> None:
@@ -66,7 +74,7 @@ def test_errors_are_counted_by_label() -> None:
 def test_prediction_powered_inference_by_hand() -> None:
     # 20 labelled: 12 of 20 verdicts and 10 of 20 labels are yes, on 10 both; 80 others, of which 60 are judged yes.
     labelled = [(1.0, 1.0)] * 10 + [(1.0, 0.0)] * 2 + [(0.0, 0.0)] * 8
-    found = by_these(labelled, [1.0] * 60 + [0.0] * 20)
+    found = these(labelled, [1.0] * 60 + [0.0] * 20)
     covariance, spread = (10 - 20 * 0.6 * 0.5) / 19, 100 * 0.72 * 0.28 / 99
     weight = covariance / ((1 + 20 / 80) * spread)
     assert found.weight == pytest.approx(weight)
@@ -76,8 +84,8 @@ def test_prediction_powered_inference_by_hand() -> None:
 def test_answers_chosen_for_their_verdict_stand_for_themselves_alone() -> None:
     """As many labels of a judge's worst cases would else pull the mean down by far more than there are of them."""
     worst = [0.0] * 20
-    alone = by_these([(1.0, 1.0)] * 27 + [(1.0, 0.0)] * 3, [1.0] * 150)
-    found = by_these([(1.0, 1.0)] * 27 + [(1.0, 0.0)] * 3, [1.0] * 150, worst)
+    alone = these([(1.0, 1.0)] * 27 + [(1.0, 0.0)] * 3, [1.0] * 150)
+    found = these([(1.0, 1.0)] * 27 + [(1.0, 0.0)] * 3, [1.0] * 150, worst)
     assert alone.mean == pytest.approx(0.9)
     assert found.mean == pytest.approx((180 * 0.9 + 20 * 0.0) / 200)
 
@@ -85,21 +93,21 @@ def test_answers_chosen_for_their_verdict_stand_for_themselves_alone() -> None:
         answers = [drawn(rng, 0.7) for _ in range(200)]
         liked = [place for place, (verdict, _) in enumerate(answers) if verdict == 1][:20]
         others = [answer for place, answer in enumerate(answers) if place not in liked]
-        return by_these(others[:50], [verdict for verdict, _ in others[50:]], [answers[place][1] for place in liked])
+        return these(others[:50], [verdict for verdict, _ in others[50:]], [answers[place][1] for place in liked])
 
     assert max(misses(make, 0.7)) <= 0.045
 
 
 def test_without_unlabelled_answers_it_is_the_mean_of_the_labels() -> None:
     labelled = [(1.0, 1.0)] * 30 + [(1.0, 0.0)] * 10
-    found = by_these(labelled, [])
+    found = these(labelled, [])
     assert (found.mean, found.weight) == (0.75, 0)
 
 
 def test_it_agrees_with_ppi_py() -> None:
     rng = random.Random(3)
     labelled, others = [drawn(rng, 0.7) for _ in range(400)], [drawn(rng, 0.7)[0] for _ in range(2000)]
-    found = by_these(labelled, others)
+    found = these(labelled, others)
     # ppi_py 0.2.3: ppi_mean_pointestimate and ppi_mean_ci of the same. Ours are Student's, and widen for skewness.
     assert found.mean == pytest.approx(0.67554, abs=1e-3)
     assert found.low is not None
@@ -110,8 +118,8 @@ def test_it_agrees_with_ppi_py() -> None:
 
 @pytest.mark.parametrize("true", [0.5, 0.9])
 def test_intervals_miss_the_true_mean_as_seldom_as_they_promise(true: float) -> None:
-    these = misses(lambda rng: by_these([drawn(rng, true) for _ in range(50)], [drawn(rng, true)[0] for _ in range(150)]), true)
-    assert max(these) <= 0.045
+    found = misses(lambda rng: these([drawn(rng, true) for _ in range(50)], [drawn(rng, true)[0] for _ in range(150)]), true)
+    assert max(found) <= 0.045
 
     def others(rng: random.Random) -> Corrected:
         errors = Errors(50, sum(rng.random() < 0.9 for _ in range(50)), 50, sum(rng.random() < 0.8 for _ in range(50)))
@@ -141,7 +149,7 @@ def test_equal_differences_of_few_pairs_pass_no_more_than_those_of_other_metrics
     labels = [
         Label(f"{name}{n}", text, float(text == "yes" or labels_of == "these")) for n in range(30) for text in ("yes", "no")
     ]
-    ground = JudgeGround(Examined(judge), labels, lambda question: float(question.answer == "yes"))
+    ground = ground_of(Examined(judge), labels, lambda question: float(question.answer == "yes"))
     score = {"faithful": 1.0}
     pairs = [Pair(answered("a", f"s{n}", score, "yes"), answered("b", f"s{n}", score, "no")) for n in range(30)]
     found, _ = ground.difference("faithful", pairs, 0.95, None)
@@ -154,6 +162,6 @@ def test_pairs_that_people_labelled_are_corrected_by_the_labels() -> None:
     def make(rng: random.Random) -> Corrected:
         pairs = [(drawn(rng, 0.5), drawn(rng, 0.7)) for _ in range(200)]
         judged = [(after[0] - before[0], after[1] - before[1]) for before, after in pairs]
-        return by_these(judged[:60], [verdict for verdict, _ in judged[60:]], tail=0.05, limits=(-1.0, 1.0))
+        return these(judged[:60], [verdict for verdict, _ in judged[60:]], tail=0.05, limits=(-1.0, 1.0))
 
     assert max(misses(make, 0.2)) <= 0.065

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from evaltape.judging.exam import Question, mark, set_paper
+from evaltape.judging.exam import mark, questions_of, references_of, set_paper
+from evaltape.judging.labels import Question
 from evaltape.mutation.operators import BUILT_IN
 from evaltape.samples.sample import Sample
 
@@ -22,19 +23,19 @@ def samples(count: int = 30) -> list[Sample]:
 
 def test_each_operator_gets_as_many_references_as_it_applies_to_and_they_share_them() -> None:
     paper = set_paper(OPERATORS, samples(), 10)
-    assert [(damage.operator, len(damage.pairs)) for damage in paper.damages] == [
+    assert [(damage.operator, len(damage.pairs)) for damage in paper] == [
         ("swap_names", 10),
         ("wrong_number", 10),
         ("preamble", 10),
         ("final_stop", 10),
     ]
-    assert all(pair.before != pair.after for damage in paper.damages for pair in damage.pairs)
+    assert all(pair.before != pair.after for damage in paper for pair in damage.pairs)
     # Ten references serve the three operators that apply to all; the one for numbers passes over those without one.
-    assert len(paper.references) < 2 * 10
-    assert len(paper.questions) == len(paper.references) + 40
+    assert len(references_of(paper)) < 2 * 10
+    assert len(questions_of(paper, [])) == len(references_of(paper)) + 40
     assert set_paper(OPERATORS, samples(), 10) == paper
     few = set_paper(OPERATORS, samples(8), 10)
-    assert [len(damage.pairs) for damage in few.damages] == [8, 4, 8, 8]
+    assert [len(damage.pairs) for damage in few] == [8, 4, 8, 8]
 
 
 def perfect(paper_samples: list[Sample]) -> Callable[[Question], float | None]:
@@ -97,7 +98,7 @@ def test_on_a_scale_a_mutant_has_to_stand_under_its_reference() -> None:
 
 def test_rates_by_operator_are_found() -> None:
     paper, right = set_paper(OPERATORS, samples(400), 100), perfect(samples(400))
-    swapped = [Question(pair.sample, pair.after) for pair in paper.damages[0].pairs]
+    swapped = [Question(pair.sample, pair.after) for pair in paper[0].pairs]
     lies = set(swapped[:70])  # 70 of 100 swapped names pass as true
     marks = mark(paper, lambda question: 1.0 if question in lies else right(question))
     assert marks.noticed["swap_names"].mean == pytest.approx(0.3)

@@ -31,11 +31,7 @@ def test_labels_of_several_people_and_uses(tmp_path: Path) -> None:
     assert [label.examines for label in labels] == [True, True, False, False, True, True]
     assert [label.stands_for_others for label in labels] == [True, True, False, False, False, True]
     grouped = by_answer(label for label in labels if label.examines)
-    assert [(each.sample, each.labels, each.score) for each in grouped] == [
-        ("1", (1.0, 0.0), 0.5),
-        ("2", (1.0,), 1.0),
-        ("3", (1.0,), 1.0),
-    ]
+    assert [(each.sample, scores) for each, scores in grouped.items()] == [("1", [1.0, 0.0]), ("2", [1.0]), ("3", [1.0])]
     assert second_pairs(labels) == [("1", 1.0, 0.0)]
 
 

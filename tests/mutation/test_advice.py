@@ -1,15 +1,18 @@
 """What a test of mutants says: which gate comes nearest, and what would notice the damage."""
 
+from collections.abc import Mapping
+
 import pytest
 from evaltape.mutation.model_mutants import TestedMutants as Tested
 from evaltape.mutation.model_mutants import what_would_notice
-from evaltape.mutation.study import LeftOut, Noticing, OperatorStudy, Study
+from evaltape.mutation.study import Noticing, OperatorStudy, Study
 from evaltape.scoring.bounds import AGAINST, MAX_DROP, MIN_GAIN, Bound
 from evaltape.suite.definition import Model
 
 from tests.support import decisions
 from tests.support.decisions import SHARES, mean_gate, paired, slice_gate
 
+NOTHING: Mapping[Bound, str] = {}
 COMPARISON = paired(MIN_GAIN, "rougeL", 0.06, "tuning-helps")
 
 
@@ -18,7 +21,7 @@ def noticing(gate: Bound, undamaged: float, *values: float, at_least: bool = Tru
     return decisions.noticing(gate, undamaged, dict(zip(SHARES, values, strict=True)), at_least)
 
 
-def advice(*each: Noticing, left_out: tuple[LeftOut, ...] = (), at: float = 0.25) -> str:
+def advice(*each: Noticing, left_out: Mapping[Bound, str] = NOTHING, at: float = 0.25) -> str:
     operator = OperatorStudy("negate", True, 87, 200, each)
     return what_would_notice(operator, Study(at, (operator,), tuple(one.bound for one in each), left_out))
 
@@ -72,16 +75,16 @@ def test_what_is_proposed_is_spelled_as_the_suite_file_spells_it(
 def test_a_message_says_how_many_answers_and_which_gate_notices_more() -> None:
     later = noticing(mean_gate("rougeL", 0.25), 0.30, 0.296, 0.29, 0.28, 0.24, 0.2)
     operator = OperatorStudy("negate", True, 87, 200, (later,))
-    tested = Tested(Model("small", "chats", "small-1"), operator, Study(0.25, (operator,), (later.bound,), ()))
+    tested = Tested(Model("small", "chats", "small-1"), operator, Study(0.25, (operator,), (later.bound,)))
     assert not tested.noticed
     assert str(tested).startswith(
         "small negate: no gate notices 25% of the 87 answers that it applies to (22); rougeL notices 50%. Nearest is rougeL, "
     )
-    assert Tested(tested.model, operator, Study(0.5, (operator,), (later.bound,), ())).noticed
+    assert Tested(tested.model, operator, Study(0.5, (operator,), (later.bound,))).noticed
 
 
 def test_without_a_gate_that_can_be_decided_the_reasons_are_named() -> None:
-    left = tuple(LeftOut(mean_gate(f"m{n}", 0.5), "2 of 6 samples failed") for n in range(4))
+    left = {mean_gate(f"m{n}", 0.5): "2 of 6 samples failed" for n in range(4)}
     assert advice(left_out=left) == (
         "No gate can be decided: m0: 2 of 6 samples failed; m1: 2 of 6 samples failed; m2: 2 of 6 samples failed; and 1 more"
     )

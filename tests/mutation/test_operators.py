@@ -47,7 +47,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
 
 
 def load(*names: str) -> list[str]:
-    return [each.name for each in load_operators(names, Path("evals/suites/chats.toml"), Path.cwd())]
+    return [each.name for each in load_operators(names, "evals/suites/chats.toml: [mutants] operators", Path.cwd())]
 
 
 def texts_of(operators: Iterable[Operator]) -> list[list[str | None]]:
@@ -56,7 +56,7 @@ def texts_of(operators: Iterable[Operator]) -> list[list[str | None]]:
 
 
 def test_without_names_all_that_are_built_in_are_used_the_harmful_first() -> None:
-    operators = load_operators(None, Path("chats.toml"), Path.cwd())
+    operators = load_operators(None, "chats.toml: [mutants] operators", Path.cwd())
     assert [(each.name, each.harmful) for each in operators] == [
         *((name, True) for name in ("swap_names", "other_name", "negate", "wrong_number", "drop_half", "other_sample")),
         *((name, True) for name in ("first_lines", "refusal", "repeat")),
@@ -80,7 +80,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
 
 def test_a_plain_function_harms_and_a_decorated_one_says_that_it_does_not(own_module: str) -> None:
     names = [f"{own_module}:wrong_year", f"{own_module}:in_capitals"]
-    operators = load_operators(names, Path("chats.toml"), Path.cwd())
+    operators = load_operators(names, "chats.toml: [mutants] operators", Path.cwd())
     assert [each.harmful for each in operators] == [True, False]
     year, capitals = texts_of(operators)
     assert [text is not None for text in year] == [True] * 5 + [False]
@@ -111,7 +111,7 @@ def test_a_function_that_cannot_be_imported_is_named(own_module: str, name: str,
 
 def test_what_an_operator_raises_is_reported_with_its_sample_and_line(own_module: str) -> None:
     with pytest.raises(UserError) as caught:
-        texts_of(load_operators([f"{own_module}:broken"], Path("chats.toml"), Path.cwd()))
+        texts_of(load_operators([f"{own_module}:broken"], "chats.toml: [mutants] operators", Path.cwd()))
     assert str(caught.value) == (
         "[mutants] operators, sample 'lift': acme_mutants.py:12: acme_mutants:broken raised IndexError: tuple index out of range"
     )
@@ -119,7 +119,7 @@ def test_what_an_operator_raises_is_reported_with_its_sample_and_line(own_module
 
 def test_an_operator_that_returns_something_else_than_a_text_is_reported(own_module: str) -> None:
     with pytest.raises(UserError, match=r"sample 'lift': acme_mutants.py:14: acme_mutants:number returned 5, neither"):
-        texts_of(load_operators([f"{own_module}:number"], Path("chats.toml"), Path.cwd()))
+        texts_of(load_operators([f"{own_module}:number"], "chats.toml: [mutants] operators", Path.cwd()))
 
 
 def test_the_same_answers_give_the_same_mutants_whatever_else_is_damaged() -> None:

@@ -15,19 +15,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from evaltape.metrics.metric import Metric
-from evaltape.mutation.model_mutants import Assertion, assertions_of, mutate_model
+from evaltape.metrics.metric import Metric, score_answer
+from evaltape.mutation.model_mutants import Assertions, assertions_of, mutate_model
 from evaltape.mutation.operators import BUILT_IN, Operator
-from evaltape.mutation.study import SHARES, Damaged, Draw, Noticing, Study, answers_at, shortest_between, study
+from evaltape.mutation.study import SHARES, Damaged, Noticing, Study, answers_at, shortest_between, study
 from evaltape.samples.sample import Answer, Sample
-from evaltape.scoring.bounds import GATE, Bound
 from evaltape.scoring.paired_scores import PairedScores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
 from evaltape.suite.definition import Against, Comparison, Dataset, Fields, Model, Suite
+from msgspec.structs import replace
 
 from tests.mutation.samples import SIX, share_by_counting
+from tests.support.decisions import mean_gate
 from tests.support.decisions import noticing as noticed
 from tests.support.metrics import metrics
 
@@ -70,9 +71,9 @@ def scored(scores: Sequence[Mapping[str, float]]) -> ModelScores:
     return ModelScores(MODEL, METRICS, answers)
 
 
-def gate(metric: str, limit: float) -> Assertion:
+def gate(metric: str, limit: float) -> Assertions:
     """A gate on the mean."""
-    return Assertion(Bound(GATE, "chats", "small", metric, limit), lambda scores: scores)
+    return {mean_gate(metric, limit): lambda scores: scores}
 
 
 EXACT = gate("exact", 0.75)
@@ -89,8 +90,16 @@ UNDAMAGED = ModelScores(
 )
 
 
-def six_study(*assertions: Assertion, operators: Sequence[str] = tuple(BUILT_IN)) -> Study:
-    return mutate_model(UNDAMAGED, assertions or (EXACT, KEPT), [BUILT_IN[name] for name in operators]).study
+def six_study(assertions: Assertions | None = None, operators: Sequence[str] = tuple(BUILT_IN)) -> Study:
+    return mutate_model(
+        UNDAMAGED, assertions or {**EXACT, **KEPT}, [BUILT_IN[name] for name in operators], rescored, 0.25
+    ).study
+
+
+def rescored(sample: Sample, text: str) -> Prediction:
+    """A mutant with its scores."""
+    scores, unscored = score_answer({name: METRICS[name] for name in ("exact", "kept", "rouge1")}, sample, Answer(text))
+    return Prediction(MODEL, sample, Answer(text), scores, unscored)
 
 
 def damaged(scores: ModelScores, *columns: Mapping[str, float] | None, harmful: bool = True) -> Damaged:
@@ -191,7 +200,7 @@ def test_the_nearest_gate_of_a_missed_operator_and_the_bound_that_would_notice_i
 
 
 def test_the_proposed_bound_leaves_the_undamaged_answers_half_of_the_way() -> None:
-    assert noticed(gate("exact", -0.02).bound, 0.0, {0.25: -0.0034}).bound_that_notices(0.25) == -0.003
+    assert noticed(mean_gate("exact", -0.02), 0.0, {0.25: -0.0034}).bound_that_notices(0.25) == -0.003
 
 
 def test_no_bound_on_a_metric_that_does_not_move_would_notice() -> None:
@@ -202,13 +211,13 @@ def test_no_bound_on_a_metric_that_does_not_move_would_notice() -> None:
 
 def test_a_damage_that_raises_the_score_is_never_noticed_by_its_gate() -> None:
     scores, better = alike(0.5, 1.0, 8)
-    (noticing,) = study(scores, [gate("exact", 0.5)], better).operators[0].noticing
+    (noticing,) = study(scores, gate("exact", 0.5), better).operators[0].noticing
     assert (noticing.share, noticing.nearness(0.25), noticing.bound_that_notices(0.25)) == (None, -math.inf, None)
 
 
 def test_where_lower_is_better_a_rise_is_noticed() -> None:
     scores, worse = alike(0.1, 0.6, 8, "lost")
-    found = study(scores, [gate("lost", 0.3)], worse)
+    found = study(scores, gate("lost", 0.3), worse)
     # Of 8 answers 1, 1, 2, 4 and 8: means 0.1625, 0.1625, 0.225, 0.35, 0.6.
     assert shares(found) == [0.5]
     (noticing,) = found.operators[0].noticing
@@ -225,9 +234,9 @@ def paired_study(count: int, before: float, after: float, asked: dict[str, Any],
     scores = scored([{"exact": score} for score in column])
     comparison = Comparison(key="tuning-helps", suite="chats", baseline="base", candidate="small", **asked)
     baseline = scored([{"exact": score - before + 0.02 * (n % 2)} for n, score in enumerate(column)])
-    pair = PairedScores(comparison=comparison, metrics=METRICS, baseline=baseline, candidate=scores)
+    pair = PairedScores(comparison=comparison, baseline=baseline, candidate=scores)
     against = None if max_drop is None else Against({"exact": max_drop})
-    assertions = list(assertions_of(SliceScores(scores, 20), [pair] if asked else [], suite(against)))
+    assertions = assertions_of(SliceScores(scores, 20), [pair] if asked else [], suite(against))
     return study(scores, assertions, [damaged(scores, *[{"exact": score - after} for score in column])])
 
 
@@ -247,12 +256,12 @@ def test_against_the_undamaged_recording_every_drop_counts() -> None:
     # A quarter of the answers loses 0.075 of the mean, a half 0.15.
     found = paired_study(60, 0.2, 0.3, {}, max_drop=0.15)
     assert found.as_result() == {"op": {"applies_to": 60, "against": {"exact": 0.5}}}
-    assert found.operators[0].noticing[0].undamaged == 0
+    assert found.operators[0].noticing[0].before.value == 0
 
 
 def test_few_answers_pass_against_themselves_as_they_do_in_a_run() -> None:
     found = paired_study(12, 0.2, 0.3, {}, max_drop=0.5)
-    assert found.left_out == ()
+    assert not found.left_out
     assert [bound.title for bound in found.bounds] == ["against exact"]
 
 
@@ -263,7 +272,7 @@ def test_results_are_json_with_the_gates_comparisons_and_against_of_each_operato
 
 
 def test_an_operator_that_applies_to_no_answer_is_counted_nowhere() -> None:
-    found = study(UNDAMAGED, [EXACT], [damaged(UNDAMAGED, *[None] * 6)])
+    found = study(UNDAMAGED, EXACT, [damaged(UNDAMAGED, *[None] * 6)])
     assert found.as_result() == {"op": {"applies_to": 0}}
     assert (found.applicable, found.noticed, found.missed) == ([], [], [])
     assert found.operators[0].nearest(0.25) is None
@@ -283,22 +292,23 @@ def test_an_operator_that_applies_to_no_answer_is_counted_nowhere() -> None:
     ],
 )
 def test_a_bound_of_which_nothing_can_be_said_is_left_out_with_the_reason(
-    asserted: Assertion, scores: ModelScores, reason: str
+    asserted: Assertions, scores: ModelScores, reason: str
 ) -> None:
-    found = study(scores, [asserted], [damaged(scores, *[{"exact": 0.0}] * len(scores.answered))])
-    assert [(each.bound, each.reason) for each in found.left_out] == [(asserted.bound, reason)]
+    found = study(scores, asserted, [damaged(scores, *[{"exact": 0.0}] * len(scores.answered))])
+    assert found.left_out == dict.fromkeys(asserted, reason)
     assert found.bounds == ()
 
 
 def test_a_mutant_that_the_metric_cannot_score_is_noticed() -> None:
     scores = scored([{"exact": 1.0}] * 6)
-    assert shares(study(scores, [EXACT], [damaged(scores, *[{}] * 6)])) == [0.05]
+    assert shares(study(scores, EXACT, [damaged(scores, *[{}] * 6)])) == [0.05]
 
 
 def test_a_share_is_noticed_from_four_fifths_of_the_draws_on() -> None:
     def noticing(failing: int) -> Noticing:
-        draws = (Draw(0.4, True),) * failing + (Draw(0.6, False),) * (20 - failing)
-        return Noticing(gate("exact", 0.5).bound, True, 1.0, {0.25: draws})
+        bound = mean_gate("exact", 0.5)
+        (failed,), (passed,) = (noticed(bound, 1.0, {0.25: value}).draws[0.25][:1] for value in (0.4, 0.6))
+        return replace(noticed(bound, 1.0, {}), draws={0.25: [failed] * failing + [passed] * (20 - failing)})
 
     assert (noticing(16).share, noticing(16).reached(0.25)) == (0.25, 0.4)
     assert (noticing(15).share, noticing(15).reached(0.25)) == (None, 0.6)
@@ -307,7 +317,7 @@ def test_a_share_is_noticed_from_four_fifths_of_the_draws_on() -> None:
 def test_an_answer_that_alone_matters_is_drawn_as_often_as_its_share() -> None:
     scores = scored([{"exact": 1.0}] * 20)
     only_one = damaged(scores, {"exact": 0.0}, *[{"exact": 1.0}] * 19)
-    (noticing,) = study(scores, [gate("exact", 0.99)], [only_one]).operators[0].noticing
+    (noticing,) = study(scores, gate("exact", 0.99), [only_one]).operators[0].noticing
     drawn = {share: sum(draw.fails for draw in draws) for share, draws in noticing.draws.items()}
     assert 4 <= drawn[0.5] <= 16
     assert drawn[1.0] == 20
@@ -318,7 +328,7 @@ def test_a_larger_share_of_a_draw_contains_the_smaller_one() -> None:
     # Each answer loses a power of two, so the mean tells which answers were drawn.
     scores = scored([{"free": 0.0}] * 16)
     each = damaged(scores, *[{"free": -float(2**place)} for place in range(16)])
-    (noticing,) = study(scores, [gate("free", -1e9)], [each]).operators[0].noticing
+    (noticing,) = study(scores, gate("free", -1e9), [each]).operators[0].noticing
     drawn = {share: [round(-(draw.value or 0) * 16) for draw in draws] for share, draws in noticing.draws.items()}
     assert [[each.bit_count() for each in drawn[share]] for share in SHARES] == [[count] * 20 for count in (1, 2, 4, 8, 16)]
     for smaller, larger in itertools.pairwise(SHARES):
@@ -328,7 +338,7 @@ def test_a_larger_share_of_a_draw_contains_the_smaller_one() -> None:
 
 def test_the_share_that_a_suite_asks_for_is_tried_too() -> None:
     scores, worse = alike(1.0, 0.0, 20)
-    found = study(scores, [gate("exact", 0.7)], worse, noticed_at=0.35)
+    found = study(scores, gate("exact", 0.7), worse, noticed_at=0.35)
     assert shares(found) == [0.35]
     assert [each.operator for each in found.noticed] == ["op"]
 
@@ -363,5 +373,5 @@ def test_a_proposed_bound_has_few_decimals(low: float, high: float, number: floa
 def test_rouge_1_never_notices_that_names_are_swapped() -> None:
     rouge = [msgspec.structs.replace(one, scores={"rouge1": 1.0}) for one in UNDAMAGED.predictions]
     scores = msgspec.structs.replace(UNDAMAGED, predictions=rouge)
-    found = mutate_model(scores, [gate("rouge1", 1.0)], [BUILT_IN["swap_names"]])
+    found = mutate_model(scores, gate("rouge1", 1.0), [BUILT_IN["swap_names"]], rescored, 0.25)
     assert found.study.as_result() == {"swap_names": {"applies_to": 3, "rouge1": None}}

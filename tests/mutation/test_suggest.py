@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from evaltape.errors import UserError
-from evaltape.mutation.suggestion import Proposal, Suggested, Suggestion, Unsuggested, propose, smallest_set
+from evaltape.mutation.suggestion import SuggestedGate, Suggestion, propose, smallest_set
 from evaltape.reporting.listings import suggestion_lines
 from evaltape.scoring.bounds import GATE, Bound
 from evaltape.scoring.noise import noise_of
@@ -90,7 +90,7 @@ def test_with_repeats_it_is_the_gate_of_the_noise_rounded_to_the_looser_side() -
     noise = noise_of([[score, score + (0.02 if n % 2 else -0.02)] for n, score in enumerate(SCORES)])
     assert noise is not None and noise.gate is not None
     found = propose(scores_of(SCORES), "rouge1", noise)
-    assert isinstance(found, Proposal) and found.is_measured
+    assert isinstance(found, SuggestedGate) and found.is_measured
     assert noise.gate - 0.0001 < found.bound.limit <= noise.gate
     assert "at most once in 100 recordings, by up to 2 answers each to 40 samples" in found.ground
 
@@ -99,7 +99,7 @@ def test_too_few_repeats_leave_the_interval_which_is_said() -> None:
     noise = noise_of([[0.4, 0.5], *([score] for score in SCORES[1:])])
     scores = scores_of(SCORES)
     found = propose(scores, "rouge1", noise)
-    assert isinstance(found, Proposal) and not found.is_measured
+    assert isinstance(found, SuggestedGate) and not found.is_measured
     assert "only 1 of them asked again, so its noise isn't known" in found.ground
     low = scores.intervals["rouge1"].low
     assert low is not None and found.bound.limit < low  # The 95% interval is the narrower one.
@@ -114,7 +114,7 @@ def test_too_few_repeats_leave_the_interval_which_is_said() -> None:
     ],
 )
 def test_a_metric_that_nothing_can_be_said_of_has_a_reason(column: list[float], reason: str) -> None:
-    assert propose(scores_of(column), "rouge1", None) == Unsuggested("rouge1", reason)
+    assert propose(scores_of(column), "rouge1", None) == reason
 
 
 def test_the_smallest_set_is_smaller_than_the_greedy_one() -> None:
@@ -128,8 +128,8 @@ def test_odd_names_are_quoted_and_models_of_one_table_get_one_table() -> None:
     models = {key: Model(key, "chats", "m", declared="gpt-4.1") for key in ("gpt-4.1", "gpt-4.1-terse")}
 
     def found(key: str) -> Suggestion:
-        proposal = Proposal(Bound(GATE, "chats", key, "naïve f1", 0.25), 40, "a ground", is_measured=True)
-        return Suggestion((Suggested(proposal, ("negate",), "", ""),), (), ("negate",), 0.25, ("naïve f1",))
+        gate = SuggestedGate(Bound(GATE, "chats", key, "naïve f1", 0.25), 40, "a ground", is_measured=True, noticed=("negate",))
+        return Suggestion((gate,), {}, ("negate",), 0.25, ("naïve f1",))
 
     text = "\n".join(suggestion_lines({key: found(key) for key in models}, models))
     assert tomllib.loads(text) == {"models": {"gpt-4.1": {"gates": {"naïve f1": 0.25}}}}
@@ -137,8 +137,8 @@ def test_odd_names_are_quoted_and_models_of_one_table_get_one_table() -> None:
 
 
 def test_repeats_are_advised_for_models_that_can_be_asked_again() -> None:
-    proposal = Proposal(Bound(GATE, "chats", "small", "rouge1", 0.25), 40, "a ground", is_measured=False)
-    found = {"small": Suggestion((Suggested(proposal, (), "", ""),), (), (), 0.25, ())}
+    gate = SuggestedGate(Bound(GATE, "chats", "small", "rouge1", 0.25), 40, "a ground", is_measured=False)
+    found = {"small": Suggestion((gate,), {}, (), 0.25, ())}
     from_file = Model("small", "chats", "", predictions=Path("small.jsonl"))
     assert "--repeat 5" in "".join(suggestion_lines(found, {"small": MODEL}))
     assert "--repeat 5" not in "".join(suggestion_lines(found, {"small": from_file}))

@@ -1,8 +1,10 @@
 """The table of mutants: operators by gates, for a terminal of 80 columns."""
 
+from collections.abc import Mapping
+
 import pytest
 from evaltape.mutation.model_mutants import ModelMutants
-from evaltape.mutation.study import LeftOut, Noticing, OperatorStudy, Study
+from evaltape.mutation.study import Noticing, OperatorStudy, Study
 from evaltape.reporting.listings import detail_lines, table_lines
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Bound
 from evaltape.text import columns
@@ -10,6 +12,7 @@ from evaltape.text import columns
 from tests.support import decisions
 from tests.support.decisions import SHARES, mean_gate, paired
 
+NOTHING: Mapping[Bound, str] = {}
 ROUGE1, ROUGEL = mean_gate("rouge1", 0.22), mean_gate("rougeL", 0.17)
 HELPS = paired(MIN_GAIN, "rougeL", 0.06, "tuning-helps")
 
@@ -26,7 +29,7 @@ def operator(name: str, *shares: float | None, gates: tuple[Bound, ...], harmful
     return OperatorStudy(name, harmful, 200 if shares else 0, 200, each)
 
 
-def mutants(*operators: OperatorStudy, gates: tuple[Bound, ...], left_out: tuple[LeftOut, ...] = ()) -> ModelMutants:
+def mutants(*operators: OperatorStudy, gates: tuple[Bound, ...], left_out: Mapping[Bound, str] = NOTHING) -> ModelMutants:
     return ModelMutants("small", Study(0.25, operators, gates, left_out), {})
 
 
@@ -57,7 +60,7 @@ def test_operators_stand_by_gates_with_what_is_never_noticed_first() -> None:
 
 
 def test_what_follows_is_said_below() -> None:
-    left = (LeftOut(ROUGE1, "2 of 6 samples failed"), LeftOut(ROUGEL, "2 of 6 samples failed"))
+    left = {ROUGE1: "2 of 6 samples failed", ROUGEL: "2 of 6 samples failed"}
     found = mutants(
         operator("swap_names", None, gates=(HELPS,)),
         operator("preamble", 1.0, gates=(HELPS,), harmful=False),

@@ -33,7 +33,7 @@ def compared(baseline: list[float | None], candidate: list[float | None], **boun
     bounds = {kind: {"rouge1": bound[kind]} if kind in bound else {} for kind in ("min_gain", "max_drop")}
     comparison = Comparison(key="tuning-helps", suite="chats", baseline="small", candidate="tuned", **bounds)
     sides = {"baseline": scores_of("small", baseline), "candidate": scores_of("tuned", candidate)}
-    return PairedScores(comparison=comparison, metrics=METRICS, **sides)
+    return PairedScores(comparison=comparison, **sides)
 
 
 # ---------------------------------------------------------------- the verdict

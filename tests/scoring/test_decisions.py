@@ -11,7 +11,7 @@ from evaltape.metrics.scorers import exact
 from evaltape.reporting.scoreboard import model_groups
 from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.bounds import Bound, Decision, Scores, bounds_of
-from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.scoring.slices import SliceScores
@@ -65,22 +65,15 @@ def pair(before: Sequence[Row], after: Sequence[Row], metric: str = "score") -> 
     """A candidate beside a baseline."""
     comparison = Comparison(key="gain", suite="chats", baseline="old", candidate="small")
     sides = {"baseline": scores(*before, metric=metric), "candidate": scores(*after, metric=metric)}
-    return PairedScores(comparison=comparison, metrics=METRICS, **sides)
+    return PairedScores(comparison=comparison, **sides)
 
 
 def past(
     before: Sequence[Row], after: Sequence[Row], metric: str = "score", now: str = "b", changes: SampleChanges | None = None
 ) -> AgainstScores:
     """A model beside its past."""
-    return AgainstScores(
-        comparison=against_comparison(MODEL, SIDE),
-        metrics=METRICS,
-        baseline=scores(*before, metric=metric),
-        candidate=scores(*after, metric=metric, text=now),
-        max_drop={},
-        side=SIDE,
-        samples=changes or SampleChanges(),
-    )
+    found = against_scores(SIDE, scores(*before, metric=metric), scores(*after, metric=metric, text=now))
+    return msgspec.structs.replace(found, samples=changes or SampleChanges())
 
 
 def decide(kind: Any, limit: float, found: Scores, metric: str = "score", inconclusive: str = "fail") -> Decision:
@@ -271,7 +264,10 @@ def test_a_suite_lists_all_its_bounds() -> None:
         comparisons={"gain": compare},
         against=Against({"score": 0.02}),
     )
-    found = [(bound.key, bound.suite_key, bound.limit, bound.required, bound.title) for bound in bounds_of(suite)]
+    found = [
+        ((bound.kind, bound.suite, bound.subject, bound.metric), bound.suite_key, bound.limit, bound.required, bound.title)
+        for bound in bounds_of(suite)
+    ]
     assert found == [
         (("gate", "chats", "small", "score"), "gates", 0.5, 0.5, "score"),
         (("slice_gate", "chats", "small", "score"), "slice_gates", 0.5, 0.5, "slices score"),

@@ -79,8 +79,8 @@ def test_where_lower_is_better_the_verdict_is_that_of_the_mirrored_difference(
     before, after = zip(*pairs, strict=True)
     one, other = difference(before, after, limits=F1), difference(after, before, limits=F1)
     assert one.verdict(bound, higher_is_better=False) == other.verdict(-bound)
-    assert one.decided(bound, higher_is_better=False)[1] == other.decided(-bound)[1]
-    assert one.pairs_to_settle(bound, higher_is_better=False) == other.pairs_to_settle(-bound)
+    assert one.gain(higher_is_better=False).decided(-bound)[1] == other.decided(-bound)[1]
+    assert one.gain(higher_is_better=False).pairs_to_settle(-bound) == other.pairs_to_settle(-bound)
 
 
 @pytest.mark.parametrize("confidence", [0.4, 1.0, math.nan])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evaltape.scoring.prediction import Prediction, ServedVersion, recording_dates
+from evaltape.scoring.prediction import Prediction, recorded_days, served_versions
 
 from tests.support.predictions import answered, failed
 from tests.support.project import Project
@@ -14,32 +14,28 @@ def answers(*recorded: Any) -> list[Prediction]:
 
 
 def test_the_days_of_the_first_and_the_last_call_whatever_the_order_of_the_samples() -> None:
-    dates = recording_dates(answers(("v1", "2026-11-24"), ("v1", "2026-11-20"), ("v1", "2026-11-22")))
-    assert (dates.first, dates.last) == ("2026-11-20", "2026-11-24")
-    assert dates.versions == (ServedVersion("v1", 3, "2026-11-20", "2026-11-24"),)
+    found = answers(("v1", "2026-11-24"), ("v1", "2026-11-20"), ("v1", "2026-11-22"))
+    assert recorded_days(found) == ("2026-11-20", "2026-11-24")
+    assert served_versions(found) == {"v1": 3}
 
 
-def test_another_version_midway_is_known_with_its_days_in_the_order_of_time() -> None:
-    dates = recording_dates(answers(("v2", "2026-11-23"), ("v1", "2026-11-20"), ("v1", "2026-11-22"), ("v2", "2026-11-23")))
-    assert dates.versions == (
-        ServedVersion("v1", 2, "2026-11-20", "2026-11-22"),
-        ServedVersion("v2", 2, "2026-11-23", "2026-11-23"),
-    )
+def test_another_version_midway_is_known_in_the_order_of_time() -> None:
+    found = answers(("v2", "2026-11-23"), ("v1", "2026-11-20"), ("v1", "2026-11-22"), ("v2", "2026-11-23"))
+    assert list(served_versions(found).items()) == [("v1", 2), ("v2", 2)]
 
 
 def test_recordings_that_say_nothing_say_nothing() -> None:
-    dates = recording_dates([*answers(("", None)), failed("small", "s9")])
-    assert (dates.first, dates.last, dates.versions) == (None, None, ())
+    found = [*answers(("", None)), failed("small", "s9")]
+    assert (recorded_days(found), served_versions(found)) == (None, {})
 
 
 def test_a_failed_call_that_was_recorded_counts_by_its_day() -> None:
     refused = failed("small", "s9", "the model refused", served="v1", recorded="2026-11-19")
-    assert recording_dates([*answers(("v1", "2026-11-20")), refused]).first == "2026-11-19"
+    assert recorded_days([*answers(("v1", "2026-11-20")), refused]) == ("2026-11-19", "2026-11-20")
 
 
 def test_versions_of_unknown_days_come_last() -> None:
-    dates = recording_dates(answers(("v0", None), ("v2", "2026-11-23")))
-    assert [version.name for version in dates.versions] == ["v2", "v0"]
+    assert list(served_versions(answers(("v0", None), ("v2", "2026-11-23")))) == ["v2", "v0"]
 
 
 def test_a_run_shows_days_and_versions_in_the_order_of_time(recorded: Project) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import exact
-from evaltape.mutation.study import Draw, Noticing
+from evaltape.mutation.study import Noticing
 from evaltape.scoring.bounds import AGAINST, GATE, MAX_DROP, MIN_GAIN, SLICE_GATE, Bound, Decision, Kind, Verdict
 from evaltape.scoring.paired import Difference
 
@@ -46,16 +46,18 @@ def compared(
 
 def difference(mean: float, low: float, high: float, samples: int, sd: float = 0.1) -> Difference:
     """A mean difference with its 90% interval."""
-    return Difference(mean, low, high, samples, 0.95, sd=sd, units=float(samples))
+    return Difference(mean, low, high, samples, confidence=0.95, sd=sd, units=float(samples))
 
 
 def noticing(bound: Bound, undamaged: float, reached: Mapping[float, float], at_least: bool = True) -> Noticing:
     """A bound with one value in all draws of a share; it fails where the value is beyond it."""
-    draws = {
-        share: (Draw(value, value < bound.required if at_least else value > bound.required),) * 20
-        for share, value in reached.items()
-    }
-    return Noticing(bound, at_least, undamaged, draws)
+
+    def decided(value: float) -> Decision:
+        verdict: Verdict = "failed" if (value < bound.required if at_least else value > bound.required) else "passed"
+        return Decision(bound, metric(bound.metric, at_least), verdict, "", value=value)
+
+    draws = {share: (decided(value),) * 20 for share, value in reached.items()}
+    return Noticing(decided(undamaged), draws)
 
 
 __all__ = [

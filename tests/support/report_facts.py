@@ -9,8 +9,8 @@ import msgspec
 from evaltape.against.history import Fall, Moment
 from evaltape.against.tree import Commit
 from evaltape.finetuning.recorded_job import Identity, Job
-from evaltape.judging.agreement import agree, share
-from evaltape.judging.exam import Examined, MutantMarks, Noticed
+from evaltape.judging.agreement import agree
+from evaltape.judging.exam import Damage, Examined, MutantMarks
 from evaltape.mutation.model_mutants import ModelMutants
 from evaltape.mutation.operators import Mutant
 from evaltape.mutation.study import OperatorStudy, Study
@@ -28,7 +28,7 @@ from evaltape.reporting.report_data import report_data
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.samples.sample import Answer, Failure, Sample, Usage
 from evaltape.scoring.bounds import AGAINST, MIN_GAIN, Fragility
-from evaltape.scoring.paired_scores import AgainstScores, PairedScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.paired_scores import PairedScores, SampleChanges, Side, against_scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.references import Outvoted
 from evaltape.scoring.scores import ModelScores
@@ -303,15 +303,8 @@ def with_against(results: Results) -> Results:
         for n, each in enumerate(answered)
     ]
     side, model = Side("main", "0123456789abcdef0123"), answered[0].model
-    scores = AgainstScores(
-        comparison=against_comparison(model, side),
-        metrics={"rouge1": METRICS["rouge1"]},
-        baseline=ModelScores(model, METRICS, before),
-        candidate=ModelScores(model, METRICS, answered),
-        max_drop={"rouge1": 0.02},
-        side=side,
-        samples=SampleChanges(added=("s98", "s99")),
-    )
+    then, now = (ModelScores(model, {"rouge1": METRICS["rouge1"]}, side) for side in (before, answered))
+    scores = replace(against_scores(side, then, now, {"rouge1": 0.02}), samples=SampleChanges(added=("s98", "s99")))
     worse = compared(paired(AGAINST, "rouge1", 0.02, first), "failed", difference(-0.05, -0.06, -0.04, len(answered)))
     models = {first: AgainstModel(scores, {"rouge1": worse})}
     return changed(results, against=AgainstResults(side, models, ("third is new: there is nothing to compare",)))
@@ -335,15 +328,15 @@ def with_mutants(results: Results) -> Results:
         ),
     )
     example = Mutant("s0", "They will meet 0 of base", "They will not meet 0 of base")
-    study = Study(0.25, operators, tuple(gates), ())
+    study = Study(0.25, operators, tuple(gates))
     return changed(results, mutants={first: ModelMutants(first, study, {"negate": example})})
 
 
 def with_judges(results: Results) -> Results:
     """The results with a judge of the first metric, which missed 15 of 20 swapped names and agrees with most labels."""
     first = next(iter(suite_of(results).metrics))
-    pairs = tuple(Mutant(f"s{number}", f"Ann calls Bob {number}", f"Bob calls Ann {number}") for number in range(15))
-    marks = MutantMarks((Noticed("swap_names", True, share(5, 20), pairs),), share(0, 20), None, ())
+    pairs = tuple(Mutant(f"s{number}", f"Ann calls Bob {number}", f"Bob calls Ann {number}") for number in range(20))
+    marks = MutantMarks((Damage("swap_names", True, pairs, missed=pairs[:15]),), ())
     labels = [(f"s{number}", float(number % 2), [float(number % 2 or number < 4)]) for number in range(40)]
     exam = Exam(mutants=("swap_names",), labels=Path("labels.jsonl"))
     verdict = Verdict(json="faithful")
@@ -385,10 +378,10 @@ def _model(predictions: list[Prediction]) -> ModelResults:
 
 def _comparison(predictions: list[Prediction], models: tuple[str, ...]) -> PairResults:
     sides = [[each for each in predictions if each.model.key == key] for key in models[:2]]
-    baseline, candidate = (ModelScores(side[0].model, METRICS, side) for side in sides)
-    comparison = Comparison(key="gain", suite="made", baseline=models[0], candidate=models[1])
     metrics = {"rougeL": METRICS["rougeL"]}
-    scores = PairedScores(comparison=comparison, metrics=metrics, baseline=baseline, candidate=candidate)
+    baseline, candidate = (ModelScores(side[0].model, metrics, side) for side in sides)
+    comparison = Comparison(key="gain", suite="made", baseline=models[0], candidate=models[1])
+    scores = PairedScores(comparison=comparison, baseline=baseline, candidate=candidate)
     found = difference(0.1, 0.02, 0.18, 11)
     decided = compared(paired(MIN_GAIN, "rougeL", 0.05), "inconclusive", found, "the interval straddles the bound")
     return PairResults(scores, {"rougeL": decided})

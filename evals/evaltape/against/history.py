@@ -19,7 +19,7 @@ from evaltape.names import shown
 from evaltape.scoring.bounds import FAILED
 from evaltape.scoring.noise import Noise
 from evaltape.scoring.paired import Difference
-from evaltape.scoring.paired_scores import PairedScores, Side, against_comparison
+from evaltape.scoring.paired_scores import Side, against_scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
@@ -132,9 +132,8 @@ def _noise(model: Model, workspace: Workspace) -> Mapping[str, Noise]:
 def _falls(before: Moment | None, after: Moment, noise: Mapping[str, Noise]) -> dict[str, Fall]:
     if before is None or before.scores is None or after.scores is None:
         return {}
-    comparison = against_comparison(after.scores.model, Side(before.commit.ref, before.commit.id, before.commit.title))
-    metrics = after.scores.metrics
-    paired = PairedScores(comparison=comparison, metrics=metrics, baseline=before.scores, candidate=after.scores)
+    side, metrics = Side(before.commit.ref, before.commit.id, before.commit.title), after.scores.metrics
+    paired = against_scores(side, before.scores, after.scores)
     falls = {name: _fall(found, metrics[name], noise.get(name)) for name, found in paired.differences.items()}
     return {name: fall for name, fall in falls.items() if fall is not None}
 
@@ -144,4 +143,4 @@ def _fall(found: Difference, metric: Metric, noise: Noise | None) -> Fall | None
     if noise is not None and noise.smallest_drop is not None and noise.of == found.samples:
         drop = -found.mean if metric.higher_is_better else found.mean
         return Fall(found, noise.smallest_drop) if drop > noise.smallest_drop else None
-    return Fall(found) if found.decided(0.0, metric.higher_is_better)[0] == FAILED else None
+    return Fall(found) if found.verdict(0.0, metric.higher_is_better) == FAILED else None

@@ -20,7 +20,7 @@ from evaltape.errors import RecordingError
 from evaltape.recording.folder import extracted
 from evaltape.recording.verdicts import Asked, RecordedVerdict
 from evaltape.samples.sample import Answer, Failure, Sample
-from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_comparison
+from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
@@ -51,15 +51,8 @@ class OtherSide:
     def not_compared(self, workspace: Workspace, model: Model, reason: str) -> AgainstScores:
         """Return a model that isn't compared, for a reason."""
         nothing = ModelScores(model, workspace.metrics, (), workspace.clusters)
-        return AgainstScores(
-            comparison=against_comparison(model, self.side),
-            metrics=workspace.metrics,
-            baseline=nothing,
-            candidate=nothing,
-            max_drop=workspace.suite.against.max_drop if workspace.suite.against else {},
-            side=self.side,
-            not_compared=reason,
-        )
+        max_drop = workspace.suite.against.max_drop if workspace.suite.against else {}
+        return msgspec.structs.replace(against_scores(self.side, nothing, nothing, max_drop), not_compared=reason)
 
     def _beside(self, workspace: Workspace, scores: ModelScores) -> AgainstScores:
         refuse_unfinished(workspace.folder, scores.model.key, f"the recording of {scores.model.key}")

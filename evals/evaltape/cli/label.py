@@ -17,7 +17,6 @@ from evaltape.judging.labels import (
     SECOND,
     Candidate,
     Label,
-    Turn,
     first_turns,
     label_line,
     read_labels,
@@ -153,20 +152,19 @@ class Desk:
             raise UserError(f"{shown(suite.file)}: no answer is recorded. Record them: pytest --record-missing")
         return found
 
-    def _page(self, turn: Turn, number: int, of: int) -> list[str]:
+    def _page(self, turn: Candidate, number: int, of: int) -> list[str]:
         width = min(MOST_WIDTH, shutil.get_terminal_size().columns)
         why = {DISAGREEMENT: "chosen: judge and ROUGE disagree", SECOND: "a second time"}.get(turn.use, "drawn at random")
-        head = f"{number} of {of} · sample {visible(turn.candidate.sample.id)} · {why}"
+        head = f"{number} of {of} · sample {visible(turn.sample.id)} · {why}"
         keys = "  ".join([*(f"[{key}] {VERDICTS.get(key, key)}" for key in self.verdicts), "[s] skip  [q] stop"])
         rule = "─" * width
-        texts = [turn.candidate.sample.input.split("\n"), turn.candidate.answer.split("\n")]
+        texts = [turn.sample.input.split("\n"), turn.answer.split("\n")]
         shown_texts = [[line for text in lines for line in wrapped(text, width)] for lines in texts]
         return ["", rule, head, rule, *shown_texts[0], "", f"{self.judge.key}?", "", *shown_texts[1], "", keys]
 
-    def _write(self, turn: Turn, value: bool | float) -> None:
+    def _write(self, turn: Candidate, value: bool | float) -> None:
         """Append a line, so that it is on disk before the next answer is shown."""
-        candidate = turn.candidate
-        line = label_line(Label(candidate.sample.id, candidate.answer, 0.0, candidate.model, self.by, turn.use), value)
+        line = label_line(Label(turn.sample.id, turn.answer, 0.0, turn.model, self.by, turn.use), value)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("ab+") as file:
@@ -189,7 +187,7 @@ class Desk:
             return lines
         same = sum(first == again for _, first, again in pairs)
         found = kappa([(first, again) for _, first, again in pairs], [sample for sample, _, _ in pairs])
-        value = "unknown: all labels are the same" if found.value is None else f"{found.value:.2f}"
+        value = "unknown: all labels are the same" if found is None else f"{found.mean:.2f}"
         return [*lines, f"You agree with yourself on {same} of {counted(len(pairs), 'answer')}; kappa {value}."]
 
 

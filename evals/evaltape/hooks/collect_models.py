@@ -138,7 +138,7 @@ def comparison_results(view: SuiteView) -> dict[str, PairResults]:
     for it in view.workspace.suite.comparisons.values():
         if {it.baseline, it.candidate} <= set(view.looked_at):
             baseline, candidate = (view.looked_at[key] for key in (it.baseline, it.candidate))
-            pair = PairedScores(comparison=it, metrics=view.metrics, baseline=baseline, candidate=candidate)
+            pair = PairedScores(comparison=it, baseline=baseline, candidate=candidate)
             found[it.key] = PairResults(pair, view.decided(bounds.comparison_bounds(it), pair))
     return found
 

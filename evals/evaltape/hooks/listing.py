@@ -146,7 +146,7 @@ def suggested(evaluation: Evaluation, model: Model) -> "Suggestion | str":
 
     Raises `UserError` for an operator of the user's that can't be loaded, or that fails.
     """
-    from evaltape.mutation.suggestion import Proposal, propose, suggestion
+    from evaltape.mutation.suggestion import propose, suggestion
 
     workspace, scores = evaluation.workspaces[model.suite], evaluation.scores(model)
     unfinished = evaluation.unfinished(model)
@@ -156,6 +156,6 @@ def suggested(evaluation: Evaluation, model: Model) -> "Suggestion | str":
         way = "" if model.predictions else f". Record the rest: {workspace.to_record(model.kind)}"
         return f"{scores.failed_in_short}{way}"
     noise = workspace.noise(scores)
-    proposals = [propose(scores, name, noise.get(name)) for name in workspace.metrics]
-    assertions = [each.assertion for each in proposals if isinstance(each, Proposal)]
-    return suggestion(proposals, evaluation.mutated(scores, assertions).study)
+    proposed = {name: propose(scores, name, noise.get(name)) for name in workspace.metrics}
+    asserted = {gate.bound: lambda scores: scores for gate in proposed.values() if not isinstance(gate, str)}
+    return suggestion(proposed, evaluation.mutated(scores, asserted).study)

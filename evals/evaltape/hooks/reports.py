@@ -76,7 +76,7 @@ def _finding_of(item: pytest.Item, case: Case, evaluation: Evaluation, report: p
     if is_own and case.model and (has_run or (report.when == "setup" and report.outcome == "skipped")):
         return AssertedOtherwise(case.suite, case.model.key)
     if has_run:
-        return Asserted(case.bound.key) if case.bound else item.stash.get(ACCEPTED, Ran(case.suite))
+        return Asserted(case.bound) if case.bound else item.stash.get(ACCEPTED, Ran(case.suite))
     return Ran(case.suite) if report.outcome == "failed" else None
 
 

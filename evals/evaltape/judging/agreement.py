@@ -24,14 +24,6 @@ Pair = tuple[float, float]
 """A person's rating of an answer and the judge's (or another person's), each in 0..1."""
 
 
-class Kappa(msgspec.Struct, frozen=True):
-    """Cohen's kappa with its two-sided 95% interval; None if all ratings are equal, which says nothing."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
 class Agreement(msgspec.Struct, frozen=True):
     """How well a judge's verdicts agree with people's labels."""
 
@@ -39,7 +31,8 @@ class Agreement(msgspec.Struct, frozen=True):
     """How many labels are compared; an answer with labels by two people counts twice."""
     answers: int
     """How many answers have these labels."""
-    kappa: Kappa
+    kappa: Interval | None
+    """Cohen's kappa with its 95% interval; None if all ratings are equal, which says nothing."""
     agreed: float
     """The share of labels that the verdict equals."""
     commonest: float
@@ -50,14 +43,14 @@ class Agreement(msgspec.Struct, frozen=True):
     """Of the answers that people call false, the share that the judge does; None likewise."""
     confusion: dict[Pair, int]
     """How many labels by (label, verdict)."""
-    people: Kappa | None = None
+    people: Interval | None = None
     """The agreement of people with each other, on the answers with several labels; None without such answers."""
 
 
-def kappa(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = None) -> Kappa:
-    """Return kappa of some pairs of ratings; `clusters` has the sample of each pair.
+def kappa(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = None) -> Interval | None:
+    """Return kappa of some pairs of ratings; `clusters` has the sample of each pair. None if all ratings are equal.
 
-    >>> kappa([(1, 1), (1, 1), (0, 0), (0, 1)]).value
+    >>> kappa([(1, 1), (1, 1), (0, 0), (0, 1)]).mean
     0.5
     """
     count = len(pairs)
@@ -65,13 +58,13 @@ def kappa(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = None) -> 
     apart = math.fsum((x - y) ** 2 for x, y in pairs) / count
     by_chance = math.fsum((x - one) ** 2 + (y - other) ** 2 for x, y in pairs) / count + (one - other) ** 2
     if by_chance < 1e-12:
-        return Kappa(None)
+        return None
     value = 1 - apart / by_chance
     if apart == 0:
-        return Kappa(value, _unseen(count if clusters is None else len(set(clusters)), by_chance), 1.0)
+        return Interval(value, _unseen(count if clusters is None else len(set(clusters)), by_chance), 1.0)
     influences = [_influence(pair, (one, other), apart, by_chance) for pair in pairs]
     found = interval([value + each for each in influences], clusters=clusters, limits=(-1.0, 1.0))
-    return Kappa(value, found.low, found.high)
+    return Interval(value, found.low, found.high, count)
 
 
 def agree(rated: Sequence[tuple[str, float, Sequence[float]]], *, is_scale: bool = False) -> Agreement | None:

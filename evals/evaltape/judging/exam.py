@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from evaltape.judging.agreement import Agreement, Kappa, agree, kappa, labels_needed, share
-from evaltape.judging.labels import Label, by_answer, second_pairs
+from evaltape.judging.agreement import Agreement, agree, kappa, labels_needed, share
+from evaltape.judging.labels import Label, Question, by_answer, second_pairs
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import judged, misses
 from evaltape.mutation.operators import Answers, Mutant, Operator
 from evaltape.scoring.bounds import FAILED, MAX_ALARMS, MIN_KAPPA, MIN_NOTICED, PASSED, Bound, Decision, Kind, sign
+from evaltape.scoring.correction import count_errors
+from evaltape.scoring.ground import Ground
 from evaltape.scoring.statistics import Interval
 from evaltape.suite.definition import Exam, Judge
 from evaltape.suite.metric_tables import OwnMetric
@@ -44,15 +46,6 @@ SURE, OBSERVED = 0.80, 0.90
 """The share that labels of a class are to certify, and the share they would have to show, for the advice on their number."""
 
 
-class Question(msgspec.Struct, frozen=True):
-    """A text that a judge is asked about in its exam."""
-
-    sample: str
-    """The id of the sample that it answers."""
-    answer: str
-    """The reference, its damaged copy, or a labelled answer."""
-
-
 Verdict = Callable[[Question], float | None]
 """A judge's verdict on a question in 0..1; None if it can't be read."""
 
@@ -64,37 +57,37 @@ class Damage(msgspec.Struct, frozen=True):
     harmful: bool
     pairs: tuple[Mutant, ...]
     """References beside their damaged copies."""
-
-
-class Paper(msgspec.Struct, frozen=True):
-    """The questions of a judge's exam by mutants."""
-
-    damages: tuple[Damage, ...]
-    """By operator, in the suite's order."""
+    missed: tuple[Mutant, ...] = ()
+    """The pairs that the judge got wrong, once the exam is marked."""
 
     @property
-    def references(self) -> list[Question]:
-        """Each reference once, in the order they first appear."""
-        return list(dict.fromkeys(Question(it.sample, it.before) for damage in self.damages for it in damage.pairs))
+    def share(self) -> Interval:
+        """Of the damage that it noticed; of a harmless operator, of the alarms."""
+        count = len(self.pairs) - len(self.missed) if self.harmful else len(self.missed)
+        return share(count, len(self.pairs))
 
-    @property
-    def questions(self) -> list[Question]:
-        """Everything that is asked, each question once."""
-        mutants = (Question(it.sample, it.after) for damage in self.damages for it in damage.pairs)
-        return list(dict.fromkeys((*self.references, *mutants)))
+
+Paper = tuple[Damage, ...]
+"""The exam by mutants, by operator in the suite's order; empty for an exam without mutants."""
 
 
 def set_paper(operators: Iterable[Operator], samples: Sequence["Sample"], count: int) -> Paper:
     """Return the questions of an exam: for each operator `count` pairs, or as many as it applies to."""
     answers = [(sample, sample.references[0]) for sample in samples if sample.references]
     shuffled = Random(SEED).sample(answers, len(answers))
-    return Paper(tuple(Damage(each.name, each.harmful, _pairs(each, shuffled, count)) for each in operators))
+    return tuple(Damage(each.name, each.harmful, _pairs(each, shuffled, count)) for each in operators)
 
 
-def questions_of(paper: Paper | None, labels: Iterable[Label]) -> list[Question]:
+def references_of(paper: Paper) -> list[Question]:
+    """Return each reference once, in the order they first appear."""
+    return list(dict.fromkeys(Question(it.sample, it.before) for damage in paper for it in damage.pairs))
+
+
+def questions_of(paper: Paper, labels: Iterable[Label]) -> list[Question]:
     """Return everything that a judge is asked in its exam, each text once."""
+    mutants = (Question(it.sample, it.after) for damage in paper for it in damage.pairs)
     labelled = (Question(label.sample, label.answer) for label in labels if label.examines)
-    return list(dict.fromkeys([*(paper.questions if paper else ()), *labelled]))
+    return list(dict.fromkeys([*references_of(paper), *mutants, *labelled]))
 
 
 def _pairs(operator: Operator, answers: Answers, count: int) -> tuple[Mutant, ...]:
@@ -103,25 +96,11 @@ def _pairs(operator: Operator, answers: Answers, count: int) -> tuple[Mutant, ..
     return tuple(islice(pairs, count))
 
 
-class Noticed(msgspec.Struct, frozen=True):
-    """A judge's marks for an operator."""
-
-    operator: str
-    harmful: bool
-    share: Interval
-    """Of the damage that it noticed; of a harmless operator, of the alarms."""
-    missed: tuple[Mutant, ...]
-    """The pairs that it got wrong."""
-
-
 class MutantMarks(msgspec.Struct, frozen=True):
     """A judge's marks in its exam by mutants."""
 
-    operators: tuple[Noticed, ...]
-    alarms: Interval | None
-    """The share of undamaged references that it faults; None if the exam has no reference."""
-    harmless: Interval | None
-    """The share of harmless changes that it faults; None likewise."""
+    operators: Paper
+    """The operators that apply to some reference."""
     alarming: tuple[Question, ...]
     """The undamaged references that it faults."""
 
@@ -130,26 +109,27 @@ class MutantMarks(msgspec.Struct, frozen=True):
         """The share noticed by harmful operator."""
         return {each.operator: each.share for each in self.operators if each.harmful}
 
+    @property
+    def alarms(self) -> Interval | None:
+        """The share of undamaged references that it faults; None if the exam has no reference."""
+        references = references_of(self.operators)
+        return share(len(self.alarming), len(references)) if references else None
+
+    @property
+    def harmless(self) -> Interval | None:
+        """The share of harmless changes that it faults; None likewise."""
+        changes = [each for each in self.operators if not each.harmful]
+        return share(sum(len(it.missed) for it in changes), sum(len(it.pairs) for it in changes)) if changes else None
+
 
 def mark(paper: Paper, verdict: Verdict, is_scale: bool = False) -> MutantMarks:
     """Return a judge's marks."""
-    operators = tuple(_noticed(damage, verdict, is_scale) for damage in paper.damages if damage.pairs)
-    references = paper.references
-    alarming = tuple(question for question in references if (verdict(question) or 0.0) < MIDDLE)
-    harmless = [each for each in operators if not each.harmful]
-    return MutantMarks(
-        operators,
-        share(len(alarming), len(references)) if references else None,
-        share(sum(len(each.missed) for each in harmless), sum(each.share.samples for each in harmless)) if harmless else None,
-        alarming,
-    )
-
-
-def _noticed(damage: Damage, verdict: Verdict, is_scale: bool) -> Noticed:
-    wrong = tuple(pair for pair in damage.pairs if _is_faulted(pair, verdict, is_scale) is not damage.harmful)
-    right = len(damage.pairs) - len(wrong)
-    shown = share(right if damage.harmful else len(wrong), len(damage.pairs))
-    return Noticed(damage.operator, damage.harmful, shown, wrong)
+    marked = []
+    for damage in paper:
+        missed = (pair for pair in damage.pairs if _is_faulted(pair, verdict, is_scale) is not damage.harmful)
+        marked += [msgspec.structs.replace(damage, missed=tuple(missed))] if damage.pairs else []
+    alarming = tuple(question for question in references_of(paper) if (verdict(question) or 0.0) < MIDDLE)
+    return MutantMarks(tuple(marked), alarming)
 
 
 def _is_faulted(pair: Mutant, verdict: Verdict, is_scale: bool) -> bool | None:
@@ -173,7 +153,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
     """How it did on mutants; None without mutants in the exam."""
     agreement: Agreement | None = None
     """How well it agrees with people; None without labels."""
-    oneself: Kappa | None = None
+    oneself: Interval | None = None
     """How well people agree with their own second labels; None without second labels."""
     not_examined: str = ""
     """Why its exam isn't known; empty if the exam was taken."""
@@ -189,7 +169,7 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
 
     def decide(self, bound: Bound) -> Decision:
         """Decide a bound of the exam."""
-        return next(decision for decision in self.decisions if decision.bound.key == bound.key)
+        return next(decision for decision in self.decisions if decision.bound == bound)
 
     @property
     def passed(self) -> bool:
@@ -240,10 +220,10 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
                     yield self._decision(MAX_ALARMS, name, exam.max_alarms, found, told)
         if self.agreement is not None:
             value, told = self.agreement.kappa, f"kappa with {counted(self.agreement.labels, 'label')}"
-            if value.value is None:
+            if value is None:
                 told = "kappa is unknown, because judge and people give one verdict alone"
-            estimate = Interval(value.value or 0.0, value.low, value.high)
-            yield self._decision(MIN_KAPPA, KAPPA, exam.min_kappa, estimate, told, is_known=value.value is not None)
+            estimate = value or Interval(0.0, None, None)
+            yield self._decision(MIN_KAPPA, KAPPA, exam.min_kappa, estimate, told, is_known=value is not None)
 
     def _decision(self, kind: Kind, name: str, limit: float, found: Interval, told: str, *, is_known: bool = True) -> Decision:
         key, higher = self.judge.key, kind != MAX_ALARMS
@@ -279,23 +259,40 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
             yield "The table of labels and verdicts in --report shows which way it errs"
 
 
-def examine(judge: Judge, paper: Paper | None, labels: Sequence[Label], verdict: Verdict) -> Examined:
+def examine(judge: Judge, paper: Paper, labels: Sequence[Label], verdict: Verdict) -> Examined:
     """Return how a judge did on the mutants and labels of its exam."""
-    labelled = by_answer(label for label in labels if label.examines)
-    said = [verdict(Question(it.sample, it.answer)) for it in labelled]
-    # An unreadable verdict counts as wrong.
-    found = [float(it.score < MIDDLE) if one is None else one for it, one in zip(labelled, said, strict=True)]
-    rated = [(it.sample, one, it.labels) for it, one in zip(labelled, found, strict=True)]
+    rated = []
+    for question, of_answer in by_answer(label for label in labels if label.examines).items():
+        said = verdict(question)
+        # An unreadable verdict counts as wrong.
+        rated.append((question.sample, float(_mean(of_answer) < MIDDLE) if said is None else said, of_answer))
     questions = questions_of(paper, labels)
     is_scale, second = judge.verdict.scale is not None, second_pairs(labels)
     return Examined(
         judge,
         asked=len(questions),
         unread=sum(verdict(question) is None for question in questions),
-        marks=None if paper is None else mark(paper, verdict, is_scale),
+        marks=mark(paper, verdict, is_scale) if paper else None,
         agreement=agree(rated, is_scale=is_scale),
         oneself=kappa([(one, other) for _, one, other in second], [sample for sample, _, _ in second]) if second else None,
     )
+
+
+def ground_of(examined: Examined, labels: Sequence[Label], verdict: Verdict) -> Ground:
+    """Return the ground of bounds on a judge's metrics: its exam, and the labels that correct its means."""
+    drawn = by_answer(label for label in labels if label.stands_for_others)
+    chosen = by_answer(label for label in labels if label.examines and not label.stands_for_others)
+    errors = None
+    if examined.judge.verdict.scale is None:
+        rated = [(verdict(question), of_answer) for question, of_answer in drawn.items()]
+        errors = count_errors([(said, of_answer) for said, of_answer in rated if said is not None])
+    only_chosen = {question: _mean(of_answer) for question, of_answer in chosen.items() if question not in drawn}
+    means = {question: _mean(of_answer) for question, of_answer in drawn.items()}
+    return Ground(examined.refusal, examined.standing, means, only_chosen, errors)
+
+
+def _mean(labels: Sequence[float]) -> float:
+    return sum(labels) / len(labels)
 
 
 def labels_advice() -> str:

@@ -14,9 +14,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from evaltape.errors import UserError
 from evaltape.files import numbered_lines
@@ -70,20 +71,13 @@ class Label(msgspec.Struct, frozen=True):
         return self.use in ("", RANDOM)
 
 
-class LabelledAnswer(msgspec.Struct, frozen=True):
-    """An answer with all its labels of the same use."""
+class Question(NamedTuple):
+    """A text that a judge is asked about in its exam."""
 
     sample: str
-    """The sample's id."""
+    """The id of the sample that it answers."""
     answer: str
-    """The text."""
-    labels: tuple[float, ...]
-    """In 0..1, by person."""
-
-    @property
-    def score(self) -> float:
-        """The mean of its labels."""
-        return sum(self.labels) / len(self.labels)
+    """The reference, its damaged copy, or a labelled answer."""
 
 
 def read_labels(path: Path, scale: tuple[float, float] | None, samples: Collection[str] | None = None) -> list[Label]:
@@ -116,12 +110,12 @@ def label_line(label: Label, value: bool | float) -> str:
     return json.dumps({key: item for key, item in row.items() if item != ""}, ensure_ascii=False) + "\n"
 
 
-def by_answer(labels: Iterable[Label]) -> list[LabelledAnswer]:
+def by_answer(labels: Iterable[Label]) -> dict[Question, list[float]]:
     """Gather the labels of each answer, in the order of the file."""
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    found: dict[Question, list[float]] = defaultdict(list)
     for label in labels:
-        found[label.sample, label.answer].append(label.score)
-    return [LabelledAnswer(sample, answer, tuple(scores)) for (sample, answer), scores in found.items()]
+        found[Question(label.sample, label.answer)].append(label.score)
+    return found
 
 
 def second_pairs(labels: Sequence[Label]) -> list[tuple[str, float, float]]:
@@ -179,17 +173,11 @@ class Candidate(msgspec.Struct, frozen=True):
     """The judge's, in 0..1; None without a verdict."""
     score: float | None = None
     """Another metric's; None without a score."""
+    use: str = ""
+    """The purpose of its label, once its turn has come: `random`, `disagreement` or `second`."""
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """An answer to be labelled next."""
-
-    candidate: Candidate
-    use: str
-    """The purpose of its label: `random`, `disagreement` or `second`."""
-
-
-def first_turns(candidates: Iterable[Candidate], labels: Iterable[Label], by: str) -> list[Turn]:
+def first_turns(candidates: Iterable[Candidate], labels: Iterable[Label], by: str) -> list[Candidate]:
     """Return the answers that a person hasn't labelled, in the order to label them; equal answers to a sample count once."""
     different = list({(each.sample.id, each.answer): each for each in candidates}.values())
     done = {(label.sample, label.answer) for label in labels if label.by == by}
@@ -199,17 +187,17 @@ def first_turns(candidates: Iterable[Candidate], labels: Iterable[Label], by: st
     furthest = sorted((pair for pair in apart if pair[0] > APART), key=lambda pair: -pair[0])
     chosen = [each for _, each in furthest[:CHOSEN]]
     others = [each for each in Random(SEED).sample(different, len(different)) if each not in chosen]
-    turns = [*(Turn(each, DISAGREEMENT) for each in chosen), *(Turn(each, RANDOM) for each in others)]
-    return [turn for turn in turns if (turn.candidate.sample.id, turn.candidate.answer) not in done]
+    turns = [(each, DISAGREEMENT) for each in chosen] + [(each, RANDOM) for each in others]
+    return [replace(each, use=use) for each, use in turns if (each.sample.id, each.answer) not in done]
 
 
-def second_turns(labels: Sequence[Label], by: str, samples: Collection[Sample]) -> list[Turn]:
+def second_turns(labels: Sequence[Label], by: str, samples: Collection[Sample]) -> list[Candidate]:
     """Return the answers that a person has labelled once, to be labelled again, in an order of its own."""
     known = {sample.id: sample for sample in samples}
     done = {(label.sample, label.answer) for label in labels if label.by == by and label.use == SECOND}
     mine = [label for label in labels if label.by == by and label.use not in (SECOND, PROMPT) and label.sample in known]
     again = [label for label in Random(SEED + 1).sample(mine, len(mine)) if (label.sample, label.answer) not in done]
-    return [Turn(Candidate(known[label.sample], label.model, label.answer), SECOND) for label in again]
+    return [Candidate(known[label.sample], label.model, label.answer, use=SECOND) for label in again]
 
 
 def _apart(candidate: Candidate, scores: Sequence[float]) -> float:

@@ -4,14 +4,14 @@ A judge may think aloud, put its JSON in a code fence, and say `true` or `"yes"`
 An unreadable verdict is no score: the sample stays unscored, with the reason.
 """
 
+import json
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from evaltape.metrics.extraction import objects, quoted
+from evaltape.metrics.extraction import quoted, values_of
 from evaltape.samples.sample import Sample
 from evaltape.suite.definition import Judge, Model, Verdict
 from evaltape.suite.prompt import ANSWER, REFERENCE, chat_request
@@ -19,7 +19,9 @@ from evaltape.suite.prompt import ANSWER, REFERENCE, chat_request
 THINKING_ENDS = "</think>"
 _YES_OR_NO = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 _SLOT = "\x00answer\x00"
-"""Stands for the answer where a template is compared with a recorded message; no recorded text holds it."""
+"""Stands for the answer where a request is compared with a recorded one; no recorded text holds it."""
+_OF_TEXT = r'(?:[^"\\]|\\.)*'
+"""The characters of a text in JSON."""
 
 
 class Unread(Exception):
@@ -35,7 +37,17 @@ def read_verdict(answer: str, form: Verdict) -> float:
     Raises `Unread`.
     """
     said = answer.rpartition(THINKING_ENDS)[2]
-    value = _by_key(said, form.json) if form.json is not None else _by_regex(said, form.regex or "")
+    value: Any = None
+    if form.json is not None:
+        values = values_of(said, form.json)
+        if not values:
+            raise Unread(f"no JSON object with the key {form.json!r} in {quoted(said)}")
+        value = values[-1]
+    else:
+        match = re.search(form.regex or "", said)
+        if match is None:
+            raise Unread(f"{form.regex!r} doesn't match {quoted(said)}")
+        value = (match[1] if match.re.groups else match[0]) or ""
     value = _parsed(value) if isinstance(value, str) else value
     if form.scale is None and value in (0, 1):
         return float(value)
@@ -64,20 +76,6 @@ def _parsed(text: str) -> Any:
     return float(bare) if re.fullmatch(r"[-+]?\d{1,15}(\.\d{1,15})?", bare) else text
 
 
-def _by_key(answer: str, key: str) -> Any:
-    found = [each for each in objects(answer) if key in each]
-    if not found:
-        raise Unread(f"no JSON object with the key {key!r} in {quoted(answer)}")
-    return found[-1][key]
-
-
-def _by_regex(answer: str, regex: str) -> str:
-    match = re.search(regex, answer)
-    if match is None:
-        raise Unread(f"{regex!r} doesn't match {quoted(answer)}")
-    return (match[1] if match.re.groups else match[0]) or ""
-
-
 def judge_request(judge: Judge, sample: Sample, answer: str) -> dict[str, Any]:
     """Return the JSON body that a judge is asked with.
 
@@ -103,21 +101,6 @@ def as_model(judge: Judge) -> Model:
 
 def is_other_answer(judge: Judge, sample: Sample, recorded: Any) -> bool:
     """Return whether a recorded request asks about this sample by this prompt, and differs in the answer alone."""
-    asked = judge_request(judge, sample, _SLOT)
-    if not isinstance(recorded, dict) or {**recorded, "messages": None} != {**asked, "messages": None}:
-        return False
-    then = recorded.get("messages")
-    if not isinstance(then, list) or len(then) != len(asked["messages"]):
-        return False
-    return all(_fits(now, before) for now, before in zip(asked["messages"], then, strict=True))
-
-
-def _fits(now: Mapping[str, str], then: Any) -> bool:
-    """Return whether a recorded message is the template with some answer in it."""
-    if not isinstance(then, dict) or then.get("role") != now["role"] or not isinstance(then.get("content"), str):
-        return False
-    first, *others = now["content"].split(_SLOT)
-    text = then["content"]
-    if not text.startswith(first) or (not others and text != first):
-        return False
-    return not others or text.endswith(others[-1])
+    asked, slot = (json.dumps(it, sort_keys=True) for it in (judge_request(judge, sample, _SLOT), _SLOT))
+    parts = map(re.escape, asked.split(slot[1:-1]))
+    return re.fullmatch(_OF_TEXT.join(parts), json.dumps(recorded, sort_keys=True)) is not None

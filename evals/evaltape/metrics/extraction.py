@@ -1,11 +1,11 @@
 """The part of a recorded answer that is scored, by the steps of `[answer]`; the recording keeps the whole.
 
-`objects` finds JSON in the words that models write around it; judges' verdicts are read with it, too.
+`values_of` finds JSON in the words that models write around it; judges' verdicts are read with it, too.
 """
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,10 @@ class Step(msgspec.Struct, frozen=True):
 
     def apply(self, text: str) -> str:
         """Return the part of a text that the step takes. Raises `NoMatch`."""
-        found = self._found(text)
+        try:
+            found = self._found(text)
+        except FunctionError as error:
+            raise NoMatch(f"[answer] function: {visible(str(error))}") from None
         if found is None:
             raise NoMatch(f"[answer] {self.kind} = {cut(repr(self.value), 80)} finds nothing in {quoted(text)}")
         return found
@@ -49,24 +52,15 @@ class Step(msgspec.Struct, frozen=True):
                 _, mark, rest = text.rpartition(self.value)
                 return rest if mark else None
             case "json":
-                values = [each[self.value] for each in objects(text) if self.value in each]
+                values = values_of(text, self.value)
                 if values and not isinstance(values[-1], str):
                     raise NoMatch(f"[answer] json = {self.value!r} holds {quoted(values[-1])}, not a text")
                 return values[-1] if values else None
             case "regex":
                 match = re.search(self.value, text)
                 return None if match is None else match[1 if match.re.groups else 0]
-        return self._called(text)
-
-    def _called(self, text: str) -> str | None:
         assert self.function is not None
-        try:
-            returned = self.function.call(text)
-            if returned is not None and not isinstance(returned, str):
-                raise self.function.wrong(returned, "neither a text nor None, which says that it finds nothing")
-        except FunctionError as error:
-            raise NoMatch(f"[answer] function: {visible(str(error))}") from None
-        return returned
+        return self.function.text(text, otherwise="it finds nothing")
 
 
 def load_steps(answer: AnswerTable | None, place: str, root: Path) -> tuple[Step, ...]:
@@ -93,20 +87,22 @@ def _function(name: str, place: str, root: Path) -> "UserFunction":
     return load_function(name, root, ("text",), f"{place} function = {name!r}")
 
 
-def objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a text, in order, without objects inside others.
+def values_of(text: str, key: str) -> list[Any]:
+    """Return the value of a key in each JSON object of a text that has it, in order, without objects inside others.
 
     An object with the same key twice says two things, and is left out.
     """
     decoder, place = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_refused), text.find("{")
+    found = []
     while place >= 0:
         try:
             value, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
             place += 1
         else:
-            yield value
+            found += [value[key]] if key in value else []
         place = text.find("{", place)
+    return found
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

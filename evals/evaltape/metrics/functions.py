@@ -40,6 +40,13 @@ class UserFunction(msgspec.Struct, frozen=True):
         """Call the function. Raises `FunctionError` naming the user's line if it raises anything but an interrupt."""
         return self._guarded(self.function, *arguments)
 
+    def text(self, *arguments: Any, otherwise: str) -> str | None:
+        """Call the function and return its text, or None. Raises `FunctionError` for anything else; None says `otherwise`."""
+        returned = self.call(*arguments)
+        if returned is not None and not isinstance(returned, str):
+            raise self.wrong(returned, f"neither a text nor None, which says that {otherwise}")
+        return returned
+
     def number(self, *arguments: Any) -> float:
         """Call the function and return its score. Raises `FunctionError` for anything that isn't a finite number."""
         returned = self.call(*arguments)
@@ -93,23 +100,19 @@ def load_function(name: str, root: Path, parameters: tuple[str, ...], place: str
     import too. Raises `UserError`, beginning with `place`, for a function that can't be imported or called with `parameters`.
     """
     try:
-        return UserFunction(name, _imported(name, root, parameters), root)
+        module_name, _, path = name.partition(":")
+        if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
+            raise UserError('it takes "module:function", as in "acme.metrics:names_kept"')
+        value: Any = _module(module_name, root)
+        owner = module_name
+        for attribute in path.split("."):
+            if not hasattr(value, attribute):
+                raise UserError(_nothing_there(value, owner, attribute))
+            value, owner = getattr(value, attribute), f"{owner}.{attribute}"
+        _check_callable(name, value, parameters)
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
-
-
-def _imported(name: str, root: Path, parameters: tuple[str, ...]) -> Any:
-    module_name, _, path = name.partition(":")
-    if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
-        raise UserError('it takes "module:function", as in "acme.metrics:names_kept"')
-    value: Any = _module(module_name, root)
-    owner = module_name
-    for attribute in path.split("."):
-        if not hasattr(value, attribute):
-            raise UserError(_nothing_there(value, owner, attribute))
-        value, owner = getattr(value, attribute), f"{owner}.{attribute}"
-    _check_callable(name, value, parameters)
-    return value
+    return UserFunction(name, value, root)
 
 
 def _described(error: BaseException) -> str:

@@ -55,12 +55,12 @@ class Metric(msgspec.Struct, frozen=True):
     @property
     def is_computed(self) -> bool:
         """Whether the text alone decides a score: not of a metric of the call, nor of a judge's recorded verdict."""
-        return not self.is_of_call and not self._is_judged
+        return not self.is_of_call and not self.is_judged
 
     @property
     def is_two_valued(self) -> bool:
         """Whether a score is 0 or 1, as far as the metric itself says."""
-        return self._is_judged or (isinstance(self.table, metric_tables.Exact) and self.references == "best")
+        return self.is_judged or (isinstance(self.table, metric_tables.Exact) and self.references == "best")
 
     @property
     def references(self) -> str:
@@ -69,7 +69,8 @@ class Metric(msgspec.Struct, frozen=True):
         return references
 
     @property
-    def _is_judged(self) -> bool:
+    def is_judged(self) -> bool:
+        """Whether a judge gives its scores."""
         return isinstance(self.table, metric_tables.OwnMetric) and self.table.judge is not None
 
     def describe(self, samples: Sequence[Sample] = ()) -> dict[str, Any]:

@@ -3,21 +3,19 @@
 The advice says in a sentence, for tests and tables, how to notice a kind of damage that no gate notices.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
-from evaltape.metrics.metric import Metric, score_answer
 from evaltape.metrics.scorers import decimals_apart
 from evaltape.mutation.operators import Mutant, Operator
 from evaltape.mutation.study import (
     MOST_DECIMALS,
     NOT_JUDGED,
-    NOTICED_AT,
-    Assertion,
+    Assertions,
     Damaged,
     Noticing,
     OperatorStudy,
@@ -36,7 +34,7 @@ from evaltape.scoring.bounds import (
     comparison_bounds,
     model_bounds,
 )
-from evaltape.scoring.paired_scores import AgainstScores, PairedScores, Side, against_comparison
+from evaltape.scoring.paired_scores import PairedScores, Side, against_scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores, with_reasons
 from evaltape.scoring.slices import SliceScores
@@ -49,38 +47,26 @@ LEAST_WAY = 0.1
 OWN_METRIC = "write a metric that sees it"
 
 
-def assertions_of(slices: SliceScores, pairs: Iterable[PairedScores], suite: Suite) -> Iterator[Assertion]:
-    """Yield everything that is asserted of a model's scores.
+def assertions_of(slices: SliceScores, pairs: Iterable[PairedScores], suite: Suite) -> Assertions:
+    """Return everything that is asserted of a model's scores.
 
     In all of `pairs` the model is the candidate: its answers are damaged, the baseline's aren't. For `[against]` the undamaged
     answers stand for the earlier recording.
     """
+    max_drop = suite.against.max_drop if suite.against else {}
     of_kind: dict[str, Callable[[ModelScores], Scores]] = {
         GATE: lambda scores: scores,
         SLICE_GATE: lambda scores: SliceScores(scores, slices.smallest),
-        AGAINST: lambda scores: _against(slices.scores, scores, suite),
+        AGAINST: lambda scores: against_scores(UNDAMAGED, slices.scores, scores, max_drop),
     }
-    own = [Assertion(bound, of_kind[bound.kind]) for bound in model_bounds(slices.model, suite)]
-    yield from (each for each in own if each.bound.kind != AGAINST)
+    found = {bound: of_kind[bound.kind] for bound in model_bounds(slices.model, suite)}
     for pair in pairs:
-        beside = partial(_beside, pair)
-        yield from (Assertion(bound, beside) for bound in comparison_bounds(pair.comparison))
-    yield from (each for each in own if each.bound.kind == AGAINST)
+        found |= dict.fromkeys(comparison_bounds(pair.comparison), partial(_beside, pair))
+    return dict(sorted(found.items(), key=lambda each: each[0].kind == AGAINST))  # The past stands last.
 
 
 def _beside(pair: PairedScores, scores: ModelScores) -> PairedScores:
     return replace(pair, candidate=scores)
-
-
-def _against(undamaged: ModelScores, scores: ModelScores, suite: Suite) -> AgainstScores:
-    return AgainstScores(
-        comparison=against_comparison(scores.model, UNDAMAGED),
-        metrics=scores.metrics,
-        baseline=undamaged,
-        candidate=scores,
-        max_drop=suite.against.max_drop if suite.against else {},
-        side=UNDAMAGED,
-    )
 
 
 class ModelMutants(msgspec.Struct, frozen=True):
@@ -94,67 +80,41 @@ class ModelMutants(msgspec.Struct, frozen=True):
     """By operator its first damaged answer; without operators that apply to no answer."""
 
 
-Judged = Callable[[Sample, str], float | str | None]
-"""A judge's recorded verdict on a mutant: the score, why it can't be read, or None without a recording."""
-
-
 def mutate_model(
     scores: ModelScores,
-    assertions: Sequence[Assertion],
+    assertions: Assertions,
     operators: Iterable[Operator],
-    noticed_at: float | None = None,
-    judged: Mapping[str, Judged] | None = None,
+    scored: Callable[[Sample, str], Prediction],
+    noticed_at: float,
 ) -> ModelMutants:
     """Damage a model's answers and decide its bounds again; failed samples have no answer and are left out.
 
-    `noticed_at` is the share that has to be noticed, a quarter by default; `judged` gives by judge's metric the verdicts on
-    mutants. Raises `UserError` for an operator of the user's that fails.
+    `scored` gives a mutant its scores by the metrics of the bounds; `noticed_at` is the share that has to be noticed. Raises
+    `UserError` for an operator of the user's that fails.
     """
-    names = {each.bound.metric for each in assertions}
-    metrics = {name: metric for name, metric in scores.metrics.items() if name in names and metric.is_computed}
-    damaged = [Damaged(operator, _mutants(operator, scores.answered, metrics)) for operator in operators]
-    not_judged: dict[str, str] = {}
-    for name, verdict in (judged or {}).items():
-        damaged, missing = _judge(damaged, name, verdict)
-        if missing:
-            not_judged[name] = f"{NOT_JUDGED}: {missing}"
-    is_judged = set(judged or ()) - set(not_judged)
-    found = study(scores, assertions, damaged, NOTICED_AT if noticed_at is None else noticed_at, not_judged, is_judged)
+    damaged = [Damaged(operator, _mutants(operator, scores.answered, scored)) for operator in operators]
+    judged = [name for name, metric in scores.metrics.items() if metric.is_judged]
+    unjudged = {name: _unjudged(name, damaged) for name in judged if name in {bound.metric for bound in assertions}}
+    # A mutant whose verdict can't be read is a mutant without a score, not a failed sample.
+    unread = [replace(it, predictions=[one and replace(one, unread=()) for one in it.predictions]) for it in damaged]
+    found = study(scores, assertions, unread, noticed_at, unjudged)
     examples = {each.operator.name: example for each in damaged if (example := _example(each, scores.answered))}
     return ModelMutants(scores.model.key, found, examples)
 
 
-def _judge(damaged: Sequence[Damaged], metric: str, verdict: Judged) -> tuple[list[Damaged], str]:
-    """Return the mutants with a judge's verdicts, and how many lack a verdict; empty if all are there."""
-    made = [one for each in damaged for one in each.predictions if one is not None]
-    found = {(one.sample.id, one.text): verdict(one.sample, one.text) for one in made}
-    missing = sum(each is None for each in found.values())
-    if missing:
-        how = f"{missing:,} of {len(found):,} verdicts on mutants are not recorded"
-        return list(damaged), f"{how} (pytest --mutate --record asks for them, {missing:,} calls)"
-    judged = [[None if one is None else _with_verdict(one, metric, found) for one in it.predictions] for it in damaged]
-    return [Damaged(it.operator, ones) for it, ones in zip(damaged, judged, strict=True)], ""
-
-
-def _with_verdict(prediction: Prediction, metric: str, found: Mapping[tuple[str, str], float | str | None]) -> Prediction:
-    verdict = found[prediction.sample.id, prediction.text]
-    scores = {name: score for name, score in prediction.scores.items() if name != metric}
-    if isinstance(verdict, float):
-        return replace(prediction, scores={**scores, metric: verdict})
-    return replace(prediction, scores=scores, unscored={**prediction.unscored, metric: verdict or NOT_JUDGED})
-
-
-def _mutants(operator: Operator, answered: Sequence[Prediction], metrics: Mapping[str, Metric]) -> list[Prediction | None]:
-    """Return each answer damaged and scored; None where the operator doesn't apply."""
+def _mutants(
+    operator: Operator, answered: Sequence[Prediction], scored: Callable[[Sample, str], Prediction]
+) -> list[Prediction | None]:
     texts = operator.texts([(one.sample, one.text) for one in answered])
-    return [None if text is None else _scored(one, text, metrics) for one, text in zip(answered, texts, strict=True)]
+    return [None if text is None else scored(one.sample, text) for one, text in zip(answered, texts, strict=True)]
 
 
-def _scored(prediction: Prediction, text: str, metrics: Mapping[str, Metric]) -> Prediction:
-    answer = replace(prediction.answer, text=text)
-    computed, unscored = score_answer(metrics, prediction.sample, answer)
-    kept = {name: score for name, score in prediction.scores.items() if name not in metrics}
-    return replace(prediction, answer=answer, scores={**kept, **computed}, unscored=unscored)
+def _unjudged(metric: str, damaged: Iterable[Damaged]) -> str:
+    """Return how many mutants lack a judge's recorded verdict; empty if all have one."""
+    made = {(one.sample.id, one.text): one for each in damaged for one in each.predictions if one is not None}
+    missing = sum(metric in one.unscored and metric not in one.unread for one in made.values())
+    lacking = f"{missing:,} of {len(made):,} verdicts on mutants are not recorded"
+    return f"{NOT_JUDGED}: {lacking} (pytest --mutate --record asks for them, {missing:,} calls)" if missing else ""
 
 
 def _example(damaged: Damaged, answered: Sequence[Prediction]) -> Mutant | None:
@@ -200,7 +160,7 @@ def what_would_notice(operator: OperatorStudy, study: Study) -> str:
     nearness = nearest.nearness(study.noticed_at)
     if nearness <= 0:
         return f"No gate moves towards its bound: {OWN_METRIC}"
-    before, after = nearest.undamaged or 0.0, nearest.reached(study.noticed_at)
+    before, after = nearest.before.value or 0.0, nearest.reached(study.noticed_at)
     digits = decimals_apart(before, after, DECIMALS, MOST_DECIMALS)
     way = f"from {before:.{digits}f} to {after:.{digits}f}, {nearness:.0%} of the way to its bound {nearest.bound.required:g}"
     return f"Nearest is {nearest.bound.title}, {way}: {_remedy(nearest, study.noticed_at)}"
@@ -223,4 +183,4 @@ def _remedy(nearest: Noticing, share: float) -> str:
 def _without_gates(study: Study) -> str:
     if not study.left_out:
         return "There is no gate: set one under gates"
-    return f"No gate can be decided: {with_reasons({each.bound.title: each.reason for each in study.left_out})}"
+    return f"No gate can be decided: {with_reasons({bound.title: reason for bound, reason in study.left_out.items()})}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from evaltape.metrics.functions import UserFunction, load_function
 from evaltape.metrics.rouge import lead
 from evaltape.metrics.scorers import FunctionError
 from evaltape.mutation.texts import mentioned, negated, renamed, same_in_any_order, speakers, with_wrong_number, without_spaces
-from evaltape.names import nearest, shown
+from evaltape.names import nearest
 from evaltape.samples.sample import Sample
 
 SEED = 42
@@ -206,14 +206,12 @@ BUILT_IN = {
 """The operators of a suite that doesn't name them, in the order they are shown."""
 
 
-def load_operators(names: Iterable[str] | None, suite_file: Path, root: Path, place: str = "") -> list[Operator]:
+def load_operators(names: Iterable[str] | None, place: str, root: Path) -> list[Operator]:
     """Return the operators of these names, in their order; for None all that are built in.
 
-    `place` names the key in messages; by default `[mutants] operators`. A user's functions are imported from below `root` or
-    from installed packages. Raises `UserError` for a name that is neither built in nor the `module:function` of a function of
-    sample, answer and random.
+    `place` names the key in messages. A user's functions are imported from below `root` or from installed packages. Raises
+    `UserError` for a name that is neither built in nor the `module:function` of a function of sample, answer and random.
     """
-    place = place or f"{shown(suite_file)}: [mutants] operators"
     return list(BUILT_IN.values()) if names is None else [_load(name, place, root) for name in names]
 
 
@@ -235,11 +233,8 @@ def _checked(function: UserFunction) -> Damage:
 
     def damage(sample: Sample, answer: str, random: Random) -> str | None:
         try:
-            mutant: Any = function.call(sample, answer, random)
-            if mutant is not None and not isinstance(mutant, str):
-                raise function.wrong(mutant, "neither a text nor None, which says that it doesn't apply")
+            return function.text(sample, answer, random, otherwise="it doesn't apply")
         except FunctionError as error:
             raise UserError(f"[mutants] operators, sample {sample.id!r}: {error}") from None
-        return mutant
 
     return damage

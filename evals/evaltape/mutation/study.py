@@ -5,7 +5,8 @@ front, counts as damaged; the rest keep their scores. A bound notices a share if
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -30,33 +31,22 @@ MOST_DECIMALS = 6
 """Of a bound that is proposed."""
 
 
-class Assertion(msgspec.Struct, frozen=True):
-    """A bound on a model's scores."""
-
-    bound: Bound
-    scores_of: Callable[[ModelScores], Scores]
-    """Returns the scores that decide the bound if the model's are these."""
-
-
-class Draw(msgspec.Struct, frozen=True):
-    """A bound decided on a draw of damaged answers."""
-
-    value: float | None
-    """The number that is held against the bound; None if a mutant couldn't be scored."""
-    fails: bool
-    """Whether its test would fail."""
+Assertions = Mapping[Bound, Callable[[ModelScores], Scores]]
+"""The bounds on a model's scores, each with the function to the scores that decide it if the model's are these."""
 
 
 class Noticing(msgspec.Struct, frozen=True):
     """How a bound notices an operator."""
 
-    bound: Bound
-    at_least: bool
-    """Whether the bound is the least value that passes, or the most."""
-    undamaged: float | None
-    """The bound's value before any damage; it passes."""
-    draws: Mapping[float, tuple[Draw, ...]]
-    """By share, up to the noticed share or the largest."""
+    before: Decision
+    """The bound's decision before any damage; it passed."""
+    draws: Mapping[float, Sequence[Decision]]
+    """By share its decision on each draw, up to the noticed share or the largest."""
+
+    @property
+    def bound(self) -> Bound:
+        """The bound."""
+        return self.before.bound
 
     @property
     def share(self) -> float | None:
@@ -75,8 +65,8 @@ class Noticing(msgspec.Struct, frozen=True):
 
     def nearness(self, share: float) -> float:
         """Return how much of the way from the undamaged value to the bound this share goes; over 1 the bound notices it."""
-        way = self._signed(self.undamaged) - self._signed(self.bound.required)
-        gone = self._signed(self.undamaged) - self._signed(self.reached(share))
+        undamaged = self._signed(self.before.value)
+        way, gone = undamaged - self._signed(self.bound.required), undamaged - self._signed(self.reached(share))
         if way == 0:
             return math.copysign(math.inf, gone) if gone else 0.0
         return gone / way
@@ -87,14 +77,14 @@ class Noticing(msgspec.Struct, frozen=True):
         It lies in the nearer half of the way from the reached to the undamaged value: the undamaged answers keep at least half
         of the way to pass it.
         """
-        reached, undamaged = self._signed(self.reached(share)), self._signed(self.undamaged)
+        reached, undamaged = self._signed(self.reached(share)), self._signed(self.before.value)
         bound = shortest_between(reached, (reached + undamaged) / 2)
         return None if bound is None else self.sign * bound
 
     @property
     def sign(self) -> int:
         """1, or -1 if a lower value is better: higher signed values and bounds are always better."""
-        return 1 if self.at_least else -1
+        return 1 if self.before.at_least else -1
 
     def _signed(self, value: float | None) -> float:
         """Return the value with its sign turned where lower is better; no value is the worst."""
@@ -138,13 +128,6 @@ class OperatorStudy(msgspec.Struct, frozen=True):
         return result
 
 
-class LeftOut(msgspec.Struct, frozen=True):
-    """A bound that the study can't use, and why."""
-
-    bound: Bound
-    reason: str
-
-
 class Study(msgspec.Struct, frozen=True):
     """The damage that the bounds of a model notice."""
 
@@ -152,7 +135,8 @@ class Study(msgspec.Struct, frozen=True):
     """The share that has to be noticed."""
     operators: tuple[OperatorStudy, ...]
     bounds: tuple[Bound, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: Mapping[Bound, str] = {}
+    """The bounds that the study can't use, each with the reason."""
 
     @property
     def applicable(self) -> list[OperatorStudy]:
@@ -216,24 +200,22 @@ class Damaged(msgspec.Struct, frozen=True):
 
 def study(
     undamaged: ModelScores,
-    assertions: Iterable[Assertion],
-    damaged: Sequence[Damaged],
+    assertions: Assertions,
+    damaged: Iterable[Damaged],
     noticed_at: float = NOTICED_AT,
-    not_judged: Mapping[str, str] | None = None,
-    judged: Collection[str] = (),
+    unjudged: Mapping[str, str] | None = None,
 ) -> Study:
     """Decide each bound again on growing shares of each operator's mutants.
 
     The study leaves out, with the reason, a bound that doesn't pass before any damage, and a bound on a metric that isn't
-    computed from the text. Judges' metrics in `judged` have a verdict on every mutant; `not_judged` tells why others don't.
+    computed from the text. `unjudged` tells by judge's metric why its verdicts on mutants are unknown; empty where all are
+    there.
     """
-    decided = [(each, each.scores_of(undamaged).decide(each.bound)) for each in assertions]
-    reasons = [_why_left_out(decision, not_judged or {}, judged) for _, decision in decided]
-    kept = [pair for pair, reason in zip(decided, reasons, strict=True) if not reason]
-    left_out = [LeftOut(each.bound, reason) for (each, _), reason in zip(decided, reasons, strict=True) if reason]
-    shares = sorted({*SHARES, noticed_at})
-    operators = [_OperatorDraws(undamaged, each, shares, noticed_at).study(kept) for each in damaged]
-    return Study(noticed_at, tuple(operators), tuple(each.bound for each, _ in kept), tuple(left_out))
+    decided = {bound: scores_of(undamaged).decide(bound) for bound, scores_of in assertions.items()}
+    reasons = {bound: _why_left_out(decision, unjudged or {}) for bound, decision in decided.items()}
+    kept = {bound: decision for bound, decision in decided.items() if not reasons[bound]}
+    operators = tuple(_noticed(undamaged, each, assertions, kept, noticed_at) for each in damaged)
+    return Study(noticed_at, operators, tuple(kept), {bound: reason for bound, reason in reasons.items() if reason})
 
 
 def answers_at(share: float, applies_to: int) -> int:
@@ -241,13 +223,13 @@ def answers_at(share: float, applies_to: int) -> int:
     return max(1, math.floor(share * applies_to + 0.5))
 
 
-def _why_left_out(decision: Decision, not_judged: Mapping[str, str], judged: Collection[str]) -> str:
+def _why_left_out(decision: Decision, unjudged: Mapping[str, str]) -> str:
     """Return why the study can't use a bound; empty if it can."""
     name = decision.bound.metric
-    if name in not_judged:
-        return not_judged[name]
-    if not decision.metric.is_computed and name not in judged:
-        return f"{decision.bound.metric} isn't computed from the answer's text"
+    if unjudged.get(name):
+        return unjudged[name]
+    if not decision.metric.is_computed and name not in unjudged:
+        return f"{name} isn't computed from the answer's text"
     if decision.passed:
         return ""
     if decision.verdict == NOT_CHECKED:
@@ -259,41 +241,32 @@ def _why_left_out(decision: Decision, not_judged: Mapping[str, str], judged: Col
     return f"{how} without any damage ({'; '.join(part for part in (number, decision.reason) if part)})"
 
 
-class _OperatorDraws:
-    """The draws of one operator, each set of damaged answers scored once for all bounds."""
+def _noticed(
+    undamaged: ModelScores, damaged: Damaged, assertions: Assertions, kept: Mapping[Bound, Decision], noticed_at: float
+) -> OperatorStudy:
+    """Return how each bound notices an operator; each set of damaged answers is scored once for all bounds."""
+    operator, places = damaged.operator, damaged.applies_to
+    # A draw's larger share contains its smaller ones.
+    orders = [Random(f"{SEED}/{operator.name}/{draw}").sample(places, len(places)) for draw in range(DRAWS)]
 
-    def __init__(self, undamaged: ModelScores, damaged: Damaged, shares: Sequence[float], noticed_at: float) -> None:
-        self._undamaged, self._damaged = undamaged, damaged
-        self._shares, self._noticed_at = shares, noticed_at
-        self._places = places = damaged.applies_to
-        # A draw's larger share contains its smaller ones.
-        seeds = (f"{SEED}/{damaged.operator.name}/{draw}" for draw in range(DRAWS))
-        self._orders = [Random(seed).sample(places, len(places)) for seed in seeds]
-        self._scores: dict[frozenset[int], ModelScores] = {}
+    @cache
+    def drawn(chosen: frozenset[int]) -> ModelScores:
+        mutants = {undamaged.answered[place].sample.id: damaged.predictions[place] for place in chosen}
+        predictions = [mutants.get(it.sample.id) or it for it in undamaged.predictions]
+        return msgspec.structs.replace(undamaged, predictions=predictions)
 
-    def study(self, kept: Sequence[tuple[Assertion, Decision]]) -> OperatorStudy:
-        """Return how each bound notices the operator."""
-        operator, answers = self._damaged.operator, len(self._damaged.predictions)
-        noticing = tuple(self._noticing(*pair) for pair in kept) if self._places else ()
-        return OperatorStudy(operator.name, operator.harmful, len(self._places), answers, noticing)
+    @cache
+    def decided(bound: Bound, chosen: frozenset[int]) -> Decision:
+        return assertions[bound](drawn(chosen)).decide(bound)
 
-    def _noticing(self, assertion: Assertion, undamaged: Decision) -> Noticing:
-        draws, known = dict[float, tuple[Draw, ...]](), dict[frozenset[int], Draw]()
-        for share in self._shares:
-            size = answers_at(share, len(self._places))
-            draws[share] = tuple(self._draw(assertion, frozenset(order[:size]), known) for order in self._orders)
-            found = Noticing(assertion.bound, undamaged.at_least, undamaged.value, draws)
-            if share >= self._noticed_at and found.share is not None:
+    noticing = []
+    for bound, before in kept.items() if places else ():
+        found = Noticing(before, {})
+        for share in sorted({*SHARES, noticed_at}):
+            size = answers_at(share, len(places))
+            draws = [decided(bound, frozenset(order[:size])) for order in orders]
+            found = Noticing(before, {**found.draws, share: draws})
+            if share >= noticed_at and found.share is not None:
                 break
-        return found
-
-    def _draw(self, assertion: Assertion, places: frozenset[int], known: dict[frozenset[int], Draw]) -> Draw:
-        if places in known:
-            return known[places]
-        if places not in self._scores:
-            mutants = {self._undamaged.answered[place].sample.id: self._damaged.predictions[place] for place in places}
-            predictions = [mutants.get(it.sample.id) or it for it in self._undamaged.predictions]
-            self._scores[places] = msgspec.structs.replace(self._undamaged, predictions=predictions)
-        decision = assertion.scores_of(self._scores[places]).decide(assertion.bound)
-        known[places] = Draw(decision.value, decision.fails)
-        return known[places]
+        noticing.append(found)
+    return OperatorStudy(operator.name, operator.harmful, len(places), len(damaged.predictions), tuple(noticing))

@@ -17,15 +17,15 @@ from pathlib import Path
 import msgspec
 
 from evaltape.errors import NotFetched, RecordedOtherwise, RecordingError, UserError
-from evaltape.judging.exam import Examined, Paper, Question, examine, questions_of, set_paper
-from evaltape.judging.ground import JudgeGround
-from evaltape.judging.labels import Label, read_labels
+from evaltape.judging.exam import Examined, Paper, examine, ground_of, questions_of, set_paper
+from evaltape.judging.labels import Label, Question, read_labels
 from evaltape.judging.verdict import Unread, is_other_answer, judge_request, read_verdict
 from evaltape.mutation.operators import BUILT_IN, Operator, load_operators
 from evaltape.names import shown
 from evaltape.recording import cassettes
 from evaltape.recording.model_calls import REPEAT, further_calls
 from evaltape.samples.sample import Sample
+from evaltape.scoring.ground import Ground
 from evaltape.scoring.prediction import read_completion
 from evaltape.suite.definition import Judge
 from evaltape.text import counted, visible
@@ -153,19 +153,19 @@ class JudgeExam:
         return read_labels(exam.labels, self.judge.verdict.scale, list(self.samples))
 
     @cached_property
-    def paper(self) -> Paper | None:
-        """The references and their mutants; None without mutants in the exam. Raises `UserError` for operators of no use."""
+    def paper(self) -> Paper:
+        """The references and their mutants; empty without mutants in the exam. Raises `UserError` for operators of no use."""
         exam = self.judge.exam
         if exam is None or exam.mutants == ():
-            return None
+            return ()
         place = f"{shown(self.suite_file)}: [judges.{self.judge.key}.exam] mutants"
-        asked = load_operators(exam.mutants, self.suite_file, self.root, place) if exam.mutants else []
+        asked = load_operators(exam.mutants, place, self.root) if exam.mutants else []
         operators = list[Operator]()
         for harmful in (True, False):
             own, built_in = ([it for it in them if it.harmful is harmful] for them in (asked, BUILT_IN.values()))
             operators += own or built_in
         paper = set_paper(operators, list(self.samples.values()), exam.samples)
-        for damage in paper.damages:
+        for damage in paper:
             if not damage.pairs and damage.operator in (exam.mutants or ()):
                 references = counted(len(self.samples), "reference")
                 raise UserError(f"{place}: {damage.operator!r} applies to none of the {references}; leave it out")
@@ -217,6 +217,6 @@ class JudgeExam:
         return f"{lacking} ({errors[0]}). Record the rest, {counted(len(errors), 'call')}: {self.command}"
 
     @cached_property
-    def ground(self) -> JudgeGround:
+    def ground(self) -> Ground:
         """The ground of bounds on the judge's metric."""
-        return JudgeGround(self.examined, self.labels, self.verdict)
+        return ground_of(self.examined, self.labels, self.verdict)

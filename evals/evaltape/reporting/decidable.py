@@ -103,7 +103,7 @@ def _of_comparisons(workspace: Workspace, models: Collection[str]) -> Iterator[D
         for key in set(keys) - set(recorded):
             recorded[key] = scores_recorded(workspace, workspace.suite.models[key], workspace.samples)
         baseline, candidate = (recorded[key] for key in keys)
-        pair = PairedScores(comparison=comparison, metrics=workspace.metrics, baseline=baseline, candidate=candidate)
+        pair = PairedScores(comparison=comparison, baseline=baseline, candidate=candidate)
         yield from _decidable(workspace, comparison_bounds(comparison), _spreads(pair.differences))
 
 

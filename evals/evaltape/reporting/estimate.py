@@ -216,8 +216,8 @@ def label_lines(workspace: Workspace) -> Iterator[str]:
         if judge.verdict.scale is None:
             there += f", {sum(label.score == 1 for label in labels)} of them true; {labels_advice()}"
         found, least = exam.examined.agreement, judge.exam.min_kappa
-        kappa, low = (found.kappa.value, found.kappa.low) if found else (None, None)
-        if found and kappa is not None and low is not None and low < least < kappa:
-            needed = math.ceil(found.labels * ((kappa - low) / (kappa - least)) ** 2)
-            there += f"; kappa is {kappa:.2f}, and about {needed} labels would prove that it is over {least:g}"
+        kappa = found and found.kappa
+        if found and kappa and kappa.low is not None and kappa.low < least < kappa.mean:
+            needed = math.ceil(found.labels * ((kappa.mean - kappa.low) / (kappa.mean - least)) ** 2)
+            there += f"; kappa is {kappa.mean:.2f}, and about {needed} labels would prove that it is over {least:g}"
         yield there

@@ -51,8 +51,8 @@ def detail_lines(mutants: ModelMutants) -> Iterator[str]:
     for name, noticed in groupby(study.brittle, lambda pair: pair[0].operator):
         gates = ", ".join(f"{noticing.bound.title} ({noticing.share:.0%})" for _, noticing in noticed)
         yield f"Brittle: {name} does no harm, but is noticed by {gates}"
-    for reason, left in groupby(study.left_out, lambda each: each.reason):
-        yield f"Left out: {', '.join(each.bound.title for each in left)}: {reason}"
+    for reason, left in groupby(study.left_out.items(), lambda each: each[1]):
+        yield f"Left out: {', '.join(bound.title for bound, _ in left)}: {reason}"
 
 
 def _score(study: Study) -> str:
@@ -110,7 +110,7 @@ def _block(study: Study, gates: Sequence[Bound], names: dict[str, str], first: l
     yield line("", "answers", [gate.metric for gate in gates])
     # Every operator that applies to some answer knows the values before any damage.
     known = next((each.noticing for each in study.operators if each.noticing), None)
-    yield line("undamaged", "", [_number(study.bounds[it], known[it].undamaged) if known else "" for it in places])
+    yield line("undamaged", "", [_number(study.bounds[it], known[it].before.value) if known else "" for it in places])
     yield line("bound", "", [_number(gate, gate.required) for gate in gates])
     for is_harmful, operators in groupby(study.hardest_first, lambda each: each.harmful):
         yield "harmful" if is_harmful else "harmless"
@@ -156,11 +156,11 @@ def suggestion_lines(found: Mapping[str, Suggestion | str], models: Mapping[str,
             kind, _, name = place.partition(".")
             yield f"[{kind}.{_key(name)}.gates]"
         yield from _gates(suggestion, is_shared)
-        for each in suggestion.unsuggested:
-            yield from _comment(f"{each.metric}: no gate is suggested: {each.reason}")
+        for metric, reason in suggestion.unsuggested.items():
+            yield from _comment(f"{metric}: no gate is suggested: {reason}")
     # Answers from a file can't be asked for.
     asked = [it for key, it in found.items() if not isinstance(it, str) and models[key].predictions is None]
-    if not all(gate.proposal.is_measured for suggestion in asked for gate in suggestion.gates):
+    if not all(gate.is_measured for suggestion in asked for gate in suggestion.gates):
         yield from _comment(MEASURE)
 
 
@@ -183,9 +183,10 @@ def _gates(suggestion: Suggestion, is_shared: bool) -> Iterator[str]:
         noticed = f"notices {', '.join(gate.noticed)}" if gate.noticed else "notices no damage"
         noticed += f"; {gate.more}" if gate.more else ""
         unknown = f"which damage it notices isn't known: {gate.unknown}"
-        yield from _comment(f"{gate.metric}: {gate.proposal.ground}; {unknown if gate.unknown else noticed}")
-        is_key = not is_shared and (gate.metric in suggestion.smallest or not suggestion.smallest)
-        yield f"{'' if is_key else '# '}{_key(gate.metric)} = {gate.proposal.bound.limit!r}"
+        metric = gate.bound.metric
+        yield from _comment(f"{metric}: {gate.ground}; {unknown if gate.unknown else noticed}")
+        is_key = not is_shared and (metric in suggestion.smallest or not suggestion.smallest)
+        yield f"{'' if is_key else '# '}{_key(metric)} = {gate.bound.limit!r}"
 
 
 def _key(name: str) -> str:

@@ -4,7 +4,6 @@ They hold the frozen values of scoring that tests rest on; `results_file` says w
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,8 +15,8 @@ from evaltape.samples.sample import Usage
 from evaltape.scoring.bounds import AGAINST, FAILED, NOT_CHECKED, Decision, Verdict
 from evaltape.scoring.noise import Noise
 from evaltape.scoring.paired import Difference, two_sided
-from evaltape.scoring.paired_scores import AgainstScores, Pair, PairedScores, Side
-from evaltape.scoring.prediction import RecordingDates, recording_dates
+from evaltape.scoring.paired_scores import AgainstScores, PairedScores, Side
+from evaltape.scoring.prediction import Pair, recorded_days, served_versions
 from evaltape.scoring.scores import ModelScores, why_unscored
 from evaltape.scoring.slices import SliceScores
 from evaltape.scoring.statistics import Interval
@@ -75,27 +74,22 @@ class ModelResults(msgspec.Struct, frozen=True, dict=True):
         differs = self.accepted is not None and self.accepted.passed is False
         return differs and bool(self.means) and not self.too_many_failed and self.unfinished is None
 
-    @cached_property
-    def dates(self) -> RecordingDates:
-        """The days of its calls, and every model that the API says it served."""
-        return recording_dates(self.scores.predictions)
-
     @property
     def recorded(self) -> tuple[str, str] | None:
         """The days of its first and its last recorded call, such as `2026-11-24`; None if the recordings don't say."""
-        return (self.dates.first, self.dates.last) if self.dates.first and self.dates.last else None
+        return recorded_days(self.scores.predictions)
 
     @property
     def served(self) -> str:
         """The name that the API says it served: of most answers if they differ."""
-        versions = self.dates.versions
-        return max(versions, key=lambda each: each.answers).name if versions else self.scores.model.served
+        answers = served_versions(self.scores.predictions)
+        return max(answers, key=lambda name: answers[name]) if answers else self.scores.model.served
 
     @property
     def versions(self) -> Mapping[str, int]:
         """Every such name with the number of answers, if it changed while it was recorded; empty for a single one."""
-        versions = self.dates.versions
-        return {each.name: each.answers for each in versions} if len(versions) > 1 else {}
+        answers = served_versions(self.scores.predictions)
+        return answers if len(answers) > 1 else {}
 
     @property
     def usage(self) -> Usage:
@@ -119,8 +113,8 @@ class ModelResults(msgspec.Struct, frozen=True, dict=True):
             return {}
         # Where the gate fails for other reasons nothing passed it.
         is_decided = gate.outcome is not None and not self.scores.unusable(metric)
-        decided = {(it.column, it.value): it.verdict for it in self.slices.decided(gate.bound)}
-        return {at: verdict if is_decided or verdict == FAILED else NOT_CHECKED for at, verdict in decided.items()}
+        verdicts = {at: it.verdict for at, it in self.slices.decided(gate.bound).items()}
+        return {at: verdict if is_decided or verdict == FAILED else NOT_CHECKED for at, verdict in verdicts.items()}
 
 
 class JobResults(msgspec.Struct, frozen=True):

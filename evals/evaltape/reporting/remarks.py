@@ -17,7 +17,7 @@ from evaltape.reporting.model_results import JudgeResults, ModelResults, PairRes
 from evaltape.reporting.results import Results, SuiteResults
 from evaltape.reporting.tables import shown
 from evaltape.samples.sample import Sample
-from evaltape.scoring.paired_scores import Pair
+from evaltape.scoring.prediction import Pair
 from evaltape.settings import RECORD
 from evaltape.suite.commands import Advice
 from evaltape.suite.cost import most_usd
@@ -62,7 +62,7 @@ def _agreement(judge: JudgeResults, found: "Agreement") -> str:
     parts = [agrees, f"always the commonest: {found.commonest:.0%}"]
     parts += [f"{name} {share.mean:.2f}" for name, share in shares.items() if share is not None]
     people = {"people agree with each other by kappa": found.people, "and with themselves by": judge.examined.oneself}
-    parts += [f"{words} {kappa.value:.2f}" for words, kappa in people.items() if kappa and kappa.value is not None]
+    parts += [f"{words} {kappa.mean:.2f}" for words, kappa in people.items() if kappa]
     return "; ".join(parts)
 
 

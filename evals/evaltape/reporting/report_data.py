@@ -14,8 +14,7 @@ from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.verdict import failed_first, verdict_of
 from evaltape.scoring.bounds import CONFIDENCE, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference, two_sided
-from evaltape.scoring.paired_scores import Pair
-from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.prediction import Pair, Prediction
 
 Data = dict[str, Any]
 MOST_WHOLE = 2_000
@@ -24,7 +23,7 @@ MOST_TEXT = 2_000_000
 """Characters of texts on the page of a suite of more."""
 PAIRED = "kind=bound.suite_key bound=bound.limit required=required_difference remark"
 EXAM_PART = "value low=estimate.low high=estimate.high at_least limit=bound.limit verdict"
-AGREEMENT = "labels answers agreed commonest kappa sensitivity specificity people=people.value"
+AGREEMENT = "labels answers agreed commonest kappa=kappa.mean sensitivity specificity people=people.mean"
 MOST_MISSED = 2
 """Texts that a judge got wrong, of each operator."""
 
@@ -192,7 +191,7 @@ def _mutants(key: str, result: ModelMutants) -> Data:
             }
             for each in study.hardest_first
         ],
-        "left_out": [f"{each.bound.title}: {each.reason}" for each in study.left_out],
+        "left_out": [f"{bound.title}: {reason}" for bound, reason in study.left_out.items()],
     }
 
 
@@ -210,7 +209,7 @@ def _judge(judge: JudgeResults) -> Data:
         "parts": [{"name": exam_part(decision), **fields(decision, EXAM_PART)} for decision in found.decisions],
         "missed": [{"operator": it.operator, **written(pair)} for it in harmful for pair in it.missed[:MOST_MISSED]],
         "alarming": [{"sample": it.sample, "text": it.answer} for it in (marks.alarming[:MOST_MISSED] if marks else ())],
-        "agreement": None if agreement is None else {**fields(agreement, AGREEMENT), **fields(found, "oneself=oneself.value")},
+        "agreement": None if agreement is None else {**fields(agreement, AGREEMENT), **fields(found, "oneself=oneself.mean")},
         "confusion": [[*pair, count] for pair, count in agreement.confusion.items()] if agreement else [],
     }
 

@@ -44,8 +44,8 @@ COMPARED = "verdict fragility passed=outcome confidence=bound.confidence"
 """Of a model, of a decision on a mean, and of one on a difference beside the difference itself."""
 ALARMS = "alarms=alarms.mean alarms_harmless=harmless.mean"
 AGREEMENT = (
-    "labels kappa=kappa.value low=kappa.low high=kappa.high sensitivity=sensitivity.mean specificity=specificity.mean "
-    "agreed commonest people_kappa=people.value"
+    "labels kappa=kappa.mean low=kappa.low high=kappa.high sensitivity=sensitivity.mean specificity=specificity.mean "
+    "agreed commonest people_kappa=people.mean"
 )
 """Of a judge's exam."""
 
@@ -150,7 +150,7 @@ def _exam(judge: JudgeResults) -> Json:
         noticed = {name: share.mean for name, share in found.marks.noticed.items()}
         facts |= {**fields(found, "unread"), "noticed": noticed, **fields(found.marks, ALARMS)}
     if found.agreement is not None:
-        facts |= {**fields(found.agreement, AGREEMENT), **fields(found, "second_kappa=oneself.value")}
+        facts |= {**fields(found.agreement, AGREEMENT), **fields(found, "second_kappa=oneself.mean")}
     return facts
 
 

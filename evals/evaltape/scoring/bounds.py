@@ -1,17 +1,9 @@
 """The demands of a suite on its metrics: every assertion on scores is a `Bound`, and ends as a `Decision`.
 
-`bounds_of` lists all bounds of a suite. The scores that a bound is about decide it, in a single place for each kind:
-
-| kind | in the suite | decided by |
-| --- | --- | --- |
-| `gate` | `gates` | `ModelScores.decide`: the mean |
-| `slice_gate` | `slice_gates` | `SliceScores.decide`: every slice's 95% interval |
-| `min_gain`, `max_drop` | `[compare]` | `PairedScores.decide`: the end of the difference's interval on the worse side |
-| `against` | `[against]` | `AgainstScores.decide`: likewise, with the model's own past as its baseline |
-| `min_noticed`, `max_alarms`, `min_kappa` | `[judges.*.exam]` | `Examined.decide`: how a judge did in its exam |
-
-Tests, `--mutate`, results and every report take these decisions. Unknown is never fine: a bound that the scores don't decide is
-`inconclusive`, or `not checked` if there is nothing to decide it by.
+`bounds_of` lists all bounds of a suite. The scores that a bound is about decide it: a gate `ModelScores`, a slice gate
+`SliceScores`, a bound on a difference `PairedScores` or `AgainstScores`, a bound of an exam `Examined`. Tests, `--mutate`,
+results and every report take these decisions. Unknown is never fine: a bound that the scores don't decide is `inconclusive`,
+or `not checked` if there is nothing to decide it by.
 """
 
 from collections.abc import Iterator, Mapping
@@ -49,9 +41,6 @@ PASSED_OTHERWISE = "a test on it passed, though the numbers don't"
 MANY = 100
 """A comparison that takes this many times the present samples isn't worth a number."""
 
-BoundKey = tuple[Kind, str, str, str]
-"""A bound by its kind, suite, subject and metric."""
-
 
 class Scores(Protocol):
     """Scores that a bound can be decided by."""
@@ -78,19 +67,9 @@ class Bound(msgspec.Struct, frozen=True):
     """The outcome of a test that the scores don't decide: `fail` or `skip`."""
 
     @property
-    def key(self) -> BoundKey:
-        """Its name in a session."""
-        return self.kind, self.suite, self.subject, self.metric
-
-    @property
     def suite_key(self) -> str:
         """The key of the suite file that states it: `gates`, `slice_gates`, `min_gain` or `max_drop`."""
         return {GATE: "gates", SLICE_GATE: "slice_gates", AGAINST: MAX_DROP}.get(self.kind, self.kind)
-
-    @property
-    def least_gain(self) -> float:
-        """The difference that a paired bound asks for, counted as a gain: negative where a drop is allowed."""
-        return self.limit if self.kind == MIN_GAIN else -self.limit
 
     @property
     def is_paired(self) -> bool:
@@ -99,8 +78,8 @@ class Bound(msgspec.Struct, frozen=True):
 
     @property
     def required(self) -> float:
-        """The number that a decision's `value` is held against: a mean, or a gain."""
-        return self.least_gain if self.is_paired else self.limit
+        """The number that a decision's `value` is held against: a mean, or a gain, negative where a drop is allowed."""
+        return -self.limit if self.kind in (MAX_DROP, AGAINST) else self.limit
 
     @property
     def group(self) -> str:
@@ -111,10 +90,6 @@ class Bound(msgspec.Struct, frozen=True):
     def title(self) -> str:
         """As sentences name it within its model: `rougeL`, `slices rougeL`, `tuning-helps rougeL`, `against rougeL`."""
         return self.metric if self.kind == GATE else f"{self.group} {self.metric}"
-
-    def least_difference(self, higher_is_better: bool) -> float:
-        """Return the difference that a paired bound asks for: at least that if higher is better, else at most that."""
-        return self.least_gain if higher_is_better else -self.least_gain
 
 
 class Fragility(msgspec.Struct, frozen=True):
@@ -139,7 +114,7 @@ class Decision(msgspec.Struct, frozen=True):
     """`passed`, `failed`, `inconclusive` or `not checked`."""
     line: str
     """The numbers beside the bound, in a line."""
-    estimate: Interval | Difference | None = None
+    estimate: Interval | None = None
     """The mean, or the mean difference, with its interval; None if no sample was scored, and for slices."""
     value: float | None = None
     """The number that is held against the bound's `required`; None without scores."""
@@ -181,8 +156,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     @property
     def required_difference(self) -> float:
-        """`Bound.least_difference` by the metric."""
-        return self.bound.least_difference(self.metric.higher_is_better)
+        """The difference that a paired bound asks for: at least that if higher is better, else at most that."""
+        return self.bound.required if self.metric.higher_is_better else -self.bound.required
 
     @property
     def at_least(self) -> bool:
@@ -195,7 +170,7 @@ class Decision(msgspec.Struct, frozen=True):
         found = self.difference
         if self.verdict != INCONCLUSIVE or found is None:
             return ""
-        needed = found.pairs_to_settle(self.required_difference, self.metric.higher_is_better)
+        needed = found.gain(self.metric.higher_is_better).pairs_to_settle(self.bound.required)
         decide, decimals = found.smallest_decided(), self.metric.decimals
         far = "" if decide is None else f" ({found.samples:,} decide a change that is {decide:.{decimals}f} off the bound)"
         return f"{so_many(needed, found.samples)} would settle it{far}"
@@ -271,7 +246,7 @@ def compared(comparison: Comparison, metric: str) -> Bound:
     return Bound(kind, comparison.suite, comparison.key, metric, limit, comparison.confidence, comparison.inconclusive)
 
 
-def ends_of(estimate: Interval | Difference, decimals: int, beside: float | None = None) -> str:
+def ends_of(estimate: Interval, decimals: int, beside: float | None = None) -> str:
     """Return both ends: `0.3511 to 0.4021`, of a difference with their signs.
 
     Equal scores of a metric without limits give `4.4 or more`, or `unknown: 30 equal scores`. An end that differs from the
@@ -286,7 +261,7 @@ def ends_of(estimate: Interval | Difference, decimals: int, beside: float | None
     return f"{low} or more" if high is None else f"{high} or less"
 
 
-def interval_text(estimate: Interval | Difference, decimals: int, beside: float | None = None) -> str:
+def interval_text(estimate: Interval, decimals: int, beside: float | None = None) -> str:
     """Return `95% interval 0.3511 to 0.4021, 200 samples`, with the number of clusters if there are any."""
     label = estimate.label if isinstance(estimate, Difference) else "95%"
     few = ": few, so it is not exact" if has_few(estimate.clusters) else ""

@@ -74,30 +74,29 @@ def _removals(scores: Removable, bound: Bound, better: bool) -> Iterator[tuple[R
     One slice is enough to fail a gate on slices; to pass it takes all of them.
     """
     if isinstance(scores, PairedScores):
-        name = plain_name(bound.metric, scores.metrics)
-        changes = {pair.sample: pair.after.scores[name] - pair.before.scores[name] for pair in scores.scored(name)}
-        falls = better != scores.metrics[name].higher_is_better
-        yield scores, sorted(changes, key=lambda sample: changes[sample], reverse=falls)
+        yield scores, _order(scores, bound.metric, better)
     elif isinstance(scores, ModelScores):
-        faults = _faults(scores, bound.metric) if better else []
-        yield scores, [*faults, *_scored(scores, bound.metric, better)]
+        yield scores, [*(_faults(scores, bound.metric) if better else []), *_order(scores, bound.metric, better)]
     elif better:
-        missed = {(each.column, each.value) for each in scores.decided(bound) if each.verdict != PASSED}
+        missed = {place for place, each in scores.decided(bound).items() if each.verdict != PASSED}
         ids = {one.sample.id for column, value, each in scores if (column, value) in missed for one in each.predictions}
-        worst = [sample for sample in _scored(scores.scores, bound.metric, better) if sample in ids]
+        worst = [sample for sample in _order(scores.scores, bound.metric, better) if sample in ids]
         yield scores, [*_faults(scores.scores, bound.metric), *worst]
     else:
         for column, value, each in scores:
             if scores.is_gated(each):  # As if the suite had no other.
                 values = {column: {one.sample.id: value for one in each.predictions}}
                 alone = SliceScores(replace(each, slice_values=values), scores.smallest)
-                yield alone, _scored(each, bound.metric, better)
+                yield alone, _order(each, bound.metric, better)
 
 
-def _scored(scores: ModelScores, metric: str, better: bool) -> list[str]:
+def _order(scores: ModelScores | PairedScores, metric: str, better: bool) -> list[str]:
     name = plain_name(metric, scores.metrics)
-    found = sorted(scores.scored(name), key=lambda one: one.scores[name], reverse=better != scores.higher_is_better(name))
-    return [one.sample.id for one in found]
+    if isinstance(scores, PairedScores):
+        numbers = {pair.sample: pair.after.scores[name] - pair.before.scores[name] for pair in scores.scored(name)}
+    else:
+        numbers = {one.sample.id: one.scores[name] for one in scores.scored(name)}
+    return sorted(numbers, key=lambda sample: numbers[sample], reverse=better != scores.metrics[name].higher_is_better)
 
 
 def _faults(scores: ModelScores, metric: str) -> list[str]:

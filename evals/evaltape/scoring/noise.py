@@ -11,9 +11,7 @@ Samples differ in their noise (most answers of a model at a low temperature neve
 by Welch and Satterthwaite. Answers of a model are taken to be independent of each other. All repeats belong to a single
 session: a service's changes from day to day are left out.
 
-If no repeat differed the estimate is 0, but answers may still differ now and then. The repeats leave some rates of change
-open; under each of these rates more than so many samples change for the worse in at most 1 recording of 100, and each of them
-loses at most its whole score.
+If no repeat differed the estimate is 0, but answers may still differ now and then: `Noise._unseen_chance`.
 
 Source: F. E. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics Bulletin 2 (1946),
 110-114.

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from evaltape.metrics.scorers import UNLIMITED, Limits, span_of
-from evaltape.scoring.statistics import MeanEstimate, are_two_valued, cut, estimate_mean, pairs_to_pass, tango
+from evaltape.scoring.statistics import Interval, are_two_valued, cut, estimate_mean, pairs_to_pass, tango
 from evaltape.scoring.student_t import normal_quantile, t_quantile
 from evaltape.text import counted
 
@@ -49,24 +49,14 @@ GIVEN_UP = 2
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
-class Difference(msgspec.Struct, frozen=True):
+class Difference(Interval, frozen=True, kw_only=True):
     """A mean difference, candidate less baseline, with a one-sided bound on either side.
 
     An end is None where it is unknown: for a single pair.
     """
 
-    mean: float
-    """The mean of all differences."""
-    low: float | None
-    """The lower end of the interval."""
-    high: float | None
-    """The upper end of the interval."""
-    samples: int
-    """How many pairs."""
     confidence: float
     """Of each end by itself."""
-    clusters: int | None = None
-    """How many clusters the pairs form; None if no clusters were given."""
     sd: float = 0.0
     """The standard deviation of a pair's difference; with clusters, of as many independent pairs of equal worth."""
     units: float = 0.0
@@ -77,8 +67,8 @@ class Difference(msgspec.Struct, frozen=True):
     """Whether all scores are 0 or 1, and no clusters were given."""
     span: float | None = None
     """The largest difference that the metric's limits allow; None if it is unlimited."""
-    seen: float = 0.0
-    """The largest difference of any two scores: it stands for `span` of an unlimited metric."""
+    reach: float = 0.0
+    """The largest difference that an unseen pair may have: `span`, or of an unlimited metric that of any two scores."""
 
     @property
     def label(self) -> str:
@@ -90,31 +80,11 @@ class Difference(msgspec.Struct, frozen=True):
 
         A `max_drop` of 0.02 is the bound -0.02 if higher is better, and 0.02 if lower is.
         """
-        return self.decided(bound, higher_is_better)[0]
+        return self.decided(bound)[0] if higher_is_better else self.mirrored().decided(-bound)[0]
 
-    def pairs_to_settle(self, bound: float, higher_is_better: bool = True) -> int | None:
-        """Return about how many pairs would decide in 80% of cases, if the true difference is the mean found here.
-
-        None if no number would: the mean lies on the bound.
-        """
-        if not higher_is_better:
-            return self.mirrored().pairs_to_settle(-bound)
-        if not self.is_alike:
-            needed = pairs_needed(
-                self.sd, abs(self.mean - bound), confidence=self.confidence, pairs_per_cluster=self._pairs_per_cluster
-            )
-            return needed and max(self.samples + 1, needed)
-        needed = self._alike_needed(bound)
-        return needed and max(self.samples + 1, math.ceil(max(LEAST_ALIKE_PAIRS, needed) * self._pairs_per_cluster))
-
-    def smallest_decided(self) -> float | None:
-        """Return the distance from a bound at which this many pairs decide a true difference in 80% of cases.
-
-        None for too few pairs to decide any, and for differences without spread.
-        """
-        if self.is_alike:
-            return None
-        return smallest_difference(self.sd, self.samples, confidence=self.confidence, pairs_per_cluster=self._pairs_per_cluster)
+    def gain(self, higher_is_better: bool) -> "Difference":
+        """Return the difference as a gain: mirrored if lower is better."""
+        return self if higher_is_better else self.mirrored()
 
     def mirrored(self) -> "Difference":
         """Return the difference of baseline less candidate."""
@@ -122,15 +92,8 @@ class Difference(msgspec.Struct, frozen=True):
         high = None if self.low is None else -self.low
         return msgspec.structs.replace(self, mean=-self.mean, low=low, high=high)
 
-    @property
-    def reach(self) -> float:
-        """The largest difference that an unseen pair may have."""
-        return self.seen if self.span is None else self.span
-
-    def decided(self, bound: float, higher_is_better: bool = True) -> tuple[Verdict, str]:
-        """Return the verdict, and why it is inconclusive; empty if it isn't."""
-        if not higher_is_better:
-            return self.mirrored().decided(-bound)
+    def decided(self, bound: float) -> tuple[Verdict, str]:
+        """Return whether a gain reaches a bound, and why that is inconclusive; empty if it isn't."""
         if self.high is not None and self.high < bound - ROUNDING:
             return "failed", ""
         count, pair = (self.samples, "pair") if self.clusters is None else (self.clusters, "cluster")
@@ -143,13 +106,39 @@ class Difference(msgspec.Struct, frozen=True):
             return "passed", ""
         return "inconclusive", "the interval straddles the bound"
 
+    def pairs_to_settle(self, bound: float) -> int | None:
+        """Return about how many pairs would decide a bound on a gain in 80% of cases, if the true gain is the mean found here.
+
+        None if no number would: the mean lies on the bound.
+        """
+        per_cluster = self._pairs_per_cluster
+        if self.is_alike:
+            alike = self._alike_needed(bound)
+            needed = alike and math.ceil(max(LEAST_ALIKE_PAIRS, alike) * per_cluster)
+        else:
+            distance = abs(self.mean - bound)
+            needed = pairs_needed(self.sd, distance, confidence=self.confidence, pairs_per_cluster=per_cluster)
+        return needed and max(self.samples + 1, needed)
+
+    def smallest_decided(self) -> float | None:
+        """Return the distance from a bound at which this many pairs decide a true difference in 80% of cases.
+
+        None for too few pairs to decide any, and for differences without spread.
+        """
+        if self.is_alike:
+            return None
+        return smallest_difference(self.sd, self.samples, confidence=self.confidence, pairs_per_cluster=self._pairs_per_cluster)
+
     def _alike_needed(self, bound: float) -> int | None:
         """Return how many equal differences reach a bound; None if no number does."""
-        if self.mean <= bound:
+        spare = self.mean - bound
+        if spare <= 0:
             return None
         if self.is_two_valued:
             return pairs_to_pass(bound, 1 - self.confidence) if self.mean == 0 else 1
-        return alike_needed(self.mean - bound, self.mean + self.reach, self.confidence)
+        worst = self.mean + self.reach  # An unseen pair may lie so far under the mean.
+        # So many pairs leave room for so few unseen ones that their mean stays on its side of the bound.
+        return 1 if spare >= worst else math.ceil(math.log(1 - self.confidence) / math.log1p(-spare / worst))
 
     @property
     def _pairs_per_cluster(self) -> float:
@@ -175,13 +164,15 @@ def difference(
     scores = [*baseline, *candidate]
     estimate = estimate_mean(changes, clusters, max(map(abs, scores), default=0.0))
     is_two_valued = clusters is None and are_two_valued(scores, limits)
-    span, seen = (1.0 if is_two_valued else span_of(limits)), max(scores) - min(scores)
-    low, high = _ends(changes, estimate, 1 - confidence, seen if span is None else span, is_two_valued)
-    low, high = cut((low, high), UNLIMITED if span is None else (-span, span))
+    span = 1.0 if is_two_valued else span_of(limits)
+    reach = max(scores) - min(scores) if span is None else span
+    low, high = estimate.ends(1 - confidence, MOST_WIDENED, (-reach, reach))
+    if is_two_valued:  # Tango's interval alone passes up to 9% wrongly if few pairs differ: the wider end counts.
+        lower, higher = tango(changes.count(1), changes.count(-1), len(changes), 1 - confidence)
+        low, high = (lower, higher) if estimate.is_alike else (min(low, lower), max(high, higher))
     return Difference(
         estimate.mean,
-        low,
-        high,
+        *cut((low, high), UNLIMITED if span is None else (-span, span)),
         samples=len(changes),
         confidence=confidence,
         clusters=None if clusters is None else estimate.clusters,
@@ -190,7 +181,7 @@ def difference(
         is_alike=estimate.is_alike,
         is_two_valued=is_two_valued,
         span=span,
-        seen=seen,
+        reach=reach,
     )
 
 
@@ -198,22 +189,6 @@ def two_sided(confidence: float) -> str:
     """Return the two-sided confidence of an interval between two one-sided bounds in percent: "90%" for 0.95."""
     percent = 100 * (2 * Decimal(str(confidence)) - 1)
     return f"{percent.normalize():f}%"
-
-
-def _ends(
-    changes: Sequence[float], estimate: MeanEstimate, tail: float, reach: float, is_two_valued: bool
-) -> tuple[float | None, float | None]:
-    """Return the ends of a mean of changes: for scores that are 0 or 1 the wider of Tango's interval and the mean's.
-
-    Tango's alone passes up to 9% wrongly if few pairs differ.
-    """
-    if not is_two_valued:
-        return estimate.ends(tail, MOST_WIDENED, (-reach, reach))
-    low, high = tango(changes.count(1), changes.count(-1), len(changes), tail)
-    if not estimate.is_alike:
-        lower, higher = estimate.ends(tail, MOST_WIDENED, (-reach, reach))
-        low, high = min(low, lower), max(high, higher)
-    return low, high
 
 
 def smallest_difference(sd: float, pairs: int, *, confidence: float = 0.95, pairs_per_cluster: float = 1.0) -> float | None:
@@ -249,13 +224,3 @@ def pairs_needed(sd: float, distance: float, *, confidence: float = 0.95, pairs_
     while not decide(most):
         most *= 2
     return bisect_left(range(most + 1), True, lo=least, key=decide)
-
-
-def alike_needed(spare: float, worst: float, confidence: float) -> int:
-    """Return how many equal pairs leave room for so few unseen ones that their mean stays on its side of the bound.
-
-    `spare` is how far the mean lies over the bound, `worst` how far an unseen pair may lie under the mean.
-    """
-    if spare >= worst:
-        return 1
-    return math.ceil(math.log(1 - confidence) / math.log1p(-spare / worst))

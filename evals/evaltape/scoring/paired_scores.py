@@ -9,31 +9,11 @@ from evaltape.metrics.metric import Metric, plain_name
 from evaltape.scoring import bounds
 from evaltape.scoring.bounds import CONFIDENCE, FAILED, NOT_CHECKED, PASSED, Bound, Decision, Verdict, interval_text
 from evaltape.scoring.paired import LEAST_PAIRS, Difference, difference
-from evaltape.scoring.prediction import Prediction
+from evaltape.scoring.prediction import Pair
 from evaltape.scoring.scores import ModelScores, cluster_labels
 from evaltape.suite.definition import Comparison, Model
 from evaltape.suite.prompt import PromptChange
 from evaltape.text import counted, listed
-
-
-class Pair(msgspec.Struct, frozen=True):
-    """A sample with two answers."""
-
-    before: Prediction
-    """The baseline's, or that of the other side."""
-    after: Prediction
-    """The candidate's, or today's."""
-
-    @property
-    def sample(self) -> str:
-        """The sample's id."""
-        return self.after.sample.id
-
-    def change(self, metric: str) -> float | None:
-        """Return the second score less the first; None if either is missing."""
-        if metric not in self.before.scores or metric not in self.after.scores:
-            return None
-        return self.after.scores[metric] - self.before.scores[metric]
 
 
 class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -41,8 +21,6 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     comparison: Comparison
     """The comparison, as the suite states it."""
-    metrics: Mapping[str, Metric]
-    """The suite's metrics, by name."""
     baseline: ModelScores
     """The scores of the baseline."""
     candidate: ModelScores
@@ -50,6 +28,11 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<comparison {self.comparison.key}>"
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The suite's metrics, by name."""
+        return self.candidate.metrics
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -65,34 +48,19 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @cached_property
     def differences(self) -> dict[str, Difference]:
         """Per metric the mean difference, second less first, with its interval, if there is a scored pair."""
-        found = {metric: self._difference(metric) for metric in self.metrics}
+        found = {metric: self._difference(metric)[0] for metric in self.metrics}
         return {metric: one for metric, one in found.items() if one is not None}
 
-    def _difference(self, metric: str) -> Difference | None:
-        pairs = self.scored(metric)
+    def _difference(self, metric: str) -> tuple[Difference | None, str]:
+        """Return the mean difference by a metric, and a note on it if it is corrected for a judge's errors."""
+        pairs, confidence = self.scored(metric), self.comparison.confidence
         if not pairs:
-            return None
-        if metric not in self.metrics:
-            return self._corrected(metric)[0]
-        return difference(
-            [pair.before.scores[metric] for pair in pairs],
-            [pair.after.scores[metric] for pair in pairs],
-            confidence=self.comparison.confidence,
-            clusters=self._clusters(pairs),
-            limits=self.metrics[metric].bounds,
-        )
-
-    def _corrected(self, metric: str) -> tuple[Difference | None, str]:
-        """Return the difference of a judge's metric corrected for its errors, and a note on it; for other metrics nothing."""
-        if metric in self.metrics:
             return None, ""
-        ground, pairs = self.candidate.ground(metric), self.scored(metric)
-        assert ground is not None
-        confidence, clusters = self.comparison.confidence, self._clusters(pairs)
-        return ground.difference(plain_name(metric, self.metrics), pairs, confidence, clusters)
-
-    def _clusters(self, pairs: Sequence[Pair]) -> list[str] | None:
-        return cluster_labels(self.candidate.clusters, [pair.after for pair in pairs])
+        clusters = cluster_labels(self.candidate.clusters, [pair.after for pair in pairs])
+        if metric not in self.metrics:
+            return self.candidate.ground(metric).difference(plain_name(metric, self.metrics), pairs, confidence, clusters)
+        before, after = [it.before.scores[metric] for it in pairs], [it.after.scores[metric] for it in pairs]
+        return difference(before, after, confidence=confidence, clusters=clusters, limits=self.metrics[metric].bounds), ""
 
     def decision(self, metric: str) -> Decision:
         """Decide the comparison's bound on a metric. Raises `KeyError` if it sets no bound."""
@@ -104,22 +72,18 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def decide(self, bound: Bound) -> Decision:
         """Decide a bound on the difference: it passes if the whole interval reaches it."""
-        metric, found, refusal = self.metrics[bound.metric], self._difference(bound.metric), self._refusal(bound.metric)
-        if refusal:
-            return Decision(bound, metric, FAILED, f"{FAILED}: {self._about(bound.metric)}: {refusal}", reason=refusal)
-        note = self._corrected(bound.metric)[1] if self.scored(bound.metric) else ""
-        if found is None:
+        metric, ground = self.metrics[bound.metric], self.candidate.ground(bound.metric)
+        found, note = self._difference(bound.metric)
+        if ground.refusal or found is None:
+            about, why = self._about(bound.metric), ground.refusal or note
             unanswered = next((f". {side.failed_in_short}" for side in (self.baseline, self.candidate) if side.failures), "")
-            about = self._about(bound.metric)
-            line = f"{FAILED}: {about}: {note}" if note else f"0 samples answered by both: {about}{unanswered}"
-            return Decision(bound, metric, FAILED, line)
-        least = bound.least_difference(metric.higher_is_better)
-        verdict, reason = found.decided(least, metric.higher_is_better)
-        line = self._line(bound, found, verdict, least)
-        ground = self.candidate.ground(bound.metric)
-        notes = tuple(it for it in (note, ground.standing if ground else "", *self.notes) if it)
+            line = f"{FAILED}: {about}: {why}" if why else f"0 samples answered by both: {about}{unanswered}"
+            return Decision(bound, metric, FAILED, line, reason=ground.refusal)
+        gain = found.gain(metric.higher_is_better)
+        verdict, reason = gain.decided(bound.required)
+        line = self._line(bound, found, verdict, bound.required if metric.higher_is_better else -bound.required)
+        notes = tuple(it for it in (note, ground.standing, *self.notes) if it)
         # The lower end of the gain has to reach the bound, of a bound that may stay open the upper end.
-        gain = found if metric.higher_is_better else found.mirrored()
         end = gain.low if bound.inconclusive == "fail" else gain.high
         return Decision(bound, metric, verdict, line, found, end, reason, notes)
 
@@ -127,11 +91,6 @@ class PairedScores(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """Return the pairs without the samples of some ids."""
         sides = {"baseline": self.baseline.without(samples), "candidate": self.candidate.without(samples)}
         return msgspec.structs.replace(self, **sides)
-
-    def _refusal(self, metric: str) -> str:
-        """Return why no bound may rest on a judge's metric; empty if a bound may."""
-        ground = self.candidate.ground(metric)
-        return ground.refusal if ground else ""
 
     def _line(self, bound: Bound, found: Difference, verdict: str, least: float | None = None) -> str:
         decimals, limit = self.metrics[bound.metric].decimals, f"{bound.suite_key} {bound.limit:g}"
@@ -204,9 +163,6 @@ class SampleChanges(msgspec.Struct, frozen=True):
     changed: Sequence[str] = ()
     """On both, with another input or other references."""
 
-    def __bool__(self) -> bool:
-        return bool(self.added or self.dropped or self.changed)
-
     @property
     def in_short(self) -> str:
         """How many were added, dropped and changed, the first of them by their ids; empty without changes."""
@@ -220,10 +176,10 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
     Both sides hold the samples that have the same input and references on both.
     """
 
-    max_drop: Mapping[str, float]
-    """The suite's bounds; empty without `[against]`."""
     side: Side
     """The other side: the git ref or the folder."""
+    max_drop: Mapping[str, float] = {}
+    """The suite's bounds; empty without `[against]`."""
     samples: SampleChanges = SampleChanges()
     """The samples that were `added`, `dropped` or `changed`, by id."""
     request: str = ""
@@ -254,7 +210,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         """A note that nothing changed, and in which samples; empty if something did."""
         if not self.is_the_same:
             return ""
-        common = f" in the {counted(len(self.candidate.predictions), 'sample')} in common" if self.samples else ""
+        common = f" in the {counted(len(self.candidate.predictions), 'sample')} in common" if self.samples.in_short else ""
         return f"{UNCHANGED}{common}"
 
     def _is_the_same(self, metric: str) -> bool:
@@ -262,10 +218,10 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         plain = plain_name(metric, self.metrics)
         return self.is_the_same and all(pair.change(plain) == 0 for pair in self.scored(plain))
 
-    def _difference(self, metric: str) -> Difference | None:
-        found = PairedScores._difference(self, metric)
+    def _difference(self, metric: str) -> tuple[Difference | None, str]:
+        found, note = PairedScores._difference(self, metric)
         # Equal answers differ by exactly 0: there is no doubt that an interval could show.
-        return found and (msgspec.structs.replace(found, low=0.0, high=0.0) if self._is_the_same(metric) else found)
+        return found and (msgspec.structs.replace(found, low=0.0, high=0.0) if self._is_the_same(metric) else found), note
 
     def decision(self, metric: str) -> Decision:
         """Decide the bound of `[against]` on a metric. Raises `KeyError` if it sets no bound."""
@@ -277,8 +233,8 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
 
     def decide(self, bound: Bound) -> Decision:
         """Decide a bound on the drop: equal answers pass, however few; too few samples in common decide nothing."""
-        metric = self.metrics[bound.metric]
-        found = self._difference(bound.metric)
+        metric, ground = self.metrics[bound.metric], self.candidate.ground(bound.metric)
+        found, _ = self._difference(bound.metric)
         not_checked = self.not_compared or self._why_not(bound.metric)
         if not_checked or found is None:
             verdict: Verdict = NOT_CHECKED if not_checked else FAILED
@@ -286,7 +242,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
             return Decision(bound, metric, verdict, f"{verdict}: {self._about(bound.metric)}", found, None, reason)
         common, changes = len(self.candidate.predictions), self.samples
         are_most_in_common = common >= len(changes.changed) + max(len(changes.added), len(changes.dropped))
-        if self._is_the_same(bound.metric) and are_most_in_common and not self._refusal(bound.metric):
+        if self._is_the_same(bound.metric) and are_most_in_common and not ground.refusal:
             line = self._line(bound, found, PASSED)
             return Decision(bound, metric, PASSED, line, found, 0.0, self.unchanged, self.notes)
         return PairedScores.decide(self, bound)
@@ -294,7 +250,7 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
     def _why_not(self, metric: str) -> str:
         """Return why a metric can't be compared; empty if it can."""
         common = len(self.candidate.predictions)
-        if self.samples and common < LEAST_PAIRS:
+        if self.samples.in_short and common < LEAST_PAIRS:
             return f"{counted(common, 'sample')} in common: it takes {LEAST_PAIRS} to compare. {self.samples.in_short}"
         metric = plain_name(metric, self.metrics)
         if not any(metric in one.scores for one in self.baseline.predictions):
@@ -324,6 +280,10 @@ class AgainstScores(PairedScores, frozen=True, dict=True, kw_only=True):
         return tuple(note for note in notes if note)
 
 
-def against_comparison(model: Model, side: Side) -> Comparison:
-    """Return the comparison of a model with its own past."""
-    return Comparison(key="against", suite=model.suite, baseline=side.ref, candidate=model.key, confidence=CONFIDENCE)
+def against_scores(
+    side: Side, baseline: ModelScores, candidate: ModelScores, max_drop: Mapping[str, float] | None = None
+) -> AgainstScores:
+    """Return a model beside its own past."""
+    model = candidate.model
+    comparison = Comparison(key="against", suite=model.suite, baseline=side.ref, candidate=model.key, confidence=CONFIDENCE)
+    return AgainstScores(comparison=comparison, baseline=baseline, candidate=candidate, side=side, max_drop=max_drop or {})

@@ -1,4 +1,4 @@
-"""A prediction: a model's answer to a sample, with its scores; and the days on which a model's answers were recorded."""
+"""A prediction: a model's answer to a sample, with its scores; two of a sample; and when answers were recorded."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -112,41 +112,41 @@ def _failure(text: str, refusal: str | None, reason: Any) -> Failure | None:
     return Failure("empty", f"the answer is empty{why}", cause="the answer is empty")
 
 
-class ServedVersion(msgspec.Struct, frozen=True):
-    """A model that an API says it served, and when."""
+class Pair(msgspec.Struct, frozen=True):
+    """A sample with two answers."""
 
-    name: str
-    """The answers' `model`."""
-    answers: int
-    """How many answers it gave."""
-    first: str | None
-    """The day of the first of them, as `2026-11-24`; None if their recordings don't say."""
-    last: str | None
-    """The day of the last."""
+    before: Prediction
+    """The baseline's, or that of the other side."""
+    after: Prediction
+    """The candidate's, or today's."""
 
+    @property
+    def sample(self) -> str:
+        """The sample's id."""
+        return self.after.sample.id
 
-class RecordingDates(msgspec.Struct, frozen=True):
-    """The time of a model's recorded calls."""
-
-    first: str | None
-    """The day of the first call, as `2026-11-24`; None if no recording says."""
-    last: str | None
-    """The day of the last call."""
-    versions: tuple[ServedVersion, ...]
-    """The models that were served, in the order of time; several if it changed midway, and the mean then mixes models."""
+    def change(self, metric: str) -> float | None:
+        """Return the second score less the first; None if either is missing."""
+        if metric not in self.before.scores or metric not in self.after.scores:
+            return None
+        return self.after.scores[metric] - self.before.scores[metric]
 
 
-def recording_dates(predictions: Iterable[Prediction]) -> RecordingDates:
-    """Return when the recorded calls of some predictions were made, and the served models."""
-    recorded = list(predictions)
-    names = dict.fromkeys(one.answer.served for one in recorded if one.answer.served)
-    by_name = [(name, [one for one in recorded if one.answer.served == name]) for name in names]
-    versions = [ServedVersion(name, len(answers), *_ends(answers)) for name, answers in by_name]
-    # By their first day, unknown days last; sorting keeps the order of the samples.
-    versions.sort(key=lambda version: (version.first is None, version.first or "", version.last or ""))
-    return RecordingDates(*_ends(recorded), tuple(versions))
-
-
-def _ends(predictions: list[Prediction]) -> tuple[str | None, str | None]:
+def recorded_days(predictions: Iterable[Prediction]) -> tuple[str, str] | None:
+    """Return the days of the first and the last recorded call, as `2026-11-24`; None if no recording says."""
     days = sorted(one.answer.recorded for one in predictions if one.answer.recorded is not None)
-    return (days[0], days[-1]) if days else (None, None)
+    return (days[0], days[-1]) if days else None
+
+
+def served_versions(predictions: Iterable[Prediction]) -> dict[str, int]:
+    """Return the models that the API says it served, in the order of time, each with the number of its answers.
+
+    Several mean that it changed midway, and the mean then mixes models.
+    """
+    answers: dict[str, list[Prediction]] = {}
+    for one in predictions:
+        if one.answer.served:
+            answers.setdefault(one.answer.served, []).append(one)
+    # By their first and last day, unknown days last; sorting keeps the order of the samples.
+    names = sorted(answers, key=lambda name: recorded_days(answers[name]) or ("unknown",))
+    return {name: len(answers[name]) for name in names}

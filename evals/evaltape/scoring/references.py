@@ -5,7 +5,7 @@ of several right answers. How far two texts agree is ROUGE-L's F1 over words of 
 depend on the metrics of the suite.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import msgspec
@@ -65,20 +65,16 @@ def _of_sample(answers: Sequence[Prediction]) -> Outvoted | None:
     references = [unicode_words(text) for text in answers[0].sample.references]
     if not references:
         return None
-    words = [(one, unicode_words(one.text)) for one in answers]
-    known = [(one, text, max(_agreement(text, reference) for reference in references)) for one, text in words]
+    words = [(one.model, unicode_words(one.text)) for one in answers]
+    known = [(model, text, max(_agreement(text, reference) for reference in references)) for model, text in words]
     apart = [each for each in known if each[2] * TIMES <= 1][:MOST_MODELS]
-    found = list(_pairs(answers[0].sample.id, apart))
+    found = []
+    for (first, text, to_reference), (second, other, of_second) in combinations(apart, 2):
+        nearer = max(to_reference, of_second)
+        agreement = 0.0 if _origins(first) & _origins(second) else _agreement(text, other)
+        if agreement >= max(LEAST_AGREEMENT, TIMES * nearer):
+            found.append(Outvoted(answers[0].sample.id, (first.key, second.key), agreement, nearer))
     return max(found, key=lambda one: one.gap, default=None)
-
-
-def _pairs(sample: str, known: Sequence[tuple[Prediction, list[str], float]]) -> Iterator[Outvoted]:
-    for (first, text, to_reference), (second, other, of_second) in combinations(known, 2):
-        if _origins(first.model) & _origins(second.model):
-            continue
-        agreement, nearer = _agreement(text, other), max(to_reference, of_second)
-        if agreement >= LEAST_AGREEMENT and agreement >= TIMES * nearer:
-            yield Outvoted(sample, (first.model.key, second.model.key), agreement, nearer)
 
 
 def _origins(model: Model) -> set[str]:

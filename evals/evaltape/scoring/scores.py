@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -10,41 +10,13 @@ from evaltape.metrics.metric import Metric, plain_name
 from evaltape.metrics.scorers import decimals_apart, misses
 from evaltape.names import nearest
 from evaltape.scoring.bounds import FAILED, GATE, PASSED, Bound, Decision, interval_text, sign
-from evaltape.scoring.paired import Difference
+from evaltape.scoring.ground import Ground
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.statistics import Interval, interval
 from evaltape.suite.definition import Model
 
-if TYPE_CHECKING:
-    from evaltape.scoring.paired_scores import Pair
-
 NAMED = 3
 """How many failed samples a message names."""
-
-
-class Ground(Protocol):
-    """The grounds of bounds on a judge's metric: whether to rely on the judge, and means corrected for its errors."""
-
-    @property
-    def refusal(self) -> str:
-        """Why no bound may rest on it; empty if a bound may."""
-
-    @property
-    def standing(self) -> str:
-        """The remark beside its numbers; empty for a judge that passed its exam."""
-
-    def mean(
-        self, metric: str, predictions: Sequence[Prediction], clusters: Sequence[str] | None
-    ) -> tuple[Interval | None, str]:
-        """Return the mean of a metric's scores corrected for the judge's errors, and a note on it.
-
-        Without an interval the note says why it can't be corrected.
-        """
-
-    def difference(
-        self, metric: str, pairs: "Sequence[Pair]", confidence: float, clusters: Sequence[str] | None
-    ) -> tuple[Difference | None, str]:
-        """Return the mean difference of pairs, second less first, corrected likewise."""
 
 
 class ModelScores(msgspec.Struct, frozen=True, dict=True):
@@ -131,22 +103,15 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         found = {metric: self.interval(metric) for metric in self.metrics}
         return {metric: one for metric, one in found.items() if one is not None}
 
-    @cached_property
-    def corrected(self) -> dict[str, tuple[Interval | None, str]]:
-        """The corrected mean of each judge's metric that a gate asks for, and a note on it."""
-        asked = {name: plain_name(name, self.metrics) for name in self.model.gates if name not in self.metrics}
-        scored = {plain: self.scored(plain) for plain in asked.values()}
-        labels = {plain: cluster_labels(self.clusters, these) for plain, these in scored.items()}
-        return {name: self.grounds[plain].mean(plain, scored[plain], labels[plain]) for name, plain in asked.items()}
-
     @property
     def corrected_intervals(self) -> dict[str, Interval]:
-        """The corrected means that exist."""
-        return {name: found for name, (found, _) in self.corrected.items() if found is not None}
+        """The corrected means that gates ask for, if they can be given."""
+        found = {name: self._estimate(name)[0] for name in self.model.gates if name not in self.metrics}
+        return {name: mean for name, mean in found.items() if mean is not None}
 
-    def ground(self, metric: str) -> Ground | None:
-        """Return the ground of bounds on a judge's metric, or on its corrected mean; None for any other metric."""
-        return self.grounds.get(plain_name(metric, self.metrics))
+    def ground(self, metric: str) -> Ground:
+        """Return the ground of bounds on a judge's metric, or on its corrected mean; an empty one for any other metric."""
+        return self.grounds.get(plain_name(metric, self.metrics), Ground())
 
     def higher_is_better(self, metric: str) -> bool:
         """Return whether a metric's gate is the least mean that passes; otherwise it is the greatest."""
@@ -184,11 +149,10 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         """Decide a gate: only a mean of all samples that had to be scored passes it."""
         metric, name = self.metrics[bound.metric], bound.metric
         estimate, note = self._estimate(name)
-        about = f"{self.model.key} {name}"
-        unusable = self.unusable(name)
+        about, unusable = f"{self.model.key} {name}", self.unusable(name)
         if unusable or estimate is None:
             line = unusable or f"{note or 'no sample was answered'}: {about}, gate {bound.limit:g}"
-            reason = self.counted_out(name) or note or "no sample was answered"
+            reason = " and ".join(self.faults(name)) or note or "no sample was answered"
             return Decision(bound, metric, FAILED, line, estimate, reason=reason)
         higher = metric.higher_is_better
         missed = misses(estimate.mean, bound.limit, higher)
@@ -196,43 +160,37 @@ class ModelScores(msgspec.Struct, frozen=True, dict=True):
         verb = ("under" if higher else "over") if missed else "holds"
         beside = f"{estimate.mean:.{digits}f} {sign(missed, higher)} {bound.limit:g}"
         line = f"{beside}: {about}: mean {verb} its gate ({interval_text(estimate, metric.decimals)})"
-        ground = self.ground(name)
-        notes = tuple(text for text in (note, ground.standing if ground else "") if text)
+        notes = tuple(text for text in (note, self.ground(name).standing) if text)
         return Decision(bound, metric, FAILED if missed else PASSED, line, estimate, estimate.mean, notes=notes)
 
-    def _estimate(self, metric: str) -> tuple[Interval | None, str]:
-        return self.corrected[metric] if metric in self.corrected else (self.interval(metric), "")
+    def _estimate(self, name: str) -> tuple[Interval | None, str]:
+        """Return a mean with its interval, and a note on it if it is corrected for a judge's errors."""
+        plain = plain_name(name, self.metrics)
+        if name == plain or plain not in self.grounds:
+            return self.interval(name), ""
+        predictions = self.scored(plain)
+        return self.grounds[plain].mean(plain, predictions, cluster_labels(self.clusters, predictions))
 
     def unusable(self, metric: str) -> str:
         """Return why no bound can pass on these scores, the first samples with their reasons; empty if a bound can."""
+        return next(iter(self.faults(metric).values()), "")
+
+    def faults(self, metric: str) -> dict[str, str]:
+        """Return why no bound can pass, in a few words, each with a line that names the first samples.
+
+        An unreadable verdict counts as a failed sample; all other scores of answers have to exist.
+        """
         ground, metric = self.ground(metric), plain_name(metric, self.metrics)
-        if self._too_many_failed:
-            return self.failed_in_short
-        if ground is not None and ground.refusal:
-            return f"{self.model.key} {metric}: {ground.refusal}"
-        if not self._too_many_unscored(metric):
-            return ""
-        reasons = why_unscored(self, metric)
-        return f"{len(reasons)} of {len(self.answered)} answers not scored: {self.model.key} {metric}: {with_reasons(reasons)}"
-
-    def _too_many_unscored(self, metric: str) -> bool:
-        """Whether a metric lacks scores. An unreadable verdict counts as a failed sample; other scores have to exist."""
-        lacking = self.unscored(metric)
-        is_unread = all(metric in each.unread for each in lacking)
-        return bool(lacking) and not (is_unread and len(self.failures) + len(lacking) <= self.model.allow_failed)
-
-    def counted_out(self, metric: str) -> str:
-        """Return why no bound can pass, in a few words; empty if a bound can."""
-        ground, metric = self.ground(metric), plain_name(metric, self.metrics)
-        why = [f"{len(self.failures)} of {len(self.predictions)} samples failed"] if self._too_many_failed else []
-        why += [ground.standing] if ground is not None and ground.refusal else []
-        lacking = len(self.unscored(metric)) if self._too_many_unscored(metric) else 0
-        why += [f"{lacking} of {len(self.answered)} answers could not be scored"] if lacking else []
-        return " and ".join(why)
-
-    @property
-    def _too_many_failed(self) -> bool:
-        return len(self.failures) > self.model.allow_failed
+        found, about, lacking = dict[str, str](), f"{self.model.key} {metric}", why_unscored(self, metric)
+        if len(self.failures) > self.model.allow_failed:
+            found[f"{len(self.failures)} of {len(self.predictions)} samples failed"] = self.failed_in_short
+        if ground.refusal:
+            found[ground.standing] = f"{about}: {ground.refusal}"
+        is_unread = all(metric in each.unread for each in self.unscored(metric))
+        if lacking and not (is_unread and len(self.failures) + len(lacking) <= self.model.allow_failed):
+            count = f"{len(lacking)} of {len(self.answered)} answers"
+            found[f"{count} could not be scored"] = f"{count} not scored: {about}: {with_reasons(lacking)}"
+        return found
 
     @property
     def failed_in_short(self) -> str:

@@ -11,19 +11,6 @@ from evaltape.suite.definition import Model
 from evaltape.text import counted
 
 
-class SliceDecision(msgspec.Struct, frozen=True):
-    """A slice beside its gate."""
-
-    column: str
-    value: str
-    verdict: Verdict
-    """`inconclusive` if its mean misses the gate and equal scores give its interval no end."""
-    end: float | None
-    """The end of its interval that is nearer to the gate; None without such an end."""
-    line: str
-    """Its name, mean and interval."""
-
-
 class SliceScores(msgspec.Struct, frozen=True):
     """The scores of a model by column and value."""
 
@@ -62,26 +49,27 @@ class SliceScores(msgspec.Struct, frozen=True):
         metric, about = self.scores.metrics[bound.metric], f"{self.model.key} {bound.metric}"
         unusable = self.scores.unusable(bound.metric)
         if unusable:
-            return Decision(bound, metric, FAILED, unusable, reason=self.scores.counted_out(bound.metric))
-        slices = self.decided(bound)
+            return Decision(bound, metric, FAILED, unusable, reason=" and ".join(self.scores.faults(bound.metric)))
+        slices = self.decided(bound).values()
         if not slices:
             why = f"no slice has {counted(self.smallest, 'sample')}"
             return Decision(bound, metric, NOT_CHECKED, f"{NOT_CHECKED}: {about}, slice gate {bound.limit:g}", reason=why)
-        verdicts = {each.verdict for each in slices}
-        verdict = next(it for it in (FAILED, INCONCLUSIVE, PASSED) if it in verdicts)
+        verdict = next(it for it in (FAILED, INCONCLUSIVE, PASSED) if it in {each.verdict for each in slices})
         named = [each.line for each in slices if each.verdict == verdict]
-        are_scored = all(each.end is not None for each in slices if each.verdict == FAILED)
-        how = _how(verdict, are_scored, metric.higher_is_better)
+        how = _how(verdict, all(each.estimate is not None for each in slices), metric.higher_is_better)
         line = f"{counted(len(named), 'slice')} {how} slice gate {bound.limit:g}: {about}: {'; '.join(named)}"
-        return Decision(bound, metric, verdict, line, value=_worst([each.end for each in slices], metric.higher_is_better))
+        ends = [each.value for each in slices if each.value is not None]
+        worst = None if len(ends) < len(slices) else min(ends) if metric.higher_is_better else max(ends)
+        return Decision(bound, metric, verdict, line, value=worst)
 
     def without(self, samples: Collection[str]) -> "SliceScores":
         """Return the slices without the samples of some ids."""
         return SliceScores(self.scores.without(samples), self.smallest)
 
-    def decided(self, bound: Bound) -> list[SliceDecision]:
-        """Return each slice that is large enough beside the gate."""
-        return [_decided(bound, *each) for each in self if self.is_gated(each[2])]
+    def decided(self, bound: Bound) -> dict[tuple[str, str], Decision]:
+        """Return by column and value the decision on each slice that is large enough, with its name, mean and interval."""
+        slices = ((column, value, scores) for column, value, scores in self if self.is_gated(scores))
+        return {(column, value): _decided(bound, f"{column} {value}", scores) for column, value, scores in slices}
 
 
 def _how(verdict: str, are_scored: bool, higher_is_better: bool) -> str:
@@ -91,23 +79,17 @@ def _how(verdict: str, are_scored: bool, higher_is_better: bool) -> str:
     return "within reach of" if verdict == PASSED else "with equal scores, so not known to reach"
 
 
-def _decided(bound: Bound, column: str, value: str, scores: ModelScores) -> SliceDecision:
+def _decided(bound: Bound, name: str, scores: ModelScores) -> Decision:
+    """Decide a slice by its end that is nearer to the gate; open if its mean misses and equal scores give it no such end."""
     metric, interval = scores.metrics[bound.metric], scores.interval(bound.metric)
     if interval is None:
-        return SliceDecision(column, value, FAILED, None, f"{column} {value}: no sample was scored")
+        return Decision(bound, metric, FAILED, f"{name}: no sample was scored")
     end = interval.high if metric.higher_is_better else interval.low
     ends = f"{ends_of(interval, metric.decimals)}, {interval.samples:,} samples"
-    line = f"{column} {value} {interval.mean:.{metric.decimals}f} ({ends})"
+    line = f"{name} {interval.mean:.{metric.decimals}f} ({ends})"
     if not misses(interval.mean, bound.limit, metric.higher_is_better):
-        return SliceDecision(column, value, PASSED, interval.mean if end is None else end, line)
+        return Decision(bound, metric, PASSED, line, interval, interval.mean if end is None else end)
     verdict: Verdict = INCONCLUSIVE
     if end is not None:
         verdict = FAILED if misses(end, bound.limit, metric.higher_is_better) else PASSED
-    return SliceDecision(column, value, verdict, end, line)
-
-
-def _worst(ends: list[float | None], higher_is_better: bool) -> float | None:
-    known = [end for end in ends if end is not None]
-    if len(known) < len(ends):
-        return None
-    return min(known) if higher_is_better else max(known)
+    return Decision(bound, metric, verdict, line, interval, end)

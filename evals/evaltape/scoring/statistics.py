@@ -47,11 +47,6 @@ EXACT = Context(prec=1500)
 ROUNDED = Context(prec=50)
 """Divides with more digits than a float has."""
 
-Ends = tuple[float | None, float | None]
-"""The lower and the upper end of an interval; None where the values give no number."""
-
-UNBOUNDED = (-math.inf, math.inf)
-
 
 class Interval(msgspec.Struct, frozen=True):
     """A mean with the ends of its two-sided interval.
@@ -96,11 +91,10 @@ def interval(
     tail = (1 - confidence) / 2
     estimate = estimate_mean(values, clusters)
     if clusters is None and are_two_valued(values, limits):
-        ends: Ends = wilson(round(math.fsum(values)), len(values), tail)
+        ends = wilson(round(math.fsum(values)), len(values), tail)
     else:
         ends = estimate.ends(tail, MOST_WIDENED, limits)
-    low, high = cut(ends, limits)
-    return Interval(estimate.mean, low, high, len(values), None if clusters is None else estimate.clusters)
+    return Interval(estimate.mean, *cut(ends, limits), len(values), None if clusters is None else estimate.clusters)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -152,7 +146,7 @@ class MeanEstimate(msgspec.Struct, frozen=True):
             return self._ends_unseen(tail, limits)
         quantile, skewness = t_quantile(1 - tail, self.units - 1), self.skewness * (1 + UNSEEN_SKEWNESS / self.units)
         if math.isinf(quantile):
-            return UNBOUNDED
+            return -math.inf, math.inf
         below, above = (min(_reach(quantile, sign * skewness), most_widened * quantile) for sign in (1, -1))
         return self.mean - self.error * below, self.mean + self.error * above
 
@@ -163,7 +157,7 @@ class MeanEstimate(msgspec.Struct, frozen=True):
         misses a smaller share with a probability over `tail`.
         """
         share = 1 - tail ** (1 / self.clusters)
-        lowest, highest = (end if limit is None else limit for limit, end in zip(limits, UNBOUNDED, strict=True))
+        lowest, highest = _known(limits)
         return self.mean + share * (lowest - self.mean), self.mean + share * (highest - self.mean)
 
 
@@ -188,14 +182,17 @@ def estimate_mean(
     return MeanEstimate(average, len(shares), units, error, skewness)
 
 
-def cut(ends: Ends, limits: Limits) -> Ends:
+def cut(ends: tuple[float, float], limits: Limits) -> tuple[float | None, float | None]:
     """Return the ends cut at the metric's limits; an end that stays infinite becomes None."""
-    lowest, highest = limits
-    low, high = (
-        None if end is None else max(end if lowest is None else lowest, min(end if highest is None else highest, end))
-        for end in ends
-    )
-    return tuple(float(end) if end is not None and math.isfinite(end) else None for end in (low, high))  # type: ignore[return-value]
+    lowest, highest = _known(limits)
+    low, high = (max(lowest, min(highest, end)) for end in ends)
+    return low if math.isfinite(low) else None, high if math.isfinite(high) else None
+
+
+def _known(limits: Limits) -> tuple[float, float]:
+    """Return the limits as numbers, infinite where there is none."""
+    low, high = limits
+    return -math.inf if low is None else float(low), math.inf if high is None else float(high)
 
 
 def _by_cluster(deviations: Sequence[float], labels: Sequence[Hashable]) -> tuple[list[float], list[int]]:

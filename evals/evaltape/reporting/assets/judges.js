@@ -55,7 +55,7 @@ function agreementOf(judge) {
   const words = [
     `Agrees with ${shown.percent(Number(it.agreed.toFixed(3)))} of ${counted(it.labels, "label")}`,
     `always the commonest label would with ${shown.percent(Number(it.commonest.toFixed(3)))}`,
-    `kappa ${isNumber(it.kappa.value) ? it.kappa.value.toFixed(2) : "unknown"}`,
+    `kappa ${isNumber(it.kappa) ? it.kappa.toFixed(2) : "unknown"}`,
   ];
   if (it.sensitivity || it.specificity)
     words.push(`sensitivity ${share(it.sensitivity)}`, `specificity ${share(it.specificity)}`);

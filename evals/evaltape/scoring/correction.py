@@ -1,12 +1,10 @@
 """Means corrected for a judge's errors, which people's labels show.
 
-There are two ways. With labels of some of these very answers: prediction-powered inference, tuned to be no wider than the
-labels alone. The mean is `weight * mean(verdicts without a label) + mean(label - weight * verdict)`: two means of answers
-that are independent of each other, so `scoring.statistics` gives their intervals. With labels of other answers: the judge's
-sensitivity and specificity there, by Rogan and Gladen, with the uncertainty of both counted.
-
-Differences of two models are corrected as pairs: by the labels of both answers to one sample, or by dividing the verdicts'
-difference by the same sensitivity + specificity - 1.
+With labels of some of these very answers: prediction-powered inference, tuned to be no wider than the labels alone. The mean is
+`weight * mean(verdicts without a label) + mean(label - weight * verdict)`: two means of answers that are independent of each
+other. With labels of other answers: the judge's sensitivity and specificity there, by Rogan and Gladen, with the uncertainty of
+both counted. Differences of two models are corrected as pairs: by the labels of both answers to one sample, or by dividing the
+verdicts' difference by the same sensitivity + specificity - 1.
 
 Sources: A. N. Angelopoulos, J. C. Duchi and T. Zrnic, PPI++: efficient prediction-powered inference, arXiv 2311.01453 (2023);
 W. J. Rogan and B. Gladen, Estimating prevalence from the results of a screening test, American Journal of Epidemiology 107
@@ -22,6 +20,7 @@ import msgspec
 
 from evaltape.scoring.statistics import MOST_WIDENED, MeanEstimate, cut, estimate_mean, mean
 from evaltape.scoring.student_t import normal_quantile
+from evaltape.text import counted
 
 LEAST_LABELS = 20
 """With fewer labels nothing is corrected: simulated, an end then misses the true mean in 8% of cases instead of 2.5%."""
@@ -29,7 +28,9 @@ LEAST_OF_A_CLASS = 10
 """Of answers that people call true, and of answers that they call false, for sensitivity and specificity."""
 LEAST_INFORMED = 0.1
 """The least sensitivity + specificity - 1 for Rogan and Gladen's correction; a judge that guesses has 0."""
-THESE, OTHERS = "labels of these answers", "labels of other answers"
+Row = tuple[float, float | None, float | None]
+"""A verdict on an answer, its label if it was drawn, and its label if it was chosen for its verdict: then it stands for itself
+alone. Of two models the differences of these."""
 
 
 class Corrected(msgspec.Struct, frozen=True):
@@ -38,10 +39,8 @@ class Corrected(msgspec.Struct, frozen=True):
     mean: float
     low: float | None
     high: float | None
-    labels: int
-    """How many labelled answers are behind it."""
-    method: str
-    """`THESE` or `OTHERS`."""
+    note: str
+    """By how many labels, and of which answers."""
     weight: float = 1.0
     """How much the judge's verdicts count beside the labels, from 0 to 1."""
     is_alike: bool = False
@@ -61,9 +60,9 @@ class Errors(msgspec.Struct, frozen=True):
     """How many of them the judge does, too."""
 
     @property
-    def labels(self) -> int:
-        """How many labels it counts."""
-        return self.true + self.false
+    def note(self) -> str:
+        """By how many labels of which answers they correct."""
+        return f"corrected by the judge's errors on {counted(self.true + self.false, 'label')} of other answers"
 
     @property
     def shares(self) -> tuple[float, float]:
@@ -91,34 +90,33 @@ class NotCorrected(Exception):
 
 
 def by_these(
-    labelled: Sequence[tuple[float, float]],
-    unlabelled: Sequence[float],
-    chosen: Sequence[float] = (),
+    rows: Sequence[Row],
+    clusters: Sequence[Hashable] | None = None,
     *,
     tail: float = 0.025,
     limits: tuple[float, float] = (0.0, 1.0),
-    clusters: tuple[Sequence[Hashable], Sequence[Hashable]] | None = None,
     most_widened: float = MOST_WIDENED,
 ) -> Corrected:
     """Return the mean that labels would have on all answers, by prediction-powered inference.
 
-    `labelled` are (verdict, label), of differences if two models are compared; `unlabelled` the verdicts on all other
-    answers; `chosen` the labels of answers that were picked for their verdict: they stand for themselves alone. `tail` is
-    the probability that the true mean lies beyond either end; `clusters` label the first two.
-
-    Raises `NotCorrected` for too few labels.
+    `tail` is the probability that the true mean lies beyond either end; `clusters` has a label for each row. Raises
+    `NotCorrected` for too few labels.
     """
+    of_rows = [None] * len(rows) if clusters is None else clusters
+    labelled = [(verdict, label, of) for (verdict, label, _), of in zip(rows, of_rows, strict=True) if label is not None]
+    others = [(verdict, of) for (verdict, *labels), of in zip(rows, of_rows, strict=True) if labels == [None, None]]
+    chosen = [label for _, drawn, label in rows if drawn is None and label is not None]
     if len(labelled) < LEAST_LABELS:
         raise NotCorrected(f"{len(labelled)} of its answers have a label; it takes {LEAST_LABELS}")
-    of_labelled, of_others = clusters or (None, None)
-    weight = _weight(labelled, unlabelled)
-    rest = _less_one(estimate_mean([label - weight * verdict for verdict, label in labelled], of_labelled))
+    of_labelled, of_others = (None if clusters is None else [row[-1] for row in each] for each in (labelled, others))
+    weight = _weight([(verdict, label) for verdict, label, _ in labelled], [verdict for verdict, _ in others])
+    rest = _less_one(estimate_mean([label - weight * verdict for verdict, label, _ in labelled], of_labelled))
     if weight:  # It is 0 without unlabelled answers.
-        rest = _sum(rest, estimate_mean([weight * verdict for verdict in unlabelled], of_others))
-    total = _beside(rest, len(labelled) + len(unlabelled), chosen)
+        rest = _sum(rest, estimate_mean([weight * verdict for verdict, _ in others], of_others))
+    total = _beside(rest, len(labelled) + len(others), chosen)
     low, high = cut(total.ends(tail, most_widened, limits), limits)
-    labels = len(labelled) + len(chosen)
-    return Corrected(max(limits[0], min(limits[1], total.mean)), low, high, labels, THESE, weight, total.is_alike)
+    note = f"corrected by {counted(len(labelled) + len(chosen), 'label')} of these answers"
+    return Corrected(max(limits[0], min(limits[1], total.mean)), low, high, note, weight, total.is_alike)
 
 
 def by_others(verdicts: Sequence[float], errors: Errors) -> Corrected:
@@ -136,7 +134,7 @@ def by_others(verdicts: Sequence[float], errors: Errors) -> Corrected:
     reach = z * math.sqrt(variance) / (sensitivity + specificity - 1)
     centre += 2 * z * z * (centre * of_true - (1 - centre) * of_false)
     low, high = (max(0.0, min(1.0, end)) for end in (centre - reach, centre + reach))
-    return Corrected(max(0.0, min(1.0, plain)), low, high, errors.labels, OTHERS)
+    return Corrected(max(0.0, min(1.0, plain)), low, high, errors.note)
 
 
 def difference_by_others(
@@ -159,7 +157,7 @@ def difference_by_others(
     centre = said.mean / informed
     low = max(-1.0, centre - math.hypot((said.mean - low) / informed, of_errors))
     high = min(1.0, centre + math.hypot((high - said.mean) / informed, of_errors))
-    return Corrected(max(-1.0, min(1.0, plain)), low, high, errors.labels, OTHERS, is_alike=said.is_alike)
+    return Corrected(max(-1.0, min(1.0, plain)), low, high, errors.note, is_alike=said.is_alike)
 
 
 def count_errors(rated: Sequence[tuple[float, Sequence[float]]]) -> Errors:
