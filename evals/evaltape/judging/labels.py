@@ -57,8 +57,6 @@ class Label(msgspec.Struct, frozen=True):
     """Who gave the label; empty if the file doesn't say."""
     use: str = ""
     """A key of `USES`, or empty."""
-    line: int = 0
-    """Its line in the file, from 1."""
 
     @property
     def examines(self) -> bool:
@@ -89,7 +87,7 @@ def read_labels(path: Path, scale: tuple[float, float] | None, samples: Collecti
     labels: list[Label] = []
     first: dict[tuple[str, str, str, bool], int] = {}
     for number, text in numbered_lines(path, "labels", ". Label answers: evaltape label"):
-        label = _label(f"{shown(path)}, line {number}", number, text, scale)
+        label = _label(f"{shown(path)}, line {number}", text, scale)
         if samples is not None and label.sample not in samples:
             hint = nearest(label.sample, samples)
             raise UserError(f"{shown(path)}, line {number}: {_named(label.sample)} is no sample of the suite.{hint}")
@@ -126,7 +124,7 @@ def second_pairs(labels: Sequence[Label]) -> list[tuple[str, float, float]]:
     return [(each.sample, first[key], each.score) for key, each in zip(keys, second, strict=True) if key in first]
 
 
-def _label(place: str, number: int, text: str, scale: tuple[float, float] | None) -> Label:
+def _label(place: str, text: str, scale: tuple[float, float] | None) -> Label:
     try:
         row: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -143,7 +141,7 @@ def _label(place: str, number: int, text: str, scale: tuple[float, float] | None
     texts = {key: _text(place, row, key) for key in KEYS if key != "label"}
     if texts["use"] and texts["use"] not in USES:
         raise UserError(f'{place}: "use" is {_named(texts["use"])}.{nearest(texts["use"], USES)} Uses: {", ".join(USES)}')
-    return Label(texts["id"], texts["answer"], score, texts["model"], texts["by"], texts["use"], number)
+    return Label(texts["id"], texts["answer"], score, texts["model"], texts["by"], texts["use"])
 
 
 def _text(place: str, row: Mapping[str, Any], key: str) -> str:

@@ -76,15 +76,14 @@ class _Reading(msgspec.Struct):
     def refusal(self) -> str:
         """The fault, and the option that mends it."""
         first, reference = next(iter(self.lost.items()))
-        example = f'(sample {first}: "{cut(reference, 40)}")'
-        return f"{self._lost_in_short}, so a perfect answer would score near 0 {example}. {self._advice}"
+        return self._told(f', so a perfect answer would score near 0 (sample {first}: "{cut(reference, 40)}")')
 
     @property
     def note(self) -> str:
         """The loss, in a line, and the option that avoids it."""
         first = next(iter(self.lost), None)
         if not self.dropped:
-            return f"{self._lost_in_short} (first: {first}). {self._advice}"
+            return self._told(f" (first: {first})")
         letters = ", ".join(letter for letter, _ in self.dropped.most_common(5))
         lost = f"; {counted(len(self.lost), 'sample')} can't be scored so (first: {first})" if self.lost else ""
         return (
@@ -92,12 +91,11 @@ class _Reading(msgspec.Struct):
             f"references are dropped ({letters}) and their words split{lost}. {self._advice}"
         )
 
-    @property
-    def _lost_in_short(self) -> str:
+    def _told(self, consequence: str) -> str:
         keeps = ", which keeps a-z and 0-9 only" if self.tokenizer == "rouge" else self.reason and f" ({self.reason})"
-        lost = f"{len(self.lost)} of {counted(self.samples, 'sample')}"
+        lost = f"the references of {len(self.lost)} of {counted(self.samples, 'sample')}"
         what = "are dropped wholly or mostly" if self.tokenizer in OWN else "give no tokens"
-        return f'tokenizer = "{self.tokenizer}"{keeps}: the references of {lost} {what}'
+        return f'tokenizer = "{self.tokenizer}"{keeps}: {lost} {what}{consequence}. {self._advice}'
 
     @property
     def _advice(self) -> str:
