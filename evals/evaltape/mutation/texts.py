@@ -136,31 +136,22 @@ def with_wrong_number(text: str, random: Random) -> str | None:
 
 def _another(match: re.Match[str], random: Random) -> str:
     groups = match.groupdict()
-    if groups["hour"]:
-        return _another_hour(groups["hour"], random) + groups["minutes"]
-    if groups["dotted"]:
-        return _another_of_its_length(groups["dotted"], random) + groups["after"]
+    if hour := groups["hour"]:
+        hours = range(1, 13) if 1 <= int(hour) <= 12 else range(24)
+        other = random.choice([candidate for candidate in hours if candidate != int(hour)])
+        return (f"{other:02d}" if hour.startswith("0") else str(other)) + groups["minutes"]
+    if hour := groups["dotted"]:  # It may be an amount as well, so it keeps its number of digits.
+        is_padded = len(hour) > 1 and int(hour) < 10
+        others = [f"{number:02d}" for number in range(10)] if is_padded else [str(number) for number in range(1, 24)]
+        return random.choice([each for each in others if len(each) == len(hour) and each != hour]) + groups["after"]
     if groups["ordinal"]:
         ordinal = _another_number(groups["ordinal"], random)
         return ordinal + ("th" if 10 < int(ordinal) % 100 < 20 else _SUFFIXES.get(int(ordinal) % 10, "th"))
     if groups["number"]:
         return _another_number(groups["number"], random)
     word = groups["word"].lower()
-    other = random.choice([candidate for candidate in _KIND_OF[word] if candidate != word])
-    return other.capitalize() if groups["word"][0].isupper() else other
-
-
-def _another_hour(hour: str, random: Random) -> str:
-    hours = range(1, 13) if 1 <= int(hour) <= 12 else range(24)
-    other = random.choice([candidate for candidate in hours if candidate != int(hour)])
-    return f"{other:02d}" if hour.startswith("0") else str(other)
-
-
-def _another_of_its_length(hour: str, random: Random) -> str:
-    """Return another hour of as many digits: it may be an amount as well."""
-    is_padded = len(hour) > 1 and int(hour) < 10
-    hours = [f"{number:02d}" for number in range(10)] if is_padded else [str(number) for number in range(1, 24)]
-    return random.choice([candidate for candidate in hours if len(candidate) == len(hour) and candidate != hour])
+    other_word = random.choice([candidate for candidate in _KIND_OF[word] if candidate != word])
+    return other_word.capitalize() if groups["word"][0].isupper() else other_word
 
 
 def _another_number(number: str, random: Random) -> str:

@@ -242,7 +242,7 @@ def comparison_bounds(comparison: Comparison) -> Iterator[Bound]:
 def compared(comparison: Comparison, metric: str) -> Bound:
     """Return the bound on a difference of two models."""
     kind: Kind = MIN_GAIN if metric in comparison.min_gain else MAX_DROP
-    limit = comparison.min_gain[metric] if kind == MIN_GAIN else comparison.max_drop[metric]
+    limit = {**comparison.min_gain, **comparison.max_drop}[metric]
     return Bound(kind, comparison.suite, comparison.key, metric, limit, comparison.confidence, comparison.inconclusive)
 
 
