@@ -1,8 +1,5 @@
 """Frozen samples: `samples.jsonl` beside the cassettes, a sample a line, and `dataset.json`, where they come from.
 
-    {"suite": the suite file, "columns": [...], "sources": {"validation.jsonl": SHA-256}, "samples_sha256": SHA-256,
-     "dataset": {"path": ..., "revision": ..., "split": ..., "samples": ..., "seed": ..., "fields": {...}}}
-
 `samples_sha256` is the digest of `samples.jsonl`, so that no line is changed, added or removed unnoticed. A recording that
 changes the samples writes both files under another name (`.next`) first, and moves them into place with the first answer to
 the new samples: until then, earlier recordings stay valid.

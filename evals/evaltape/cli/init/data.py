@@ -1,7 +1,7 @@
 """A user's own data: its rows, and the likely meaning of its columns, guessed from their names and values."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -137,9 +137,9 @@ def guess(name: str, rows: Sequence[Row]) -> Guess:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     key = _id(rows, columns)
     rest = [column for column in columns if column != key]
-    conversation = next((column for column in rest if _holds(rows, column, _is_turns)), None)
-    texts = [column for column in rest if _holds(rows, column, _is_text)]
-    references = _references(rows, [c for c in rest if c in texts or _holds(rows, c, _is_texts)], texts, conversation)
+    conversation = next((column for column in rest if _holds(rows, column, "turns")), None)
+    texts = [column for column in rest if _holds(rows, column, "text")]
+    references = _references(rows, [c for c in rest if c in texts or _holds(rows, c, "texts")], texts, conversation)
     named = _named(INPUTS, [column for column in texts if column not in references])
     input_ = None if conversation else named or _longest(rows, [column for column in texts if column not in references])
     if conversation and rows[0][conversation][-1].get("role") == "assistant":
@@ -170,7 +170,7 @@ def _id(rows: Sequence[Row], columns: list[str]) -> str | None:
     """Return the column of ids, by its name or by values like codes; its values are there and differ."""
     named = [column for word in IDS for column in columns if column.lower() == word]
     named += [column for column in columns if column.lower().endswith("_id") or column.endswith("Id")]
-    named += [column for column in columns if _holds(rows, column, _is_code)]
+    named += [column for column in columns if _holds(rows, column, "code")]
     for column in named:
         values = [row.get(column) for row in rows]
         texts = [str(value).strip() for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
@@ -204,26 +204,18 @@ def _longest(rows: Sequence[Row], columns: list[str]) -> str | None:
     return max(lengths, key=lambda column: lengths[column], default=None)
 
 
-def _holds(rows: Sequence[Row], column: str, is_kind: Any) -> bool:
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "text": lambda it: isinstance(it, str),
+    "code": lambda it: isinstance(it, str) and re.fullmatch(r"\S*\d\S*", it.strip()) is not None,
+    "texts": lambda it: isinstance(it, list) and bool(it) and all(isinstance(item, str) for item in it),
+    "turns": lambda it: isinstance(it, list) and bool(it) and all(isinstance(turn, dict) and "role" in turn for turn in it),
+}
+"""Kinds of a column's values. A code is a single word with a digit, as `T-117`."""
+
+
+def _holds(rows: Sequence[Row], column: str, kind: str) -> bool:
     values = [row[column] for row in rows if row.get(column) is not None]
-    return bool(values) and all(map(is_kind, values))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_code(value: Any) -> bool:
-    """Return whether a text is a single word with a digit, as `T-117`."""
-    return isinstance(value, str) and re.fullmatch(r"\S*\d\S*", value.strip()) is not None
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
-
-
-def _is_turns(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(turn, dict) and "role" in turn for turn in value)
+    return bool(values) and all(map(KINDS[kind], values))
 
 
 def _texts(value: Any) -> list[str]:

@@ -96,16 +96,8 @@ async def drive_job(drive: Drive) -> End:
         try:
             step = End(step.state, None, None, await deploy(drive.job, kept, drive.prepared.root, drive.show))
         except RecordingError as error:
-            step = End(State.STOPPED, Failure("job", str(error)))
-    return End(step.state, _named(step.failure, drive.job.key), job, step.served)
-
-
-def _named(failure: Failure | None, key: str) -> Failure | None:
-    """Return a failure with its table, fit for a terminal."""
-    if failure is None:
-        return None
-    reason, remedy = visible(f"[finetune.{key}] {failure.reason}"), visible(failure.remedy)
-    return msgspec.structs.replace(failure, reason=reason, remedy=remedy)
+            step = End(State.STOPPED, drive.failed(str(error)))
+    return End(step.state, step.failure, job, step.served)
 
 
 def _stopped(drive: Drive, step: Step, job: RemoteJob | None, error: Exception) -> Failure:

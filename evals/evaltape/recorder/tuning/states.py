@@ -278,14 +278,19 @@ class Drive(msgspec.Struct, dict=True, eq=False):
         self.intents.remove(self.digest)
         self.intent = None
 
+    def failed(self, reason: str, remedy: str = "", command: str | None = None, cost: str = "") -> Failure:
+        """Return a failure of this job, fit for a terminal."""
+        named = visible(f"[finetune.{self.job.key}] {reason}")
+        return Failure("job", named, command=command, cost=cost, remedy=visible(remedy))
+
     def then_go_on(self, reason: str, remedy: str) -> Failure:
         """Return a failure after which the next session goes on; it ends with the free command."""
-        return Failure("job", reason, command=self.prepared.how_to_go_on, remedy=remedy)
+        return self.failed(reason, remedy, self.prepared.how_to_go_on)
 
     def then_retrain(self, reason: str, remedy: str = "To pay for another") -> Failure:
         """Return a failure after which a job has to be paid for; it ends with that command."""
         retrain = self.prepared.how_to_retrain
-        return Failure("job", reason, command=retrain.command, cost=retrain.cost, remedy=remedy)
+        return self.failed(reason, remedy, retrain.command, retrain.cost)
 
     def cancelled_for(self, job: RemoteJob, differences: tuple[str, ...]) -> End:
         """End with our own job, which was cancelled because it would have cost more than asked."""
