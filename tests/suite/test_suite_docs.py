@@ -67,5 +67,5 @@ def test_the_lines_of_predictions_are_read(tmp_path: Path) -> None:
     (fence,) = [token.content for token in FENCES if token.info == "json"]
     (tmp_path / "old.jsonl").write_text(fence)
     file = read_predictions(tmp_path / "old.jsonl")
-    assert [line.text for line in (*file.by_id.values(), *file.by_input.values())] == ["Ann greets Bob."] * 2
+    assert [line.text for line in file.lines.values()] == ["Ann greets Bob."] * 2
     assert [json.loads(line)["prediction"] for line in fence.splitlines()] == ["Ann greets Bob."] * 2

@@ -31,17 +31,15 @@ class PredictionsFile(msgspec.Struct, frozen=True):
 
     path: Path
     """Where they come from."""
-    by_id: Mapping[str, Line]
-    """The lines that name a sample's id."""
-    by_input: Mapping[str, Line]
-    """The lines that name an input alone; each is for every sample with that input."""
+    lines: Mapping[tuple[str, str], Line]
+    """By `("id", ...)`, or `("input", ...)` where an input alone is named: then it is for every sample with that input."""
 
     def answer(self, sample: Sample) -> Answer:
         """Return the prediction for a sample, or the reason why it is missing.
 
         Raises `UserError` for a prediction that names another input than the sample's, and for two predictions of a sample.
         """
-        line, other = self.by_id.get(sample.id), self.by_input.get(sample.input)
+        line, other = self.lines.get(("id", sample.id)), self.lines.get(("input", sample.input))
         if line is not None and line.input not in (None, sample.input):
             raise _error(self.path, line.number, f"the prediction for {sample.id!r} is of another input than the sample's")
         if line is not None and other is not None:
@@ -56,11 +54,8 @@ class PredictionsFile(msgspec.Struct, frozen=True):
 
     def notes(self, samples: Iterable[Sample]) -> list[str]:
         """Return notes for the user: the predictions that are of no sample of the suite."""
-        ids, inputs = set(self.by_id), set(self.by_input)
-        for sample in samples:
-            ids.discard(sample.id)
-            inputs.discard(sample.input)
-        surplus = [name for name in (*self.by_id, *self.by_input) if name in ids or name in inputs]
+        used = {name for sample in samples for name in (("id", sample.id), ("input", sample.input))}
+        surplus = [name for kind, name in self.lines if (kind, name) not in used]
         if not surplus:
             return []
         named = listed([cut(repr(name), 40) for name in surplus])
@@ -73,18 +68,17 @@ def _error(path: Path, number: int, what: str) -> UserError:
 
 def read_predictions(path: Path) -> PredictionsFile:
     """Read a file of predictions. Raises `UserError`, naming the line, for a bad line and for a sample's second prediction."""
-    by_id, by_input = dict[str, Line](), dict[str, Line]()
+    lines: dict[tuple[str, str], Line] = {}
     for number, text in numbered_lines(path, "predictions"):
         key, line = _line(path, number, text)
-        place, name = (by_id, key) if key is not None else (by_input, line.input or "")
-        first = place.setdefault(name, line)
+        first = lines.setdefault(key, line)
         if first is not line:
-            raise _error(path, number, f"a second prediction for {cut(repr(name), 40)}, after line {first.number}")
-    return PredictionsFile(path, by_id, by_input)
+            raise _error(path, number, f"a second prediction for {cut(repr(key[1]), 40)}, after line {first.number}")
+    return PredictionsFile(path, lines)
 
 
-def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
-    """Return a prediction with the id it names."""
+def _line(path: Path, number: int, text: str) -> tuple[tuple[str, str], Line]:
+    """Return a prediction with the id or the input that it names."""
     try:
         row: Any = json.loads(text, parse_float=Literal)
         key = as_written(row["id"]) if row.get("id") is not None else None
@@ -96,4 +90,4 @@ def _line(path: Path, number: int, text: str) -> tuple[str | None, Line]:
     except (ValueError, RecursionError) as error:
         takes = 'the file takes JSON Lines, {"id": ..., "prediction": ...} a line'
         raise _error(path, number, f"not a prediction: {error}; {takes}") from None
-    return key, Line(number, prediction or "", source)
+    return ("input", source or "") if key is None else ("id", key), Line(number, prediction or "", source)
