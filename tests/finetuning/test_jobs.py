@@ -397,7 +397,7 @@ def test_a_count_of_tokens_that_is_none_is_no_obstacle_and_counts_for_the_most_i
     api.tuning.trained_tokens = json.loads(tokens)
     driven = tuning.drive(budget_usd=10)
     assert (driven.error, tuning.jobs().job("tuned").trained_tokens) == (None, None)
-    most_usd = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
+    most_usd = tuning.jobs().prepare("tuned").most_tokens() * 100 / 1e6
     assert (driven.recorder.budget.spend.usd, driven.recorder.budget.spend.perhaps_usd) == (0.0, pytest.approx(most_usd))
 
 

@@ -51,7 +51,7 @@ def test_epochs_of_the_hosts_own_are_cancelled_before_they_cost_and_can_be_paid_
     assert (driven.recorder.budget.spend.usd, driven.recorder.budget.committed_usd, api.tuning.paid) == (0, 0, [])
     assert (tuning.drive(budget_usd=10).error, len(tuning.job_ids)) == (wanted, 1)
     # On purpose, with the difference known: held for three epochs, and recorded as trained.
-    most = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
+    most = tuning.jobs().prepare("tuned").most_tokens() * 100 / 1e6
     assert tuning.drive(retrain=True, budget_usd=0.5 * most).state is State.STOPPED
     api.tuning.trained_tokens = None
     driven = tuning.drive(retrain=True, budget_usd=4 * most)
@@ -76,7 +76,7 @@ def test_a_job_that_trains_already_is_not_cancelled_and_passes_the_budget_with_a
 ) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     api.tuning.quirks.reads, api.tuning.states = "top", ("running", "running", "succeeded")
-    most = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
+    most = tuning.jobs().prepare("tuned").most_tokens() * 100 / 1e6
     api.tuning.trained_tokens = None
     driven = tuning.drive(budget_usd=1.5 * most)
     assert driven.error is None
@@ -90,7 +90,7 @@ def test_a_job_that_trains_already_is_not_cancelled_and_passes_the_budget_with_a
 def test_epochs_left_to_the_api_are_held_at_their_most_until_it_says_how_many(tuning: TuningProject, api: ApiServer) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
-    per_epoch = tuning.jobs().prepare("tuned").tokens_per_epoch * 100 / 1e6
+    per_epoch = tuning.jobs().prepare("tuned").most_tokens(1) * 100 / 1e6
     driven = tuning.drive(budget_usd=10 * per_epoch)
     assert f"it can cost up to ${25 * per_epoch:.4f}, more than the budget of " in str(driven.error)
     assert tuning.job_ids == []
@@ -103,7 +103,7 @@ def test_a_job_that_is_cancelled_while_it_trains_counts_for_the_tokens_it_tells_
 ) -> None:
     tuning.edit_suite("poll_seconds", PRICE)
     api.tuning.states = ("queued", "running", "running", "cancelled")
-    most = tuning.jobs().prepare("tuned").most_tokens * 100 / 1e6
+    most = tuning.jobs().prepare("tuned").most_tokens() * 100 / 1e6
 
     def cancelled(asked: Any) -> Reply:
         job = api.tuning.jobs["ftjob-0002"]

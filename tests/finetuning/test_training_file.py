@@ -70,9 +70,9 @@ def test_epochs_left_to_the_service_are_counted_as_its_most(tuning: TuningProjec
     file = tuning.training_file()
     turns = [turn for line in file.text.split("\n")[:-1] for turn in json.loads(line)["messages"]]
     size = sum(len(turn["content"].encode()) + 80 for turn in turns)  # bytes of UTF-8, and the chat format's own
-    assert tuning.jobs().prepare("tuned").most_tokens == size
+    assert tuning.jobs().prepare("tuned").most_tokens() == size
     tuning.edit_suite("n_epochs = 1", 'n_epochs = "auto"')
-    assert tuning.jobs().prepare("tuned").most_tokens == MOST_EPOCHS * size
+    assert tuning.jobs().prepare("tuned").most_tokens() == MOST_EPOCHS * size
 
 
 # ---------------------------------------------------------------- its checks

@@ -37,20 +37,13 @@ class PreparedJob(msgspec.Struct, frozen=True):
     root: Path = Path()
     """Where the user's own modules are found: pytest's rootdir."""
 
-    @property
-    def tokens_per_epoch(self) -> int:
-        """An upper bound: no tokeniser yields more tokens than UTF-8 bytes."""
-        return training_tokens(self.training.text)
+    def most_tokens(self, epochs: float | None = None) -> int:
+        """Return an upper bound of the trained tokens, in so many epochs or the most that the suite or a service chooses.
 
-    @property
-    def most_epochs(self) -> float:
-        """How many epochs the suite asks for, or the most that a service chooses."""
-        return epochs_of(self.job.hyperparameters) or most_epochs("auto", self.training.rows)
-
-    @property
-    def most_tokens(self) -> int:
-        """An upper bound of the trained tokens."""
-        return math.ceil(self.tokens_per_epoch * self.most_epochs)
+        No tokeniser yields more tokens than UTF-8 bytes.
+        """
+        epochs = epochs or epochs_of(self.job.hyperparameters) or most_epochs("auto", self.training.rows)
+        return math.ceil(training_tokens(self.training.text) * epochs)
 
     @property
     def intents(self) -> Intents:

@@ -26,7 +26,7 @@ async def place(drive: Drive, step: Ordering) -> Step:
     check_payable(State.ORDERING)
     if drive.ordered is not None:
         raise ForbiddenStep("a session orders a job once")
-    hold = await drive.budget.hold_in_turn(most_usd(drive, drive.prepared.most_tokens))
+    hold = await drive.budget.hold_in_turn(most_usd(drive, drive.prepared.most_tokens()))
     try:
         await _note_what_is_ahead(drive)
         tolerated = drive.intent.differences if drive.intent else ()
@@ -62,9 +62,9 @@ async def place(drive: Drive, step: Ordering) -> Step:
     return await _compared(drive, job, tolerated)
 
 
-def most_usd(drive: Drive, tokens: float) -> float:
+def most_usd(drive: Drive, tokens: int) -> float:
     """Return the most that a job of so many tokens can cost. Raises `OverBudget` if nothing bounds it."""
-    most = training_usd(drive.job.price, int(tokens))
+    most = training_usd(drive.job.price, tokens)
     if most is not None:
         return most
     if not is_local(drive.endpoint.base_url) and drive.budget.limit_usd is not None:
@@ -150,7 +150,7 @@ def hold_what_is_told(drive: Drive, job: RemoteJob) -> None:
     told = epochs_of(job.hyperparameters)
     if drive.hold is None or told is None or drive.hold.has_ended:
         return
-    most = most_usd(drive, drive.prepared.tokens_per_epoch * told)
+    most = most_usd(drive, drive.prepared.most_tokens(told))
     if not drive.hold.change(most):
         drive.note(f"{job.id} can cost up to {usd(most)} by what the API says, which passes the budget")
 

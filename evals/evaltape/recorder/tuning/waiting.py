@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import inspect
-import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -137,14 +136,13 @@ async def record(drive: Drive, step: Succeeded) -> Step:
 
 def _described(drive: Drive, job: RemoteJob) -> Job:
     """Return a job's summary, before its tuned model has a name."""
-    told = epochs_of(job.hyperparameters) or drive.prepared.most_epochs
     return Job(
         id=job.id,
         status="succeeded",
         base=job.base or drive.job.base.served,
         tuned_model=job.tuned_model or "",
         trained_tokens=job.trained_tokens,
-        most_tokens=math.ceil(drive.prepared.tokens_per_epoch * told),
+        most_tokens=drive.prepared.most_tokens(epochs_of(job.hyperparameters)),
         identity=drive.prepared.identity,
         trained=told_settings(job),
         differences=tuple(map(str, differences(drive.job, job))),
