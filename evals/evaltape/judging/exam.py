@@ -219,17 +219,16 @@ class Examined(msgspec.Struct, frozen=True, dict=True):
                     told = f"alarms on {_ones(found)} of {counted(found.samples, noun)}"
                     yield self._decision(MAX_ALARMS, name, exam.max_alarms, found, told)
         if self.agreement is not None:
-            value, told = self.agreement.kappa, f"kappa with {counted(self.agreement.labels, 'label')}"
-            if value is None:
-                told = "kappa is unknown, because judge and people give one verdict alone"
-            estimate = value or Interval(0.0, None, None)
-            yield self._decision(MIN_KAPPA, KAPPA, exam.min_kappa, estimate, told, is_known=value is not None)
+            known, unknown = f"kappa with {counted(self.agreement.labels, 'label')}", "judge and people give one verdict alone"
+            told = known if self.agreement.kappa else f"kappa is unknown, because {unknown}"
+            yield self._decision(MIN_KAPPA, KAPPA, exam.min_kappa, self.agreement.kappa, told)
 
-    def _decision(self, kind: Kind, name: str, limit: float, found: Interval, told: str, *, is_known: bool = True) -> Decision:
+    def _decision(self, kind: Kind, name: str, limit: float, measured: Interval | None, told: str) -> Decision:
         key, higher = self.judge.key, kind != MAX_ALARMS
         limits = (-1.0 if kind == MIN_KAPPA else 0.0, 1.0)
         metric = Metric(name, judged, f"[judges.{key}.exam]", higher, limits, decimals=2, table=OwnMetric(judge=key))
-        missed = not is_known or misses(found.mean, limit, higher)
+        found = measured or Interval(0.0, None, None)
+        missed = measured is None or misses(found.mean, limit, higher)
         line = f"{found.mean:.2f} {sign(missed, higher)} {limit:g}: {key} {name}: {told}{_ends(found)}"
         bound = Bound(kind, self.judge.suite, key, name, limit)
         return Decision(bound, metric, FAILED if missed else PASSED, line, found, found.mean)
