@@ -164,7 +164,7 @@ class Desk:
 
     def _write(self, turn: Candidate, value: bool | float) -> None:
         """Append a line, so that it is on disk before the next answer is shown."""
-        line = label_line(Label(turn.sample.id, turn.answer, 0.0, turn.model, self.by, turn.use), value)
+        line = label_line(turn, self.by, value)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("ab+") as file:

@@ -102,12 +102,6 @@ def read_labels(path: Path, scale: tuple[float, float] | None, samples: Collecti
     return labels
 
 
-def label_line(label: Label, value: bool | float) -> str:
-    """Return a label as a line of the file; `value` is its score as the file has it."""
-    row = {"id": label.sample, "answer": label.answer, "label": value, "model": label.model, "by": label.by, "use": label.use}
-    return json.dumps({key: item for key, item in row.items() if item != ""}, ensure_ascii=False) + "\n"
-
-
 def by_answer(labels: Iterable[Label]) -> dict[Question, list[float]]:
     """Gather the labels of each answer, in the order of the file."""
     found: dict[Question, list[float]] = defaultdict(list)
@@ -173,6 +167,12 @@ class Candidate(msgspec.Struct, frozen=True):
     """Another metric's; None without a score."""
     use: str = ""
     """The purpose of its label, once its turn has come: `random`, `disagreement` or `second`."""
+
+
+def label_line(answer: Candidate, by: str, value: bool | float) -> str:
+    """Return a person's label of an answer as a line of the file; `value` is its score as the file has it."""
+    row = {"id": answer.sample.id, "answer": answer.answer, "label": value, "model": answer.model, "by": by, "use": answer.use}
+    return json.dumps({key: item for key, item in row.items() if item != ""}, ensure_ascii=False) + "\n"
 
 
 def first_turns(candidates: Iterable[Candidate], labels: Iterable[Label], by: str) -> list[Candidate]:
