@@ -94,8 +94,8 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
 
 def _causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:
     """Yield why samples of a suite failed, most samples first, then which verdicts of judges are missing."""
-    groups: dict[tuple[str, str, str | None], list[tuple[str, str]]] = {}
-    """By the words for one sample, the words for several, and the remedy."""
+    groups: dict[tuple[str, bool, str, str | None], list[tuple[str, str]]] = {}
+    """By what is counted, whether a verb follows, the words behind it, and the remedy."""
     costs: dict[str | None, str] = {}
     for scores in view.looked_at.values():
         for prediction in scores.failures:
@@ -105,10 +105,10 @@ def _causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:
             groups.setdefault(group, []).append((prediction.model.key, prediction.sample.id))
     for (suite, model, sample), reason in view.evaluation.findings.unasked.items():
         if suite == view.workspace.name:
-            words = f" not asked for: {reason}"
-            groups.setdefault((f"sample{words}", f"samples{words}", None), []).append((model, sample))
-    for (one, several, command), predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
-        text = f"{len(predictions):,} {one if len(predictions) == 1 else several}"
+            groups.setdefault(("sample", False, f" not asked for: {reason}", None), []).append((model, sample))
+    for (noun, has_verb, words, command), predictions in sorted(groups.items(), key=lambda each: -len(each[1])):
+        verb = "" if not has_verb else " is" if len(predictions) == 1 else " are"
+        text = f"{counted(len(predictions), noun)}{verb}{words}"
         yield Cause(text, command, tuple(predictions), costs.get(command, ""), _prompt(view, *predictions[0]))
     for judge in (judge for judge in judges if judge.missing):
         lacking, verb = len(judge.missing), "is" if len(judge.missing) == 1 else "are"
@@ -138,20 +138,18 @@ def _remedy(view: SuiteView, prediction: Prediction) -> tuple[str | None, str]:
     return failure.command, failure.cost.strip(" ()")
 
 
-def _words(failure: Failure | None) -> tuple[str, str]:
-    """Return the words for one sample that failed so, and for several."""
+def _words(failure: Failure | None) -> tuple[str, bool, str]:
+    """Return what is counted where samples failed so, whether a verb follows, and the words behind it."""
     assert failure is not None
     match failure.kind:
         case "not fetched":
-            return "recording is not fetched", "recordings are not fetched"
+            return "recording", True, " not fetched"
         case "not recorded":
-            return "sample is not recorded", "samples are not recorded"
+            return "sample", True, " not recorded"
         case "recorded otherwise":
-            return f"recording is of {failure.cause}", f"recordings are of {failure.cause}"
+            return "recording", True, f" of {failure.cause}"
         case "unreadable":
-            return "recording can't be read", "recordings can't be read"
+            return "recording", False, " can't be read"
         case "call" | "job" | "holds a key":
-            words = f" not recorded: {failure.in_short}"
-        case _:
-            words = f": {failure.cause or failure.in_short}"
-    return f"sample{words}", f"samples{words}"
+            return "sample", False, f" not recorded: {failure.in_short}"
+    return "sample", False, f": {failure.cause or failure.in_short}"
