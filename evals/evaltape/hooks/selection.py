@@ -53,11 +53,8 @@ def mutant_models(items: Iterable[pytest.Item], evaluation: Evaluation) -> list[
 
 def mutant_selection(models: Iterable[Model], evaluation: Evaluation) -> Selection:
     """Return the recorder's work for `--mutate --record`: the verdicts on the mutants of judged models."""
-    return [
-        (model.suite, verdicts_key(model.key, judge.key), [])
-        for model in models
-        for judge in evaluation.workspaces[model.suite].judges
-    ]
+    judged = [(model, judge) for model in models for judge in evaluation.workspaces[model.suite].judges]
+    return [(model.suite, verdicts_key(model.key, judge.key), []) for model, judge in judged]
 
 
 def waits_for_jobs(item: object) -> bool:

@@ -104,15 +104,15 @@ class Rate:
 
 def live_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
     """The recording in a line; a line more per model where there are several, and per job."""
-    lanes = _asked(tally)
-    lines = [f"  {_lane(lane)}" for lane in lanes if len(lanes) > 1]
+    lanes = _lanes(tally)
+    lines = [f"  {lane}" for lane in lanes if len(lanes) > 1]
     return [*([_summary(tally, rate, stopping)] if lanes else []), *lines, *_jobs(tally)]
 
 
 def log_lines(tally: Tally, rate: Rate, stopping: bool) -> list[str]:
     """The same for a log: a line for all calls, and a line per job."""
-    lanes = _asked(tally)
-    models = ": " + "; ".join(map(_lane, lanes)) if len(lanes) > 1 else ""
+    lanes = _lanes(tally)
+    models = f": {'; '.join(lanes)}" if len(lanes) > 1 else ""
     return [*([_summary(tally, rate, stopping) + models] if lanes else []), *_jobs(tally)]
 
 
@@ -125,8 +125,8 @@ def last_line(tally: Tally, took_s: float) -> str:
 
 
 def _summary(tally: Tally, rate: Rate, stopping: bool) -> str:
-    lanes = _asked(tally)
-    name = f"{lanes[0].model} " if len(lanes) == 1 else ""
+    asked = [lane.model for lane in tally.lanes if lane.total]
+    name = f"{asked[0]} " if len(asked) == 1 else ""
     parts = [f"recording {name}{_counts(tally.calls)}"]
     left = tally.calls.total - tally.calls.done
     left_s = rate.left_s(left)
@@ -138,12 +138,8 @@ def _summary(tally: Tally, rate: Rate, stopping: bool) -> str:
     return ", ".join([*parts, *_spent(tally)])
 
 
-def _asked(tally: Tally) -> list[LaneTally]:
-    return [lane for lane in tally.lanes if lane.total]
-
-
-def _lane(lane: LaneTally) -> str:
-    return f"{lane.model} {_counts(lane)}"
+def _lanes(tally: Tally) -> list[str]:
+    return [f"{lane.model} {_counts(lane)}" for lane in tally.lanes if lane.total]
 
 
 def _counts(lane: LaneTally) -> str:

@@ -14,7 +14,7 @@ from evaltape.reporting.scoreboard import exam_part
 from evaltape.reporting.verdict import failed_first, verdict_of
 from evaltape.scoring.bounds import CONFIDENCE, NOT_CHECKED, Decision
 from evaltape.scoring.paired import Difference, two_sided
-from evaltape.scoring.prediction import Pair, Prediction
+from evaltape.scoring.prediction import Prediction
 
 Data = dict[str, Any]
 MOST_WHOLE = 2_000
@@ -152,8 +152,13 @@ def _against(suite: SuiteResults, against: AgainstResults, kept: Collection[str]
             for key, it in against.models.items()
         ],
         "pairs": [
-            _pair(pair, models[pair.after.model.key], samples[pair.sample])
-            for pair in against.pairs
+            {  # The page has the present answer as a prediction.
+                "model": models[pair.after.model.key],
+                "at": samples[pair.sample],
+                "before": pair.before.text,
+                "scores": {name: [was, now[name]] for name, was in pair.before.scores.items() if name in now},
+            }
+            for pair, now in ((pair, pair.after.scores) for pair in against.pairs)
             if pair.after.model.key in models and pair.sample in samples and pair.sample in kept
         ],
     }
@@ -165,13 +170,6 @@ def _against_metrics(suite: SuiteResults, model: AgainstModel) -> list[Data]:
     rows = {name: _compared(name, each) for name, each in model.metrics.items()}
     rows |= {name: _difference(name, each) for name, each in model.beside.items()}
     return [rows[name] for name in suite.metrics if name in rows]
-
-
-def _pair(pair: Pair, model: int, sample: int) -> Data:
-    """Return the earlier answer to a sample, with both scores; the page has the present answer as a prediction."""
-    before, after = pair.before.scores, pair.after.scores
-    scores = {name: [before[name], after[name]] for name in before if name in after}
-    return {"model": model, "at": sample, "before": pair.before.text, "scores": scores}
 
 
 def _mutants(key: str, result: ModelMutants) -> Data:

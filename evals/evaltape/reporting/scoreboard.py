@@ -16,6 +16,7 @@ from evaltape.text import counted
 
 MOST_SLICES = 20
 """As many slices of a column are shown, the worst first."""
+UNPAIRED = ("no sample was scored on both sides",)
 COLUMNS: Mapping[str, tuple[str, str, str, str]] = {
     "models": ("", "mean", "95% interval", "gate"),
     "slices": ("", "mean", "95% interval", "slice gate"),
@@ -159,7 +160,7 @@ def comparison_groups(suite: SuiteResults) -> Iterator[Group]:
         found = [each.difference for each in comparison.metrics.values()]
         asked, samples = comparison.scores.comparison, _samples(found)
         facts = (counted(samples, "sample"), *_clusters(found), f"{comparison.label} interval")
-        alarming = (*_unpaired(samples), *unproven(suite, comparison.metrics))
+        alarming = (*(() if samples else UNPAIRED), *unproven(suite, comparison.metrics))
         title = f"{asked.key}: {asked.candidate} less {asked.baseline}"
         yield Group(title, facts, _pair_lines(suite, comparison, words), alarming)
 
@@ -172,7 +173,7 @@ def against_groups(suite: SuiteResults) -> Iterator[Group]:
         samples = _samples([*(each.difference for each in model.metrics.values()), *model.beside.values()])
         counts = [f"{count:,} {word}" for word, count in model.counts.items() if count]
         facts = (counted(samples, "sample"), *counts, f"{model.label} interval")
-        alarming = (*_unpaired(samples), *unproven(suite, {**model.metrics, **model.beside}))
+        alarming = (*(() if samples else UNPAIRED), *unproven(suite, {**model.metrics, **model.beside}))
         title = f"{key} against {model.scores.side.ref}"
         yield Group(title, facts, _pair_lines(suite, model, model.beside), alarming, model=key)
 
@@ -185,10 +186,6 @@ def _pair_lines(suite: SuiteResults, pair: PairResults, beside: Mapping[str, Dif
 
 def _samples(found: Iterable[Difference | None]) -> int:
     return max((each.samples for each in found if each is not None), default=0)
-
-
-def _unpaired(samples: int) -> tuple[str, ...]:
-    return () if samples else ("no sample was scored on both sides",)
 
 
 def judge_groups(suite: SuiteResults) -> Iterator[Group]:
