@@ -25,15 +25,18 @@ from evaltape.files import refuse_unusable
 from evaltape.findings import Compared
 from evaltape.hooks.reports import ACCEPTED
 from evaltape.names import shown
-from evaltape.reporting.tables import difference_lines
+from evaltape.reporting.tables import accepted_cells, aligned
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.commands import Commands
 from evaltape.suite.metric_tables import Rouge
+from evaltape.text import counted
 from evaltape.workspace import Workspace
 
 # ---------------------------------------------------------------- accepted scores
 
 
+MOST_ROWS = 5
+"""With a heading and a command, pytest shows no more lines of an assertion unless it is asked for all."""
 SUFFIX = "scores"
 METRICS = "metrics"
 """The key of a snapshot that states how its scores were computed; a metric can't have its name."""
@@ -91,8 +94,15 @@ def accepted_scores(request: pytest.FixtureRequest, scores: ModelScores, folder:
 
 def explain(right: object) -> Iterator[str]:
     """Yield how scores differ from the accepted scores that they were compared with; nothing for other comparisons."""
-    if SCORES in getattr(right, "__dict__", {}):
-        yield from difference_lines(*getattr(right, SCORES))
+    if SCORES not in getattr(right, "__dict__", {}):
+        return
+    compared, metrics, command = getattr(right, SCORES)
+    rows = [(name, *accepted_cells(was, now, metrics.get(name))) for name, (was, now) in compared.changes.items()]
+    changed = f"{counted(len(rows), 'accepted score')} of {compared.model} changed"
+    yield f"{changed if compared.exists else f'0 scores of {compared.model} are accepted yet'}. Accept: {command}"
+    yield from aligned([("", "accepted", "now", "change"), *rows[:MOST_ROWS]], "<>>>")
+    if len(rows) > MOST_ROWS:
+        yield f"  and {len(rows) - MOST_ROWS} more"
 
 
 def _refuse_no_scores(data: Any, scores: ModelScores) -> None:

@@ -3,15 +3,14 @@
 Numbers are rounded here, and nowhere before.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from evaltape.findings import Compared
 from evaltape.metrics.metric import Metric
 from evaltape.metrics.scorers import decimals_apart, misses
 from evaltape.scoring.bounds import Decision, ends_of
 from evaltape.scoring.paired import Difference
 from evaltape.scoring.statistics import Interval
-from evaltape.text import columns, counted, markdown, visible
+from evaltape.text import columns, markdown, visible
 
 NONE = "-"
 """Stands for a missing number."""
@@ -19,6 +18,8 @@ GAP = "  "
 """Before each column of a terminal's table."""
 LONGEST_TEXT = 400
 """Of a cell of Markdown, in characters."""
+FEW_DECIMALS = 4
+"""Of a score that no metric of the suite makes any more."""
 
 
 def shown(value: float | None, metric: Metric, signed: bool = False) -> str:
@@ -51,6 +52,17 @@ def bound_text(decision: Decision) -> str:
 def distance(value: float, bound: float, metric: Metric) -> str:
     """Return how far a value is from a bound that it misses: never 0."""
     return f"{abs(value - bound):.{decimals_apart(value, bound, metric.decimals)}f}"
+
+
+def accepted_cells(before: float | None, now: float | None, metric: Metric | None) -> tuple[str, str, str]:
+    """Return accepted, now and change as they are shown: counts whole, scores with as many decimals as tell them apart."""
+    decimals = metric.decimals if metric else FEW_DECIMALS
+    if isinstance(before, int) and isinstance(now, int):
+        return str(before), str(now), f"{now - before:+d}"
+    while before is not None and now is not None and decimals < 15 and round(before, decimals) == round(now, decimals):
+        decimals += 1
+    was, is_now = ("none" if it is None else f"{it:.{0 if isinstance(it, int) else decimals}f}" for it in (before, now))
+    return was, is_now, "" if before is None or now is None else f"{now - before:+.{decimals}f}"
 
 
 # ---------------------------------------------------------------- tables of a terminal
@@ -115,35 +127,3 @@ def cells(texts: Iterable[str]) -> list[str]:
 def code(command: str, indent: str = "") -> str:
     """Return a command as a block that is shown unchanged and easily copied; indented by two, it belongs to a list's item."""
     return f"\n{indent}    {command}\n"
-
-
-# ---------------------------------------------------------------- accepted scores
-
-
-MOST_ROWS = 5
-"""With a heading and a command, pytest shows no more lines of an assertion unless it is asked for all."""
-FEW_DECIMALS = 4
-
-
-def difference_lines(compared: Compared, metrics: Mapping[str, Metric], command: str) -> Iterator[str]:
-    """Yield a heading with the number first, a small table of accepted, now and change, and the command that accepts."""
-    different = compared.changes
-    if compared.exists:
-        yield f"{counted(len(different), 'accepted score')} of {compared.model} changed. Accept: {command}"
-    else:
-        yield f"0 scores of {compared.model} are accepted yet. Accept: {command}"
-    rows = [(name, *accepted_cells(*pair, metrics.get(name))) for name, pair in list(different.items())[:MOST_ROWS]]
-    yield from aligned([("", "accepted", "now", "change"), *rows], "<>>>")
-    if len(different) > MOST_ROWS:
-        yield f"  and {len(different) - MOST_ROWS} more"
-
-
-def accepted_cells(before: float | None, now: float | None, metric: Metric | None) -> tuple[str, str, str]:
-    """Return accepted, now and change as they are shown: counts whole, scores with as many decimals as tell them apart."""
-    decimals = metric.decimals if metric else FEW_DECIMALS
-    if isinstance(before, int) and isinstance(now, int):
-        return str(before), str(now), f"{now - before:+d}"
-    while before is not None and now is not None and decimals < 15 and round(before, decimals) == round(now, decimals):
-        decimals += 1
-    was, is_now = ("none" if it is None else f"{it:.{0 if isinstance(it, int) else decimals}f}" for it in (before, now))
-    return was, is_now, "" if before is None or now is None else f"{now - before:+.{decimals}f}"
