@@ -79,16 +79,15 @@ async def find_ordered(drive: Drive, step: Sent) -> Step:
 
 async def _use_ordered(drive: Drive, intent: Intent, job_id: str) -> tuple[Step | None, RemoteJob | None]:
     """Go on with the job of an order of an earlier session; no step if it has ended, or isn't wanted now."""
-    job, failure = await _state_of(drive, job_id, 0.0 if intent.reported else drive.patience.look_s)
-    if job is None:
-        assert failure is not None
+    job = await _state_of(drive, job_id, 0.0 if intent.reported else drive.patience.look_s)
+    if isinstance(job, CallFailed):
         if drive.retrain and intent.reported:
             return None, None
         drive.write_intent(reported=True)
         if drive.recorded.job is not None and not drive.retrain:
-            gone = f"{job_id}, which a session ordered on {intent.sent}, is gone ({failure.message})"
+            gone = f"{job_id}, which a session ordered on {intent.sent}, is gone ({job.message})"
             return drive.keep_recorded(drive.recorded.job, gone), None
-        return drive.gone(job_id, failure), None
+        return drive.gone(job_id, job), None
     if job.phase.has_ended and intent.differences and not drive.retrain:
         return drive.cancelled_for(job, intent.differences), job
     is_done = job.phase is Phase.PAUSED or (job.phase is Phase.SUCCEEDED and not intent.retrains)
@@ -98,17 +97,17 @@ async def _use_ordered(drive: Drive, intent: Intent, job_id: str) -> tuple[Step 
     return drive.wait_for(job), job
 
 
-async def _state_of(drive: Drive, job_id: str, patience_s: float) -> tuple[RemoteJob | None, CallFailed | None]:
+async def _state_of(drive: Drive, job_id: str, patience_s: float) -> RemoteJob | CallFailed:
     """Return a job, or the 404 about it, which a job has to survive for a while: not every listing is up to date."""
     started = time.monotonic()
     while True:
         try:
-            return await drive.host.look(job_id), None
+            return await drive.host.look(job_id)
         except CallFailed as failure:
             if failure.status != 404:
                 raise
             if time.monotonic() - started >= patience_s:
-                return None, failure
+                return failure
         drive.show(f"looking for {job_id}, which the API doesn't know (yet), for {duration(patience_s)} at most")
         await asyncio.sleep(drive.patience.look_every_s)
 
