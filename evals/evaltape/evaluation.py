@@ -163,17 +163,16 @@ class Evaluation:
         Raises `RecordingStopped` if the recording ended before, `RecordingError` with the API's reason, and `UserError` for
         a key that no suite has.
         """
-        models = [model for model in self.models() if model.job and model.key == key]
-        if not models:
-            keys = ", ".join(model.key for model in self.models() if model.job) or "none"
-            raise UserError(f"job({key!r}): no such fine-tuning job.{nearest(key, keys.split(', '))} Jobs: {keys}")
-        model = models[0]
+        tuned = [model for model in self.models() if model.job]
+        model = next((model for model in tuned if model.key == key), None)
+        if model is None:
+            keys = [model.key for model in tuned]
+            raise UserError(f"job({key!r}): no such fine-tuning job.{nearest(key, keys)} Jobs: {', '.join(keys) or 'none'}")
         call = (model.suite, model.key, "")
         failure = self.outcomes.wait(call) if self._awaited is None or call in self._awaited else None
         if failure is not None:
             raise RecordingError(str(failure))
-        assert model.job is not None
-        return self.workspaces[model.suite].jobs.job(model.job.key)
+        return self.workspaces[model.suite].jobs.job(key)
 
     def scores(self, model: Model) -> ModelScores:
         """Return the scores of a model on every sample of its suite."""

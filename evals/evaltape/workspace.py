@@ -5,7 +5,7 @@ workspaces of its own, and reads the same from them.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from evaltape.mutation.operators import Operator
     from evaltape.recording.verdicts import Asked, JudgeExam, RecordedVerdict, Verdicts
     from evaltape.scoring.noise import Noise
-
-Verdict = Callable[[Judge], "RecordedVerdict"]
-"""A judge's recorded verdict on an answer; raises `RecordingError`."""
 
 
 class Workspace:
@@ -183,23 +180,16 @@ class Workspace:
         model: Model,
         sample: Sample,
         answer: Answer,
-        verdict: Verdict | None = None,
         repeat: int = 1,
         *,
         is_mutant: bool = False,
         names: Collection[str] | None = None,
+        verdicts: "Mapping[tuple[str, str], RecordedVerdict] | None" = None,
     ) -> Prediction:
         """Return a model's answer, or a mutant of it, with its scores by all metrics or some, and the reasons of the others.
 
-        `verdict` returns a judge's recorded verdict on it, and raises `RecordingError`; by default the one that is
-        recorded of the model's answer.
+        `verdicts` has the verdicts on it by judge and sample; by default they are the recorded ones.
         """
-
-        def recorded(judge: Judge) -> "RecordedVerdict":
-            from evaltape.recording.verdicts import Asked
-
-            return self.verdicts.read(Asked(judge, sample, answer.text, model.key, repeat, is_mutant=is_mutant))
-
         if answer.failure is not None:
             return Prediction(model, sample, answer)
         asked = {name: metric for name, metric in self.metrics.items() if names is None or name in names}
@@ -208,7 +198,8 @@ class Workspace:
         faults = {name: reason for name, reason in unscored.items() if not self.metrics[name].is_of_call}
         unread: list[str] = []
         for name, judge in ((name, judge) for name, judge in self.suite.judged_by.items() if name in asked):
-            found = self._verdict(model, judge, verdict or recorded)
+            of = (model, judge, sample, answer.text, repeat, is_mutant)
+            found = self._verdict(*of) if verdicts is None else verdicts[judge.key, sample.id]
             if isinstance(found, str):
                 faults[name] = found
             elif found.score is None:
@@ -218,10 +209,14 @@ class Workspace:
                 scores[name] = found.score
         return Prediction(model, sample, answer, scores, faults, tuple(unread))
 
-    def _verdict(self, model: Model, judge: Judge, verdict: Verdict) -> "RecordedVerdict | str":
+    def _verdict(
+        self, model: Model, judge: Judge, sample: Sample, text: str, repeat: int, is_mutant: bool
+    ) -> "RecordedVerdict | str":
         """Return a recorded verdict, or why it is missing."""
+        from evaltape.recording.verdicts import Asked
+
         try:
-            return verdict(judge)
+            return self.verdicts.read(Asked(judge, sample, text, model.key, repeat, is_mutant=is_mutant))
         except NotFetched as error:
             return f"{error}. Fetch it: {FETCH}"
         except RecordingError as error:

@@ -18,13 +18,13 @@ from evaltape.against.earlier import (
 from evaltape.against.tree import Tree, Unreadable
 from evaltape.errors import RecordingError
 from evaltape.recording.folder import extracted
-from evaltape.recording.verdicts import Asked, RecordedVerdict
+from evaltape.recording.verdicts import Asked
 from evaltape.samples.sample import Answer, Failure, Sample
 from evaltape.scoring.paired_scores import AgainstScores, SampleChanges, Side, against_scores
 from evaltape.scoring.prediction import Prediction
 from evaltape.scoring.scores import ModelScores
 from evaltape.suite.definition import Model
-from evaltape.workspace import Verdict, Workspace
+from evaltape.workspace import Workspace
 
 NOT_RECORDED = Answer(failure=Failure("not recorded", "not recorded"))
 
@@ -106,13 +106,9 @@ def past_predictions(workspace: Workspace, answers: Answers, today: Sequence[Pre
     return [
         Prediction(model, after.sample, answer, after.scores, after.unscored)
         if answer.failure is None and after.answered and after.sample.id not in changed
-        else workspace.scored(model, after.sample, answer, _recalled(verdicts, after.sample.id))
+        else workspace.scored(model, after.sample, answer, verdicts=verdicts)
         for after, answer in pairs
     ]
-
-
-def _recalled(verdicts: Mapping[tuple[str, str], RecordedVerdict], sample: str) -> Verdict:
-    return lambda judge: verdicts[judge.key, sample]
 
 
 def scores_recorded(workspace: Workspace, model: Model, samples: Sequence[Sample]) -> ModelScores:
