@@ -20,6 +20,7 @@ from evaltape.metrics.metric import Metric, Metrics, build_metrics, check_bound,
 from evaltape.metrics.reference_check import check_references
 from evaltape.names import shown
 from evaltape.recording.folder import Recordings, free_way, locked, unwritable
+from evaltape.recording.model_calls import call_of
 from evaltape.recording.unfinished import Submissions, ToCome, read_unfinished
 from evaltape.samples.dataset import Loaded, refuse_links, split_file
 from evaltape.samples.frozen import discard, is_staged
@@ -338,7 +339,7 @@ class Workspace:
     def to_come(self, model: Model) -> ToCome | None:
         """Return how many samples an interrupted fresh recording of a model has still to ask for; None for a whole one."""
         begun = [read_unfinished(self.folder, key) for key in (model.key, *(f"{model.key}/{it.key}" for it in self.judges))]
-        left = {name for unfinished in begun if unfinished for name, _ in unfinished.still_to_come()}
+        left = {call_of(name)[0] for unfinished in begun if unfinished for name in unfinished.still_to_come()}
         return ToCome(len(left), len(self.samples)) if left else None
 
     def unjudged_mutants(self, judge: Judge, model: Model) -> "list[Asked]":

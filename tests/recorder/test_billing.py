@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from evaltape.recorder.wire import Ended, Progress, Tally, decoded, encoded
+from evaltape.recorder.wire import Ended, Tally, decoded, encoded
 from evaltape.recording.cassettes import is_same
 from evaltape.samples.sample import Failure
 from evaltape.suite.cost import MOST_USD, Billed, call_usd, most_epochs, most_tokens, read_usage
@@ -85,12 +85,12 @@ def test_a_bound_of_a_prompt_has_room_for_chat_templates() -> None:
 
 
 def test_messages_between_processes_keep_half_a_character() -> None:
-    message = Ended([("chats", "small", "s1", Failure("call", "HTTP 400: \ud83d"))])
+    message = Ended([(("chats", "small", "s1"), Failure("call", "HTTP 400: \ud83d"))])
     line = encoded(message)
     assert line.isascii()
     assert decoded(line) == message
     tally = Tally(notes=["\udcff"])
-    assert decoded(json.dumps(json.loads(encoded(Progress(tally))))) == Progress(tally)
+    assert decoded(json.dumps(json.loads(encoded(tally)))) == tally
 
 
 def test_in_flight_is_what_the_process_may_open() -> None:

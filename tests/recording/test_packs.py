@@ -163,7 +163,7 @@ def test_a_fresh_recording_over_a_pack_knows_what_is_still_to_come_and_removes_w
     record(packed, NAMES[:10], "Another answer.")
     unfinished = read_unfinished(packed, "m")
     assert unfinished is not None
-    assert unfinished.still_to_come() == [(name, 1) for name in NAMES[10:18]]
+    assert list(unfinished.still_to_come()) == NAMES[10:18]
     unfinished.finish(samples)
     record(packed, NAMES[10:18], "Another answer.")
     unfinished = read_unfinished(packed, "m")

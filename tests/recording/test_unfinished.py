@@ -12,6 +12,7 @@ import pytest
 from evaltape.errors import RecordingError, UserError
 from evaltape.recording import cassettes
 from evaltape.recording.cassettes import Exchange
+from evaltape.recording.model_calls import call_of
 from evaltape.recording.unfinished import Unfinished, cassette_name, read_unfinished
 from evaltape.samples.sample import Sample
 from hypothesis import given, settings
@@ -39,11 +40,7 @@ def answer_anew(api: ApiServer) -> None:
 def left(project: Project) -> list[str]:
     """The samples that a fresh recording has still to ask for."""
     unfinished = read_unfinished(project.cassettes, "small")
-    return (
-        sorted(cassette_name(Sample(name, "", ("",)), repeat) for name, repeat in unfinished.still_to_come())
-        if unfinished
-        else []
-    )
+    return sorted(unfinished.still_to_come()) if unfinished else []
 
 
 def replaced(project: Project) -> list[str]:
@@ -172,7 +169,7 @@ def test_a_file_that_would_be_the_old_one_to_the_byte_is_made_to_differ(tuning: 
     cassettes.write(path, [exchange])
     begun = Unfinished.begin(tuning.cassettes, "small", [(sample, 1)], tuning.samples())
     sample_call(Watched(), tuning, model, sample, unfinished=begun).keep(exchange)
-    assert begun.still_to_come() == []
+    assert begun.still_to_come() == {}
     assert cassettes.read(path)[0].latency_s == pytest.approx(0.500001)
 
 
@@ -332,11 +329,7 @@ class Recordings(RuleBasedStateMachine):
     @invariant()
     def what_is_left_is_known(self) -> None:
         unfinished = read_unfinished(self.folder, "m")
-        found = (
-            {cassette_name(Sample(name, "", ("",)), repeat) for name, repeat in unfinished.still_to_come()}
-            if unfinished
-            else set()
-        )
+        found = set(unfinished.still_to_come()) if unfinished else set()
         assert found == self.to_come
 
 
@@ -349,4 +342,4 @@ def test_the_name_of_a_cassette_leads_back_to_its_call(sample_id: str, repeat: i
     sample = Sample(sample_id, "", ("",))
     name = cassette_name(sample, repeat)
     unfinished = Unfinished(Path("nowhere"), 1, {name: None}, {})
-    assert unfinished.still_to_come() == [(sample.name, repeat)]
+    assert list(map(call_of, unfinished.still_to_come())) == [(sample.name, repeat)]

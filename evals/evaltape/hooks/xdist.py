@@ -4,6 +4,7 @@ The controller collects before the workers start: it freezes the samples, report
 When recording, each worker gets a channel that brings the outcome of each call.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Generator
@@ -105,9 +106,14 @@ class Distribution(Sending):
             node.workerinput[CHANNEL] = channel
             self._listening.append(listening)
 
+            def send(message: Ended | Stopped) -> None:
+                # A worker may be gone: xdist reports it, and its replacement gets everything again.
+                with contextlib.suppress(OSError):
+                    channel.send(encoded(message))
+
             def attach(said: str | None) -> None:
                 if said is not None:
-                    self.evaluation.outcomes.attach(lambda message: channel.send(encoded(message)))
+                    self.evaluation.outcomes.attach(send)
                 listening.set()
 
             # As JSON: execnet rejects lone surrogates, which models produce. It drops what is sent before the worker

@@ -115,7 +115,7 @@ class Recorder:
 
     def publish(self, suite: str, model: str, sample: str, failure: Failure | None) -> None:
         """Publish the end of a call soon, with others."""
-        self._ended.append((suite, model, sample, failure))
+        self._ended.append(((suite, model, sample), failure))
         if self._loop is None:
             self._publish()
         elif len(self._ended) == 1:

@@ -57,9 +57,7 @@ def _record(pipe: wire.Pipe, settings: Settings, workspaces: dict[str, Workspace
         if isinstance(message, wire.Stopped):
             recorder.stop_soon(message.reason)
 
-    recorder = Recorder(
-        wire.Outcomes(), settings.concurrency, settings.budget_usd, lambda tally: pipe.send(wire.Progress(tally))
-    )
+    recorder = Recorder(wire.Outcomes(), settings.concurrency, settings.budget_usd, pipe.send)
     recorder.engine = engine_of(settings, workspaces, recorder)
     Planner(settings, workspaces, recorder).plan(selection)
     _settle(settings, workspaces)

@@ -67,7 +67,7 @@ class Planner:
         model, _, judge = key.rpartition("/")
         return VerdictsPlan(bench, key, suite.judges[judge], suite.models.get(model))
 
-    def check_asked(self, workspace: Workspace, model: Model, table: str, training: bool = False) -> None:
+    def check_asked(self, workspace: Workspace, model: Model, table: str) -> None:
         """Raise `UserError` if a model can't be asked, or not within the budget; `table` is where the suite says how."""
         if not self.settings.answers_from:
             self._refuse_submitted(workspace, model)
@@ -81,7 +81,7 @@ class Planner:
             self._batches_at.append(endpoint)
             asyncio.run(refuse_without_batches(model, Endpoint(endpoint.base_url, endpoint.key, endpoint.timeout_s)))
         if self.settings.budget_usd is not None and not (is_local(endpoint.base_url) and model.price is None):
-            self._check_budget(place, model, training)
+            self._check_budget(place, model)
 
     def _refuse_submitted(self, workspace: Workspace, model: Model) -> None:
         """Refuse calls that are submitted as a batch, and would be paid twice; `--batch` collects it."""
@@ -96,11 +96,11 @@ class Planner:
                 f"which pays for none of them again: {workspace.commands.record_missing()} --batch"
             )
 
-    def _check_budget(self, place: str, model: Model, training: bool) -> None:
+    def _check_budget(self, place: str, model: Model) -> None:
         """Refuse a budget that would bound nothing."""
         budget, price = f"so --budget {self.settings.budget_usd:g} can't bound what it costs", model.price
         if price is None:
-            example = f"price = {{ {'training = 3.00, ' if training else ''}input = 0.15, output = 0.60 }}"
+            example = f"price = {{ {'training = 3.00, ' if model.job else ''}input = 0.15, output = 0.60 }}"
             raise UserError(f"{place} price is missing, {budget}; it takes USD per million tokens, as in {example}")
         if price.output > 0 and answer_limit(model.request) is None:
             advice = f"set {LIMITS[0]} (or {LIMITS[1]}) there or under [request]"
@@ -158,8 +158,7 @@ class ModelPlan:
         asks = bool(self.calls or self.prepared)
         self.bench.check(self.model, self.samples, asks_all=asks)
         if asks:  # Without a call no key is needed.
-            table = f"{'finetune' if job else 'models'}.{self.model.key}"
-            self.planner.check_asked(self.workspace, self.model, table, training=job is not None)
+            self.planner.check_asked(self.workspace, self.model, self.model.place)
 
     def _calls(self) -> list[tuple[Sample, int]]:
         return [] if self.model.predictions is not None else self.workspace.calls_of(self.model, self.samples)

@@ -97,8 +97,8 @@ class RecorderProcess:
             raise UserError(message.reason if isinstance(message, wire.Stopped) else self._why_lost())
 
     def _receive(self, message: wire.Message) -> None:
-        if isinstance(message, wire.Progress):
-            self.tally = message.tally
+        if isinstance(message, wire.Tally):
+            self.tally = message
         elif isinstance(message, wire.Ended | wire.Stopped):
             self._outcomes.receive(message)
             if isinstance(message, wire.Stopped):

@@ -40,9 +40,8 @@ class Throttle:
     """The state for a model of an API: a single instance sees every call of the session to it."""
 
     most: int
-    first: int = FIRST_LIMIT
-    """How many calls may be in flight until the first answer."""
-    limit: float = 0.0
+    limit: float = FIRST_LIMIT
+    """How many calls may be in flight, if that is under `most`."""
     in_flight: int = 0
     episodes: int = 0
     taken: float = 0.0
@@ -65,7 +64,7 @@ class Throttle:
     _starts: deque[float] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.limit = float(min(self.most, self.first))
+        self.limit = float(min(self.most, self.limit))
 
     def wait_s(self, now: float) -> float:
         """Return the seconds until a call may start; infinite until a call in flight has ended."""

@@ -106,7 +106,7 @@ class Bench:
         asked = [Asked(judge, sample, answer.text, model.key, repeat, again) for again in range(1, times + 1)]
         if self.settings.mode != RECORD_MISSING:
             return asked
-        is_due = begun is not None and (sample.name, repeat) in begun.still_to_come()
+        is_due = begun is not None and cassette_name(sample, repeat) in begun.still_to_come()
         return [it for it in asked if (is_due and it.again == 1) or not self.workspace.verdicts.is_recorded(it)]
 
     def _ask(self, asked: Asked, ended: Callable[[Failure | None], None]) -> None:

@@ -2,7 +2,7 @@
 
 controller to recorder   Begin, then perhaps Stopped
 recorder to controller   Ready once it holds the folders, and once all is planned;
-                         then Ended and Progress as they come, and Stopped at the end
+                         then Ended and Tally as they come, and Stopped at the end
 controller to workers    Ended and Stopped
 
 Every process keeps `Outcomes`. The recorder makes the calls; the process that runs a sample's test waits there for its end. The
@@ -97,8 +97,8 @@ class LaneTally(msgspec.Struct):
     has_price: bool = False
 
 
-class Tally(msgspec.Struct):
-    """The counts of a whole recording: its calls by model, its cost, and the rest to do."""
+class Tally(msgspec.Struct, tag=True):
+    """How far a recording has come: its calls by model, its cost, and the rest to do."""
 
     lanes: list[LaneTally] = []
     spend: Spend = msgspec.field(default_factory=Spend)
@@ -122,12 +122,14 @@ class Tally(msgspec.Struct):
 
 Selection = Sequence[tuple[str, str, Sequence[str]]]
 """The calls to record: suite, model and samples; the job of a tuned model is recorded with it."""
-CallEnd = tuple[str, str, str, Failure | None]
-"""A call that has ended: suite, model, sample, and None if it was recorded, else why not. A job has no sample."""
+CallKey = tuple[str, str, str]
+"""A call by its suite, model and sample; a fine-tuning job has no sample: its third part is empty."""
+CallEnd = tuple[CallKey, Failure | None]
+"""A call that has ended, and why it wasn't recorded; None if it was."""
 
 
 def verdicts_key(model: str, judge: str) -> str:
-    """Return the key in a `CallEnd` for the model, where it is a judge's verdict on one of its answers that ended.
+    """Return the key in a `CallKey` for the model, where it is a judge's verdict on one of its answers that ended.
 
     Only errors are told: a verdict that leaves its answer unscored. The exam of a judge is told by its key, without a sample.
     """
@@ -156,13 +158,7 @@ class Stopped(msgspec.Struct, tag=True):
     reason: str
 
 
-class Progress(msgspec.Struct, tag=True):
-    """How far the recording has come."""
-
-    tally: Tally
-
-
-Message = Begin | Ready | Ended | Stopped | Progress
+Message = Begin | Ready | Ended | Stopped | Tally
 
 
 def encoded(message: Message) -> str:
@@ -215,15 +211,11 @@ class Pipe:
             self._listener.join(timeout_s)
 
 
-CallKey = tuple[str, str, str]
-"""A call by its suite, model and sample; a fine-tuning job has no sample: its third part is empty."""
 CONTROLLER_ENDED = "the controller has ended"
 GRACE_S = 60.0
 """How long a recording that is stopped waits for calls in flight: they are paid for."""
-
-
 Send = Callable[[Ended | Stopped], None]
-"""Sends another process a message; raises `OSError` if the process is gone."""
+"""Sends another process a message, which may be gone."""
 
 
 class RecordingStopped(Exception):
@@ -267,9 +259,9 @@ class Outcomes:
         """Send another process everything so far, and from now on."""
         with self._changed:
             self._senders.append(send)
-            _try(send, Ended([(*call, failure) for call, failure in self._ends.items()]))
+            send(Ended(list(self._ends.items())))
             if self.stopped is not None:
-                _try(send, Stopped(self.stopped))
+                send(Stopped(self.stopped))
 
     def receive(self, message: Ended | Stopped) -> None:
         """Take in which calls have ended, or that the recording has, and pass it on."""
@@ -277,15 +269,9 @@ class Outcomes:
             if isinstance(message, Stopped):
                 self.stopped = self.stopped or message.reason
             else:
-                self._ends.update({(suite, model, sample): failure for suite, model, sample, failure in message.calls})
+                self._ends.update(message.calls)
             for send in self._senders:
-                _try(send, message)
+                send(message)
             # A test is woken by its own outcome alone: waking it for each would slow down both threads.
             if self.stopped is not None or self._awaited in self._ends:
                 self._changed.notify_all()
-
-
-def _try(send: Send, message: Ended | Stopped) -> None:
-    # A process may be gone: xdist reports it if it's a worker, and its replacement gets everything again.
-    with contextlib.suppress(OSError):
-        send(message)

@@ -120,12 +120,12 @@ class Recordings(msgspec.Struct, frozen=True):
         if fresh:
             return calls
         unfinished = read_unfinished(self.folder, model.key)
-        to_come = set(unfinished.still_to_come() if unfinished else ())
-        further = sorted((name, repeat) for name, repeat in to_come if repeat > repeats)
+        to_come = unfinished.still_to_come() if unfinished else {}
+        further = sorted((name, repeat) for name, repeat in map(call_of, to_come) if repeat > repeats)
         by_name = {sample.name: sample for sample in samples} if further else {}
         calls += [(by_name[name], repeat) for name, repeat in further if name in by_name]
         read = partial(self.valid_answer, model)
-        return [call for call in calls if (call[0].name, call[1]) in to_come or not is_valid(partial(read, *call))]
+        return [call for call in calls if cassette_name(*call) in to_come or not is_valid(partial(read, *call))]
 
     def orphans(self, samples: list[Sample]) -> list[str]:
         """Return the recorded calls of former models or samples of the suite, as messages name them."""

@@ -84,9 +84,10 @@ class Unfinished(msgspec.Struct, frozen=True):
         begun._write()
         return begun
 
-    def still_to_come(self) -> list[tuple[str, int]]:
-        """Return the calls that have no new recording yet, as (name of the sample, repeat)."""
-        return [call_of(name) for name in self._left()]
+    def still_to_come(self) -> dict[str, str | None]:
+        """Return the calls of `to_come` that have no new recording yet."""
+        calls = self._calls
+        return {name: old for name, old in self.to_come.items() if calls.digest(name) in (None, old)}
 
     def forget(self, name: str) -> None:
         """Note that a call isn't to come: its recording counts as new, or it isn't needed."""
@@ -98,7 +99,7 @@ class Unfinished(msgspec.Struct, frozen=True):
         Raises `OSError` if the folder can't be written.
         """
         names = {sample.name for sample in samples}
-        left = {name: digest for name, digest in self._left().items() if call_of(name)[0] in names}
+        left = {name: digest for name, digest in self.still_to_come().items() if call_of(name)[0] in names}
         if left:
             Unfinished(self.folder, self.selected, left, self.then_remove)._write()
             return
@@ -110,10 +111,6 @@ class Unfinished(msgspec.Struct, frozen=True):
     @property
     def _calls(self) -> ModelCalls:
         return ModelCalls(self.folder.parent, self.folder.name)
-
-    def _left(self) -> dict[str, str | None]:
-        calls = self._calls
-        return {name: old for name, old in self.to_come.items() if calls.digest(name) in (None, old)}
 
     def _write(self) -> None:
         values = {"selected": self.selected, "to_come": self.to_come, "then_remove": self.then_remove}
@@ -191,16 +188,19 @@ class Submissions:
         return [one for one in self._read() if one.model == model]
 
     def write(self, submission: Submission, *, remove: bool = False) -> None:
-        """Add an entry, or replace that of the same requests. Raises `OSError`."""
+        """Add an entry, or replace that of the same requests. Raises `UserError` if the file can't be written."""
         others = [one for one in self._read() if (one.model, one.digest) != (submission.model, submission.digest)]
         entries = msgspec.to_builtins(others if remove else [*others, submission])
-        if entries:
-            write_whole(self.path, json.dumps(entries, indent=1) + "\n")
-        else:
-            self.path.unlink(missing_ok=True)
+        try:
+            if entries:
+                write_whole(self.path, json.dumps(entries, indent=1) + "\n")
+            else:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{shown(self.path)} can't be written: {error.strerror}") from None
 
     def remove(self, submission: Submission) -> None:
-        """Remove an entry, and the file with the last. Raises `OSError`."""
+        """Remove an entry, and the file with the last. Raises likewise."""
         self.write(submission, remove=True)
 
     def _read(self) -> list[Submission]:

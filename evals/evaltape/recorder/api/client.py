@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -36,7 +36,8 @@ def base_url_of(model: Model) -> str:
     url = model.base_url or os.environ.get(URL_VARIABLE, "").strip()
     problem = address_problem(url) if url else None
     if problem is not None:
-        raise UserError(f"{f'{model.key}: base_url' if model.base_url else URL_VARIABLE} {problem}")
+        source = f"{model.key}: base_url" if model.base_url else URL_VARIABLE
+        raise UserError(f"{source} {problem}")
     return url or DEFAULT_URL
 
 
@@ -75,9 +76,8 @@ CHATTY = ("openai", "httpx2", "httpcore2", "aiohttp")
 LONGEST_CONNECT_S = 30.0
 """A call that is given up while it connects was never sent, which is worth knowing: it costs nothing."""
 LONGEST_MESSAGE = 500
-IDENTITY = ("OpenAI-Organization", "OpenAI-Project")
-"""Headers that say who asks, sent with a key alone."""
-IDENTITY_VARIABLES = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+IDENTITY = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+"""Headers that say who asks, sent with a key alone, by their variables."""
 NO_KEY = (
     "No key was sent: a server on this machine gets one only if the suite names its variable, as in "
     'api_key_env = "OPENAI_API_KEY" under the model'
@@ -123,11 +123,10 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {self.key}"
         for name in CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
-        if self.key:
-            for variable in IDENTITY_VARIABLES:
-                value = os.environ.get(variable, "")
-                if not (value.isascii() and value.isprintable()):
-                    raise UserError(f"{variable} holds characters that can't be sent")
+        for variable in IDENTITY.values() if self.key else ():
+            value = os.environ.get(variable, "")
+            if not (value.isascii() and value.isprintable()):
+                raise UserError(f"{variable} holds characters that can't be sent")
         return openai.AsyncOpenAI(
             api_key=self.key or "not sent",
             base_url=self.base_url,
@@ -237,7 +236,9 @@ class Endpoint:
     def _broken(self, error: BaseException, has_left: bool) -> CallFailed:
         from evaltape.recorder.api.transport import AnswerTooLarge
 
-        chain = list(_causes(error))
+        chain = [error]
+        while chain[-1].__cause__ is not None:
+            chain.append(chain[-1].__cause__)
         if any(isinstance(cause, AnswerTooLarge) for cause in chain):
             return CallFailed(f"the answer is larger than {LARGEST_BYTES // 2**20} MiB, which no recording may be", "call")
         reason = self.shown(str(chain[-1])) or type(chain[-1]).__name__
@@ -295,11 +296,3 @@ def _exchange(raw: Any, is_chat: bool) -> Answered:
         latency_s=raw.elapsed.total_seconds() if is_chat else None,
     )
     return exchange, headers
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes, down to the first error of the client and its transport."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__

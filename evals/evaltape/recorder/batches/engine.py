@@ -129,9 +129,9 @@ class BatchDrive:
                 self.recorder.calls.end(self.lane, call, failure_of(error))
         self._asked = tuple(self._calls)
 
-    def _take(self, names: set[str]) -> dict[str, Call]:
+    def _take(self, names: Iterable[str]) -> dict[str, Call]:
         """Take the calls of these names from the calls that are in no batch yet."""
-        return {name: self._calls.pop(name) for name in list(self._calls) if name in names}
+        return {name: self._calls.pop(name) for name in names if name in self._calls}
 
     async def _find(self) -> None:
         listed = {batch.id: batch for batch in await self.host.batches(self.lane.model)}
@@ -191,7 +191,7 @@ class BatchDrive:
         elif requests is None and not batch.phase.is_under_way:
             answered = await names_in(self.asking, batch.output_file) or set()
             names = answered | (await names_in(self.asking, batch.error_file) or set())
-        calls = self._take(set(self._calls) if names is None else names)
+        calls = self._take(list(self._calls) if names is None else names)
         others = still_of_use(self._workspace, names or (), self._asked)
         if calls:
             self._awaited.append(Awaited(batch, calls, others, submission))
@@ -204,13 +204,10 @@ class BatchDrive:
         try:
             hold = self._holds.enter_context(await self.recorder.budget.hold_in_turn(chunk.most_usd))
             submission, batch = await submit(self, chunk, hold)
-        except OverBudget as error:
-            self.end(self._take(set(chunk.names)), Failure("call", f"not in a batch: {error}"))
-            return
-        except CallFailed as error:
-            self.end(self._take(set(chunk.names)), self.failure(error, "not in a batch: "))
-            return
-        self._awaited.append(Awaited(batch, self._take(set(chunk.names)), 0, submission, hold))
+            self._awaited.append(Awaited(batch, self._take(chunk.names), 0, submission, hold))
+        except (CallFailed, OverBudget) as error:
+            failed = error if isinstance(error, CallFailed) else CallFailed(str(error))
+            self.end(self._take(chunk.names), self.failure(failed, "not in a batch: "))
 
     async def _wait(self) -> None:
         """Collect each batch once it has ended, until the session's wait is over."""
@@ -257,15 +254,15 @@ class BatchEngine:
         self.until = time.monotonic() + settings.batch_wait_s
         """When no batch is waited for any more, by the monotonic clock."""
         self.collecting = asyncio.Semaphore(1)
-        self._waiting: dict[int, list[Call]] = {}
-        """By the lane's id; a lane that has a drive is in it."""
+        self._waiting: dict[Lane, list[Call]] = {}
+        """A lane that has a drive is in it."""
 
     def take_up(self, lane: Lane, calls: list[Call]) -> None:
         """Let these calls be in the lane's next batch."""
-        if id(lane) in self._waiting:
-            self._waiting[id(lane)] += calls
+        if lane in self._waiting:
+            self._waiting[lane] += calls
         else:
-            self._waiting[id(lane)] = calls
+            self._waiting[lane] = calls
             self.recorder.add_work(partial(self._drive, lane), is_job=True)
 
     async def _drive(self, lane: Lane) -> None:
@@ -279,16 +276,16 @@ class BatchEngine:
                 drive.end_all(Failure("call", str(error)))
             finally:
                 self.recorder.tally.statuses.pop(f"batch of {lane.model.key}", None)
-        del self._waiting[id(lane)]
+        del self._waiting[lane]
 
     async def _settled(self, lane: Lane) -> list[Call]:
         """Return the calls that have come, once no more come."""
         while True:
-            number = len(self._waiting[id(lane)])
+            number = len(self._waiting[lane])
             async with self.collecting:  # Answers that are collected bring calls for judges.
                 pass
             await asyncio.sleep(SETTLED_S)
-            if number == len(self._waiting[id(lane)]):
+            if number == len(self._waiting[lane]):
                 break
-        calls, self._waiting[id(lane)] = self._waiting[id(lane)], []
+        calls, self._waiting[lane] = self._waiting[lane], []
         return calls

@@ -1,7 +1,7 @@
 """The Batch API of a host: batches are created, listed, looked at and cancelled, and their files read."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -144,13 +144,13 @@ class _Recorded:
 
     def __init__(self, workspace: Workspace, folder: str) -> None:
         self._calls = ModelCalls(workspace.folder, folder)
-        self._to_come = set[tuple[str, int]]()
+        self._to_come: Collection[str] = ()
         with contextlib.suppress(RecordingError):
             unfinished = read_unfinished(workspace.folder, folder)
-            self._to_come.update(unfinished.still_to_come() if unfinished else ())
+            self._to_come = unfinished.still_to_come() if unfinished else ()
 
     def has(self, name: str, digest: str) -> bool:
         """Return whether a call is recorded with a request of this digest."""
         with contextlib.suppress(RecordingError):
-            return call_of(name) not in self._to_come and any(digest_of(it.asked) == digest for it in self._calls.read(name))
+            return name not in self._to_come and any(digest_of(it.asked) == digest for it in self._calls.read(name))
         return False

@@ -10,9 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from evaltape.errors import UserError
 from evaltape.finetuning.host import Upload
-from evaltape.names import shown
 from evaltape.recorder.api.asking import surely_refused
 from evaltape.recorder.api.failures import CallFailed
 from evaltape.recorder.batches.host import BATCHES, DIGEST, MODEL, SUITE, RemoteBatch
@@ -73,7 +71,7 @@ async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submiss
         sha256 = hashlib.sha256(chunk.content).hexdigest()
         file = await drive.host.upload(Upload(f"evaltape-{sha256[:16]}.jsonl", bytes(chunk.content)))
         file = await processed(drive.host, drive.asking, file, drive.patience.file_s, FILE_POLL_S)
-        _write(drive, submission)
+        drive.submissions.write(submission)
     except BaseException:
         hold.release()  # Nothing was ordered.
         raise
@@ -89,7 +87,7 @@ async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submiss
             raise
         batch = found
     submission = msgspec.structs.replace(submission, id=batch.id)
-    _write(drive, submission)
+    drive.submissions.write(submission)
     drive.note(f"{batch.id} with {counted(len(chunk.names), 'call')} is submitted")
     return await _oldest(drive, submission, batch, hold)
 
@@ -107,15 +105,8 @@ async def _oldest(
     hold.doubt()
     drive.note(f"{first.id} has the same requests, of another session: it is used, and {batch.id} is cancelled")
     submission = msgspec.structs.replace(submission, id=first.id)
-    _write(drive, submission)
+    drive.submissions.write(submission)
     return submission, first
-
-
-def _write(drive: "BatchDrive", submission: Submission) -> None:
-    try:
-        drive.submissions.write(submission)
-    except OSError as error:
-        raise UserError(f"{shown(drive.submissions.path)} can't be written: {error.strerror}") from None
 
 
 async def collect(drive: "BatchDrive", awaited: "Awaited") -> None:
