@@ -84,20 +84,17 @@ class Calls:
         if is_retried and reason is None:
             lane.delayed.append(call)
             return
-        tries = f" (after {call.tries} attempts)" if call.tries > 1 else ""
-        self.end(lane, call, Failure("call", failure.message + tries))
-        if reason is not None and failure.mend == "account":
-            self._close_account(lane, failure, reason)
-        elif reason is not None:
-            self._give_up(lane, reason)
-
-    def _close_account(self, lane: Lane, failure: CallFailed, reason: str) -> None:
-        """End all lanes under the key of an account without money; the whole recording if there is nothing else to do."""
-        same = [it for it in self._recorder.lanes if it.endpoint is lane.endpoint]
-        if not self._recorder.has_other_work(same):
+        tries = call.attempts + call.refusals + call.timeouts
+        self.end(lane, call, Failure("call", failure.message + (f" (after {tries} attempts)" if tries > 1 else "")))
+        if reason is None:
+            return
+        # An account without money is that of all lanes under its key.
+        is_account = failure.mend == "account"
+        hopeless = [it for it in self._recorder.lanes if it.endpoint is lane.endpoint] if is_account else [lane]
+        if is_account and not self._recorder.has_other_work(hopeless):
             self._recorder.stop(f"{failure.message}. Earlier answers are recorded; --record-missing goes on")
             return
-        for it in same:
+        for it in hopeless:
             self._give_up(it, reason)
 
     def _give_up(self, lane: Lane, reason: str) -> None:

@@ -53,11 +53,6 @@ class Call:
     """Why it is asked again."""
 
     @property
-    def tries(self) -> int:
-        """How often it has failed."""
-        return self.attempts + self.refusals + self.timeouts
-
-    @property
     def name(self) -> str:
         """The recording's path under the suite's folder, without suffix."""
         return self.cassette.relative_to(self.folder).with_suffix("").as_posix()

@@ -20,7 +20,7 @@ from evaltape.recorder.budget import Budget
 from evaltape.recorder.calls import Calls
 from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recorder.throttle import FIRST_LIMIT, Throttle, most_in_flight
-from evaltape.recorder.wire import GRACE_S, CallEnd, LaneTally, Outcomes, Tally, place_of
+from evaltape.recorder.wire import GRACE_S, CallEnd, Ended, LaneTally, Outcomes, Tally, place_of
 from evaltape.recording.unfinished import Unfinished
 from evaltape.samples.sample import Failure, Sample
 from evaltape.suite.cost import batch_price, most_usd
@@ -274,4 +274,4 @@ class Recorder:
     def _publish(self) -> None:
         ended, self._ended = self._ended, []
         if ended:
-            self.outcomes.end(ended)
+            self.outcomes.receive(Ended(ended))

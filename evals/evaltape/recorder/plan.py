@@ -11,7 +11,7 @@ from evaltape.errors import NotFetched, RecordingError, UserError
 from evaltape.files import FETCH
 from evaltape.finetuning.jobs import PreparedJob
 from evaltape.names import shown
-from evaltape.recorder.api.client import Endpoint, base_url_of, endpoint_of
+from evaltape.recorder.api.client import Endpoint, endpoint_of
 from evaltape.recorder.api.shutdown_dates import ask
 from evaltape.recorder.batches.host import refuse_without_batches
 from evaltape.recorder.lane import Call, failure_of
@@ -122,10 +122,7 @@ class Planner:
 
     def endpoint(self, model: Model) -> Endpoint:
         """Return the endpoint a model is asked at: the same for the same address and key. Raises `UserError`."""
-        if self.settings.asks_api:
-            endpoint = endpoint_of(model, self.settings.timeout_s)
-        else:  # Nothing is sent, so no key is needed.
-            endpoint = Endpoint(base_url_of(model), "", self.settings.timeout_s)
+        endpoint = endpoint_of(model, self.settings.timeout_s, is_asked=self.settings.asks_api)
         return self._endpoints.setdefault((endpoint.base_url, endpoint.key), endpoint)
 
 

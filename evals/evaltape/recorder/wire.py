@@ -13,7 +13,7 @@ import contextlib
 import datetime
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -232,10 +232,6 @@ class Outcomes:
         """Why the recording ended early, if it did."""
         self._awaited: CallKey | None = None
         self._changed = threading.Condition()
-
-    def end(self, calls: Iterable[CallEnd]) -> None:
-        """Note calls that have ended."""
-        self.receive(Ended(list(calls)))
 
     def stop(self, reason: str) -> None:
         """Note that no further call will be made."""

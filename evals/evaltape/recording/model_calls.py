@@ -62,9 +62,9 @@ class ModelCalls:
             if os.path.exists(f"{self._prefix}{name}{SUFFIX}"):
                 with contextlib.suppress(NotRecorded):
                     return cassettes.read(self.file(name))
-            packed = self.pack.read(name)
+            packed = self.pack.text(name)
             if packed is not None:
-                return packed
+                return cassettes.exchanges_of(lambda: self.pack.place_of(name), packed)
         return cassettes.read(self.file(name))
 
     def replay(self, name: str, asked: dict[str, Any]) -> Exchange:
@@ -178,11 +178,6 @@ class Pack:
         """Return the names of its calls, in their order. Raises `RecordingError` if it can't be read."""
         with self._opened():
             return self._named
-
-    def read(self, name: str) -> list[Exchange] | None:
-        """Return a call; None without a call of that name. Raises `RecordingError` if it can't be read."""
-        text = self.text(name)
-        return None if text is None else cassettes.exchanges_of(lambda: self.place_of(name), text)
 
     def find(self, asked: dict[str, Any], number: int) -> Exchange | None:
         """Return the call with this request, the `number`th from 1, of the calls without a name."""

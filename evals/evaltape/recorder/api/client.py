@@ -248,10 +248,10 @@ class Endpoint:
         return CallFailed(f"the connection failed: {reason}", mend, may_be_billed=has_left)
 
 
-def endpoint_of(model: Model, timeout_s: float) -> Endpoint:
-    """Return the endpoint a model is asked at. Raises `UserError` if its address can't be used or its key is missing."""
+def endpoint_of(model: Model, timeout_s: float, *, is_asked: bool = True) -> Endpoint:
+    """Return a model's endpoint. Raises `UserError` if its address can't be used, or its key is missing and it is asked."""
     base_url = base_url_of(model)
-    return Endpoint(base_url, key_of(model, base_url), timeout_s)
+    return Endpoint(base_url, key_of(model, base_url) if is_asked else "", timeout_s)
 
 
 @contextlib.asynccontextmanager

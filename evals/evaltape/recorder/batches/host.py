@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection, Iterable
+from functools import cache, partial
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -13,7 +14,7 @@ from evaltape.finetuning.services import Service
 from evaltape.recorder.api.asking import Asking
 from evaltape.recorder.api.client import Endpoint
 from evaltape.recorder.api.failures import NO_ROUTE, CallFailed, words_of
-from evaltape.recorder.batches.lines import URL, call_name
+from evaltape.recorder.batches.lines import CUSTOM_ID, URL
 from evaltape.recorder.tuning.hosts import OpenAIHost, read_job
 from evaltape.recording.cassettes import digest_of
 from evaltape.recording.model_calls import ModelCalls, call_of
@@ -127,15 +128,15 @@ def still_of_use(workspace: Workspace, names: Iterable[str], asked: Iterable[str
     """
     calls = {name.rpartition("@")[0] for name in asked}
     samples = {sample.name for sample in workspace.samples}
-    recorded: dict[str, _Recorded] = {}
+    recorded = cache(partial(_Recorded, workspace))
     count = 0
     for name in names:
-        known = call_name(name)
-        if known is None or known.call in calls:
+        known = CUSTOM_ID.fullmatch(name)
+        if known is None or known["call"] in calls:
             continue
-        folder, _, file = known.call.partition("/")[2].rpartition("/")
+        folder, _, file = known["call"].partition("/")[2].rpartition("/")
         if call_of(file)[0].partition(AGAIN)[0] in samples:
-            count += not recorded.setdefault(folder, _Recorded(workspace, folder)).has(file, name.rpartition("@")[2])
+            count += not recorded(folder).has(file, known["digest"])
     return count
 
 

@@ -24,28 +24,13 @@ from evaltape.suite.definition import Suite
 from evaltape.text import counted
 
 URL = "/v1/chat/completions"
-_CUSTOM_ID = re.compile(r"([^/]+)/([^/]+)/(.+)@[0-9a-f]{16}", re.DOTALL)
-
-
-class CallName(msgspec.Struct, frozen=True):
-    """A call by its recording, without a digest of its request."""
-
-    suite: str
-    model: str
-    """The key of the model or judge, by the first folder of the recording."""
-    call: str
-    """All of it, as in `chats/small/t1`."""
+CUSTOM_ID = re.compile(r"(?P<call>(?P<suite>[^/]+)/(?P<model>[^/]+)/.+)@(?P<digest>[0-9a-f]{16})", re.DOTALL)
+"""A `custom_id` of ours. `model` is the key of a model or judge, `call` the recording, as in `chats/small/t1`."""
 
 
 def custom_id(lane: Lane, call: Call, body: dict[str, Any]) -> str:
     """Return the `custom_id` in the line of a request, and of its answer."""
     return f"{lane.model.suite}/{call.name}@{digest_of(body)}"
-
-
-def call_name(text: str) -> CallName | None:
-    """Return the call that a `custom_id` names; None if it isn't ours."""
-    found = _CUSTOM_ID.fullmatch(text)
-    return CallName(found[1], found[2], text.rpartition("@")[0]) if found else None
 
 
 def request_line(name: str, body: dict[str, Any]) -> bytes:

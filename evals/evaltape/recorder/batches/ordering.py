@@ -41,11 +41,6 @@ class Chunk(msgspec.Struct):
     content: bytearray = msgspec.field(default_factory=bytearray)
     most_usd: float = 0.0
 
-    @property
-    def digest(self) -> str:
-        """The identity of the batch: of its requests, by their names."""
-        return hashlib.sha256("\n".join(self.names).encode()).hexdigest()[:32]
-
 
 def chunks(lane: Lane, calls: Mapping[str, Call]) -> Iterator[Chunk]:
     """Yield the requests of calls in as many batches as they take, in their order."""
@@ -66,7 +61,8 @@ def chunks(lane: Lane, calls: Mapping[str, Call]) -> Iterator[Chunk]:
 async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submission, RemoteBatch]:
     """Submit a batch. Raises `CallFailed` if the API refuses it, or nobody knows whether it has received it."""
     model = drive.lane.model
-    submission = Submission(model.key, chunk.digest, len(chunk.names), int(time.time()))
+    digest = hashlib.sha256("\n".join(chunk.names).encode()).hexdigest()[:32]
+    submission = Submission(model.key, digest, len(chunk.names), int(time.time()))
     try:
         sha256 = hashlib.sha256(chunk.content).hexdigest()
         file = await drive.host.upload(Upload(f"evaltape-{sha256[:16]}.jsonl", bytes(chunk.content)))
@@ -76,7 +72,7 @@ async def submit(drive: "BatchDrive", chunk: Chunk, hold: Hold) -> tuple[Submiss
         hold.release()  # Nothing was ordered.
         raise
     try:
-        batch = await drive.host.create(file.id, {SUITE: model.suite, MODEL: model.key, DIGEST: chunk.digest})
+        batch = await drive.host.create(file.id, {SUITE: model.suite, MODEL: model.key, DIGEST: digest})
     except CallFailed as failure:
         if surely_refused(failure):
             drive.submissions.remove(submission)

@@ -14,7 +14,7 @@ import msgspec
 from evaltape.errors import RecordingError, UserError
 from evaltape.names import nearest, shown
 from evaltape.recorder.api.failures import CallFailed
-from evaltape.recorder.batches.lines import Reply, call_name, custom_id, read_reply
+from evaltape.recorder.batches.lines import CUSTOM_ID, Reply, custom_id, read_reply
 from evaltape.recorder.lane import Call, Lane, failure_of
 from evaltape.recorder.loop import Recorder
 from evaltape.recording.cassettes import ANSWERS_FROM
@@ -104,21 +104,21 @@ class FromFiles:
                     self._recorder.tally.notes.append(f"{shown(path)}: its last line is cut off, and isn't read")
                     return
                 raise UserError(f"{place} {error}. An output file is JSON Lines of custom_id, response and error") from None
-            name = call_name(reply.custom_id)
+            name = CUSTOM_ID.fullmatch(reply.custom_id)
             if name is None:
                 raise UserError(
                     f"{place}: the custom_id {cut(reply.custom_id, 80)!r} isn't one that --requests-to writes, as in "
                     "SUITE/MODEL/SAMPLE@0123456789abcdef"
                 )
             found += 1
-            if name.suite not in self._suites:
-                foreign.append(name.suite)
+            if name["suite"] not in self._suites:
+                foreign.append(name["suite"])
                 continue
-            self._refuse_unknown(place, name.suite, name.model)
+            self._refuse_unknown(place, name["suite"], name["model"])
             place = msgspec.structs.replace(place, is_answer=reply.is_answer)
             before = self._places.get(reply.custom_id)
             if before is None or (place.is_answer and not before.is_answer):
-                self._places[reply.custom_id] = self._by_call[name.call] = place
+                self._places[reply.custom_id] = self._by_call[name["call"]] = place
         if foreign:
             self._tell_foreign(path, foreign, found)
 
