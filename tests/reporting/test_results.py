@@ -122,6 +122,7 @@ def test_each_metric_is_described_and_words_stand_beside_them(recorded: Project)
     answers = [row["dialogue"].split("\n")[0] for row in ROWS]
     words = [len(answer.replace(":", "").split()) for answer in answers]
     assert [prediction["words"] for prediction in results["predictions"]] == words
+    assert "slices" not in results["models"]["small"]
     assert results["models"]["small"]["scores"]["words"]["mean"] == math.fsum(words) / 6
 
 

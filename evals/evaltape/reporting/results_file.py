@@ -132,8 +132,9 @@ def _fields(value: Any, names: str) -> Iterator[tuple[str, Any]]:
         key, _, attribute = field.partition("=")
         name = key.rstrip("?")
         held = reduce(lambda at, part: None if at is None else getattr(at, part), (attribute or name).split("."), value)
-        if not key.endswith("?") or (held is not None and held not in ({}, (), "")):
-            yield name, written(held)
+        told = written(held)
+        if not key.endswith("?") or told not in (None, {}, [], ""):
+            yield name, told
 
 
 def _judge(judge: JudgeResults) -> Json:
