@@ -103,6 +103,14 @@ def test_every_test_but_those_of_mutants_is_deselected_and_no_worker_is_started(
     assert "workers [" not in run.output and "[gw0]" not in run.output
 
 
+def test_results_that_cannot_be_written_fail_a_run_of_no_test(strict: Project) -> None:
+    (strict.root / "evals/test_mutants.py").unlink()
+    (strict.root / "there").mkdir()
+    run = strict.run("evals", "--mutate", "--results", "there")
+    assert run.exit_code == 1, run.output
+    assert "there can't be written: Is a directory" in run.output
+
+
 def test_q_leaves_the_tables_and_qq_nothing(strict: Project) -> None:
     strict.edit_suite('"swap_names", "other_name", "refusal", "whitespace"', '"refusal", "preamble"')
     quiet, silent = mutate(strict, "-q"), mutate(strict, "-qq")

@@ -137,9 +137,12 @@ class Controller:
         else:
             self.evaluation.receive(Unasked(key, f"{report.longrepr}".split(" while running")[0]), report.nodeid, "failed")
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop the recording: the session ended early. Write the files that were asked for."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Stop the recording: the session ended early. Write the files that were asked for.
+
+        A file that can't be written fails the run. With `--mutate` the table alone may be asked for: no test needs to run.
+        """
         try:
             if self.recorder is not None:
                 self.recorder.stop("the session has ended")
@@ -151,11 +154,16 @@ class Controller:
                 self.recorder.end()
         for workspace in self.evaluation.workspaces.values() if self.recorder else ():
             workspace.discard_samples()
-        self.report(is_red=session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
+        is_red = session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        self.report(is_red)
         keep(session.config, self.evaluation)
         if self._unwritten and self.results is not None:
-            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
             self.results = replace(self.results, is_red=True)
+        yield
+        if self._unwritten and not is_red:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif self.mutating and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the session's findings, or the end of a recording that yielded nothing."""

@@ -47,11 +47,6 @@ class Mutating:
                     reporter.write_line(f"damaging the answers of {model.key} ({model.suite})")
                 self.evaluation.mutants(model)
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A run for the table alone may run no test; exit 0."""
-        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-            session.exitstatus = pytest.ExitCode.OK
-
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print a table per model, and the conclusions."""
         found = self.evaluation.findings.mutants
