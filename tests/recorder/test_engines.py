@@ -50,7 +50,9 @@ def test_requests_are_written_and_answers_become_ordinary_recordings(project: Pr
     expired = failed(first, error={"code": "batch_expired", "message": "It expired."})
     one = write(project, "one.jsonl", lines[4], expired, lines[2], lines[0])
     two = write(project, "two.jsonl", *reversed(lines), lines[1][:40], end="")
-    run = project.run(*BASELINE, "--record", "--snapshot-update", "--answers-from", one, two)
+    # Beside many parts that hold nothing: more names than the command line of a process takes as one word.
+    parts = [write(project, f"{number:0200}.jsonl", end="") for number in range(600)]
+    run = project.run(*BASELINE, "--record", "--snapshot-update", "--answers-from", one, two, *parts, forks=False)
     assert run.exit_code == 0, run.output
     assert "two.jsonl: its last line is cut off, and isn't read" in run.output
     assert api.requests == []

@@ -1,7 +1,6 @@
-"""The life of the recorder, in the process that `boot` starts for the controller (see `process`), with its settings."""
+"""The life of the recorder, in the process that `boot` starts for the controller (see `process`)."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -25,8 +24,10 @@ def main() -> None:
     """Hold the folders, wait for the work, do it; end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # An interrupt is for the controller.
     pipe = wire.Pipe(*_streams())
+    message = pipe.receive()
     try:
-        _serve(pipe, Settings.of_json(json.loads(sys.argv[2])))
+        if isinstance(message, wire.Open):
+            _serve(pipe, Settings.of_json(message.settings))
     except UserError as error:
         pipe.send(wire.Stopped(str(error)))
     except Exception as error:  # The controller has to learn of it in any case.

@@ -40,12 +40,13 @@ class RecorderProcess:
         folders = [str(Path(folder).absolute()) for folder in sys.path]  # Those it imports from, as the child can find them.
         with _ignoring_interrupts():
             self._process = subprocess.Popen(
-                [sys.executable, "-P", boot.__file__, json.dumps(folders), json.dumps(settings.as_json())],
+                [sys.executable, "-P", boot.__file__, json.dumps(folders)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
             )
         self._pipe = wire.Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
+        self._pipe.send(wire.Open(settings.as_json()))
         self._expect_ready()
 
     def begin(self, selection: wire.Selection) -> None:

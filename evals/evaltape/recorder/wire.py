@@ -1,6 +1,6 @@
 """The processes of a session tell each other, as JSON lines, which calls have ended and how far the recording has come.
 
-controller to recorder   Begin, then perhaps Stopped
+controller to recorder   Open, Begin, then perhaps Stopped
 recorder to controller   Ready once it holds the folders, and once all is planned;
                          then Ended and Tally as they come, and Stopped at the end
 controller to workers    Ended and Stopped
@@ -14,7 +14,7 @@ import datetime
 import json
 import threading
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -136,6 +136,13 @@ def verdicts_key(model: str, judge: str) -> str:
     return f"{model}/{judge}"
 
 
+class Open(msgspec.Struct, tag=True):
+    """Hold the folders of the recordings of a session with these settings."""
+
+    settings: dict[str, Any]
+    """As `Settings.as_json` makes them; too large for a command line if they name many files."""
+
+
 class Begin(msgspec.Struct, tag=True):
     """Record this; if it is empty, only move the samples into place that wait for no answer."""
 
@@ -158,7 +165,7 @@ class Stopped(msgspec.Struct, tag=True):
     reason: str
 
 
-Message = Begin | Ready | Ended | Stopped | Tally
+Message = Open | Begin | Ready | Ended | Stopped | Tally
 
 
 def encoded(message: Message) -> str:
