@@ -95,7 +95,7 @@ def _suite(view: SuiteView, tally: Tally, mode: str) -> SuiteResults:
 def _causes(view: SuiteView, judges: Iterable[JudgeResults]) -> Iterator[Cause]:
     """Yield why samples of a suite failed, most samples first, then which verdicts of judges are missing."""
     groups: dict[tuple[str, bool, str, str | None], list[tuple[str, str]]] = {}
-    """By what is counted, whether a verb follows, the words behind it, and the remedy."""
+    """Per kind of failure: the noun to count, whether a verb follows it, the words behind it, and the remedy."""
     costs: dict[str | None, str] = {}
     for scores in view.looked_at.values():
         for prediction in scores.failures:
@@ -139,7 +139,7 @@ def _remedy(view: SuiteView, prediction: Prediction) -> tuple[str | None, str]:
 
 
 def _words(failure: Failure | None) -> tuple[str, bool, str]:
-    """Return what is counted where samples failed so, whether a verb follows, and the words behind it."""
+    """Return the noun to count for a kind of failure, whether a verb follows it, and the words behind it."""
     assert failure is not None
     match failure.kind:
         case "not fetched":

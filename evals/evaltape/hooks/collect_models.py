@@ -163,7 +163,7 @@ def against_results(view: SuiteView) -> AgainstResults | None:
 
 
 def _notes(models: Mapping[str, AgainstModel]) -> Iterator[str]:
-    """Yield the models of which nothing at all changed in a single line, then what is to be said of each other one."""
+    """Name all unchanged models in one line; then tell how each of the others changed."""
     unchanged = [key for key, it in models.items() if it.scores.unchanged and not it.scores.notes]
     if unchanged:
         yield f"{', '.join(unchanged)}: {UNCHANGED}"

@@ -73,7 +73,7 @@ class Unfinished(msgspec.Struct, frozen=True):
         asks_all = all(repeats.values())
 
         def is_obsolete(name: str) -> bool:
-            """Return whether the sample is asked less often now; or, if every sample is asked, is none of them."""
+            """Return whether the sample is now asked fewer times, or, in a recording of all samples, has left the suite."""
             sample, repeat = call_of(name)
             return 0 < repeats[sample] < repeat if sample in repeats else asks_all
 
